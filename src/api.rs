@@ -1,0 +1,131 @@
+//! Every slice's routes, mounted on the three surfaces, and the OpenAPI documents assembled from them.
+
+use actix_web::{HttpResponse, get, web};
+use utoipa::openapi::OpenApi;
+use utoipa_actix_web::{AppExt, service_config::ServiceConfig};
+
+use crate::{
+    channels,
+    error::Result,
+    http::{self, State, openapi::Surface, server::Routes},
+    jobs,
+};
+
+fn store(config: &mut ServiceConfig<'_>) {
+    channels::api::store(config);
+}
+
+fn ops(config: &mut ServiceConfig<'_>) {
+    channels::api::ops(config);
+    http::credentials::ops(config);
+    jobs::api::ops(config);
+}
+
+fn integration(_config: &mut ServiceConfig<'_>) {}
+
+/// What the slices do beside requests.
+pub fn work(_state: &State, _runner: &mut jobs::Runner) {}
+
+/// Mounts everything.
+pub fn mount(config: &mut web::ServiceConfig) {
+    let mut surfaces = ServiceConfig::new(config);
+    surfaces.service(utoipa_actix_web::scope(Surface::Store.prefix()).configure(store));
+    surfaces.service(utoipa_actix_web::scope(Surface::Ops.prefix()).configure(ops));
+    surfaces.service(utoipa_actix_web::scope(Surface::Integration.prefix()).configure(integration));
+    config.service(live).service(ready).service(metrics).service(document).configure(http::docs::routes);
+}
+
+/// The document of a surface.
+#[must_use]
+pub fn openapi(surface: Surface) -> OpenApi {
+    let app = actix_web::App::new().into_utoipa_app();
+    let app =
+        app.service(utoipa_actix_web::scope(surface.prefix()).configure(
+            |config: &mut ServiceConfig<'_>| match surface {
+                Surface::Store => store(config),
+                Surface::Ops => ops(config),
+                Surface::Integration => integration(config),
+            },
+        ));
+    let (_, collected) = app.split_for_parts();
+    http::openapi::complete(surface, collected)
+}
+
+/// A surface's document as the text that is committed and served.
+///
+/// # Errors
+/// When it can not be written as JSON, which would be a defect.
+pub fn openapi_text(surface: Surface) -> Result<String> {
+    Ok(serde_json::to_string_pretty(&openapi(surface))? + "\n")
+}
+
+/// Which methods each path takes, for 405 answers.
+#[must_use]
+pub fn routes() -> Routes {
+    let mut routes = Vec::new();
+    for surface in Surface::ALL {
+        for (path, item) in openapi(surface).paths.paths {
+            let slots = [
+                ("GET", item.get),
+                ("POST", item.post),
+                ("PUT", item.put),
+                ("PATCH", item.patch),
+                ("DELETE", item.delete),
+            ];
+            let methods = slots.into_iter().filter_map(|(name, slot)| slot.map(|_| name.to_owned())).collect();
+            routes.push((actix_web::dev::ResourceDef::new(path.as_str()), methods));
+        }
+    }
+    routes.into()
+}
+
+/// The documents' texts, made once.
+static DOCUMENTS: std::sync::OnceLock<Vec<(&'static str, String)>> = std::sync::OnceLock::new();
+
+#[get("/openapi/{name}.json")]
+async fn document(name: web::Path<String>) -> Result<HttpResponse> {
+    let documents = DOCUMENTS.get_or_init(|| {
+        let text = |surface: Surface| (surface.name(), openapi_text(surface).unwrap_or_default());
+        Surface::ALL.into_iter().map(text).collect()
+    });
+    let found = documents.iter().find(|(known, _)| *known == name.as_str());
+    let missing = || crate::error::Error::problem(crate::error::Code::RouteNotFound, "there is no such document");
+    let (_, text) = found.ok_or_else(missing)?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(text.as_str()))
+}
+
+/// Whether the process runs.
+#[get("/health/live")]
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({"status": "live"}))
+}
+
+/// Whether it can serve: the database answers and is migrated, and no job has been due for long.
+#[get("/health/ready")]
+async fn ready(state: web::Data<State>) -> HttpResponse {
+    let now = state.clock.now();
+    let pending = state.db.pending_migrations().await;
+    let lag = state.db.read(move |tx| jobs::lag_seconds(tx, now)).await;
+    let (migrated, lag) = (matches!(pending, Ok(0)), lag.ok());
+    let workers = lag.is_some_and(|lag| lag < 600);
+    let report = serde_json::json!({
+        "status": if migrated && lag.is_some() { "ready" } else { "unready" },
+        "database": lag.is_some(),
+        "migrations": migrated,
+        "workers": workers,
+        "jobs_lag_seconds": lag,
+    });
+    if migrated && lag.is_some() {
+        HttpResponse::Ok().json(report)
+    } else {
+        HttpResponse::ServiceUnavailable().json(report)
+    }
+}
+
+/// Figures in the Prometheus text format.
+#[get("/metrics")]
+async fn metrics(state: web::Data<State>) -> Result<HttpResponse> {
+    let counts = state.db.read(jobs::counts).await?;
+    let text = state.metrics.render(&state.db, counts)?;
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text))
+}

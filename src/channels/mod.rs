@@ -1,0 +1,11 @@
+//! Legal entities and channels: which brand sells where, in which currencies, under whose name and tax rules.
+//!
+//! It owns the two tables and the publishable keys' issue; it never prices, taxes or sells anything.
+
+pub mod api;
+mod model;
+mod service;
+mod store;
+
+pub use model::{Channel, ChannelSettings, Directory, LegalEntity, NewChannel, NewLegalEntity, TimeZone};
+pub use service::{ChannelIds, create_channel, create_legal_entity, update_channel};

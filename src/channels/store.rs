@@ -1,0 +1,114 @@
+//! The only file that touches `legal_entities` and `channels`.
+
+use diesel::prelude::*;
+
+use super::model::{Channel, ChannelSettings, Directory, LegalEntity};
+use crate::{
+    db::{
+        Doc, Snapshot, Tx,
+        schema::{channels, legal_entities},
+        sql,
+    },
+    error::{Error, Result},
+    http::credentials,
+    kernel::{Country, Instant, ids::ChannelId, ids::LegalEntityId},
+};
+
+/// A row of `legal_entities`.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = legal_entities, treat_none_as_default_value = false)]
+pub(super) struct LegalEntityRow {
+    pub id: LegalEntityId,
+    pub code: String,
+    pub name: String,
+    pub country: Country,
+    pub vat_id: Option<String>,
+    pub time_zone: String,
+    pub version: i64,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+}
+
+impl TryFrom<LegalEntityRow> for LegalEntity {
+    type Error = Error;
+
+    fn try_from(row: LegalEntityRow) -> Result<Self> {
+        let LegalEntityRow { id, code, name, country, vat_id, time_zone, version, created_at, .. } = row;
+        Ok(Self { id, code, name, country, vat_id, time_zone: time_zone.parse()?, version, created_at })
+    }
+}
+
+/// A row of `channels`.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = channels, treat_none_as_default_value = false)]
+pub(super) struct ChannelRow {
+    pub id: ChannelId,
+    pub code: String,
+    pub name: String,
+    pub legal_entity_id: LegalEntityId,
+    pub test: bool,
+    pub doc: Doc<ChannelSettings>,
+    pub version: i64,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+}
+
+impl From<ChannelRow> for Channel {
+    fn from(row: ChannelRow) -> Self {
+        Self {
+            id: row.id,
+            code: row.code,
+            name: row.name,
+            legal_entity_id: row.legal_entity_id,
+            test: row.test,
+            settings: row.doc.0,
+            publishable_keys: Vec::new(),
+            version: row.version,
+            created_at: row.created_at,
+        }
+    }
+}
+
+pub(super) fn insert_legal_entity(tx: &mut Tx, row: &LegalEntityRow) -> Result<()> {
+    diesel::insert_into(legal_entities::table).values(row).execute(tx)?;
+    Ok(())
+}
+
+pub(super) fn legal_entities(tx: &mut Tx) -> Result<Vec<LegalEntity>> {
+    let query = legal_entities::table.select(LegalEntityRow::as_select()).order(legal_entities::id);
+    query.load(tx)?.into_iter().map(LegalEntity::try_from).collect()
+}
+
+pub(super) fn insert_channel(tx: &mut Tx, row: &ChannelRow) -> Result<()> {
+    diesel::insert_into(channels::table).values(row).execute(tx)?;
+    Ok(())
+}
+
+pub(super) fn channel(tx: &mut Tx, id: ChannelId) -> Result<Option<Channel>> {
+    let row = channels::table.find(id).select(ChannelRow::as_select()).first(tx).optional()?;
+    let Some(mut channel) = row.map(Channel::from) else { return Ok(None) };
+    channel.publishable_keys = credentials::publishable_keys(tx, id)?;
+    Ok(Some(channel))
+}
+
+/// Replaces a channel's name and settings when it still has the given version. False when it has not.
+pub(super) fn update_channel(tx: &mut Tx, now: Instant, changed: &Channel, version: i64) -> Result<bool> {
+    let update = sql(
+        "UPDATE channels SET name = ?, doc = ?, version = version + 1, updated_at = ? WHERE id = ? AND version = ?",
+    )
+    .bind(changed.name.as_str())
+    .bind(Doc(serde_json::to_value(&changed.settings)?))
+    .bind(now)
+    .bind(changed.id)
+    .bind(version);
+    Ok(update.execute(tx)? == 1)
+}
+
+impl Snapshot for Directory {
+    const NAME: &'static str = "channels";
+
+    fn load(tx: &mut Tx) -> Result<Self> {
+        let rows = channels::table.select(ChannelRow::as_select()).load(tx)?;
+        Ok(Self { channels: rows.into_iter().map(|row| (row.id, Channel::from(row))).collect() })
+    }
+}

@@ -1,0 +1,58 @@
+//! `kontor serve` and `kontor worker`.
+
+use crate::{
+    config::Settings,
+    error::{Error, Result},
+    kernel::Clock,
+    process::{Process, Roles},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Fill an empty database with a demo shop, and print ready-made tokens.
+    #[arg(long)]
+    demo: bool,
+}
+
+pub(super) async fn serve(settings: Settings, options: &Options) -> Result<()> {
+    let roles = Roles { serve: true, work: settings.jobs.in_serve };
+    let db = super::open(&settings, true)?;
+    let mut process = Process::start(db, Clock::system(), settings, roles).await?;
+    let url = process.state.public_url();
+    tracing::info!(url, "serving");
+    println!("Kontor serves {url}");
+    println!("Explorer: {url}/docs/");
+    if options.demo {
+        println!("{}", crate::cli::demo_note(&process.state).await?);
+    }
+    tokio::select! {
+        () = process.ended() => return Err(Error::internal("the server ended")),
+        () = told_to_stop() => {}
+    }
+    tracing::info!("stopping: requests and jobs in hand are finished first");
+    process.stop().await;
+    Ok(())
+}
+
+pub(super) async fn work(settings: Settings) -> Result<()> {
+    let db = super::open(&settings, false)?;
+    let process = Process::start(db, Clock::system(), settings, Roles { serve: false, work: true }).await?;
+    tracing::info!("working on jobs");
+    told_to_stop().await;
+    process.stop().await;
+    Ok(())
+}
+
+/// Ctrl-C, or SIGTERM as an init system sends it.
+async fn told_to_stop() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate => {}
+    }
+}

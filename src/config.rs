@@ -1,0 +1,254 @@
+//! Settings: documented defaults (`config.default.toml`) → `kontor.toml` → the environment, checked at the start.
+//!
+//! `http.listen` is `KONTOR_HTTP_LISTEN` in the environment; `DATABASE_URL` is `database.url`. A key that does not exist
+//! is an error that names it, so a misspelt setting is never silently ignored.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+
+/// The file with every default and what it means.
+pub const DEFAULTS: &str = include_str!("config.default.toml");
+
+/// All settings. The meaning of each is told in [`DEFAULTS`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct Settings {
+    pub database: Database,
+    pub http: Http,
+    pub auth: Auth,
+    pub jobs: Jobs,
+    pub webhooks: Webhooks,
+    pub retention: Retention,
+    pub log: Log,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct Database {
+    pub url: String,
+    pub connections: usize,
+    pub queue: usize,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct Http {
+    pub listen: String,
+    pub workers: usize,
+    pub public_url: String,
+    pub body_limit: usize,
+    pub request_timeout_seconds: u64,
+    pub store_requests_per_minute: u32,
+    pub lookup_requests_per_minute: u32,
+    pub trusted_proxies: String,
+    pub shutdown_seconds: u64,
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct Auth {
+    pub secret: String,
+    pub jwks_url: String,
+    pub issuer: String,
+    pub audience: String,
+    pub customer_jwks_url: String,
+    pub customer_issuer: String,
+}
+
+/// `[jobs]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct Jobs {
+    pub in_serve: bool,
+    pub workers: usize,
+    pub lease_seconds: i64,
+}
+
+/// `[webhooks]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct Webhooks {
+    pub allow_private: bool,
+    pub timeout_seconds: u64,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct Retention {
+    pub events_days: i64,
+    pub idempotency_days: i64,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct Log {
+    pub format: String,
+    pub filter: String,
+}
+
+impl Settings {
+    /// The settings of a file (which may be missing) under the process's environment.
+    ///
+    /// # Errors
+    /// When the file is not TOML, a key does not exist, or a value does not fit.
+    pub fn load(file: &Path) -> Result<Self> {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Error::internal(format!("{}: {error}", file.display()))),
+        };
+        Self::layered(&text, std::env::vars())
+    }
+
+    /// The defaults, for tests and tools.
+    ///
+    /// # Errors
+    /// Never, as long as the embedded file is right; a test holds that.
+    pub fn defaults() -> Result<Self> {
+        Self::layered("", std::iter::empty())
+    }
+
+    fn layered(file: &str, environment: impl Iterator<Item = (String, String)>) -> Result<Self> {
+        let wrong = |error: toml::de::Error| Error::internal(format!("configuration: {error}"));
+        let mut table: Table = DEFAULTS.parse().map_err(wrong)?;
+        let overrides: Table = file.parse().map_err(wrong)?;
+        for (section, values) in overrides {
+            let Some(known) = table.get_mut(&section).and_then(Value::as_table_mut) else {
+                return Err(Error::internal(format!("configuration: there is no section [{section}]")));
+            };
+            let Value::Table(values) = values else {
+                return Err(Error::internal(format!("configuration: [{section}] must be a section")));
+            };
+            for (key, value) in values {
+                match known.get_mut(&key) {
+                    Some(slot) => *slot = value,
+                    None => return Err(Error::internal(format!("configuration: there is no key {section}.{key}"))),
+                }
+            }
+        }
+        for (name, value) in environment {
+            apply_variable(&mut table, &name, &value)?;
+        }
+        let settings: Self = table.try_into().map_err(wrong)?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<()> {
+        let wrong = |text: &str| Err(Error::internal(format!("configuration: {text}")));
+        if !self.auth.secret.is_empty() && self.auth.secret.len() < 32 {
+            return wrong("auth.secret must have 32 bytes or more");
+        }
+        if self.database.connections == 0 || self.database.queue == 0 || self.jobs.workers == 0 {
+            return wrong("database.connections, database.queue and jobs.workers must be at least 1");
+        }
+        if !matches!(self.log.format.as_str(), "pretty" | "json") {
+            return wrong("log.format must be `pretty` or `json`");
+        }
+        if self.http.listen.parse::<std::net::SocketAddr>().is_err() {
+            return wrong("http.listen must be an address and a port such as 127.0.0.1:8080");
+        }
+        Ok(())
+    }
+
+    /// The settings in force as TOML, secrets masked.
+    ///
+    /// # Errors
+    /// When they can not be written as TOML, which would be a defect.
+    pub fn masked(&self) -> Result<String> {
+        let mut shown = self.clone();
+        if !shown.auth.secret.is_empty() {
+            "********".clone_into(&mut shown.auth.secret);
+        }
+        if let Ok(mut url) = url::Url::parse(&shown.database.url)
+            && url.password().is_some()
+            && url.set_password(Some("********")).is_ok()
+        {
+            shown.database.url = url.to_string();
+        }
+        toml::to_string(&shown).map_err(Error::internal)
+    }
+}
+
+/// Applies `KONTOR_<SECTION>_<KEY>` and `DATABASE_URL`; other variables are not ours.
+fn apply_variable(table: &mut Table, name: &str, value: &str) -> Result<()> {
+    if name == "DATABASE_URL" {
+        return set(table, "database", "url", value);
+    }
+    let Some(rest) = name.strip_prefix("KONTOR_") else { return Ok(()) };
+    // These belong to the tests.
+    if rest.starts_with("TEST_") || rest.starts_with("REQUIRE_") {
+        return Ok(());
+    }
+    match rest.to_lowercase().split_once('_') {
+        Some((section, key)) => set(table, section, key, value),
+        None => Err(Error::internal(format!("configuration: {name} names no setting"))),
+    }
+}
+
+fn set(table: &mut Table, section: &str, key: &str, value: &str) -> Result<()> {
+    let wrong = |what: &str| Error::internal(format!("configuration: {section}.{key} from the environment {what}"));
+    let slot = table.get_mut(section).and_then(Value::as_table_mut).and_then(|known| known.get_mut(key));
+    let slot = slot.ok_or_else(|| wrong("is no setting"))?;
+    *slot = match slot {
+        Value::Integer(_) => Value::Integer(value.parse().map_err(|_| wrong("must be a whole number"))?),
+        Value::Boolean(_) => Value::Boolean(value.parse().map_err(|_| wrong("must be true or false"))?),
+        _ => Value::String(value.to_owned()),
+    };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn file_over_defaults_and_environment_over_file() {
+        let file = "[http]\nlisten = \"127.0.0.1:9000\"\nworkers = 3\n";
+        let variables = environment(&[("KONTOR_HTTP_WORKERS", "5"), ("DATABASE_URL", "other.db"), ("HOME", "/x")]);
+        let settings = Settings::layered(file, variables.into_iter()).unwrap();
+        assert_eq!(settings.http.listen, "127.0.0.1:9000");
+        assert_eq!(settings.http.workers, 5);
+        assert_eq!(settings.database.url, "other.db");
+    }
+
+    #[test]
+    fn unknown_keys_are_named() {
+        let from = |file: &str, pairs| Settings::layered(file, environment(pairs).into_iter()).unwrap_err().to_string();
+        assert!(from("[http]\nlisen = \"x\"", &[]).contains("http.lisen"));
+        assert!(from("[htp]\nlisten = \"x\"", &[]).contains("[htp]"));
+        assert!(from("", &[("KONTOR_HTTP_LISEN", "x")]).contains("http.lisen"));
+        assert!(from("", &[("KONTOR_AUTH_SECRET", "short")]).contains("auth.secret"));
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let variables = environment(&[
+            ("DATABASE_URL", "postgres://me:hunter2@localhost/kontor"),
+            ("KONTOR_AUTH_SECRET", "0123456789abcdef0123456789abcdef"),
+        ]);
+        let shown = Settings::layered("", variables.into_iter()).unwrap().masked().unwrap();
+        assert!(!shown.contains("hunter2") && !shown.contains("0123456789abcdef") && shown.contains("********"));
+    }
+}

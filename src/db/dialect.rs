@@ -1,0 +1,310 @@
+//! The only file that tells the two databases apart.
+//!
+//! What both say alike (`ON CONFLICT`, `RETURNING`, `UPDATE … FROM`) is written once, in the slices' stores, through
+//! [`super::sql()`]. Here is the rest: opening, beginning, locking, and lists that travel as one JSON bind.
+
+use std::{sync::Arc, time::Duration};
+
+use diesel::{
+    Connection, PgConnection, SqliteConnection,
+    connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
+    sql_types::Text,
+};
+use serde_json::Value;
+
+use super::{
+    Tx,
+    conn::Conn,
+    sql,
+    stats::{Counter, Stats},
+    types::{Bind, Doc},
+};
+use crate::error::{Error, Result};
+
+/// Which database a URL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// PostgreSQL 15 or newer.
+    Postgres,
+    /// SQLite, in this process.
+    Sqlite,
+}
+
+impl Variant {
+    /// The variant that the URL's scheme names; whatever is no PostgreSQL URL is the path of a SQLite file.
+    #[must_use]
+    pub fn of(url: &str) -> Self {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") { Self::Postgres } else { Self::Sqlite }
+    }
+}
+
+/// Which database a transaction runs on.
+#[must_use]
+pub fn variant(tx: &Tx) -> Variant {
+    match tx {
+        Conn::Postgres(_) => Variant::Postgres,
+        Conn::Sqlite(_) => Variant::Sqlite,
+    }
+}
+
+/// The path of a SQLite database's file: the URL without `sqlite://` or `file:`.
+#[must_use]
+pub fn sqlite_path(url: &str) -> &str {
+    url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url)
+}
+
+const POSTGRES_SESSION: &str = "SET TimeZone = 'UTC'; SET statement_timeout = '15s'; SET lock_timeout = '5s'; \
+     SET idle_in_transaction_session_timeout = '30s'";
+const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0";
+
+/// Opens a connection, prepares its session and refuses settings under which an acknowledged write could be lost.
+pub(super) fn open(url: &str, stats: &Arc<Stats>) -> Result<Conn> {
+    let cannot = |error: diesel::ConnectionError| Error::internal(format!("the database can not be opened: {error}"));
+    #[allow(clippy::disallowed_methods, reason = "each variant is named here, which is what the ban is about")]
+    let mut conn = match Variant::of(url) {
+        Variant::Postgres => {
+            refuse_plain_text_network(url)?;
+            Conn::Postgres(PgConnection::establish(url).map_err(cannot)?)
+        }
+        Variant::Sqlite => Conn::Sqlite(SqliteConnection::establish(sqlite_path(url)).map_err(cannot)?),
+    };
+    conn.batch_execute(match &conn {
+        Conn::Postgres(_) => POSTGRES_SESSION,
+        Conn::Sqlite(_) => SQLITE_SESSION,
+    })?;
+    refuse_lossy(&mut conn)?;
+    Connection::set_instrumentation(&mut conn, Counter(stats.clone()));
+    Ok(conn)
+}
+
+/// The bundled libpq has no TLS: a password must not cross a network in plain text unasked.
+fn refuse_plain_text_network(url: &str) -> Result<()> {
+    if cfg!(feature = "system-libpq") {
+        return Ok(());
+    }
+    let parsed = url::Url::parse(url).map_err(|error| Error::internal(format!("DATABASE_URL: {error}")))?;
+    let query: Vec<_> = parsed.query_pairs().collect();
+    let host = query.iter().find(|(key, _)| key == "host").map(|(_, value)| value.to_string());
+    let host = host.or_else(|| parsed.host_str().map(str::to_owned)).unwrap_or_default();
+    let local = host.is_empty() || host.starts_with('/') || host.starts_with("%2F");
+    let loopback = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]" | "::1");
+    let accepted = query.iter().any(|(key, value)| key == "sslmode" && value == "disable");
+    if local || loopback || accepted {
+        return Ok(());
+    }
+    Err(Error::internal(
+        "this build has no TLS to PostgreSQL: use the container image or the feature `system-libpq`, or accept plain \
+         text with ?sslmode=disable in DATABASE_URL",
+    ))
+}
+
+/// Reads back what makes a COMMIT durable.
+fn refuse_lossy(conn: &mut Conn) -> Result<()> {
+    let (query, wanted): (&'static str, &[&str]) = match conn {
+        Conn::Postgres(_) => (
+            "SELECT current_setting('fsync') || ' ' || current_setting('synchronous_commit')",
+            &["on on", "on remote_apply", "on remote_write"],
+        ),
+        Conn::Sqlite(_) => ("SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous", &["2", "3"]),
+    };
+    let found: Option<String> = sql(query).first::<Text, _>(conn)?;
+    match found {
+        Some(found) if wanted.contains(&found.as_str()) => Ok(()),
+        found => Err(Error::internal(format!(
+            "the database would lose acknowledged writes on power loss (fsync/synchronous is {found:?})"
+        ))),
+    }
+}
+
+/// Begins a transaction that only reads, on one snapshot.
+pub(super) fn begin_read(conn: &mut Conn) -> Result<()> {
+    Ok(match conn {
+        Conn::Postgres(pg) => {
+            AnsiTransactionManager::begin_transaction_sql(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        }
+        Conn::Sqlite(lite) => AnsiTransactionManager::begin_transaction_sql(lite, "BEGIN")?,
+    })
+}
+
+/// Begins a transaction that writes: READ COMMITTED on PostgreSQL, the write lock at once on SQLite.
+pub(super) fn begin_write(conn: &mut Conn) -> Result<()> {
+    Ok(match conn {
+        Conn::Postgres(pg) => AnsiTransactionManager::begin_transaction(pg)?,
+        Conn::Sqlite(lite) => AnsiTransactionManager::begin_transaction_sql(lite, "BEGIN IMMEDIATE")?,
+    })
+}
+
+/// How many transactions and savepoints are open; `None` when the connection has lost count.
+pub(super) fn depth(conn: &mut Conn) -> Option<u32> {
+    let manager = <Conn as Connection>::TransactionManager::transaction_manager_status_mut(conn);
+    manager.transaction_depth().ok().map(|depth| depth.map_or(0, std::num::NonZero::get))
+}
+
+/// Whether the connection still answers and no transaction is open on it.
+pub(super) fn ping(conn: &mut Conn) -> bool {
+    depth(conn) == Some(0) && conn.batch_execute("SELECT 1").is_ok()
+}
+
+/// Whether running the same transaction again can succeed: deadlock, serialisation failure, a busy SQLite file.
+pub(super) fn is_retryable(error: &Error) -> bool {
+    use diesel::result::{DatabaseErrorKind::SerializationFailure, Error::DatabaseError};
+    match error {
+        Error::Database(DatabaseError(SerializationFailure, _)) => true,
+        Error::Database(DatabaseError(_, info)) => {
+            let message = info.message();
+            message.contains("deadlock detected") || message == "database is locked"
+        }
+        _ => false,
+    }
+}
+
+/// Whether the error is a refused constraint, after which the surrounding transaction is still sound.
+pub(super) fn is_constraint(error: &Error) -> bool {
+    use diesel::result::{DatabaseErrorKind as Kind, Error as E};
+    matches!(
+        error,
+        Error::Database(E::DatabaseError(
+            Kind::UniqueViolation | Kind::ForeignKeyViolation | Kind::NotNullViolation | Kind::CheckViolation,
+            _
+        )) | Error::Database(E::NotFound | E::DeserializationError(_) | E::SerializationError(_))
+    )
+}
+
+/// Moves the pages of SQLite's log into the file; on PostgreSQL the server does so itself.
+pub(super) fn checkpoint(conn: &mut Conn) -> Result<()> {
+    if let Conn::Sqlite(lite) = conn {
+        lite.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")?;
+    }
+    Ok(())
+}
+
+/// Takes the lock under which migrations run, until the connection ends or [`unlock_migrations`].
+pub(super) fn lock_migrations(conn: &mut Conn) -> Result<()> {
+    if let Conn::Postgres(pg) = conn {
+        pg.batch_execute("SET lock_timeout = '0'; SET statement_timeout = '0'; SELECT pg_advisory_lock(5284710)")?;
+    }
+    Ok(())
+}
+
+/// Gives the lock of [`lock_migrations`] back.
+pub(super) fn unlock_migrations(conn: &mut Conn) -> Result<()> {
+    if let Conn::Postgres(pg) = conn {
+        pg.batch_execute("SELECT pg_advisory_unlock(5284710)")?;
+        pg.batch_execute(POSTGRES_SESSION)?;
+    }
+    Ok(())
+}
+
+/// Serialises transactions that take the same key until their end; SQLite's writers are one at a time anyway.
+///
+/// # Errors
+/// What the database says, a lock timeout included.
+pub fn lock_key(tx: &mut Tx, key: i64) -> Result<()> {
+    if let Conn::Postgres(_) = tx {
+        sql("SELECT 1::bigint FROM (SELECT pg_advisory_xact_lock(?)) AS locked")
+            .bind(key)
+            .load::<diesel::sql_types::BigInt, i64>(tx)?;
+    }
+    Ok(())
+}
+
+/// ` FOR UPDATE` where rows are locked, nothing where the whole file is.
+#[must_use]
+pub fn for_update(tx: &Tx) -> &'static str {
+    match variant(tx) {
+        Variant::Postgres => " FOR UPDATE",
+        Variant::Sqlite => "",
+    }
+}
+
+/// ` FOR UPDATE SKIP LOCKED` where rows are locked, nothing where the whole file is: for claiming from a queue.
+#[must_use]
+pub fn skip_locked(tx: &Tx) -> &'static str {
+    match variant(tx) {
+        Variant::Postgres => " FOR UPDATE SKIP LOCKED",
+        Variant::Sqlite => "",
+    }
+}
+
+/// The column that holds an event's position: on SQLite the rowid itself.
+#[must_use]
+pub fn position_column(tx: &Tx) -> &'static str {
+    match variant(tx) {
+        Variant::Postgres => "position",
+        Variant::Sqlite => "seq",
+    }
+}
+
+/// The kind of a column of a [`list`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Col {
+    /// An id, as [`crate::kernel::Id::hex`] writes it.
+    Uid,
+    /// A text.
+    Text,
+    /// A whole number.
+    Int,
+    /// A point in time, as [`crate::kernel::Instant::sortable`] writes it.
+    At,
+    /// A JSON document.
+    Doc,
+    /// Yes or no.
+    Bool,
+}
+
+/// A table source named `list` whose rows come from one JSON bind: an array of arrays in the order of `columns`.
+/// Besides those it has `ord`, the place in the list. Any number of rows is one statement with one cached text.
+#[must_use]
+pub fn list(tx: &Tx, columns: &[(&str, Col)]) -> String {
+    let mut text = String::from("(SELECT ");
+    for (place, (name, kind)) in columns.iter().enumerate() {
+        let expression = match (variant(tx), kind) {
+            (Variant::Postgres, Col::Uid) => format!("(r->>{place})::uuid"),
+            (Variant::Postgres, Col::Text) => format!("r->>{place}"),
+            (Variant::Postgres, Col::Int) => format!("(r->>{place})::bigint"),
+            (Variant::Postgres, Col::At) => format!("(r->>{place})::timestamptz"),
+            (Variant::Postgres, Col::Doc) => format!("nullif(r->{place}, 'null'::jsonb)"),
+            (Variant::Postgres, Col::Bool) => format!("(r->>{place})::boolean"),
+            (Variant::Sqlite, Col::Uid) => format!("unhex(value->>{place})"),
+            (Variant::Sqlite, Col::Doc) => format!("nullif(value->{place}, 'null')"),
+            (Variant::Sqlite, Col::Text | Col::Int | Col::At | Col::Bool) => format!("value->>{place}"),
+        };
+        text.push_str(&expression);
+        text.push_str(" AS ");
+        text.push_str(name);
+        text.push_str(", ");
+    }
+    text.push_str(match variant(tx) {
+        Variant::Postgres => "ord FROM jsonb_array_elements(?) WITH ORDINALITY AS e(r, ord)) AS list",
+        Variant::Sqlite => "key AS ord FROM json_each(?)) AS list",
+    });
+    text
+}
+
+/// The rows of a [`list`] as the one bind they travel in.
+#[must_use]
+pub fn rows(rows: Vec<Value>) -> Bind {
+    Bind::Doc(Some(Doc(Value::Array(rows))))
+}
+
+/// Inserts any number of rows with one statement, in the order given. Each row is a JSON array in the order of `columns`.
+///
+/// # Errors
+/// What the database says.
+pub fn insert_many(tx: &mut Tx, table: &str, columns: &[(&str, Col)], values: Vec<Value>) -> Result<usize> {
+    if values.is_empty() {
+        return Ok(0);
+    }
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let names = names.join(", ");
+    let source = list(tx, columns);
+    sql(format!("INSERT INTO {table} ({names}) SELECT {names} FROM {source} ORDER BY ord"))
+        .bind(rows(values))
+        .execute(tx)
+}
+
+/// How long a transaction that lost a deadlock waits before its next try: short, and longer each time.
+pub(super) fn backoff(attempt: u32) -> Duration {
+    Duration::from_millis(u64::from(rand::random_range(1..=4u32) * attempt.min(16)))
+}

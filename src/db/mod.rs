@@ -1,0 +1,269 @@
+//! The database: one code path over SQLite and PostgreSQL.
+//!
+//! [`Db::read`] and [`Db::write`] are the only ways in, and both run off the async threads. `read` is one snapshot.
+//! `write` is a transaction that may be run more than once, so its closure takes ids and the time from outside and
+//! touches nothing but the transaction. On SQLite all writes go through one thread that commits in groups
+//! (`writer`); on PostgreSQL they run on pooled connections and are tried again after a deadlock.
+//!
+//! It knows nothing of slices, HTTP or jobs.
+
+use std::{fs::File, path::PathBuf, sync::Arc};
+
+use diesel::Connection;
+use diesel::connection::TransactionManager;
+
+mod conn;
+pub mod dialect;
+mod migrate;
+mod numbers;
+mod pool;
+pub mod schema;
+pub mod snapshot;
+mod sql;
+pub mod stats;
+pub mod types;
+mod writer;
+
+pub use conn::{Conn, MultiBackend};
+pub use dialect::{Col, Variant, insert_many};
+pub use snapshot::{Snapshot, bump};
+pub use sql::{Sql, sql};
+pub use types::{Bind, Doc, DocSql, InstantSql, UidSql};
+pub use writer::Lane;
+
+use crate::error::{Code, Error, Result};
+use pool::Pool;
+use snapshot::Snapshots;
+use stats::Stats;
+use writer::Writer;
+
+/// What a closure of [`Db::read`] or [`Db::write`] works on: a connection inside a transaction.
+pub type Tx = Conn;
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `postgres://…`, or the path of a SQLite file.
+    pub url: String,
+    /// Connections for reading on SQLite, for everything on PostgreSQL.
+    pub connections: usize,
+    /// How many writes may wait in each lane on SQLite.
+    pub queue: usize,
+    /// Whether this process serves from the file and so must be the only one (SQLite).
+    pub exclusive: bool,
+}
+
+impl Options {
+    /// The defaults for a URL.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), connections: 8, queue: 1024, exclusive: false }
+    }
+}
+
+/// A database. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: Options,
+    pool: Pool,
+    writer: Option<Writer>,
+    stats: Arc<Stats>,
+    snapshots: Snapshots,
+    numbers: numbers::Numbers,
+    written: tokio::sync::Notify,
+    /// Held, and with it the lock, as long as the database is open.
+    _lock: Option<File>,
+}
+
+impl Db {
+    /// Opens a database and brings it to this program's version.
+    ///
+    /// # Errors
+    /// When it can not be opened, is newer than this program, would lose acknowledged writes, or is already served.
+    pub fn open(options: Options) -> Result<Self> {
+        let db = Self::open_unmigrated(options)?;
+        let ran = db.inner.pool.run_here(migrate::run)?;
+        if ran > 0 {
+            tracing::info!(migrations = ran, "database migrated");
+        }
+        Ok(db)
+    }
+
+    /// Opens a database as it is.
+    ///
+    /// # Errors
+    /// When it can not be opened, would lose acknowledged writes, or is already served.
+    pub fn open_unmigrated(options: Options) -> Result<Self> {
+        let stats = Arc::new(Stats::default());
+        let (url, counters) = (options.url.clone(), stats.clone());
+        let pool = Pool::new(options.connections, move || dialect::open(&url, &counters));
+        let (writer, lock) = match Variant::of(&options.url) {
+            Variant::Postgres => (None, None),
+            Variant::Sqlite => {
+                let path = PathBuf::from(dialect::sqlite_path(&options.url));
+                let lock = if options.exclusive { Some(lock_file(&path)?) } else { None };
+                let writer = Writer::start(path, options.url.clone(), options.queue, stats.clone())?;
+                (Some(writer), lock)
+            }
+        };
+        let inner = Inner {
+            options,
+            pool,
+            writer,
+            stats,
+            snapshots: Snapshots::default(),
+            numbers: numbers::Numbers::default(),
+            written: tokio::sync::Notify::new(),
+            _lock: lock,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// How many migrations of this program the database has not seen yet.
+    ///
+    /// # Errors
+    /// When it does not answer or is newer than this program.
+    pub async fn pending_migrations(&self) -> Result<usize> {
+        self.inner.pool.run(migrate::pending).await
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub fn variant(&self) -> Variant {
+        Variant::of(&self.inner.options.url)
+    }
+
+    /// What has reached the database so far.
+    #[must_use]
+    pub fn stats(&self) -> stats::Reading {
+        self.inner.stats.read()
+    }
+
+    /// Reads, on one snapshot. On SQLite a read must not last over a second, for it keeps the log from being emptied.
+    ///
+    /// # Errors
+    /// What `work` or the database says.
+    pub async fn read<T: Send + 'static>(&self, work: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static) -> Result<T> {
+        let ran = self.inner.pool.run(move |conn| {
+            dialect::begin_read(conn)?;
+            let result = work(conn);
+            // Nothing was written: rolling back is the cheapest end.
+            <Conn as Connection>::TransactionManager::rollback_transaction(conn)?;
+            result
+        });
+        ran.await.map_err(timeout_as_overload)
+    }
+
+    /// Writes: all of it or nothing. `work` may be run more than once.
+    ///
+    /// # Errors
+    /// What `work` or the database says; nothing has changed then, unless it is [`Error::CommitUnknown`].
+    pub async fn write<T: Send + 'static>(&self, work: impl Fn(&mut Tx) -> Result<T> + Send + 'static) -> Result<T> {
+        self.write_in(Lane::Interactive, work).await
+    }
+
+    /// Writes in a lane of choice: imports and jobs use [`Lane::Bulk`] so that nobody waits behind them.
+    ///
+    /// # Errors
+    /// As [`Db::write`].
+    pub async fn write_in<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl Fn(&mut Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let result = match &self.inner.writer {
+            Some(writer) => {
+                let answer = writer.submit(lane, work)?;
+                answer.await.unwrap_or_else(|_| Err(Error::internal("the writer gave no answer")))
+            }
+            None => {
+                let stats = self.inner.stats.clone();
+                self.inner.pool.run(move |conn| write_with_retries(conn, &stats, &work)).await
+            }
+        };
+        if result.is_ok() {
+            self.inner.written.notify_waiters();
+        }
+        result.map_err(timeout_as_overload)
+    }
+
+    /// Waits until this process has written something, or until `at_most` has passed.
+    pub async fn written(&self, at_most: std::time::Duration) {
+        // Nothing has to be done about the time running out: other processes write unheard.
+        let _elapsed = tokio::time::timeout(at_most, self.inner.written.notified()).await;
+    }
+}
+
+/// How often a transaction is run again after a deadlock before its caller hears of it.
+const ATTEMPTS: u32 = 12;
+
+fn write_with_retries<T>(conn: &mut Conn, stats: &Stats, work: &impl Fn(&mut Tx) -> Result<T>) -> Result<T> {
+    let mut attempt = 1;
+    loop {
+        match write_once(conn, work) {
+            Err(error) if attempt < ATTEMPTS && dialect::is_retryable(&error) => {
+                stats.retried();
+                #[allow(clippy::disallowed_methods, reason = "a pause before the next try, on a blocking thread")]
+                std::thread::sleep(dialect::backoff(attempt));
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+            Ok(value) => {
+                stats.committed();
+                return Ok(value);
+            }
+        }
+    }
+}
+
+fn write_once<T>(conn: &mut Conn, work: &impl Fn(&mut Tx) -> Result<T>) -> Result<T> {
+    type Manager = <Conn as Connection>::TransactionManager;
+    dialect::begin_write(conn)?;
+    match work(conn) {
+        Ok(value) => match Manager::commit_transaction(conn) {
+            Ok(()) => Ok(value),
+            Err(error) => {
+                let error = Error::Database(error);
+                if dialect::is_retryable(&error) || dialect::is_constraint(&error) {
+                    return Err(error);
+                }
+                // The server may or may not have seen the COMMIT. Only the caller can find out, by asking again.
+                Err(Error::CommitUnknown(error.to_string()))
+            }
+        },
+        Err(error) => {
+            if let Err(rollback) = Manager::rollback_transaction(conn) {
+                tracing::warn!(error = %rollback, "a transaction could not be rolled back; its connection is dropped");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// A lock or statement timeout means that too much is going on, not that something is wrong.
+fn timeout_as_overload(error: Error) -> Error {
+    match &error {
+        Error::Database(diesel::result::Error::DatabaseError(_, info))
+            if info.message().contains("lock timeout") || info.message().contains("statement timeout") =>
+        {
+            Error::problem(Code::Overloaded, "the database took too long").retry_after(1)
+        }
+        _ => error,
+    }
+}
+
+/// One `serve` per SQLite file: two group committers would wait for each other, and each would believe its caches.
+fn lock_file(database: &std::path::Path) -> Result<File> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| Error::internal(format!("{}: {error}", PathBuf::from(&path).display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(Error::internal(format!("{} is already being served by another process", database.display()))),
+    }
+}

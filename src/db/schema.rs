@@ -1,0 +1,698 @@
+//! The tables as Diesel sees them; a test compares them with what the migrations make.
+
+// The macro generates public items without documentation.
+#![allow(missing_docs)]
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    versions (name) {
+        name -> Text,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    secrets (name) {
+        name -> Text,
+        value -> Text,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    number_ranges (name) {
+        name -> Text,
+        next -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    idempotency_keys (id) {
+        id -> UidSql,
+        state -> Text,
+        body_hash -> Text,
+        status -> BigInt,
+        body -> Nullable<Text>,
+        sealed -> Bool,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    credentials (id) {
+        id -> UidSql,
+        kind -> Text,
+        name -> Text,
+        channel_id -> Nullable<UidSql>,
+        secret_hash -> Text,
+        shown -> Text,
+        doc -> DocSql,
+        created_at -> InstantSql,
+        revoked_at -> Nullable<InstantSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    legal_entities (id) {
+        id -> UidSql,
+        code -> Text,
+        name -> Text,
+        country -> Text,
+        vat_id -> Nullable<Text>,
+        time_zone -> Text,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    channels (id) {
+        id -> UidSql,
+        code -> Text,
+        name -> Text,
+        legal_entity_id -> UidSql,
+        test -> Bool,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    variants (id) {
+        id -> UidSql,
+        sku -> Text,
+        gtin -> Nullable<Text>,
+        name -> Text,
+        name_folded -> Text,
+        tax_class -> Text,
+        weight_grams -> BigInt,
+        unit_code -> Text,
+        requires_shipping -> Bool,
+        stock_policy -> Text,
+        backorder_policy -> Text,
+        status -> Text,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    customers (id) {
+        id -> UidSql,
+        number -> Text,
+        issuer -> Nullable<Text>,
+        subject -> Nullable<Text>,
+        email_folded -> Nullable<Text>,
+        name_folded -> Text,
+        customer_group -> Nullable<Text>,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    price_lists (id) {
+        id -> UidSql,
+        code -> Text,
+        name -> Text,
+        currency -> Text,
+        channel_id -> Nullable<UidSql>,
+        priority -> BigInt,
+        valid_from -> Nullable<InstantSql>,
+        valid_until -> Nullable<InstantSql>,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    prices (variant_id, price_list_id, min_quantity, valid_from) {
+        variant_id -> UidSql,
+        price_list_id -> UidSql,
+        min_quantity -> BigInt,
+        valid_from -> InstantSql,
+        valid_until -> Nullable<InstantSql>,
+        amount -> BigInt,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    tax_rates (id) {
+        id -> UidSql,
+        country -> Text,
+        tax_class -> Text,
+        rate -> Text,
+        valid_from -> InstantSql,
+        valid_until -> Nullable<InstantSql>,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    shipping_methods (id) {
+        id -> UidSql,
+        channel_id -> UidSql,
+        code -> Text,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    locations (id) {
+        id -> UidSql,
+        code -> Text,
+        name -> Text,
+        country -> Text,
+        time_zone -> Text,
+        priority -> BigInt,
+        active -> Bool,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    stock_levels (variant_id, location_id) {
+        variant_id -> UidSql,
+        location_id -> UidSql,
+        on_hand -> BigInt,
+        allocated -> BigInt,
+        reserved -> BigInt,
+        safety -> BigInt,
+        version -> BigInt,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    stock_movements (seq) {
+        seq -> BigInt,
+        id -> UidSql,
+        variant_id -> UidSql,
+        location_id -> UidSql,
+        kind -> Text,
+        on_hand -> BigInt,
+        allocated -> BigInt,
+        reason -> Nullable<Text>,
+        reference -> Nullable<Text>,
+        actor -> Text,
+        occurred_at -> InstantSql,
+        recorded_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    reservations (id) {
+        id -> UidSql,
+        cart_id -> UidSql,
+        variant_id -> UidSql,
+        location_id -> UidSql,
+        quantity -> BigInt,
+        state -> Text,
+        expires_at -> InstantSql,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    carts (id) {
+        id -> UidSql,
+        channel_id -> UidSql,
+        customer_id -> Nullable<UidSql>,
+        state -> Text,
+        version -> BigInt,
+        currency -> Text,
+        total -> BigInt,
+        line_count -> BigInt,
+        device -> Text,
+        stage -> Text,
+        order_id -> Nullable<UidSql>,
+        abandon_at -> Nullable<InstantSql>,
+        active_at -> InstantSql,
+        expires_at -> InstantSql,
+        doc -> DocSql,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    abandonments (id) {
+        id -> UidSql,
+        cart_id -> UidSql,
+        channel_id -> UidSql,
+        stage -> Text,
+        device -> Text,
+        currency -> Text,
+        value -> BigInt,
+        line_count -> BigInt,
+        abandoned_at -> InstantSql,
+        returned_at -> Nullable<InstantSql>,
+        recovered_at -> Nullable<InstantSql>,
+        order_id -> Nullable<UidSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    payments (id) {
+        id -> UidSql,
+        cart_id -> UidSql,
+        order_id -> Nullable<UidSql>,
+        provider -> Text,
+        our_key -> Text,
+        provider_ref -> Nullable<Text>,
+        state -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        captured -> BigInt,
+        refunded -> BigInt,
+        attempt -> BigInt,
+        lease_until -> Nullable<InstantSql>,
+        idempotency_id -> Nullable<UidSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    payment_operations (id) {
+        id -> UidSql,
+        payment_id -> UidSql,
+        kind -> Text,
+        our_key -> Text,
+        state -> Text,
+        amount -> BigInt,
+        reason -> Nullable<Text>,
+        attempt -> BigInt,
+        idempotency_id -> Nullable<UidSql>,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    ledger_entries (id) {
+        id -> UidSql,
+        order_id -> UidSql,
+        posting -> Text,
+        account -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        occurred_at -> InstantSql,
+        recorded_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    orders (id) {
+        id -> UidSql,
+        number -> Text,
+        channel_id -> UidSql,
+        customer_id -> Nullable<UidSql>,
+        cart_id -> Nullable<UidSql>,
+        state -> Text,
+        payment_state -> Text,
+        fulfilment_state -> Text,
+        test -> Bool,
+        version -> BigInt,
+        currency -> Text,
+        total -> BigInt,
+        email_folded -> Nullable<Text>,
+        name_folded -> Text,
+        postcode_folded -> Nullable<Text>,
+        phone_digits -> Nullable<Text>,
+        placed_at -> InstantSql,
+        recorded_at -> InstantSql,
+        updated_at -> InstantSql,
+        doc -> DocSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    order_lines (order_id, line_no) {
+        order_id -> UidSql,
+        line_no -> BigInt,
+        variant_id -> UidSql,
+        sku -> Text,
+        quantity -> BigInt,
+        allocated -> BigInt,
+        shipped -> BigInt,
+        delivered -> BigInt,
+        returned -> BigInt,
+        cancelled -> BigInt,
+        unit_price -> BigInt,
+        net -> BigInt,
+        tax -> BigInt,
+        gross -> BigInt,
+        refunded -> BigInt,
+        doc -> DocSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    external_refs (id) {
+        id -> UidSql,
+        owner -> UidSql,
+        system -> Text,
+        kind -> Text,
+        value -> Text,
+        value_folded -> Text,
+        doc -> DocSql,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    returns (id) {
+        id -> UidSql,
+        number -> Text,
+        order_id -> Nullable<UidSql>,
+        channel_id -> UidSql,
+        customer_id -> Nullable<UidSql>,
+        state -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        line_count -> BigInt,
+        pieces -> BigInt,
+        doc -> DocSql,
+        version -> BigInt,
+        occurred_at -> InstantSql,
+        recorded_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    invoices (id) {
+        id -> UidSql,
+        order_id -> UidSql,
+        kind -> Text,
+        system -> Text,
+        number -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        issued_at -> InstantSql,
+        doc -> DocSql,
+        recorded_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    fulfilment_orders (id) {
+        id -> UidSql,
+        order_id -> UidSql,
+        location_id -> UidSql,
+        state -> Text,
+        version -> BigInt,
+        due_at -> InstantSql,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    fulfilment_lines (fulfilment_order_id, line_no) {
+        fulfilment_order_id -> UidSql,
+        line_no -> BigInt,
+        variant_id -> UidSql,
+        sku -> Text,
+        quantity -> BigInt,
+        picked -> BigInt,
+        packed -> BigInt,
+        shipped -> BigInt,
+        cancelled -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    shipments (id) {
+        id -> UidSql,
+        fulfilment_order_id -> UidSql,
+        order_id -> UidSql,
+        carrier -> Nullable<Text>,
+        tracking_number -> Nullable<Text>,
+        tracking_folded -> Nullable<Text>,
+        state -> Text,
+        doc -> DocSql,
+        shipped_at -> InstantSql,
+        delivered_at -> Nullable<InstantSql>,
+        recorded_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    events (seq) {
+        seq -> BigInt,
+        position -> Nullable<BigInt>,
+        id -> UidSql,
+        stream -> Text,
+        aggregate -> Text,
+        aggregate_id -> Text,
+        aggregate_version -> BigInt,
+        channel_id -> Nullable<UidSql>,
+        #[sql_name = "type"]
+        kind -> Text,
+        occurred_at -> InstantSql,
+        recorded_at -> InstantSql,
+        actor -> Text,
+        data -> DocSql,
+        subject_id -> Nullable<UidSql>,
+        personal -> Nullable<DocSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    log_state (id) {
+        id -> BigInt,
+        epoch -> Text,
+        last_position -> BigInt,
+        oldest_position -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    jobs (seq) {
+        seq -> BigInt,
+        id -> UidSql,
+        kind -> Text,
+        ordering_key -> Nullable<Text>,
+        state -> Text,
+        run_at -> InstantSql,
+        attempt -> BigInt,
+        max_attempts -> BigInt,
+        lease_until -> Nullable<InstantSql>,
+        payload -> DocSql,
+        last_error -> Nullable<Text>,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    schedules (name) {
+        name -> Text,
+        next_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    connectors (id) {
+        id -> UidSql,
+        name -> Text,
+        adapter -> Text,
+        state -> Text,
+        doc -> DocSql,
+        secret -> Nullable<Text>,
+        position -> BigInt,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    dispatches (id) {
+        id -> UidSql,
+        connector_id -> UidSql,
+        position -> BigInt,
+        stream -> Text,
+        #[sql_name = "type"]
+        kind -> Text,
+        state -> Text,
+        attempts -> BigInt,
+        last_status -> Nullable<BigInt>,
+        doc -> DocSql,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    consumers (id) {
+        id -> UidSql,
+        principal -> Text,
+        name -> Text,
+        feed -> Text,
+        position -> BigInt,
+        epoch -> Text,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    consumer_items (consumer_id, position) {
+        consumer_id -> UidSql,
+        position -> BigInt,
+        stream -> Text,
+        state -> Text,
+        lease_until -> Nullable<InstantSql>,
+        lease -> Nullable<Text>,
+        attempt -> BigInt,
+        reason -> Nullable<Text>,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    worklist_claims (list, item) {
+        list -> Text,
+        item -> Text,
+        assignee -> Nullable<Text>,
+        snoozed_until -> Nullable<InstantSql>,
+        note -> Nullable<Text>,
+        updated_at -> InstantSql,
+    }
+}

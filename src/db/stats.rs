@@ -1,0 +1,83 @@
+//! Counts of what reaches the database: statements, prepares, transactions. Tests pin them and `/metrics` shows them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use diesel::connection::{Instrumentation, InstrumentationEvent};
+
+/// Counters since the start, over all connections of one [`super::Db`].
+#[derive(Debug, Default)]
+pub struct Stats {
+    sent: AtomicU64,
+    boundaries: AtomicU64,
+    prepared: AtomicU64,
+    commits: AtomicU64,
+    groups: AtomicU64,
+    grouped: AtomicU64,
+    retries: AtomicU64,
+}
+
+/// A reading of [`Stats`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// SQL statements, without the ones that begin and end transactions and savepoints.
+    pub statements: u64,
+    /// Statements that had to be prepared and were put into the cache.
+    pub prepared: u64,
+    /// Transactions committed (on SQLite: writes, of which several share one COMMIT).
+    pub commits: u64,
+    /// Group commits on SQLite.
+    pub groups: u64,
+    /// Writes in those groups.
+    pub grouped: u64,
+    /// Transactions run again after a deadlock or a serialisation failure.
+    pub retries: u64,
+}
+
+impl Stats {
+    /// The counters now.
+    #[must_use]
+    pub fn read(&self) -> Reading {
+        Reading {
+            statements: self.sent.load(Relaxed).saturating_sub(self.boundaries.load(Relaxed)),
+            prepared: self.prepared.load(Relaxed),
+            commits: self.commits.load(Relaxed),
+            groups: self.groups.load(Relaxed),
+            grouped: self.grouped.load(Relaxed),
+            retries: self.retries.load(Relaxed),
+        }
+    }
+
+    pub(super) fn committed(&self) {
+        self.commits.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn group(&self, members: u64) {
+        self.groups.fetch_add(1, Relaxed);
+        self.grouped.fetch_add(members, Relaxed);
+        self.commits.fetch_add(members, Relaxed);
+    }
+
+    pub(super) fn retried(&self) {
+        self.retries.fetch_add(1, Relaxed);
+    }
+}
+
+/// Hangs on a connection and counts.
+pub(super) struct Counter(pub(super) Arc<Stats>);
+
+impl Instrumentation for Counter {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        match event {
+            InstrumentationEvent::StartQuery { .. } => self.0.sent.fetch_add(1, Relaxed),
+            // Each of these is followed by a StartQuery of its own SQL, which is not one of ours.
+            InstrumentationEvent::BeginTransaction { .. }
+            | InstrumentationEvent::CommitTransaction { .. }
+            | InstrumentationEvent::RollbackTransaction { .. } => self.0.boundaries.fetch_add(1, Relaxed),
+            InstrumentationEvent::CacheQuery { .. } => self.0.prepared.fetch_add(1, Relaxed),
+            _ => 0,
+        };
+    }
+}

@@ -1,0 +1,268 @@
+//! One error type for the whole house, and one table of the codes that leave it.
+//!
+//! It knows no transport: [`Code::status`] is a number that `http` puts on the wire as RFC 9457 problem details.
+//! What a caller can mend is a [`Problem`]; everything else says nothing about the inside.
+
+use std::fmt;
+
+/// Declares the table: code, word, status, title, what to do.
+macro_rules! codes {
+    ($($name:ident, $word:literal, $status:literal, $title:literal, $advice:literal;)*) => {
+        /// A stable code: clients branch on its word, never on the text beside it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $(#[doc = $title] $name,)* }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The word that clients branch on.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$name => $word),* } }
+
+            /// The HTTP status.
+            #[must_use]
+            pub const fn status(self) -> u16 { match self { $(Self::$name => $status),* } }
+
+            /// The title: the same for every occurrence.
+            #[must_use]
+            pub const fn title(self) -> &'static str { match self { $(Self::$name => $title),* } }
+
+            /// What a caller does about it.
+            #[must_use]
+            pub const fn advice(self) -> &'static str { match self { $(Self::$name => $advice),* } }
+        }
+    };
+}
+
+codes! {
+    // The request as such.
+    BodyMalformed, "body_malformed", 400, "The body is not valid JSON", "Send one JSON document in UTF-8.";
+    BodyTooLarge, "body_too_large", 413, "The body is too large", "Send less at once; bulk routes take NDJSON in chunks.";
+    MediaTypeUnsupported, "media_type_unsupported", 415, "The media type is not supported", "Send Content-Type: application/json.";
+    UnknownField, "unknown_field", 422, "A field is not known", "Remove the field or correct its name.";
+    MissingField, "missing_field", 422, "A field is missing", "Add the field that the pointer names.";
+    InvalidValue, "invalid_value", 422, "A value is not allowed", "Correct the value that the pointer names.";
+    InvalidQuery, "invalid_query", 400, "A query parameter is not allowed", "Correct the parameter that is named.";
+    InvalidPath, "invalid_path", 404, "The path holds no valid id", "Use an id as the API gave it.";
+    InvalidHeader, "invalid_header", 400, "A header is not allowed", "Correct the header that is named.";
+    InvalidCursor, "invalid_cursor", 400, "The cursor is not valid", "Start again without a cursor, or use one as the API gave it.";
+    RouteNotFound, "route_not_found", 404, "There is no such route", "See the OpenAPI documents at /docs.";
+    MethodNotAllowed, "method_not_allowed", 405, "The route does not take this method", "See the OpenAPI documents at /docs.";
+    RequestTimeout, "request_timeout", 408, "The request came too slowly", "Send it again.";
+    RateLimited, "rate_limited", 429, "Too many requests", "Wait as long as Retry-After says.";
+    Overloaded, "overloaded", 503, "The server has too much to do", "Wait as long as Retry-After says and try again.";
+    OutcomeUnknown, "outcome_unknown", 503, "The connection to the database was lost while it was saving", "Send the same request again with the same Idempotency-Key.";
+    Internal, "internal", 500, "Something went wrong on our side", "Try again; tell the operator the request id if it stays.";
+    Unavailable, "unavailable", 503, "The service is not ready", "Try again shortly.";
+
+    // Who is asking.
+    Unauthenticated, "unauthenticated", 401, "No valid credential was sent", "Send a valid token or key.";
+    TokenExpired, "token_expired", 401, "The token has expired", "Get a new token.";
+    ChannelKeyInvalid, "channel_key_invalid", 401, "The publishable key is not valid", "Send Channel-Key with a key of an active channel.";
+    ScopeMissing, "scope_missing", 403, "The credential lacks a scope", "Use a credential that has the scope named in the detail.";
+    CeilingExceeded, "ceiling_exceeded", 403, "The amount is above what this credential may move", "Ask somebody with a higher ceiling.";
+    NotFound, "not_found", 404, "There is no such thing, or it is not yours", "Check the id and the credential.";
+
+    // Doing it again, doing it at once.
+    IdempotencyKeyReused, "idempotency_key_reused", 422, "The Idempotency-Key was used for another request", "Use a new key for a new request.";
+    IdempotencyInProgress, "idempotency_in_progress", 409, "The first request with this Idempotency-Key is still running", "Wait as long as Retry-After says and send it again.";
+    VersionStale, "version_stale", 412, "Somebody changed it meanwhile", "Read it again and repeat the change on the new version.";
+    StateConflict, "state_conflict", 409, "Its state does not allow this", "Read it again: `actions` tells what is allowed now.";
+    Duplicate, "duplicate", 409, "It exists already", "Use the existing one, or another key.";
+    StillUsed, "still_used", 409, "It is still used", "Remove what uses it first.";
+
+    // Channels and catalogue.
+    CurrencyNotSold, "currency_not_sold", 422, "The channel does not sell in this currency", "Use one of the currencies in /v1/store/config.";
+    CountryNotServed, "country_not_served", 422, "The channel does not deliver to this country", "Use one of the countries in /v1/store/config.";
+    LocaleNotServed, "locale_not_served", 422, "The channel does not speak this locale", "Use one of the locales in /v1/store/config.";
+    SkuUnknown, "sku_unknown", 422, "There is no such SKU", "Use a SKU of the catalogue; they are case-sensitive.";
+    GtinInvalid, "gtin_invalid", 422, "The GTIN's check digit is wrong", "Check the number; GTIN-8, 12, 13 and 14 are taken.";
+    ImportRowInvalid, "import_row_invalid", 422, "A row of the import is not valid", "Correct the row that is named and send it again.";
+
+    // Carts and checkout.
+    CartNotOpen, "cart_not_open", 409, "The cart can not be changed any more", "Start a new cart; a completed one names its order.";
+    TooManyLines, "too_many_lines", 422, "The cart has too many lines", "Split it: a cart holds at most 1,000 lines.";
+    QuantityInvalid, "quantity_invalid", 422, "The quantity is not allowed", "Send a whole number from 1 to 1,000,000,000.";
+    AmountOverflow, "amount_overflow", 422, "The amounts are too large to add up", "Order less at once.";
+    PriceMissing, "price_missing", 422, "There is no price for this in the channel's currency", "Set a price, or remove the line.";
+    ShippingMethodUnavailable, "shipping_method_unavailable", 422, "The shipping method does not serve this cart", "Choose one of the cart's shipping-options.";
+    PaymentMethodUnavailable, "payment_method_unavailable", 422, "The payment method is not available for this cart", "Choose one of the cart's payment-options.";
+    CartIncomplete, "cart_incomplete", 422, "The cart is not ready to be ordered", "Mend what `problems` names and try again.";
+    TotalChanged, "total_changed", 409, "The total is not the expected one", "Show the new total to the customer and send it as expected_total.";
+    OutOfStock, "out_of_stock", 409, "There is not enough in stock", "Lower the quantity or remove the line that is named.";
+    CartMergeForeign, "cart_merge_foreign", 422, "These carts can not be merged", "Merge carts of one channel and currency, both of which are yours.";
+
+    // Orders, payments, fulfilment.
+    QuantityExceeded, "quantity_exceeded", 409, "The quantity is more than is left", "Read the order again and use at most what is left.";
+    LineUnknown, "line_unknown", 422, "The order has no such line", "Use a line_no of the order.";
+    RefundExceeded, "refund_exceeded", 409, "The refund is more than was captured", "Refund at most what is left of the captured amount.";
+    PaymentNotCapturable, "payment_not_capturable", 409, "The payment can not be captured", "See the payment's state.";
+    ProviderUnknown, "provider_unknown", 422, "There is no such payment provider", "Use one of the payment methods in /v1/store/config.";
+    WebhookSignatureInvalid, "webhook_signature_invalid", 401, "The signature of the notification is wrong", "Sign with the provider's current secret.";
+    HistoryInFuture, "history_in_future", 422, "occurred_at lies in the future", "Send a time in the past, or leave it out.";
+
+    // Stock.
+    CompareFailed, "compare_failed", 409, "The stock level is not the expected one", "Read the level again and repeat the adjustment.";
+    StockNegative, "stock_negative", 409, "The level would fall below zero", "Adjust by at most what is on hand.";
+    LocationInactive, "location_inactive", 422, "The location is switched off", "Switch it on, or use another.";
+
+    // Feeds, connectors, jobs.
+    CursorExpired, "cursor_expired", 410, "The cursor is older than the events that are kept", "Load a snapshot and go on from its position.";
+    LogEpochChanged, "log_epoch_changed", 409, "The event log was restored from a backup since this cursor was given", "Load a snapshot and go on from its position.";
+    StreamParked, "stream_parked", 409, "An earlier event of this stream was set aside", "Replay or skip the event that was set aside first.";
+    LeaseLost, "lease_lost", 409, "The lease has passed to somebody else", "Poll again and acknowledge what that answer holds.";
+    AdapterUnknown, "adapter_unknown", 422, "There is no such adapter", "Use one that /v1/ops/adapters lists.";
+    SettingsInvalid, "settings_invalid", 422, "The settings do not fit the adapter", "See the adapter's settings schema.";
+    AddressForbidden, "address_forbidden", 422, "The address is private and not allowed", "Use a public https address, or allow private ones for this connector.";
+    JobNotDead, "job_not_dead", 409, "The job has not failed for good", "Only dead jobs are replayed.";
+}
+
+/// A 4xx: what is wrong with the request, where, and what to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// The stable code.
+    pub code: Code,
+    /// What is wrong in this case.
+    pub detail: String,
+    /// JSON pointer (RFC 6901) to the field, or the name of the parameter or header.
+    pub pointer: Option<String>,
+    /// More members of the problem document, such as `version` or `available`.
+    pub extra: serde_json::Map<String, serde_json::Value>,
+    /// Seconds after which another try makes sense.
+    pub retry_after: Option<u32>,
+}
+
+/// Whatever can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller can mend it.
+    #[error("{}: {}", .0.code.as_str(), .0.detail)]
+    Problem(Box<Problem>),
+    /// The database refused or failed.
+    #[error("database: {0}")]
+    Database(#[from] diesel::result::Error),
+    /// A COMMIT whose connection died: it may or may not have been saved.
+    #[error("the outcome of a commit is unknown: {0}")]
+    CommitUnknown(String),
+    /// A defect of ours, or of the machine.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// The house's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A problem with a code and what is wrong in this case.
+    pub fn problem(code: Code, detail: impl Into<String>) -> Self {
+        Self::Problem(Box::new(Problem {
+            code,
+            detail: detail.into(),
+            pointer: None,
+            extra: serde_json::Map::new(),
+            retry_after: None,
+        }))
+    }
+
+    /// A value of the body that is not allowed.
+    pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::problem(Code::InvalidValue, detail).at(pointer)
+    }
+
+    /// Something that is not there, or not the actor's. `what` names its kind: "order".
+    #[must_use]
+    pub fn not_found(what: &str) -> Self {
+        Self::problem(Code::NotFound, format!("there is no such {what}"))
+    }
+
+    /// A state that does not allow the command.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::problem(Code::StateConflict, detail)
+    }
+
+    /// A defect of ours; the text goes to the log, never to the caller.
+    pub fn internal(text: impl fmt::Display) -> Self {
+        Self::Internal(text.to_string())
+    }
+
+    /// The same with a JSON pointer to the field.
+    #[must_use]
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        if let Self::Problem(problem) = &mut self {
+            problem.pointer = Some(pointer.into());
+        }
+        self
+    }
+
+    /// The same with one more member in the problem document.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: impl Into<serde_json::Value>) -> Self {
+        if let Self::Problem(problem) = &mut self {
+            problem.extra.insert(member.to_owned(), value.into());
+        }
+        self
+    }
+
+    /// The same with a `Retry-After`.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        if let Self::Problem(problem) = &mut self {
+            problem.retry_after = Some(seconds);
+        }
+        self
+    }
+
+    /// The code that leaves the house.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Problem(problem) => problem.code,
+            Self::CommitUnknown(_) => Code::OutcomeUnknown,
+            Self::Database(_) | Self::Internal(_) => Code::Internal,
+        }
+    }
+
+    /// Whether a UNIQUE constraint refused the write.
+    #[must_use]
+    pub fn is_unique_violation(&self) -> bool {
+        use diesel::result::{DatabaseErrorKind::UniqueViolation, Error::DatabaseError};
+        matches!(self, Self::Database(DatabaseError(UniqueViolation, _)))
+    }
+
+    /// Whether a CHECK constraint refused the write.
+    #[must_use]
+    pub fn is_check_violation(&self) -> bool {
+        use diesel::result::{DatabaseErrorKind::CheckViolation, Error::DatabaseError};
+        matches!(self, Self::Database(DatabaseError(CheckViolation, _)))
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Internal(format!("json: {error}"))
+    }
+}
+
+/// Turns a UNIQUE violation into a problem, and leaves every other error alone.
+///
+/// # Errors
+/// The given error, or the problem in its place.
+pub fn on_duplicate<T>(result: Result<T>, problem: impl FnOnce() -> Error) -> Result<T> {
+    result.map_err(|error| if error.is_unique_violation() { problem() } else { error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn words_are_unique_and_statuses_are_errors() {
+        let mut words: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        words.sort_unstable();
+        let count = words.len();
+        words.dedup();
+        assert_eq!(count, words.len());
+        assert!(Code::ALL.iter().all(|code| (400..600).contains(&code.status()) && !code.advice().is_empty()));
+    }
+}

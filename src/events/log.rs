@@ -1,0 +1,215 @@
+//! Appending, numbering and reading. The only file that touches `events` and `log_state`.
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+use serde_json::{Value, json};
+
+use super::model::{Event, NewEvent};
+use crate::{
+    db::{Col, Doc, DocSql, InstantSql, Tx, UidSql, Variant, dialect, insert_many, sql},
+    error::{Error, Result},
+    kernel::{Actor, Id, Instant, ids},
+};
+
+const COLUMNS: &[(&str, Col)] = &[
+    ("id", Col::Uid),
+    ("stream", Col::Text),
+    ("aggregate", Col::Text),
+    ("aggregate_id", Col::Text),
+    ("aggregate_version", Col::Int),
+    ("channel_id", Col::Uid),
+    ("type", Col::Text),
+    ("occurred_at", Col::At),
+    ("recorded_at", Col::At),
+    ("actor", Col::Text),
+    ("data", Col::Doc),
+    ("subject_id", Col::Uid),
+    ("personal", Col::Doc),
+];
+
+/// Appends events in the order given, all with one statement. Call it after the aggregate's guarded update.
+///
+/// # Errors
+/// What the database says.
+pub fn append(tx: &mut Tx, actor: &Actor, now: Instant, events: Vec<NewEvent>) -> Result<()> {
+    let (actor, now) = (actor.label(), now.sortable());
+    let rows = events.into_iter().map(|event| {
+        json!([
+            event.id.hex(),
+            event.stream,
+            event.aggregate,
+            event.aggregate_id,
+            event.aggregate_version,
+            event.channel.map(|channel| channel.hex()),
+            event.kind,
+            event.occurred_at.sortable(),
+            now,
+            actor,
+            event.data,
+            event.subject.map(|subject| subject.hex()),
+            event.personal,
+        ])
+    });
+    insert_many(tx, "events", COLUMNS, rows.collect()).map(|_| ())
+}
+
+/// The key of the advisory lock under which events are numbered.
+const NUMBERING: i64 = 5_284_711;
+
+/// Gives positions to the committed events that have none, in the order of `seq`. Returns how many.
+///
+/// Any process may do it at any time: the lock lets one at a time in, and the statement after it sees all that was
+/// committed before. On SQLite there is nothing to do.
+///
+/// # Errors
+/// What the database says.
+pub fn number(tx: &mut Tx) -> Result<usize> {
+    if dialect::variant(tx) == Variant::Sqlite {
+        return Ok(0);
+    }
+    dialect::lock_key(tx, NUMBERING)?;
+    let numbered = sql("WITH fresh AS (SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM events \
+           WHERE position IS NULL) \
+         UPDATE events SET position = (SELECT last_position FROM log_state) + fresh.place \
+         FROM fresh WHERE events.seq = fresh.seq")
+    .execute(tx)?;
+    if numbered > 0 {
+        let count = i64::try_from(numbered).map_err(Error::internal)?;
+        sql("UPDATE log_state SET last_position = last_position + ?").bind(count).execute(tx)?;
+    }
+    Ok(numbered)
+}
+
+/// Where the log stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogState {
+    /// Changes when the log is restored from a backup: cursors of another epoch are void.
+    pub epoch: String,
+    /// The newest position; 0 for an empty log.
+    pub last: i64,
+    /// Everything up to here has been dropped; a cursor before it is too old.
+    pub dropped: i64,
+}
+
+/// Where the log stands now.
+///
+/// # Errors
+/// What the database says.
+pub fn state(tx: &mut Tx) -> Result<LogState> {
+    let last = match dialect::variant(tx) {
+        Variant::Postgres => "last_position",
+        Variant::Sqlite => "(SELECT coalesce(max(seq), 0) FROM events)",
+    };
+    let state = sql(format!("SELECT epoch, {last}, oldest_position FROM log_state"))
+        .first::<(Text, BigInt, BigInt), (String, i64, i64)>(tx)?;
+    let (epoch, last, dropped) = state.ok_or_else(|| Error::internal("the log has no state"))?;
+    Ok(LogState { epoch, last: last.max(dropped), dropped })
+}
+
+#[rustfmt::skip]
+type Columns = (BigInt, UidSql, Text, Text, Text, BigInt, Nullable<UidSql>, Text, InstantSql, InstantSql, Text, DocSql, Nullable<DocSql>);
+#[rustfmt::skip]
+type Row = (i64, Id<ids::Event>, String, String, String, i64, Option<Id<ids::Channel>>, String, Instant, Instant, String, Doc<Value>, Option<Doc<Value>>);
+
+fn columns(tx: &Tx) -> String {
+    format!(
+        "{}, id, stream, aggregate, aggregate_id, aggregate_version, channel_id, type, occurred_at, recorded_at, actor, \
+         data, personal",
+        dialect::position_column(tx)
+    )
+}
+
+/// A row as an event, its personal part laid over the document.
+fn event(row: Row) -> Event {
+    let (
+        position,
+        id,
+        stream,
+        aggregate,
+        aggregate_id,
+        aggregate_version,
+        channel_id,
+        kind,
+        at,
+        noted,
+        actor,
+        doc,
+        own,
+    ) = row;
+    let (occurred_at, recorded_at, Doc(mut data)) = (at, noted, doc);
+    if let (Value::Object(data), Some(Doc(Value::Object(personal)))) = (&mut data, own) {
+        data.extend(personal);
+    }
+    Event {
+        position,
+        id,
+        stream,
+        aggregate,
+        aggregate_id,
+        aggregate_version,
+        channel_id,
+        kind,
+        occurred_at,
+        recorded_at,
+        actor,
+        data,
+    }
+}
+
+/// The events after a position, in order, whose type starts with one of `kinds` (all types when that is empty).
+/// Reads at most `scan` rows of the log, so that a narrow filter can not make a read long; the second value is the
+/// position up to which it has looked.
+///
+/// # Errors
+/// What the database says.
+pub fn read_after(tx: &mut Tx, after: i64, kinds: &[String], scan: i64) -> Result<(Vec<Event>, i64)> {
+    let position = dialect::position_column(tx);
+    let columns = columns(tx);
+    let query = format!("SELECT {columns} FROM events WHERE {position} > ? ORDER BY {position} LIMIT ?");
+    let rows = sql(query).bind(after).bind(scan).load::<Columns, Row>(tx)?;
+    let seen = rows.last().map_or(after, |row| row.0);
+    let wanted = |kind: &str| kinds.is_empty() || kinds.iter().any(|prefix| kind.starts_with(prefix.as_str()));
+    Ok((rows.into_iter().filter(|row| wanted(&row.7)).map(event).collect(), seen))
+}
+
+/// The events at these positions, in order.
+///
+/// # Errors
+/// What the database says.
+pub fn by_positions(tx: &mut Tx, positions: &[i64]) -> Result<Vec<Event>> {
+    let position = dialect::position_column(tx);
+    let columns = columns(tx);
+    let list = dialect::list(tx, &[("wanted", Col::Int)]);
+    let query =
+        format!("SELECT {columns} FROM events WHERE {position} IN (SELECT wanted FROM {list}) ORDER BY {position}");
+    let wanted = dialect::rows(positions.iter().map(|position| json!([position])).collect());
+    Ok(sql(query).bind(wanted).load::<Columns, Row>(tx)?.into_iter().map(event).collect())
+}
+
+/// The events of a stream after a position, in order: an order's timeline.
+///
+/// # Errors
+/// What the database says.
+pub fn stream(tx: &mut Tx, stream: &str, after: i64, limit: i64) -> Result<Vec<Event>> {
+    let position = dialect::position_column(tx);
+    let columns = columns(tx);
+    let query =
+        format!("SELECT {columns} FROM events WHERE stream = ? AND {position} > ? ORDER BY stream, seq LIMIT ?");
+    let rows = sql(query).bind(stream).bind(after).bind(limit).load::<Columns, Row>(tx)?;
+    Ok(rows.into_iter().map(event).collect())
+}
+
+/// Drops up to `limit` events recorded before an instant and remembers how far the log is gone.
+///
+/// # Errors
+/// What the database says.
+pub fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
+    let position = dialect::position_column(tx);
+    let end = sql(format!(
+        "SELECT max(place) FROM (SELECT {position} AS place FROM events WHERE {position} IS NOT NULL \
+         AND recorded_at < ? ORDER BY {position} LIMIT ?) AS old"
+    ));
+    let end = end.bind(before).bind(limit).first::<Nullable<BigInt>, Option<i64>>(tx)?.flatten();
+    let Some(end) = end else { return Ok(0) };
+    sql("UPDATE log_state SET oldest_position = ? WHERE oldest_position < ?").bind(end).bind(end).execute(tx)?;
+    sql(format!("DELETE FROM events WHERE {position} <= ?")).bind(end).execute(tx)
+}

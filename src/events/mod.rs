@@ -1,0 +1,14 @@
+//! The ordered log of everything that happened: the one source of timelines, webhooks, feeds and figures.
+//!
+//! Events are appended in the transaction of what they tell of, after the guarded update of their aggregate, so that
+//! `seq` follows the order of commits within a stream. A numbering step gives each committed event its `position`;
+//! readers see numbered events only, so a cursor never passes by an event that commits later. On SQLite the rowid is
+//! the position, for its writers are one at a time.
+//!
+//! It owns the log; it knows nothing of what the events mean.
+
+mod log;
+mod model;
+
+pub use log::{LogState, append, by_positions, number, purge, read_after, state, stream};
+pub use model::{Event, NewEvent, cloud_event};

@@ -1,0 +1,86 @@
+//! Events and their outward form.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::kernel::{
+    Instant,
+    ids::{ChannelId, CustomerId, EventId},
+};
+
+/// An event about to be appended.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// Its id; made outside the transaction, so that a second run of the transaction gives the same.
+    pub id: EventId,
+    /// The key by which deliveries are ordered: the order's id, and before there is one the cart's.
+    pub stream: String,
+    /// The kind of thing it happened to: `order`, `cart`, `stock`.
+    pub aggregate: &'static str,
+    /// Which one.
+    pub aggregate_id: String,
+    /// The aggregate's version after it.
+    pub aggregate_version: i64,
+    /// The channel it belongs to, where it has one.
+    pub channel: Option<ChannelId>,
+    /// The type with its version: `order.placed.v1`.
+    pub kind: &'static str,
+    /// When it happened, which may be before it was recorded.
+    pub occurred_at: Instant,
+    /// The complete document.
+    pub data: Value,
+    /// Whom it is about, for erasure.
+    pub subject: Option<CustomerId>,
+    /// The personal part of the document, which erasure removes.
+    pub personal: Option<Value>,
+}
+
+/// An event of the log.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Event {
+    /// Its place in the log: rises with every event, without meaning in between.
+    pub position: i64,
+    /// Its id: a consumer that remembers it sees each event once.
+    pub id: EventId,
+    /// The key by which deliveries are ordered.
+    pub stream: String,
+    /// The kind of thing it happened to.
+    pub aggregate: String,
+    /// Which one.
+    pub aggregate_id: String,
+    /// The aggregate's version after it.
+    pub aggregate_version: i64,
+    /// The channel it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel_id: Option<ChannelId>,
+    /// The type with its version.
+    #[serde(rename = "type")]
+    #[schema(example = "order.placed.v1")]
+    pub kind: String,
+    /// When it happened.
+    pub occurred_at: Instant,
+    /// When it was recorded.
+    pub recorded_at: Instant,
+    /// Who did it.
+    pub actor: String,
+    /// The complete document; personal fields are gone after an erasure.
+    #[schema(value_type = Object)]
+    pub data: Value,
+}
+
+/// The event as a CloudEvents 1.0 envelope. `source` is the shop's public address.
+#[must_use]
+pub fn cloud_event(event: &Event, source: &str) -> Value {
+    json!({
+        "specversion": "1.0",
+        "id": event.id,
+        "source": source,
+        "type": event.kind,
+        "subject": event.aggregate_id,
+        "time": event.occurred_at,
+        "datacontenttype": "application/json",
+        "sequence": format!("{:020}", event.position),
+        "partitionkey": event.stream,
+        "data": event.data,
+    })
+}

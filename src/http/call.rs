@@ -1,0 +1,339 @@
+//! A request as handlers see it: who asks, when, with which key; and the answer.
+
+use std::{future::Future, pin::Pin};
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse, Responder, body::BoxBody, dev::Payload, http::StatusCode, web,
+};
+use serde::Serialize;
+
+use super::{
+    auth,
+    idempotency::{Begun, Fingerprint, Key},
+    paging::Page,
+    state::State,
+};
+use crate::{
+    db::{Lane, Snapshot, Tx},
+    error::{Code, Error, Result},
+    kernel::{Actor, Instant, Scope},
+};
+
+/// A request: authenticated, with the time at which it came.
+#[derive(Clone)]
+pub struct Call {
+    /// What the process shares.
+    pub state: State,
+    /// Who asks.
+    pub actor: Actor,
+    /// When.
+    pub now: Instant,
+    request: HttpRequest,
+}
+
+impl FromRequest for Call {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let state = request.app_data::<web::Data<State>>().ok_or_else(|| Error::internal("no state"))?;
+            let state = state.get_ref().clone();
+            let now = state.clock.now();
+            let actor = auth::authenticate(&state, &request, now).await?;
+            state.limits.check(&actor, &request)?;
+            Ok(Self { state, actor, now, request })
+        })
+    }
+}
+
+impl Call {
+    /// The actor, when they hold a scope.
+    ///
+    /// # Errors
+    /// `scope_missing` otherwise.
+    pub fn allow(&self, scope: Scope) -> Result<&Actor> {
+        if self.actor.holds(scope) {
+            return Ok(&self.actor);
+        }
+        Err(Error::problem(Code::ScopeMissing, format!("this needs the scope `{scope}`")).with("scope", scope.as_str()))
+    }
+
+    /// A header as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.request.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The request itself, for what has no method here.
+    #[must_use]
+    pub const fn request(&self) -> &HttpRequest {
+        &self.request
+    }
+
+    /// The version that `If-Match` names.
+    ///
+    /// # Errors
+    /// When the header is there and is no entity tag of ours.
+    pub fn if_match(&self) -> Result<Option<i64>> {
+        let Some(tag) = self.header("If-Match") else { return Ok(None) };
+        let version = tag.trim().trim_start_matches("W/").trim_matches('"');
+        if version == "*" {
+            return Ok(None);
+        }
+        let version = version.strip_prefix('v').and_then(|version| version.parse().ok());
+        let wrong = || Error::problem(Code::InvalidHeader, "If-Match must be an ETag such as \"v3\"").at("If-Match");
+        version.map(Some).ok_or_else(wrong)
+    }
+
+    /// The key that was sent with the request, if any.
+    ///
+    /// # Errors
+    /// When it is empty, longer than 255 characters or not visible ASCII.
+    pub fn idempotency_key(&self, fingerprint: &Fingerprint) -> Result<Option<Key>> {
+        let Some(value) = self.request.headers().get("Idempotency-Key") else { return Ok(None) };
+        let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+        let wrong = || Error::problem(Code::InvalidHeader, "Idempotency-Key must be 1 to 255 visible ASCII characters");
+        let key = key.ok_or_else(|| wrong().at("Idempotency-Key"))?;
+        // The whole path, not its pattern: the same key on another cart is another command.
+        let route = format!("{} {}", self.request.method(), self.request.uri().path());
+        Ok(Some(Key::new(&self.principal(), &route, key, fingerprint.clone(), self.now)))
+    }
+
+    /// Whose keys do not meet others'.
+    fn principal(&self) -> String {
+        match &self.actor {
+            Actor::Shopper(shopper) => match &shopper.identity {
+                Some(identity) => format!("{} {} {}", shopper.channel, identity.issuer, identity.subject),
+                None => format!("{} {}", shopper.channel, shopper.cart_token.as_deref().unwrap_or("")),
+            },
+            actor => actor.label(),
+        }
+    }
+
+    /// Reads, off the async threads, on one snapshot.
+    ///
+    /// # Errors
+    /// What `work` says.
+    pub async fn read<T: Send + 'static>(&self, work: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static) -> Result<T> {
+        self.state.db.read(work).await
+    }
+
+    /// Reference data, from memory.
+    ///
+    /// # Errors
+    /// What the database says while it is loaded.
+    pub async fn snapshot<T: Snapshot>(&self) -> Result<std::sync::Arc<T>> {
+        self.state.db.snapshot::<T>().await
+    }
+
+    /// Runs a command in one transaction, at most once per `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// What `work` says; nothing has changed then.
+    pub async fn command(
+        &self,
+        fingerprint: &Fingerprint,
+        work: impl Fn(&mut Tx) -> Result<Reply> + Send + 'static,
+    ) -> Result<Reply> {
+        self.command_in(Lane::Interactive, fingerprint, work).await
+    }
+
+    /// The same in a lane of choice.
+    ///
+    /// # Errors
+    /// What `work` says; nothing has changed then.
+    pub async fn command_in(
+        &self,
+        lane: Lane,
+        fingerprint: &Fingerprint,
+        work: impl Fn(&mut Tx) -> Result<Reply> + Send + 'static,
+    ) -> Result<Reply> {
+        let (key, secret) = (self.idempotency_key(fingerprint)?, self.state.secret.clone());
+        let ran = self.state.db.write_in(lane, move |tx| {
+            let Some(key) = &key else { return work(tx) };
+            if let Begun::Replay(reply) = key.begin(tx, &secret)? {
+                return Ok(*reply);
+            }
+            let reply = work(tx)?;
+            key.finish(tx, &secret, &reply)?;
+            Ok(reply)
+        });
+        ran.await
+    }
+
+    /// Runs a command that changes reference data, and makes this process see the change before it answers.
+    ///
+    /// # Errors
+    /// What `work` says; nothing has changed then.
+    pub async fn reference_command(
+        &self,
+        fingerprint: &Fingerprint,
+        work: impl Fn(&mut Tx) -> Result<Reply> + Send + 'static,
+    ) -> Result<Reply> {
+        let reply = self.command(fingerprint, work).await?;
+        self.state.db.refresh_snapshots().await?;
+        Ok(reply)
+    }
+}
+
+/// An answer: a status, a JSON document, and what stands in its headers.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    status: u16,
+    body: Option<String>,
+    version: Option<i64>,
+    location: Option<String>,
+    next: Option<String>,
+    retry_after: Option<u32>,
+    secret: bool,
+    replayed: bool,
+}
+
+impl Reply {
+    fn with_status(status: u16, body: Option<String>) -> Self {
+        let (version, location, next, retry_after) = (None, None, None, None);
+        Self { status, body, version, location, next, retry_after, secret: false, replayed: false }
+    }
+
+    /// 200 with a document.
+    ///
+    /// # Errors
+    /// When it can not be written as JSON, which would be a defect.
+    pub fn ok(document: &impl Serialize) -> Result<Self> {
+        Ok(Self::with_status(200, Some(serde_json::to_string(document)?)))
+    }
+
+    /// 201 with a document.
+    ///
+    /// # Errors
+    /// When it can not be written as JSON, which would be a defect.
+    pub fn created(document: &impl Serialize) -> Result<Self> {
+        Ok(Self::with_status(201, Some(serde_json::to_string(document)?)))
+    }
+
+    /// 202 with a document: it goes on, and `location` tells where to look.
+    ///
+    /// # Errors
+    /// When it can not be written as JSON, which would be a defect.
+    pub fn accepted(document: &impl Serialize) -> Result<Self> {
+        Ok(Self::with_status(202, Some(serde_json::to_string(document)?)))
+    }
+
+    /// 204.
+    #[must_use]
+    pub fn no_content() -> Self {
+        Self::with_status(204, None)
+    }
+
+    /// A page of a list, with `Link: rel="next"`.
+    ///
+    /// # Errors
+    /// When it can not be written as JSON, which would be a defect.
+    pub fn page<T: Serialize>(call: &Call, page: &Page<T>) -> Result<Self> {
+        let mut reply = Self::ok(page)?;
+        reply.next = page.next_cursor.as_ref().map(|cursor| {
+            let uri = call.request.uri();
+            let kept = uri
+                .query()
+                .unwrap_or_default()
+                .split('&')
+                .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+            let query: Vec<&str> = kept.collect();
+            format!(
+                "<{}?{}{}cursor={cursor}>; rel=\"next\"",
+                uri.path(),
+                query.join("&"),
+                if query.is_empty() { "" } else { "&" }
+            )
+        });
+        Ok(reply)
+    }
+
+    /// The same with an `ETag` for this version.
+    #[must_use]
+    pub fn version(mut self, version: i64) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// The same with a `Location`.
+    #[must_use]
+    pub fn location(mut self, path: String) -> Self {
+        self.location = Some(path);
+        self
+    }
+
+    /// The same with a `Retry-After`.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The same, holding a secret: it is kept sealed.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn body(&self) -> Option<&str> {
+        self.body.as_deref()
+    }
+
+    pub(super) const fn is_secret(&self) -> bool {
+        self.secret
+    }
+
+    /// What is kept under an `Idempotency-Key`: body and headers as one document.
+    pub(super) fn to_store(&self) -> Option<String> {
+        let headers = serde_json::json!([self.version, self.location]);
+        Some(format!("{headers}\n{}", self.body.as_deref().unwrap_or_default()))
+    }
+
+    pub(super) fn stored(status: i64, stored: Option<String>) -> Result<Self> {
+        let stored = stored.unwrap_or_default();
+        let (headers, body) = stored.split_once('\n').unwrap_or(("[null,null]", ""));
+        let (version, location): (Option<i64>, Option<String>) = serde_json::from_str(headers)?;
+        let status = u16::try_from(status).map_err(Error::internal)?;
+        let body = (!body.is_empty()).then(|| body.to_owned());
+        Ok(Self { version, location, replayed: true, ..Self::with_status(status, body) })
+    }
+}
+
+impl Responder for Reply {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut response = HttpResponse::build(StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK));
+        if let Some(version) = self.version {
+            response.insert_header(("ETag", format!("\"v{version}\"")));
+        }
+        if let Some(location) = self.location {
+            response.insert_header(("Location", location));
+        }
+        if let Some(next) = self.next {
+            response.insert_header(("Link", next));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.insert_header(("Retry-After", seconds.to_string()));
+        }
+        if self.replayed {
+            response.insert_header(("Idempotency-Replayed", "true"));
+        }
+        match self.body {
+            Some(body) => response.content_type("application/json").body(body),
+            None => response.finish(),
+        }
+    }
+}

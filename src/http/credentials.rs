@@ -1,0 +1,261 @@
+//! Publishable keys and API keys: issued, listed, rotated, revoked; kept as hashes, looked up in memory.
+
+use std::collections::HashMap;
+
+use actix_web::{delete, get, post};
+use diesel::sql_types::{Nullable, Text};
+use serde::{Deserialize, Serialize};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    Body, Call, Params, RefPath, Reply, idempotency::Fingerprint, paging::Cursor, paging::ListQuery, paging::Page, seal,
+};
+use crate::{
+    db::{Doc, DocSql, InstantSql, Snapshot, Tx, UidSql, bump, sql},
+    error::{Error, Result},
+    kernel::{
+        Id, Instant, Scope,
+        actor::Principal,
+        ids::{self, ChannelId, CredentialId, LocationId},
+        text::Text as BoundedText,
+    },
+};
+
+/// What API keys begin with.
+pub const API_KEY_PREFIX: &str = "ktr_";
+/// What publishable keys begin with.
+pub const PUBLISHABLE_PREFIX: &str = "pk_";
+
+/// What an API key may do and where.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Grant {
+    scopes: Vec<Scope>,
+    channels: Option<Vec<ChannelId>>,
+    locations: Option<Vec<LocationId>>,
+    money_ceiling: Option<i64>,
+}
+
+/// All valid keys, by hash.
+pub struct Credentials {
+    publishable: HashMap<String, ChannelId>,
+    clients: HashMap<String, Principal>,
+}
+
+impl Snapshot for Credentials {
+    const NAME: &'static str = "credentials";
+
+    fn load(tx: &mut Tx) -> Result<Self> {
+        type Row = (CredentialId, Option<ChannelId>, String, Doc<Grant>);
+        let query = "SELECT id, channel_id, secret_hash, doc FROM credentials WHERE revoked_at IS NULL";
+        let rows = sql(query).load::<(UidSql, Nullable<UidSql>, Text, DocSql), Row>(tx)?;
+        let mut found = Self { publishable: HashMap::new(), clients: HashMap::new() };
+        for (id, channel, hash, Doc(grant)) in rows {
+            match channel {
+                Some(channel) => {
+                    found.publishable.insert(hash, channel);
+                }
+                None => {
+                    let principal = Principal {
+                        subject: id.to_string(),
+                        credential: Some(id),
+                        scopes: grant.scopes,
+                        channels: grant.channels,
+                        locations: grant.locations,
+                        money_ceiling: grant.money_ceiling,
+                    };
+                    found.clients.insert(hash, principal);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Credentials {
+    /// The channel of a publishable key.
+    #[must_use]
+    pub fn channel_of(&self, key: &str) -> Option<ChannelId> {
+        self.publishable.get(&seal::sha256_hex(key.as_bytes())).copied()
+    }
+
+    /// Whose API key it is.
+    #[must_use]
+    pub fn principal_of(&self, key: &str) -> Option<Principal> {
+        self.clients.get(&seal::sha256_hex(key.as_bytes())).cloned()
+    }
+}
+
+/// Issues a publishable key for a channel. The key is no secret: it names the channel.
+///
+/// # Errors
+/// What the database says.
+pub fn issue_publishable(tx: &mut Tx, now: Instant, id: CredentialId, channel: ChannelId, key: &str) -> Result<()> {
+    insert(tx, now, id, "publishable", "publishable key", Some(channel), key, key, &Grant::default())
+}
+
+#[allow(clippy::too_many_arguments, reason = "one row's columns")]
+fn insert(
+    tx: &mut Tx,
+    now: Instant,
+    id: CredentialId,
+    kind: &str,
+    name: &str,
+    channel: Option<ChannelId>,
+    secret: &str,
+    shown: &str,
+    grant: &Grant,
+) -> Result<()> {
+    sql("INSERT INTO credentials (id, kind, name, channel_id, secret_hash, shown, doc, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+    .bind(id)
+    .bind(kind)
+    .bind(name)
+    .bind(channel)
+    .bind(seal::sha256_hex(secret.as_bytes()))
+    .bind(shown)
+    .bind(Doc(serde_json::to_value(grant)?))
+    .bind(now)
+    .execute(tx)?;
+    bump::<Credentials>(tx)
+}
+
+/// The publishable keys of a channel that are valid, oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn publishable_keys(tx: &mut Tx, channel: ChannelId) -> Result<Vec<String>> {
+    sql("SELECT shown FROM credentials WHERE channel_id = ? AND revoked_at IS NULL ORDER BY id")
+        .bind(channel)
+        .load::<Text, String>(tx)
+}
+
+/// An API key about to be made.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "ERP", "scopes": ["feeds:read", "writeback:write"]}))]
+pub struct NewApiKey {
+    /// What it is for.
+    pub name: BoundedText<200>,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// The channels it is limited to; absent is all.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub channels: Option<Vec<ChannelId>>,
+    /// The locations it is limited to; absent is all.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub locations: Option<Vec<LocationId>>,
+    /// The most it may refund or cancel at once, in minor units.
+    pub money_ceiling: Option<i64>,
+}
+
+/// An API key. The key itself is shown once, when it is made.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: CredentialId,
+    /// What it is for.
+    pub name: String,
+    /// Its first characters.
+    pub shown: String,
+    /// The key, only in the answer that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// Since when.
+    pub created_at: Instant,
+    /// Since when it is not valid any more.
+    pub revoked_at: Option<Instant>,
+}
+
+/// Make an API key
+///
+/// The answer holds the key; it is not shown again.
+#[utoipa::path(tag = "set up a shop", request_body = NewApiKey, security(("token" = ["keys:write"])),
+    responses((status = 201, body = ApiKey)))]
+#[post("/api-keys")]
+async fn create_api_key(call: Call, body: Body<NewApiKey>) -> Result<Reply> {
+    let actor = call.allow(Scope::KeysWrite)?.clone();
+    // Nobody gives what they do not have.
+    if let Some(missing) = body.scopes.iter().find(|scope| !actor.holds(**scope)) {
+        return Err(Error::problem(crate::error::Code::ScopeMissing, format!("you do not hold `{missing}` yourself")));
+    }
+    let (id, now, new) = (Id::new(), call.now, body.value.clone());
+    let key = format!("{API_KEY_PREFIX}{}", seal::random_text(24));
+    call.reference_command(&body.fingerprint, move |tx| {
+        let shown: String = key.chars().take(10).collect();
+        let grant = Grant {
+            scopes: new.scopes.clone(),
+            channels: new.channels.clone(),
+            locations: new.locations.clone(),
+            money_ceiling: new.money_ceiling,
+        };
+        insert(tx, now, id, "api_key", &new.name, None, &key, &shown, &grant)?;
+        let made = ApiKey {
+            id,
+            name: new.name.to_string(),
+            shown,
+            key: Some(key.clone()),
+            scopes: grant.scopes,
+            created_at: now,
+            revoked_at: None,
+        };
+        Ok(Reply::created(&made)?.secret())
+    })
+    .await
+}
+
+/// List the API keys
+#[utoipa::path(tag = "set up a shop", params(ListQuery), security(("token" = ["keys:write"])),
+    responses((status = 200, body = Page<ApiKey>)))]
+#[get("/api-keys")]
+async fn list_api_keys(call: Call, query: Params<ListQuery>) -> Result<Reply> {
+    call.allow(Scope::KeysWrite)?;
+    let limit = query.0.limit()?;
+    let after: Option<CredentialId> = Cursor::decode_optional(query.0.cursor.as_deref())?;
+    let items = call.read(move |tx| list(tx, after, limit)).await?;
+    Reply::page(&call, &Page::cut(items, limit, |key| key.id)?)
+}
+
+fn list(tx: &mut Tx, after: Option<CredentialId>, limit: i64) -> Result<Vec<ApiKey>> {
+    type Row = (CredentialId, String, String, Doc<Grant>, Instant, Option<Instant>);
+    type Columns = (UidSql, Text, Text, DocSql, InstantSql, Nullable<InstantSql>);
+    let query = "SELECT id, name, shown, doc, created_at, revoked_at FROM credentials \
+                 WHERE kind = 'api_key' AND id > ? ORDER BY id LIMIT ?";
+    let after = after.unwrap_or(Id::<ids::Credential>::from_bytes([0; 16]));
+    let rows = sql(query).bind(after).bind(limit + 1).load::<Columns, Row>(tx)?;
+    let key = |(id, name, shown, Doc(grant), created_at, revoked_at): Row| ApiKey {
+        id,
+        name,
+        shown,
+        key: None,
+        scopes: grant.scopes,
+        created_at,
+        revoked_at,
+    };
+    Ok(rows.into_iter().map(key).collect())
+}
+
+/// Revoke an API key
+///
+/// It stops working everywhere within a second.
+#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["keys:write"])), responses((status = 204)))]
+#[delete("/api-keys/{id}")]
+async fn revoke_api_key(call: Call, path: RefPath<CredentialId>) -> Result<Reply> {
+    call.allow(Scope::KeysWrite)?;
+    let (id, now) = (path.0, call.now);
+    call.reference_command(&Fingerprint::none(), move |tx| {
+        let revoke = "UPDATE credentials SET revoked_at = coalesce(revoked_at, ?) WHERE id = ? AND kind = 'api_key'";
+        if sql(revoke).bind(now).bind(id).execute(tx)? == 0 {
+            return Err(Error::not_found("API key"));
+        }
+        bump::<Credentials>(tx)?;
+        Ok(Reply::no_content())
+    })
+    .await
+}
+
+/// The routes of the ops surface.
+pub fn ops(config: &mut ServiceConfig<'_>) {
+    config.service(create_api_key).service(list_api_keys).service(revoke_api_key);
+}

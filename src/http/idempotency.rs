@@ -1,0 +1,135 @@
+//! `Idempotency-Key`: the second request with a key gets the first one's answer.
+//!
+//! A command of one transaction writes its key first in it: a concurrent duplicate waits for the commit and then finds
+//! the stored answer. A command in two transactions commits the key as `in_progress` with the first; until the second,
+//! duplicates are told to come again. What is rolled back leaves no key. The scope of a key is principal and route.
+
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use sha2::{Digest, Sha256};
+
+use super::{call::Reply, seal::Secret};
+use crate::{
+    db::{Tx, sql},
+    error::{Code, Error, Result},
+    kernel::{Id, Instant, ids},
+};
+
+/// The hash of a request's body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint(pub(super) String);
+
+impl Fingerprint {
+    /// The fingerprint of a request without a body.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(String::new())
+    }
+}
+
+/// A key as it was sent, tied to who sent it and where.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Derived from principal, route and key.
+    pub id: Id<ids::IdempotencyKey>,
+    fingerprint: Fingerprint,
+    now: Instant,
+}
+
+/// What a key's look-up found.
+pub enum Begun {
+    /// It is new: run the command.
+    Fresh,
+    /// It has been answered: send this again.
+    Replay(Box<Reply>),
+}
+
+impl Key {
+    /// The key of a request.
+    #[must_use]
+    pub fn new(principal: &str, route: &str, key: &str, fingerprint: Fingerprint, now: Instant) -> Self {
+        let mut hash = Sha256::new();
+        for part in [principal, route, key] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let mut id = [0; 16];
+        id.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+        Self { id: Id::from_bytes(id), fingerprint, now }
+    }
+
+    /// Takes the key. Call it first in the transaction.
+    ///
+    /// # Errors
+    /// The key was used for another body, or its first request is still running.
+    pub fn begin(&self, tx: &mut Tx, secret: &Secret) -> Result<Begun> {
+        let inserted = sql("INSERT INTO idempotency_keys (id, state, body_hash, status, body, sealed, created_at) \
+             VALUES (?, 'in_progress', ?, 0, NULL, ?, ?) ON CONFLICT (id) DO NOTHING");
+        if inserted.bind(self.id).bind(self.fingerprint.0.as_str()).bind(false).bind(self.now).execute(tx)? == 1 {
+            return Ok(Begun::Fresh);
+        }
+        let query = "SELECT state, body_hash, status, body, sealed FROM idempotency_keys WHERE id = ?";
+        type Row = (String, String, i64, Option<String>, bool);
+        let found = sql(query).bind(self.id).first::<(Text, Text, BigInt, Nullable<Text>, Bool), Row>(tx)?;
+        let busy =
+            || Error::problem(Code::IdempotencyInProgress, "the first request with this key is running").retry_after(1);
+        let (state, body_hash, status, body, sealed) = found.ok_or_else(busy)?;
+        if body_hash != self.fingerprint.0 {
+            let detail = "this Idempotency-Key was sent with another body before";
+            return Err(Error::problem(Code::IdempotencyKeyReused, detail).at("Idempotency-Key"));
+        }
+        if state != "done" {
+            return Err(busy());
+        }
+        let stored = match body {
+            Some(body) if sealed => Some(secret.unseal(&body)?),
+            body => body,
+        };
+        Ok(Begun::Replay(Box::new(Reply::stored(status, stored)?)))
+    }
+
+    /// Stores the answer. Call it in the transaction that makes it true.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn finish(&self, tx: &mut Tx, secret: &Secret, reply: &Reply) -> Result<()> {
+        finish(tx, secret, self.id, reply)
+    }
+}
+
+/// Stores the answer under a key's id: for the job that ends what a request has begun.
+///
+/// # Errors
+/// What the database says.
+pub fn finish(tx: &mut Tx, secret: &Secret, id: Id<ids::IdempotencyKey>, reply: &Reply) -> Result<()> {
+    let body = match reply.to_store() {
+        Some(body) if reply.is_secret() => Some(secret.seal(&body)?),
+        body => body,
+    };
+    sql("UPDATE idempotency_keys SET state = 'done', status = ?, body = ?, sealed = ? WHERE id = ?")
+        .bind(i64::from(reply.status()))
+        .bind(body)
+        .bind(reply.is_secret())
+        .bind(id)
+        .execute(tx)?;
+    Ok(())
+}
+
+/// Gives a key up, so that it can be used again: its command came to nothing.
+///
+/// # Errors
+/// What the database says.
+pub fn release(tx: &mut Tx, id: Id<ids::IdempotencyKey>) -> Result<()> {
+    sql("DELETE FROM idempotency_keys WHERE id = ? AND state = 'in_progress'").bind(id).execute(tx)?;
+    Ok(())
+}
+
+/// Drops answers stored before an instant.
+///
+/// # Errors
+/// What the database says.
+pub fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
+    sql("DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?)")
+        .bind(before)
+        .bind(limit)
+        .execute(tx)
+}

@@ -1,0 +1,24 @@
+//! The HTTP surface's machinery: who is asking, strict bodies, problem details, idempotency, paging, limits, the server.
+//!
+//! It knows the database and the errors; it knows no slice. Slices build their handlers from [`Call`] and [`Body`].
+
+pub mod auth;
+mod body;
+mod call;
+pub mod credentials;
+pub mod docs;
+pub mod idempotency;
+pub mod limits;
+pub mod metrics;
+pub mod openapi;
+pub mod paging;
+mod problem;
+pub mod seal;
+pub mod server;
+mod state;
+
+pub use body::{Body, Params, RawBody, RefPath};
+pub use call::{Call, Reply};
+pub use paging::{Cursor, ListQuery, Page};
+pub use problem::ProblemDocument;
+pub use state::State;

@@ -1,0 +1,167 @@
+//! What every operation's documentation has in common is added here, once: problems, headers, credentials.
+
+use utoipa::openapi::{
+    self, ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
+    header::HeaderBuilder,
+    path::{Operation, ParameterBuilder, ParameterIn, PathItem},
+    schema::{ObjectBuilder, Type},
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+};
+
+use super::ProblemDocument;
+
+/// One of the three documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    /// Storefront front ends.
+    Store,
+    /// Operations staff.
+    Ops,
+    /// ERP, CRM, WMS, PIM.
+    Integration,
+}
+
+impl Surface {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Store, Self::Ops, Self::Integration];
+
+    /// The word in file names.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Ops => "ops",
+            Self::Integration => "integration",
+        }
+    }
+
+    /// What its paths begin with.
+    #[must_use]
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Store => "/v1/store",
+            Self::Ops => "/v1/ops",
+            Self::Integration => "/v1/integration",
+        }
+    }
+
+    const fn description(self) -> &'static str {
+        match self {
+            Self::Store => {
+                "What a storefront front end uses: configuration, offers, carts, checkout, the customer's own orders. Send the \
+                 channel's publishable key as `Channel-Key` with every request; a guest's cart is opened by its `Cart-Token`, a \
+                 customer's by the customer's token."
+            }
+            Self::Ops => {
+                "What operations staff use: orders, stock, prices, fulfilment, connectors, work lists. Sign in with a token \
+                 that has the scopes each operation names."
+            }
+            Self::Integration => {
+                "What an ERP, CRM, WMS or PIM uses: polling feeds with acknowledgement, write-back, bulk import. Sign in with an \
+                 API key or a client's token."
+            }
+        }
+    }
+}
+
+/// Completes the document of a surface.
+#[must_use]
+pub fn complete(surface: Surface, collected: OpenApi) -> OpenApi {
+    let title = format!("Kontor: {}", surface.name());
+    let info =
+        InfoBuilder::new().title(title).version(env!("CARGO_PKG_VERSION")).description(Some(surface.description()));
+    let mut document = OpenApiBuilder::new().info(info.build()).paths(collected.paths).build();
+    let mut components = collected.components.unwrap_or_default();
+    components.schemas.insert("ProblemDocument".into(), <ProblemDocument as utoipa::PartialSchema>::schema());
+    let bearer = || SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    components.add_security_scheme("token", bearer());
+    if surface == Surface::Store {
+        let header = |name: &str| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(name)));
+        components.add_security_scheme("channel_key", header("Channel-Key"));
+        components.add_security_scheme("cart_token", header("Cart-Token"));
+    }
+    document.components = Some(components);
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            complete_operation(surface, path, &method, operation);
+        }
+    }
+    document
+}
+
+/// The operations of a path with their methods.
+fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
+    let slots = [
+        (HttpMethod::Get, &mut item.get),
+        (HttpMethod::Post, &mut item.post),
+        (HttpMethod::Put, &mut item.put),
+        (HttpMethod::Patch, &mut item.patch),
+        (HttpMethod::Delete, &mut item.delete),
+    ];
+    slots.into_iter().filter_map(|(method, slot)| slot.as_mut().map(|operation| (method, operation))).collect()
+}
+
+fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operation: &mut Operation) {
+    if surface == Surface::Store && operation.security.is_none() {
+        let none: [&str; 0] = [];
+        let with = |other: &str| SecurityRequirement::new("channel_key", none).add(other, none);
+        operation.security =
+            Some(vec![SecurityRequirement::new("channel_key", none), with("cart_token"), with("token")]);
+    }
+    let is_post = *method == HttpMethod::Post;
+    if is_post {
+        let key = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .description(Some("Any text that is new for each command. Sent again, it gives the first answer again."))
+            .schema(Some(
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .min_length(Some(1))
+                    .max_length(Some(255))
+                    .pattern(Some("^[!-~]+$")),
+            ));
+        operation.parameters.get_or_insert_default().push(key.build().into());
+    }
+    let has_body = operation.request_body.is_some();
+    let mut problems = vec![
+        ("400", "The request is malformed."),
+        ("401", "No valid credential."),
+        ("403", "The credential lacks a scope."),
+        ("404", "There is no such thing, or it is not yours."),
+        ("408", "The request came too slowly."),
+        ("429", "Too many requests."),
+        ("503", "Too much to do; try again."),
+    ];
+    if *method != HttpMethod::Get {
+        problems.push(("409", "The state does not allow it, or a request with this key is running."));
+        problems.push(("422", "A value is not allowed; `pointer` names it."));
+    } else if path.contains("/feeds") {
+        problems.push(("409", "The cursor is of another epoch."));
+        problems.push(("410", "The cursor is too old."));
+    }
+    if has_body {
+        problems.push(("413", "The body is too large."));
+        problems.push(("415", "The body's media type is not supported."));
+    }
+    if matches!(method, HttpMethod::Patch | HttpMethod::Put | HttpMethod::Delete) || is_post {
+        problems.push(("412", "Somebody changed it meanwhile (`If-Match`)."));
+    }
+    for (status, description) in problems {
+        operation
+            .responses
+            .responses
+            .entry(status.to_owned())
+            .or_insert_with(|| RefOr::T(problem(description, status)));
+    }
+}
+
+fn problem(description: &str, status: &str) -> openapi::Response {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemDocument"))).build();
+    let mut response = ResponseBuilder::new().description(description).content("application/problem+json", content);
+    if matches!(status, "429" | "503") {
+        let seconds = HeaderBuilder::new().description(Some("Seconds to wait.")).build();
+        response = response.header("Retry-After", seconds);
+    }
+    response.build()
+}

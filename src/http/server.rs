@@ -1,0 +1,130 @@
+//! The server: sockets, what happens around every request, a graceful end.
+
+use std::{net::TcpListener, sync::Arc, time::Instant as Moment};
+
+use actix_web::{
+    App, HttpMessage, HttpRequest, HttpResponse, HttpServer,
+    body::{BoxBody, MessageBody},
+    dev::{Server, ServiceRequest, ServiceResponse},
+    http::header::{HeaderName, HeaderValue},
+    middleware::{Compress, Next, from_fn},
+    web,
+};
+use tracing::Instrument;
+
+use super::{limits::Remaining, state::State};
+use crate::{
+    error::{Code, Error, Result},
+    kernel::{Id, ids},
+};
+
+/// Which methods each path template takes, for 405 answers.
+pub type Routes = Arc<Vec<(actix_web::dev::ResourceDef, Vec<String>)>>;
+
+/// Starts serving on a socket that is already bound. `configure` mounts the routes.
+///
+/// # Errors
+/// When the socket can not be used.
+pub fn serve(
+    listener: TcpListener,
+    state: State,
+    routes: Routes,
+    configure: impl Fn(&mut web::ServiceConfig) + Send + Clone + 'static,
+) -> Result<Server> {
+    let settings = state.settings.clone();
+    let build = move || {
+        App::new()
+            .app_data(web::Data::new(state.clone()))
+            .app_data(web::Data::new(routes.clone()))
+            .wrap(Compress::default())
+            .wrap(from_fn(around))
+            .configure(configure.clone())
+            .default_service(web::to(no_route))
+    };
+    let mut server = HttpServer::new(build)
+        .keep_alive(std::time::Duration::from_secs(75))
+        .shutdown_timeout(settings.http.shutdown_seconds)
+        .disable_signals();
+    if settings.http.workers > 0 {
+        server = server.workers(settings.http.workers);
+    }
+    let server = server.listen(listener).map_err(|error| Error::internal(format!("can not serve: {error}")))?;
+    Ok(server.run())
+}
+
+/// 404, or 405 with `Allow` where the path takes other methods.
+async fn no_route(request: HttpRequest) -> Result<HttpResponse> {
+    let routes = request.app_data::<web::Data<Routes>>();
+    let known = routes.and_then(|routes| routes.iter().find(|(path, _)| path.is_match(request.path())));
+    match known {
+        Some((_, methods)) => {
+            let error = Error::problem(Code::MethodNotAllowed, format!("this route takes {}", methods.join(", ")));
+            let mut response = actix_web::ResponseError::error_response(&error);
+            let allow = HeaderValue::from_str(&methods.join(", ")).map_err(Error::internal)?;
+            response.headers_mut().insert(HeaderName::from_static("allow"), allow);
+            Ok(response)
+        }
+        None => Err(Error::problem(Code::RouteNotFound, "there is no such route")),
+    }
+}
+
+/// Around every request: its id, its trace, its time limit, its figures.
+async fn around(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let start = Moment::now();
+    let state = request.app_data::<web::Data<State>>().map(|state| state.get_ref().clone());
+    let Some(state) = state else { return Err(Error::internal("no state").into()) };
+    let id = request_id(&request);
+    let method = request.method().clone();
+    let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let trace = trace.and_then(|value| value.split('-').nth(1)).unwrap_or_default();
+    let span = tracing::info_span!("request", id, trace, %method, path = request.path());
+    let limit = std::time::Duration::from_secs(state.settings.http.request_timeout_seconds);
+    // The request must not be cloned before it is routed, which is why a late answer is the framework's to build.
+    let answered = tokio::time::timeout(limit, next.call(request)).instrument(span.clone()).await;
+    let late = |_| Error::problem(Code::Overloaded, "the request took too long").retry_after(5);
+    let mut response = answered.map_err(late)??.map_into_boxed_body();
+    if let Some(problem) = response.response().error().and_then(as_problem) {
+        response = response.into_response(problem);
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    }
+    let left = response.request().extensions().get::<Remaining>().copied();
+    if let Some(left) = left {
+        response.headers_mut().insert(HeaderName::from_static("ratelimit-limit"), left.limit.into());
+        response.headers_mut().insert(HeaderName::from_static("ratelimit-remaining"), left.remaining.into());
+    }
+    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let status = response.status().as_u16();
+    state.metrics.answered(method.as_str(), &route, status, start.elapsed());
+    let _in_span = span.enter();
+    tracing::debug!(status, ms = start.elapsed().as_millis(), "answered");
+    Ok(response)
+}
+
+/// The caller's request id when it is a sane one, else a new one.
+fn request_id(request: &ServiceRequest) -> String {
+    let given = request.headers().get("X-Request-Id").and_then(|value| value.to_str().ok());
+    let sane = |id: &&str| (1..=100).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    given.filter(sane).map_or_else(|| Id::<ids::Request>::new().to_string(), str::to_owned)
+}
+
+/// The framework's own errors as problem documents; `None` for ours, which are problems already.
+fn as_problem(error: &actix_web::Error) -> Option<HttpResponse> {
+    if error.as_error::<Error>().is_some() {
+        return None;
+    }
+    let code = match error.as_response_error().status_code().as_u16() {
+        404 => Code::RouteNotFound,
+        405 => Code::MethodNotAllowed,
+        408 => Code::RequestTimeout,
+        413 => Code::BodyTooLarge,
+        415 => Code::MediaTypeUnsupported,
+        400..500 => Code::BodyMalformed,
+        _ => Code::Internal,
+    };
+    Some(actix_web::ResponseError::error_response(&Error::problem(code, error.to_string())))
+}

@@ -1,0 +1,15 @@
+//! The one durable queue: everything that happens outside a request or after it.
+//!
+//! A job is written in the transaction of what it follows from. A worker takes it under a lease; a lease can not stop a
+//! worker that stalls, so a job's result is accepted only for its current attempt: [`Job::finish`] is part of the
+//! transaction that writes the result, and refuses a late one. Jobs with the same ordering key run one after another in
+//! the order in which they were written. A job that keeps failing ends as a dead letter that operators see and replay.
+//!
+//! It knows the database only; what a job does is registered by the slices.
+
+pub mod api;
+mod queue;
+mod runner;
+
+pub use queue::{Job, NewJob, counts, dead, discard, enqueue, lag_seconds, replay, retry_delay};
+pub use runner::{Runner, Verdict};

@@ -1,0 +1,177 @@
+//! Who does something, and what they may do.
+
+use super::{
+    Id,
+    ids::{Channel, Credential, Location},
+};
+
+crate::words! {
+    /// A permission. A staff token, an API key or an integration token carries a list of them.
+    pub enum Scope {
+        /// Read channels, legal entities, locations, prices, taxes, shipping methods.
+        SettingsRead = "settings:read",
+        /// Change them.
+        SettingsWrite = "settings:write",
+        /// Create, rotate and revoke API keys and publishable keys.
+        KeysWrite = "keys:write",
+        /// Read variants.
+        CatalogRead = "catalog:read",
+        /// Change variants.
+        CatalogWrite = "catalog:write",
+        /// Read prices.
+        PricesRead = "prices:read",
+        /// Change prices.
+        PricesWrite = "prices:write",
+        /// Read customers.
+        CustomersRead = "customers:read",
+        /// Change customers.
+        CustomersWrite = "customers:write",
+        /// Read stock levels and movements.
+        StockRead = "stock:read",
+        /// Book stock movements.
+        StockWrite = "stock:write",
+        /// Read orders.
+        OrdersRead = "orders:read",
+        /// Change, cancel and create orders.
+        OrdersWrite = "orders:write",
+        /// Sell at another price than the list's, as a call centre does.
+        PriceOverride = "prices:override",
+        /// State when something happened in the past, as a take-over of an older system does.
+        HistoryWrite = "history:write",
+        /// Read fulfilment orders and shipments.
+        FulfilmentRead = "fulfilment:read",
+        /// Pick, pack, ship, deliver.
+        FulfilmentWrite = "fulfilment:write",
+        /// Capture, void and refund payments; script the sandbox provider.
+        PaymentsWrite = "payments:write",
+        /// Read the figures of abandonment.
+        AnalyticsRead = "analytics:read",
+        /// Read connectors, dispatches and jobs.
+        ConnectorsRead = "connectors:read",
+        /// Change connectors, replay and skip dispatches and jobs.
+        ConnectorsWrite = "connectors:write",
+        /// Poll the feeds.
+        FeedsRead = "feeds:read",
+        /// Write back what happened in an ERP, WMS or CRM.
+        WritebackWrite = "writeback:write",
+        /// Read and claim what waits for a person.
+        WorklistsWrite = "worklists:write",
+    }
+}
+
+/// Whoever a command is done for. Services filter what they read and write by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// Kontor itself; the word names the part, such as `jobs`.
+    System(&'static str),
+    /// Somebody at a storefront.
+    Shopper(Shopper),
+    /// A member of the operations staff.
+    Staff(Principal),
+    /// An ERP, CRM, WMS or PIM.
+    Client(Principal),
+}
+
+/// A storefront's visitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shopper {
+    /// The channel whose publishable key was sent.
+    pub channel: Id<Channel>,
+    /// Who they are, when they are signed in.
+    pub identity: Option<Identity>,
+    /// The secret that shows a guest's right to a cart or an order.
+    pub cart_token: Option<String>,
+}
+
+/// A signed-in customer as their token names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The token's issuer.
+    pub issuer: String,
+    /// The token's subject: with the issuer, it links the customer.
+    pub subject: String,
+    /// The e-mail address, when the issuer says it is verified.
+    pub verified_email: Option<String>,
+}
+
+/// A member of staff or a machine client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The token's subject, or the API key's id.
+    pub subject: String,
+    /// The API key, when it is one.
+    pub credential: Option<Id<Credential>>,
+    /// What they may do.
+    pub scopes: Vec<Scope>,
+    /// The channels they are limited to; `None` is all.
+    pub channels: Option<Vec<Id<Channel>>>,
+    /// The locations they are limited to; `None` is all.
+    pub locations: Option<Vec<Id<Location>>>,
+    /// The most they may refund or cancel at once, in minor units of any currency; `None` is no ceiling.
+    pub money_ceiling: Option<i64>,
+}
+
+impl Actor {
+    /// Whether they hold a scope. Kontor itself holds all; shoppers none.
+    #[must_use]
+    pub fn holds(&self, scope: Scope) -> bool {
+        match self {
+            Self::System(_) => true,
+            Self::Shopper(_) => false,
+            Self::Staff(principal) | Self::Client(principal) => principal.scopes.contains(&scope),
+        }
+    }
+
+    /// The channels they are limited to; `None` is all.
+    #[must_use]
+    pub fn channels(&self) -> Option<&[Id<Channel>]> {
+        match self {
+            Self::System(_) => None,
+            Self::Shopper(shopper) => Some(std::slice::from_ref(&shopper.channel)),
+            Self::Staff(principal) | Self::Client(principal) => principal.channels.as_deref(),
+        }
+    }
+
+    /// Whether they may see what belongs to a channel.
+    #[must_use]
+    pub fn sees_channel(&self, channel: Id<Channel>) -> bool {
+        self.channels().is_none_or(|channels| channels.contains(&channel))
+    }
+
+    /// Whether they may see what belongs to a location.
+    #[must_use]
+    pub fn sees_location(&self, location: Id<Location>) -> bool {
+        match self {
+            Self::System(_) => true,
+            Self::Shopper(_) => false,
+            Self::Staff(principal) | Self::Client(principal) => {
+                principal.locations.as_ref().is_none_or(|locations| locations.contains(&location))
+            }
+        }
+    }
+
+    /// Whether an amount is within their ceiling.
+    #[must_use]
+    pub fn within_ceiling(&self, minor: i64) -> bool {
+        match self {
+            Self::Staff(principal) | Self::Client(principal) => {
+                principal.money_ceiling.is_none_or(|ceiling| minor <= ceiling)
+            }
+            Self::System(_) | Self::Shopper(_) => true,
+        }
+    }
+
+    /// A short name for logs, events and idempotency: `staff:ada`, `key:…`, `shopper`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::System(part) => format!("system:{part}"),
+            Self::Shopper(shopper) => match &shopper.identity {
+                Some(identity) => format!("customer:{}", identity.subject),
+                None => "guest".to_owned(),
+            },
+            Self::Staff(principal) => format!("staff:{}", principal.subject),
+            Self::Client(principal) => format!("client:{}", principal.subject),
+        }
+    }
+}

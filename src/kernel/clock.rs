@@ -1,0 +1,167 @@
+//! Time. Every service takes the time as an argument; only the edge asks a [`Clock`] for it.
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::Arc,
+    sync::atomic::{AtomicI64, Ordering},
+};
+
+use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A point in time, UTC, with microsecond precision: what both databases keep without loss.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(DateTime<Utc>);
+
+impl Instant {
+    /// The instant of a chrono time, cut to microseconds.
+    #[must_use]
+    pub fn from_utc(at: DateTime<Utc>) -> Self {
+        Self(at.trunc_subsecs(6))
+    }
+
+    /// The instant so many microseconds after 1970-01-01T00:00:00Z. Out of range becomes the epoch.
+    #[must_use]
+    pub fn from_micros(micros: i64) -> Self {
+        Self(DateTime::from_timestamp_micros(micros).unwrap_or_default())
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn micros(self) -> i64 {
+        self.0.timestamp_micros()
+    }
+
+    /// The chrono form.
+    #[must_use]
+    pub const fn utc(self) -> DateTime<Utc> {
+        self.0
+    }
+
+    /// This instant moved by a duration; saturates at the ends of time.
+    #[must_use]
+    pub fn plus(self, by: chrono::Duration) -> Self {
+        self.0.checked_add_signed(by).map_or(self, Self::from_utc)
+    }
+
+    /// This instant moved by seconds, which may be negative.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        self.plus(chrono::Duration::seconds(seconds))
+    }
+
+    /// Seconds from `earlier` to this instant, negative when `earlier` is later.
+    #[must_use]
+    pub fn seconds_since(self, earlier: Self) -> i64 {
+        (self.0 - earlier.0).num_seconds()
+    }
+
+    /// The form in which SQLite keeps instants: exactly six decimals and `Z`, so that text order is time order.
+    #[must_use]
+    pub fn sortable(self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::Micros, true)
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not an RFC 3339 instant between the years 1 and 9999.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected an instant such as 2026-03-01T12:00:00Z (RFC 3339)")]
+pub struct NotAnInstant;
+
+impl FromStr for Instant {
+    type Err = NotAnInstant;
+
+    fn from_str(text: &str) -> Result<Self, NotAnInstant> {
+        let at = DateTime::parse_from_rfc3339(text).map_err(|_| NotAnInstant)?.to_utc();
+        if (1..=9999).contains(&chrono::Datelike::year(&at)) { Ok(Self::from_utc(at)) } else { Err(NotAnInstant) }
+    }
+}
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Instant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl utoipa::PartialSchema for Instant {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .examples([serde_json::json!("2026-03-01T12:00:00Z")])
+            .into()
+    }
+}
+impl utoipa::ToSchema for Instant {}
+
+/// Where the edge gets the time from: the machine's clock, or one that a test turns.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    fixed_micros: Option<Arc<AtomicI64>>,
+}
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub const fn system() -> Self {
+        Self { fixed_micros: None }
+    }
+
+    /// A clock that stands at `start` until it is turned.
+    #[must_use]
+    pub fn controlled(start: Instant) -> Self {
+        Self { fixed_micros: Some(Arc::new(AtomicI64::new(start.micros()))) }
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        match &self.fixed_micros {
+            Some(micros) => Instant::from_micros(micros.load(Ordering::SeqCst)),
+            None => Instant::from_utc(Utc::now()),
+        }
+    }
+
+    /// Turns a controlled clock forward; the machine's clock is left alone.
+    pub fn advance_seconds(&self, seconds: i64) {
+        if let Some(micros) = &self.fixed_micros {
+            micros.fetch_add(seconds.saturating_mul(1_000_000), Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_order_is_time_order_and_precision_is_kept() {
+        let whole: Instant = "2026-03-01T12:00:00Z".parse().unwrap();
+        let later: Instant = "2026-03-01T13:00:00.000001+01:00".parse().unwrap();
+        assert!(whole.sortable() < later.sortable());
+        assert_eq!(whole.sortable(), "2026-03-01T12:00:00.000000Z");
+        assert_eq!(later.sortable().parse::<Instant>().unwrap(), later);
+        assert!("2026-03-01".parse::<Instant>().is_err());
+    }
+}

@@ -1,0 +1,82 @@
+//! Countries as ISO 3166-1 alpha-2 codes.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An ISO 3166-1 alpha-2 country code, upper case.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Country([u8; 2]);
+
+impl Country {
+    /// The two letters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Only built from ASCII by `FromStr`, so the fallback is never taken.
+        std::str::from_utf8(&self.0).unwrap_or("")
+    }
+}
+
+/// The text is not an assigned country code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected an ISO 3166-1 alpha-2 country code in upper case, such as DE")]
+pub struct NotACountry;
+
+impl FromStr for Country {
+    type Err = NotACountry;
+
+    fn from_str(text: &str) -> Result<Self, NotACountry> {
+        isocountry::CountryCode::for_alpha2(text).map_err(|_| NotACountry)?;
+        text.as_bytes().try_into().map(Self).map_err(|_| NotACountry)
+    }
+}
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Country {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Country {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl utoipa::PartialSchema for Country {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .pattern(Some("^[A-Z]{2}$"))
+            .description(Some("ISO 3166-1 alpha-2"))
+            .examples([serde_json::json!("DE")])
+            .into()
+    }
+}
+impl utoipa::ToSchema for Country {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_assigned_codes_pass() {
+        assert_eq!("DE".parse::<Country>().unwrap().as_str(), "DE");
+        for wrong in ["de", "XX", "DEU", "", "Ü"] {
+            assert!(wrong.parse::<Country>().is_err(), "{wrong}");
+        }
+    }
+}

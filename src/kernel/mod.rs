@@ -1,0 +1,19 @@
+//! The vocabulary every room shares: ids, money, quantities, instants, countries, actors.
+//!
+//! The kernel knows nothing of databases, HTTP or any slice. Everything in it is pure.
+
+pub mod actor;
+pub mod clock;
+pub mod country;
+pub mod ids;
+pub mod money;
+pub mod quantity;
+pub mod text;
+pub mod words;
+
+pub use actor::{Actor, Scope};
+pub use clock::{Clock, Instant};
+pub use country::Country;
+pub use ids::Id;
+pub use money::{Currency, Money, Rounding, UnitPrice};
+pub use quantity::Quantity;

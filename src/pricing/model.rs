@@ -1,0 +1,276 @@
+//! What goes into the engine and what comes out. Totals are kept as JSON with carts and orders, and the API shows them.
+//!
+//! Rates are fractions (`0.19`) and travel as decimal strings; amounts are [`Money`] in the one currency of the input.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
+
+use crate::kernel::{Currency, Money, Quantity, Rounding, UnitPrice};
+
+crate::words! {
+    /// Where tax is rounded. The amount of a line (unit price × quantity) is always rounded at the line.
+    pub enum RoundingPoint {
+        /// The tax of every line, and of shipping, is rounded on its own.
+        PerLine = "per_line",
+        /// Tax is computed per rate over everything that bears it, rounded once, and spread over the lines.
+        PerOrder = "per_order",
+    }
+}
+
+/// A channel's rule for fractions of a minor unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RoundingRule {
+    /// Where tax is rounded.
+    pub point: RoundingPoint,
+    /// What happens to half a minor unit.
+    pub strategy: Rounding,
+}
+
+/// One step of an explanation: why an amount is what it is, or why something did not apply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ExplanationStep)]
+pub struct Step {
+    /// A stable word such as `price_list`, `tax_rate`, `shipping_rate`, `adjustment`, `passed_over` or `rounding`.
+    #[schema(example = "price_list")]
+    pub code: String,
+    /// The same for people; its wording may change.
+    #[schema(example = "list retail, from 1: 12.50 EUR")]
+    pub text: String,
+}
+
+impl Step {
+    /// A step.
+    pub fn new(code: &str, text: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), text: text.into() }
+    }
+}
+
+/// A line to be priced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LineInput {
+    /// The line's immutable number, unique within the input.
+    pub line_no: i32,
+    /// The price of one unit, with or without tax as the channel has it.
+    pub unit_price: UnitPrice,
+    /// How many units.
+    pub quantity: Quantity,
+    /// The tax rate as a fraction.
+    #[schema(value_type = String, example = "0.19")]
+    pub tax_rate: Decimal,
+    /// How the unit price and the tax rate were chosen.
+    pub because: Vec<Step>,
+}
+
+/// The shipping to be priced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ShippingInput {
+    /// The shipping method's code.
+    pub code: String,
+    /// The price, with or without tax as the channel has it.
+    pub price: Money,
+    /// The tax rate as a fraction.
+    #[schema(value_type = String, example = "0.19")]
+    pub tax_rate: Decimal,
+    /// How the price and the tax rate were chosen.
+    pub because: Vec<Step>,
+}
+
+/// A discount. Discounts apply in the order given, each to what the earlier ones left, and never below zero.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Adjustment {
+    /// What is reduced.
+    pub target: AdjustmentTarget,
+    /// By how much.
+    pub value: AdjustmentValue,
+    /// What grants it, as a stable reference.
+    #[schema(example = "promotion:summer")]
+    pub source: String,
+    /// Its name for people.
+    #[schema(example = "Summer sale")]
+    pub label: String,
+}
+
+/// What a discount reduces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AdjustmentTarget {
+    /// One line.
+    Line {
+        /// The line's number.
+        line_no: i32,
+    },
+    /// Shipping; passed over when there is none.
+    Shipping,
+    /// All lines together, spread over them by largest remainder on their amounts. Shipping is left alone.
+    Order,
+}
+
+/// How much a discount takes: a positive number that reduces.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdjustmentValue {
+    /// So much, in the channel's tax mode.
+    Amount(Money),
+    /// So many per cent of what is left: `10` is a tenth, and more than `100` is all.
+    Percentage(Decimal),
+}
+
+// The JSON shape of `AdjustmentValue`, where a decimal is a text.
+/// How much a discount takes: a positive number that reduces.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum AdjustmentValueJson {
+    /// So much, in the channel's tax mode.
+    Amount(Money),
+    /// So many per cent of what is left: `10` is a tenth, and more than `100` is all.
+    #[schema(example = json!({"percentage": "10"}))]
+    Percentage(String),
+}
+
+impl PartialSchema for AdjustmentValue {
+    fn schema() -> RefOr<Schema> {
+        AdjustmentValueJson::schema()
+    }
+}
+
+impl ToSchema for AdjustmentValue {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        AdjustmentValueJson::schemas(schemas);
+    }
+}
+
+/// All that is to be priced together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PricingInput)]
+pub struct Input {
+    /// The one currency of every amount.
+    pub currency: Currency,
+    /// Whether prices and discounts include tax.
+    pub prices_include_tax: bool,
+    /// The channel's rounding rule.
+    pub rounding: RoundingRule,
+    /// The lines, in the order in which the totals list them.
+    pub lines: Vec<LineInput>,
+    /// The chosen shipping, if any yet.
+    pub shipping: Option<ShippingInput>,
+    /// The discounts, in the order in which they apply.
+    pub adjustments: Vec<Adjustment>,
+}
+
+/// A priced line. `net + tax = gross`, always, and all three are after discount.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LineTotals {
+    /// The line's number.
+    pub line_no: i32,
+    /// The price of one unit, in the channel's tax mode.
+    pub unit_price: UnitPrice,
+    /// How many units.
+    pub quantity: Quantity,
+    /// Unit price × quantity, rounded, in the channel's tax mode, before discount.
+    pub subtotal: Money,
+    /// What discounts took off the subtotal.
+    pub discount: Money,
+    /// Without tax.
+    pub net: Money,
+    /// The tax.
+    pub tax: Money,
+    /// With tax.
+    pub gross: Money,
+    /// The tax rate as a fraction.
+    #[schema(value_type = String, example = "0.19")]
+    pub tax_rate: Decimal,
+    /// Why.
+    pub explanation: Vec<Step>,
+}
+
+/// Priced shipping. `net + tax = gross`, always, and all three are after discount.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ShippingTotals {
+    /// The shipping method's code.
+    pub code: String,
+    /// The price in the channel's tax mode, before discount.
+    pub subtotal: Money,
+    /// What discounts took off the subtotal.
+    pub discount: Money,
+    /// Without tax.
+    pub net: Money,
+    /// The tax.
+    pub tax: Money,
+    /// With tax.
+    pub gross: Money,
+    /// The tax rate as a fraction.
+    #[schema(value_type = String, example = "0.19")]
+    pub tax_rate: Decimal,
+    /// Why.
+    pub explanation: Vec<Step>,
+}
+
+/// What bears one tax rate, lines and shipping together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TaxTotal {
+    /// The rate as a fraction; zero has its row too.
+    #[schema(value_type = String, example = "0.19")]
+    pub rate: Decimal,
+    /// Without tax.
+    pub net: Money,
+    /// The tax.
+    pub tax: Money,
+    /// With tax.
+    pub gross: Money,
+}
+
+/// The result of pricing.
+///
+/// `net`, `tax` and `total` are the sums over lines and shipping, and the sums over `taxes`. Where prices include tax,
+/// `subtotal − discount + shipping_total = total`; elsewhere `subtotal − discount + shipping.net + tax = total`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Totals {
+    /// The one currency of every amount.
+    pub currency: Currency,
+    /// Whether `subtotal`, `discount` and unit prices include tax.
+    pub prices_include_tax: bool,
+    /// The lines, in the order of the input.
+    pub lines: Vec<LineTotals>,
+    /// The shipping, when there is some.
+    pub shipping: Option<ShippingTotals>,
+    /// One row per tax rate, lowest rate first.
+    pub taxes: Vec<TaxTotal>,
+    /// The sum of the lines' subtotals.
+    pub subtotal: Money,
+    /// The sum of the lines' discounts; a discount on shipping shows at `shipping` alone.
+    pub discount: Money,
+    /// Shipping with tax, after discount; zero when there is none.
+    pub shipping_total: Money,
+    /// Everything without tax.
+    pub net: Money,
+    /// All tax.
+    pub tax: Money,
+    /// What the customer pays.
+    pub total: Money,
+    /// Why, as far as it concerns the whole.
+    pub explanation: Vec<Step>,
+}
+
+/// What can not be priced.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PriceError {
+    /// A price or a discount is in another currency than the input.
+    #[error("an amount is in {found} where {expected} is expected")]
+    CurrencyMismatch {
+        /// The input's currency.
+        expected: Currency,
+        /// The other one.
+        found: Currency,
+    },
+    /// An amount is above [`Money::MAX_INPUT`], or a price, rate or discount is below zero.
+    #[error("an amount is too large, or below zero")]
+    Overflow,
+    /// A discount names a line that is not in the input.
+    #[error("there is no line {0} to reduce")]
+    UnknownLine(i32),
+}

@@ -1,0 +1,342 @@
+//! Which price, which tax rate and which shipping rate apply, and why. Everything valid is valid from `valid_from`
+//! (inclusive) until `valid_until` (exclusive); an end that is missing is open.
+
+use std::cmp::Reverse;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::model::Step;
+use crate::kernel::{Country, Currency, Id, Instant, Money, Quantity, UnitPrice, ids};
+
+#[cfg(test)]
+mod tests;
+
+/// A list of prices in one currency, for one channel or for all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PriceList {
+    /// Its id.
+    pub id: Id<ids::PriceList>,
+    /// Its code, unique.
+    pub code: String,
+    /// Its name for people.
+    pub name: String,
+    /// The currency of all its prices.
+    pub currency: Currency,
+    /// The one channel it is for; `None` is all of them.
+    pub channel: Option<Id<ids::Channel>>,
+    /// Among lists that apply, the higher one wins.
+    pub priority: i32,
+    /// From when on it is valid.
+    pub valid_from: Option<Instant>,
+    /// Until when it is valid, exclusive.
+    pub valid_until: Option<Instant>,
+    /// Counts its changes.
+    pub version: i64,
+}
+
+/// The price of one variant in a list, from a quantity on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PriceRow {
+    /// The list.
+    pub list: Id<ids::PriceList>,
+    /// The quantity of a line from which on it is valid.
+    pub min_quantity: Quantity,
+    /// The price of one unit.
+    pub price: UnitPrice,
+    /// From when on it is valid.
+    pub valid_from: Option<Instant>,
+    /// Until when it is valid, exclusive.
+    pub valid_until: Option<Instant>,
+}
+
+/// The price that won.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChosenPrice {
+    /// The price of one unit.
+    pub unit_price: UnitPrice,
+    /// The code of the list it is from.
+    pub list_code: String,
+    /// The quantity from which on it is valid.
+    pub min_quantity: Quantity,
+    /// Which list and tier won, and which were passed over and why.
+    pub because: Vec<Step>,
+}
+
+/// A step of the ladder of prices that a shopper is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PriceTier {
+    /// The quantity of a line from which on the price is valid.
+    pub min_quantity: Quantity,
+    /// The price of one unit.
+    pub unit_price: UnitPrice,
+}
+
+/// Chooses the price of a variant, given its rows in whichever lists.
+///
+/// 1. A list applies when it is in the currency, for the channel or for all, and valid at the time.
+/// 2. A channel's own list goes before one for all, then the higher priority, then the code in order of the alphabet.
+/// 3. The first list in this order wins that has a row valid at the time whose `min_quantity` is reached.
+/// 4. Of those rows the highest `min_quantity` wins, then the later `valid_from`, then the lower price.
+///
+/// The explanation of a price names, of the lists it passed over, those of the channel and currency that hold the
+/// variant at all: others were never in question.
+///
+/// # Errors
+/// When there is none: why each list does not give a price.
+pub fn choose_price(
+    lists: &[PriceList],
+    rows: &[PriceRow],
+    channel: Id<ids::Channel>,
+    currency: Currency,
+    quantity: Quantity,
+    at: Instant,
+) -> Result<ChosenPrice, Vec<Step>> {
+    let mut best: Option<(&PriceList, &PriceRow)> = None;
+    for list in lists.iter().filter(|list| list.refusal(channel, currency, at).is_none()) {
+        if best.is_none_or(|(ahead, _)| list.rank() < ahead.rank())
+            && let Some(row) = best_row(rows, list, quantity, at)
+        {
+            best = Some((list, row));
+        }
+    }
+    let Some((winner, row)) = best else {
+        return Err(no_price(lists, channel, currency, quantity, at));
+    };
+    let text = format!("list {}, from {}: {}", winner.code, row.min_quantity.get(), row.price);
+    let mut because = vec![Step::new("price_list", text)];
+    let candidates = lists.iter().filter(|list| list.id != winner.id && list.serves(channel, currency).is_none());
+    for list in candidates.filter(|list| rows.iter().any(|row| row.list == list.id)) {
+        let reason = list.refusal(channel, currency, at);
+        because.push(if reason.is_none() && list.rank() > winner.rank() {
+            Step::new("passed_over", format!("list {}: {} goes first", list.code, winner.code))
+        } else {
+            passed_over(list, reason, quantity)
+        });
+    }
+    Ok(ChosenPrice { unit_price: row.price, list_code: winner.code.clone(), min_quantity: row.min_quantity, because })
+}
+
+/// The ladder of prices that [`choose_price`] gives as the quantity grows, lowest quantity first.
+///
+/// These are the tiers of the winning list; where it starts only at some quantity, the next list fills in below. So a
+/// tier that is shown is the price that will be charged.
+#[must_use]
+pub fn tiers(
+    lists: &[PriceList],
+    rows: &[PriceRow],
+    channel: Id<ids::Channel>,
+    currency: Currency,
+    at: Instant,
+) -> Vec<PriceTier> {
+    let mut applicable: Vec<&PriceList> =
+        lists.iter().filter(|list| list.refusal(channel, currency, at).is_none()).collect();
+    applicable.sort_unstable_by_key(|list| list.rank());
+    let mut ladder: Vec<PriceTier> = Vec::new();
+    for list in applicable {
+        // Downwards from the lowest rung so far; `best_row` settles which of several rows of one quantity counts.
+        let mut below = ladder.last().map_or(Quantity::MAX, |tier| tier.min_quantity.get() - 1);
+        while let Some(row) = Quantity::new(below).ok().and_then(|quantity| best_row(rows, list, quantity, at)) {
+            ladder.push(PriceTier { min_quantity: row.min_quantity, unit_price: row.price });
+            below = row.min_quantity.get() - 1;
+        }
+    }
+    ladder.reverse();
+    ladder
+}
+
+impl PriceList {
+    /// The order in which lists are asked, first the smallest.
+    fn rank(&self) -> (bool, Reverse<i32>, &str, Id<ids::PriceList>) {
+        (self.channel.is_none(), Reverse(self.priority), &self.code, self.id)
+    }
+
+    /// Why the list is not for this channel and currency.
+    fn serves(&self, channel: Id<ids::Channel>, currency: Currency) -> Option<&'static str> {
+        if self.currency != currency {
+            return Some("another currency");
+        }
+        self.channel.filter(|own| *own != channel).map(|_| "another channel")
+    }
+
+    /// Why the list does not apply.
+    fn refusal(&self, channel: Id<ids::Channel>, currency: Currency, at: Instant) -> Option<&'static str> {
+        self.serves(channel, currency).or_else(|| {
+            if valid(self.valid_from, self.valid_until, at) {
+                None
+            } else if self.valid_from.is_some_and(|from| at < from) {
+                Some("not valid yet")
+            } else {
+                Some("no longer valid")
+            }
+        })
+    }
+}
+
+fn best_row<'a>(rows: &'a [PriceRow], list: &PriceList, quantity: Quantity, at: Instant) -> Option<&'a PriceRow> {
+    rows.iter()
+        .filter(|row| row.list == list.id && row.min_quantity <= quantity && row.price.currency() == list.currency)
+        .filter(|row| valid(row.valid_from, row.valid_until, at))
+        .max_by_key(|row| (row.min_quantity, row.valid_from, Reverse(row.price.scaled())))
+}
+
+fn no_price(
+    lists: &[PriceList],
+    channel: Id<ids::Channel>,
+    currency: Currency,
+    quantity: Quantity,
+    at: Instant,
+) -> Vec<Step> {
+    if lists.is_empty() {
+        return vec![Step::new("passed_over", "there is no price list")];
+    }
+    lists.iter().map(|list| passed_over(list, list.refusal(channel, currency, at), quantity)).collect()
+}
+
+fn passed_over(list: &PriceList, reason: Option<&str>, quantity: Quantity) -> Step {
+    let text = match reason {
+        Some(reason) => format!("list {}: {reason}", list.code),
+        None => format!("list {}: no price valid for {}", list.code, quantity.get()),
+    };
+    Step::new("passed_over", text)
+}
+
+fn valid(from: Option<Instant>, until: Option<Instant>, at: Instant) -> bool {
+    from.is_none_or(|from| from <= at) && until.is_none_or(|until| at < until)
+}
+
+/// A country's tax rate for a class of goods.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaxRate {
+    /// Its id.
+    pub id: Id<ids::TaxRate>,
+    /// The country that levies it.
+    pub country: Country,
+    /// The class of goods, such as `standard` or `reduced`.
+    pub tax_class: String,
+    /// The rate as a fraction.
+    pub rate: Decimal,
+    /// From when on it is valid.
+    pub valid_from: Option<Instant>,
+    /// Until when it is valid, exclusive.
+    pub valid_until: Option<Instant>,
+}
+
+/// The rate of a country for a class at a time. Where several are valid the later `valid_from` wins, then the higher
+/// rate. `None` when there is none: whether that means no tax or no sale is not decided here.
+#[must_use]
+pub fn tax_rate(rates: &[TaxRate], country: Country, class: &str, at: Instant) -> Option<(Decimal, Step)> {
+    let found = rates
+        .iter()
+        .filter(|rate| rate.country == country && rate.tax_class == class)
+        .filter(|rate| valid(rate.valid_from, rate.valid_until, at))
+        .max_by_key(|rate| (rate.valid_from, rate.rate))?;
+    let percent = found.rate.checked_mul(Decimal::ONE_HUNDRED)?.normalize();
+    Some((found.rate, Step::new("tax_rate", format!("{country} {class}: {percent} %"))))
+}
+
+/// A way of shipping that a channel offers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShippingMethod {
+    /// Its id.
+    pub id: Id<ids::ShippingMethod>,
+    /// Its code, unique within the channel.
+    pub code: String,
+    /// Its name for people.
+    pub name: String,
+    /// The channel that offers it.
+    pub channel: Id<ids::Channel>,
+    /// Whether it is offered now.
+    pub active: bool,
+    /// The tax class of its price.
+    pub tax_class: String,
+    /// What it costs, where and for what.
+    pub rates: Vec<ShippingRate>,
+    /// The fewest and the most days until delivery, when they are known.
+    pub delivery_days: Option<(i32, i32)>,
+}
+
+/// The price of a shipping method for some countries, weights and values. All bounds are inclusive.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ShippingRate {
+    /// The countries it serves; none named is every country of the channel.
+    pub countries: Vec<Country>,
+    /// The currency of the cart, of the price and of the value's bounds.
+    pub currency: Currency,
+    /// The least weight in grams.
+    pub min_weight_grams: i64,
+    /// The greatest weight in grams.
+    pub max_weight_grams: Option<i64>,
+    /// The least value of the goods in minor units.
+    pub min_value: Option<i64>,
+    /// The greatest value of the goods in minor units.
+    pub max_value: Option<i64>,
+    /// The price, with or without tax as the channel has it.
+    pub price: Money,
+}
+
+/// How far a rate comes; the greatest tells best why a method is unavailable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    OtherCountry,
+    OtherCurrency,
+    TooLight,
+    TooHeavy,
+    OtherValue,
+    Fits,
+}
+
+impl ShippingRate {
+    fn fit(&self, country: Country, currency: Currency, weight_grams: i64, value_minor: i64) -> Fit {
+        if !self.countries.is_empty() && !self.countries.contains(&country) {
+            Fit::OtherCountry
+        } else if self.currency != currency || self.price.currency() != currency {
+            Fit::OtherCurrency
+        } else if weight_grams < self.min_weight_grams {
+            Fit::TooLight
+        } else if self.max_weight_grams.is_some_and(|most| weight_grams > most) {
+            Fit::TooHeavy
+        } else if self.min_value.is_some_and(|least| value_minor < least)
+            || self.max_value.is_some_and(|most| value_minor > most)
+        {
+            Fit::OtherValue
+        } else {
+            Fit::Fits
+        }
+    }
+}
+
+/// What a method costs for a country, a weight in grams and a value of goods in minor units: the cheapest rate that
+/// fits, the earlier one of two that cost the same.
+///
+/// # Errors
+/// Why the method is unavailable, with the code `inactive`, `country_not_served`, `currency`, `too_light`, `too_heavy`
+/// or `value_out_of_range`: the reason of the rate that came closest.
+pub fn shipping_rate(
+    method: &ShippingMethod,
+    country: Country,
+    currency: Currency,
+    weight_grams: i64,
+    value_minor: i64,
+) -> Result<(Money, Step), Step> {
+    let code = &method.code;
+    if !method.active {
+        return Err(Step::new("inactive", format!("{code} is switched off")));
+    }
+    let fit = |rate: &ShippingRate| rate.fit(country, currency, weight_grams, value_minor);
+    let fitting = method.rates.iter().filter(|rate| fit(rate) == Fit::Fits);
+    if let Some(price) = fitting.map(|rate| rate.price).min_by_key(|price| price.minor()) {
+        return Ok((price, Step::new("shipping_rate", format!("{code} to {country}, {weight_grams} g: {price}"))));
+    }
+    Err(match method.rates.iter().map(fit).max().unwrap_or(Fit::OtherCountry) {
+        Fit::OtherCountry => Step::new("country_not_served", format!("{code} does not serve {country}")),
+        Fit::OtherCurrency => Step::new("currency", format!("{code} has no price in {currency}")),
+        Fit::TooLight => Step::new("too_light", format!("{code} does not take {weight_grams} g: too light")),
+        Fit::TooHeavy => Step::new("too_heavy", format!("{code} does not take {weight_grams} g: too heavy")),
+        Fit::OtherValue | Fit::Fits => {
+            let value = Money::from_minor(value_minor, currency);
+            Step::new("value_out_of_range", format!("{code} does not take goods of {value}"))
+        }
+    })
+}

@@ -1,0 +1,31 @@
+//! `kontor replay`: another shop's order history, placed again in Kontor.
+//!
+//! A [`Mapping`] says how a CSV file is to be read, [`file`] reads it row by row, [`plan`] makes sales and
+//! cancellations of the rows in the order of time, and [`reconcile`] sets what the file holds against what Kontor holds in
+//! the end. All of this is pure: the same file gives the same plan. It knows the kernel only, and never guesses: a
+//! row is either in a document, with its own quantity, price and amount, or it is counted under a reason.
+
+mod draft;
+mod fields;
+pub mod file;
+pub mod mapping;
+mod matching;
+mod newlines;
+pub mod plan;
+pub mod reason;
+pub mod reconcile;
+pub mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use file::{CustomerNumber, Number, Rows, open};
+pub use mapping::{Kind, Mapping};
+pub use plan::{Cancellation, Customer, Document, Head, Match, Plan, PlanLine, Sale, Variant};
+pub use reason::Defect;
+pub use reconcile::{Class, Ledger, Reconciliation};
+pub use tally::Tally;
+
+/// A mapping or a file that can not be used, in words for whoever called `kontor replay`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(pub String);

@@ -1,0 +1,134 @@
+//! A PostgreSQL to test on: the one that `KONTOR_TEST_POSTGRES_URL` names, or a throwaway cluster where `initdb` is found.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::OnceLock,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use kontor::db::{Db, Options};
+
+/// A running server.
+pub struct Cluster {
+    /// Without a database's name: `postgres://user@127.0.0.1:port`.
+    pub base: String,
+}
+
+static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+const TEMPLATE: &str = "kontor_template";
+
+/// The server, started at the first call. `None` when there is none, which the last line of the run then says.
+pub fn cluster() -> Option<&'static Cluster> {
+    CLUSTER
+        .get_or_init(|| {
+            let cluster = match std::env::var("KONTOR_TEST_POSTGRES_URL") {
+                Ok(url) => Some(Cluster { base: url.trim_end_matches('/').to_owned() }),
+                Err(_) => start(),
+            };
+            match &cluster {
+                Some(cluster) => make_template(cluster),
+                None => {
+                    assert!(
+                        std::env::var_os("KONTOR_REQUIRE_POSTGRES").is_none(),
+                        "KONTOR_REQUIRE_POSTGRES is set and there is neither KONTOR_TEST_POSTGRES_URL nor initdb"
+                    );
+                    say_at_the_end();
+                }
+            }
+            cluster
+        })
+        .as_ref()
+}
+
+/// Makes an empty, migrated database and gives its URL.
+pub fn fresh_database(cluster: &Cluster) -> String {
+    let name = format!("kontor_test_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::SeqCst));
+    psql(cluster, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"));
+    format!("{}/{name}", cluster.base)
+}
+
+fn make_template(cluster: &Cluster) {
+    psql(cluster, &format!("DROP DATABASE IF EXISTS {TEMPLATE}"));
+    psql(cluster, &format!("CREATE DATABASE {TEMPLATE}"));
+    drop(Db::open(Options { connections: 1, ..Options::new(format!("{}/{TEMPLATE}", cluster.base)) }).unwrap());
+}
+
+/// Runs one statement outside a transaction, as CREATE DATABASE needs it.
+pub fn psql(cluster: &Cluster, statement: &str) {
+    use diesel::{Connection, PgConnection, connection::SimpleConnection};
+    #[allow(clippy::disallowed_methods, reason = "the variant is named")]
+    let mut conn = PgConnection::establish(&format!("{}/postgres", cluster.base)).unwrap();
+    conn.batch_execute(statement).unwrap();
+}
+
+fn start() -> Option<Cluster> {
+    let bin = bin_folder()?;
+    let dir = tempfile::Builder::new().prefix("kontor-pg-").tempdir().ok()?.keep();
+    let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+    // initdb refuses root: run it, and the server, as another user.
+    let is_root = Command::new("id").arg("-u").output().ok()?.stdout == b"0\n";
+    let runner = if is_root { "runuser -u nobody -- " } else { "" };
+    if is_root {
+        Command::new("chown").arg("nobody").arg(&dir).status().ok()?;
+    }
+    let (bin, data) = (bin.display().to_string(), dir.join("data").display().to_string());
+    let init = format!("{runner}{bin}/initdb -D {data} -U kontor -A trust -E UTF8 --locale=C -N >/dev/null 2>&1");
+    if !Command::new("sh").arg("-c").arg(init).status().ok()?.success() {
+        return None;
+    }
+    // The server lives as long as the pipe to this process: it ends with the test run, however that ends.
+    let serve = format!(
+        "{runner}{bin}/postgres -D {data} -h 127.0.0.1 -p {port} -k {dir} -c max_connections=400 -c shared_buffers=64MB \
+         -c log_min_messages=fatal >/dev/null 2>&1 & server=$!; cat >/dev/null; kill -INT $server; wait $server; rm -rf {dir}",
+        dir = dir.display()
+    );
+    let mut guard = Command::new("sh").arg("-c").arg(serve).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().ok()?;
+    std::mem::forget(guard.stdin.take());
+    let cluster = Cluster { base: format!("postgres://kontor@127.0.0.1:{port}") };
+    let begun = Instant::now();
+    #[allow(clippy::disallowed_methods, reason = "waits for the server, and the variant is named")]
+    while diesel::PgConnection::establish_test(&format!("{}/postgres", cluster.base)).is_err() {
+        if begun.elapsed() > Duration::from_secs(30) {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Some(cluster)
+}
+
+trait EstablishTest: Sized {
+    fn establish_test(url: &str) -> Result<(), ()>;
+}
+
+impl EstablishTest for diesel::PgConnection {
+    fn establish_test(url: &str) -> Result<(), ()> {
+        #[allow(clippy::disallowed_methods, reason = "the variant is named")]
+        <Self as diesel::Connection>::establish(url).map(|_| ()).map_err(|_| ())
+    }
+}
+
+/// Where `initdb` is: on the PATH, or where Debian keeps it.
+fn bin_folder() -> Option<PathBuf> {
+    let mut folders: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
+        .unwrap_or_default();
+    folders.sort();
+    folders.reverse();
+    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    folders.into_iter().find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+}
+
+#[allow(unsafe_code)]
+fn say_at_the_end() {
+    extern "C" fn say() {
+        println!("PostgreSQL tests were left out: set KONTOR_TEST_POSTGRES_URL or install PostgreSQL's initdb.");
+    }
+    // SAFETY: `say` is a plain function that lives as long as the program.
+    unsafe {
+        libc::atexit(say);
+    }
+}
