@@ -5,26 +5,57 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, service_config::ServiceConfig};
 
 use crate::{
-    channels,
+    abandonment, carts, catalog, channels, checkout, connectors, customers,
     error::Result,
+    exports, fulfilment,
     http::{self, State, openapi::Surface, server::Routes},
-    jobs,
+    imports, jobs, offers, orders, payments, pricing, stock, worklists,
 };
 
 fn store(config: &mut ServiceConfig<'_>) {
     channels::api::store(config);
+    carts::api::store_routes::mount(config);
+    checkout::api::store_routes::mount(config);
+    orders::api::store(config);
+    customers::api::store(config);
+    offers::store(config);
+    abandonment::api::store(config);
 }
 
 fn ops(config: &mut ServiceConfig<'_>) {
     channels::api::ops(config);
+    catalog::api::ops(config);
+    customers::api::ops(config);
+    pricing::api::ops(config);
+    stock::api::ops(config);
+    carts::api::ops_routes::mount(config);
+    checkout::api::ops_routes::mount(config);
+    orders::api::ops(config);
+    payments::api::ops(config);
+    fulfilment::api::ops(config);
+    connectors::api::ops(config);
     http::credentials::ops(config);
     jobs::api::ops(config);
+    abandonment::api::ops(config);
+    worklists::api::ops(config);
 }
 
-fn integration(_config: &mut ServiceConfig<'_>) {}
+fn integration(config: &mut ServiceConfig<'_>) {
+    exports::api::integration(config);
+    imports::api::integration(config);
+    stock::api::integration(config);
+}
 
 /// What the slices do beside requests.
-pub fn work(_state: &State, _runner: &mut jobs::Runner) {}
+pub fn work(state: &State, runner: &mut jobs::Runner) {
+    stock::api::work(state, runner);
+    checkout::work(state, runner);
+    fulfilment::work(state, runner);
+    payments::work(state, runner);
+    connectors::work(state, runner);
+    abandonment::work(state, runner);
+    worklists::work(state, runner);
+}
 
 /// Mounts everything.
 pub fn mount(config: &mut web::ServiceConfig) {
@@ -32,7 +63,14 @@ pub fn mount(config: &mut web::ServiceConfig) {
     surfaces.service(utoipa_actix_web::scope(Surface::Store.prefix()).configure(store));
     surfaces.service(utoipa_actix_web::scope(Surface::Ops.prefix()).configure(ops));
     surfaces.service(utoipa_actix_web::scope(Surface::Integration.prefix()).configure(integration));
+    payments::api::webhooks(config);
     config.service(live).service(ready).service(metrics).service(document).configure(http::docs::routes);
+}
+
+/// Whether a browser's page of this origin may call the store surface.
+#[must_use]
+pub fn allows_origin(state: State, origin: String) -> std::pin::Pin<Box<dyn Future<Output = Result<bool>>>> {
+    Box::pin(async move { Ok(state.db.snapshot::<channels::Directory>().await?.allows_origin(&origin)) })
 }
 
 /// The document of a surface.

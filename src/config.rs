@@ -22,6 +22,7 @@ pub struct Settings {
     pub http: Http,
     pub auth: Auth,
     pub jobs: Jobs,
+    pub checkout: Checkout,
     pub webhooks: Webhooks,
     pub retention: Retention,
     pub log: Log,
@@ -73,6 +74,14 @@ pub struct Auth {
 pub struct Jobs {
     pub in_serve: bool,
     pub workers: usize,
+    pub lease_seconds: i64,
+}
+
+/// `[checkout]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct Checkout {
     pub lease_seconds: i64,
 }
 
@@ -158,6 +167,9 @@ impl Settings {
         }
         if self.database.connections == 0 || self.database.queue == 0 || self.jobs.workers == 0 {
             return wrong("database.connections, database.queue and jobs.workers must be at least 1");
+        }
+        if self.checkout.lease_seconds < 1 {
+            return wrong("checkout.lease_seconds must be at least 1");
         }
         if !matches!(self.log.format.as_str(), "pretty" | "json") {
             return wrong("log.format must be `pretty` or `json`");

@@ -1,15 +1,62 @@
-//! Kontor.
+//! Kontor, a headless order-management backend: the map of the house.
+//!
+//! The rooms from the ground up; arrows point down only, and `tests/it/arrows.rs` reads them from the sources.
+//!
+//! | floor | rooms | what they are |
+//! |---|---|---|
+//! | ground | [`kernel`] | ids, money, quantities, time, countries, actors: the shared vocabulary, pure |
+//! | | [`error`] | one error type, one table of stable codes |
+//! | | [`config`] | settings: defaults, file, environment |
+//! | | [`db`] | one code path over SQLite and PostgreSQL |
+//! | machinery | [`events`] | the ordered log of what happened |
+//! | | [`jobs`] | the one durable queue for what happens outside a request |
+//! | | [`http`] | requests: credentials, bodies, idempotency, pages, limits, problems |
+//! | reference | [`channels`], `catalog`, `customers`, [`pricing`], `stock` | what a shop is, sells, charges and has |
+//! | buying | `carts`, `payments`, `orders`, `fulfilment`, `checkout` | from "add to cart" to "delivered" |
+//! | around it | [`abandonment`], `connectors`, `exports`, `imports`, `worklists` | what watches, tells others and waits for people |
+//! | roof | `doctor`, [`api`], [`process`], [`replay`], [`cli`] | checks everything, mounts everything, runs everything |
+//!
+//! What never knows what:
+//!
+//! - The kernel never knows a database, HTTP or a slice.
+//! - An error never knows its transport: only [`http`] turns a code into a status line.
+//! - The database never knows a slice, and a slice never knows which database it runs on: only `db::dialect` does.
+//! - The event log never knows what its events mean, and the job queue never knows what its jobs do.
+//! - HTTP never knows a slice: slices bring their routes, [`api`] mounts them.
+//! - A `model` never knows SQL or HTTP; it decides, and knows the kernel and other models' types only.
+//! - A `store` never knows HTTP, and nobody but its own slice ever knows a `store`.
+//! - The pricing engine never knows where its prices, rates and rules are kept.
+//! - A cart never knows its order's life: `checkout` knows both, carts and orders never know checkout.
+//! - Orders never know fulfilment; fulfilment tells orders what was shipped and delivered.
+//! - Payments never know orders' lines; they know amounts.
+//! - Connectors never know a store or a slice's tables: an event's payload is a complete document.
+//! - Nothing below the roof knows the command line.
 
+pub mod abandonment;
 pub mod api;
+pub mod carts;
+pub mod catalog;
 pub mod channels;
+pub mod checkout;
 pub mod cli;
 pub mod config;
+pub mod connectors;
+pub mod customers;
 pub mod db;
+pub mod doctor;
 pub mod error;
 pub mod events;
+pub mod exports;
+pub mod fulfilment;
 pub mod http;
+pub mod imports;
 pub mod jobs;
 pub mod kernel;
+pub mod offers;
+pub mod orders;
+pub mod payments;
 pub mod pricing;
 pub mod process;
 pub mod replay;
+pub mod stock;
+pub mod worklists;

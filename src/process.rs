@@ -8,6 +8,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     api,
     config::Settings,
+    connectors,
     db::{Db, Lane},
     error::{Error, Result},
     events,
@@ -50,10 +51,11 @@ impl Process {
         if let Some(address) = address {
             settings.http.listen = address.to_string();
         }
+        refuse_half_restored(&db).await?;
         let state = State::new(db, clock, settings).await?;
         let server = match listener {
             Some(listener) => {
-                let server = server::serve(listener, state.clone(), api::routes(), api::mount)?;
+                let server = server::serve(listener, state.clone(), api::routes(), api::allows_origin, api::mount)?;
                 Some((server.handle(), tokio::spawn(server)))
             }
             None => None,
@@ -64,6 +66,7 @@ impl Process {
             tokio::spawn(number(state.clone(), stopped.clone())),
         ];
         if roles.work {
+            work.push(tokio::spawn(connectors::keep_dispatching(state.clone(), stopped.clone())));
             work.push(tokio::spawn(runner(&state).run(stopped)));
         }
         Ok(Self { address, state, server, stop, work })
@@ -95,6 +98,16 @@ impl Process {
             }
             None => std::future::pending().await,
         }
+    }
+}
+
+/// A restore that broke off has left a part of a shop, which must not take orders.
+async fn refuse_half_restored(db: &Db) -> Result<()> {
+    match db.read(events::state).await?.epoch.as_str() {
+        crate::db::dump::RESTORING => {
+            Err(Error::internal("the database is being restored, or a restore broke off: restore into a new one"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -152,9 +165,12 @@ async fn number(state: State, mut stop: watch::Receiver<bool>) {
         return;
     }
     while !*stop.borrow() {
-        match state.db.write(events::number).await {
+        match state.db.write_quietly(Lane::Interactive, events::number).await {
             // A short pause lets a few commits gather, so that numbering costs little under load.
-            Ok(1..) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Ok(1..) => {
+                state.db.announce();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             Ok(0) => tokio::select! {
                 () = state.db.written(Duration::from_millis(100)) => {}
                 _ = stop.changed() => {}

@@ -250,6 +250,18 @@ impl Directory {
         self.channels.values()
     }
 
+    /// The channels for trying things out, which feeds and figures leave out.
+    #[must_use]
+    pub fn test_channels(&self) -> std::collections::HashSet<ChannelId> {
+        self.iter().filter(|channel| channel.test).map(|channel| channel.id).collect()
+    }
+
+    /// Whether a channel is known here; one that was made a moment ago in another process may not be yet.
+    #[must_use]
+    pub fn knows(&self, id: ChannelId) -> bool {
+        self.channels.contains_key(&id)
+    }
+
     /// Whether a browser's origin may call the store surface.
     #[must_use]
     pub fn allows_origin(&self, origin: &str) -> bool {

@@ -13,8 +13,12 @@ use crate::{
     error::{Error, Result},
 };
 
+mod backup;
+mod bench;
 mod config;
+mod doctor;
 mod openapi;
+mod seed;
 mod serve;
 mod token;
 
@@ -44,6 +48,17 @@ enum Command {
     Token(token::Options),
     /// Print the settings in force, secrets masked.
     Config,
+    /// Write the whole database into a file, from one snapshot while the shop goes on.
+    Backup(backup::Options),
+    /// Fill an empty database of either kind from a backup.
+    Restore(backup::Options),
+    /// Check on the live database what Kontor promises; fails and prints the rows when something is wrong.
+    Doctor(doctor::Options),
+    /// Fill the database with a demo shop.
+    Seed,
+    /// Measure.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Write the OpenAPI documents, or check the committed ones.
     Openapi(openapi::Options),
 }
@@ -55,6 +70,7 @@ impl Cli {
     /// What the command says.
     pub fn run(self) -> Result<()> {
         let mut settings = Settings::load(&self.config)?;
+        let database_given = self.database_url.is_some();
         if let Some(url) = self.database_url {
             settings.database.url = url;
         }
@@ -71,6 +87,11 @@ impl Cli {
                 Command::Worker => serve::work(settings).await,
                 Command::Migrate => open(&settings, false).map(|_| println!("The database is up to date.")),
                 Command::Token(options) => token::run(settings, &options).await,
+                Command::Backup(options) => backup::backup(settings, &options).await,
+                Command::Restore(options) => backup::restore(settings, &options).await,
+                Command::Doctor(options) => doctor::run(settings, &options).await,
+                Command::Seed => seed::run(settings).await,
+                Command::Bench(bench) => bench::run(settings, &bench, database_given).await,
                 Command::Config | Command::Openapi(_) => Ok(()),
             }
         })
@@ -80,14 +101,24 @@ impl Cli {
 /// Opens the settings' database.
 pub(crate) fn open(settings: &Settings, exclusive: bool) -> Result<Db> {
     let database = &settings.database;
-    Db::open(Options { url: database.url.clone(), connections: database.connections, queue: database.queue, exclusive })
+    Db::open(Options {
+        connections: database.connections,
+        queue: database.queue,
+        exclusive,
+        ..Options::new(database.url.clone())
+    })
 }
 
 /// Fills an empty database with the demo shop and tells what one needs to try it.
 async fn demo_note(state: &crate::http::State) -> Result<String> {
-    let token =
-        token::make(state, crate::http::auth::Audience::Staff, "demo", crate::kernel::Scope::ALL, 24 * 30, None)?;
-    Ok(format!("Staff token (paste it into the explorer's Authorize): {token}"))
+    use crate::{http::auth::Audience, kernel::Scope};
+    let key = seed::demo_shop(state).await?;
+    let make = |usage, subject| token::make(state, usage, subject, Scope::ALL, 24 * 30, None);
+    let (staff, client) = (make(Audience::Staff, "demo")?, make(Audience::Client, "demo")?);
+    Ok(format!(
+        "\nReady-made credentials for the demo shop, good for 30 days (paste them into the explorer's Authorize):\n\n\
+         export CHANNEL_KEY={key}\nexport STAFF={staff}\nexport CLIENT={client}\n"
+    ))
 }
 
 fn start_logging(settings: &Settings) -> Result<()> {
@@ -95,6 +126,8 @@ fn start_logging(settings: &Settings) -> Result<()> {
     let filter =
         EnvFilter::try_new(&settings.log.filter).map_err(|error| Error::internal(format!("log.filter: {error}")))?;
     let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for people: a file or a collector gets plain text.
+    let logging = logging.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     match settings.log.format.as_str() {
         "json" => logging.json().init(),
         _ => logging.init(),

@@ -19,6 +19,10 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<()> {
+    if !options.check {
+        let cannot = |error| Error::internal(format!("{}: {error}", options.folder.display()));
+        std::fs::create_dir_all(&options.folder).map_err(cannot)?;
+    }
     for surface in Surface::ALL {
         let path = options.folder.join(format!("{}.json", surface.name()));
         let text = api::openapi_text(surface)?;

@@ -1,7 +1,7 @@
 //! The one connection type: PostgreSQL or SQLite behind Diesel's multi-connection.
 
-// The derive macro generates public items without documentation.
-#![allow(missing_docs)]
+// The derive macro generates public items without documentation, and an `establish` of its own, which nobody calls.
+#![allow(missing_docs, clippy::disallowed_methods)]
 
 use diesel::{PgConnection, SqliteConnection};
 

@@ -56,7 +56,8 @@ pub fn sqlite_path(url: &str) -> &str {
 const POSTGRES_SESSION: &str = "SET TimeZone = 'UTC'; SET statement_timeout = '15s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '30s'";
 const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0";
+     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0; \
+     PRAGMA journal_size_limit = 1048576";
 
 /// Opens a connection, prepares its session and refuses settings under which an acknowledged write could be lost.
 pub(super) fn open(url: &str, stats: &Arc<Stats>) -> Result<Conn> {
@@ -117,22 +118,38 @@ fn refuse_lossy(conn: &mut Conn) -> Result<()> {
     }
 }
 
+/// Lets a SQLite file grow to so many pages on this connection.
+pub(super) fn limit_pages(conn: &mut Conn, pages: u32) -> Result<()> {
+    if let Conn::Sqlite(lite) = conn {
+        lite.batch_execute(&format!("PRAGMA max_page_count = {pages}"))?;
+    }
+    Ok(())
+}
+
+/// Begins nothing, for what brings its own transactions.
+#[allow(clippy::unnecessary_wraps, reason = "it stands where the beginnings stand")]
+pub(super) const fn no_transaction(_: &mut Conn) -> Result<()> {
+    Ok(())
+}
+
 /// Begins a transaction that only reads, on one snapshot.
 pub(super) fn begin_read(conn: &mut Conn) -> Result<()> {
-    Ok(match conn {
+    match conn {
         Conn::Postgres(pg) => {
             AnsiTransactionManager::begin_transaction_sql(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         }
         Conn::Sqlite(lite) => AnsiTransactionManager::begin_transaction_sql(lite, "BEGIN")?,
-    })
+    }
+    Ok(())
 }
 
 /// Begins a transaction that writes: READ COMMITTED on PostgreSQL, the write lock at once on SQLite.
 pub(super) fn begin_write(conn: &mut Conn) -> Result<()> {
-    Ok(match conn {
+    match conn {
         Conn::Postgres(pg) => AnsiTransactionManager::begin_transaction(pg)?,
         Conn::Sqlite(lite) => AnsiTransactionManager::begin_transaction_sql(lite, "BEGIN IMMEDIATE")?,
-    })
+    }
+    Ok(())
 }
 
 /// How many transactions and savepoints are open; `None` when the connection has lost count.
@@ -169,6 +186,38 @@ pub(super) fn is_constraint(error: &Error) -> bool {
             _
         )) | Error::Database(E::NotFound | E::DeserializationError(_) | E::SerializationError(_))
     )
+}
+
+/// What the database may be suffering from when it refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Locks or statements took too long: too much is going on.
+    Slow,
+    /// There is no room on its disk.
+    Full,
+    /// Its connection was lost before anything was saved.
+    Gone,
+}
+
+/// What an error tells of the database's state; `None` when it tells of the statement.
+pub(super) fn trouble(error: &Error) -> Option<Trouble> {
+    use diesel::result::{DatabaseErrorKind, Error as E};
+    let Error::Database(error) = error else { return None };
+    let E::DatabaseError(kind, info) = error else {
+        return matches!(error, E::BrokenTransactionManager).then_some(Trouble::Gone);
+    };
+    let says = |texts: &[&str]| texts.iter().any(|text| info.message().contains(text));
+    if says(&["lock timeout", "statement timeout", "database is locked"]) {
+        Some(Trouble::Slow)
+    } else if says(&["database or disk is full", "No space left on device"]) {
+        Some(Trouble::Full)
+    } else if matches!(kind, DatabaseErrorKind::ClosedConnection)
+        || says(&["terminating connection", "server closed the connection", "connection to server", "no connection to"])
+    {
+        Some(Trouble::Gone)
+    } else {
+        None
+    }
 }
 
 /// Moves the pages of SQLite's log into the file; on PostgreSQL the server does so itself.
@@ -282,6 +331,88 @@ pub fn list(tx: &Tx, columns: &[(&str, Col)]) -> String {
     text
 }
 
+/// A row as the text of one JSON array in the order of `columns`, in the same form on both databases and as [`list`]
+/// takes it: an expression for a SELECT. Columns are written `table.name`.
+#[must_use]
+pub fn row_as_json(tx: &Tx, table: &str, columns: &[(&str, Col)]) -> String {
+    let whole = |(name, kind): &(&str, Col)| {
+        let column = format!("{table}.{name}");
+        match (variant(tx), kind) {
+            (Variant::Postgres, Col::Uid) => format!("replace({column}::text, '-', '')"),
+            (Variant::Postgres, Col::At) => {
+                format!("to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+            }
+            (Variant::Sqlite, Col::Uid) => format!("CASE WHEN {column} IS NOT NULL THEN lower(hex({column})) END"),
+            (Variant::Sqlite, Col::Doc) => format!("json({column})"),
+            (Variant::Sqlite, Col::Bool) => format!("json(CASE {column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END)"),
+            _ => column,
+        }
+    };
+    let values: Vec<String> = columns.iter().map(whole).collect();
+    match variant(tx) {
+        Variant::Postgres => format!("json_build_array({})::text", values.join(", ")),
+        Variant::Sqlite => format!("json_array({})", values.join(", ")),
+    }
+}
+
+/// Whether the database computes a column itself, so that it can not be inserted.
+#[must_use]
+pub fn is_generated(tx: &Tx, table: &str, column: &str) -> bool {
+    variant(tx) == Variant::Sqlite && (table, column) == ("events", "position")
+}
+
+/// Lets a transaction that copies whole tables take as long as it needs.
+///
+/// # Errors
+/// What the database says.
+pub fn without_time_limits(tx: &mut Tx) -> Result<()> {
+    if let Conn::Postgres(pg) = tx {
+        pg.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")?;
+    }
+    Ok(())
+}
+
+/// Lets the numbers of a table's `seq` column go on after `last`.
+///
+/// # Errors
+/// What the database says.
+pub fn go_on_after(tx: &mut Tx, table: &str, last: i64) -> Result<()> {
+    match variant(tx) {
+        Variant::Postgres => {
+            let set = "SELECT setval(pg_get_serial_sequence(?, 'seq'), ?)";
+            sql(set).bind(table).bind(last.max(1)).load::<diesel::sql_types::BigInt, i64>(tx)?;
+        }
+        Variant::Sqlite => {
+            sql("DELETE FROM sqlite_sequence WHERE name = ?").bind(table).execute(tx)?;
+            sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)").bind(table).bind(last).execute(tx)?;
+        }
+    }
+    Ok(())
+}
+
+/// The tables and columns that the database really has, with whether a column may be empty; without what belongs to
+/// the database itself and the list of migrations.
+///
+/// # Errors
+/// What the database says.
+pub fn live_columns(tx: &mut Tx) -> Result<Vec<(String, String, bool)>> {
+    let query = match variant(tx) {
+        Variant::Postgres => {
+            "SELECT table_name::text, column_name::text, is_nullable = 'YES' FROM information_schema.columns \
+             WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations' \
+             ORDER BY table_name, ordinal_position"
+        }
+        // The key of a table WITHOUT ROWID, and the rowid's own column, are never empty.
+        Variant::Sqlite => {
+            "SELECT t.name, c.name, c.\"notnull\" = 0 AND c.pk = 0 FROM pragma_table_list AS t \
+             JOIN pragma_table_xinfo(t.name) AS c WHERE t.schema = 'main' AND t.type = 'table' \
+             AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND t.name <> '__diesel_schema_migrations' ORDER BY t.name, c.cid"
+        }
+    };
+    use diesel::sql_types::Bool;
+    sql(query).load::<(Text, Text, Bool), (String, String, bool)>(tx)
+}
+
 /// The rows of a [`list`] as the one bind they travel in.
 #[must_use]
 pub fn rows(rows: Vec<Value>) -> Bind {
@@ -302,6 +433,15 @@ pub fn insert_many(tx: &mut Tx, table: &str, columns: &[(&str, Col)], values: Ve
     sql(format!("INSERT INTO {table} ({names}) SELECT {names} FROM {source} ORDER BY ord"))
         .bind(rows(values))
         .execute(tx)
+}
+
+/// The JSON document of a column with one member set to the document of the next bind.
+#[must_use]
+pub fn with_member(tx: &Tx, column: &str, member: &str) -> String {
+    match variant(tx) {
+        Variant::Postgres => format!("jsonb_set({column}, '{{{member}}}', ?)"),
+        Variant::Sqlite => format!("json_set({column}, '$.{member}', json(?))"),
+    }
 }
 
 /// How long a transaction that lost a deadlock waits before its next try: short, and longer each time.

@@ -23,10 +23,24 @@ pub(super) fn run(conn: &mut Conn) -> Result<usize> {
         |error: Box<dyn std::error::Error + Send + Sync>| Error::internal(format!("migration failed: {error}"));
     let ran = match conn {
         Conn::Postgres(pg) => pg.run_pending_migrations(POSTGRES).map_err(failed)?.len(),
-        Conn::Sqlite(lite) => lite.run_pending_migrations(SQLITE).map_err(failed)?.len(),
+        // The file's write lock from the first statement on: of two programs started at once, one waits.
+        Conn::Sqlite(lite) => lite
+            .immediate_transaction(|lite| Ok::<_, Error>(lite.run_pending_migrations(SQLITE).map_err(failed)?.len()))?,
     };
     dialect::unlock_migrations(conn)?;
     Ok(ran)
+}
+
+/// Takes every migration back, the newest first: the database is empty then.
+///
+/// # Errors
+/// When one fails.
+pub(super) fn revert_all(conn: &mut Conn) -> Result<usize> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::internal(format!("reverting: {error}"));
+    Ok(match conn {
+        Conn::Postgres(pg) => pg.revert_all_migrations(POSTGRES).map_err(failed)?.len(),
+        Conn::Sqlite(lite) => lite.revert_all_migrations(SQLITE).map_err(failed)?.len(),
+    })
 }
 
 /// How many migrations of this program the database has not seen yet.
@@ -60,7 +74,7 @@ fn refuse_newer(conn: &mut Conn) -> Result<()> {
 }
 
 /// The versions this program knows, the same for both databases.
-fn versions() -> Result<Vec<String>> {
+pub(super) fn versions() -> Result<Vec<String>> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::internal(error);
     let postgres: Vec<Box<dyn Migration<Pg>>> = POSTGRES.migrations().map_err(failed)?;
     let sqlite: Vec<Box<dyn Migration<Sqlite>>> = SQLITE.migrations().map_err(failed)?;

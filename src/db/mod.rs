@@ -14,6 +14,8 @@ use diesel::connection::TransactionManager;
 
 mod conn;
 pub mod dialect;
+pub mod dump;
+pub mod merge;
 mod migrate;
 mod numbers;
 mod pool;
@@ -21,11 +23,13 @@ pub mod schema;
 pub mod snapshot;
 mod sql;
 pub mod stats;
+pub mod tables;
 pub mod types;
 mod writer;
 
 pub use conn::{Conn, MultiBackend};
 pub use dialect::{Col, Variant, insert_many};
+pub use numbers::number_in;
 pub use snapshot::{Snapshot, bump};
 pub use sql::{Sql, sql};
 pub use types::{Bind, Doc, DocSql, InstantSql, UidSql};
@@ -51,13 +55,15 @@ pub struct Options {
     pub queue: usize,
     /// Whether this process serves from the file and so must be the only one (SQLite).
     pub exclusive: bool,
+    /// The most pages (of 4 KiB) that SQLite's file may have; a write beyond is refused like one on a full disk.
+    pub max_pages: Option<u32>,
 }
 
 impl Options {
     /// The defaults for a URL.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), connections: 8, queue: 1024, exclusive: false }
+        Self { url: url.into(), connections: 8, queue: 1024, exclusive: false, max_pages: None }
     }
 }
 
@@ -86,7 +92,7 @@ impl Db {
     /// When it can not be opened, is newer than this program, would lose acknowledged writes, or is already served.
     pub fn open(options: Options) -> Result<Self> {
         let db = Self::open_unmigrated(options)?;
-        let ran = db.inner.pool.run_here(migrate::run)?;
+        let ran = db.inner.pool.run_here(dialect::no_transaction, migrate::run)?;
         if ran > 0 {
             tracing::info!(migrations = ran, "database migrated");
         }
@@ -106,7 +112,7 @@ impl Db {
             Variant::Sqlite => {
                 let path = PathBuf::from(dialect::sqlite_path(&options.url));
                 let lock = if options.exclusive { Some(lock_file(&path)?) } else { None };
-                let writer = Writer::start(path, options.url.clone(), options.queue, stats.clone())?;
+                let writer = Writer::start(path, &options, stats.clone())?;
                 (Some(writer), lock)
             }
         };
@@ -123,12 +129,28 @@ impl Db {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Brings the database to this program's version; how many migrations that took.
+    ///
+    /// # Errors
+    /// When one fails, or the database is newer than this program.
+    pub async fn migrate(&self) -> Result<usize> {
+        self.inner.pool.run(dialect::no_transaction, migrate::run).await
+    }
+
+    /// Takes every migration back: the tables and all that is in them are gone.
+    ///
+    /// # Errors
+    /// When one fails.
+    pub async fn revert_all_migrations(&self) -> Result<usize> {
+        self.inner.pool.run(dialect::no_transaction, migrate::revert_all).await
+    }
+
     /// How many migrations of this program the database has not seen yet.
     ///
     /// # Errors
     /// When it does not answer or is newer than this program.
     pub async fn pending_migrations(&self) -> Result<usize> {
-        self.inner.pool.run(migrate::pending).await
+        self.inner.pool.run(dialect::no_transaction, migrate::pending).await
     }
 
     /// Which database it is.
@@ -148,14 +170,14 @@ impl Db {
     /// # Errors
     /// What `work` or the database says.
     pub async fn read<T: Send + 'static>(&self, work: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static) -> Result<T> {
-        let ran = self.inner.pool.run(move |conn| {
-            dialect::begin_read(conn)?;
+        let ran = self.inner.pool.run(dialect::begin_read, move |conn| {
             let result = work(conn);
             // Nothing was written: rolling back is the cheapest end.
-            <Conn as Connection>::TransactionManager::rollback_transaction(conn)?;
-            result
+            let ended = <Conn as Connection>::TransactionManager::rollback_transaction(conn);
+            // What went wrong first is what is told.
+            result.and_then(|value| ended.map(|()| value).map_err(Error::from))
         });
-        ran.await.map_err(timeout_as_overload)
+        ran.await.map_err(as_told)
     }
 
     /// Writes: all of it or nothing. `work` may be run more than once.
@@ -175,6 +197,23 @@ impl Db {
         lane: Lane,
         work: impl Fn(&mut Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let result = self.write_quietly(lane, work).await;
+        if result.is_ok() {
+            self.announce();
+        }
+        result
+    }
+
+    /// Writes without telling those who wait in [`Db::written`]: what waits there and writes itself would else wake
+    /// others of its kind, and they it, without end. Call [`Db::announce`] when there is something to tell.
+    ///
+    /// # Errors
+    /// As [`Db::write`].
+    pub async fn write_quietly<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl Fn(&mut Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let result = match &self.inner.writer {
             Some(writer) => {
                 let answer = writer.submit(lane, work)?;
@@ -182,13 +221,15 @@ impl Db {
             }
             None => {
                 let stats = self.inner.stats.clone();
-                self.inner.pool.run(move |conn| write_with_retries(conn, &stats, &work)).await
+                self.inner.pool.run(dialect::begin_write, move |conn| write_with_retries(conn, &stats, &work)).await
             }
         };
-        if result.is_ok() {
-            self.inner.written.notify_waiters();
-        }
-        result.map_err(timeout_as_overload)
+        result.map_err(as_told)
+    }
+
+    /// Wakes those who wait in [`Db::written`].
+    pub fn announce(&self) {
+        self.inner.written.notify_waiters();
     }
 
     /// Waits until this process has written something, or until `at_most` has passed.
@@ -201,6 +242,7 @@ impl Db {
 /// How often a transaction is run again after a deadlock before its caller hears of it.
 const ATTEMPTS: u32 = 12;
 
+/// Runs a transaction that has already begun, and begins it anew where that helps.
 fn write_with_retries<T>(conn: &mut Conn, stats: &Stats, work: &impl Fn(&mut Tx) -> Result<T>) -> Result<T> {
     let mut attempt = 1;
     loop {
@@ -210,6 +252,7 @@ fn write_with_retries<T>(conn: &mut Conn, stats: &Stats, work: &impl Fn(&mut Tx)
                 #[allow(clippy::disallowed_methods, reason = "a pause before the next try, on a blocking thread")]
                 std::thread::sleep(dialect::backoff(attempt));
                 attempt += 1;
+                dialect::begin_write(conn)?;
             }
             Err(error) => return Err(error),
             Ok(value) => {
@@ -222,7 +265,6 @@ fn write_with_retries<T>(conn: &mut Conn, stats: &Stats, work: &impl Fn(&mut Tx)
 
 fn write_once<T>(conn: &mut Conn, work: &impl Fn(&mut Tx) -> Result<T>) -> Result<T> {
     type Manager = <Conn as Connection>::TransactionManager;
-    dialect::begin_write(conn)?;
     match work(conn) {
         Ok(value) => match Manager::commit_transaction(conn) {
             Ok(()) => Ok(value),
@@ -244,15 +286,23 @@ fn write_once<T>(conn: &mut Conn, work: &impl Fn(&mut Tx) -> Result<T>) -> Resul
     }
 }
 
-/// A lock or statement timeout means that too much is going on, not that something is wrong.
-fn timeout_as_overload(error: Error) -> Error {
-    match &error {
-        Error::Database(diesel::result::Error::DatabaseError(_, info))
-            if info.message().contains("lock timeout") || info.message().contains("statement timeout") =>
-        {
-            Error::problem(Code::Overloaded, "the database took too long").retry_after(1)
+/// What callers can do something about is told as a problem: too much going on, no room on the disk, no connection.
+fn as_told(error: Error) -> Error {
+    if dialect::is_retryable(&error) {
+        return Error::problem(Code::Overloaded, "too many writes want the same rows").retry_after(1);
+    }
+    match dialect::trouble(&error) {
+        None => error,
+        Some(trouble) => {
+            tracing::error!(%error, "the database is in trouble");
+            match trouble {
+                dialect::Trouble::Slow => Error::problem(Code::Overloaded, "the database took too long").retry_after(1),
+                dialect::Trouble::Full => Error::problem(Code::Unavailable, "the database is full").retry_after(30),
+                dialect::Trouble::Gone => {
+                    Error::problem(Code::Unavailable, "the database's connection was lost").retry_after(1)
+                }
+            }
         }
-        _ => error,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use diesel::sql_types::BigInt;
 
-use super::{Db, sql};
+use super::{Db, Tx, sql};
 use crate::error::{Error, Result};
 
 /// How many numbers a process takes at once.
@@ -26,6 +26,18 @@ impl Numbers {
             *next - 1
         })
     }
+}
+
+/// The next number of a range, taken inside a transaction: for the rare things that are made on the way to another. The
+/// range waits for the transaction's end, so what is made often takes its number from [`Db::next_number`].
+///
+/// # Errors
+/// What the database says.
+pub fn number_in(tx: &mut Tx, name: &'static str) -> Result<i64> {
+    let next = sql("INSERT INTO number_ranges (name, next) VALUES (?, ?) \
+         ON CONFLICT (name) DO UPDATE SET next = number_ranges.next + 1 RETURNING next");
+    let next = next.bind(name).bind(1002).first::<BigInt, i64>(tx)?;
+    next.map(|next| next - 1).ok_or_else(|| Error::internal("a number range gave nothing"))
 }
 
 impl Db {

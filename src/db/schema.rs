@@ -269,9 +269,11 @@ diesel::table! {
     reservations (id) {
         id -> UidSql,
         cart_id -> UidSql,
+        line_no -> BigInt,
         variant_id -> UidSql,
         location_id -> UidSql,
         quantity -> BigInt,
+        tracked -> Bool,
         state -> Text,
         expires_at -> InstantSql,
         created_at -> InstantSql,
@@ -316,6 +318,7 @@ diesel::table! {
         currency -> Text,
         value -> BigInt,
         line_count -> BigInt,
+        cart_created_at -> InstantSql,
         abandoned_at -> InstantSql,
         returned_at -> Nullable<InstantSql>,
         recovered_at -> Nullable<InstantSql>,
@@ -339,6 +342,10 @@ diesel::table! {
         amount -> BigInt,
         captured -> BigInt,
         refunded -> BigInt,
+        voided -> BigInt,
+        capture_pending -> BigInt,
+        refund_pending -> BigInt,
+        void_pending -> BigInt,
         attempt -> BigInt,
         lease_until -> Nullable<InstantSql>,
         idempotency_id -> Nullable<UidSql>,
@@ -361,10 +368,40 @@ diesel::table! {
         state -> Text,
         amount -> BigInt,
         reason -> Nullable<Text>,
-        attempt -> BigInt,
+        error -> Nullable<Text>,
         idempotency_id -> Nullable<UidSql>,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    sandbox_payments (our_key) {
+        our_key -> Text,
+        state -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        captured -> BigInt,
+        voided -> BigInt,
+        refunded -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    sandbox_operations (our_key) {
+        our_key -> Text,
+        payment_key -> Text,
+        kind -> Text,
+        amount -> BigInt,
+        created_at -> InstantSql,
     }
 }
 
@@ -499,6 +536,8 @@ diesel::table! {
     fulfilment_orders (id) {
         id -> UidSql,
         order_id -> UidSql,
+        order_number -> Text,
+        channel_id -> UidSql,
         location_id -> UidSql,
         state -> Text,
         version -> BigInt,
@@ -517,6 +556,7 @@ diesel::table! {
         line_no -> BigInt,
         variant_id -> UidSql,
         sku -> Text,
+        tracked -> Bool,
         quantity -> BigInt,
         picked -> BigInt,
         packed -> BigInt,
@@ -603,6 +643,15 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
+
+    log_readers (name) {
+        name -> Text,
+        position -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
     use crate::db::types::{DocSql, InstantSql, UidSql};
 
     schedules (name) {
@@ -620,6 +669,7 @@ diesel::table! {
         name -> Text,
         adapter -> Text,
         state -> Text,
+        pause_reason -> Nullable<Text>,
         doc -> DocSql,
         secret -> Nullable<Text>,
         position -> BigInt,
@@ -637,6 +687,8 @@ diesel::table! {
         id -> UidSql,
         connector_id -> UidSql,
         position -> BigInt,
+        event_id -> UidSql,
+        job_id -> UidSql,
         stream -> Text,
         #[sql_name = "type"]
         kind -> Text,
@@ -644,6 +696,7 @@ diesel::table! {
         attempts -> BigInt,
         last_status -> Nullable<BigInt>,
         doc -> DocSql,
+        response -> Nullable<Text>,
         created_at -> InstantSql,
         updated_at -> InstantSql,
     }
@@ -673,6 +726,7 @@ diesel::table! {
     consumer_items (consumer_id, position) {
         consumer_id -> UidSql,
         position -> BigInt,
+        event_id -> UidSql,
         stream -> Text,
         state -> Text,
         lease_until -> Nullable<InstantSql>,

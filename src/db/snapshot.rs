@@ -27,9 +27,12 @@ pub trait Snapshot: Send + Sync + Sized + 'static {
     fn load(tx: &mut Tx) -> Result<Self>;
 }
 
+/// Reference data of a kind, and its version.
+type Loaded = (i64, Arc<dyn Any + Send + Sync>);
+
 #[derive(Default)]
 pub(super) struct Snapshots {
-    loaded: RwLock<HashMap<TypeId, (i64, Arc<dyn Any + Send + Sync>)>>,
+    loaded: RwLock<HashMap<TypeId, Loaded>>,
     known: RwLock<HashMap<String, i64>>,
 }
 

@@ -18,7 +18,7 @@ use diesel::Connection;
 use diesel::connection::TransactionManager;
 use tokio::sync::oneshot;
 
-use super::{Tx, conn::Conn, dialect, stats::Stats};
+use super::{Options, Tx, conn::Conn, dialect, stats::Stats};
 use crate::error::{Code, Error, Result};
 
 /// Which queue a write waits in. Interactive writes go first.
@@ -51,10 +51,18 @@ struct Pending<T, F> {
 
 impl<T: Send, F: FnMut(&mut Tx) -> Result<T> + Send> Write for Pending<T, F> {
     fn run(&mut self, tx: &mut Tx) -> Result<(), Disturbance> {
-        let outcome = tx.transaction(|tx| (self.work)(tx));
+        // A full disk ends the whole transaction, so that the savepoint's own end fails too: what failed first is told.
+        let mut cause = None;
+        let ended = tx.transaction(|tx| {
+            (self.work)(tx).map_err(|error| {
+                cause = Some(error);
+                Error::internal("rolled back")
+            })
+        });
+        let outcome = cause.map_or(ended, Err);
         let contained = match &outcome {
-            Ok(_) | Err(Error::Problem(_)) => true,
-            Err(error) => dialect::is_constraint(error),
+            Err(error @ Error::Database(_)) => dialect::is_constraint(error),
+            _ => true,
         };
         self.outcome = Some(outcome);
         if contained { Ok(()) } else { Err(Disturbance) }
@@ -91,10 +99,17 @@ impl Queue {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next write to begin a group with; `None` when the queue is closed and drained.
-    fn wait(&self) -> Option<(Box<dyn Write>, Lane)> {
+    /// The next write to begin a group with; `None` when the queue is closed and drained. `passed` is how many
+    /// interactive groups have gone before a waiting bulk write: after a few it is its turn, or it would wait for ever
+    /// on a busy shop, and with it every job.
+    fn wait(&self, passed: u32) -> Option<(Box<dyn Write>, Lane)> {
         let mut lanes = self.lock();
         loop {
+            if passed >= PATIENT_GROUPS
+                && let Some(write) = lanes.bulk.pop_front()
+            {
+                return Some((write, Lane::Bulk));
+            }
             if let Some(write) = lanes.interactive.pop_front() {
                 return Some((write, Lane::Interactive));
             }
@@ -109,6 +124,8 @@ impl Queue {
     }
 }
 
+/// How many interactive groups may pass a waiting bulk write.
+const PATIENT_GROUPS: u32 = 4;
 const GROUP_WRITES: usize = 64;
 const GROUP_TIME: Duration = Duration::from_millis(5);
 const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
@@ -121,13 +138,14 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread with its own connection to the file at `path`.
-    pub(super) fn start(path: PathBuf, url: String, capacity: usize, stats: Arc<Stats>) -> Result<Self> {
-        let conn = dialect::open(&url, &stats)?;
+    pub(super) fn start(path: PathBuf, options: &Options, stats: Arc<Stats>) -> Result<Self> {
+        let (url, capacity, max_pages) = (options.url.clone(), options.queue, options.max_pages);
+        let conn = open(&url, max_pages, &stats)?;
         let lanes = Lanes { interactive: VecDeque::new(), bulk: VecDeque::new(), closed: false };
         let queue = Arc::new(Queue { lanes: Mutex::new(lanes), ready: Condvar::new(), capacity });
         let mut wal = path.into_os_string();
         wal.push("-wal");
-        let mut scribe = Scribe { queue: queue.clone(), conn: Some(conn), url, wal: wal.into(), stats };
+        let mut scribe = Scribe { queue: queue.clone(), conn: Some(conn), url, max_pages, wal: wal.into(), stats };
         let thread = std::thread::Builder::new()
             .name("kontor-writer".into())
             .spawn(move || scribe.work())
@@ -173,18 +191,30 @@ impl Drop for Writer {
     }
 }
 
+/// The writer's connection, with the limit that [`Options::max_pages`] puts on the file.
+fn open(url: &str, max_pages: Option<u32>, stats: &Arc<Stats>) -> Result<Conn> {
+    let mut conn = dialect::open(url, stats)?;
+    if let Some(pages) = max_pages {
+        dialect::limit_pages(&mut conn, pages)?;
+    }
+    Ok(conn)
+}
+
 /// The thread's own state.
 struct Scribe {
     queue: Arc<Queue>,
     conn: Option<Conn>,
     url: String,
+    max_pages: Option<u32>,
     wal: PathBuf,
     stats: Arc<Stats>,
 }
 
 impl Scribe {
     fn work(&mut self) {
-        while let Some((first, lane)) = self.queue.wait() {
+        let mut passed = 0;
+        while let Some((first, lane)) = self.queue.wait(passed) {
+            passed = if lane == Lane::Bulk { 0 } else { passed.saturating_add(1) };
             let members = self.run_group(first, lane);
             if members > 0 && std::fs::metadata(&self.wal).is_ok_and(|file| file.len() >= CHECKPOINT_BYTES) {
                 self.checkpoint();
@@ -202,7 +232,7 @@ impl Scribe {
 
     fn connection(&mut self) -> Result<&mut Conn> {
         if self.conn.is_none() {
-            self.conn = Some(dialect::open(&self.url, &self.stats)?);
+            self.conn = Some(open(&self.url, self.max_pages, &self.stats)?);
         }
         self.conn.as_mut().ok_or_else(|| Error::internal("no connection"))
     }
@@ -233,9 +263,10 @@ impl Scribe {
                 next = queue.lock().interactive.pop_front();
             }
         }
-        let sound = sound && self.commit();
         let count = members.len();
-        if sound {
+        let saved =
+            sound && self.commit().inspect_err(|error| tracing::error!(%error, "a group's commit failed")).is_ok();
+        if saved {
             self.stats.group(count as u64);
             members.into_iter().for_each(|write| write.answer(None));
         } else {
@@ -253,19 +284,16 @@ impl Scribe {
         ran.unwrap_or(false) && dialect::depth(conn) == Some(1)
     }
 
-    fn commit(&mut self) -> bool {
-        let Some(conn) = &mut self.conn else { return false };
-        match <Conn as Connection>::TransactionManager::commit_transaction(conn) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(%error, "a group could not be committed");
-                false
-            }
-        }
+    fn commit(&mut self) -> Result<()> {
+        let conn = self.conn.as_mut().ok_or_else(|| Error::internal("no connection"))?;
+        Ok(<Conn as Connection>::TransactionManager::commit_transaction(conn)?)
     }
 
     /// Runs a write in a transaction of its own and answers it.
     fn run_alone(&mut self, mut write: Box<dyn Write>) {
+        if write.is_abandoned() {
+            return;
+        }
         let began = self.connection().and_then(dialect::begin_write);
         if let Err(error) = began {
             self.conn = None;
@@ -283,12 +311,18 @@ impl Scribe {
             write.answer(None);
             return;
         }
-        if self.commit() {
-            self.stats.group(1);
-            write.answer(None);
-        } else {
-            self.conn = None;
-            write.answer(Some(Error::problem(Code::Unavailable, "the database could not save").retry_after(5)));
+        match self.commit() {
+            Ok(()) => {
+                self.stats.group(1);
+                write.answer(None);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a write could not be committed");
+                self.conn = None;
+                // A constraint that is only looked at when the transaction ends is the write's own doing.
+                let unsaved = || Error::problem(Code::Unavailable, "the database could not save").retry_after(5);
+                write.answer(Some(if dialect::is_constraint(&error) { error } else { unsaved() }));
+            }
         }
     }
 }

@@ -171,6 +171,26 @@ pub fn read_after(tx: &mut Tx, after: i64, kinds: &[String], scan: i64) -> Resul
     Ok((rows.into_iter().filter(|row| wanted(&row.7)).map(event).collect(), seen))
 }
 
+/// The events of one type after a position, in order. Looks at no more than `scan` rows of the log; the second value is
+/// the position up to which it has looked. Events of other types are not even read.
+///
+/// # Errors
+/// What the database says.
+pub fn of_type_after(tx: &mut Tx, after: i64, kind: &str, scan: i64) -> Result<(Vec<Event>, i64)> {
+    let position = dialect::position_column(tx);
+    let columns = columns(tx);
+    let end = format!(
+        "SELECT max(place) FROM (SELECT {position} AS place FROM events WHERE {position} > ? ORDER BY {position} LIMIT ?) AS bite"
+    );
+    let end = sql(end).bind(after).bind(scan).first::<Nullable<BigInt>, Option<i64>>(tx)?.flatten();
+    let Some(end) = end else { return Ok((Vec::new(), after)) };
+    let query = format!(
+        "SELECT {columns} FROM events WHERE {position} > ? AND {position} <= ? AND type = ? ORDER BY {position}"
+    );
+    let rows = sql(query).bind(after).bind(end).bind(kind).load::<Columns, Row>(tx)?;
+    Ok((rows.into_iter().map(event).collect(), end))
+}
+
 /// The events at these positions, in order.
 ///
 /// # Errors
@@ -212,4 +232,45 @@ pub fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
     let Some(end) = end else { return Ok(0) };
     sql("UPDATE log_state SET oldest_position = ? WHERE oldest_position < ?").bind(end).bind(end).execute(tx)?;
     sql(format!("DELETE FROM events WHERE {position} <= ?")).bind(end).execute(tx)
+}
+
+/// The position of the first event recorded at or after an instant; one past the newest when there is none.
+///
+/// Positions are given in the order of commits, so times rise with them but for moments: the place is found by halving,
+/// with a few look-ups on the index of positions however long the log is.
+///
+/// # Errors
+/// What the database says.
+pub fn position_at(tx: &mut Tx, at: Instant) -> Result<i64> {
+    let position = dialect::position_column(tx);
+    let log = state(tx)?;
+    let (mut low, mut high) = (log.dropped + 1, log.last + 1);
+    let query = format!("SELECT recorded_at FROM events WHERE {position} >= ? ORDER BY {position} LIMIT 1");
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let found = sql(query.clone()).bind(middle).first::<InstantSql, Instant>(tx)?;
+        if found.is_none_or(|recorded| recorded >= at) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Ok(low)
+}
+
+/// The positions of events by their ids; those that are not in the log are left out.
+///
+/// # Errors
+/// What the database says.
+pub fn positions_of(tx: &mut Tx, ids: &[Id<ids::Event>]) -> Result<std::collections::HashMap<Id<ids::Event>, i64>> {
+    if ids.is_empty() {
+        return Ok(std::collections::HashMap::new());
+    }
+    let position = dialect::position_column(tx);
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query =
+        format!("SELECT id, {position} FROM events WHERE {position} IS NOT NULL AND id IN (SELECT wanted FROM {list})");
+    let wanted = dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect());
+    let rows = sql(query).bind(wanted).load::<(UidSql, BigInt), (Id<ids::Event>, i64)>(tx)?;
+    Ok(rows.into_iter().collect())
 }

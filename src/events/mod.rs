@@ -9,6 +9,10 @@
 
 mod log;
 mod model;
+mod readers;
 
-pub use log::{LogState, append, by_positions, number, purge, read_after, state, stream};
-pub use model::{Event, NewEvent, cloud_event};
+pub use log::{
+    LogState, append, by_positions, number, of_type_after, position_at, positions_of, purge, read_after, state, stream,
+};
+pub use model::{Event, Filter, NewEvent, cloud_event};
+pub use readers::{advance, read_up_to};

@@ -1,5 +1,7 @@
 //! Events and their outward form.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -66,6 +68,31 @@ pub struct Event {
     /// The complete document; personal fields are gone after an erasure.
     #[schema(value_type = Object)]
     pub data: Value,
+}
+
+/// Which events a reader of the log gets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Beginnings of types; empty is all types.
+    pub types: Vec<String>,
+    /// Only events of these channels, so none that belong to no channel; `None` is all.
+    pub channels: Option<Vec<ChannelId>>,
+    /// Channels whose events are left out: the test channels.
+    pub left_out: HashSet<ChannelId>,
+}
+
+impl Filter {
+    /// Whether the reader gets an event.
+    #[must_use]
+    pub fn wants(&self, event: &Event) -> bool {
+        let of_type = self.types.is_empty() || self.types.iter().any(|prefix| event.kind.starts_with(prefix.as_str()));
+        let allowed = match (&self.channels, event.channel_id) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(channels), Some(channel)) => channels.contains(&channel),
+        };
+        of_type && allowed && event.channel_id.is_none_or(|channel| !self.left_out.contains(&channel))
+    }
 }
 
 /// The event as a CloudEvents 1.0 envelope. `source` is the shop's public address.

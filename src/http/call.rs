@@ -106,7 +106,12 @@ impl Call {
         match &self.actor {
             Actor::Shopper(shopper) => match &shopper.identity {
                 Some(identity) => format!("{} {} {}", shopper.channel, identity.issuer, identity.subject),
-                None => format!("{} {}", shopper.channel, shopper.cart_token.as_deref().unwrap_or("")),
+                // Somebody without a cart yet is told apart by their address: two strangers who use the same key must
+                // not get each other's new cart.
+                None => match &shopper.cart_token {
+                    Some(token) => format!("{} {token}", shopper.channel),
+                    None => format!("{} from {}", shopper.channel, self.state.limits.address(&self.request)),
+                },
             },
             actor => actor.label(),
         }
@@ -150,17 +155,7 @@ impl Call {
         fingerprint: &Fingerprint,
         work: impl Fn(&mut Tx) -> Result<Reply> + Send + 'static,
     ) -> Result<Reply> {
-        let (key, secret) = (self.idempotency_key(fingerprint)?, self.state.secret.clone());
-        let ran = self.state.db.write_in(lane, move |tx| {
-            let Some(key) = &key else { return work(tx) };
-            if let Begun::Replay(reply) = key.begin(tx, &secret)? {
-                return Ok(*reply);
-            }
-            let reply = work(tx)?;
-            key.finish(tx, &secret, &reply)?;
-            Ok(reply)
-        });
-        ran.await
+        run_command(&self.state, self.idempotency_key(fingerprint)?, lane, work).await
     }
 
     /// Runs a command that changes reference data, and makes this process see the change before it answers.
@@ -173,9 +168,35 @@ impl Call {
         work: impl Fn(&mut Tx) -> Result<Reply> + Send + 'static,
     ) -> Result<Reply> {
         let reply = self.command(fingerprint, work).await?;
-        self.state.db.refresh_snapshots().await?;
+        // The change is saved whatever happens here; it is seen a moment later then.
+        if let Err(error) = self.state.db.refresh_snapshots().await {
+            tracing::warn!(%error, "reference data could not be looked at again");
+        }
         Ok(reply)
     }
+}
+
+/// Runs a command in one transaction, at most once per key.
+///
+/// # Errors
+/// What `work` says; nothing has changed then.
+pub async fn run_command(
+    state: &State,
+    key: Option<Key>,
+    lane: Lane,
+    work: impl Fn(&mut Tx) -> Result<Reply> + Send + 'static,
+) -> Result<Reply> {
+    let secret = state.secret.clone();
+    let ran = state.db.write_in(lane, move |tx| {
+        let Some(key) = &key else { return work(tx) };
+        if let Begun::Replay(reply) = key.begin(tx, &secret)? {
+            return Ok(*reply);
+        }
+        let reply = work(tx)?;
+        key.finish(tx, &secret, &reply)?;
+        Ok(reply)
+    });
+    ran.await
 }
 
 /// An answer: a status, a JSON document, and what stands in its headers.

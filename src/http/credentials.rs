@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     db::{Doc, DocSql, InstantSql, Snapshot, Tx, UidSql, bump, sql},
-    error::{Error, Result},
+    error::{Code, Error, Result},
     kernel::{
-        Id, Instant, Scope,
+        Actor, Id, Instant, Scope,
         actor::Principal,
         ids::{self, ChannelId, CredentialId, LocationId},
         text::Text as BoundedText,
@@ -178,8 +178,9 @@ async fn create_api_key(call: Call, body: Body<NewApiKey>) -> Result<Reply> {
     let actor = call.allow(Scope::KeysWrite)?.clone();
     // Nobody gives what they do not have.
     if let Some(missing) = body.scopes.iter().find(|scope| !actor.holds(**scope)) {
-        return Err(Error::problem(crate::error::Code::ScopeMissing, format!("you do not hold `{missing}` yourself")));
+        return Err(Error::problem(Code::ScopeMissing, format!("you do not hold `{missing}` yourself")));
     }
+    refuse_wider(&actor, &body)?;
     let (id, now, new) = (Id::new(), call.now, body.value.clone());
     let key = format!("{API_KEY_PREFIX}{}", seal::random_text(24));
     call.reference_command(&body.fingerprint, move |tx| {
@@ -203,6 +204,25 @@ async fn create_api_key(call: Call, body: Body<NewApiKey>) -> Result<Reply> {
         Ok(Reply::created(&made)?.secret())
     })
     .await
+}
+
+/// A credential that is limited to channels, locations or amounts makes no key that reaches further.
+fn refuse_wider(actor: &Actor, new: &NewApiKey) -> Result<()> {
+    let (Actor::Staff(own) | Actor::Client(own)) = actor else { return Ok(()) };
+    let limits = [
+        (is_within(own.channels.as_deref(), new.channels.as_deref()), "/channels"),
+        (is_within(own.locations.as_deref(), new.locations.as_deref()), "/locations"),
+        (own.money_ceiling.is_none_or(|own| new.money_ceiling.is_some_and(|new| new <= own)), "/money_ceiling"),
+    ];
+    if let Some((_, pointer)) = limits.iter().find(|(within, _)| !within) {
+        let detail = "the key would reach further than your own credential";
+        return Err(Error::problem(Code::ScopeMissing, detail).at(*pointer));
+    }
+    Ok(())
+}
+
+fn is_within<T: PartialEq>(own: Option<&[T]>, wanted: Option<&[T]>) -> bool {
+    own.is_none_or(|own| wanted.is_some_and(|wanted| wanted.iter().all(|one| own.contains(one))))
 }
 
 /// List the API keys

@@ -67,24 +67,31 @@ impl Key {
         if inserted.bind(self.id).bind(self.fingerprint.0.as_str()).bind(false).bind(self.now).execute(tx)? == 1 {
             return Ok(Begun::Fresh);
         }
+        self.answered(tx, secret)?.map(|reply| Begun::Replay(Box::new(reply))).ok_or_else(in_progress)
+    }
+
+    /// The stored answer, when there is one, without taking the key: for commands of many transactions that can each be
+    /// repeated. They look first, and take the key with their last transaction.
+    ///
+    /// # Errors
+    /// The key was used for another body, or its first request is still running.
+    pub fn answered(&self, tx: &mut Tx, secret: &Secret) -> Result<Option<Reply>> {
         let query = "SELECT state, body_hash, status, body, sealed FROM idempotency_keys WHERE id = ?";
         type Row = (String, String, i64, Option<String>, bool);
         let found = sql(query).bind(self.id).first::<(Text, Text, BigInt, Nullable<Text>, Bool), Row>(tx)?;
-        let busy =
-            || Error::problem(Code::IdempotencyInProgress, "the first request with this key is running").retry_after(1);
-        let (state, body_hash, status, body, sealed) = found.ok_or_else(busy)?;
+        let Some((state, body_hash, status, body, sealed)) = found else { return Ok(None) };
         if body_hash != self.fingerprint.0 {
             let detail = "this Idempotency-Key was sent with another body before";
             return Err(Error::problem(Code::IdempotencyKeyReused, detail).at("Idempotency-Key"));
         }
         if state != "done" {
-            return Err(busy());
+            return Err(in_progress());
         }
         let stored = match body {
             Some(body) if sealed => Some(secret.unseal(&body)?),
             body => body,
         };
-        Ok(Begun::Replay(Box::new(Reply::stored(status, stored)?)))
+        Reply::stored(status, stored).map(Some)
     }
 
     /// Stores the answer. Call it in the transaction that makes it true.
@@ -94,6 +101,10 @@ impl Key {
     pub fn finish(&self, tx: &mut Tx, secret: &Secret, reply: &Reply) -> Result<()> {
         finish(tx, secret, self.id, reply)
     }
+}
+
+fn in_progress() -> Error {
+    Error::problem(Code::IdempotencyInProgress, "the first request with this key is running").retry_after(1)
 }
 
 /// Stores the answer under a key's id: for the job that ends what a request has begun.

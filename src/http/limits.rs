@@ -82,8 +82,9 @@ impl Limits {
         if let Some(peer) = peer
             && self.proxies.contains(&peer)
         {
-            let forwarded = request.headers().get("X-Forwarded-For").and_then(|value| value.to_str().ok());
-            let hops = forwarded.into_iter().flat_map(|list| list.split(',')).filter_map(|hop| hop.trim().parse().ok());
+            // A proxy may add a header of its own behind the one that the client sent.
+            let forwarded = request.headers().get_all("X-Forwarded-For").filter_map(|value| value.to_str().ok());
+            let hops = forwarded.flat_map(|list| list.split(',')).filter_map(|hop| hop.trim().parse().ok());
             // From the right: the last hop that is not one of our own proxies.
             let hops: Vec<IpAddr> = hops.collect();
             if let Some(client) = hops.iter().rev().find(|hop| !self.proxies.contains(hop)) {

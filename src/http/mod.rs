@@ -5,6 +5,7 @@
 pub mod auth;
 mod body;
 mod call;
+pub mod cors;
 pub mod credentials;
 pub mod docs;
 pub mod idempotency;
@@ -17,8 +18,8 @@ pub mod seal;
 pub mod server;
 mod state;
 
-pub use body::{Body, Params, RawBody, RefPath};
-pub use call::{Call, Reply};
+pub use body::{Body, Params, RawBody, RefPath, parse_json};
+pub use call::{Call, Reply, run_command};
 pub use paging::{Cursor, ListQuery, Page};
 pub use problem::ProblemDocument;
 pub use state::State;

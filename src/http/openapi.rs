@@ -6,6 +6,7 @@ use utoipa::openapi::{
     path::{Operation, ParameterBuilder, ParameterIn, PathItem},
     schema::{ObjectBuilder, Type},
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    tag::TagBuilder,
 };
 
 use super::ProblemDocument;
@@ -64,6 +65,60 @@ impl Surface {
     }
 }
 
+/// The jobs that operations are sorted by, in the order in which somebody new meets them, each with its recipe.
+const JOBS: &[(&str, &str)] = &[
+    ("browse", "What the channel sells in and where, prices, availability: `GET config`, then `POST offers`."),
+    (
+        "cart",
+        "Make a cart with all that is known at once, or step by step; every write answers the priced cart with `problems[]`.",
+    ),
+    (
+        "check out",
+        "`shipping-options` and `payment-options`, choose with `PATCH`, then `complete` with `{\"payment\": {\"method\": \"sandbox\"}}`. \
+         Sent again it gives the same order again.",
+    ),
+    ("my account", "As a customer: one's own data, addresses and consent."),
+    ("my orders", "As a customer with the token, as a guest with the `Cart-Token` or by `lookup`."),
+    (
+        "answer a customer",
+        "Find the order (`q` takes a number, a name, an e-mail address, a tracking number), then read `status`: one sentence says \
+         where it is. `actions[]` of an order tells what can be done to it now.",
+    ),
+    (
+        "ship",
+        "List the fulfilment orders, `ship` one (what was not picked and packed is so with it), and `deliver` its shipment.",
+    ),
+    (
+        "keep stock",
+        "Levels are changed by adjustments only; `expected_on_hand` makes one fail when somebody was quicker.",
+    ),
+    ("watch the shop", "What happens to carts and orders, in figures."),
+    (
+        "mend a connector",
+        "Look at `backlog` of the connector, then at its dead `dispatches`: each tells what the receiver answered. Mend the cause, \
+         `test`, and `replay`; or `skip` with a reason.",
+    ),
+    (
+        "set up a shop",
+        "Legal entity, channel (its answer holds the publishable key), tax rates, shipping methods, price list, location; then \
+         variants, prices and stock.",
+    ),
+    ("poll", "Poll as a named consumer, process in order, `ack`; what can not be processed is set aside with `nack`."),
+    ("write back", "Tell what happened elsewhere; each foreign document counts once."),
+    ("import", "NDJSON or CSV, up to 64 MiB at once; each wrong row is answered with its number and reason."),
+];
+
+/// Those of the jobs that a document's operations name.
+fn tags(paths: &openapi::Paths) -> Vec<openapi::Tag> {
+    let names = |item: &PathItem| {
+        let all = [&item.get, &item.post, &item.put, &item.patch, &item.delete];
+        all.into_iter().flatten().flat_map(|operation| operation.tags.iter().flatten().cloned()).collect::<Vec<_>>()
+    };
+    let named: std::collections::BTreeSet<String> = paths.paths.values().flat_map(names).collect();
+    let known = JOBS.iter().filter(|(name, _)| named.contains(*name));
+    known.map(|(name, recipe)| TagBuilder::new().name(*name).description(Some(*recipe)).build()).collect()
+}
+
 /// Completes the document of a surface.
 #[must_use]
 pub fn complete(surface: Surface, collected: OpenApi) -> OpenApi {
@@ -81,6 +136,7 @@ pub fn complete(surface: Surface, collected: OpenApi) -> OpenApi {
         components.add_security_scheme("cart_token", header("Cart-Token"));
     }
     document.components = Some(components);
+    document.tags = Some(tags(&document.paths));
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             complete_operation(surface, path, &method, operation);

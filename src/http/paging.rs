@@ -38,6 +38,17 @@ pub fn limit(limit: Option<i64>) -> Result<i64> {
     }
 }
 
+/// Whether a list is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Count {
+    /// Up to [`COUNT_CAP`].
+    Capped,
+}
+
+/// How far lists are counted.
+pub const COUNT_CAP: i64 = 10_000;
+
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Page<T> {
@@ -100,4 +111,18 @@ impl<K: DeserializeOwned> Cursor<K> {
     pub fn decode_optional(text: Option<&str>) -> Result<Option<K>> {
         text.map(Self::decode).transpose().map(|cursor| cursor.map(|cursor| cursor.0))
     }
+}
+
+/// The place after which a list goes on that is ordered by id, or by a folded name and id where names are searched
+/// (`named`): the name is empty in the first case.
+///
+/// # Errors
+/// `invalid_cursor` when it is none of ours, or one of the other order.
+pub fn named_cursor<K: DeserializeOwned>(text: Option<&str>, named: bool) -> Result<Option<(String, K)>> {
+    let Some((name, id)) = Cursor::<(Option<String>, K)>::decode_optional(text)? else { return Ok(None) };
+    let folded = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ');
+    if name.is_some() != named || !name.iter().all(folded) {
+        return Err(Error::problem(Code::InvalidCursor, "this cursor was not given by this list").at("cursor"));
+    }
+    Ok(Some((name.unwrap_or_default(), id)))
 }

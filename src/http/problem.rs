@@ -34,8 +34,8 @@ fn document(error: &Error) -> Map<String, Value> {
     if let Error::Problem(problem) = error {
         document.clone_from(&problem.extra);
     }
-    // `type` points at the code's entry in the README's table.
-    document.insert("type".into(), json!(format!("https://kontor.dev/errors#{}", code.as_str())));
+    // A reference that is resolved against the request: every server serves its own table.
+    document.insert("type".into(), json!(format!("/docs/errors#{}", code.as_str())));
     document.insert("title".into(), json!(code.title()));
     document.insert("status".into(), json!(code.status()));
     document.insert("code".into(), json!(code.as_str()));
@@ -54,8 +54,8 @@ fn document(error: &Error) -> Map<String, Value> {
 /// A problem as RFC 9457 describes it. Branch on `code`; the texts may change.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(example = json!({
-    "type": "https://kontor.dev/errors#sku_unknown", "title": "There is no such SKU", "status": 422,
-    "code": "sku_unknown", "detail": "there is no SKU `TEE-XL`", "pointer": "/lines/0/sku",
+    "type": "/docs/errors#sku_unknown", "title": "There is no such SKU", "status": 422,
+    "code": "sku_unknown", "detail": "there is no SKU `TEE-BLACK-XL`", "pointer": "/lines/0/sku",
     "advice": "Use a SKU of the catalogue; they are case-sensitive."
 }))]
 pub struct ProblemDocument {

@@ -12,7 +12,7 @@ use actix_web::{
 };
 use tracing::Instrument;
 
-use super::{limits::Remaining, state::State};
+use super::{cors, limits::Remaining, state::State};
 use crate::{
     error::{Code, Error, Result},
     kernel::{Id, ids},
@@ -21,7 +21,7 @@ use crate::{
 /// Which methods each path template takes, for 405 answers.
 pub type Routes = Arc<Vec<(actix_web::dev::ResourceDef, Vec<String>)>>;
 
-/// Starts serving on a socket that is already bound. `configure` mounts the routes.
+/// Starts serving on a socket that is already bound. `configure` mounts the routes, `allows` tells whose pages may call.
 ///
 /// # Errors
 /// When the socket can not be used.
@@ -29,6 +29,7 @@ pub fn serve(
     listener: TcpListener,
     state: State,
     routes: Routes,
+    allows: cors::Allows,
     configure: impl Fn(&mut web::ServiceConfig) + Send + Clone + 'static,
 ) -> Result<Server> {
     let settings = state.settings.clone();
@@ -38,6 +39,7 @@ pub fn serve(
             .app_data(web::Data::new(routes.clone()))
             .wrap(Compress::default())
             .wrap(from_fn(around))
+            .wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| cors::around(allows, request, next)))
             .configure(configure.clone())
             .default_service(web::to(no_route))
     };
@@ -82,6 +84,7 @@ async fn around(
     let trace = trace.and_then(|value| value.split('-').nth(1)).unwrap_or_default();
     let span = tracing::info_span!("request", id, trace, %method, path = request.path());
     let limit = std::time::Duration::from_secs(state.settings.http.request_timeout_seconds);
+    let limit = if is_bulk(&request) { limit.max(BULK_TIME) } else { limit };
     // The request must not be cloned before it is routed, which is why a late answer is the framework's to build.
     let answered = tokio::time::timeout(limit, next.call(request)).instrument(span.clone()).await;
     let late = |_| Error::problem(Code::Overloaded, "the request took too long").retry_after(5);
@@ -103,6 +106,16 @@ async fn around(
     let _in_span = span.enter();
     tracing::debug!(status, ms = start.elapsed().as_millis(), "answered");
     Ok(response)
+}
+
+/// How long a bulk import may take: 64 MiB want their time to arrive, and then to be applied.
+const BULK_TIME: std::time::Duration = std::time::Duration::from_secs(900);
+
+/// Whether the request brings a file of rows.
+fn is_bulk(request: &ServiceRequest) -> bool {
+    let media_type = request.headers().get(actix_web::http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let of_rows = |media_type: &str| media_type.contains("ndjson") || media_type.starts_with("text/csv");
+    request.path().starts_with("/v1/integration/") && media_type.is_some_and(of_rows)
 }
 
 /// The caller's request id when it is a sane one, else a new one.

@@ -11,5 +11,8 @@ pub mod api;
 mod queue;
 mod runner;
 
-pub use queue::{Job, NewJob, counts, dead, discard, enqueue, lag_seconds, replay, retry_delay};
+pub use queue::{
+    Job, NewJob, cancel, cancel_keys, counts, dead, discard, enqueue, hasten_keys, lag_seconds, replay, replay_many,
+    retry_delay, waiting_dead, waiting_stuck,
+};
 pub use runner::{Runner, Verdict};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     db::{Col, Doc, DocSql, InstantSql, Tx, UidSql, dialect, insert_many, sql},
     error::{Code, Error, Result},
-    kernel::{Id, Instant, ids},
+    kernel::{Id, Instant, Waiting, ids},
 };
 
 /// A job about to be written.
@@ -31,7 +31,7 @@ impl NewJob {
     /// A job to run at once, tried twelve times (over about a day and a half).
     #[must_use]
     pub fn now(kind: &'static str, now: Instant, payload: Value) -> Self {
-        Self { id: Id::new(), kind, ordering_key: None, run_at: now, max_attempts: 12, payload }
+        Self { id: Id::new(), kind, ordering_key: None, run_at: now, max_attempts: TRIES, payload }
     }
 
     /// The same behind the earlier jobs of a key.
@@ -110,25 +110,35 @@ fn job(row: Row) -> Job {
 /// What the database says.
 pub(super) fn claim(tx: &mut Tx, now: Instant, lease_seconds: i64, limit: i64) -> Result<Vec<Job>> {
     let skip = dialect::skip_locked(tx);
+    // Materialised: inside the IN, PostgreSQL may run the sub-select more than once, and lock more rows than `limit`.
     let query = format!(
-        "UPDATE jobs SET state = 'leased', attempt = attempt + 1, lease_until = ?, updated_at = ? WHERE seq IN ( \
+        "WITH taken AS MATERIALIZED ( \
            SELECT seq FROM jobs AS due WHERE (state = 'ready' AND run_at <= ? OR state = 'leased' AND lease_until <= ?) \
-           AND (ordering_key IS NULL OR NOT EXISTS (SELECT 1 FROM jobs AS earlier \
-             WHERE earlier.ordering_key = due.ordering_key AND earlier.seq < due.seq)) \
-           ORDER BY run_at, seq LIMIT ?{skip}) RETURNING {SELECTED}"
+           AND {FIRST_OF_ITS_KEY} ORDER BY run_at, seq LIMIT ?{skip}) \
+         UPDATE jobs SET state = 'leased', attempt = attempt + 1, lease_until = ?, updated_at = ? \
+         WHERE seq IN (SELECT seq FROM taken) RETURNING {SELECTED}"
     );
     let until = now.plus_seconds(lease_seconds);
-    let claimed = sql(query).bind(until).bind(now).bind(now).bind(now).bind(limit).load::<Columns, Row>(tx)?;
-    Ok(claimed.into_iter().map(job).collect())
+    let claimed = sql(query).bind(now).bind(now).bind(limit).bind(until).bind(now).load::<Columns, Row>(tx)?;
+    let mut jobs: Vec<Job> = claimed.into_iter().map(job).collect();
+    jobs.sort_by_key(|job| (job.run_at, job.id));
+    Ok(jobs)
 }
 
-/// When the next job is due; `None` when the queue is empty.
+/// Whether nothing that was written earlier under the same ordering key is still in the queue.
+const FIRST_OF_ITS_KEY: &str = "(ordering_key IS NULL OR NOT EXISTS (SELECT 1 FROM jobs AS earlier \
+     WHERE earlier.ordering_key = due.ordering_key AND earlier.seq < due.seq))";
+
+/// When the next job is due, those that wait behind an earlier one of their key left out; `None` when there is none.
 ///
 /// # Errors
 /// What the database says.
 pub(super) fn next_due(tx: &mut Tx) -> Result<Option<Instant>> {
-    let query = "SELECT min(at) FROM (SELECT min(run_at) AS at FROM jobs WHERE state = 'ready' \
-                 UNION ALL SELECT min(lease_until) FROM jobs WHERE state = 'leased') AS due";
+    let query = format!(
+        "SELECT min(at) FROM (SELECT * FROM (SELECT run_at AS at FROM jobs AS due WHERE state = 'ready' \
+           AND {FIRST_OF_ITS_KEY} ORDER BY run_at LIMIT 1) AS ready \
+         UNION ALL SELECT min(lease_until) FROM jobs WHERE state = 'leased') AS next"
+    );
     Ok(sql(query).first::<Nullable<InstantSql>, Option<Instant>>(tx)?.flatten())
 }
 
@@ -183,7 +193,7 @@ impl Job {
 /// came together do not come back together. `dice` is a number from 0 to 999.
 #[must_use]
 pub fn retry_delay(attempt: i64, dice: i64) -> i64 {
-    let doubled = 5i64 << attempt.clamp(1, 13).saturating_sub(1);
+    let doubled = 5i64 << attempt.clamp(1, 14).saturating_sub(1);
     let base = doubled.min(6 * 3600);
     base - base / 5 + base * 2 * dice / 5 / 1000
 }
@@ -218,14 +228,23 @@ pub fn lag_seconds(tx: &mut Tx, now: Instant) -> Result<i64> {
     Ok(next_due(tx)?.map_or(0, |due| now.seconds_since(due).max(0)))
 }
 
+/// How many tries a job gets, unless it says otherwise, and how many a replay gives.
+const TRIES: i64 = 12;
+
+/// Which try of its present round a job is at. A replay begins a new round and never counts attempts from the start
+/// again: a stalled worker of the old round would else pass for the new one's.
+pub(super) const fn try_of_round(job: &Job) -> i64 {
+    if job.max_attempts <= TRIES { job.attempt } else { TRIES - (job.max_attempts - job.attempt) }
+}
+
 /// Gives a dead letter new tries, from now on.
 ///
 /// # Errors
 /// Not found, or not dead.
 pub fn replay(tx: &mut Tx, now: Instant, id: Id<ids::Job>) -> Result<()> {
-    let update =
-        "UPDATE jobs SET state = 'ready', attempt = 0, run_at = ?, updated_at = ? WHERE id = ? AND state = 'dead'";
-    changed_dead(tx, sql(update).bind(now).bind(now).bind(id), id)
+    let update = "UPDATE jobs SET state = 'ready', max_attempts = attempt + ?, run_at = ?, updated_at = ? \
+                  WHERE id = ? AND state = 'dead'";
+    changed_dead(tx, sql(update).bind(TRIES).bind(now).bind(now).bind(id), id)
 }
 
 /// Gives a dead letter up.
@@ -246,13 +265,62 @@ fn changed_dead(tx: &mut Tx, statement: crate::db::Sql, id: Id<ids::Job>) -> Res
     }
 }
 
-/// Whether a schedule's turn has come.
+/// Gives those of these jobs that are dead new tries, from now on, in one statement. Returns which those are.
 ///
 /// # Errors
 /// What the database says.
-pub(super) fn turn_is_due(tx: &mut Tx, name: &str, now: Instant) -> Result<bool> {
-    let next = sql("SELECT next_at FROM schedules WHERE name = ?").bind(name).first::<InstantSql, Instant>(tx)?;
-    Ok(next.is_none_or(|next| next <= now))
+pub fn replay_many(tx: &mut Tx, now: Instant, ids: &[ids::JobId]) -> Result<Vec<ids::JobId>> {
+    let list = dialect::list(tx, &[("job", Col::Uid)]);
+    let update = format!(
+        "UPDATE jobs SET state = 'ready', max_attempts = attempt + ?, run_at = ?, updated_at = ? \
+         WHERE state = 'dead' AND id IN (SELECT job FROM {list}) RETURNING id"
+    );
+    let wanted = dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect());
+    sql(update).bind(TRIES).bind(now).bind(now).bind(wanted).load::<UidSql, ids::JobId>(tx)
+}
+
+/// Takes a job out of the queue, whatever its state: the result of a worker that has it in hand is refused then.
+///
+/// # Errors
+/// What the database says.
+pub fn cancel(tx: &mut Tx, id: ids::JobId) -> Result<usize> {
+    sql("DELETE FROM jobs WHERE id = ?").bind(id).execute(tx)
+}
+
+/// Takes all jobs out of the queue whose ordering key begins with `prefix`, which ends in an ASCII character.
+///
+/// # Errors
+/// What the database says.
+pub fn cancel_keys(tx: &mut Tx, prefix: &str) -> Result<usize> {
+    let end = after_prefix(prefix);
+    sql("DELETE FROM jobs WHERE ordering_key >= ? AND ordering_key < ?").bind(prefix).bind(end).execute(tx)
+}
+
+/// Makes all waiting jobs due whose ordering key begins with `prefix`, which ends in an ASCII character.
+///
+/// # Errors
+/// What the database says.
+pub fn hasten_keys(tx: &mut Tx, now: Instant, prefix: &str) -> Result<usize> {
+    let update = "UPDATE jobs SET run_at = ?, updated_at = ? \
+                  WHERE ordering_key >= ? AND ordering_key < ? AND state = 'ready' AND run_at > ?";
+    sql(update).bind(now).bind(now).bind(prefix).bind(after_prefix(prefix)).bind(now).execute(tx)
+}
+
+/// The first text after all those that begin with `prefix`.
+fn after_prefix(prefix: &str) -> String {
+    let mut bytes = prefix.as_bytes().to_vec();
+    if let Some(last) = bytes.last_mut() {
+        *last = last.saturating_add(1);
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| prefix.to_owned())
+}
+
+/// The schedules whose next turn is still to come.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn turns_to_come(tx: &mut Tx, now: Instant) -> Result<Vec<String>> {
+    sql("SELECT name FROM schedules WHERE next_at > ?").bind(now).load::<Text, String>(tx)
 }
 
 /// Takes the turn of a schedule when it is due. True for exactly one caller per turn.
@@ -264,6 +332,41 @@ pub(super) fn take_turn(tx: &mut Tx, name: &str, now: Instant, every_seconds: i6
     let taken = sql("INSERT INTO schedules (name, next_at) VALUES (?, ?) \
          ON CONFLICT (name) DO UPDATE SET next_at = excluded.next_at WHERE schedules.next_at <= ?");
     Ok(taken.bind(name).bind(next).bind(now).execute(tx)? == 1)
+}
+
+/// Dead letters as what waits for a person, the oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn waiting_dead(tx: &mut Tx, limit: i64) -> Result<Vec<Waiting>> {
+    let query =
+        "SELECT id, updated_at, kind, last_error FROM jobs WHERE state = 'dead' ORDER BY updated_at, id LIMIT ?";
+    waiting(tx, sql(query).bind(limit), "/v1/ops/jobs/dead")
+}
+
+/// Jobs that should have been worked on before an instant and have not been, as what waits for a person. Those that
+/// wait behind an earlier one of their key are left out: it is that one which has to be looked at.
+///
+/// # Errors
+/// What the database says.
+pub fn waiting_stuck(tx: &mut Tx, before: Instant, limit: i64) -> Result<Vec<Waiting>> {
+    let query = format!(
+        "SELECT id, run_at, kind, last_error FROM jobs AS due \
+         WHERE (state = 'ready' AND run_at < ? OR state = 'leased' AND lease_until < ?) AND {FIRST_OF_ITS_KEY} \
+         ORDER BY run_at, id LIMIT ?"
+    );
+    waiting(tx, sql(query).bind(before).bind(before).bind(limit), "/health/ready")
+}
+
+fn waiting(tx: &mut Tx, query: crate::db::Sql, link: &str) -> Result<Vec<Waiting>> {
+    type Found = (Id<ids::Job>, Instant, String, Option<String>);
+    let rows = query.load::<(UidSql, InstantSql, Text, Nullable<Text>), Found>(tx)?;
+    let waiting = |(id, since, kind, error): Found| {
+        let error = error.map(|error| format!(": {}", error.chars().take(200).collect::<String>()));
+        let subject = format!("{kind}{}", error.unwrap_or_default());
+        Waiting { id: id.to_string(), since, subject, link: link.to_owned() }
+    };
+    Ok(rows.into_iter().map(waiting).collect())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Workers: take due jobs, run what is registered for them, write down how it ended.
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
+use futures::FutureExt;
 use tokio::sync::{Semaphore, watch};
 
 use super::queue::{self, Job, retry_delay};
@@ -72,21 +73,25 @@ impl Runner {
     /// Works until told to stop, then waits for the jobs in hand.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let permits = Arc::new(Semaphore::new(self.workers));
+        let mut looked_at_turns = None::<std::time::Instant>;
         while !*stop.borrow() {
-            let busy = self.workers - permits.available_permits();
-            let took = match self.take(self.workers - busy).await {
+            let took = match self.take(permits.available_permits()).await {
                 Ok(jobs) => self.start(jobs, &permits),
                 Err(error) => {
                     tracing::warn!(%error, "jobs could not be claimed");
                     0
                 }
             };
-            self.take_turns().await;
+            if looked_at_turns.is_none_or(|at| at.elapsed() >= PAUSE) {
+                self.take_turns().await;
+                looked_at_turns = Some(std::time::Instant::now());
+            }
             if took == 0 {
+                // On a busy shop something is written all the time: a breath keeps looking from being all that is done.
+                tokio::time::sleep(BREATH).await;
                 tokio::select! {
-                    () = self.db.written(Duration::from_millis(200)) => {}
+                    () = self.db.written(PAUSE) => {}
                     _ = stop.changed() => {}
-                    _ = permits.acquire_many(u32::try_from(self.workers).unwrap_or(1)), if busy > 0 => {}
                 }
             }
         }
@@ -125,21 +130,27 @@ impl Runner {
 
     async fn take(&self, room: usize) -> Result<Vec<Job>> {
         let (now, lease, room) = (self.clock.now(), self.lease_seconds, i64::try_from(room).unwrap_or(1));
-        // Looking is cheap and happens on a reader; the writer is asked only when there is something to take.
-        let due = self.db.read(queue::next_due).await?;
-        if room == 0 || due.is_none_or(|due| due > now) {
+        if room == 0 {
             return Ok(Vec::new());
         }
-        self.db.write_in(Lane::Bulk, move |tx| queue::claim(tx, now, lease, room)).await
+        // Looking is cheap and happens on a reader; the writer is asked only when there is something to take.
+        let due = self.db.read(queue::next_due).await?;
+        if due.is_none_or(|due| due > now) {
+            return Ok(Vec::new());
+        }
+        self.db.write_quietly(Lane::Bulk, move |tx| queue::claim(tx, now, lease, room)).await
     }
 
     fn start(&self, jobs: Vec<Job>, permits: &Arc<Semaphore>) -> usize {
         let count = jobs.len();
         for job in jobs {
             let handler = self.handlers.get(job.kind.as_str()).cloned();
-            let (db, clock, permits) = (self.db.clone(), self.clock.clone(), permits.clone());
+            let (db, clock) = (self.db.clone(), self.clock.clone());
+            // Taken here and not in the task, so that the next look does not count the same room twice. There is room:
+            // nobody else takes permits, and no more jobs were claimed than there were.
+            let permit = permits.clone().try_acquire_owned();
             tokio::spawn(async move {
-                let _permit = permits.acquire().await;
+                let _permit = permit;
                 run_job(db, clock, handler, job).await;
             });
         }
@@ -147,13 +158,17 @@ impl Runner {
     }
 
     async fn take_turns(&self) {
+        let now = self.clock.now();
+        let to_come = match self.db.read(move |tx| queue::turns_to_come(tx, now)).await {
+            Ok(names) => names,
+            Err(error) => return tracing::warn!(%error, "the schedules could not be read"),
+        };
         for (name, seconds, turn) in &self.turns {
-            let (name, seconds, now) = (*name, *seconds, self.clock.now());
-            let due = self.db.read(move |tx| queue::turn_is_due(tx, name, now)).await;
-            let taken = match due {
-                Ok(true) => self.db.write_in(Lane::Bulk, move |tx| queue::take_turn(tx, name, now, seconds)).await,
-                other => other,
-            };
+            let (name, seconds) = (*name, *seconds);
+            if to_come.iter().any(|other| other == name) {
+                continue;
+            }
+            let taken = self.db.write_quietly(Lane::Bulk, move |tx| queue::take_turn(tx, name, now, seconds)).await;
             let result = match taken {
                 Ok(true) => turn(now).await,
                 Ok(false) => Ok(()),
@@ -166,16 +181,35 @@ impl Runner {
     }
 }
 
+/// How long to wait at most before looking again.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long to wait at least.
+const BREATH: Duration = Duration::from_millis(5);
+
+/// Runs a job's handler. A panic is a failure like another: the job is tried again, and is dead in the end.
+async fn verdict(handler: Option<Handler>, job: &Job) -> Verdict {
+    let Some(handler) = handler else {
+        return Verdict::Dead { error: format!("this program knows no job of kind {}", job.kind) };
+    };
+    if job.attempt > job.max_attempts {
+        // Its worker has died every time, perhaps of it.
+        return Verdict::Dead { error: "every try ended without an answer from its worker".to_owned() };
+    }
+    let ran = AssertUnwindSafe(async { handler(job.clone()).await }).catch_unwind().await;
+    match ran {
+        Ok(Ok(verdict)) => verdict,
+        Ok(Err(error)) if error.code() == Code::LeaseLost => Verdict::Settled,
+        Ok(Err(error)) => Verdict::from(error),
+        Err(_) => Verdict::Retry { error: "the job's handler panicked".to_owned(), after_seconds: None },
+    }
+}
+
 /// Runs one job and writes down how it ended, unless the handler has done so.
 async fn run_job(db: Db, clock: Clock, handler: Option<Handler>, job: Job) {
-    let verdict = match handler {
-        None => Ok(Verdict::Dead { error: format!("this program knows no job of kind {}", job.kind) }),
-        Some(handler) => handler(job.clone()).await,
-    };
-    let verdict = verdict.unwrap_or_else(|error| match error.code() {
-        Code::LeaseLost => Verdict::Settled,
-        _ => Verdict::Retry { error: error.to_string(), after_seconds: None },
-    });
+    let verdict = verdict(handler, &job).await;
+    if matches!(verdict, Verdict::Settled) {
+        return;
+    }
     let now = clock.now();
     let dice = i64::from(rand::random_range(0..1000u32));
     let settled = db.write_in(Lane::Bulk, {
@@ -186,7 +220,7 @@ async fn run_job(db: Db, clock: Clock, handler: Option<Handler>, job: Job) {
             Verdict::Dead { error } => job.bury(tx, now, error),
             Verdict::Retry { error, .. } if job.attempt >= job.max_attempts => job.bury(tx, now, error),
             Verdict::Retry { error, after_seconds } => {
-                let wait = retry_delay(job.attempt, dice);
+                let wait = retry_delay(queue::try_of_round(&job), dice);
                 let wait = after_seconds.map_or(wait, |asked| asked.clamp(1, 6 * 3600).max(wait / 2));
                 job.retry(tx, now, now.plus_seconds(wait), error)
             }

@@ -138,6 +138,16 @@ impl Actor {
         self.channels().is_none_or(|channels| channels.contains(&channel))
     }
 
+    /// The locations they are limited to; `None` is all.
+    #[must_use]
+    pub fn locations(&self) -> Option<&[Id<Location>]> {
+        match self {
+            Self::System(_) => None,
+            Self::Shopper(_) => Some(&[]),
+            Self::Staff(principal) | Self::Client(principal) => principal.locations.as_deref(),
+        }
+    }
+
     /// Whether they may see what belongs to a location.
     #[must_use]
     pub fn sees_location(&self, location: Id<Location>) -> bool {

@@ -15,6 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Instant(DateTime<Utc>);
 
 impl Instant {
+    /// Later than anything that happens: the year 2262.
+    pub const END: Self = Self(DateTime::<Utc>::from_timestamp_nanos(i64::MAX));
+
     /// The instant of a chrono time, cut to microseconds.
     #[must_use]
     pub fn from_utc(at: DateTime<Utc>) -> Self {

@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Country([u8; 2]);
 
 impl Country {
+    /// Stands where no country is known; no channel is without one.
+    pub const DEFAULT: Self = Self(*b"DE");
+
     /// The two letters.
     #[must_use]
     pub fn as_str(&self) -> &str {

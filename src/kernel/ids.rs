@@ -60,6 +60,8 @@ kinds! {
     CartLine, CartLineId = "line";
     /// A payment.
     Payment, PaymentId = "pay";
+    /// A capture, void or refund of a payment.
+    PaymentOperation, PaymentOperationId = "payop";
     /// An order.
     Order, OrderId = "order";
     /// An entry of an order's money ledger.

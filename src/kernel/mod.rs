@@ -7,8 +7,10 @@ pub mod clock;
 pub mod country;
 pub mod ids;
 pub mod money;
+pub mod patch;
 pub mod quantity;
 pub mod text;
+pub mod waiting;
 pub mod words;
 
 pub use actor::{Actor, Scope};
@@ -17,3 +19,4 @@ pub use country::Country;
 pub use ids::Id;
 pub use money::{Currency, Money, Rounding, UnitPrice};
 pub use quantity::Quantity;
+pub use waiting::Waiting;

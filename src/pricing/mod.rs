@@ -1,8 +1,29 @@
 //! What things cost: price lists with their tiers, tax rates, shipping rates, and the totals of a cart or an order.
 //!
 //! The slice chooses which price and which rate apply, adds everything up to the minor unit and says why. It never
-//! touches stock, carts or orders: they hand in what is to be priced and keep the [`model::Totals`] they get back.
+//! touches stock, carts or orders: they hand in what is to be priced and keep the [`model::Totals`] they get back. Nor
+//! does it know channels: whoever asks hands in what the channel says ([`QuoteRequest`]).
 
+pub mod api;
 pub mod engine;
+mod forms;
+mod import;
 pub mod model;
+mod quote;
 pub mod rates;
+mod service;
+mod store;
+
+pub use forms::{
+    Fraction, NewPriceList, NewShippingMethod, NewTaxRate, PriceChange, PriceEntry, PriceKey, PriceListPatch,
+    PricesChanged, ShippingMethodPatch, ShippingRateForm,
+};
+pub use import::{ImportedPrice, PriceRowImport, import};
+pub use quote::{
+    DeliveryDays, LineRequest, Quote, QuoteProblem, QuoteRequest, Rules, ShippingOption, ShippingRequest, quote,
+    shipping_options,
+};
+pub use service::{
+    change_prices, create_price_list, create_shipping_method, create_tax_rate, delete_shipping_method, delete_tax_rate,
+    prices, update_price_list, update_shipping_method,
+};

@@ -139,14 +139,10 @@ impl<'m> Planner<'m> {
     }
 
     fn leave_out(&mut self, reason: &str, currency: Currency, tally: Tally, line: u64, example: String) {
-        if !self.plan.left_out.contains_key(reason) {
-            self.plan.left_out.insert(reason.to_owned(), Default::default());
-        }
-        if let Some(left_out) = self.plan.left_out.get_mut(reason) {
-            *left_out.by_currency.entry(currency).or_default() += tally;
-            if left_out.examples.len() < EXAMPLES {
-                left_out.examples.push((line, example));
-            }
+        let left_out = self.plan.left_out.entry(reason.to_owned()).or_default();
+        *left_out.by_currency.entry(currency).or_default() += tally;
+        if left_out.examples.len() < EXAMPLES {
+            left_out.examples.push((line, example));
         }
     }
 
@@ -351,17 +347,15 @@ impl<'m> Planner<'m> {
 
     /// The line with its kind, after its article has been noted.
     fn known(&mut self, mut line: PlanLine, row: &DraftRow) -> PlanLine {
-        if !self.articles.contains_key(&row.sku) {
-            let kind = self.mapping.kind_of(&row.sku);
-            self.articles.insert(row.sku.clone(), Article { kind, names: HashMap::new() });
-        }
-        if let Some(article) = self.articles.get_mut(&row.sku) {
-            line.kind = article.kind;
-            if let Some(name) = &row.name {
-                let (count, first) = article.names.entry(Arc::clone(name)).or_insert((0, row.line));
-                *count += 1;
-                *first = row.line.min(*first);
-            }
+        let article = self
+            .articles
+            .entry(row.sku.clone())
+            .or_insert_with(|| Article { kind: self.mapping.kind_of(&row.sku), names: HashMap::new() });
+        line.kind = article.kind;
+        if let Some(name) = &row.name {
+            let (count, first) = article.names.entry(Arc::clone(name)).or_insert((0, row.line));
+            *count += 1;
+            *first = row.line.min(*first);
         }
         let class = self.mapping.tax_class(row.tax_class.as_deref());
         self.plan.variants.entry(row.sku.clone()).or_insert_with(|| Variant {

@@ -194,7 +194,7 @@ impl<'m, R: BufRead> Rows<'m, R> {
     }
 
     /// The row, or its defect with the value that shows it. What can be read is noted in `partial` on the way.
-    fn read<'r>(&'r self, line: u64, partial: &mut Rejected) -> Result<Row, (Defect, &'r str)> {
+    fn read(&self, line: u64, partial: &mut Rejected) -> Result<Row, (Defect, &str)> {
         let layout = &self.layout;
         let mapping = self.mapping;
         let encoding = mapping.file.encoding;

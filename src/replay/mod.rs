@@ -14,6 +14,7 @@ mod newlines;
 pub mod plan;
 pub mod reason;
 pub mod reconcile;
+pub mod summary;
 pub mod tally;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub use mapping::{Kind, Mapping};
 pub use plan::{Cancellation, Customer, Document, Head, Match, Plan, PlanLine, Sale, Variant};
 pub use reason::Defect;
 pub use reconcile::{Class, Ledger, Reconciliation};
+pub use summary::summary;
 pub use tally::Tally;
 
 /// A mapping or a file that can not be used, in words for whoever called `kontor replay`.

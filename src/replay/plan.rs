@@ -225,12 +225,13 @@ impl Plan {
         Ok(planner.finish())
     }
 
-    /// The documents that come after the one with a key: all of them when there is no key, none when it is not known.
+    /// The documents that come after the one with a key, or all of them without a key; `None` when there is no such
+    /// document, as when the key was noted for another file.
     #[must_use]
-    pub fn after(&self, key: Option<&str>) -> &[Document] {
-        let Some(key) = key else { return &self.documents };
-        let place = self.documents.iter().position(|document| document.key() == key);
-        place.and_then(|place| self.documents.get(place + 1..)).unwrap_or_default()
+    pub fn after(&self, key: Option<&str>) -> Option<&[Document]> {
+        let Some(key) = key else { return Some(&self.documents) };
+        let place = self.documents.iter().position(|document| document.key() == key)?;
+        self.documents.get(place + 1..)
     }
 
     /// Whether every row of the file is either in a document or left out, with its pieces and its amount.

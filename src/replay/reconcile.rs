@@ -253,7 +253,7 @@ const HEADING: [&str; 7] = ["currency", "class", "side", "documents", "lines", "
 const WORDS: usize = 3;
 
 /// A whole number with a comma between thousands.
-fn count(number: impl Into<i128>) -> String {
+pub(super) fn count(number: impl Into<i128>) -> String {
     let number: i128 = number.into();
     grouped(&number.to_string())
 }

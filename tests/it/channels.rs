@@ -96,3 +96,64 @@ fn bad_input_is_refused_with_a_pointer() {
         assert!(app.ops("GET", "/legal-entities", None).await.expect(200)["items"].as_array().unwrap().is_empty());
     });
 }
+
+#[test]
+fn pages_of_a_channels_origins_may_call_the_store_surface_and_no_others() {
+    on_both(|app| async move {
+        let channel = a_channel(&app).await;
+        let key = channel["publishable_keys"][0].as_str().unwrap();
+        let settings = json!({
+            "currencies": ["EUR"], "locales": ["de-DE"], "countries": ["DE"], "time_zone": "Europe/Berlin",
+            "prices_include_tax": true, "rounding": {"point": "per_line", "strategy": "half_up"},
+            "payment_methods": ["manual"], "cors_origins": ["https://shop.example.org"]
+        });
+        let path = format!("/channels/{}", channel["id"].as_str().unwrap());
+        app.ops("PATCH", &path, Some(&json!({"settings": settings}))).await.expect(200);
+        let ask = |origin: &'static str| {
+            let headers = [("Origin", origin), ("Access-Control-Request-Method", "POST")];
+            let app = app.clone();
+            async move { app.send("OPTIONS", "/v1/store/carts", &headers, None).await }
+        };
+        let allowed = ask("https://shop.example.org").await;
+        assert_eq!(allowed.status, 204);
+        assert_eq!(allowed.header("Access-Control-Allow-Origin"), Some("https://shop.example.org"));
+        assert!(allowed.header("Access-Control-Allow-Headers").unwrap().contains("channel-key"));
+        assert_eq!(ask("https://evil.example.org").await.header("Access-Control-Allow-Origin"), None);
+        let headers = [("Origin", "https://shop.example.org"), ("Channel-Key", key)];
+        let answer = app.send("GET", "/v1/store/config", &headers, None).await;
+        assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("https://shop.example.org"));
+        // A page can read what went wrong, too.
+        let refused = app.send("GET", "/v1/store/config", &headers[..1], None).await;
+        assert_eq!(refused.header("Access-Control-Allow-Origin"), Some("https://shop.example.org"));
+        refused.problem(401, "channel_key_invalid");
+        let ops = app.send("GET", "/v1/ops/channels", &headers[..1], None).await;
+        assert_eq!((ops.status, ops.header("Access-Control-Allow-Origin")), (401, None));
+    });
+}
+
+#[test]
+fn a_limited_credential_makes_no_key_that_reaches_further() {
+    on_both(|app| async move {
+        let channel = a_channel(&app).await;
+        let mut claims = app.claims(kontor::http::auth::Audience::Staff, "eve", "keys:write orders:read");
+        claims.channels = Some(vec![channel["id"].as_str().unwrap().parse().unwrap()]);
+        claims.money_ceiling = Some(1000);
+        let token = format!("Bearer {}", app.state.verifier.issue(claims).unwrap());
+        let make = |body: serde_json::Value| {
+            let (app, token) = (app.clone(), token.clone());
+            async move { app.send("POST", "/v1/ops/api-keys", &[("Authorization", &token)], Some(&body)).await }
+        };
+        let key = json!({"name": "k", "scopes": ["orders:read"], "channels": [channel["id"]], "money_ceiling": 1000});
+        let without = |field: &str| {
+            let mut key = key.clone();
+            key.as_object_mut().unwrap().remove(field);
+            key
+        };
+        assert_eq!(make(without("channels")).await.problem(403, "scope_missing")["pointer"], "/channels");
+        assert_eq!(make(without("money_ceiling")).await.problem(403, "scope_missing")["pointer"], "/money_ceiling");
+        let mut more = key.clone();
+        more["scopes"] = json!(["orders:write"]);
+        make(more).await.problem(403, "scope_missing");
+        make(key.clone()).await.expect(201);
+    });
+}

@@ -2,5 +2,27 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
 
+mod abandonment;
+mod arrows;
+mod backup;
+mod catalog;
 mod channels;
+mod checkout;
+mod connectors;
+mod crash;
+mod customers;
+mod database;
+mod events;
+mod exports;
+mod fulfilment;
+mod imports;
+mod jobs;
+mod payments;
+mod pricing;
+mod readme;
+mod schema;
+mod stock;
+mod stock_races;
 mod support;
+mod worklists;
+mod writeback;

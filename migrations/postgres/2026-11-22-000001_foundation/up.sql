@@ -178,6 +178,7 @@ CREATE TABLE stock_levels (
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (variant_id, location_id)
 ) WITH (fillfactor = 70);
+CREATE INDEX stock_levels_location ON stock_levels (location_id, variant_id);
 
 -- Append-only: a level's on_hand and allocated are the sums of its movements.
 CREATE TABLE stock_movements (
@@ -194,19 +195,23 @@ CREATE TABLE stock_movements (
     occurred_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL
 );
-CREATE INDEX stock_movements_level ON stock_movements (variant_id, location_id, seq);
+CREATE INDEX stock_movements_variant ON stock_movements (variant_id, seq);
+CREATE INDEX stock_movements_location ON stock_movements (location_id, seq);
 
+-- A cart's rows live and end together: all have one expires_at. `reserved` of a level is the sum of its live, tracked rows.
 CREATE TABLE reservations (
     id uuid PRIMARY KEY,
     cart_id uuid NOT NULL,
+    line_no bigint NOT NULL,
     variant_id uuid NOT NULL,
     location_id uuid NOT NULL,
     quantity bigint NOT NULL CHECK (quantity > 0),
+    tracked boolean NOT NULL,
     state text COLLATE "C" NOT NULL CHECK (state IN ('live', 'consumed', 'released', 'expired')),
     expires_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL
 );
-CREATE INDEX reservations_cart ON reservations (cart_id) WHERE state = 'live';
+CREATE UNIQUE INDEX reservations_cart ON reservations (cart_id, line_no, location_id) WHERE state = 'live';
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'live';
 CREATE INDEX reservations_variant ON reservations (variant_id, expires_at) WHERE state = 'live';
 
@@ -244,14 +249,17 @@ CREATE TABLE abandonments (
     currency text COLLATE "C" NOT NULL CHECK (length(currency) = 3),
     value bigint NOT NULL,
     line_count bigint NOT NULL,
+    cart_created_at timestamptz NOT NULL,
     abandoned_at timestamptz NOT NULL,
     returned_at timestamptz,
     recovered_at timestamptz,
     order_id uuid
 );
 CREATE INDEX abandonments_at ON abandonments (abandoned_at, id);
+CREATE INDEX abandonments_cart_created ON abandonments (cart_created_at);
 
--- One row per attempt to pay. `our_key` is what the provider knows it by.
+-- One row per attempt to pay. `our_key` is what the provider knows it by. What is about to be captured, refunded or
+-- voided is counted before the provider is asked, so no number of commands at once can ask for more than there is.
 CREATE TABLE payments (
     id uuid PRIMARY KEY,
     cart_id uuid NOT NULL,
@@ -264,6 +272,10 @@ CREATE TABLE payments (
     amount bigint NOT NULL CHECK (amount >= 0),
     captured bigint NOT NULL CHECK (captured >= 0),
     refunded bigint NOT NULL CHECK (refunded >= 0),
+    voided bigint NOT NULL CHECK (voided >= 0),
+    capture_pending bigint NOT NULL CHECK (capture_pending >= 0),
+    refund_pending bigint NOT NULL CHECK (refund_pending >= 0),
+    void_pending bigint NOT NULL CHECK (void_pending >= 0),
     attempt bigint NOT NULL,
     lease_until timestamptz,
     idempotency_id uuid,
@@ -271,12 +283,14 @@ CREATE TABLE payments (
     version bigint NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
-    CHECK (captured <= amount),
-    CHECK (refunded <= captured)
+    CHECK (captured + capture_pending + voided + void_pending <= amount),
+    CHECK (refunded + refund_pending <= captured)
 );
 CREATE INDEX payments_order ON payments (order_id);
 CREATE INDEX payments_cart ON payments (cart_id);
 CREATE INDEX payments_open ON payments (lease_until) WHERE state IN ('pending', 'action_required');
+CREATE INDEX payments_without_order ON payments (created_at, id) WHERE order_id IS NULL AND state IN ('authorised', 'captured');
+CREATE INDEX payments_failed ON payments (updated_at, id) WHERE state = 'failed';
 
 -- Captures, voids and refunds: one row each, with the key that the provider knows it by.
 CREATE TABLE payment_operations (
@@ -287,12 +301,37 @@ CREATE TABLE payment_operations (
     state text COLLATE "C" NOT NULL CHECK (state IN ('pending', 'done', 'failed')),
     amount bigint NOT NULL CHECK (amount >= 0),
     reason text COLLATE "C",
-    attempt bigint NOT NULL,
+    error text COLLATE "C",
     idempotency_id uuid,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL
 );
 CREATE INDEX payment_operations_payment ON payment_operations (payment_id);
+CREATE INDEX payment_operations_failed ON payment_operations (updated_at, id) WHERE state = 'failed';
+
+-- The memory of the sandbox provider: what it believes to have authorised. It stands for a system outside.
+CREATE TABLE sandbox_payments (
+    our_key text COLLATE "C" PRIMARY KEY,
+    state text COLLATE "C" NOT NULL CHECK (state IN ('pending', 'authorised', 'declined', 'voided')),
+    currency text COLLATE "C" NOT NULL CHECK (length(currency) = 3),
+    amount bigint NOT NULL CHECK (amount >= 0),
+    captured bigint NOT NULL CHECK (captured >= 0),
+    voided bigint NOT NULL CHECK (voided >= 0),
+    refunded bigint NOT NULL CHECK (refunded >= 0),
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CHECK (captured + voided <= amount),
+    CHECK (refunded <= captured)
+);
+
+-- What it was asked to do with them: a repeated key is done once.
+CREATE TABLE sandbox_operations (
+    our_key text COLLATE "C" PRIMARY KEY,
+    payment_key text COLLATE "C" NOT NULL REFERENCES sandbox_payments (our_key),
+    kind text COLLATE "C" NOT NULL CHECK (kind IN ('capture', 'void', 'refund')),
+    amount bigint NOT NULL CHECK (amount >= 0),
+    created_at timestamptz NOT NULL
+);
 
 -- Double entry per order: the amounts of an order sum to zero.
 CREATE TABLE ledger_entries (
@@ -383,7 +422,7 @@ CREATE TABLE returns (
     order_id uuid,
     channel_id uuid NOT NULL,
     customer_id uuid,
-    state text COLLATE "C" NOT NULL CHECK (state IN ('received', 'refunded')),
+    state text COLLATE "C" NOT NULL CHECK (state IN ('received', 'refund_pending', 'refunded')),
     currency text COLLATE "C" NOT NULL CHECK (length(currency) = 3),
     amount bigint NOT NULL CHECK (amount >= 0),
     line_count bigint NOT NULL,
@@ -414,6 +453,8 @@ CREATE INDEX invoices_order ON invoices (order_id);
 CREATE TABLE fulfilment_orders (
     id uuid PRIMARY KEY,
     order_id uuid NOT NULL REFERENCES orders (id),
+    order_number text COLLATE "C" NOT NULL,
+    channel_id uuid NOT NULL,
     location_id uuid NOT NULL REFERENCES locations (id),
     state text COLLATE "C" NOT NULL,
     version bigint NOT NULL,
@@ -424,12 +465,14 @@ CREATE TABLE fulfilment_orders (
 CREATE INDEX fulfilment_orders_order ON fulfilment_orders (order_id);
 CREATE INDEX fulfilment_orders_location ON fulfilment_orders (location_id, state, due_at, id);
 CREATE INDEX fulfilment_orders_open ON fulfilment_orders (due_at, id) WHERE state NOT IN ('shipped', 'delivered', 'cancelled');
+CREATE INDEX fulfilment_orders_done ON fulfilment_orders (state, due_at, id) WHERE state IN ('shipped', 'delivered', 'cancelled');
 
 CREATE TABLE fulfilment_lines (
     fulfilment_order_id uuid NOT NULL REFERENCES fulfilment_orders (id),
     line_no bigint NOT NULL,
     variant_id uuid NOT NULL,
     sku text COLLATE "C" NOT NULL,
+    tracked boolean NOT NULL,
     quantity bigint NOT NULL CHECK (quantity > 0),
     picked bigint NOT NULL CHECK (picked >= 0),
     packed bigint NOT NULL CHECK (packed >= 0 AND packed <= picked),
@@ -505,6 +548,12 @@ CREATE INDEX jobs_leased ON jobs (lease_until) WHERE state = 'leased';
 CREATE INDEX jobs_dead ON jobs (seq) WHERE state = 'dead';
 CREATE INDEX jobs_ordering ON jobs (ordering_key, seq) WHERE ordering_key IS NOT NULL;
 
+-- How far a part of Kontor has read the log: an event is counted once however many processes look.
+CREATE TABLE log_readers (
+    name text COLLATE "C" PRIMARY KEY,
+    position bigint NOT NULL
+);
+
 -- What runs again and again: whoever takes the row's turn runs it.
 CREATE TABLE schedules (
     name text COLLATE "C" PRIMARY KEY,
@@ -516,6 +565,7 @@ CREATE TABLE connectors (
     name text COLLATE "C" NOT NULL UNIQUE,
     adapter text COLLATE "C" NOT NULL,
     state text COLLATE "C" NOT NULL CHECK (state IN ('active', 'paused')),
+    pause_reason text COLLATE "C",
     doc jsonb NOT NULL,
     secret text COLLATE "C",
     position bigint NOT NULL,
@@ -528,17 +578,24 @@ CREATE TABLE dispatches (
     id uuid PRIMARY KEY,
     connector_id uuid NOT NULL,
     position bigint NOT NULL,
+    event_id uuid NOT NULL,
+    job_id uuid NOT NULL,
     stream text COLLATE "C" NOT NULL,
     type text COLLATE "C" NOT NULL,
     state text COLLATE "C" NOT NULL CHECK (state IN ('pending', 'delivered', 'dead', 'skipped')),
     attempts bigint NOT NULL,
     last_status bigint,
     doc jsonb NOT NULL,
+    response text COLLATE "C",
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     UNIQUE (connector_id, position)
 );
-CREATE INDEX dispatches_open ON dispatches (connector_id, state, position) WHERE state IN ('pending', 'dead');
+CREATE INDEX dispatches_pending ON dispatches (connector_id, position) WHERE state = 'pending';
+CREATE INDEX dispatches_dead ON dispatches (connector_id, position) WHERE state = 'dead';
+CREATE INDEX dispatches_skipped ON dispatches (connector_id, position) WHERE state = 'skipped';
+CREATE INDEX dispatches_answered ON dispatches (connector_id) WHERE state = 'delivered' AND response IS NOT NULL;
+CREATE INDEX dispatches_done ON dispatches (updated_at) WHERE state IN ('delivered', 'skipped');
 
 CREATE TABLE consumers (
     id uuid PRIMARY KEY,
@@ -557,8 +614,9 @@ CREATE TABLE consumers (
 CREATE TABLE consumer_items (
     consumer_id uuid NOT NULL REFERENCES consumers (id),
     position bigint NOT NULL,
+    event_id uuid NOT NULL,
     stream text COLLATE "C" NOT NULL,
-    state text COLLATE "C" NOT NULL CHECK (state IN ('leased', 'waiting', 'parked')),
+    state text COLLATE "C" NOT NULL CHECK (state IN ('leased', 'waiting', 'parked', 'skipped')),
     lease_until timestamptz,
     lease text COLLATE "C",
     attempt bigint NOT NULL,
@@ -567,6 +625,7 @@ CREATE TABLE consumer_items (
     PRIMARY KEY (consumer_id, position)
 );
 CREATE INDEX consumer_items_stream ON consumer_items (consumer_id, stream, position);
+CREATE INDEX consumer_items_parked ON consumer_items (updated_at) WHERE state = 'parked';
 
 -- Who looks after an item of a work list, and until when it sleeps.
 CREATE TABLE worklist_claims (

@@ -178,6 +178,7 @@ CREATE TABLE stock_levels (
     updated_at TEXT NOT NULL,
     PRIMARY KEY (variant_id, location_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX stock_levels_location ON stock_levels (location_id, variant_id);
 
 -- Append-only: a level's on_hand and allocated are the sums of its movements.
 CREATE TABLE stock_movements (
@@ -194,19 +195,23 @@ CREATE TABLE stock_movements (
     occurred_at TEXT NOT NULL,
     recorded_at TEXT NOT NULL
 ) STRICT;
-CREATE INDEX stock_movements_level ON stock_movements (variant_id, location_id, seq);
+CREATE INDEX stock_movements_variant ON stock_movements (variant_id, seq);
+CREATE INDEX stock_movements_location ON stock_movements (location_id, seq);
 
+-- A cart's rows live and end together: all have one expires_at. `reserved` of a level is the sum of its live, tracked rows.
 CREATE TABLE reservations (
     id BLOB PRIMARY KEY,
     cart_id BLOB NOT NULL,
+    line_no INTEGER NOT NULL,
     variant_id BLOB NOT NULL,
     location_id BLOB NOT NULL,
     quantity INTEGER NOT NULL CHECK (quantity > 0),
+    tracked INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('live', 'consumed', 'released', 'expired')),
     expires_at TEXT NOT NULL,
     created_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX reservations_cart ON reservations (cart_id) WHERE state = 'live';
+CREATE UNIQUE INDEX reservations_cart ON reservations (cart_id, line_no, location_id) WHERE state = 'live';
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'live';
 CREATE INDEX reservations_variant ON reservations (variant_id, expires_at) WHERE state = 'live';
 
@@ -244,14 +249,17 @@ CREATE TABLE abandonments (
     currency TEXT NOT NULL CHECK (length(currency) = 3),
     value INTEGER NOT NULL,
     line_count INTEGER NOT NULL,
+    cart_created_at TEXT NOT NULL,
     abandoned_at TEXT NOT NULL,
     returned_at TEXT,
     recovered_at TEXT,
     order_id BLOB
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX abandonments_at ON abandonments (abandoned_at, id);
+CREATE INDEX abandonments_cart_created ON abandonments (cart_created_at);
 
--- One row per attempt to pay. `our_key` is what the provider knows it by.
+-- One row per attempt to pay. `our_key` is what the provider knows it by. What is about to be captured, refunded or
+-- voided is counted before the provider is asked, so no number of commands at once can ask for more than there is.
 CREATE TABLE payments (
     id BLOB PRIMARY KEY,
     cart_id BLOB NOT NULL,
@@ -264,6 +272,10 @@ CREATE TABLE payments (
     amount INTEGER NOT NULL CHECK (amount >= 0),
     captured INTEGER NOT NULL CHECK (captured >= 0),
     refunded INTEGER NOT NULL CHECK (refunded >= 0),
+    voided INTEGER NOT NULL CHECK (voided >= 0),
+    capture_pending INTEGER NOT NULL CHECK (capture_pending >= 0),
+    refund_pending INTEGER NOT NULL CHECK (refund_pending >= 0),
+    void_pending INTEGER NOT NULL CHECK (void_pending >= 0),
     attempt INTEGER NOT NULL,
     lease_until TEXT,
     idempotency_id BLOB,
@@ -271,12 +283,14 @@ CREATE TABLE payments (
     version INTEGER NOT NULL,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
-    CHECK (captured <= amount),
-    CHECK (refunded <= captured)
+    CHECK (captured + capture_pending + voided + void_pending <= amount),
+    CHECK (refunded + refund_pending <= captured)
 ) STRICT;
 CREATE INDEX payments_order ON payments (order_id);
 CREATE INDEX payments_cart ON payments (cart_id);
 CREATE INDEX payments_open ON payments (lease_until) WHERE state IN ('pending', 'action_required');
+CREATE INDEX payments_without_order ON payments (created_at, id) WHERE order_id IS NULL AND state IN ('authorised', 'captured');
+CREATE INDEX payments_failed ON payments (updated_at, id) WHERE state = 'failed';
 
 -- Captures, voids and refunds: one row each, with the key that the provider knows it by.
 CREATE TABLE payment_operations (
@@ -287,12 +301,37 @@ CREATE TABLE payment_operations (
     state TEXT NOT NULL CHECK (state IN ('pending', 'done', 'failed')),
     amount INTEGER NOT NULL CHECK (amount >= 0),
     reason TEXT,
-    attempt INTEGER NOT NULL,
+    error TEXT,
     idempotency_id BLOB,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX payment_operations_payment ON payment_operations (payment_id);
+CREATE INDEX payment_operations_failed ON payment_operations (updated_at, id) WHERE state = 'failed';
+
+-- The memory of the sandbox provider: what it believes to have authorised. It stands for a system outside.
+CREATE TABLE sandbox_payments (
+    our_key TEXT PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'authorised', 'declined', 'voided')),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    amount INTEGER NOT NULL CHECK (amount >= 0),
+    captured INTEGER NOT NULL CHECK (captured >= 0),
+    voided INTEGER NOT NULL CHECK (voided >= 0),
+    refunded INTEGER NOT NULL CHECK (refunded >= 0),
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    CHECK (captured + voided <= amount),
+    CHECK (refunded <= captured)
+) STRICT, WITHOUT ROWID;
+
+-- What it was asked to do with them: a repeated key is done once.
+CREATE TABLE sandbox_operations (
+    our_key TEXT PRIMARY KEY,
+    payment_key TEXT NOT NULL REFERENCES sandbox_payments (our_key),
+    kind TEXT NOT NULL CHECK (kind IN ('capture', 'void', 'refund')),
+    amount INTEGER NOT NULL CHECK (amount >= 0),
+    created_at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Double entry per order: the amounts of an order sum to zero.
 CREATE TABLE ledger_entries (
@@ -383,7 +422,7 @@ CREATE TABLE returns (
     order_id BLOB,
     channel_id BLOB NOT NULL,
     customer_id BLOB,
-    state TEXT NOT NULL CHECK (state IN ('received', 'refunded')),
+    state TEXT NOT NULL CHECK (state IN ('received', 'refund_pending', 'refunded')),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
     amount INTEGER NOT NULL CHECK (amount >= 0),
     line_count INTEGER NOT NULL,
@@ -414,6 +453,8 @@ CREATE INDEX invoices_order ON invoices (order_id);
 CREATE TABLE fulfilment_orders (
     id BLOB PRIMARY KEY,
     order_id BLOB NOT NULL REFERENCES orders (id),
+    order_number TEXT NOT NULL,
+    channel_id BLOB NOT NULL,
     location_id BLOB NOT NULL REFERENCES locations (id),
     state TEXT NOT NULL,
     version INTEGER NOT NULL,
@@ -424,12 +465,14 @@ CREATE TABLE fulfilment_orders (
 CREATE INDEX fulfilment_orders_order ON fulfilment_orders (order_id);
 CREATE INDEX fulfilment_orders_location ON fulfilment_orders (location_id, state, due_at, id);
 CREATE INDEX fulfilment_orders_open ON fulfilment_orders (due_at, id) WHERE state NOT IN ('shipped', 'delivered', 'cancelled');
+CREATE INDEX fulfilment_orders_done ON fulfilment_orders (state, due_at, id) WHERE state IN ('shipped', 'delivered', 'cancelled');
 
 CREATE TABLE fulfilment_lines (
     fulfilment_order_id BLOB NOT NULL REFERENCES fulfilment_orders (id),
     line_no INTEGER NOT NULL,
     variant_id BLOB NOT NULL,
     sku TEXT NOT NULL,
+    tracked INTEGER NOT NULL,
     quantity INTEGER NOT NULL CHECK (quantity > 0),
     picked INTEGER NOT NULL CHECK (picked >= 0),
     packed INTEGER NOT NULL CHECK (packed >= 0 AND packed <= picked),
@@ -504,6 +547,12 @@ CREATE INDEX jobs_leased ON jobs (lease_until) WHERE state = 'leased';
 CREATE INDEX jobs_dead ON jobs (seq) WHERE state = 'dead';
 CREATE INDEX jobs_ordering ON jobs (ordering_key, seq) WHERE ordering_key IS NOT NULL;
 
+-- How far a part of Kontor has read the log: an event is counted once however many processes look.
+CREATE TABLE log_readers (
+    name TEXT PRIMARY KEY,
+    position INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What runs again and again: whoever takes the row's turn runs it.
 CREATE TABLE schedules (
     name TEXT PRIMARY KEY,
@@ -515,6 +564,7 @@ CREATE TABLE connectors (
     name TEXT NOT NULL UNIQUE,
     adapter TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('active', 'paused')),
+    pause_reason TEXT,
     doc TEXT NOT NULL,
     secret TEXT,
     position INTEGER NOT NULL,
@@ -527,17 +577,24 @@ CREATE TABLE dispatches (
     id BLOB PRIMARY KEY,
     connector_id BLOB NOT NULL,
     position INTEGER NOT NULL,
+    event_id BLOB NOT NULL,
+    job_id BLOB NOT NULL,
     stream TEXT NOT NULL,
     type TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'dead', 'skipped')),
     attempts INTEGER NOT NULL,
     last_status INTEGER,
     doc TEXT NOT NULL,
+    response TEXT,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
     UNIQUE (connector_id, position)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX dispatches_open ON dispatches (connector_id, state, position) WHERE state IN ('pending', 'dead');
+CREATE INDEX dispatches_pending ON dispatches (connector_id, position) WHERE state = 'pending';
+CREATE INDEX dispatches_dead ON dispatches (connector_id, position) WHERE state = 'dead';
+CREATE INDEX dispatches_skipped ON dispatches (connector_id, position) WHERE state = 'skipped';
+CREATE INDEX dispatches_answered ON dispatches (connector_id) WHERE state = 'delivered' AND response IS NOT NULL;
+CREATE INDEX dispatches_done ON dispatches (updated_at) WHERE state IN ('delivered', 'skipped');
 
 CREATE TABLE consumers (
     id BLOB PRIMARY KEY,
@@ -556,8 +613,9 @@ CREATE TABLE consumers (
 CREATE TABLE consumer_items (
     consumer_id BLOB NOT NULL REFERENCES consumers (id),
     position INTEGER NOT NULL,
+    event_id BLOB NOT NULL,
     stream TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('leased', 'waiting', 'parked')),
+    state TEXT NOT NULL CHECK (state IN ('leased', 'waiting', 'parked', 'skipped')),
     lease_until TEXT,
     lease TEXT,
     attempt INTEGER NOT NULL,
@@ -566,6 +624,7 @@ CREATE TABLE consumer_items (
     PRIMARY KEY (consumer_id, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX consumer_items_stream ON consumer_items (consumer_id, stream, position);
+CREATE INDEX consumer_items_parked ON consumer_items (updated_at) WHERE state = 'parked';
 
 -- Who looks after an item of a work list, and until when it sleeps.
 CREATE TABLE worklist_claims (

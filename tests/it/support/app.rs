@@ -1,6 +1,9 @@
 //! A server of Kontor under test, and requests to it.
 
-use std::{sync::Arc, sync::OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
 
 use kontor::{
     config::Settings,
@@ -23,6 +26,8 @@ pub struct App {
     pub database_url: String,
     pub client: reqwest::Client,
     process: Arc<Mutex<Option<Process>>>,
+    leaves_work: Arc<AtomicBool>,
+    makes_things_up: Arc<AtomicBool>,
     _folder: Arc<tempfile::TempDir>,
 }
 
@@ -59,17 +64,20 @@ impl Answer {
 /// The time at which every test begins.
 pub const START: &str = "2026-03-02T09:00:00Z";
 
+/// The secret of programs that are started for a test.
+pub const SECRET: &str = "a secret that the tests and their programs share";
+
 impl App {
-    pub async fn on_sqlite() -> Self {
+    pub async fn on_sqlite(work: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kontor.db");
         std::fs::copy(sqlite_template(), &path).unwrap();
-        Self::start(path.display().to_string(), folder, true).await
+        Self::start(path.display().to_string(), folder, work).await
     }
 
-    pub async fn on_postgres() -> Self {
+    pub async fn on_postgres(work: bool) -> Self {
         let url = postgres::fresh_database(postgres::cluster().unwrap());
-        Self::start(url, tempfile::tempdir().unwrap(), true).await
+        Self::start(url, tempfile::tempdir().unwrap(), work).await
     }
 
     async fn start(database_url: String, folder: tempfile::TempDir, work: bool) -> Self {
@@ -85,7 +93,30 @@ impl App {
             database_url,
             client: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             process: Arc::new(Mutex::new(Some(process))),
+            leaves_work: Arc::default(),
+            makes_things_up: Arc::default(),
             _folder: Arc::new(folder),
+        }
+    }
+
+    /// A program at an address, seen from outside. Its state is that of another, empty shop with the same secret: good for
+    /// tokens, and for nothing else.
+    pub async fn beside(url: &str, database_url: &str, folder: Arc<tempfile::TempDir>) -> Self {
+        let scratch = folder.path().join("scratch.db");
+        std::fs::copy(sqlite_template(), &scratch).unwrap();
+        let db = Db::open(Options { connections: 1, ..Options::new(scratch.display().to_string()) }).unwrap();
+        let (clock, mut settings) = (Clock::system(), settings());
+        SECRET.clone_into(&mut settings.auth.secret);
+        Self {
+            url: url.to_owned(),
+            clock: clock.clone(),
+            state: kontor::http::State::new(db, clock, settings).await.unwrap(),
+            database_url: database_url.to_owned(),
+            client: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            process: Arc::default(),
+            leaves_work: Arc::default(),
+            makes_things_up: Arc::default(),
+            _folder: folder,
         }
     }
 
@@ -125,6 +156,17 @@ impl App {
 
     /// Sends a request; `headers` are added, a body goes as JSON.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+        self.try_send(method, path, headers, body).await.unwrap()
+    }
+
+    /// The same to a server that may be killed meanwhile.
+    pub async fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> reqwest::Result<Answer> {
         let mut request = self.client.request(method.parse().unwrap(), format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -132,10 +174,10 @@ impl App {
         if let Some(body) = body {
             request = request.header("Content-Type", "application/json").body(body.to_string());
         }
-        let response = request.send().await.unwrap();
+        let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap();
-        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null), text }
+        let text = response.text().await?;
+        Ok(Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null), text })
     }
 
     /// A request of the operations staff with every scope.
@@ -159,9 +201,53 @@ impl App {
         }
     }
 
+    /// Says that this test leaves due or dead jobs, or dead dispatches, on purpose.
+    pub fn leaves_work(&self) {
+        self.leaves_work.store(true, SeqCst);
+    }
+
+    /// Says that this test makes up rows that no shop would have, so that the doctor is not asked about them.
+    pub fn makes_things_up(&self) {
+        self.makes_things_up.store(true, SeqCst);
+    }
+
     /// What must hold after every test: nothing is left to do and nothing is wrong.
     pub async fn tear_down(self) {
+        let leaves_work = self.leaves_work.load(SeqCst);
+        if !leaves_work && self.process.lock().await.is_some() {
+            super::eventually("no job is due or in hand any more", || async { self.idle().await }).await;
+        }
         self.stop().await;
+        self.state.db.write(kontor::events::number).await.unwrap();
+        let findings = kontor::doctor::examine(&self.state.db, |_| {}).await.unwrap();
+        let made_up = self.makes_things_up.load(SeqCst);
+        assert!(made_up || findings.is_empty(), "the doctor finds: {findings:#?}");
+        if !leaves_work {
+            let dead = self.read(|tx| kontor::jobs::dead(tx, None, 10)).await;
+            assert!(dead.is_empty(), "dead jobs: {dead:#?}");
+            let due = self.due().await;
+            assert_eq!(due, 0, "jobs that are due are left");
+            let dispatches = self.count("SELECT count(*) FROM dispatches WHERE state = 'dead'").await;
+            assert_eq!(dispatches, 0, "dead dispatches are left");
+        }
+    }
+
+    async fn count(&self, query: &'static str) -> i64 {
+        self.read(move |tx| kontor::db::sql(query).first::<diesel::sql_types::BigInt, i64>(tx))
+            .await
+            .unwrap_or_default()
+    }
+
+    /// Jobs that could run now; those planned for later are no work left undone.
+    async fn due(&self) -> i64 {
+        let now = self.now();
+        let due = "SELECT count(*) FROM jobs WHERE state = 'leased' OR state = 'ready' AND run_at <= ?";
+        let due = self.read(move |tx| kontor::db::sql(due).bind(now).first::<diesel::sql_types::BigInt, i64>(tx));
+        due.await.unwrap_or_default()
+    }
+
+    async fn idle(&self) -> bool {
+        self.due().await == 0
     }
 }
 

@@ -1,17 +1,35 @@
 //! What tests share: a server per test on a database of its own, on each of the two databases.
 
+// Not every helper has a user at every time.
+#![allow(dead_code, unused_imports)]
+
 pub mod app;
 pub mod postgres;
+pub mod program;
+pub mod shop;
 
 pub use app::{Answer, App};
+pub use program::{Program, Site, on_both_sites, on_postgres_site};
+pub use shop::{Cart, Shop};
 
 use std::future::Future;
 
+use kontor::db::{Db, Options};
+
 /// Runs a test's story on SQLite, then on PostgreSQL where a server can be had.
 pub fn on_both<F: Future<Output = ()>>(story: impl Fn(App) -> F) {
-    run(App::on_sqlite, &story);
+    each(true, &story);
+}
+
+/// The same with a server that works on no jobs and schedules: the test does that itself where it wants it.
+pub fn on_both_idle<F: Future<Output = ()>>(story: impl Fn(App) -> F) {
+    each(false, &story);
+}
+
+fn each<F: Future<Output = ()>>(work: bool, story: &impl Fn(App) -> F) {
+    run(|| App::on_sqlite(work), story);
     if postgres::cluster().is_some() {
-        run(App::on_postgres, &story);
+        run(|| App::on_postgres(work), story);
     }
 }
 
@@ -32,4 +50,52 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn
         assert!(start.elapsed() < std::time::Duration::from_secs(20), "still not: {what}");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
+}
+
+/// A database without a server, migrated, and where it is.
+#[derive(Clone)]
+pub struct Bare {
+    pub db: Db,
+    pub url: String,
+    _folder: std::sync::Arc<tempfile::TempDir>,
+}
+
+impl Bare {
+    pub fn sqlite(options: impl FnOnce(Options) -> Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = folder.path().join("kontor.db").display().to_string();
+        Self::open(url, folder, options)
+    }
+
+    /// `None` where there is no PostgreSQL.
+    pub fn postgres(options: impl FnOnce(Options) -> Options) -> Option<Self> {
+        let url = postgres::fresh_database(postgres::cluster()?);
+        Some(Self::open(url, tempfile::tempdir().unwrap(), options))
+    }
+
+    fn open(url: String, folder: tempfile::TempDir, options: impl FnOnce(Options) -> Options) -> Self {
+        let db = Db::open(options(Options { connections: 6, ..Options::new(url.clone()) })).unwrap();
+        Self { db, url, _folder: std::sync::Arc::new(folder) }
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self.db.variant() == kontor::db::Variant::Postgres
+    }
+}
+
+/// Runs a test's story on a bare SQLite database, then on a PostgreSQL one where a server can be had.
+pub fn on_both_bare<F: Future<Output = ()>>(story: impl Fn(Bare) -> F) {
+    // A clone is kept, and with it the folder: a story may take the database out of what it is given.
+    let bare = Bare::sqlite(|options| options);
+    block_on(story(bare.clone()));
+    if let Some(bare) = Bare::postgres(|options| options) {
+        block_on(story(bare.clone()));
+    }
+}
+
+/// Runs a story without a database of its own.
+pub fn block_on(story: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(story);
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
 }

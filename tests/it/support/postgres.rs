@@ -80,10 +80,14 @@ fn start() -> Option<Cluster> {
     if !Command::new("sh").arg("-c").arg(init).status().ok()?.success() {
         return None;
     }
-    // The server lives as long as the pipe to this process: it ends with the test run, however that ends.
+    // The server lives as long as the pipe to this process: it ends with the test run, however that ends. It is told
+    // through `pg_ctl`: a shell's background process ignores SIGINT, and `runuser` would not hand it on. Descriptors
+    // that the test run has inherited (a lock that a script holds on one, say) are not kept open by the server.
     let serve = format!(
-        "{runner}{bin}/postgres -D {data} -h 127.0.0.1 -p {port} -k {dir} -c max_connections=400 -c shared_buffers=64MB \
-         -c log_min_messages=fatal >/dev/null 2>&1 & server=$!; cat >/dev/null; kill -INT $server; wait $server; rm -rf {dir}",
+        "for fd in 3 4 5 6 7 8 9; do eval \"exec $fd>&-\"; done; \
+         {runner}{bin}/postgres -D {data} -h 127.0.0.1 -p {port} -k {dir} -c max_connections=400 -c shared_buffers=64MB \
+         -c log_min_messages=fatal >/dev/null 2>&1 </dev/null & server=$!; cat >/dev/null; \
+         {runner}{bin}/pg_ctl -D {data} -m immediate -s stop; wait $server; rm -rf {dir}",
         dir = dir.display()
     );
     let mut guard = Command::new("sh").arg("-c").arg(serve).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().ok()?;

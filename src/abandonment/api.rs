@@ -1,0 +1,155 @@
+//! Routes of abandonment: coming back to a cart, and the figures.
+
+use actix_web::{get, post};
+use serde::{Deserialize, Serialize};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    model::{Abandonment, AbandonmentFigures},
+    service,
+    store::{self, Filter},
+};
+use crate::{
+    carts::{self, CartView, Device, Stage},
+    channels::Directory,
+    error::{Code, Error, Result},
+    http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
+    kernel::{
+        Instant, Scope,
+        ids::{AbandonmentId, CartId, ChannelId},
+        text::Text,
+    },
+};
+
+/// The token of a recovery link.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"token": "Zm9yLWV4YW1wbGUtb25seS0zMi1jaGFy"}))]
+pub struct RecoverRequest {
+    /// What stands behind `token=` in the link.
+    #[schema(value_type = String)]
+    pub token: Text<100>,
+}
+
+/// A cart that somebody came back to.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RecoveredCart {
+    /// The cart. `token` opens a guest's: send it as `Cart-Token`.
+    #[serde(flatten)]
+    pub cart: CartView,
+}
+
+/// Come back to a cart
+///
+/// With the token of the link that `cart.abandoned.v1` carries. The answer is the cart as it is now, and for a guest's
+/// the `token` that opens it. A customer's cart opens only for that customer.
+#[utoipa::path(tag = "cart", params(("id" = String, Path)), request_body = RecoverRequest,
+    responses((status = 200, body = RecoveredCart)))]
+#[post("/carts/{id}/recover")]
+async fn recover_cart(call: Call, path: RefPath<CartId>, body: Body<RecoverRequest>) -> Result<Reply> {
+    let (actor, secret, now, id) = (call.actor.clone(), call.state.secret.clone(), call.now, path.0);
+    let token = body.token.clone();
+    call.command(&body.fingerprint, move |tx| {
+        let cart = service::come_back(tx, now, &actor, &secret, id, &token)?;
+        let mut view = CartView::new(&cart, Vec::new());
+        view.token = cart.customer.is_none().then(|| carts::cart_token(&secret, id));
+        Ok(Reply::ok(&RecoveredCart { cart: view })?.version(cart.version).secret())
+    })
+    .await
+}
+
+/// Which carts the figures are of.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct FiguresQuery {
+    /// Carts made from then on; the last 30 days, unless told.
+    #[param(value_type = Option<String>, example = "2026-03-01T00:00:00Z")]
+    pub from: Option<Instant>,
+    /// Carts made before then; until now, unless told.
+    #[param(value_type = Option<String>, example = "2026-04-01T00:00:00Z")]
+    pub to: Option<Instant>,
+    /// Of one channel.
+    #[param(value_type = Option<String>)]
+    pub channel: Option<ChannelId>,
+}
+
+/// For so many days figures are made at once.
+const DAYS: i64 = 366;
+
+/// See how carts are abandoned and recovered
+///
+/// Totals, and rates by device, channel and stage, of carts made in a span of time. Test channels and taken-over
+/// history are left out.
+#[utoipa::path(tag = "watch the shop", params(FiguresQuery), security(("token" = ["analytics:read"])),
+    responses((status = 200, body = AbandonmentFigures)))]
+#[get("/abandonment")]
+async fn abandonment_figures(call: Call, query: Params<FiguresQuery>) -> Result<Reply> {
+    let actor = call.allow(Scope::AnalyticsRead)?.clone();
+    let to = query.0.to.unwrap_or(call.now);
+    let from = query.0.from.unwrap_or_else(|| to.plus_seconds(-30 * 86_400));
+    if from >= to || to.seconds_since(from) > DAYS * 86_400 {
+        let detail = format!("`from` must lie before `to`, by at most {DAYS} days");
+        return Err(Error::problem(Code::InvalidQuery, detail).at("from"));
+    }
+    let (directory, channel) = (call.snapshot::<Directory>().await?, query.0.channel);
+    if channel.is_some_and(|id| !directory.knows(id) || !actor.sees_channel(id)) {
+        return Err(Error::not_found("channel").at("channel"));
+    }
+    let figures = call.read(move |tx| service::figures(tx, &actor, &directory, (from, to), channel)).await?;
+    Reply::ok(&figures)
+}
+
+/// What the list of abandonments is narrowed to.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AbandonmentQuery {
+    /// Of one channel.
+    #[param(value_type = Option<String>)]
+    pub channel: Option<ChannelId>,
+    /// Of one kind of device.
+    #[param(inline)]
+    pub device: Option<Device>,
+    /// Abandoned at one stage.
+    #[param(inline)]
+    pub stage: Option<Stage>,
+    /// Only those that were ordered after all, or only the others.
+    pub recovered: Option<bool>,
+    /// How many items at most, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub limit: Option<i64>,
+    /// Where to go on: `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// List the abandoned carts
+///
+/// Newest first; nothing in it is personal.
+#[utoipa::path(tag = "watch the shop", params(AbandonmentQuery), security(("token" = ["analytics:read"])),
+    responses((status = 200, body = Page<Abandonment>)))]
+#[get("/abandonments")]
+async fn list_abandonments(call: Call, query: Params<AbandonmentQuery>) -> Result<Reply> {
+    let actor = call.allow(Scope::AnalyticsRead)?.clone();
+    let (query, limit) = (query.0.clone(), paging::limit(query.0.limit)?);
+    let before: Option<(i64, AbandonmentId)> = Cursor::decode_optional(query.cursor.as_deref())?;
+    let before = before.map(|(at, id)| (Instant::from_micros(at), id));
+    let channels = match query.channel {
+        Some(channel) if !actor.sees_channel(channel) => return Err(Error::not_found("channel").at("channel")),
+        Some(channel) => Some(vec![channel]),
+        None => actor.channels().map(<[_]>::to_vec),
+    };
+    let filter = Filter { channels, device: query.device, stage: query.stage, recovered: query.recovered };
+    let items = call.read(move |tx| store::page(tx, &filter, before, limit + 1)).await?;
+    Reply::page(&call, &Page::cut(items, limit, |one| (one.abandoned_at.micros(), one.id))?)
+}
+
+/// The routes of the store surface.
+pub fn store(config: &mut ServiceConfig<'_>) {
+    config.service(recover_cart);
+}
+
+/// The routes of the ops surface.
+pub fn ops(config: &mut ServiceConfig<'_>) {
+    config.service(abandonment_figures).service(list_abandonments);
+}

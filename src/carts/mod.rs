@@ -1,0 +1,22 @@
+//! Carts: what somebody wants, where to, at which price, before it is ordered.
+//!
+//! A cart is one row, always read and written whole; its version guards every write. It owns carts; it never takes
+//! money and never makes an order.
+
+mod access;
+pub mod api;
+mod model;
+mod pricing;
+mod service;
+mod store;
+
+pub use access::{can_open, cart_token, may_see_order};
+pub use model::{
+    Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, Device, Problem, Source, Stage, mermaid,
+};
+pub use pricing::{Context, Priced, reprice};
+pub use service::{
+    any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, reopen, take_abandoned,
+    versions,
+};
+pub(crate) use service::{needs, refuse_incomplete};

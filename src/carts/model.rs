@@ -1,0 +1,426 @@
+//! What a cart is.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    customers::Address,
+    error::{Code, Error, Result},
+    kernel::{
+        Currency, Instant, Money, Quantity, UnitPrice,
+        ids::{CartId, CartLineId, ChannelId, CustomerId, OrderId, VariantId},
+        text::{Email, Text},
+    },
+    pricing::model::Totals,
+};
+
+crate::words! {
+    /// Where a cart stands.
+    pub enum CartState {
+        /// It can be changed.
+        Open = "open",
+        /// Its prices are frozen and its stock is reserved; a change thaws it.
+        Frozen = "frozen",
+        /// It is being paid.
+        Completing = "completing",
+        /// It has become an order.
+        Completed = "completed",
+        /// It has gone into another cart.
+        Merged = "merged",
+        /// It was left alone for too long.
+        Expired = "expired",
+    }
+}
+
+crate::words! {
+    /// What happens to a cart.
+    pub enum CartCommand {
+        /// Its lines, addresses and choices change.
+        Edit = "edit",
+        /// Its prices are frozen and its stock reserved.
+        Freeze = "freeze",
+        /// Paying begins.
+        Claim = "claim",
+        /// Paying came to nothing.
+        Reopen = "reopen",
+        /// It becomes an order.
+        Complete = "complete",
+        /// It goes into another cart.
+        Merge = "merge",
+        /// It has been left alone for too long.
+        Expire = "expire",
+    }
+}
+
+impl CartState {
+    /// The transition table.
+    ///
+    /// | | edit | freeze | claim | reopen | complete | merge | expire |
+    /// |---|---|---|---|---|---|---|---|
+    /// | open | open | frozen | completing | – | – | merged | expired |
+    /// | frozen | open | frozen | completing | – | – | merged | expired |
+    /// | completing | – | – | completing | open | completed | – | – |
+    /// | completed, merged, expired | – | – | – | – | – | – | – |
+    ///
+    /// # Errors
+    /// `cart_not_open`.
+    pub fn apply(self, command: CartCommand) -> Result<Self> {
+        use CartCommand as C;
+        match (self, command) {
+            (Self::Open | Self::Frozen, C::Edit) => Ok(Self::Open),
+            (Self::Open | Self::Frozen, C::Freeze) => Ok(Self::Frozen),
+            (Self::Open | Self::Frozen | Self::Completing, C::Claim) => Ok(Self::Completing),
+            (Self::Completing, C::Reopen) => Ok(Self::Open),
+            (Self::Completing, C::Complete) => Ok(Self::Completed),
+            (Self::Open | Self::Frozen, C::Merge) => Ok(Self::Merged),
+            (Self::Open | Self::Frozen, C::Expire) => Ok(Self::Expired),
+            _ => Err(Error::problem(Code::CartNotOpen, format!("the cart is {self}")).with("state", self.as_str())),
+        }
+    }
+}
+
+/// The transition table as a Mermaid diagram.
+#[must_use]
+pub fn mermaid() -> String {
+    let mut text = String::from("stateDiagram-v2\n    [*] --> open\n");
+    for from in CartState::ALL {
+        for command in CartCommand::ALL {
+            if let Ok(to) = from.apply(*command) {
+                text.push_str(&format!("    {from} --> {to}: {command}\n"));
+            }
+        }
+    }
+    text
+}
+
+crate::words! {
+    /// What a storefront runs on.
+    pub enum Device {
+        /// A desktop browser.
+        Desktop = "desktop",
+        /// A browser on a phone.
+        Mobile = "mobile",
+        /// A browser on a tablet.
+        Tablet = "tablet",
+        /// The shop's own app.
+        App = "app",
+        /// Somebody on the phone with the customer.
+        CallCentre = "call_centre",
+    }
+}
+
+crate::words! {
+    /// How far a cart has come.
+    pub enum Stage {
+        /// It has lines.
+        Cart = "cart",
+        /// An e-mail address is known.
+        Contact = "contact",
+        /// It is known where it goes.
+        Shipping = "shipping",
+        /// Its checkout was begun.
+        Checkout = "checkout",
+        /// Paying was begun.
+        Payment = "payment",
+    }
+}
+
+/// Where a visitor came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"utm_source": "newsletter", "utm_campaign": "spring"}))]
+pub struct Source {
+    /// `utm_source`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub utm_source: Option<Text<200>>,
+    /// `utm_medium`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub utm_medium: Option<Text<200>>,
+    /// `utm_campaign`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub utm_campaign: Option<Text<200>>,
+    /// `utm_term`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub utm_term: Option<Text<200>>,
+    /// `utm_content`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub utm_content: Option<Text<200>>,
+    /// The page that linked to the shop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<Text<500>>,
+    /// The affiliate's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affiliate: Option<Text<100>>,
+}
+
+/// A part of a cart or an order that goes to one address by one method.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Delivery {
+    /// Where to.
+    pub address: Option<Address>,
+    /// The code of the shipping method.
+    pub method: Option<String>,
+    /// Its lines.
+    pub line_nos: Vec<i32>,
+}
+
+/// A line of a cart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CartLine {
+    /// Its id.
+    pub id: CartLineId,
+    /// Its number, which never changes and is the order line's too.
+    pub line_no: i32,
+    /// What.
+    pub variant_id: VariantId,
+    /// Its SKU.
+    pub sku: String,
+    /// Its name.
+    pub name: String,
+    /// How many.
+    pub quantity: Quantity,
+    /// A price that was agreed instead of the list's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub agreed_price: Option<UnitPrice>,
+    /// Free data of the storefront.
+    #[serde(skip_serializing_if = "Map::is_empty", default)]
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+}
+
+impl CartLine {
+    /// Whether two lines are the same but for their quantity, so that they can be summed.
+    #[must_use]
+    pub fn is_like(&self, variant: VariantId, agreed: Option<UnitPrice>, metadata: &Map<String, Value>) -> bool {
+        self.variant_id == variant && self.agreed_price == agreed && self.metadata == *metadata
+    }
+}
+
+/// Something that stands between a cart and its order, or that the customer should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// A stable code: `address_missing`, `out_of_stock`, `price_changed`, …
+    pub code: String,
+    /// What is wrong.
+    pub detail: String,
+    /// JSON pointer into the cart.
+    pub pointer: String,
+    /// Whether the cart can not be ordered because of it.
+    pub blocking: bool,
+}
+
+/// What is kept of a cart beside its columns.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct CartDetails {
+    /// Its lines.
+    pub lines: Vec<CartLine>,
+    /// The next line number.
+    pub next_line_no: i32,
+    /// Who orders.
+    pub email: Option<Email>,
+    /// Whether they agreed to messages about their cart.
+    #[serde(default)]
+    pub marketing_consent: bool,
+    /// Who pays.
+    pub billing_address: Option<Address>,
+    /// Where it goes.
+    pub shipping_address: Option<Address>,
+    /// The code of the shipping method.
+    pub shipping_method: Option<String>,
+    /// The language of messages.
+    pub locale: Option<String>,
+    /// Where they came from.
+    pub source: Option<Source>,
+    /// Free data of the storefront.
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+    /// The price.
+    pub totals: Option<Totals>,
+    /// What stands in the way.
+    #[serde(default)]
+    pub problems: Vec<Problem>,
+    /// Until when prices and stock are kept, after a checkout was begun.
+    #[serde(default)]
+    pub frozen_until: Option<Instant>,
+    /// When it was really ordered, where a history is taken over.
+    #[serde(default)]
+    pub occurred_at: Option<Instant>,
+}
+
+/// A cart.
+#[derive(Debug, Clone)]
+pub struct Cart {
+    /// Its id.
+    pub id: CartId,
+    /// Where.
+    pub channel: ChannelId,
+    /// Whose, when they are signed in.
+    pub customer: Option<CustomerId>,
+    /// Where it stands.
+    pub state: CartState,
+    /// Rises with every change.
+    pub version: i64,
+    /// The currency of all its amounts.
+    pub currency: Currency,
+    /// What the storefront runs on.
+    pub device: Device,
+    /// How far it has come.
+    pub stage: Stage,
+    /// The order it has become.
+    pub order: Option<OrderId>,
+    /// When something was last done to it.
+    pub active_at: Instant,
+    /// When it expires.
+    pub expires_at: Instant,
+    /// Since when.
+    pub created_at: Instant,
+    /// The rest.
+    pub details: CartDetails,
+}
+
+impl Cart {
+    /// The total in minor units, 0 while nothing can be priced.
+    #[must_use]
+    pub fn total(&self) -> i64 {
+        self.details.totals.as_ref().map_or(0, |totals| totals.total.minor())
+    }
+
+    /// How far it has come by what is known of it.
+    #[must_use]
+    pub fn stage_by_content(&self) -> Stage {
+        let details = &self.details;
+        match () {
+            () if details.shipping_address.is_some() => Stage::Shipping,
+            () if details.email.is_some() => Stage::Contact,
+            () => Stage::Cart,
+        }
+    }
+
+    /// Its one delivery.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        vec![Delivery {
+            address: self.details.shipping_address.clone(),
+            method: self.details.shipping_method.clone(),
+            line_nos: self.details.lines.iter().map(|line| line.line_no).collect(),
+        }]
+    }
+
+    /// The number of a line from its id.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub fn line_index(&self, id: CartLineId) -> Result<usize> {
+        self.details.lines.iter().position(|line| line.id == id).ok_or_else(|| Error::not_found("cart line"))
+    }
+}
+
+/// How many carts of a kind there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CartFigures {
+    /// Where.
+    pub channel: ChannelId,
+    /// What the storefronts run on.
+    pub device: Device,
+    /// How far they came.
+    pub stage: Stage,
+    /// How many have lines.
+    pub carts: i64,
+    /// How many of those became orders.
+    pub ordered: i64,
+}
+
+/// A cart as the API shows it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct CartView {
+    /// Its id.
+    pub id: CartId,
+    /// The secret that opens a guest's cart: send it as `Cart-Token`. Only in the answer that made the cart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Where.
+    pub channel_id: ChannelId,
+    /// Whose, when they are signed in.
+    pub customer_id: Option<CustomerId>,
+    /// Where it stands.
+    pub state: CartState,
+    /// Rises with every change.
+    pub version: i64,
+    /// The currency of all its amounts.
+    pub currency: Currency,
+    /// What the storefront runs on.
+    pub device: Device,
+    /// How far it has come.
+    pub stage: Stage,
+    /// The order it has become.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+    /// Who orders.
+    pub email: Option<Email>,
+    /// Whether they agreed to messages about their cart.
+    pub marketing_consent: bool,
+    /// Who pays.
+    pub billing_address: Option<Address>,
+    /// Where it goes: one entry at first.
+    pub deliveries: Vec<Delivery>,
+    /// Its lines.
+    pub lines: Vec<CartLine>,
+    /// The price; absent while nothing can be priced.
+    pub totals: Option<Totals>,
+    /// What it costs.
+    pub total: Money,
+    /// What stands in the way, or should be shown.
+    pub problems: Vec<Problem>,
+    /// What the last change moved that the customer may not expect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Problem>,
+    /// The language of messages.
+    pub locale: Option<String>,
+    /// Where they came from.
+    pub source: Option<Source>,
+    /// Free data of the storefront.
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+    /// Until when prices and stock are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen_until: Option<Instant>,
+    /// When it expires.
+    pub expires_at: Instant,
+    /// Since when.
+    pub created_at: Instant,
+}
+
+impl CartView {
+    /// The view of a cart with what a change moved.
+    #[must_use]
+    pub fn new(cart: &Cart, changes: Vec<Problem>) -> Self {
+        let details = cart.details.clone();
+        Self {
+            id: cart.id,
+            token: None,
+            channel_id: cart.channel,
+            customer_id: cart.customer,
+            state: cart.state,
+            version: cart.version,
+            currency: cart.currency,
+            device: cart.device,
+            stage: cart.stage,
+            order_id: cart.order,
+            deliveries: cart.deliveries(),
+            total: Money::from_minor(cart.total(), cart.currency),
+            email: details.email,
+            marketing_consent: details.marketing_consent,
+            billing_address: details.billing_address,
+            lines: details.lines,
+            totals: details.totals,
+            problems: details.problems,
+            changes,
+            locale: details.locale,
+            source: details.source,
+            metadata: details.metadata,
+            frozen_until: details.frozen_until,
+            expires_at: cart.expires_at,
+            created_at: cart.created_at,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A cart's price and what stands in its way: found anew at every write.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::model::{Cart, Problem};
+use crate::{
+    catalog::{self, BackorderPolicy, StockPolicy, Variant, VariantStatus},
+    channels::Channel,
+    db::Tx,
+    error::{Code, Result},
+    kernel::{Country, Instant, ids::VariantId},
+    pricing::{self, LineRequest, QuoteRequest, Rules, ShippingRequest},
+    stock,
+};
+
+/// What pricing needs to know beside the cart: from memory, fixed for the request.
+#[derive(Clone)]
+pub struct Context {
+    /// The cart's channel.
+    pub channel: Channel,
+    /// Price lists, taxes, shipping methods.
+    pub rules: Arc<Rules>,
+    /// The time.
+    pub now: Instant,
+}
+
+/// What pricing found out on the way.
+#[derive(Debug, Default)]
+pub struct Priced {
+    /// The variants of the lines.
+    pub variants: HashMap<VariantId, Variant>,
+    /// What moved since the cart was last priced, for the customer to see.
+    pub changes: Vec<Problem>,
+}
+
+/// Prices a cart and finds its problems, with a constant number of statements: variants, prices and, where `look_at_stock`
+/// is set, availability.
+///
+/// # Errors
+/// What the database says.
+pub fn reprice(tx: &mut Tx, context: &Context, cart: &mut Cart, look_at_stock: bool) -> Result<Priced> {
+    let skus: Vec<String> = cart.details.lines.iter().map(|line| line.sku.clone()).collect();
+    let variants = if skus.is_empty() { Vec::new() } else { catalog::by_skus(tx, &skus)? };
+    reprice_with(tx, context, cart, variants, look_at_stock)
+}
+
+/// The same with the variants at hand.
+pub(super) fn reprice_with(
+    tx: &mut Tx,
+    context: &Context,
+    cart: &mut Cart,
+    variants: Vec<Variant>,
+    look_at_stock: bool,
+) -> Result<Priced> {
+    let variants: HashMap<VariantId, Variant> = variants.into_iter().map(|variant| (variant.id, variant)).collect();
+    let ids: Vec<VariantId> = cart.details.lines.iter().map(|line| line.variant_id).collect();
+    let prices = if ids.is_empty() { HashMap::new() } else { pricing::prices(tx, &ids)? };
+    let request = request(context, cart, &variants);
+    let quote = pricing::quote(&context.rules, &prices, &request);
+    let mut problems = missing(context, cart, &variants);
+    for problem in quote.problems {
+        let line = problem.line_no.and_then(|no| cart.details.lines.iter().position(|line| line.line_no == no));
+        let pointer = match (line, problem.code) {
+            (Some(index), _) => format!("/lines/{index}"),
+            (None, Code::ShippingMethodUnavailable) => "/shipping_method".to_owned(),
+            (None, _) => String::new(),
+        };
+        problems.push(blocking(problem.code.as_str(), problem.detail, pointer));
+    }
+    if look_at_stock && !ids.is_empty() {
+        let available = stock::availability(tx, &ids)?;
+        problems.extend(short(cart, &variants, &available));
+    }
+    let changes = moved(cart, quote.totals.as_ref());
+    cart.details.totals = quote.totals;
+    cart.details.problems = problems;
+    Ok(Priced { variants, changes })
+}
+
+/// The country whose tax applies: where it goes, else the channel's first.
+fn country(context: &Context, cart: &Cart) -> Option<Country> {
+    let address = cart.details.shipping_address.as_ref().or(cart.details.billing_address.as_ref());
+    address.map(|address| address.country).or_else(|| context.channel.default_country().ok())
+}
+
+/// Whether anything in it is shipped.
+pub(super) fn needs_shipping(cart: &Cart, variants: &HashMap<VariantId, Variant>) -> bool {
+    cart.details
+        .lines
+        .iter()
+        .any(|line| variants.get(&line.variant_id).is_some_and(|variant| variant.requires_shipping))
+}
+
+/// What the goods weigh together.
+pub(super) fn weight(cart: &Cart, variants: &HashMap<VariantId, Variant>) -> i64 {
+    let weigh = |line: &super::CartLine| {
+        variants.get(&line.variant_id).map_or(0, |variant| variant.weight_grams.saturating_mul(line.quantity.get()))
+    };
+    cart.details.lines.iter().map(weigh).fold(0, i64::saturating_add)
+}
+
+fn request(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant>) -> QuoteRequest {
+    let line = |line: &super::CartLine| LineRequest {
+        line_no: line.line_no,
+        variant_id: line.variant_id,
+        tax_class: variants.get(&line.variant_id).map(|variant| variant.tax_class.clone()).unwrap_or_default(),
+        quantity: line.quantity,
+        unit_price_override: line.agreed_price,
+    };
+    let settings = &context.channel.settings;
+    let chosen = cart.details.shipping_method.clone().filter(|_| needs_shipping(cart, variants));
+    QuoteRequest {
+        channel: context.channel.id,
+        currency: cart.currency,
+        prices_include_tax: settings.prices_include_tax,
+        rounding: settings.rounding,
+        country: country(context, cart)
+            .unwrap_or_else(|| context.channel.settings.countries.first().copied().unwrap_or(Country::DEFAULT)),
+        at: cart.details.occurred_at.unwrap_or(context.now),
+        lines: cart.details.lines.iter().map(line).collect(),
+        shipping: chosen.map(|code| ShippingRequest { code, weight_grams: weight(cart, variants) }),
+        adjustments: Vec::new(),
+    }
+}
+
+fn blocking(code: &str, detail: impl Into<String>, pointer: impl Into<String>) -> Problem {
+    Problem { code: code.to_owned(), detail: detail.into(), pointer: pointer.into(), blocking: true }
+}
+
+/// What must be known before it can be ordered, and lines that are not sold any more.
+fn missing(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant>) -> Vec<Problem> {
+    let details = &cart.details;
+    let mut problems = Vec::new();
+    if details.lines.is_empty() {
+        problems.push(blocking("cart_empty", "there is nothing in the cart", "/lines"));
+    }
+    for (index, line) in details.lines.iter().enumerate() {
+        let sold = variants.get(&line.variant_id).is_some_and(|variant| variant.status == VariantStatus::Active);
+        if !sold {
+            problems.push(blocking(
+                "not_sold",
+                format!("{} is not sold any more", line.sku),
+                format!("/lines/{index}"),
+            ));
+        }
+    }
+    if details.email.is_none() {
+        problems.push(blocking("email_missing", "an e-mail address is needed", "/email"));
+    }
+    let ships = needs_shipping(cart, variants);
+    match &details.shipping_address {
+        None if ships => {
+            problems.push(blocking("address_missing", "it is not known where it goes", "/shipping_address"))
+        }
+        Some(address) if !context.channel.settings.countries.contains(&address.country) => {
+            let detail = format!("this channel does not deliver to {}", address.country);
+            problems.push(blocking(Code::CountryNotServed.as_str(), detail, "/shipping_address/country"));
+        }
+        _ => {}
+    }
+    if ships && details.shipping_method.is_none() {
+        problems.push(blocking("shipping_method_missing", "choose one of the shipping-options", "/shipping_method"));
+    }
+    problems
+}
+
+/// Lines of which there is too little. Lines of one variant share what there is, in their order.
+fn short(cart: &Cart, variants: &HashMap<VariantId, Variant>, available: &HashMap<VariantId, i64>) -> Vec<Problem> {
+    let mut left: HashMap<VariantId, i64> = available.clone();
+    let mut problems = Vec::new();
+    for (index, line) in cart.details.lines.iter().enumerate() {
+        let limited = variants.get(&line.variant_id).is_some_and(|variant| {
+            variant.stock_policy == StockPolicy::Tracked && variant.backorder_policy == BackorderPolicy::Deny
+        });
+        if !limited {
+            continue;
+        }
+        let left = left.entry(line.variant_id).or_default();
+        if *left < line.quantity.get() {
+            let detail = format!("{} of {} are available", (*left).max(0), line.sku);
+            problems.push(blocking(Code::OutOfStock.as_str(), detail, format!("/lines/{index}/quantity")));
+        }
+        *left -= line.quantity.get();
+    }
+    problems
+}
+
+/// Lines whose unit price is not what it was.
+fn moved(cart: &Cart, totals: Option<&crate::pricing::model::Totals>) -> Vec<Problem> {
+    let (Some(before), Some(after)) = (&cart.details.totals, totals) else { return Vec::new() };
+    let mut changes = Vec::new();
+    for (index, line) in cart.details.lines.iter().enumerate() {
+        let price = |totals: &crate::pricing::model::Totals| {
+            totals.lines.iter().find(|found| found.line_no == line.line_no).map(|found| found.unit_price)
+        };
+        if let (Some(was), Some(is)) = (price(before), price(after))
+            && was != is
+        {
+            let detail = format!("{} was {was} and is {is}", line.sku);
+            changes.push(Problem {
+                code: "price_changed".into(),
+                detail,
+                pointer: format!("/lines/{index}"),
+                blocking: false,
+            });
+        }
+    }
+    changes
+}

@@ -1,0 +1,131 @@
+//! Routes of variants.
+
+use actix_web::{get, patch, post};
+use serde::Deserialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    model::{Gtin, NewVariant, Variant, VariantChange, VariantStatus},
+    service,
+    store::{self, Filter},
+};
+use crate::{
+    error::{Code, Error, Result},
+    http::{Body, Call, Page, Params, RefPath, Reply, paging},
+    kernel::{Id, Scope, ids::VariantId, text::fold},
+};
+
+/// Make a variant
+///
+/// Many at once: `POST /v1/integration/variants`.
+#[utoipa::path(tag = "set up a shop", request_body = NewVariant, security(("token" = ["catalog:write"])),
+    responses((status = 201, body = Variant)))]
+#[post("/variants")]
+async fn create_variant(call: Call, body: Body<NewVariant>) -> Result<Reply> {
+    call.allow(Scope::CatalogWrite)?;
+    let (id, now, new) = (Id::new(), call.now, body.value.clone());
+    call.command(&body.fingerprint, move |tx| {
+        let made = service::create(tx, now, id, &new)?;
+        Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/ops/variants/{}", made.id)))
+    })
+    .await
+}
+
+/// What a list of variants is narrowed by.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct VariantQuery {
+    /// How many items at most, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<i64>,
+    /// Where to go on: `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Exactly this SKU.
+    sku: Option<String>,
+    /// This GTIN, in any of its lengths.
+    gtin: Option<String>,
+    /// Words of the name, or their beginnings; umlauts and accents do not matter.
+    #[param(max_length = 200)]
+    q: Option<String>,
+    /// Only these.
+    status: Option<VariantStatus>,
+    /// `capped` also counts them, up to 10,000.
+    #[param(inline)]
+    count: Option<paging::Count>,
+}
+
+impl VariantQuery {
+    fn filter(&self) -> Result<Filter> {
+        let odd = |detail: &str, name: &str| Error::problem(Code::InvalidQuery, detail.to_owned()).at(name);
+        let words: Vec<String> =
+            fold(self.q.as_deref().unwrap_or_default()).split_whitespace().map(str::to_owned).collect();
+        if self.q.is_some() && !(1..=MOST_WORDS).contains(&words.len()) {
+            return Err(odd("q needs one to eight words with letters or digits", "q"));
+        }
+        if self.sku.as_deref().is_some_and(|sku| sku.contains('\0')) {
+            return Err(odd("sku holds a NUL character", "sku"));
+        }
+        let gtin =
+            self.gtin.as_deref().map(str::parse::<Gtin>).transpose().map_err(|_| odd("gtin is no GTIN", "gtin"))?;
+        let sku = self.sku.as_deref().map(|sku| sku.trim().to_owned());
+        Ok(Filter { sku, gtin: gtin.map(|gtin| gtin.spellings()), words, status: self.status })
+    }
+}
+
+const MOST_WORDS: usize = 8;
+
+/// List variants
+///
+/// In the order in which they were made; with `q` in the order of their names.
+#[utoipa::path(tag = "set up a shop", params(VariantQuery), security(("token" = ["catalog:read"])),
+    responses((status = 200, body = Page<Variant>)))]
+#[get("/variants")]
+async fn list_variants(call: Call, query: Params<VariantQuery>) -> Result<Reply> {
+    call.allow(Scope::CatalogRead)?;
+    let (filter, limit) = (query.0.filter()?, paging::limit(query.0.limit)?);
+    let named = !filter.words.is_empty();
+    let after = paging::named_cursor(query.0.cursor.as_deref(), named)?;
+    let counted = query.0.count.is_some();
+    let (items, count) = call
+        .read(move |tx| {
+            let items = store::page(tx, &filter, after, limit + 1)?;
+            let count = if counted { Some(store::count(tx, &filter, paging::COUNT_CAP)?) } else { None };
+            Ok((items, count))
+        })
+        .await?;
+    let page = Page::cut(items, limit, |last: &Variant| (named.then(|| fold(&last.name)), last.id))?;
+    Reply::page(&call, &Page { count, ..page })
+}
+
+/// Read a variant
+#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["catalog:read"])),
+    responses((status = 200, body = Variant)))]
+#[get("/variants/{id}")]
+async fn read_variant(call: Call, path: RefPath<VariantId>) -> Result<Reply> {
+    call.allow(Scope::CatalogRead)?;
+    let id = path.0;
+    let variant = call.read(move |tx| store::read(tx, id)).await?.ok_or_else(|| Error::not_found("variant"))?;
+    Ok(Reply::ok(&variant)?.version(variant.version))
+}
+
+/// Change a variant
+///
+/// Send the `ETag` you have seen as `If-Match`. The SKU stays; archive a variant whose SKU is wrong and make another.
+#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), request_body = VariantChange,
+    security(("token" = ["catalog:write"])), responses((status = 200, body = Variant)))]
+#[patch("/variants/{id}")]
+async fn update_variant(call: Call, path: RefPath<VariantId>, body: Body<VariantChange>) -> Result<Reply> {
+    call.allow(Scope::CatalogWrite)?;
+    let (id, now, expected, change) = (path.0, call.now, call.if_match()?, body.value.clone());
+    call.command(&body.fingerprint, move |tx| {
+        let changed = service::update(tx, now, id, expected, &change)?;
+        Ok(Reply::ok(&changed)?.version(changed.version))
+    })
+    .await
+}
+
+/// The routes of the ops surface.
+pub fn ops(config: &mut ServiceConfig<'_>) {
+    config.service(create_variant).service(list_variants).service(read_variant).service(update_variant);
+}

@@ -1,0 +1,14 @@
+//! Variants: what is sold, under which SKU, how it is taxed, weighed, shipped and stocked.
+//!
+//! It owns the table `variants`. It never prices a variant and never counts its stock.
+
+pub mod api;
+mod model;
+mod service;
+mod store;
+
+pub use model::{
+    Attributes, BackorderPolicy, Gtin, NewVariant, StockPolicy, UnitCode, Variant, VariantChange, VariantRow,
+    VariantStatus,
+};
+pub use service::{ImportRow, by_ids, by_skus, create, import, update};

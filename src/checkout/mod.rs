@@ -1,0 +1,15 @@
+//! From cart to order: reservation, payment, placing. The one place that waits for the outside inside a request.
+//!
+//! Transaction A claims the cart, reserves its stock and writes a payment attempt under a key of ours; then the provider
+//! is asked, under the attempt's lease; transaction B turns the reservation into an allocation and the cart into an
+//! order. Where nothing outside has to be asked, A and B are one. Whatever stops in between is picked up by a sweep that
+//! asks the provider what became of the key: the end is always an order, or money given up and an open cart.
+
+pub mod api;
+mod drive;
+mod model;
+mod place;
+mod service;
+
+pub use drive::{complete_for, work};
+pub use model::{CheckoutResult, CompleteRequest, PaymentChoice};

@@ -1,0 +1,67 @@
+//! What completing a cart is asked with and answered by.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    kernel::{Money, ids::CartId, text::Text},
+    orders::OrderDocument,
+    payments::{Action, Decline},
+};
+
+/// How it is paid.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"method": "sandbox", "instrument": "approve"}))]
+pub struct PaymentChoice {
+    /// One of the cart's payment-options.
+    #[schema(value_type = String)]
+    pub method: Text<50>,
+    /// What is paid with, as the provider's script in the storefront named it. The sandbox takes `approve`, `decline`,
+    /// `redirect` and more.
+    #[schema(value_type = Option<String>)]
+    pub instrument: Option<Text<200>>,
+    /// Where the customer comes back to after a redirect.
+    #[schema(value_type = Option<String>)]
+    pub return_url: Option<Text<500>>,
+}
+
+/// The wish to order a cart.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"payment": {"method": "sandbox", "instrument": "approve"}}))]
+pub struct CompleteRequest {
+    /// The total that the customer has seen: another one is refused with `total_changed`.
+    pub expected_total: Option<Money>,
+    /// How it is paid.
+    pub payment: PaymentChoice,
+}
+
+/// What came of completing a cart. Branch on `result`; more values may come.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum CheckoutResult {
+    /// There is an order; everybody who completes this cart gets this one.
+    Order {
+        /// The order.
+        order: Box<OrderDocument>,
+    },
+    /// The customer has to do something, then completing goes on by itself.
+    ActionRequired {
+        /// The cart.
+        cart_id: CartId,
+        /// What to do.
+        action: Action,
+    },
+    /// The provider said no; the cart is open again.
+    PaymentFailed {
+        /// The cart.
+        cart_id: CartId,
+        /// Why.
+        decline: Decline,
+    },
+    /// The provider has not answered yet. `Location` tells where to look; completing goes on by itself.
+    Pending {
+        /// The cart.
+        cart_id: CartId,
+    },
+}

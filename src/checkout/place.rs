@@ -1,0 +1,223 @@
+//! Placing an order: the part of the last transaction that turns a paid cart into it.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use super::service::Checkout;
+use crate::{
+    carts::{self, Cart},
+    catalog::Variant,
+    db::Tx,
+    error::{Code, Error, Result},
+    events, fulfilment,
+    kernel::{
+        Id, Instant, Money,
+        ids::{CartId, EventId, FulfilmentOrderId, JobId, OrderId, PaymentId, VariantId},
+    },
+    orders::{self, LineDetails, NewOrder, OrderDetails, OrderDocument, PlacedLine},
+    payments::{Account, Payment, PaymentView, Posting, ledger},
+    pricing::model::Totals,
+    stock::{self, Need, Share},
+};
+
+/// Ids and the number of what completing a cart makes: the same however often a transaction is run again.
+#[derive(Debug, Clone)]
+pub(super) struct Tickets {
+    pub cart: CartId,
+    pub order: OrderId,
+    pub number: String,
+    pub payment: PaymentId,
+    pub job: JobId,
+    pub events: [EventId; 3],
+    pub fulfilment: [FulfilmentOrderId; 4],
+    pub capture: std::sync::Arc<fulfilment::Fresh>,
+}
+
+impl Tickets {
+    pub(super) fn new(cart: CartId, number: i64) -> Self {
+        Self {
+            cart,
+            order: Id::new(),
+            number: number.to_string(),
+            payment: Id::new(),
+            job: Id::new(),
+            events: [Id::new(), Id::new(), Id::new()],
+            fulfilment: [Id::new(), Id::new(), Id::new(), Id::new()],
+            capture: std::sync::Arc::new(fulfilment::Fresh::new()),
+        }
+    }
+}
+
+/// A cart as it was claimed, with what is known of its lines.
+pub(super) struct Prepared {
+    pub cart: Cart,
+    pub variants: HashMap<VariantId, Variant>,
+    pub needs: Vec<Need>,
+}
+
+/// Makes the order of a paid cart. `reserved` says that its stock was reserved before; what has expired since is taken
+/// again where it can be. `None` when it can not; nothing has been changed then.
+pub(super) fn place(
+    tx: &mut Tx,
+    checkout: &Checkout,
+    payment: &Payment,
+    prepared: &Prepared,
+    reserved: bool,
+) -> Result<Option<OrderDocument>> {
+    let (tickets, context) = (&checkout.tickets, &checkout.context);
+    let cart = &prepared.cart;
+    let placed_at = cart.details.occurred_at.unwrap_or(context.now);
+    let Some(booking) = take_stock(tx, checkout, prepared, reserved, placed_at)? else { return Ok(None) };
+    if !carts::complete(tx, context.now, cart.id, tickets.order)? {
+        // A cart is being paid as long as its payment is open, and this one's was a moment ago in this transaction.
+        return Err(Error::internal("a payment was open whose cart was not being paid"));
+    }
+    let shares = booking.shares();
+    let order = orders::place(tx, context.now, new_order(checkout, payment, prepared, shares, placed_at)?)?;
+    ledger::post(tx, context.now, vec![posting(&order, placed_at)])?;
+    let due_at = placed_at.plus_seconds(3600 * context.channel.settings.due_hours);
+    let fulfilment = match shares {
+        [] => Vec::new(),
+        shares => fulfilment::open(tx, context.now, &order, shares, due_at, &tickets.fulfilment)?,
+    };
+    announce(
+        tx,
+        checkout,
+        &order,
+        payment,
+        &json!({"order_id": order.id, "number": order.number, "fulfilment_orders": fulfilment}),
+        placed_at,
+    )?;
+    if order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
+        fulfilment::capture_due(tx, context.now, &order, &tickets.capture)?;
+    }
+    // The counters that everybody wants come last, so that a hot SKU is locked for the shortest time.
+    booking.apply(tx, context.now)?;
+    Ok(Some(order))
+}
+
+/// Allocates the stock, from the reservation where there is one.
+fn take_stock(
+    tx: &mut Tx,
+    checkout: &Checkout,
+    prepared: &Prepared,
+    reserved: bool,
+    placed_at: Instant,
+) -> Result<Option<stock::Booking>> {
+    let (actor, now) = (&checkout.actor, checkout.context.now);
+    let reference = checkout.tickets.order.to_string();
+    if prepared.needs.is_empty() {
+        return Ok(Some(stock::Booking::default()));
+    }
+    if reserved && let Some(booking) = stock::consume(tx, now, actor, prepared.cart.id, &reference, placed_at)? {
+        return Ok(Some(booking));
+    }
+    match stock::allocate(tx, now, actor, &prepared.needs, &checkout.locations, &reference, placed_at) {
+        Ok(booking) => Ok(Some(booking)),
+        // Paid, and sold out meanwhile: the payment is given up. An immediate payment has promised nothing yet.
+        Err(error) if error.code() == Code::OutOfStock && reserved => {
+            tracing::warn!(cart = %prepared.cart.id, "a paid cart found its stock sold");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn new_order(
+    checkout: &Checkout,
+    payment: &Payment,
+    prepared: &Prepared,
+    shares: &[Share],
+    placed_at: Instant,
+) -> Result<NewOrder> {
+    let (cart, channel) = (&prepared.cart, &checkout.context.channel);
+    let details = &cart.details;
+    let totals = details.totals.clone().ok_or_else(|| Error::internal("a cart without a price was paid"))?;
+    let line = |line: &carts::CartLine| placed_line(line, prepared, &totals, shares);
+    let lines: Result<Vec<PlacedLine>> = details.lines.iter().map(line).collect();
+    Ok(NewOrder {
+        id: checkout.tickets.order,
+        number: checkout.tickets.number.clone(),
+        channel: channel.id,
+        test: channel.test,
+        customer: cart.customer,
+        cart: Some(cart.id),
+        lines: lines?,
+        payment: PaymentView::from(payment),
+        placed_at,
+        events: 3,
+        details: OrderDetails {
+            email: details.email.as_ref().map(|email| email.as_str().to_owned()),
+            locale: details.locale.clone(),
+            source: details.source.clone(),
+            device: cart.device,
+            billing_address: details.billing_address.clone().or_else(|| details.shipping_address.clone()),
+            deliveries: cart.deliveries(),
+            payment_method: payment.provider.clone(),
+            totals,
+            metadata: details.metadata.clone(),
+        },
+    })
+}
+
+fn placed_line(line: &carts::CartLine, prepared: &Prepared, totals: &Totals, shares: &[Share]) -> Result<PlacedLine> {
+    let variant = prepared.variants.get(&line.variant_id).ok_or_else(|| Error::internal("a line without a variant"))?;
+    let priced = totals.lines.iter().find(|priced| priced.line_no == line.line_no);
+    let priced = priced.ok_or_else(|| Error::internal("a line without a price"))?;
+    let tracked = shares.iter().filter(|share| share.line_no == line.line_no);
+    Ok(PlacedLine {
+        variant_id: line.variant_id,
+        sku: line.sku.clone(),
+        quantity: line.quantity,
+        allocated: tracked.map(|share| share.quantity).sum(),
+        line_no: line.line_no,
+        details: LineDetails {
+            name: variant.name.clone(),
+            unit_code: variant.unit_code.clone(),
+            requires_shipping: variant.requires_shipping,
+            weight_grams: variant.weight_grams,
+            tax_class: variant.tax_class.clone(),
+            tax_rate: priced.tax_rate,
+            subtotal: priced.subtotal,
+            discount: priced.discount,
+            explanation: priced.explanation.clone(),
+            metadata: line.metadata.clone(),
+        },
+    })
+}
+
+/// What the customer owes, against what was sold and the tax on it.
+fn posting(order: &OrderDocument, occurred_at: Instant) -> Posting {
+    let minor = Money::minor;
+    Posting {
+        order: order.id,
+        posting: "placed".to_owned(),
+        occurred_at,
+        currency: order.currency,
+        entries: vec![
+            (Account::Receivable, minor(order.total)),
+            (Account::Revenue, -minor(order.net)),
+            (Account::Tax, -minor(order.tax)),
+        ],
+    }
+}
+
+/// Appends the three events of a placed order, with one statement.
+fn announce(
+    tx: &mut Tx,
+    checkout: &Checkout,
+    order: &OrderDocument,
+    payment: &Payment,
+    allocation: &serde_json::Value,
+    placed_at: Instant,
+) -> Result<()> {
+    let [placed, authorised, allocated] = checkout.tickets.events;
+    let paid = json!({"order_id": order.id, "number": order.number, "payment": PaymentView::from(payment)});
+    let all = vec![
+        orders::event(order, (1, 3), placed, "order.placed.v1", placed_at, order)?,
+        orders::event(order, (2, 3), authorised, "payment.authorised.v1", placed_at, &paid)?,
+        orders::event(order, (3, 3), allocated, "order.allocated.v1", placed_at, allocation)?,
+    ];
+    events::append(tx, &checkout.actor, checkout.context.now, all)
+}

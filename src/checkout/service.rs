@@ -1,0 +1,358 @@
+//! The transactions of completing a cart.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{
+    model::{CheckoutResult, CompleteRequest},
+    place::{self, Prepared, Tickets},
+};
+use crate::{
+    carts::{self, Cart, CartState, Context},
+    catalog,
+    db::Tx,
+    error::{Code, Error, Result},
+    http::{
+        Reply,
+        idempotency::{self, Begun, Key},
+        seal::Secret,
+    },
+    jobs,
+    kernel::{
+        Actor, Instant, Money,
+        ids::{IdempotencyKeyId, PaymentId},
+    },
+    orders,
+    payments::{self, Decline, NewPayment, Outcome, Payment, PaymentDetails, PaymentState, Provider},
+    stock::{self, Locations},
+};
+
+/// For so long a customer may take for what the provider asks of them.
+const ACTION_SECONDS: i64 = 30 * 60;
+/// The job that gives up money that found no order.
+pub(super) const GIVE_UP: &str = "checkout.give-up";
+
+/// Everything that completing a cart needs from outside its transactions.
+#[derive(Clone)]
+pub(super) struct Checkout {
+    pub actor: Actor,
+    pub secret: Arc<Secret>,
+    pub context: Context,
+    pub locations: Arc<Locations>,
+    /// For so long one process alone asks the provider.
+    pub lease_seconds: i64,
+    /// Ids and the number, made before the first transaction.
+    pub tickets: Tickets,
+}
+
+/// What transaction A came to.
+pub(super) enum Step {
+    /// There is an answer.
+    Answer(Box<Reply>),
+    /// The provider has to be asked.
+    Ask(Box<Asked>),
+    /// The provider has to be asked what became of an attempt that somebody else had left.
+    LookUp(Box<Payment>),
+    /// Somebody else is asking the provider: come again.
+    Busy,
+}
+
+/// An attempt to pay that has been written, with what placing will need.
+pub(super) struct Asked {
+    pub payment: Payment,
+    pub prepared: Prepared,
+}
+
+/// The answer for a result, with its status and headers.
+pub(super) fn reply(result: &CheckoutResult) -> Result<Reply> {
+    match result {
+        CheckoutResult::Order { order } => {
+            Ok(Reply::created(result)?.version(order.version).location(format!("/v1/store/orders/{}", order.id)))
+        }
+        CheckoutResult::ActionRequired { cart_id, .. } | CheckoutResult::Pending { cart_id } => {
+            Ok(Reply::accepted(result)?.location(format!("/v1/store/carts/{cart_id}")).retry_after(2))
+        }
+        CheckoutResult::PaymentFailed { .. } => Reply::ok(result),
+    }
+}
+
+/// Transaction A, and B with it where the provider is immediate.
+pub(super) fn begin(
+    tx: &mut Tx,
+    checkout: &Checkout,
+    key: Option<&Key>,
+    request: &CompleteRequest,
+    provider: &dyn Provider,
+) -> Result<Step> {
+    if let Some(key) = key
+        && let Begun::Replay(reply) = key.begin(tx, &checkout.secret)?
+    {
+        return Ok(Step::Answer(reply));
+    }
+    let cart = carts::claim(tx, &checkout.actor, &checkout.secret, checkout.tickets.cart)?;
+    match cart.state {
+        CartState::Completed => {
+            let order =
+                orders::of_cart(tx, cart.id)?.ok_or_else(|| Error::internal("a completed cart without an order"))?;
+            answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order: Box::new(order) })
+        }
+        CartState::Completing => join(tx, checkout, key, &cart),
+        _ => pay(tx, checkout, key, request, provider, cart),
+    }
+}
+
+/// Stores an answer under the request's key and gives it.
+fn answer(tx: &mut Tx, checkout: &Checkout, key: Option<IdempotencyKeyId>, result: &CheckoutResult) -> Result<Step> {
+    let reply = reply(result)?;
+    if let Some(id) = key {
+        idempotency::finish(tx, &checkout.secret, id, &reply)?;
+    }
+    Ok(Step::Answer(Box::new(reply)))
+}
+
+/// Somebody has begun to pay this cart: wait for them, show what the customer has to do, or take a left attempt over.
+fn join(tx: &mut Tx, checkout: &Checkout, key: Option<&Key>, cart: &Cart) -> Result<Step> {
+    let attempts = payments::of_cart(tx, cart.id)?;
+    let open = attempts.into_iter().find(|p| matches!(p.state, PaymentState::Pending | PaymentState::ActionRequired));
+    let Some(payment) = open else { return Ok(Step::Busy) };
+    if let (PaymentState::ActionRequired, Some(action)) = (payment.state, payment.details.action.clone()) {
+        return answer(
+            tx,
+            checkout,
+            key.map(|key| key.id),
+            &CheckoutResult::ActionRequired { cart_id: cart.id, action },
+        );
+    }
+    if payment.lease_until.is_some_and(|until| until > checkout.context.now) {
+        return Ok(Step::Busy);
+    }
+    let claimed = payments::claim(tx, checkout.context.now, &payment.our_key, checkout.lease_seconds)?;
+    Ok(claimed.map_or(Step::Busy, |payment| Step::LookUp(Box::new(payment))))
+}
+
+/// Prices, checks and claims an open cart; places it at once where the provider is immediate.
+fn pay(
+    tx: &mut Tx,
+    checkout: &Checkout,
+    key: Option<&Key>,
+    request: &CompleteRequest,
+    provider: &dyn Provider,
+    mut cart: Cart,
+) -> Result<Step> {
+    let context = &checkout.context;
+    let kept = cart.state == CartState::Frozen && cart.details.frozen_until.is_some_and(|until| until > context.now);
+    let before = cart.details.totals.clone();
+    let mut priced = carts::reprice(tx, context, &mut cart, false)?;
+    if kept && let Some(frozen) = before {
+        // The checkout promised these prices.
+        cart.details.totals = Some(frozen);
+        priced.changes.clear();
+    }
+    carts::refuse_incomplete(&cart)?;
+    let total = Money::from_minor(cart.total(), cart.currency);
+    check_total(request, total)?;
+    let prepared = Prepared { needs: carts::needs(&cart, &priced), variants: priced.variants, cart };
+    let payment = new_payment(checkout, key, request, provider, total, &prepared.cart);
+    if provider.is_immediate() {
+        let mut cart = prepared.cart;
+        carts::begin_payment(tx, context, &mut cart)?;
+        let prepared = Prepared { cart, ..prepared };
+        payments::open(tx, context.now, &payment)?;
+        let opened = as_payment(&payment, checkout.context.now);
+        let order = place::place(tx, checkout, &opened, &prepared, kept)?;
+        let order = order.ok_or_else(|| Error::internal("an immediate payment found no order"))?;
+        return answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order: Box::new(order) });
+    }
+    let mut cart = prepared.cart;
+    carts::begin_payment(tx, context, &mut cart)?;
+    let prepared = Prepared { cart, ..prepared };
+    payments::open(tx, context.now, &payment)?;
+    // Longer than the lease, so that a take-over finds it too.
+    let until =
+        context.now.plus_seconds((60 * context.channel.settings.reservation_minutes).max(4 * checkout.lease_seconds));
+    match kept && stock::extend(tx, prepared.cart.id, until)? {
+        true => {}
+        false => {
+            stock::reserve_again(tx, context.now, prepared.cart.id, &prepared.needs, &checkout.locations, until)?;
+        }
+    }
+    let payment = as_payment(&payment, context.now);
+    Ok(Step::Ask(Box::new(Asked { payment, prepared })))
+}
+
+fn check_total(request: &CompleteRequest, total: Money) -> Result<()> {
+    match request.expected_total {
+        Some(expected) if expected != total => {
+            let detail = format!("the total is {total}, not {expected}");
+            Err(Error::problem(Code::TotalChanged, detail).at("/expected_total").with("total", json!(total)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn new_payment(
+    checkout: &Checkout,
+    key: Option<&Key>,
+    request: &CompleteRequest,
+    provider: &dyn Provider,
+    amount: Money,
+    cart: &Cart,
+) -> NewPayment {
+    let immediate = provider.is_immediate();
+    NewPayment {
+        id: checkout.tickets.payment,
+        cart: cart.id,
+        order: immediate.then_some(checkout.tickets.order),
+        provider: provider.code().to_owned(),
+        our_key: checkout.tickets.payment.to_string(),
+        amount,
+        state: if immediate { PaymentState::Authorised } else { PaymentState::Pending },
+        provider_ref: None,
+        lease_until: (!immediate).then(|| checkout.context.now.plus_seconds(checkout.lease_seconds)),
+        idempotency_id: key.filter(|_| !immediate).map(|key| key.id),
+        details: PaymentDetails {
+            instrument: request.payment.instrument.as_deref().map(str::to_owned),
+            return_url: request.payment.return_url.as_deref().map(str::to_owned),
+            occurred_at: cart.details.occurred_at,
+            checkout: json!({"actor": checkout.actor.label()}),
+            ..PaymentDetails::default()
+        },
+    }
+}
+
+/// The payment as the database has it after `open`, without reading it back.
+fn as_payment(new: &NewPayment, now: Instant) -> Payment {
+    let zero = Money::zero(new.amount.currency());
+    Payment {
+        id: new.id,
+        cart_id: new.cart,
+        order_id: new.order,
+        provider: new.provider.clone(),
+        our_key: new.our_key.clone(),
+        provider_ref: new.provider_ref.clone(),
+        state: new.state,
+        amount: new.amount,
+        captured: zero,
+        refunded: zero,
+        voided: zero,
+        capture_pending: zero,
+        refund_pending: zero,
+        void_pending: zero,
+        attempt: 1,
+        lease_until: new.lease_until,
+        idempotency_id: new.idempotency_id,
+        details: new.details.clone(),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Transaction B: what the provider's answer makes of an attempt. `prepared` is what transaction A found, read again when
+/// somebody else takes over.
+pub(super) fn settle(
+    tx: &mut Tx,
+    checkout: &Checkout,
+    payment: &Payment,
+    outcome: &Outcome,
+    prepared: Option<&Prepared>,
+) -> Result<CheckoutResult> {
+    let now = checkout.context.now;
+    let (id, attempt) = (payment.id, payment.attempt);
+    let late = || Error::problem(Code::LeaseLost, "somebody else has settled this payment");
+    let result = match outcome {
+        Outcome::Unknown => return Ok(CheckoutResult::Pending { cart_id: payment.cart_id }),
+        Outcome::Authorised { provider_ref } => {
+            if !payments::authorised(tx, now, id, attempt, provider_ref.as_deref(), checkout.tickets.order)? {
+                return Err(late());
+            }
+            let mut paid = payment.clone();
+            (paid.state, paid.order_id) = (PaymentState::Authorised, Some(checkout.tickets.order));
+            paid.provider_ref.clone_from(provider_ref);
+            let read;
+            let prepared = match prepared {
+                Some(prepared) => prepared,
+                None => {
+                    read = prepare(tx, payment)?;
+                    &read
+                }
+            };
+            match place::place(tx, checkout, &paid, prepared, true)? {
+                Some(order) => CheckoutResult::Order { order: Box::new(order) },
+                None => give_up(tx, checkout, payment, attempt)?,
+            }
+        }
+        Outcome::ActionRequired(action, reference) => {
+            let until = now.plus_seconds(ACTION_SECONDS);
+            if !payments::action_required(tx, now, id, attempt, action, reference.as_deref(), until)? {
+                return Err(late());
+            }
+            stock::extend(tx, payment.cart_id, until.plus_seconds(checkout.lease_seconds))?;
+            CheckoutResult::ActionRequired { cart_id: payment.cart_id, action: action.clone() }
+        }
+        Outcome::Declined(decline) => {
+            if !payments::declined(tx, now, id, attempt, decline)? {
+                return Err(late());
+            }
+            reopen(tx, checkout, payment, decline)?
+        }
+    };
+    if let Some(key) = payment.idempotency_id {
+        idempotency::finish(tx, &checkout.secret, key, &reply(&result)?)?;
+    }
+    Ok(result)
+}
+
+/// What placing needs, read from the cart that was claimed.
+fn prepare(tx: &mut Tx, payment: &Payment) -> Result<Prepared> {
+    let cart = carts::load(tx, payment.cart_id)?;
+    let skus: Vec<String> = cart.details.lines.iter().map(|line| line.sku.clone()).collect();
+    let variants = catalog::by_skus(tx, &skus)?.into_iter().map(|variant| (variant.id, variant)).collect();
+    let priced = carts::Priced { variants, changes: Vec::new() };
+    Ok(Prepared { needs: carts::needs(&cart, &priced), variants: priced.variants, cart })
+}
+
+/// The cart goes back to its shopper and the stock to everybody.
+fn reopen(tx: &mut Tx, checkout: &Checkout, payment: &Payment, decline: &Decline) -> Result<CheckoutResult> {
+    let minutes = checkout.context.channel.settings.abandonment_minutes;
+    if carts::reopen(tx, checkout.context.now, payment.cart_id, minutes)? {
+        stock::release(tx, checkout.context.now, payment.cart_id)?;
+    }
+    Ok(CheckoutResult::PaymentFailed { cart_id: payment.cart_id, decline: decline.clone() })
+}
+
+/// The money is promised and there is nothing to give for it: it is given up by a job, and seen in the work list
+/// `paid_without_order` until that is done.
+fn give_up(tx: &mut Tx, checkout: &Checkout, payment: &Payment, attempt: i64) -> Result<CheckoutResult> {
+    let now = checkout.context.now;
+    payments::orphaned(tx, now, payment.id)?;
+    let job = jobs::NewJob {
+        id: checkout.tickets.job,
+        ..jobs::NewJob::now(GIVE_UP, now, json!({"payment": payment.id, "attempt": attempt}))
+    };
+    jobs::enqueue(tx, now, vec![job])?;
+    reopen(tx, checkout, payment, &Decline { code: Code::OutOfStock.as_str().to_owned(), retryable: true })
+}
+
+/// The customer did not do what the provider asked for in time, or the provider never heard of the attempt.
+pub(super) fn timed_out(payment: &Payment, outcome: Outcome, now: Instant) -> Outcome {
+    let overdue =
+        payment.state == PaymentState::ActionRequired && payment.created_at.plus_seconds(ACTION_SECONDS) <= now;
+    match outcome {
+        Outcome::ActionRequired(..) if overdue => {
+            Outcome::Declined(Decline { code: "action_timed_out".into(), retryable: true })
+        }
+        outcome => outcome,
+    }
+}
+
+/// Whom the action was for, when the sweep goes on with it.
+pub(super) fn sweeper() -> Actor {
+    Actor::System("checkout")
+}
+
+/// A payment by its id.
+pub(super) fn payment(tx: &mut Tx, id: PaymentId) -> Result<Payment> {
+    payments::get(tx, id)?.ok_or_else(|| Error::not_found("payment"))
+}

@@ -1,0 +1,192 @@
+//! `kontor bench`: figures of whole checkouts over HTTP, and of the same through the database alone.
+//!
+//! It measures and prints; it asserts nothing about time.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant as Moment},
+};
+
+use clap::Subcommand;
+
+use super::seed;
+use crate::{
+    config::Settings,
+    db::{Db, Options, Variant, stats::Reading},
+    error::{Error, Result},
+    kernel::Clock,
+    process::{Process, Roles},
+};
+
+mod floor;
+mod wire;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Bench {
+    /// Complete checkouts: make a cart with two lines, address and shipping, then complete it with a payment.
+    Checkout(Checkout),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Checkout {
+    /// How many clients at once, each with one connection that it keeps.
+    #[arg(long, default_value_t = 8)]
+    clients: usize,
+    /// For how long each measurement runs.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// How many SKUs the clients choose from; 2 is a hot pair.
+    #[arg(long, default_value_t = 1000)]
+    skus: usize,
+    /// How it is paid: `sandbox` asks a provider between two transactions, `manual` asks nobody.
+    #[arg(long, default_value = "sandbox")]
+    method: String,
+}
+
+/// Latencies of one run, in microseconds, sorted.
+struct Run {
+    latencies: Vec<u64>,
+    elapsed: Duration,
+    reading: Reading,
+    failures: usize,
+}
+
+impl Run {
+    fn per_second(&self) -> u64 {
+        let millis = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.latencies.len() as u64 * 1000 / millis
+    }
+
+    /// A percentile in tenths of a millisecond, as text.
+    fn percentile(&self, percent: usize) -> String {
+        let place = (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
+        let micros = self.latencies.get(place).copied().unwrap_or_default();
+        format!("{}.{} ms", micros / 1000, micros % 1000 / 100)
+    }
+
+    fn per_checkout(&self, count: u64) -> String {
+        let tenths = count * 10 / (self.latencies.len() as u64).max(1);
+        format!("{}.{}", tenths / 10, tenths % 10)
+    }
+
+    fn print(&self, name: &str) {
+        println!(
+            "{name:<6} {:>6} checkouts/s   p50 {:>8}  p95 {:>8}  p99 {:>8}   {} statements, {} transactions each",
+            self.per_second(),
+            self.percentile(50),
+            self.percentile(95),
+            self.percentile(99),
+            self.per_checkout(self.reading.statements),
+            self.per_checkout(self.reading.commits),
+        );
+        if self.failures > 0 {
+            println!("       {} requests failed", self.failures);
+        }
+    }
+}
+
+/// What has happened between two readings.
+fn between(before: Reading, after: Reading) -> Reading {
+    Reading {
+        statements: after.statements - before.statements,
+        prepared: after.prepared - before.prepared,
+        commits: after.commits - before.commits,
+        groups: after.groups - before.groups,
+        grouped: after.grouped - before.grouped,
+        retries: after.retries - before.retries,
+    }
+}
+
+pub(super) async fn run(mut settings: Settings, bench: &Bench, database_given: bool) -> Result<()> {
+    let Bench::Checkout(options) = bench;
+    let scratch = scratch_folder()?;
+    if !database_given {
+        settings.database.url = scratch.join("bench.db").display().to_string();
+    }
+    "127.0.0.1:0".clone_into(&mut settings.http.listen);
+    settings.http.store_requests_per_minute = 0;
+    settings.database.connections = settings.database.connections.max(options.clients + 2);
+    let started = Moment::now();
+    let database = &settings.database;
+    let db =
+        Db::open(Options { connections: database.connections, exclusive: true, ..Options::new(database.url.clone()) })?;
+    let process = Process::start(db, Clock::system(), settings.clone(), Roles { serve: true, work: true }).await?;
+    let address = process.address.ok_or_else(|| Error::internal("no address"))?;
+    wire::get(address, "/health/live").await?;
+    println!("database      {}", if process.state.db.variant() == Variant::Postgres { "PostgreSQL" } else { "SQLite" });
+    println!("first answer  {} ms after the start, migrations included", started.elapsed().as_millis());
+    println!("idle memory   {} MB", resident_megabytes());
+    println!("fsync         {} µs (median of 200 writes of 4 KiB)", fsync_micros(&scratch)?);
+    let shop = seed::bench_shop(&process.state, options.skus).await?;
+    println!(
+        "clients       {} for {} s each, {} SKUs, payment `{}`",
+        options.clients, options.seconds, options.skus, options.method
+    );
+    let http = http_run(&process, &shop, options).await?;
+    http.print("HTTP");
+    let floor = floor::run(&process.state, &shop, options).await?;
+    floor.print("floor");
+    let percent = http.per_second() * 100 / floor.per_second().max(1);
+    println!("HTTP reaches {percent} % of the floor (the same loop through Db::write, without HTTP)");
+    if let Some(writes) = http.reading.grouped.checked_div(http.reading.groups) {
+        println!("group commit  {writes} writes per fsync");
+    }
+    process.stop().await;
+    drop(std::fs::remove_dir_all(&scratch));
+    Ok(())
+}
+
+async fn http_run(process: &Process, shop: &seed::BenchShop, options: &Checkout) -> Result<Run> {
+    let address = process.address.ok_or_else(|| Error::internal("no address"))?;
+    let before = process.state.db.stats();
+    let stop = Arc::new(AtomicBool::new(false));
+    let begun = Moment::now();
+    let clients = (0..options.clients).map(|client| {
+        let (shop, stop, method) = (shop.clone(), stop.clone(), options.method.clone());
+        tokio::spawn(async move { wire::client(address, &shop, &method, client as u64, &stop).await })
+    });
+    let clients: Vec<_> = clients.collect();
+    tokio::time::sleep(Duration::from_secs(options.seconds)).await;
+    stop.store(true, Ordering::SeqCst);
+    let (mut latencies, mut failures) = (Vec::new(), 0);
+    for client in clients {
+        let (own, failed) = client.await.map_err(Error::internal)??;
+        latencies.extend(own);
+        failures += failed;
+    }
+    latencies.sort_unstable();
+    Ok(Run { latencies, elapsed: begun.elapsed(), reading: between(before, process.state.db.stats()), failures })
+}
+
+fn scratch_folder() -> Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("kontor-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(Error::internal)?;
+    Ok(folder)
+}
+
+/// What the disk takes to make 4 KiB durable: the median of 200 tries.
+fn fsync_micros(folder: &Path) -> Result<u128> {
+    use std::io::Write;
+    let mut file = std::fs::File::create(folder.join("fsync")).map_err(Error::internal)?;
+    let mut times = Vec::with_capacity(200);
+    for _ in 0..200 {
+        let begun = Moment::now();
+        file.write_all(&[0; 4096]).and_then(|()| file.sync_data()).map_err(Error::internal)?;
+        times.push(begun.elapsed().as_micros());
+    }
+    times.sort_unstable();
+    Ok(times.get(100).copied().unwrap_or_default())
+}
+
+/// The resident memory of this process.
+fn resident_megabytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes =
+        line.and_then(|line| line.split_whitespace().next()).and_then(|kilobytes| kilobytes.parse::<u64>().ok());
+    kilobytes.unwrap_or_default() / 1024
+}

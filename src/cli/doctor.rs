@@ -1,0 +1,40 @@
+//! `kontor doctor`.
+
+use crate::{
+    config::Settings,
+    doctor,
+    error::{Error, Result},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Print the findings as JSON, one per line.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(settings: Settings, options: &Options) -> Result<()> {
+    let db = super::open(&settings, false)?;
+    let findings = doctor::examine(&db, |rule| {
+        if !options.json {
+            println!("promise {}: {}", rule.promise, rule.name);
+        }
+    });
+    let findings = findings.await?;
+    for finding in &findings {
+        if options.json {
+            println!("{}", serde_json::to_string(finding)?);
+        } else {
+            println!("BROKEN promise {}: {}: {}: {}", finding.promise, finding.rule, finding.subject, finding.detail);
+        }
+    }
+    match findings.len() {
+        0 => {
+            if !options.json {
+                println!("Nothing is wrong.");
+            }
+            Ok(())
+        }
+        count => Err(Error::internal(format!("{count} findings"))),
+    }
+}

@@ -1,0 +1,204 @@
+//! `kontor seed` and `kontor serve --demo`: a small shop to try things on, made through the public API.
+
+use serde_json::{Value, json};
+
+use super::token;
+use crate::{
+    error::{Error, Result},
+    http::{State, auth::Audience},
+    kernel::{Scope, ids::ChannelId},
+};
+
+/// The API of a running server, as staff and as a machine client with every scope.
+pub(crate) struct Api {
+    state: State,
+    staff: String,
+    client: String,
+}
+
+impl Api {
+    pub(crate) fn new(state: &State) -> Result<Self> {
+        let make = |usage| token::make(state, usage, "seed", Scope::ALL, 24, None);
+        Ok(Self { state: state.clone(), staff: make(Audience::Staff)?, client: make(Audience::Client)? })
+    }
+
+    /// Sends JSON (or NDJSON, when `body` is an array for a bulk route) and gives the answer.
+    async fn send(&self, method: reqwest::Method, path: &str, content_type: &str, body: String) -> Result<Value> {
+        let token = if path.starts_with("/v1/integration") { &self.client } else { &self.staff };
+        let url = format!("http://{}{path}", self.state.settings.http.listen);
+        let request = self.state.client.request(method, url).bearer_auth(token);
+        let request = request.header("Content-Type", content_type).body(body);
+        let response = request.send().await.map_err(Error::internal)?;
+        let (status, text) = (response.status(), response.text().await.map_err(Error::internal)?);
+        if !status.is_success() {
+            return Err(Error::internal(format!("{path}: {status}: {text}")));
+        }
+        Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.send(reqwest::Method::POST, path, "application/json", body.to_string()).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        self.send(reqwest::Method::PUT, path, "application/json", body.to_string()).await
+    }
+
+    async fn ndjson(&self, path: &str, rows: &[Value]) -> Result<Value> {
+        let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
+        let answer = self.send(reqwest::Method::POST, path, "application/x-ndjson", text).await?;
+        match answer.get("errors").and_then(Value::as_array) {
+            Some(errors) if !errors.is_empty() => Err(Error::internal(format!("{path}: {answer}"))),
+            _ => Ok(answer),
+        }
+    }
+}
+
+fn text(value: &Value, pointer: &str) -> Result<String> {
+    let found = value.pointer(pointer).and_then(Value::as_str);
+    found.map(str::to_owned).ok_or_else(|| Error::internal(format!("no {pointer} in {value}")))
+}
+
+/// A shop in one country: legal entity, channel, taxes, shipping, price list, location.
+struct Shop {
+    channel: ChannelId,
+    key: String,
+    price_list: String,
+}
+
+async fn shop(api: &Api, code: &str, name: &str) -> Result<Shop> {
+    let entity = json!({"code": format!("{code}-gmbh"), "name": format!("{name} GmbH"), "country": "DE",
+        "vat_id": "DE136695976", "time_zone": "Europe/Berlin"});
+    let entity = api.post("/v1/ops/legal-entities", &entity).await?;
+    let channel = json!({
+        "code": code, "name": name, "legal_entity_id": text(&entity, "/id")?,
+        "settings": {
+            "currencies": ["EUR"], "locales": ["de-DE", "en"], "countries": ["DE", "AT", "FR"], "time_zone": "Europe/Berlin",
+            "prices_include_tax": true, "rounding": {"point": "per_line", "strategy": "half_up"},
+            "payment_methods": ["manual", "sandbox"]
+        }
+    });
+    let channel = api.post("/v1/ops/channels", &channel).await?;
+    let channel_id = text(&channel, "/id")?;
+    for (country, rate) in [("DE", "0.19"), ("AT", "0.20"), ("FR", "0.20")] {
+        api.post("/v1/ops/tax-rates", &json!({"country": country, "tax_class": "standard", "rate": rate})).await?;
+    }
+    api.post("/v1/ops/tax-rates", &json!({"country": "DE", "tax_class": "reduced", "rate": "0.07"})).await?;
+    for (method, name, price) in
+        [("standard", "Parcel, 2 to 3 days", "4.90"), ("express", "Express, next day", "12.90")]
+    {
+        let rate = json!({"countries": ["DE", "AT", "FR"], "price": {"amount": price, "currency": "EUR"}});
+        let method =
+            json!({"channel_id": channel_id, "code": method, "name": name, "tax_class": "standard", "rates": [rate]});
+        api.post("/v1/ops/shipping-methods", &method).await?;
+    }
+    let list = json!({"code": format!("{code}-base"), "name": "Base prices", "currency": "EUR"});
+    let list = api.post("/v1/ops/price-lists", &list).await?;
+    let location = json!({"code": format!("{code}-berlin"), "name": "Berlin warehouse", "country": "DE", "time_zone": "Europe/Berlin"});
+    api.post("/v1/ops/locations", &location).await?;
+    Ok(Shop {
+        channel: channel_id.parse().map_err(Error::internal)?,
+        key: text(&channel, "/publishable_keys/0")?,
+        price_list: text(&list, "/id")?,
+    })
+}
+
+/// Adds variants with prices and stock. Each is (SKU, name, price, stock).
+async fn assortment(api: &Api, shop: &Shop, location: &str, goods: &[(String, String, String, i64)]) -> Result<()> {
+    let variants: Vec<Value> = goods
+        .iter()
+        .map(|(sku, name, _, _)| json!({"sku": sku, "name": name, "tax_class": "standard", "weight_grams": 250}))
+        .collect();
+    api.ndjson("/v1/integration/variants", &variants).await?;
+    for some in goods.chunks(1000) {
+        let row = |(sku, _, price, _): &(String, String, String, i64)| json!({"sku": sku, "min_quantity": 1, "unit_price": {"amount": price, "currency": "EUR"}});
+        let rows: Vec<Value> = some.iter().map(row).collect();
+        api.put(&format!("/v1/ops/price-lists/{}/prices", shop.price_list), &json!({"rows": rows})).await?;
+    }
+    for some in goods.chunks(200) {
+        let line = |(sku, _, _, stock): &(String, String, String, i64)| json!({"sku": sku, "location": location, "change": stock, "reason": "opening stock"});
+        let lines: Vec<Value> = some.iter().map(line).collect();
+        api.post("/v1/ops/stock/adjustments", &json!({"lines": lines})).await?;
+    }
+    Ok(())
+}
+
+/// The demo shop's key, made when the database holds no channel yet.
+pub(crate) async fn demo_shop(state: &State) -> Result<String> {
+    let directory = state.db.snapshot::<crate::channels::Directory>().await?;
+    if let Some(channel) = directory.by_code("demo") {
+        let id = channel.id;
+        let keys = state.db.read(move |tx| crate::http::credentials::publishable_keys(tx, id)).await?;
+        return keys.into_iter().next().ok_or_else(|| Error::internal("the demo channel has no key"));
+    }
+    let api = Api::new(state)?;
+    let shop = shop(&api, "demo", "Demo shop").await?;
+    let goods = [
+        ("TEE-BLACK-S", "T-shirt, black, S", "19.90", 120),
+        ("TEE-BLACK-M", "T-shirt, black, M", "19.90", 200),
+        ("TEE-BLACK-L", "T-shirt, black, L", "19.90", 150),
+        ("MUG-KONTOR", "Mug with a cog ship", "12.50", 80),
+        ("COFFEE-500", "Coffee, whole beans, 500 g", "9.95", 300),
+        ("TOTE-BLUE", "Tote bag, blue", "14.00", 60),
+        ("POSTER-LAST", "Poster, the last five", "24.00", 5),
+    ];
+    let goods = goods.map(|(sku, name, price, stock)| (sku.to_owned(), name.to_owned(), price.to_owned(), stock));
+    assortment(&api, &shop, "demo-berlin", &goods).await?;
+    Ok(shop.key)
+}
+
+/// The shop that a benchmark buys from.
+#[derive(Debug, Clone)]
+pub(crate) struct BenchShop {
+    pub(crate) channel: ChannelId,
+    pub(crate) key: String,
+    skus: usize,
+    prefix: String,
+}
+
+impl BenchShop {
+    /// A cart with two lines, address and shipping. `dice` is turned with every cart.
+    pub(crate) fn cart(&self, dice: &mut u64) -> Value {
+        let mut roll = || {
+            // A linear congruential generator is random enough to spread the clients over the SKUs.
+            *dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(*dice >> 33).unwrap_or_default() % self.skus
+        };
+        let first = roll();
+        let second = if self.skus == 1 { first } else { (first + 1 + roll() % (self.skus - 1)) % self.skus };
+        let line = |sku: usize| json!({"sku": format!("{}{sku:06}", self.prefix), "quantity": 1});
+        json!({
+            "lines": [line(first), line(second)],
+            "email": "ada@example.org",
+            "shipping_address": {"name": "Ada Lovelace", "street1": "Invalidenstr. 117", "postcode": "10115", "city": "Berlin", "country": "DE"},
+            "shipping_method": "standard",
+        })
+    }
+}
+
+/// Makes a shop of its own with so many SKUs, each in ample stock.
+pub(crate) async fn bench_shop(state: &State, skus: usize) -> Result<BenchShop> {
+    let api = Api::new(state)?;
+    let code = format!("bench-{}", state.clock.now().micros());
+    let shop = shop(&api, &code, "Bench").await?;
+    let prefix = format!("{code}-");
+    let goods =
+        (0..skus).map(|sku| (format!("{prefix}{sku:06}"), format!("Thing {sku}"), "19.90".to_owned(), 100_000_000));
+    let goods: Vec<_> = goods.collect();
+    assortment(&api, &shop, &format!("{code}-berlin"), &goods).await?;
+    Ok(BenchShop { channel: shop.channel, key: shop.key, skus, prefix })
+}
+
+/// `kontor seed`: fills the database without a server that lasts.
+pub(super) async fn run(settings: crate::config::Settings) -> Result<()> {
+    use crate::process::{Process, Roles};
+    let mut settings = settings;
+    "127.0.0.1:0".clone_into(&mut settings.http.listen);
+    let db = super::open(&settings, true)?;
+    let process =
+        Process::start(db, crate::kernel::Clock::system(), settings, Roles { serve: true, work: false }).await?;
+    let key = demo_shop(&process.state).await?;
+    process.stop().await;
+    println!("The demo shop is there. Its publishable key: {key}");
+    Ok(())
+}

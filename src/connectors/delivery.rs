@@ -1,0 +1,192 @@
+//! The job that brings one dispatch to its connector's system.
+
+use std::sync::{Arc, OnceLock};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    model::{ConnectorState, Dispatch, DispatchState, Kept},
+    network::Network,
+    ports::{Delivery, Ending, Outcome},
+    registry, replay, store,
+};
+use crate::{
+    db::{Lane, Tx},
+    error::{Code, Error, Result},
+    events::{self, Event},
+    http::State,
+    jobs::{Job, Runner, Verdict, retry_delay},
+    kernel::{Instant, ids::DispatchId},
+};
+
+/// The kind of the jobs.
+pub(super) const KIND: &str = "connector.dispatch";
+
+/// How long a dispatch of a paused connector sleeps; letting the connector go on wakes it.
+const PAUSED_SECONDS: i64 = 600;
+/// How long the log of what is done with is kept.
+const KEPT_SECONDS: i64 = 30 * 86_400;
+
+/// Registers what connectors do beside requests.
+pub fn register(state: &State, runner: &mut Runner) {
+    let network: Arc<OnceLock<Network>> = Arc::default();
+    let shared = state.clone();
+    runner.handle(KIND, move |job| {
+        let (state, network) = (shared.clone(), network.clone());
+        async move {
+            let network = match network.get() {
+                Some(network) => network.clone(),
+                None => {
+                    let made = Network::new(&state)?;
+                    network.get_or_init(|| made).clone()
+                }
+            };
+            deliver(&state, &network, job).await
+        }
+    });
+    let shared = state.clone();
+    runner.handle(replay::KIND, move |job| {
+        let state = shared.clone();
+        async move { replay::bite(&state, job).await }
+    });
+    let shared = state.clone();
+    runner.every("dispatches.retention", 3600, move |now| {
+        let db = shared.db.clone();
+        async move {
+            let before = now.plus_seconds(-KEPT_SECONDS);
+            while db.write_in(Lane::Bulk, move |tx| store::purge(tx, before, 1000)).await? == 1000 {}
+            Ok(())
+        }
+    });
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    dispatch: DispatchId,
+}
+
+/// A dispatch with all that its delivery needs.
+struct Loaded {
+    dispatch: Dispatch,
+    connector: Kept,
+    event: Option<Event>,
+}
+
+fn load(tx: &mut Tx, id: DispatchId) -> Result<Option<Loaded>> {
+    let Some(dispatch) = store::dispatch(tx, id)? else { return Ok(None) };
+    let Some(connector) = store::find(tx, dispatch.connector_id)? else { return Ok(None) };
+    let event = events::by_positions(tx, &[dispatch.position])?.into_iter().next();
+    Ok(Some(Loaded { dispatch, connector, event }))
+}
+
+async fn deliver(state: &State, network: &Network, job: Job) -> Result<Verdict> {
+    let payload: Payload = serde_json::from_value(job.payload.clone())?;
+    let loaded = state.db.read(move |tx| load(tx, payload.dispatch)).await?;
+    // Without its connector, or with another job in charge, there is nothing to do.
+    let Some(Loaded { dispatch, connector, event }) = loaded.filter(|loaded| loaded.dispatch.job_id == job.id) else {
+        return Ok(Verdict::Done);
+    };
+    let open = matches!(dispatch.state, DispatchState::Pending | DispatchState::Dead);
+    if !open {
+        return Ok(Verdict::Done);
+    }
+    if connector.state == ConnectorState::Paused {
+        let now = state.clock.now();
+        let sleep = move |tx: &mut Tx| {
+            // Under the connector's lock: whoever lets it go on meanwhile either is seen here or wakes this job.
+            let paused = store::is_paused_locked(tx, connector.id)?;
+            job.postpone(tx, now, now.plus_seconds(if paused { PAUSED_SECONDS } else { 0 }))
+        };
+        state.db.write_in(Lane::Bulk, sleep).await?;
+        return Ok(Verdict::Settled);
+    }
+    let outcome = match &event {
+        Some(event) => push(state, network, &connector, event).await,
+        None => failed("the event has been dropped from the log: skip it"),
+    };
+    let dice = i64::from(rand::random_range(0..1000u32));
+    let now = state.clock.now();
+    let written = move |tx: &mut Tx| settle(tx, now, &job, &dispatch, &outcome, dice);
+    state.db.write_in(Lane::Bulk, written).await?;
+    Ok(Verdict::Settled)
+}
+
+/// A push that could not even be begun.
+fn failed(error: impl ToString) -> Outcome {
+    Outcome {
+        ending: Ending::Failed { after_seconds: None },
+        status: None,
+        duration_ms: 0,
+        sent_sha256: String::new(),
+        response: None,
+        error: Some(error.to_string()),
+    }
+}
+
+/// Brings an event to a connector's system.
+pub(super) async fn push(state: &State, network: &Network, connector: &Kept, event: &Event) -> Outcome {
+    let adapter = match registry::find(&connector.adapter) {
+        Ok(adapter) => adapter,
+        Err(error) => return failed(error),
+    };
+    let Some(sink) = adapter.order_sink else {
+        return failed(format!("the adapter `{}` takes no events", adapter.name));
+    };
+    let secrets = match unseal(state, connector) {
+        Ok(secrets) => secrets,
+        Err(error) => return failed(error),
+    };
+    let delivery = Delivery {
+        event,
+        source: &state.public_url(),
+        settings: &connector.setup.settings,
+        secrets: &secrets,
+        network,
+        allow_private: connector.setup.allow_private || state.settings.webhooks.allow_private,
+        now: state.clock.now(),
+    };
+    sink.push(delivery).await
+}
+
+/// A connector's secrets, opened.
+pub(super) fn unseal(state: &State, connector: &Kept) -> Result<Value> {
+    match &connector.sealed {
+        None => Ok(Value::Null),
+        Some(sealed) => Ok(serde_json::from_str(&state.secret.unseal(sealed)?)?),
+    }
+}
+
+/// Ends the job and writes down how, in one transaction. A late result is refused by the job.
+fn settle(tx: &mut Tx, now: Instant, job: &Job, dispatch: &Dispatch, outcome: &Outcome, dice: i64) -> Result<()> {
+    let error = outcome.error.as_deref().unwrap_or("it failed without a reason");
+    let state = match outcome.ending {
+        Ending::Delivered => {
+            job.finish(tx)?;
+            DispatchState::Delivered
+        }
+        Ending::Gone => {
+            store::pause(tx, now, dispatch.connector_id, error)?;
+            job.postpone(tx, now, now.plus_seconds(PAUSED_SECONDS))?;
+            DispatchState::Pending
+        }
+        Ending::Failed { .. } if job.attempt >= job.max_attempts => {
+            job.bury(tx, now, error)?;
+            DispatchState::Dead
+        }
+        Ending::Failed { after_seconds } => {
+            let wait = retry_delay(job.attempt, dice);
+            // The far end's wish counts, within reason.
+            let wait = after_seconds.map_or(wait, |asked| asked.clamp(1, 6 * 3600).max(wait / 2));
+            job.retry(tx, now, now.plus_seconds(wait), error)?;
+            DispatchState::Pending
+        }
+    };
+    if !store::settle(tx, now, dispatch, state, outcome)? {
+        return Err(Error::problem(Code::LeaseLost, "the dispatch was decided upon meanwhile"));
+    }
+    if outcome.ending == Ending::Delivered && outcome.response.is_some() {
+        store::forget_answers(tx, dispatch.connector_id, dispatch.id)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Connectors: events pushed to other systems, each in the order of its stream, until they have arrived.
+//!
+//! An adapter is code for a kind of system and implements the ports it can; a connector is a configured adapter; a
+//! dispatch is one event to one connector. The dispatcher turns the log into dispatches behind each connector's cursor;
+//! a job per dispatch delivers it. This slice owns `connectors` and `dispatches`. It reads the log and never a store: an
+//! event's payload is a complete document.
+//!
+//! A new adapter is a folder `<vendor>/{mod,client,map}.rs` and one line in [`registry`].
+
+pub mod api;
+mod delivery;
+mod dispatcher;
+mod model;
+pub mod network;
+pub mod ports;
+mod registry;
+mod replay;
+mod service;
+mod store;
+pub mod webhook;
+
+pub use delivery::register as work;
+pub use dispatcher::{dispatch, keep_dispatching};
+pub use model::{Connector, ConnectorState, Dispatch, DispatchState, NewConnector};
+pub use store::waiting_dead;

@@ -1,0 +1,347 @@
+//! What a connector and a dispatch are.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        Actor, Instant,
+        ids::{ChannelId, ConnectorId, DispatchId, EventId, JobId},
+        text::Text,
+    },
+};
+
+crate::words! {
+    /// Whether a connector gets events.
+    pub enum ConnectorState {
+        /// It does.
+        Active = "active",
+        /// It does not; what happens meanwhile waits for it.
+        Paused = "paused",
+    }
+}
+
+crate::words! {
+    /// Where a dispatch stands.
+    pub enum DispatchState {
+        /// It is on its way, or waits for its next try or for an earlier event of its stream.
+        Pending = "pending",
+        /// It has arrived.
+        Delivered = "delivered",
+        /// It failed for good; later events of its stream wait until it is replayed or skipped.
+        Dead = "dead",
+        /// Somebody decided that it need not arrive.
+        Skipped = "skipped",
+    }
+}
+
+/// What a connector is told to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Setup {
+    /// What the adapter needs to know; its schema is at `/v1/ops/adapters`.
+    #[schema(value_type = Object)]
+    pub settings: Value,
+    /// The beginnings of the event types it gets, such as `order.` or `order.placed.v1`; empty is all.
+    #[schema(value_type = Vec<String>)]
+    pub types: Vec<Text<100>>,
+    /// The channels whose events it gets; absent is all. With it, events of no channel (stock) are left out.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub channels: Option<Vec<ChannelId>>,
+    /// Whether it gets the events of test channels.
+    pub include_test: bool,
+    /// Whether it may reach private addresses.
+    pub allow_private: bool,
+    /// How often an event is tried before it is a dead letter.
+    pub max_attempts: i64,
+}
+
+impl Setup {
+    /// What holds for every adapter.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn check(&self) -> Result<()> {
+        let odd = |c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_'));
+        if let Some(place) = self.types.iter().position(|prefix| prefix.contains(odd)) {
+            return Err(Error::invalid(format!("/types/{place}"), "expected the beginning of a type such as `order.`"));
+        }
+        if self.types.len() > 100 {
+            return Err(Error::invalid("/types", "expected at most 100 types"));
+        }
+        if self.channels.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Error::invalid("/channels", "expected at least one channel; leave it out for all"));
+        }
+        if !(1..=50).contains(&self.max_attempts) {
+            return Err(Error::invalid("/max_attempts", "expected 1 to 50"));
+        }
+        Ok(())
+    }
+
+    /// Whether somebody may see and change it: who is limited to channels, only what stays within them.
+    #[must_use]
+    pub fn is_visible_to(&self, actor: &Actor) -> bool {
+        match (actor.channels(), &self.channels) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(theirs), Some(channels)) => channels.iter().all(|channel| theirs.contains(channel)),
+        }
+    }
+}
+
+/// A connector as it is kept.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Its id.
+    pub id: ConnectorId,
+    /// Its unique name.
+    pub name: String,
+    /// The adapter.
+    pub adapter: String,
+    /// Whether it gets events.
+    pub state: ConnectorState,
+    /// Why it does not.
+    pub pause_reason: Option<String>,
+    /// What it is told to do.
+    pub setup: Setup,
+    /// Its secrets, sealed.
+    pub sealed: Option<String>,
+    /// How far of the log has been made into dispatches.
+    pub position: i64,
+    /// Rises with every change.
+    pub version: i64,
+    /// Since when.
+    pub created_at: Instant,
+    /// The last change.
+    pub updated_at: Instant,
+}
+
+/// How much waits for a connector.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Backlog {
+    /// The newest position of the log.
+    pub log_position: i64,
+    /// Positions of the log that have not been looked at for it.
+    pub behind: i64,
+    /// Dispatches that have not arrived.
+    pub pending: i64,
+    /// Dispatches that failed for good.
+    pub dead: i64,
+    /// Since when the oldest dispatch has been on its way.
+    pub oldest_pending_at: Option<Instant>,
+    /// How many seconds that is.
+    pub lag_seconds: i64,
+}
+
+/// A configured adapter.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Connector {
+    /// Its id.
+    pub id: ConnectorId,
+    /// Its unique name.
+    pub name: String,
+    /// The adapter.
+    pub adapter: String,
+    /// Whether it gets events.
+    pub state: ConnectorState,
+    /// Why it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause_reason: Option<String>,
+    /// What it is told to do.
+    #[serde(flatten)]
+    pub setup: Setup,
+    /// Its secrets, only in the answer that made them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub secrets: Option<Value>,
+    /// How far of the log has been made into dispatches.
+    pub position: i64,
+    /// How much waits for it.
+    pub backlog: Backlog,
+    /// Rises with every change.
+    pub version: i64,
+    /// Since when.
+    pub created_at: Instant,
+    /// The last change.
+    pub updated_at: Instant,
+}
+
+impl Connector {
+    /// The view of a kept connector.
+    #[must_use]
+    pub fn new(kept: Kept, backlog: Backlog) -> Self {
+        Self {
+            id: kept.id,
+            name: kept.name,
+            adapter: kept.adapter,
+            state: kept.state,
+            pause_reason: kept.pause_reason,
+            setup: kept.setup,
+            secrets: None,
+            position: kept.position,
+            backlog,
+            version: kept.version,
+            created_at: kept.created_at,
+            updated_at: kept.updated_at,
+        }
+    }
+}
+
+const fn twelve() -> i64 {
+    12
+}
+
+/// A connector about to be made.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "ERP", "adapter": "webhook", "settings": {"url": "https://erp.example.com/hooks/kontor"}, "types": ["order.", "payment."]
+}))]
+pub struct NewConnector {
+    /// A unique name.
+    pub name: Text<100>,
+    /// An adapter that `/v1/ops/adapters` lists.
+    pub adapter: Text<50>,
+    /// What the adapter needs to know.
+    #[schema(value_type = Object)]
+    pub settings: Value,
+    /// Its secrets; what is left out is made and shown once.
+    #[schema(value_type = Option<Object>)]
+    pub secrets: Option<Value>,
+    /// The beginnings of the event types it gets; empty is all.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub types: Vec<Text<100>>,
+    /// The channels whose events it gets; absent is all.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub channels: Option<Vec<ChannelId>>,
+    /// Whether it gets the events of test channels.
+    #[serde(default)]
+    pub include_test: bool,
+    /// Whether it may reach private addresses.
+    #[serde(default)]
+    pub allow_private: bool,
+    /// How often an event is tried before it is a dead letter.
+    #[serde(default = "twelve")]
+    #[schema(minimum = 1, maximum = 50, default = 12)]
+    pub max_attempts: i64,
+}
+
+/// What can be changed about a connector.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"state": "active"}))]
+pub struct ConnectorPatch {
+    /// A unique name.
+    pub name: Option<Text<100>>,
+    /// `active` lets it go on where it stood, `paused` halts it.
+    pub state: Option<ConnectorState>,
+    /// What the adapter needs to know, whole.
+    #[schema(value_type = Option<Object>)]
+    pub settings: Option<Value>,
+    /// The beginnings of the event types it gets from now on.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub types: Option<Vec<Text<100>>>,
+    /// The channels whose events it gets; `null` is all.
+    #[serde(default, with = "given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub channels: Option<Option<Vec<ChannelId>>>,
+    /// Whether it gets the events of test channels.
+    pub include_test: Option<bool>,
+    /// Whether it may reach private addresses.
+    pub allow_private: Option<bool>,
+    /// How often an event is tried before it is a dead letter.
+    #[schema(minimum = 1, maximum = 50)]
+    pub max_attempts: Option<i64>,
+}
+
+/// Tells a field that is `null` from one that is not there.
+mod given {
+    use serde::{Deserialize, Deserializer};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+        T::deserialize(from).map(Some)
+    }
+}
+
+impl ConnectorPatch {
+    /// Lays it over a connector.
+    pub fn apply(&self, kept: &mut Kept) {
+        if let Some(name) = &self.name {
+            kept.name = name.to_string();
+        }
+        if let Some(state) = self.state {
+            kept.state = state;
+            kept.pause_reason = None;
+        }
+        let setup = &mut kept.setup;
+        if let Some(settings) = &self.settings {
+            setup.settings = settings.clone();
+        }
+        if let Some(types) = &self.types {
+            setup.types.clone_from(types);
+        }
+        if let Some(channels) = &self.channels {
+            setup.channels.clone_from(channels);
+        }
+        setup.include_test = self.include_test.unwrap_or(setup.include_test);
+        setup.allow_private = self.allow_private.unwrap_or(setup.allow_private);
+        setup.max_attempts = self.max_attempts.unwrap_or(setup.max_attempts);
+    }
+}
+
+/// What is remembered of a dispatch's last try, and of what somebody decided about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Trace {
+    /// How long the last try took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<i64>,
+    /// The SHA-256 of the body that was sent last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_sha256: Option<String>,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Why it was skipped or replayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who decided so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
+}
+
+/// One event to one connector.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Dispatch {
+    /// Its id.
+    pub id: DispatchId,
+    /// To whom.
+    pub connector_id: ConnectorId,
+    /// The event: the `webhook-id` that the receiver sees.
+    pub event_id: EventId,
+    /// The event's position.
+    pub position: i64,
+    /// The event's stream.
+    pub stream: String,
+    /// The event's type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where it stands.
+    pub state: DispatchState,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// The receiver's last status.
+    pub last_status: Option<i64>,
+    /// What is remembered of the last try.
+    #[serde(flatten)]
+    pub trace: Trace,
+    /// The beginning of the receiver's answer: of failures and of the connector's last success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<String>,
+    /// The job that delivers it.
+    pub job_id: JobId,
+    /// Since when.
+    pub created_at: Instant,
+    /// The last change.
+    pub updated_at: Instant,
+}

@@ -1,0 +1,62 @@
+//! Sending a stretch of the log again: a job that works in bites, each of which ends it and writes the next.
+
+use serde::{Deserialize, Serialize};
+
+use super::{dispatcher, store};
+use crate::{
+    db::Lane,
+    error::Result,
+    events,
+    http::State,
+    jobs::{self, Job, NewJob, Verdict},
+    kernel::{Id, Instant, ids::ConnectorId, ids::JobId},
+};
+
+/// The kind of the jobs.
+pub(super) const KIND: &str = "connector.replay";
+
+const BITE: i64 = 500;
+
+/// What is to be sent again.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Stretch {
+    pub connector: ConnectorId,
+    /// The first position.
+    pub from: i64,
+    /// The last position.
+    pub to: i64,
+}
+
+/// The job for a stretch.
+pub(super) fn job(id: JobId, now: Instant, stretch: &Stretch) -> Result<NewJob> {
+    let job = NewJob::now(KIND, now, serde_json::to_value(stretch)?);
+    Ok(NewJob { id, ..job }.in_order(dispatcher::ordering_key(stretch.connector, "")))
+}
+
+/// One bite.
+pub(super) async fn bite(state: &State, job: Job) -> Result<Verdict> {
+    let stretch: Stretch = serde_json::from_value(job.payload.clone())?;
+    let (id, after) = (stretch.connector, stretch.from - 1);
+    let read = move |tx: &mut crate::db::Tx| Ok((store::find(tx, id)?, events::read_after(tx, after, &[], BITE)?));
+    let (connector, (mut found, seen)) = state.db.read(read).await?;
+    let Some(connector) = connector else { return Ok(Verdict::Done) };
+    found.retain(|event| event.position <= stretch.to);
+    let wanted = dispatcher::wanted(state, &connector, found).await?;
+    let rest = (seen > after && seen < stretch.to).then_some(Stretch { from: seen + 1, ..stretch });
+    let (now, next) = (state.clock.now(), Id::new());
+    let until = seen.min(stretch.to);
+    let written = state.db.write_in(Lane::Bulk, move |tx| {
+        job.finish(tx)?;
+        // Dead letters go on in their old place, before the later events of their stream.
+        let dead = store::dead_jobs(tx, id, stretch.from, until)?;
+        let revived = jobs::replay_many(tx, now, &dead)?;
+        store::revive(tx, now, &revived)?;
+        dispatcher::write(tx, now, &connector, &wanted)?;
+        match &rest {
+            Some(rest) => jobs::enqueue(tx, now, vec![self::job(next, now, rest)?]),
+            None => Ok(()),
+        }
+    });
+    written.await?;
+    Ok(Verdict::Settled)
+}

@@ -1,0 +1,264 @@
+//! Commands on connectors and dispatches.
+
+use serde_json::json;
+
+use super::{
+    dispatcher,
+    model::{Connector, ConnectorPatch, ConnectorState, Dispatch, DispatchState, Kept, NewConnector, Setup, Trace},
+    registry,
+    replay::{self, Stretch},
+    store,
+};
+use crate::{
+    channels::Directory,
+    db::Tx,
+    error::{Code, Error, Result, on_duplicate},
+    events,
+    jobs::{self, NewJob},
+    kernel::{
+        Actor, Instant,
+        ids::{ConnectorId, DispatchId, JobId},
+    },
+};
+
+/// Checks what a connector is told: by its adapter, and by what the actor may see.
+fn check(actor: &Actor, adapter: &str, setup: &Setup, directory: &Directory, allow_private: bool) -> Result<()> {
+    let adapter = registry::find(adapter)?;
+    setup.check()?;
+    for (place, channel) in setup.channels.iter().flatten().enumerate() {
+        if !directory.knows(*channel) || !actor.sees_channel(*channel) {
+            return Err(Error::not_found("channel").at(format!("/channels/{place}")));
+        }
+    }
+    if !setup.is_visible_to(actor) {
+        let detail = "you are limited to channels: name those whose events the connector gets";
+        return Err(Error::invalid("/channels", detail));
+    }
+    (adapter.check)(&setup.settings, setup.allow_private || allow_private)
+}
+
+/// What a new connector gets from outside the transaction.
+pub(super) struct Fresh {
+    pub id: ConnectorId,
+    /// Its secrets, sealed.
+    pub sealed: String,
+}
+
+/// Makes a connector, which gets what happens from now on.
+pub(super) fn create(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Instant,
+    fresh: &Fresh,
+    new: &NewConnector,
+    directory: &Directory,
+    allow_private: bool,
+) -> Result<Connector> {
+    let setup = Setup {
+        settings: new.settings.clone(),
+        types: new.types.clone(),
+        channels: new.channels.clone(),
+        include_test: new.include_test,
+        allow_private: new.allow_private,
+        max_attempts: new.max_attempts,
+    };
+    check(actor, &new.adapter, &setup, directory, allow_private)?;
+    let made = Kept {
+        id: fresh.id,
+        name: new.name.to_string(),
+        adapter: new.adapter.to_string(),
+        state: ConnectorState::Active,
+        pause_reason: None,
+        setup,
+        sealed: Some(fresh.sealed.clone()),
+        position: events::state(tx)?.last,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    on_duplicate(store::insert(tx, &made), || taken(&made.name))?;
+    view(tx, now, made)
+}
+
+fn taken(name: &str) -> Error {
+    Error::problem(Code::Duplicate, format!("there is a connector named `{name}` already")).at("/name")
+}
+
+/// A connector that the actor may see.
+pub(super) fn visible(tx: &mut Tx, actor: &Actor, id: ConnectorId) -> Result<Kept> {
+    let found = store::find(tx, id)?.filter(|kept| kept.setup.is_visible_to(actor));
+    found.ok_or_else(|| Error::not_found("connector"))
+}
+
+/// A connector with its backlog.
+pub(super) fn view(tx: &mut Tx, now: Instant, kept: Kept) -> Result<Connector> {
+    let views = views(tx, now, vec![kept])?;
+    views.into_iter().next().ok_or_else(|| Error::internal("a connector without a view"))
+}
+
+/// Connectors with their backlogs.
+pub(super) fn views(tx: &mut Tx, now: Instant, kept: Vec<Kept>) -> Result<Vec<Connector>> {
+    let last = events::state(tx)?.last;
+    let mut backlogs = store::backlogs(tx, &kept, last, now)?;
+    let view = |kept: Kept| {
+        let backlog = backlogs.remove(&kept.id).unwrap_or_default();
+        Connector::new(kept, backlog)
+    };
+    Ok(kept.into_iter().map(view).collect())
+}
+
+fn seen(kept: &Kept, expected: Option<i64>) -> Result<i64> {
+    match expected.unwrap_or(kept.version) {
+        seen if seen == kept.version => Ok(seen),
+        _ => Err(stale()),
+    }
+}
+
+fn stale() -> Error {
+    Error::problem(Code::VersionStale, "the connector has changed meanwhile")
+}
+
+/// Changes a connector. Letting it go on wakes what waits for it.
+pub(super) fn update(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Instant,
+    id: ConnectorId,
+    expected: Option<i64>,
+    patch: &ConnectorPatch,
+    directory: &Directory,
+    allow_private: bool,
+) -> Result<Connector> {
+    let mut kept = visible(tx, actor, id)?;
+    let version = seen(&kept, expected)?;
+    patch.apply(&mut kept);
+    check(actor, &kept.adapter, &kept.setup, directory, allow_private)?;
+    if !on_duplicate(store::update(tx, now, &kept, version), || taken(&kept.name))? {
+        return Err(stale());
+    }
+    if kept.state == ConnectorState::Active {
+        jobs::hasten_keys(tx, now, &dispatcher::key_prefix(id))?;
+    }
+    (kept.version, kept.updated_at) = (version + 1, now);
+    view(tx, now, kept)
+}
+
+/// Replaces a connector's sealed secrets.
+pub(super) fn reseal(tx: &mut Tx, now: Instant, mut kept: Kept, sealed: String) -> Result<Connector> {
+    let version = kept.version;
+    kept.sealed = Some(sealed);
+    if !store::update(tx, now, &kept, version)? {
+        return Err(stale());
+    }
+    (kept.version, kept.updated_at) = (version + 1, now);
+    view(tx, now, kept)
+}
+
+/// Removes a connector, what waits for it, and its log.
+pub(super) fn delete(tx: &mut Tx, actor: &Actor, id: ConnectorId, expected: Option<i64>) -> Result<()> {
+    let kept = visible(tx, actor, id)?;
+    let version = seen(&kept, expected)?;
+    jobs::cancel_keys(tx, &dispatcher::key_prefix(id))?;
+    if store::delete(tx, id, version)? { Ok(()) } else { Err(stale()) }
+}
+
+/// A dispatch of a connector that the actor may see.
+pub(super) fn dispatch(tx: &mut Tx, actor: &Actor, connector: ConnectorId, id: DispatchId) -> Result<(Kept, Dispatch)> {
+    let kept = visible(tx, actor, connector)?;
+    let found = store::dispatch(tx, id)?.filter(|dispatch| dispatch.connector_id == connector);
+    Ok((kept, found.ok_or_else(|| Error::not_found("dispatch"))?))
+}
+
+fn decided() -> Error {
+    Error::conflict("the dispatch has moved on meanwhile: read it again")
+}
+
+/// Sends a dispatch again. A dead one goes on in its place, before the later events of its stream; one that had
+/// arrived or was skipped goes behind them.
+pub(super) fn replay_dispatch(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Instant,
+    (connector, id): (ConnectorId, DispatchId),
+    fresh: JobId,
+) -> Result<Dispatch> {
+    let (kept, seen) = dispatch(tx, actor, connector, id)?;
+    if seen.state == DispatchState::Pending {
+        return Err(Error::conflict("the dispatch is on its way already"));
+    }
+    // The job before the dispatch, as everywhere: whoever delivers locks in this order.
+    let revived = jobs::replay_many(tx, now, &[seen.job_id])?;
+    let job = if revived.is_empty() { fresh } else { seen.job_id };
+    let trace = Trace { decided_by: Some(actor.label()), reason: None, ..seen.trace.clone() };
+    if !store::decide(tx, now, &seen, DispatchState::Pending, job, &trace)? {
+        return Err(decided());
+    }
+    if revived.is_empty() {
+        let new = NewJob::now(super::delivery::KIND, now, json!({"dispatch": id}));
+        let new = NewJob { id: job, max_attempts: kept.setup.max_attempts, ..new };
+        jobs::enqueue(tx, now, vec![new.in_order(dispatcher::ordering_key(connector, &seen.stream))])?;
+    }
+    Ok(Dispatch { state: DispatchState::Pending, job_id: job, trace, updated_at: now, ..seen })
+}
+
+/// Decides that a dispatch need not arrive; the later events of its stream go on.
+pub(super) fn skip_dispatch(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Instant,
+    (connector, id): (ConnectorId, DispatchId),
+    reason: &str,
+) -> Result<Dispatch> {
+    let (_, seen) = dispatch(tx, actor, connector, id)?;
+    if !matches!(seen.state, DispatchState::Pending | DispatchState::Dead) {
+        return Err(Error::conflict(format!("the dispatch is {}", seen.state)));
+    }
+    jobs::cancel(tx, seen.job_id)?;
+    let trace = Trace { reason: Some(reason.to_owned()), decided_by: Some(actor.label()), ..seen.trace.clone() };
+    if !store::decide(tx, now, &seen, DispatchState::Skipped, seen.job_id, &trace)? {
+        return Err(decided());
+    }
+    Ok(Dispatch { state: DispatchState::Skipped, trace, updated_at: now, ..seen })
+}
+
+/// A place in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum Mark {
+    /// A position.
+    Position(i64),
+    /// A time: the first event recorded then or later.
+    #[schema(value_type = String, format = DateTime)]
+    Time(Instant),
+}
+
+/// Sends a stretch of the log again, from `from` to before or at `to`. Returns its positions.
+pub(super) fn replay_stretch(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Instant,
+    id: ConnectorId,
+    (from, to): (Mark, Option<Mark>),
+    job: JobId,
+) -> Result<(i64, i64)> {
+    visible(tx, actor, id)?;
+    let log = events::state(tx)?;
+    let from = match from {
+        Mark::Position(position) => position,
+        Mark::Time(at) => events::position_at(tx, at)?,
+    };
+    let to = match to {
+        None => log.last,
+        Some(Mark::Position(position)) => position.min(log.last),
+        Some(Mark::Time(at)) => events::position_at(tx, at)? - 1,
+    };
+    if from <= log.dropped {
+        let detail = format!("events up to position {} have been dropped", log.dropped);
+        return Err(Error::problem(Code::CursorExpired, detail).at("/from"));
+    }
+    if from > to {
+        return Err(Error::invalid("/to", "there is no event between `from` and `to`"));
+    }
+    jobs::enqueue(tx, now, vec![replay::job(job, now, &Stretch { connector: id, from, to })?])?;
+    Ok((from, to))
+}

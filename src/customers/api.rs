@@ -1,0 +1,286 @@
+//! Routes of customers: staff see all of them, customers themselves.
+
+use actix_web::{delete, get, patch, post};
+use serde::Deserialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    book::{BookChange, NewBookEntry},
+    model::{Customer, CustomerChange, NewCustomer, Profile, ProfileChange},
+    service,
+    store::{self, Filter},
+};
+use crate::{
+    error::{Code, Error, Result},
+    http::{Body, Call, Page, Params, RefPath, Reply, idempotency::Fingerprint, paging},
+    kernel::{
+        Actor, Id, Instant, Scope,
+        actor::Identity,
+        ids::{AddressId, CustomerId},
+        text::{Email, fold},
+    },
+};
+
+/// Make a customer
+#[utoipa::path(tag = "answer a customer", request_body = NewCustomer, security(("token" = ["customers:write"])),
+    responses((status = 201, body = Customer)))]
+#[post("/customers")]
+async fn create_customer(call: Call, body: Body<NewCustomer>) -> Result<Reply> {
+    call.allow(Scope::CustomersWrite)?;
+    // Taken outside the transaction, so that the range is not held up by it.
+    let number = match &body.number {
+        Some(_) => String::new(),
+        None => service::number(call.state.db.next_number(service::NUMBERS).await?),
+    };
+    let (ids, now, new) = ((Id::new(), Id::new()), call.now, body.value.clone());
+    call.command(&body.fingerprint, move |tx| {
+        let made = service::create(tx, now, ids, &number, &new)?;
+        Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/ops/customers/{}", made.id)))
+    })
+    .await
+}
+
+/// What a list of customers is narrowed by.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct CustomerQuery {
+    /// How many items at most, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<i64>,
+    /// Where to go on: `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Exactly this number.
+    number: Option<String>,
+    /// This e-mail address; case does not matter.
+    email: Option<String>,
+    /// Exactly this group.
+    group: Option<String>,
+    /// The beginning of the name; umlauts and accents do not matter.
+    name: Option<String>,
+    /// `capped` also counts them, up to 10,000.
+    #[param(inline)]
+    count: Option<paging::Count>,
+}
+
+impl CustomerQuery {
+    fn filter(&self) -> Result<Filter> {
+        let odd = |detail: &str, name: &str| Error::problem(Code::InvalidQuery, detail.to_owned()).at(name);
+        let email = self.email.as_deref().map(Email::new).transpose().map_err(|error| odd(&error.0, "email"))?;
+        let name = self.name.as_deref().map(fold);
+        if name.as_ref().is_some_and(String::is_empty) {
+            return Err(odd("name needs letters or digits", "name"));
+        }
+        for (value, name) in [(&self.number, "number"), (&self.group, "group")] {
+            if value.as_ref().is_some_and(|value| value.contains('\0')) {
+                return Err(odd("a NUL character is not allowed", name));
+            }
+        }
+        let trimmed = |text: &Option<String>| text.as_deref().map(|text| text.trim().to_owned());
+        Ok(Filter { number: trimmed(&self.number), email, group: trimmed(&self.group), name })
+    }
+}
+
+/// List customers
+///
+/// In the order in which they were made; with `name` in the order of their names.
+#[utoipa::path(tag = "answer a customer", params(CustomerQuery), security(("token" = ["customers:read"])),
+    responses((status = 200, body = Page<Customer>)))]
+#[get("/customers")]
+async fn list_customers(call: Call, query: Params<CustomerQuery>) -> Result<Reply> {
+    call.allow(Scope::CustomersRead)?;
+    let (filter, limit) = (query.0.filter()?, paging::limit(query.0.limit)?);
+    let named = filter.name.is_some();
+    let after = paging::named_cursor(query.0.cursor.as_deref(), named)?;
+    let counted = query.0.count.is_some();
+    let (items, count) = call
+        .read(move |tx| {
+            let items = store::page(tx, &filter, after, limit + 1)?;
+            let count = if counted { Some(store::count(tx, &filter, paging::COUNT_CAP)?) } else { None };
+            Ok((items, count))
+        })
+        .await?;
+    let key = |last: &Customer| (named.then(|| fold(last.name.as_deref().unwrap_or_default())), last.id);
+    let page = Page::cut(items, limit, key)?;
+    Reply::page(&call, &Page { count, ..page })
+}
+
+/// Read a customer
+#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), security(("token" = ["customers:read"])),
+    responses((status = 200, body = Customer)))]
+#[get("/customers/{id}")]
+async fn read_customer(call: Call, path: RefPath<CustomerId>) -> Result<Reply> {
+    call.allow(Scope::CustomersRead)?;
+    let id = path.0;
+    let customer = call.read(move |tx| store::read(tx, id)).await?.ok_or_else(|| Error::not_found("customer"))?;
+    Ok(Reply::ok(&customer)?.version(customer.version))
+}
+
+/// Change a customer
+///
+/// Send the `ETag` you have seen as `If-Match`.
+#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), request_body = CustomerChange,
+    security(("token" = ["customers:write"])), responses((status = 200, body = Customer)))]
+#[patch("/customers/{id}")]
+async fn update_customer(call: Call, path: RefPath<CustomerId>, body: Body<CustomerChange>) -> Result<Reply> {
+    call.allow(Scope::CustomersWrite)?;
+    let (id, now, expected, change) = (path.0, call.now, call.if_match()?, body.value.clone());
+    call.command(&body.fingerprint, move |tx| {
+        let changed = service::update(tx, now, id, expected, &change)?;
+        Ok(Reply::ok(&changed)?.version(changed.version))
+    })
+    .await
+}
+
+/// Add an address to a customer
+#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), request_body = NewBookEntry,
+    security(("token" = ["customers:write"])), responses((status = 201, body = Customer)))]
+#[post("/customers/{id}/addresses")]
+async fn add_customer_address(call: Call, path: RefPath<CustomerId>, body: Body<NewBookEntry>) -> Result<Reply> {
+    call.allow(Scope::CustomersWrite)?;
+    let (id, now, expected, fresh, new) = (path.0, call.now, call.if_match()?, Id::new(), body.value.clone());
+    call.command(&body.fingerprint, move |tx| {
+        let changed = service::add_address(tx, now, id, expected, fresh, &new)?;
+        Ok(Reply::created(&changed)?.version(changed.version))
+    })
+    .await
+}
+
+/// Change an address of a customer
+#[utoipa::path(tag = "answer a customer", params(("id" = String, Path), ("address_id" = String, Path)),
+    request_body = BookChange, security(("token" = ["customers:write"])), responses((status = 200, body = Customer)))]
+#[patch("/customers/{id}/addresses/{address_id}")]
+async fn change_customer_address(
+    call: Call,
+    path: RefPath<(CustomerId, AddressId)>,
+    body: Body<BookChange>,
+) -> Result<Reply> {
+    call.allow(Scope::CustomersWrite)?;
+    let ((id, address), now, expected, change) = (path.0, call.now, call.if_match()?, body.value.clone());
+    call.command(&body.fingerprint, move |tx| {
+        let changed = service::change_address(tx, now, id, expected, address, &change)?;
+        Ok(Reply::ok(&changed)?.version(changed.version))
+    })
+    .await
+}
+
+/// Remove an address of a customer
+#[utoipa::path(tag = "answer a customer", params(("id" = String, Path), ("address_id" = String, Path)),
+    security(("token" = ["customers:write"])), responses((status = 200, body = Customer)))]
+#[delete("/customers/{id}/addresses/{address_id}")]
+async fn remove_customer_address(call: Call, path: RefPath<(CustomerId, AddressId)>) -> Result<Reply> {
+    call.allow(Scope::CustomersWrite)?;
+    let ((id, address), now, expected) = (path.0, call.now, call.if_match()?);
+    call.command(&Fingerprint::none(), move |tx| {
+        let changed = service::remove_address(tx, now, id, expected, address)?;
+        Ok(Reply::ok(&changed)?.version(changed.version))
+    })
+    .await
+}
+
+/// Who is signed in at the storefront.
+fn signed_in(call: &Call) -> Result<Identity> {
+    match &call.actor {
+        Actor::Shopper(shopper) => shopper.identity.clone(),
+        _ => None,
+    }
+    .ok_or_else(|| Error::problem(Code::Unauthenticated, "sign in: send the customer's token as Authorization: Bearer"))
+}
+
+fn profile(customer: Customer) -> Result<Reply> {
+    let version = customer.version;
+    Ok(Reply::ok(&Profile::from(customer))?.version(version))
+}
+
+/// Read my profile
+///
+/// At the first use of a sign-in its customer is made, or found by the verified e-mail address.
+#[utoipa::path(tag = "my account", security(("channel_key" = [], "token" = [])), responses((status = 200, body = Profile)))]
+#[get("/me")]
+async fn read_me(call: Call) -> Result<Reply> {
+    let (identity, now, fresh) = (signed_in(&call)?, call.now, Id::new());
+    let asked = identity.clone();
+    let known = call.read(move |tx| store::by_login(tx, &asked)).await?;
+    match known {
+        Some(customer) => profile(customer),
+        None => profile(call.state.db.write(move |tx| service::find_or_link(tx, now, fresh, &identity)).await?),
+    }
+}
+
+/// Change my profile
+///
+/// Send the `ETag` you have seen as `If-Match`.
+#[utoipa::path(tag = "my account", request_body = ProfileChange, security(("channel_key" = [], "token" = [])),
+    responses((status = 200, body = Profile)))]
+#[patch("/me")]
+async fn change_me(call: Call, body: Body<ProfileChange>) -> Result<Reply> {
+    let change = CustomerChange::from(body.value.clone());
+    mine(&call, &body.fingerprint, move |tx, now, me, expected| {
+        profile(service::update(tx, now, me, expected, &change)?)
+    })
+    .await
+}
+
+/// Add an address to my book
+#[utoipa::path(tag = "my account", request_body = NewBookEntry, security(("channel_key" = [], "token" = [])),
+    responses((status = 201, body = Profile)))]
+#[post("/me/addresses")]
+async fn add_my_address(call: Call, body: Body<NewBookEntry>) -> Result<Reply> {
+    let (new, fresh) = (body.value.clone(), Id::new());
+    mine(&call, &body.fingerprint, move |tx, now, me, expected| {
+        let changed = service::add_address(tx, now, me, expected, fresh, &new)?;
+        let version = changed.version;
+        Ok(Reply::created(&Profile::from(changed))?.version(version))
+    })
+    .await
+}
+
+/// Change an address in my book
+#[utoipa::path(tag = "my account", params(("id" = String, Path)), request_body = BookChange,
+    security(("channel_key" = [], "token" = [])), responses((status = 200, body = Profile)))]
+#[patch("/me/addresses/{id}")]
+async fn change_my_address(call: Call, path: RefPath<AddressId>, body: Body<BookChange>) -> Result<Reply> {
+    let (address, change) = (path.0, body.value.clone());
+    mine(&call, &body.fingerprint, move |tx, now, me, expected| {
+        profile(service::change_address(tx, now, me, expected, address, &change)?)
+    })
+    .await
+}
+
+/// Remove an address from my book
+#[utoipa::path(tag = "my account", params(("id" = String, Path)), security(("channel_key" = [], "token" = [])),
+    responses((status = 200, body = Profile)))]
+#[delete("/me/addresses/{id}")]
+async fn remove_my_address(call: Call, path: RefPath<AddressId>) -> Result<Reply> {
+    let address = path.0;
+    mine(&call, &Fingerprint::none(), move |tx, now, me, expected| {
+        profile(service::remove_address(tx, now, me, expected, address)?)
+    })
+    .await
+}
+
+/// Runs a command of the signed-in customer on their own record.
+async fn mine(
+    call: &Call,
+    fingerprint: &Fingerprint,
+    work: impl Fn(&mut crate::db::Tx, Instant, CustomerId, Option<i64>) -> Result<Reply> + Send + 'static,
+) -> Result<Reply> {
+    let (identity, now, fresh, expected) = (signed_in(call)?, call.now, Id::new(), call.if_match()?);
+    call.command(fingerprint, move |tx| {
+        let me = service::find_or_link(tx, now, fresh, &identity)?;
+        work(tx, now, me.id, expected)
+    })
+    .await
+}
+
+/// The routes of the ops surface.
+pub fn ops(config: &mut ServiceConfig<'_>) {
+    config.service(create_customer).service(list_customers).service(read_customer).service(update_customer);
+    config.service(add_customer_address).service(change_customer_address).service(remove_customer_address);
+}
+
+/// The routes of the store surface.
+pub fn store(config: &mut ServiceConfig<'_>) {
+    config.service(read_me).service(change_me);
+    config.service(add_my_address).service(change_my_address).service(remove_my_address);
+}

@@ -1,0 +1,17 @@
+//! Customers: who they are, where they live, what they have consented to, and which sign-in is theirs.
+//!
+//! It owns the table `customers`. Orders keep their own copy of a name and an address: nothing here changes them.
+
+pub mod api;
+mod book;
+mod model;
+mod service;
+mod store;
+
+pub use book::{Address, BookChange, BookEntry, NewBookEntry};
+pub use model::{
+    Consent, ConsentFlag, Customer, CustomerChange, CustomerRow, Login, NewCustomer, Profile, ProfileChange,
+};
+pub use service::{
+    ImportRow, add_address, by_id, change_address, create, find, find_or_link, import, number, remove_address, update,
+};

@@ -1,0 +1,273 @@
+//! Commands on customers, and the way from a sign-in to its customer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::Connection;
+
+use super::{
+    book::{self, BookChange, NewBookEntry},
+    model::{Customer, CustomerChange, CustomerRow, Login, NewCustomer},
+    store,
+};
+use crate::{
+    db::{
+        Tx,
+        merge::{self, Merge, Merged},
+        number_in,
+    },
+    error::{Code, Error, Result},
+    kernel::{
+        Instant,
+        actor::Identity,
+        ids::{AddressId, CustomerId},
+        text::Email,
+    },
+};
+
+/// The name of the number range.
+pub(super) const NUMBERS: &str = "customers";
+
+/// A customer number of our own making. The letter keeps it apart from the numbers that imports bring.
+#[must_use]
+pub fn number(of_range: i64) -> String {
+    format!("C{of_range}")
+}
+
+/// Whose sign-in this is, when it has been seen before.
+///
+/// # Errors
+/// What the database says.
+pub fn find(tx: &mut Tx, identity: &Identity) -> Result<Option<CustomerId>> {
+    store::id_by_login(tx, identity)
+}
+
+/// A customer by id.
+///
+/// # Errors
+/// What the database says.
+pub fn by_id(tx: &mut Tx, id: CustomerId) -> Result<Option<Customer>> {
+    store::read(tx, id)
+}
+
+/// How often a first sign-in looks again when another was faster.
+const ROUNDS: usize = 8;
+
+/// The customer of a sign-in. At its first use it is linked to the one customer without a sign-in who has exactly the
+/// verified e-mail address, else a customer is made with the id `fresh`. However many first uses there are at once, they
+/// all get the same customer.
+///
+/// # Errors
+/// What the database says.
+pub fn find_or_link(tx: &mut Tx, now: Instant, fresh: CustomerId, identity: &Identity) -> Result<Customer> {
+    let verified = identity.verified_email.as_deref().and_then(|email| Email::new(email).ok());
+    for _ in 0..ROUNDS {
+        if let Some(customer) = store::by_login(tx, identity)? {
+            return Ok(customer);
+        }
+        if let Some(customer) = linkable(tx, verified.as_ref())? {
+            // In a savepoint: when another first use has just made a customer for this sign-in, only the link is undone.
+            match tx.transaction(|tx| store::link(tx, now, &customer, identity)) {
+                Ok(true) => return Ok(linked(customer, now, identity)),
+                Ok(false) => continue,
+                Err(error) if error.is_unique_violation() => continue,
+                Err(error) => return Err(error),
+            }
+        }
+        let mut customer = Customer::blank(fresh, number(number_in(tx, NUMBERS)?), now);
+        customer.email.clone_from(&verified);
+        customer.login = Some(login(identity));
+        if store::insert(tx, &customer)? {
+            return Ok(customer);
+        }
+        // Either the sign-in has a customer now, or an import has brought this number: look again.
+    }
+    Err(Error::problem(Code::Overloaded, "this sign-in is being set up elsewhere").retry_after(1))
+}
+
+fn login(identity: &Identity) -> Login {
+    Login { issuer: identity.issuer.clone(), subject: identity.subject.clone() }
+}
+
+fn linked(customer: Customer, now: Instant, identity: &Identity) -> Customer {
+    Customer { login: Some(login(identity)), version: customer.version + 1, updated_at: now, ..customer }
+}
+
+/// The customer whom a verified address points to without doubt. Only ASCII letters may differ in case: in Unicode there
+/// are letters that fold to ASCII ones, and with them mailboxes of strangers. Where two have the address, neither is meant.
+fn linkable(tx: &mut Tx, verified: Option<&Email>) -> Result<Option<Customer>> {
+    let Some(verified) = verified else { return Ok(None) };
+    let mut found = store::unlinked_by_email(tx, verified, 2)?;
+    let same = |email: &Email| email.as_str().eq_ignore_ascii_case(verified.as_str());
+    Ok(match (found.pop(), found.is_empty()) {
+        (Some(customer), true) if customer.email.as_ref().is_some_and(same) => Some(customer),
+        _ => None,
+    })
+}
+
+/// How many numbers are tried where imports have brought ours.
+const NUMBERS_TRIED: usize = 64;
+
+/// Makes a customer. `number` is what they get where the request names none.
+///
+/// # Errors
+/// `duplicate` when the number that the request names is taken.
+pub fn create(
+    tx: &mut Tx,
+    now: Instant,
+    ids: (CustomerId, AddressId),
+    number: &str,
+    new: &NewCustomer,
+) -> Result<Customer> {
+    let mut customer = new.build(ids.0, ids.1, new.number.as_deref().unwrap_or(number).to_owned(), now)?;
+    if store::insert(tx, &customer)? {
+        return Ok(customer);
+    }
+    if let Some(number) = &new.number {
+        let detail = format!("there is a customer with the number `{number}` already");
+        return Err(Error::problem(Code::Duplicate, detail).at("/number"));
+    }
+    for _ in 0..NUMBERS_TRIED {
+        customer.number = self::number(number_in(tx, NUMBERS)?);
+        if store::insert(tx, &customer)? {
+            return Ok(customer);
+        }
+    }
+    Err(Error::internal("imports have brought the customer numbers that come next"))
+}
+
+/// Changes a customer. `expected` is the version that the caller has seen.
+///
+/// # Errors
+/// `not_found`; `version_stale` when they have changed since.
+pub fn update(
+    tx: &mut Tx,
+    now: Instant,
+    id: CustomerId,
+    expected: Option<i64>,
+    change: &CustomerChange,
+) -> Result<Customer> {
+    edit(tx, now, id, expected, |customer| {
+        change.apply(customer, now);
+        Ok(())
+    })
+}
+
+/// Adds an address to a customer's book.
+///
+/// # Errors
+/// `not_found`; `version_stale`; `invalid_value` when the book is full.
+pub fn add_address(
+    tx: &mut Tx,
+    now: Instant,
+    id: CustomerId,
+    expected: Option<i64>,
+    fresh: AddressId,
+    new: &NewBookEntry,
+) -> Result<Customer> {
+    edit(tx, now, id, expected, |customer| book::add(&mut customer.addresses, fresh, new))
+}
+
+/// Changes an address in a customer's book.
+///
+/// # Errors
+/// `not_found` for the customer or the address; `version_stale`.
+pub fn change_address(
+    tx: &mut Tx,
+    now: Instant,
+    id: CustomerId,
+    expected: Option<i64>,
+    address: AddressId,
+    change: &BookChange,
+) -> Result<Customer> {
+    edit(tx, now, id, expected, |customer| book::change(&mut customer.addresses, address, change))
+}
+
+/// Removes an address from a customer's book.
+///
+/// # Errors
+/// `not_found` for the customer or the address; `version_stale`.
+pub fn remove_address(
+    tx: &mut Tx,
+    now: Instant,
+    id: CustomerId,
+    expected: Option<i64>,
+    address: AddressId,
+) -> Result<Customer> {
+    edit(tx, now, id, expected, |customer| book::remove(&mut customer.addresses, address))
+}
+
+fn edit(
+    tx: &mut Tx,
+    now: Instant,
+    id: CustomerId,
+    expected: Option<i64>,
+    change: impl FnOnce(&mut Customer) -> Result<()>,
+) -> Result<Customer> {
+    let known = store::lock(tx, id)?.ok_or_else(|| Error::not_found("customer"))?;
+    let stale = || Error::problem(Code::VersionStale, format!("the customer is at version {}", known.version));
+    if expected.is_some_and(|seen| seen != known.version) {
+        return Err(stale().with("version", known.version));
+    }
+    let mut changed = known.clone();
+    change(&mut changed)?;
+    if changed == known {
+        return Ok(known);
+    }
+    changed.version = known.version + 1;
+    changed.updated_at = now;
+    if store::upsert(tx, std::iter::once(&changed))?.is_empty() {
+        return Err(stale());
+    }
+    Ok(changed)
+}
+
+/// A row of an import, with the ids that it takes where its number is new.
+pub type ImportRow = ((CustomerId, AddressId), CustomerRow);
+
+struct Customers;
+
+impl Merge for Customers {
+    type Row = ImportRow;
+    type Record = Customer;
+
+    fn key_of(row: &ImportRow) -> &str {
+        &row.1.number
+    }
+
+    fn key(customer: &Customer) -> &str {
+        &customer.number
+    }
+
+    fn version(customer: &Customer) -> i64 {
+        customer.version
+    }
+
+    fn lay((fresh, row): &ImportRow, before: Option<&Customer>, now: Instant) -> Result<Customer> {
+        row.onto(before, *fresh, now)
+    }
+
+    fn stamp(customer: Customer, version: i64, now: Instant) -> Customer {
+        Customer { version, updated_at: now, ..customer }
+    }
+
+    fn read(tx: &mut Tx, keys: &BTreeSet<&str>, locked: bool) -> Result<Vec<Customer>> {
+        store::by_numbers(tx, keys.iter().map(|number| (*number).to_owned()), locked)
+    }
+
+    fn write<'r>(tx: &mut Tx, customers: impl Iterator<Item = &'r Customer>) -> Result<Vec<String>> {
+        store::upsert(tx, customers)
+    }
+}
+
+/// Applies rows of an import; see [`merge::merge`].
+///
+/// # Errors
+/// What the database says. What is wrong with a row is that row's outcome.
+pub fn import(
+    tx: &mut Tx,
+    now: Instant,
+    rows: &[ImportRow],
+    rehearsed: Option<&BTreeMap<String, Customer>>,
+) -> Result<Merged<Customer>> {
+    merge::merge::<Customers>(tx, now, rows, rehearsed)
+}

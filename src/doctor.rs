@@ -1,0 +1,367 @@
+//! What Kontor promises, checked on a live database.
+//!
+//! Each rule is one statement that finds the rows which break a promise among a range of keys. Ranges are small, each is
+//! looked at in one snapshot of its own, and what is found is looked at once more before it is reported: a shop goes on
+//! while it is examined, and what is being mended by the next transaction is no finding.
+//!
+//! Rules state what must hold over the tables whatever the slices do, so they read the tables themselves, and never
+//! write. A slice that keeps a new invariant adds a rule here.
+
+use diesel::sql_types::{BigInt, Text};
+use serde::Serialize;
+
+use crate::{
+    db::{Db, Tx, UidSql, sql},
+    error::Result,
+    events,
+    kernel::{
+        Currency, Id, Money,
+        ids::{self, Kind},
+    },
+};
+
+/// A row that breaks a promise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which promise of the design (1 to 8).
+    pub promise: u8,
+    /// Which rule found it.
+    pub rule: &'static str,
+    /// The row: an id as the API writes it, a stream, a name.
+    pub subject: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+/// A rule.
+#[derive(Clone, Copy)]
+pub struct Rule {
+    /// Which promise it belongs to.
+    pub promise: u8,
+    /// Its name.
+    pub name: &'static str,
+    /// The table and the column whose values are gone through.
+    scan: (&'static str, &'static str),
+    /// What the column holds.
+    key: KeyKind,
+    /// Gives key and detail of what is wrong among the keys from the first `?` to the second.
+    wrong: &'static str,
+    /// What SQL alone can not say: the detail of what is wrong after all, from the detail that the statement gave.
+    judge: fn(String) -> Option<String>,
+}
+
+#[derive(Clone, Copy)]
+enum KeyKind {
+    /// An id, and how it is shown.
+    Uid(fn(Id<()>) -> String),
+    Text,
+}
+
+/// Keys gone through in one snapshot.
+const CHUNK: i64 = 1000;
+
+const fn by_id<K: Kind>() -> KeyKind {
+    KeyKind::Uid(|id| Id::<K>::from_bytes(*id.bytes()).to_string())
+}
+
+/// All rules.
+pub const RULES: &[Rule] = &[
+    Rule {
+        promise: 1,
+        name: "a completed cart has its order",
+        scan: ("carts", "id"),
+        key: by_id::<ids::Cart>(),
+        wrong: "SELECT c.id, 'completed, and there is no order of this cart' FROM carts AS c \
+                WHERE c.id BETWEEN ? AND ? AND c.state = 'completed' \
+                AND NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.id = c.order_id AND o.cart_id = c.id)",
+        judge: Some,
+    },
+    Rule {
+        promise: 1,
+        name: "an order's cart is completed",
+        scan: ("orders", "id"),
+        key: by_id::<ids::Order>(),
+        wrong: "SELECT o.id, 'its cart is ' || c.state || ' or belongs to another order' FROM orders AS o \
+                JOIN carts AS c ON c.id = o.cart_id WHERE o.id BETWEEN ? AND ? \
+                AND (c.state <> 'completed' OR c.order_id IS NULL OR c.order_id <> o.id)",
+        judge: Some,
+    },
+    Rule {
+        promise: 1,
+        name: "a captured payment is at its order",
+        scan: ("payments", "id"),
+        key: by_id::<ids::Payment>(),
+        wrong: "SELECT p.id, 'captured ' || p.captured || ' ' || p.currency || ', and its order does not exist or does \
+                not know it' FROM payments AS p WHERE p.id BETWEEN ? AND ? AND p.captured > p.refunded \
+                AND (p.order_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.id = p.order_id))",
+        judge: Some,
+    },
+    Rule {
+        promise: 2,
+        name: "levels are the sums of their movements",
+        scan: ("variants", "id"),
+        key: by_id::<ids::Variant>(),
+        wrong: "WITH span AS (SELECT ? AS low, ? AS high), \
+                sides AS (SELECT variant_id, location_id, on_hand, allocated, 0 AS moved, 0 AS promised \
+                  FROM stock_levels, span WHERE variant_id BETWEEN low AND high \
+                  UNION ALL SELECT variant_id, location_id, 0, 0, on_hand, allocated \
+                  FROM stock_movements, span WHERE variant_id BETWEEN low AND high) \
+                SELECT s.variant_id, 'at ' || coalesce(min(l.code), 'no location') || ': on hand ' || sum(s.on_hand) || ', moved ' || \
+                  sum(s.moved) || '; allocated ' || sum(s.allocated) || ', moved ' || sum(s.promised) \
+                FROM sides AS s LEFT JOIN locations AS l ON l.id = s.location_id GROUP BY s.variant_id, s.location_id \
+                HAVING sum(s.on_hand) <> sum(s.moved) OR sum(s.allocated) <> sum(s.promised)",
+        judge: Some,
+    },
+    Rule {
+        promise: 2,
+        name: "reserved is the sum of the live reservations",
+        scan: ("variants", "id"),
+        key: by_id::<ids::Variant>(),
+        wrong: "WITH span AS (SELECT ? AS low, ? AS high), \
+                sides AS (SELECT variant_id, location_id, reserved, 0 AS live \
+                  FROM stock_levels, span WHERE variant_id BETWEEN low AND high \
+                  UNION ALL SELECT variant_id, location_id, 0, quantity \
+                  FROM reservations, span WHERE state = 'live' AND variant_id BETWEEN low AND high) \
+                SELECT s.variant_id, 'at ' || coalesce(min(l.code), 'no location') || ': reserved ' || sum(s.reserved) || \
+                  ', live reservations ' || sum(s.live) \
+                FROM sides AS s JOIN variants AS v ON v.id = s.variant_id AND v.stock_policy = 'tracked' \
+                LEFT JOIN locations AS l ON l.id = s.location_id GROUP BY s.variant_id, s.location_id \
+                HAVING sum(s.reserved) <> sum(s.live)",
+        judge: Some,
+    },
+    Rule {
+        promise: 4,
+        name: "an order's ledger balances to zero",
+        scan: ("ledger_entries", "order_id"),
+        key: by_id::<ids::Order>(),
+        wrong: "SELECT order_id, 'its entries sum to ' || sum(amount) || ' ' || currency FROM ledger_entries \
+                WHERE order_id BETWEEN ? AND ? GROUP BY order_id, currency HAVING sum(amount) <> 0",
+        judge: Some,
+    },
+    Rule {
+        promise: 4,
+        name: "an order's total is the sum of its lines and its shipping",
+        scan: ("orders", "id"),
+        key: by_id::<ids::Order>(),
+        wrong: "SELECT o.id, o.total || ' ' || coalesce((SELECT sum(l.gross) FROM order_lines AS l WHERE l.order_id = o.id), 0) \
+                || ' ' || o.currency || ' ' || (o.doc->'totals'->'shipping_total'->>'amount') \
+                FROM orders AS o WHERE o.id BETWEEN ? AND ? AND o.doc->'totals'->'shipping_total'->>'amount' IS NOT NULL",
+        judge: sums_disagree,
+    },
+    Rule {
+        promise: 4,
+        name: "a line's net and tax make its gross, and no more is refunded",
+        scan: ("order_lines", "order_id"),
+        key: by_id::<ids::Order>(),
+        wrong: "SELECT order_id, 'line ' || line_no || ': net ' || net || ' + tax ' || tax || ', gross ' || gross || \
+                ', refunded ' || refunded FROM order_lines WHERE order_id BETWEEN ? AND ? \
+                AND (net + tax <> gross OR refunded > gross OR refunded < 0)",
+        judge: Some,
+    },
+    Rule {
+        promise: 4,
+        name: "refunded is at most captured, captured at most the amount",
+        scan: ("payments", "id"),
+        key: by_id::<ids::Payment>(),
+        wrong: "SELECT id, 'amount ' || amount || ', captured ' || captured || ', refunded ' || refunded FROM payments \
+                WHERE id BETWEEN ? AND ? AND (captured > amount OR refunded > captured OR refunded < 0)",
+        judge: Some,
+    },
+    Rule {
+        promise: 4,
+        name: "a line ships no more than was ordered",
+        scan: ("order_lines", "order_id"),
+        key: by_id::<ids::Order>(),
+        wrong: "SELECT order_id, 'line ' || line_no || ': ordered ' || quantity || ', allocated ' || allocated || \
+                ', shipped ' || shipped || ', cancelled ' || cancelled FROM order_lines WHERE order_id BETWEEN ? AND ? \
+                AND (allocated + shipped + cancelled > quantity OR delivered > shipped OR returned > shipped)",
+        judge: Some,
+    },
+    Rule {
+        promise: 6,
+        name: "a stream's events have their positions in order",
+        scan: ("events", "stream"),
+        key: KeyKind::Text,
+        wrong: "SELECT stream, 'event ' || seq || ' at position ' || coalesce(CAST(position AS TEXT), 'none') || ' follows ' || \
+                  coalesce(CAST(before AS TEXT), 'one without a position') FROM ( \
+                  SELECT stream, seq, position, lag(seq) OVER w AS earlier, lag(position) OVER w AS before FROM events \
+                  WHERE stream BETWEEN ? AND ? WINDOW w AS (PARTITION BY stream ORDER BY seq)) AS rows_of_it \
+                WHERE earlier IS NOT NULL AND position IS NOT NULL AND (before IS NULL OR before >= position)",
+        judge: Some,
+    },
+    Rule {
+        promise: 6,
+        name: "an aggregate's versions never go back",
+        scan: ("events", "stream"),
+        key: KeyKind::Text,
+        wrong: "SELECT stream, aggregate_id || ': version ' || aggregate_version || ' after ' || before FROM ( \
+                  SELECT stream, aggregate_id, aggregate_version, lag(aggregate_version) OVER w AS before FROM events \
+                  WHERE stream BETWEEN ? AND ? WINDOW w AS (PARTITION BY stream, aggregate, aggregate_id ORDER BY seq)) \
+                  AS rows_of_it \
+                WHERE before > aggregate_version",
+        judge: Some,
+    },
+    Rule {
+        promise: 6,
+        name: "no event of an order is missing",
+        scan: ("events", "stream"),
+        key: KeyKind::Text,
+        wrong: "SELECT stream, aggregate_id || ': version ' || aggregate_version || ' after ' || before FROM ( \
+                  SELECT stream, aggregate_id, aggregate_version, lag(aggregate_version) OVER w AS before FROM events \
+                  WHERE stream BETWEEN ? AND ? AND aggregate = 'order' \
+                  WINDOW w AS (PARTITION BY stream, aggregate_id ORDER BY seq)) AS rows_of_it \
+                WHERE aggregate_version > before + 1",
+        judge: Some,
+    },
+    Rule {
+        promise: 6,
+        name: "nothing is delivered past a dead dispatch of its stream",
+        scan: ("dispatches", "id"),
+        key: by_id::<ids::Dispatch>(),
+        wrong: "SELECT d.id, 'dead at position ' || d.position || ', and a later event of its stream was delivered' \
+                FROM dispatches AS d WHERE d.id BETWEEN ? AND ? AND d.state = 'dead' AND EXISTS ( \
+                  SELECT 1 FROM dispatches AS later WHERE later.connector_id = d.connector_id AND later.stream = d.stream \
+                  AND later.position > d.position AND later.state = 'delivered')",
+        judge: Some,
+    },
+];
+
+/// `total lines currency shipping`, the shipping as a decimal: whole minor units have no common factor in SQL.
+fn sums_disagree(found: String) -> Option<String> {
+    let told = |found: &str| Some(format!("total, lines, currency and shipping are {found}"));
+    let mut parts = found.split(' ');
+    let (Some(total), Some(lines), Some(currency), Some(shipping)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return told(&found);
+    };
+    let sum = currency
+        .parse::<Currency>()
+        .ok()
+        .and_then(|currency| Money::parse(shipping, currency).ok())
+        .and_then(|shipping| lines.parse::<i64>().ok()?.checked_add(shipping.minor()));
+    if sum.is_some() && sum == total.parse().ok() { None } else { told(&found) }
+}
+
+/// Examines the database. `heard` is told of each rule before it is gone through.
+///
+/// # Errors
+/// What the database says; findings are no error.
+pub async fn examine(db: &Db, mut heard: impl FnMut(&Rule)) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for rule in RULES {
+        heard(rule);
+        findings.extend(go_through(db, *rule).await?);
+    }
+    findings.extend(db.read(cursors).await?);
+    Ok(findings)
+}
+
+async fn go_through(db: &Db, rule: Rule) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut after = None;
+    loop {
+        let from = after.take();
+        let (wrong, last) = db.read(move |tx| chunk(tx, &rule, from)).await?;
+        let mut keys: Vec<Key> = Vec::new();
+        for (key, _) in wrong {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        for key in keys {
+            let again = db.read(move |tx| rule.find(tx, &key.clone(), &key)).await?;
+            findings.extend(again.into_iter().map(|(key, detail)| {
+                let subject = rule.show(&key);
+                Finding { promise: rule.promise, rule: rule.name, subject, detail }
+            }));
+        }
+        match last {
+            Some(last) => after = Some(last),
+            None => break,
+        }
+    }
+    Ok(findings)
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Key {
+    Uid(Id<()>),
+    Text(String),
+}
+
+type Wrong = Vec<(Key, String)>;
+
+/// What is wrong among the next keys, and the last of them; `None` when there are no more.
+fn chunk(tx: &mut Tx, rule: &Rule, after: Option<Key>) -> Result<(Wrong, Option<Key>)> {
+    let keys = rule.keys(tx, after)?;
+    let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok((Vec::new(), None)) };
+    let wrong = rule.find(tx, first, last)?;
+    let more = i64::try_from(keys.len()).is_ok_and(|count| count == CHUNK);
+    Ok((wrong, more.then(|| last.clone())))
+}
+
+impl Rule {
+    fn keys(&self, tx: &mut Tx, after: Option<Key>) -> Result<Vec<Key>> {
+        let (table, column) = self.scan;
+        let from = if after.is_some() { format!("WHERE {column} > ?") } else { String::new() };
+        let mut query = sql(format!("SELECT {column} FROM {table} {from} GROUP BY {column} ORDER BY {column} LIMIT ?"));
+        query = match after {
+            Some(Key::Uid(id)) => query.bind(id),
+            Some(Key::Text(text)) => query.bind(text),
+            None => query,
+        };
+        let query = query.bind(CHUNK);
+        Ok(match self.key {
+            KeyKind::Uid(_) => query.load::<UidSql, Id<()>>(tx)?.into_iter().map(Key::Uid).collect(),
+            KeyKind::Text => query.load::<Text, String>(tx)?.into_iter().map(Key::Text).collect(),
+        })
+    }
+
+    fn find(&self, tx: &mut Tx, low: &Key, high: &Key) -> Result<Wrong> {
+        let mut query = sql(self.wrong);
+        for key in [low, high] {
+            query = match key {
+                Key::Uid(id) => query.bind(*id),
+                Key::Text(text) => query.bind(text.as_str()),
+            };
+        }
+        let found: Wrong = match self.key {
+            KeyKind::Uid(_) => {
+                let found = query.load::<(UidSql, Text), (Id<()>, String)>(tx)?;
+                found.into_iter().map(|(key, detail)| (Key::Uid(key), detail)).collect()
+            }
+            KeyKind::Text => {
+                let found = query.load::<(Text, Text), (String, String)>(tx)?;
+                found.into_iter().map(|(key, detail)| (Key::Text(key), detail)).collect()
+            }
+        };
+        Ok(found.into_iter().filter_map(|(key, detail)| Some((key, (self.judge)(detail)?))).collect())
+    }
+
+    fn show(&self, key: &Key) -> String {
+        match (self.key, key) {
+            (KeyKind::Uid(show), Key::Uid(id)) => show(*id),
+            (_, Key::Uid(id)) => id.hex(),
+            (_, Key::Text(text)) => text.clone(),
+        }
+    }
+}
+
+/// No cursor stands beyond the end of the log, and the log's end is not before its last event.
+fn cursors(tx: &mut Tx) -> Result<Vec<Finding>> {
+    let log = events::state(tx)?;
+    let query = "SELECT 'the log', coalesce(max(position), 0) FROM events \
+                 UNION ALL SELECT 'connector ' || name, position FROM connectors \
+                 UNION ALL SELECT 'consumer ' || name, position FROM consumers WHERE epoch = ?";
+    let cursors = sql(query).bind(log.epoch.as_str()).load::<(Text, BigInt), (String, i64)>(tx)?;
+    let beyond = cursors.into_iter().filter(|(_, position)| *position > log.last);
+    Ok(beyond
+        .map(|(subject, position)| Finding {
+            promise: 6,
+            rule: "no cursor is beyond the end of the log",
+            subject,
+            detail: format!("at position {position}, the log ends at {}", log.last),
+        })
+        .collect())
+}

@@ -1,0 +1,333 @@
+//! Routes of the feeds.
+
+use actix_web::{HttpResponse, delete, get, post};
+use serde::Deserialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    consumers::{self, Acknowledged, ConsumerView, Named, ParkedItem},
+    format::{self, Format},
+    model::{self, Feed, FeedPage, ItemRef, ItemState, View},
+    poll::{self, Request, Wish},
+};
+use crate::{
+    error::{Code, Error, Result},
+    http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply, idempotency::Fingerprint, paging},
+    kernel::{Scope, text::Text},
+};
+
+/// What is polled.
+#[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct FeedQuery {
+    /// Without a consumer: `next_cursor` of the answer before, `oldest` (the default) or `latest`.
+    pub after: Option<String>,
+    /// Poll as this named consumer: its cursor is kept here, and each item must be acknowledged.
+    #[param(max_length = 100)]
+    pub consumer: Option<String>,
+    /// Where a new consumer begins: `oldest` (the default), `latest`, or a cursor.
+    pub start: Option<String>,
+    /// For how many seconds the items are the poller's alone, 5 to 3600.
+    #[param(minimum = 5, maximum = 3600, default = 60)]
+    pub lease_seconds: Option<i64>,
+    /// How many items at most, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub limit: Option<i64>,
+    /// Beginnings of types with commas between, which narrow the feed. A consumer keeps to its own.
+    #[param(example = "order.placed,payment.")]
+    pub types: Option<String>,
+    /// `at_event`: the document as it was then. `current`: the thing's newest, for types that have one.
+    pub view: Option<View>,
+    /// `json` or `csv`; `Accept: text/csv` does too.
+    pub format: Option<Format>,
+    /// Whether events of test channels are among them.
+    pub include_test: Option<bool>,
+    /// When there is nothing yet, wait so many seconds for something, at most 20.
+    #[param(minimum = 0, maximum = 20, default = 0)]
+    pub wait: Option<u64>,
+}
+
+fn refuse(parameter: &str, detail: &str) -> Error {
+    Error::problem(Code::InvalidQuery, detail).at(parameter)
+}
+
+/// The name of a consumer, checked.
+fn consumer_name(name: &str) -> Result<String> {
+    let wrong = |error: crate::kernel::text::NotAText| refuse("consumer", &error.0);
+    Text::<100>::new(name).map(Text::into_string).map_err(wrong)
+}
+
+/// Poll a feed
+///
+/// Events in order: everything that happened to one order comes in the order in which it happened. Without `consumer` you
+/// keep the cursor: send `next_cursor` as `after`. With `consumer` we keep it: acknowledge every item (`ack`) before
+/// `lease_until`, or set it aside (`nack`); what you do neither with is handed out again. Events may come more than once:
+/// remember their ids.
+#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), FeedQuery), security(("token" = ["feeds:read"])),
+    responses((status = 200, content((FeedPage = "application/json"), (String = "text/csv")))))]
+#[get("/feeds/{feed}")]
+async fn poll_feed(call: Call, path: RefPath<String>, query: Params<FeedQuery>) -> Result<HttpResponse> {
+    let (actor, query) = (call.allow(Scope::FeedsRead)?.clone(), query.0);
+    let feed = feed(&path.0)?;
+    let types = feed.types(query.types.as_deref())?;
+    let mut wish = Wish::new(&call, &actor, feed, types, query.include_test.unwrap_or(false)).await?;
+    wish.limit = paging::limit(query.limit)?;
+    wish.view = query.view.unwrap_or(View::AtEvent);
+    let wait = query.wait.unwrap_or(0);
+    if wait > 20 {
+        return Err(refuse("wait", "expected at most 20 seconds"));
+    }
+    let (db, clock) = (call.state.db.clone(), call.state.clock.clone());
+    let page = match &query.consumer {
+        None if query.start.is_some() || query.lease_seconds.is_some() => {
+            return Err(refuse("consumer", "`start` and `lease_seconds` are for consumers"));
+        }
+        None => {
+            let ask = || {
+                let (db, wish, after) = (db.clone(), wish.clone(), query.after.clone());
+                async move { db.read(move |tx| poll::after(tx, &wish, after.as_deref())).await }
+            };
+            poll::wait(&call.state.db, wait, ask).await?
+        }
+        Some(_) if query.after.is_some() => {
+            return Err(refuse("after", "a consumer has its own cursor; `start` tells where a new one begins"));
+        }
+        Some(name) => {
+            let (name, start) = (consumer_name(name)?, query.start.clone());
+            let lease_seconds = query.lease_seconds.unwrap_or(60);
+            if !(5..=3600).contains(&lease_seconds) {
+                return Err(refuse("lease_seconds", "expected 5 to 3600 seconds"));
+            }
+            let ask = || {
+                let (wish, name, start, now) = (wish.clone(), name.clone(), start.clone(), clock.now());
+                let (db, request) = (db.clone(), Request { wish, name, start, lease_seconds, now });
+                async move { poll::lease(&db, &request).await }
+            };
+            poll::wait(&call.state.db, wait, ask).await?
+        }
+    };
+    format::response(&page, format::wanted(&call, query.format))
+}
+
+fn feed(word: &str) -> Result<Feed> {
+    word.parse().map_err(|_| Error::not_found("feed"))
+}
+
+fn named(call: &Call, word: &str, name: &str) -> Result<Named> {
+    let actor = call.allow(Scope::FeedsRead)?.clone();
+    Ok(Named { actor, feed: feed(word)?, name: consumer_name(name)?, now: call.now })
+}
+
+/// Which items are done.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"consumer": "erp", "lease": "lease_1", "items": [17, 18]}))]
+pub struct Ack {
+    /// The consumer's name.
+    pub consumer: Text<100>,
+    /// The lease under which they were handed out.
+    pub lease: Text<100>,
+    /// Positions or event ids; absent: all of the lease.
+    #[schema(max_items = 200)]
+    pub items: Option<Vec<ItemRef>>,
+}
+
+/// Which items are set aside.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"consumer": "erp", "lease": "lease_1", "items": [17], "reason": "unknown article A-1"}))]
+pub struct Nack {
+    /// The consumer's name.
+    pub consumer: Text<100>,
+    /// The lease under which they were handed out.
+    pub lease: Text<100>,
+    /// Positions or event ids.
+    #[schema(min_items = 1, max_items = 200)]
+    pub items: Vec<ItemRef>,
+    /// Why, for whoever mends it.
+    pub reason: Text<500>,
+}
+
+fn check_items(items: Option<&[ItemRef]>) -> Result<()> {
+    match items.map(<[ItemRef]>::len) {
+        None | Some(1..=200) => Ok(()),
+        Some(_) => Err(Error::invalid("/items", "expected 1 to 200 items")),
+    }
+}
+
+/// Acknowledge items
+///
+/// They are done and not handed out again. Each item has its own outcome; when all of them have passed to somebody else
+/// the answer is 409 `lease_lost`.
+#[utoipa::path(tag = "poll", params(("feed" = Feed, Path)), request_body = Ack, security(("token" = ["feeds:read"])),
+    responses((status = 200, body = Acknowledged)))]
+#[post("/feeds/{feed}/ack")]
+async fn ack(call: Call, path: RefPath<String>, body: Body<Ack>) -> Result<Reply> {
+    let (named, ack) = (named(&call, &path.0, &body.consumer)?, body.value.clone());
+    check_items(ack.items.as_deref())?;
+    call.command(&body.fingerprint, move |tx| {
+        Reply::ok(&consumers::acknowledge(tx, &named, &ack.lease, ack.items.as_deref(), None)?)
+    })
+    .await
+}
+
+/// Set items aside
+///
+/// A set-aside item parks its stream: later events of the same order wait until it is replayed or skipped, all others
+/// flow. `taken_back` names items of the same lease that wait now: do not process them.
+#[utoipa::path(tag = "poll", params(("feed" = Feed, Path)), request_body = Nack, security(("token" = ["feeds:read"])),
+    responses((status = 200, body = Acknowledged)))]
+#[post("/feeds/{feed}/nack")]
+async fn nack(call: Call, path: RefPath<String>, body: Body<Nack>) -> Result<Reply> {
+    let (named, nack) = (named(&call, &path.0, &body.consumer)?, body.value.clone());
+    check_items(Some(&nack.items))?;
+    call.command(&body.fingerprint, move |tx| {
+        Reply::ok(&consumers::acknowledge(tx, &named, &nack.lease, Some(&nack.items), Some(&nack.reason))?)
+    })
+    .await
+}
+
+/// List the consumers of a feed
+///
+/// Yours, with how far each has come and what it has out.
+#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), ListQuery), security(("token" = ["feeds:read"])),
+    responses((status = 200, body = Page<ConsumerView>)))]
+#[get("/feeds/{feed}/consumers")]
+async fn list_consumers(call: Call, path: RefPath<String>, query: Params<ListQuery>) -> Result<Reply> {
+    let actor = call.allow(Scope::FeedsRead)?.clone();
+    let (feed, limit) = (feed(&path.0)?, query.0.limit()?);
+    let after: Option<String> = Cursor::decode_optional(query.0.cursor.as_deref())?;
+    let named = Named { actor, feed, name: after.unwrap_or_default(), now: call.now };
+    let items = call.read(move |tx| consumers::list(tx, &named, limit + 1)).await?;
+    Reply::page(&call, &Page::cut(items, limit, |consumer| consumer.name.clone())?)
+}
+
+/// Where a consumer goes on.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"to": "latest"}))]
+pub struct Seek {
+    /// `oldest`, `latest`, or a cursor of this feed.
+    pub to: Text<300>,
+    /// What it reads from now on: beginnings of types with commas between.
+    pub types: Option<Text<1000>>,
+    /// Whether it reads events of test channels from now on.
+    #[serde(default)]
+    pub include_test: bool,
+}
+
+/// Set a consumer to another place
+///
+/// What it has out or has set aside is forgotten. The way on after `cursor_expired` and `log_epoch_changed`.
+#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), ("consumer" = String, Path)), request_body = Seek,
+    security(("token" = ["feeds:read"])), responses((status = 200, body = ConsumerView)))]
+#[post("/feeds/{feed}/consumers/{consumer}/seek")]
+async fn seek_consumer(call: Call, path: RefPath<(String, String)>, body: Body<Seek>) -> Result<Reply> {
+    let (named, seek) = (named(&call, &path.0.0, &path.0.1)?, body.value.clone());
+    let binding = model::binding(named.feed, &named.feed.types(seek.types.as_deref())?, seek.include_test);
+    call.command(&body.fingerprint, move |tx| Reply::ok(&consumers::seek(tx, &named, &binding, &seek.to)?)).await
+}
+
+/// Remove a consumer
+#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), ("consumer" = String, Path)), security(("token" = ["feeds:read"])),
+    responses((status = 204)))]
+#[delete("/feeds/{feed}/consumers/{consumer}")]
+async fn delete_consumer(call: Call, path: RefPath<(String, String)>) -> Result<Reply> {
+    let named = named(&call, &path.0.0, &path.0.1)?;
+    call.command(&Fingerprint::none(), move |tx| {
+        consumers::delete(tx, &named)?;
+        Ok(Reply::no_content())
+    })
+    .await
+}
+
+/// Which items are listed.
+#[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ParkedQuery {
+    /// The consumer's name.
+    #[param(min_length = 1, max_length = 100)]
+    pub consumer: String,
+    /// `parked` (the default), or `skipped` for those that were given up.
+    pub state: Option<ItemState>,
+    /// How many at most, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub limit: Option<i64>,
+    /// Where to go on: `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// List the items set aside
+///
+/// With their reasons and how many events wait behind each.
+#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), ParkedQuery), security(("token" = ["feeds:read"])),
+    responses((status = 200, body = Page<ParkedItem>)))]
+#[get("/feeds/{feed}/parked")]
+async fn list_parked(call: Call, path: RefPath<String>, query: Params<ParkedQuery>) -> Result<Reply> {
+    let named = named(&call, &path.0, &query.0.consumer)?;
+    let (limit, state) = (paging::limit(query.0.limit)?, query.0.state.unwrap_or(ItemState::Parked));
+    if !matches!(state, ItemState::Parked | ItemState::Skipped) {
+        return Err(refuse("state", "expected parked or skipped"));
+    }
+    let after: Option<i64> = Cursor::decode_optional(query.0.cursor.as_deref())?;
+    let items = call.read(move |tx| consumers::parked(tx, &named, state, after.unwrap_or(0), limit + 1)).await?;
+    Reply::page(&call, &Page::cut(items, limit, |item| item.position)?)
+}
+
+/// Which consumer's item is released.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"consumer": "erp"}))]
+pub struct ReplayParked {
+    /// The consumer's name.
+    pub consumer: Text<100>,
+}
+
+/// Replay an item set aside
+///
+/// It is handed out again, then what waited behind it, in order.
+#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), ("position" = i64, Path)), request_body = ReplayParked,
+    security(("token" = ["feeds:read"])), responses((status = 204)))]
+#[post("/feeds/{feed}/parked/{position}/replay")]
+async fn replay_parked(call: Call, path: RefPath<(String, i64)>, body: Body<ReplayParked>) -> Result<Reply> {
+    let (named, position) = (named(&call, &path.0.0, &body.consumer)?, path.0.1);
+    call.command(&body.fingerprint, move |tx| {
+        consumers::release(tx, &named, position, None)?;
+        Ok(Reply::no_content())
+    })
+    .await
+}
+
+/// Which consumer's item is given up, and why.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"consumer": "erp", "reason": "entered by hand"}))]
+pub struct SkipParked {
+    /// The consumer's name.
+    pub consumer: Text<100>,
+    /// It is kept with the item.
+    pub reason: Text<500>,
+}
+
+/// Skip an item set aside
+///
+/// It is not handed out again; what waited behind it is, in order.
+#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), ("position" = i64, Path)), request_body = SkipParked,
+    security(("token" = ["feeds:read"])), responses((status = 204)))]
+#[post("/feeds/{feed}/parked/{position}/skip")]
+async fn skip_parked(call: Call, path: RefPath<(String, i64)>, body: Body<SkipParked>) -> Result<Reply> {
+    let (named, position, reason) = (named(&call, &path.0.0, &body.consumer)?, path.0.1, body.value.reason.clone());
+    call.command(&body.fingerprint, move |tx| {
+        consumers::release(tx, &named, position, Some(&reason))?;
+        Ok(Reply::no_content())
+    })
+    .await
+}
+
+/// The routes of the integration surface.
+pub fn integration(config: &mut ServiceConfig<'_>) {
+    config.service(poll_feed).service(ack).service(nack).service(list_consumers).service(seek_consumer);
+    config.service(delete_consumer).service(list_parked).service(replay_parked).service(skip_parked);
+}

@@ -1,0 +1,252 @@
+//! What consumers do with what they were handed: acknowledge, set aside, release; and how they are looked at and moved.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::{
+    model::{self, Consumer, Feed, ItemOutcome, ItemRef, ItemState},
+    poll, store,
+};
+use crate::{
+    db::Tx,
+    error::{Code, Error, Result},
+    events::{self, Event, LogState},
+    kernel::{
+        Actor, Instant,
+        ids::{ConsumerId, EventId},
+    },
+};
+
+/// Which consumer a command is about.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub actor: Actor,
+    pub feed: Feed,
+    pub name: String,
+    pub now: Instant,
+}
+
+fn reads(consumer: &Consumer, feed: Feed) -> bool {
+    consumer.binding.split(' ').next() == Some(feed.as_str())
+}
+
+fn missing() -> Error {
+    Error::not_found("consumer of this feed").at("consumer")
+}
+
+impl Named {
+    fn find(&self, tx: &mut Tx) -> Result<Consumer> {
+        let found = store::find(tx, &model::principal(&self.actor), &self.name)?;
+        found.filter(|consumer| reads(consumer, self.feed)).ok_or_else(missing)
+    }
+
+    fn lock(&self, tx: &mut Tx) -> Result<Consumer> {
+        let found = store::lock(tx, self.now, &model::principal(&self.actor), &self.name)?;
+        found.filter(|consumer| reads(consumer, self.feed)).ok_or_else(missing)
+    }
+}
+
+/// What came of one item.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ItemResult {
+    /// The item as it was named.
+    pub item: ItemRef,
+    /// Its position, where it is known.
+    pub position: Option<i64>,
+    /// What came of it.
+    pub outcome: ItemOutcome,
+}
+
+/// What came of an acknowledgement.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Acknowledged {
+    /// One for each item, in the order given.
+    pub items: Vec<ItemResult>,
+    /// Items of this lease that were taken back, since an earlier event of their stream was set aside: do not process
+    /// them now, they are handed out again in order.
+    pub taken_back: Vec<i64>,
+}
+
+/// Acknowledges items (`reason` absent) or sets them aside (`reason` given). Without `items`: all of the lease.
+pub(super) fn acknowledge(
+    tx: &mut Tx,
+    named: &Named,
+    lease: &str,
+    items: Option<&[ItemRef]>,
+    reason: Option<&str>,
+) -> Result<Acknowledged> {
+    let consumer = named.lock(tx)?;
+    let items: Vec<ItemRef> = match items {
+        Some(items) => items.to_vec(),
+        None => store::leased(tx, consumer.id, lease)?.into_iter().map(ItemRef::Position).collect(),
+    };
+    if items.is_empty() {
+        return Err(Error::problem(Code::LeaseLost, "nothing is out under this lease any more"));
+    }
+    let done = if reason.is_some() { ItemOutcome::Parked } else { ItemOutcome::Acked };
+    let results = judge(tx, &consumer, lease, &items, done)?;
+    let mut accepted: Vec<i64> =
+        results.iter().filter(|result| result.outcome == done).filter_map(|result| result.position).collect();
+    accepted.sort_unstable();
+    accepted.dedup();
+    let lost = results.iter().any(|result| result.outcome == ItemOutcome::LeaseLost);
+    let useless = |result: &ItemResult| matches!(result.outcome, ItemOutcome::LeaseLost | ItemOutcome::AlreadyDone);
+    if lost && results.iter().all(useless) {
+        return Err(Error::problem(Code::LeaseLost, "these items have been handed to somebody else meanwhile"));
+    }
+    let taken_back = match reason {
+        None => {
+            store::delete_items(tx, consumer.id, &accepted)?;
+            Vec::new()
+        }
+        Some(reason) => {
+            store::park(tx, named.now, consumer.id, &accepted, reason)?;
+            store::take_back(tx, named.now, consumer.id, lease)?
+        }
+    };
+    Ok(Acknowledged { items: results, taken_back })
+}
+
+fn judge(
+    tx: &mut Tx,
+    consumer: &Consumer,
+    lease: &str,
+    items: &[ItemRef],
+    done: ItemOutcome,
+) -> Result<Vec<ItemResult>> {
+    let by_id: Vec<EventId> =
+        items.iter().filter_map(|item| if let ItemRef::Event(id) = item { Some(*id) } else { None }).collect();
+    let by_id: HashMap<EventId, i64> = events::positions_of(tx, &by_id)?;
+    let position = |item: &ItemRef| match item {
+        ItemRef::Position(position) => Some(*position),
+        ItemRef::Event(id) => by_id.get(id).copied(),
+    };
+    let positions: Vec<i64> = items.iter().filter_map(position).collect();
+    let found = store::outstanding(tx, consumer.id, &positions)?;
+    let result = |item: &ItemRef| {
+        let position = position(item);
+        let is_passed = position.is_some_and(|position| (1..=consumer.position).contains(&position));
+        let outcome = model::judge(position.and_then(|position| found.get(&position)), is_passed, lease, done);
+        ItemResult { item: *item, position, outcome }
+    };
+    Ok(items.iter().map(result).collect())
+}
+
+/// Releases an item that was set aside: it is handed out again, or skipped with a reason. What waited behind it follows.
+pub(super) fn release(tx: &mut Tx, named: &Named, position: i64, reason: Option<&str>) -> Result<()> {
+    let consumer = named.lock(tx)?;
+    let to = if reason.is_some() { ItemState::Skipped } else { ItemState::Waiting };
+    let reason = reason.map(|reason| format!("{reason} ({})", named.actor.label()));
+    if store::release(tx, named.now, consumer.id, position, to, reason.as_deref())? {
+        return Ok(());
+    }
+    match store::outstanding(tx, consumer.id, &[position])?.remove(&position) {
+        Some(item) => Err(Error::conflict(format!("the item is {}", item.state))),
+        None => Err(Error::not_found("item that was set aside")),
+    }
+}
+
+/// An item that was set aside.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ParkedItem {
+    /// The event's position.
+    pub position: i64,
+    /// Why it was set aside, or skipped.
+    pub reason: Option<String>,
+    /// How often it had been handed out.
+    pub attempt: i64,
+    /// Since when.
+    pub at: Instant,
+    /// How many events of its stream wait behind it so far.
+    pub waiting_behind: i64,
+    /// The event; absent when it has been dropped from the log.
+    pub event: Option<Event>,
+}
+
+/// The items of a consumer that were set aside (or skipped), in order.
+pub(super) fn parked(tx: &mut Tx, named: &Named, state: ItemState, after: i64, limit: i64) -> Result<Vec<ParkedItem>> {
+    let consumer = named.find(tx)?;
+    let items = store::set_aside(tx, consumer.id, state, after, limit)?;
+    let positions: Vec<i64> = items.iter().map(|item| item.position).collect();
+    let mut events: HashMap<i64, Event> =
+        events::by_positions(tx, &positions)?.into_iter().map(|event| (event.position, event)).collect();
+    let item = |item: store::SetAside| ParkedItem {
+        position: item.position,
+        reason: item.reason,
+        attempt: item.attempt,
+        at: item.at,
+        waiting_behind: item.behind,
+        event: events.remove(&item.position),
+    };
+    Ok(items.into_iter().map(item).collect())
+}
+
+/// A named consumer of a feed.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ConsumerView {
+    /// Its id.
+    pub id: ConsumerId,
+    /// Its name.
+    pub name: String,
+    /// What it reads: the feed, and what narrows or widens it.
+    #[schema(example = "orders types=order.placed")]
+    pub reads: String,
+    /// Everything up to here has been handed out or waits among its items.
+    pub position: i64,
+    /// Positions of the log that it has not come to.
+    pub behind: i64,
+    /// Items in hand.
+    pub leased: i64,
+    /// Items that wait behind others or to be handed out again.
+    pub waiting: i64,
+    /// Items set aside.
+    pub parked: i64,
+    /// Items skipped so far.
+    pub skipped: i64,
+    /// Since when.
+    pub created_at: Instant,
+    /// The last poll that brought something, or the last acknowledgement.
+    pub updated_at: Instant,
+}
+
+/// The caller's consumers of a feed.
+pub(super) fn list(tx: &mut Tx, named: &Named, limit: i64) -> Result<Vec<ConsumerView>> {
+    let mut consumers = store::list(tx, &model::principal(&named.actor), &named.name, limit)?;
+    consumers.retain(|consumer| reads(consumer, named.feed));
+    let (log, counts) = (events::state(tx)?, store::counts(tx, &consumers)?);
+    Ok(consumers.into_iter().map(|consumer| view(consumer, &log, &counts)).collect())
+}
+
+fn view(consumer: Consumer, log: &LogState, counts: &HashMap<(ConsumerId, ItemState), i64>) -> ConsumerView {
+    let count = |state| counts.get(&(consumer.id, state)).copied().unwrap_or_default();
+    ConsumerView {
+        id: consumer.id,
+        position: consumer.position,
+        behind: (log.last - consumer.position).max(0),
+        leased: count(ItemState::Leased),
+        waiting: count(ItemState::Waiting),
+        parked: count(ItemState::Parked),
+        skipped: count(ItemState::Skipped),
+        reads: consumer.binding,
+        name: consumer.name,
+        created_at: consumer.created_at,
+        updated_at: consumer.updated_at,
+    }
+}
+
+/// Sets a consumer to another place; what was out or set aside is forgotten.
+pub(super) fn seek(tx: &mut Tx, named: &Named, binding: &str, to: &str) -> Result<ConsumerView> {
+    let mut consumer = named.lock(tx)?;
+    let log = events::state(tx)?;
+    let position = poll::place(&log, named.feed, Some(to)).map_err(|error| error.at("/to"))?;
+    store::seek(tx, consumer.id, binding, &log.epoch, position)?;
+    (consumer.position, consumer.epoch, consumer.binding) = (position, log.epoch.clone(), binding.to_owned());
+    Ok(view(consumer, &log, &HashMap::new()))
+}
+
+/// Removes a consumer.
+pub(super) fn delete(tx: &mut Tx, named: &Named) -> Result<()> {
+    let consumer = named.lock(tx)?;
+    store::delete(tx, consumer.id)
+}

@@ -1,0 +1,16 @@
+//! What other systems fetch: polling feeds over the event log.
+//!
+//! A feed is a view of the log by event types. Whoever keeps a cursor polls statelessly; a named consumer has its cursor
+//! here, gets events under a lease, acknowledges each, and may set one aside, which parks its stream while the others
+//! flow. This slice owns `consumers` and `consumer_items`; it reads the log and writes nothing else.
+
+pub mod api;
+mod consumers;
+mod current;
+mod format;
+mod model;
+mod poll;
+mod store;
+
+pub use model::{Feed, FeedItem, FeedPage, View};
+pub use store::waiting_parked;

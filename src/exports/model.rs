@@ -1,0 +1,322 @@
+//! Feeds, consumers, and who is handed what. Pure.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Code, Error, Result},
+    events::Event,
+    kernel::{
+        Actor, Instant,
+        ids::{ConsumerId, EventId},
+    },
+};
+
+crate::words! {
+    /// A view of the log by event types.
+    pub enum Feed {
+        /// Orders with their payments, fulfilments, shipments, returns and invoices.
+        Orders = "orders",
+        /// Fulfilments and shipments.
+        Fulfilments = "fulfilments",
+        /// Stock.
+        Stock = "stock",
+        /// Carts and their abandonment.
+        Carts = "carts",
+        /// Customers.
+        Customers = "customers",
+        /// Everything.
+        All = "all",
+    }
+}
+
+impl Feed {
+    /// The beginnings of the types it holds; empty is all.
+    #[must_use]
+    pub const fn prefixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Orders => &["order.", "payment.", "fulfilment_order.", "shipment.", "return.", "invoice."],
+            Self::Fulfilments => &["fulfilment_order.", "shipment."],
+            Self::Stock => &["stock."],
+            Self::Carts => &["cart."],
+            Self::Customers => &["customer."],
+            Self::All => &[],
+        }
+    }
+
+    /// The beginnings of the types that both the feed and the caller want.
+    ///
+    /// # Errors
+    /// `invalid_query` when one of `types` is no beginning of a type, or the feed holds none of them.
+    pub fn types(self, types: Option<&str>) -> Result<Vec<String>> {
+        let own = self.prefixes();
+        let Some(types) = types else { return Ok(own.iter().map(ToString::to_string).collect()) };
+        let odd = |c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_'));
+        let mut narrowed = Vec::new();
+        for wanted in types.split(',').map(str::trim) {
+            if wanted.is_empty() || wanted.len() > 100 || wanted.contains(odd) {
+                let detail = "expected beginnings of types with commas between, such as `order.,payment.captured.v1`";
+                return Err(Error::problem(Code::InvalidQuery, detail).at("types"));
+            }
+            if own.is_empty() || own.iter().any(|prefix| wanted.starts_with(prefix)) {
+                narrowed.push(wanted.to_owned());
+            } else {
+                narrowed.extend(own.iter().filter(|prefix| prefix.starts_with(wanted)).map(ToString::to_string));
+            }
+        }
+        narrowed.sort();
+        narrowed.dedup();
+        if narrowed.is_empty() {
+            let detail = format!("the feed `{self}` holds no such types");
+            return Err(Error::problem(Code::InvalidQuery, detail).at("types"));
+        }
+        Ok(narrowed)
+    }
+}
+
+crate::words! {
+    /// Which document an item carries.
+    pub enum View {
+        /// The event's own: as it was then.
+        AtEvent = "at_event",
+        /// The thing's newest.
+        Current = "current",
+    }
+}
+
+crate::words! {
+    /// Where an item of a consumer stands.
+    pub enum ItemState {
+        /// Handed out, not acknowledged.
+        Leased = "leased",
+        /// Waits behind an earlier item of its stream, or to be handed out again.
+        Waiting = "waiting",
+        /// Set aside: later events of its stream wait.
+        Parked = "parked",
+        /// Given up with a reason.
+        Skipped = "skipped",
+    }
+}
+
+/// An event in a feed.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct FeedItem {
+    /// The event; with `view=current` its `data` is the thing's newest document.
+    #[serde(flatten)]
+    pub event: Event,
+    /// How often it has been handed to the consumer, this time included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<i64>,
+}
+
+/// A page of a feed.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct FeedPage {
+    /// The events, in order.
+    pub items: Vec<FeedItem>,
+    /// Without a consumer: send it as `after` next time, even when there was no item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// With a consumer: send it with `ack` and `nack`. Absent when there was no item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
+    /// Until when the items are yours alone; then they are handed out again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Instant>,
+    /// Whether there is more to fetch at once.
+    pub has_more: bool,
+}
+
+/// A place in the log, as cursors carry it: epoch and position.
+pub type Place = (String, i64);
+
+/// A consumer as it is kept.
+#[derive(Debug, Clone)]
+pub struct Consumer {
+    /// Its id.
+    pub id: ConsumerId,
+    /// Its name among those of its principal.
+    pub name: String,
+    /// What it reads; see [`binding`].
+    pub binding: String,
+    /// Everything up to here has been handed out or waits among its items.
+    pub position: i64,
+    /// The log's epoch for which the position holds.
+    pub epoch: String,
+    /// Rises with everything that happens to it: what was planned on one version is written on that version only.
+    pub version: i64,
+    /// Since when.
+    pub created_at: Instant,
+    /// The last poll that brought something, or the last acknowledgement.
+    pub updated_at: Instant,
+}
+
+/// What a consumer reads, as text: polls that ask for something else under its name would skip events unseen.
+#[must_use]
+pub fn binding(feed: Feed, types: &[String], include_test: bool) -> String {
+    let whole = types.iter().map(String::as_str).eq(feed.prefixes().iter().copied());
+    let types = if whole { String::new() } else { format!(" types={}", types.join(",")) };
+    format!("{feed}{types}{}", if include_test { " include_test" } else { "" })
+}
+
+/// Whose consumers these are. Who is limited to channels has others than the same client without the limit, so that no
+/// cursor passes by what one of them was not shown.
+#[must_use]
+pub fn principal(actor: &Actor) -> String {
+    match actor.channels() {
+        None => actor.label(),
+        Some(channels) => {
+            let mut channels: Vec<String> = channels.iter().map(ToString::to_string).collect();
+            channels.sort();
+            format!("{} {}", actor.label(), channels.join(","))
+        }
+    }
+}
+
+/// An item that may be handed out now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The event's position.
+    pub position: i64,
+    /// How often it has been handed out.
+    pub attempt: i64,
+}
+
+/// An event that the cursor passes for the first time.
+#[derive(Debug, Clone)]
+pub struct Fresh {
+    /// The event.
+    pub event: Event,
+    /// Handed out now, or to wait behind its stream.
+    pub handed: bool,
+}
+
+/// What becomes of the events after a consumer's cursor.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Those that are handed out or must wait, in order.
+    pub fresh: Vec<Fresh>,
+    /// The new cursor.
+    pub position: i64,
+    /// Whether the room ran out before the events did.
+    pub full: bool,
+}
+
+/// Plans a step of the cursor over `found`, the events that the consumer wants up to `seen`. Events of `blocked` streams
+/// wait: an earlier one is parked or in somebody's hands.
+#[must_use]
+pub fn plan(found: Vec<Event>, seen: i64, blocked: &HashSet<String>, room: usize) -> Plan {
+    let mut plan = Plan { position: seen, ..Plan::default() };
+    let mut handed = 0;
+    for event in found {
+        let waits = blocked.contains(&event.stream);
+        if !waits && handed == room {
+            plan.full = true;
+            plan.position = event.position - 1;
+            break;
+        }
+        handed += usize::from(!waits);
+        plan.fresh.push(Fresh { event, handed: !waits });
+    }
+    plan
+}
+
+/// Names an item: its position or its event's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum ItemRef {
+    /// The position.
+    Position(i64),
+    /// The event's id.
+    Event(EventId),
+}
+
+crate::words! {
+    /// What came of one item of an acknowledgement.
+    pub enum ItemOutcome {
+        /// It is done.
+        Acked = "acked",
+        /// It is set aside; later events of its stream wait.
+        Parked = "parked",
+        /// It had been done before.
+        AlreadyDone = "already_done",
+        /// Its lease has passed to somebody else.
+        LeaseLost = "lease_lost",
+        /// An earlier event of its stream is set aside, so it waits and will be handed out again.
+        StreamParked = "stream_parked",
+        /// It was never handed out.
+        Unknown = "unknown",
+    }
+}
+
+/// One outstanding item, as an acknowledgement finds it.
+#[derive(Debug, Clone)]
+pub struct Outstanding {
+    /// Where it stands.
+    pub state: ItemState,
+    /// Under which lease.
+    pub lease: Option<String>,
+}
+
+/// What an acknowledgement under `lease` does to an item; `done` is what it does to those that are in hand.
+#[must_use]
+pub fn judge(found: Option<&Outstanding>, is_passed: bool, lease: &str, done: ItemOutcome) -> ItemOutcome {
+    match found {
+        None if is_passed => ItemOutcome::AlreadyDone,
+        None => ItemOutcome::Unknown,
+        Some(item) => match item.state {
+            ItemState::Leased if item.lease.as_deref() == Some(lease) => done,
+            ItemState::Leased => ItemOutcome::LeaseLost,
+            ItemState::Parked if done == ItemOutcome::Parked => ItemOutcome::Parked,
+            ItemState::Parked | ItemState::Waiting => ItemOutcome::StreamParked,
+            ItemState::Skipped => ItemOutcome::AlreadyDone,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_narrow_a_feed_and_never_widen_it() {
+        assert_eq!(Feed::Orders.types(Some("order.placed.v1,payment.")).unwrap(), ["order.placed.v1", "payment."]);
+        assert_eq!(Feed::Fulfilments.types(Some("ship")).unwrap(), ["shipment."]);
+        assert_eq!(Feed::All.types(Some("stock.")).unwrap(), ["stock."]);
+        assert!(Feed::All.types(None).unwrap().is_empty());
+        for wrong in ["stock.", "", "order.,", "Order.", "o%"] {
+            assert!(Feed::Orders.types(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    fn event(position: i64, stream: &str) -> Event {
+        let at: Instant = "2026-03-02T09:00:00Z".parse().unwrap();
+        Event {
+            position,
+            id: EventId::new(),
+            stream: stream.into(),
+            aggregate: "order".into(),
+            aggregate_id: stream.into(),
+            aggregate_version: 1,
+            channel_id: None,
+            kind: "order.placed.v1".into(),
+            occurred_at: at,
+            recorded_at: at,
+            actor: "guest".into(),
+            data: serde_json::Value::Null,
+        }
+    }
+
+    #[test]
+    fn blocked_streams_wait_and_the_cursor_stops_before_what_had_no_room() {
+        let blocked = HashSet::from(["b".to_owned()]);
+        let found = vec![event(3, "a"), event(5, "b"), event(6, "a"), event(7, "b"), event(9, "c")];
+        let all = plan(found.clone(), 12, &blocked, 10);
+        let handed: Vec<(i64, bool)> = all.fresh.iter().map(|fresh| (fresh.event.position, fresh.handed)).collect();
+        assert_eq!(handed, [(3, true), (5, false), (6, true), (7, false), (9, true)]);
+        assert_eq!((all.position, all.full), (12, false));
+        let two = plan(found, 12, &blocked, 2);
+        assert_eq!((two.fresh.len(), two.position, two.full), (4, 8, true));
+    }
+}

@@ -1,0 +1,420 @@
+//! Routes of the warehouse and of what is done with placed orders.
+
+use actix_web::{get, post};
+use serde::{Deserialize, Serialize};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    cancel::{self, Cancellation, Receipt},
+    ids::Fresh,
+    model::{FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment},
+    returns,
+    service::{self, NewShipment},
+    status::{self, OrderProgress},
+    store::{self, Filter},
+};
+use crate::{
+    error::{Code, Error, Result},
+    http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
+    kernel::{
+        Instant, Money, Scope,
+        ids::{FulfilmentOrderId, ShipmentId},
+        text::Text,
+    },
+    orders::{self, OrderDocument},
+    stock::Locations,
+};
+
+/// Checks a time that a caller states for what they report.
+///
+/// # Errors
+/// `scope_missing` without `history:write`; `history_in_future`.
+pub(super) fn checked_time(call: &Call, occurred_at: Option<Instant>) -> Result<()> {
+    let Some(at) = occurred_at else { return Ok(()) };
+    call.allow(Scope::HistoryWrite)?;
+    if at > call.now {
+        return Err(Error::problem(Code::HistoryInFuture, "occurred_at lies in the future").at("/occurred_at"));
+    }
+    Ok(())
+}
+
+/// How many lines a command names at most.
+const LINES: usize = 1000;
+
+fn checked_lines(lines: Option<&Vec<Pieces>>) -> Result<()> {
+    match lines {
+        Some(lines) if !(1..=LINES).contains(&lines.len()) => {
+            Err(Error::invalid("/lines", "expected 1 to 1000 lines, or none at all for everything"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the list of fulfilment orders is narrowed to.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct FulfilmentQuery {
+    /// Of one location, by id or code.
+    pub location: Option<String>,
+    /// In one state; those that are not finished, unless told.
+    #[param(inline)]
+    pub state: Option<FulfilmentState>,
+    /// Only those that should have left by now.
+    pub overdue: Option<bool>,
+    /// How many items at most, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub limit: Option<i64>,
+    /// Where to go on: `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// List the fulfilment orders
+///
+/// What the warehouses have to ship, due first. Finished ones only when a state is asked for.
+#[utoipa::path(tag = "ship", params(FulfilmentQuery), security(("token" = ["fulfilment:read"])),
+    responses((status = 200, body = Page<FulfilmentOrder>)))]
+#[get("/fulfilment-orders")]
+async fn list_fulfilment_orders(call: Call, query: Params<FulfilmentQuery>) -> Result<Reply> {
+    let actor = call.allow(Scope::FulfilmentRead)?.clone();
+    let (query, limit) = (query.0.clone(), paging::limit(query.0.limit)?);
+    let after: Option<(i64, FulfilmentOrderId)> = Cursor::decode_optional(query.cursor.as_deref())?;
+    let after = after.map(|(due, id)| (Instant::from_micros(due), id));
+    let locations = call.snapshot::<Locations>().await?;
+    let location = match &query.location {
+        None => None,
+        Some(reference) => {
+            let found = locations.by_ref(reference).map(|location| location.id);
+            let seen = found.filter(|id| actor.sees_location(*id));
+            Some(seen.ok_or_else(|| Error::not_found("location").at("location"))?)
+        }
+    };
+    let filter = Filter {
+        state: query.state,
+        overdue_at: query.overdue.unwrap_or(false).then_some(call.now),
+        location,
+        locations: limited(&actor, &locations),
+        channels: actor.channels().map(<[_]>::to_vec),
+    };
+    let items = call.read(move |tx| store::page(tx, &filter, after, limit + 1)).await?;
+    Reply::page(&call, &Page::cut(items, limit, |one| (one.due_at.micros(), one.id))?)
+}
+
+/// The locations an actor is limited to.
+fn limited(actor: &crate::kernel::Actor, locations: &Locations) -> Option<Vec<crate::kernel::ids::LocationId>> {
+    let seen: Vec<_> = locations.iter().map(|location| location.id).filter(|id| actor.sees_location(*id)).collect();
+    (seen.len() < locations.iter().count()).then_some(seen)
+}
+
+/// Read a fulfilment order
+#[utoipa::path(tag = "ship", params(("id" = String, Path)), security(("token" = ["fulfilment:read"])),
+    responses((status = 200, body = FulfilmentOrder)))]
+#[get("/fulfilment-orders/{id}")]
+async fn read_fulfilment_order(call: Call, path: RefPath<FulfilmentOrderId>) -> Result<Reply> {
+    let actor = call.allow(Scope::FulfilmentRead)?.clone();
+    let id = path.0;
+    let found = call.read(move |tx| service::get(tx, &actor, id)).await?;
+    Ok(Reply::ok(&found)?.version(found.version))
+}
+
+/// Which pieces.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"lines": [{"line_no": 1, "quantity": 1}]}))]
+pub struct PiecesRequest {
+    /// Which pieces; all that is left when absent.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub lines: Option<Vec<Pieces>>,
+}
+
+/// Pick
+///
+/// Notes that pieces have been taken from the shelf.
+#[utoipa::path(tag = "ship", params(("id" = String, Path)), request_body = PiecesRequest,
+    security(("token" = ["fulfilment:write"])), responses((status = 200, body = FulfilmentOrder)))]
+#[post("/fulfilment-orders/{id}/pick")]
+async fn pick(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<PiecesRequest>) -> Result<Reply> {
+    let actor = call.allow(Scope::FulfilmentWrite)?.clone();
+    checked_lines(body.lines.as_ref())?;
+    let (id, now, fresh, lines) = (path.0, call.now, Fresh::new(), body.lines.clone());
+    call.command(&body.fingerprint, move |tx| {
+        let changed = service::pick(tx, now, &actor, &fresh, id, lines.as_deref())?;
+        Ok(Reply::ok(&changed)?.version(changed.version))
+    })
+    .await
+}
+
+/// Pack
+///
+/// Notes that pieces have been put into a parcel; what was not picked is picked with it.
+#[utoipa::path(tag = "ship", params(("id" = String, Path)), request_body = PiecesRequest,
+    security(("token" = ["fulfilment:write"])), responses((status = 200, body = FulfilmentOrder)))]
+#[post("/fulfilment-orders/{id}/pack")]
+async fn pack(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<PiecesRequest>) -> Result<Reply> {
+    let actor = call.allow(Scope::FulfilmentWrite)?.clone();
+    checked_lines(body.lines.as_ref())?;
+    let (id, now, fresh, lines) = (path.0, call.now, Fresh::new(), body.lines.clone());
+    call.command(&body.fingerprint, move |tx| {
+        let changed = service::pack(tx, now, &actor, &fresh, id, lines.as_deref())?;
+        Ok(Reply::ok(&changed)?.version(changed.version))
+    })
+    .await
+}
+
+/// What leaves.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"carrier": "DHL", "tracking_number": "00340434161094042557"}))]
+pub struct ShipRequest {
+    /// Who carries it.
+    #[schema(value_type = Option<String>)]
+    pub carrier: Option<Text<50>>,
+    /// What the carrier calls it.
+    #[schema(value_type = Option<String>)]
+    pub tracking_number: Option<Text<100>>,
+    /// Where its way can be followed (https); made from carrier and number where the carrier is a known one.
+    #[schema(value_type = Option<String>)]
+    pub tracking_url: Option<Text<500>>,
+    /// Which pieces; all that is left when absent.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub lines: Option<Vec<Pieces>>,
+    /// When it left, if that was not now. Needs the scope `history:write`.
+    pub occurred_at: Option<Instant>,
+}
+
+/// Ship
+///
+/// Notes that pieces have left; what was not picked and packed is so with it, so a warehouse that only reports parcels
+/// needs nothing else. The money of what leaves is captured.
+#[utoipa::path(tag = "ship", params(("id" = String, Path)), request_body = ShipRequest,
+    security(("token" = ["fulfilment:write"])), responses((status = 201, body = Shipment)))]
+#[post("/fulfilment-orders/{id}/ship")]
+async fn ship(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<ShipRequest>) -> Result<Reply> {
+    let actor = call.allow(Scope::FulfilmentWrite)?.clone();
+    checked_lines(body.lines.as_ref())?;
+    checked_time(&call, body.occurred_at)?;
+    if let Some(address) = &body.tracking_url {
+        let web = url::Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+        if !web {
+            return Err(Error::invalid("/tracking_url", "expected a web address"));
+        }
+    }
+    let new = NewShipment {
+        carrier: body.carrier.as_ref().map(ToString::to_string),
+        tracking_number: body.tracking_number.as_ref().map(ToString::to_string),
+        tracking_url: body.tracking_url.as_ref().map(ToString::to_string),
+        pieces: body.lines.clone(),
+        occurred_at: body.occurred_at,
+    };
+    let (id, now, fresh) = (path.0, call.now, Fresh::new());
+    call.command(&body.fingerprint, move |tx| Reply::created(&service::ship(tx, now, &actor, &fresh, id, &new)?)).await
+}
+
+/// When something happened.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({}))]
+pub struct WhenRequest {
+    /// When, if that was not now. Needs the scope `history:write`.
+    pub occurred_at: Option<Instant>,
+}
+
+/// Deliver
+///
+/// Notes that a shipment has arrived.
+#[utoipa::path(tag = "ship", params(("id" = String, Path)), request_body = WhenRequest,
+    security(("token" = ["fulfilment:write"])), responses((status = 200, body = Shipment)))]
+#[post("/shipments/{id}/deliver")]
+async fn deliver(call: Call, path: RefPath<ShipmentId>, body: Body<WhenRequest>) -> Result<Reply> {
+    let actor = call.allow(Scope::FulfilmentWrite)?.clone();
+    checked_time(&call, body.occurred_at)?;
+    let (id, now, fresh, at) = (path.0, call.now, Fresh::new(), body.occurred_at);
+    call.command(&body.fingerprint, move |tx| Reply::ok(&service::deliver(tx, now, &actor, &fresh, id, at)?)).await
+}
+
+/// What a carrier said.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"text": "Handed over in Bremen"}))]
+pub struct ScanRequest {
+    /// What, in the carrier's words.
+    #[schema(value_type = String)]
+    pub text: Text<300>,
+    /// Where.
+    #[schema(value_type = Option<String>)]
+    pub place: Option<Text<200>>,
+    /// When; now unless told.
+    pub at: Option<Instant>,
+}
+
+/// Note a scan
+///
+/// What a carrier said about a shipment on its way. The same scan twice is one.
+#[utoipa::path(tag = "ship", params(("id" = String, Path)), request_body = ScanRequest,
+    security(("token" = ["fulfilment:write"])), responses((status = 200, body = Shipment)))]
+#[post("/shipments/{id}/scans")]
+async fn scan(call: Call, path: RefPath<ShipmentId>, body: Body<ScanRequest>) -> Result<Reply> {
+    let actor = call.allow(Scope::FulfilmentWrite)?.clone();
+    let at = body.at.unwrap_or(call.now);
+    if at > call.now {
+        return Err(Error::problem(Code::HistoryInFuture, "at lies in the future").at("/at"));
+    }
+    let scan = Scan { at, text: body.text.to_string(), place: body.place.as_ref().map(ToString::to_string) };
+    let (id, now, fresh) = (path.0, call.now, Fresh::new());
+    call.command(&body.fingerprint, move |tx| Reply::ok(&service::scan(tx, now, &actor, &fresh, id, &scan)?)).await
+}
+
+/// What an order's locations do for it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct OrderFulfilment {
+    /// One per location.
+    pub fulfilment_orders: Vec<FulfilmentOrder>,
+    /// What has left.
+    pub shipments: Vec<Shipment>,
+}
+
+/// Read an order's fulfilment
+///
+/// Its fulfilment orders and shipments, at the locations that the caller may see.
+#[utoipa::path(tag = "ship", params(("ref" = String, Path)), security(("token" = ["fulfilment:read"])),
+    responses((status = 200, body = OrderFulfilment)))]
+#[get("/orders/{ref}/fulfilment")]
+async fn order_fulfilment(call: Call, path: RefPath<String>) -> Result<Reply> {
+    let actor = call.allow(Scope::FulfilmentRead)?.clone();
+    let found = call.read(move |tx| {
+        let id = orders::resolve(tx, &actor, &path.0)?;
+        let (mut fulfilment_orders, mut shipments) = service::of_order(tx, id)?;
+        fulfilment_orders.retain(|one| actor.sees_location(one.location_id));
+        shipments.retain(|one| actor.sees_location(one.location_id));
+        Ok(OrderFulfilment { fulfilment_orders, shipments })
+    });
+    Reply::ok(&found.await?)
+}
+
+/// Where is my order?
+///
+/// What it waits for since when, what stands in its way, its parcels with their links and last scans, its money, what
+/// foreign systems call it; and all of it in one sentence to read out.
+#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), security(("token" = ["orders:read"])),
+    responses((status = 200, body = OrderProgress)))]
+#[get("/orders/{ref}/status")]
+async fn order_status(call: Call, path: RefPath<String>) -> Result<Reply> {
+    let actor = call.allow(Scope::OrdersRead)?.clone();
+    let (now, locations) = (call.now, call.snapshot::<Locations>().await?);
+    let found = call.read(move |tx| {
+        let id = orders::resolve(tx, &actor, &path.0)?;
+        status::progress(tx, now, &locations, id)
+    });
+    Reply::ok(&found.await?)
+}
+
+/// What is cancelled, and why.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "customer changed their mind"}))]
+pub struct CancelRequest {
+    /// Which pieces; all that has not left when absent.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub lines: Option<Vec<Pieces>>,
+    /// Why.
+    #[schema(value_type = String)]
+    pub reason: Text<500>,
+    /// When, if that was not now. Needs the scope `history:write`.
+    pub occurred_at: Option<Instant>,
+}
+
+/// Cancel
+///
+/// Cancels pieces that have not left, picked ones too. They go back into stock, the customer owes so much less, and
+/// what was paid too much is given back.
+#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = CancelRequest,
+    security(("token" = ["orders:write"])), responses((status = 200, body = OrderDocument)))]
+#[post("/orders/{ref}/cancel")]
+async fn cancel_order(call: Call, path: RefPath<String>, body: Body<CancelRequest>) -> Result<Reply> {
+    let actor = call.allow(Scope::OrdersWrite)?.clone();
+    checked_lines(body.lines.as_ref())?;
+    checked_time(&call, body.occurred_at)?;
+    let (pieces, reason, occurred_at) = (body.lines.clone(), body.reason.to_string(), body.occurred_at);
+    let what = Cancellation { pieces, reason, occurred_at };
+    let (now, fresh, reference) = (call.now, Fresh::new(), path.0);
+    call.command(&body.fingerprint, move |tx| {
+        let id = orders::resolve(tx, &actor, &reference)?;
+        let order = cancel::cancel(tx, now, &actor, &fresh, id, &what)?;
+        Ok(Reply::ok(&order)?.version(order.version))
+    })
+    .await
+}
+
+/// Money that came in.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reference": "BANK-2026-03-02-17"}))]
+pub struct ReceiptRequest {
+    /// How much; all that is owed when absent.
+    pub amount: Option<Money>,
+    /// What names it: the bank's reference. Each is booked once.
+    #[schema(value_type = String)]
+    pub reference: Text<200>,
+    /// When it came, if that was not now. Needs the scope `history:write`.
+    pub occurred_at: Option<Instant>,
+}
+
+/// Record money received
+///
+/// For orders that are paid by prepayment or invoice.
+#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = ReceiptRequest,
+    security(("token" = ["payments:write"])), responses((status = 200, body = OrderDocument)))]
+#[post("/orders/{ref}/payments")]
+async fn record_payment(call: Call, path: RefPath<String>, body: Body<ReceiptRequest>) -> Result<Reply> {
+    let actor = call.allow(Scope::PaymentsWrite)?.clone();
+    checked_time(&call, body.occurred_at)?;
+    let (amount, reference, occurred_at) = (body.amount, body.reference.to_string(), body.occurred_at);
+    let receipt = Receipt { amount, reference, occurred_at };
+    let (now, fresh, of) = (call.now, Fresh::new(), path.0);
+    call.command(&body.fingerprint, move |tx| {
+        let id = orders::resolve(tx, &actor, &of)?;
+        let order = cancel::record_payment(tx, now, &actor, &fresh, id, &receipt)?;
+        Ok(Reply::ok(&order)?.version(order.version))
+    })
+    .await
+}
+
+/// Money to give back.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"amount": {"amount": "5.00", "currency": "EUR"}, "reason": "scratched"}))]
+pub struct RefundRequest {
+    /// How much.
+    pub amount: Money,
+    /// Why.
+    #[schema(value_type = String)]
+    pub reason: Text<500>,
+}
+
+/// Give money back
+///
+/// As goodwill, beside any return: never more than was captured. The provider is asked at once, in the background;
+/// `payment.refunded.v1` tells when it has done it.
+#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = RefundRequest,
+    security(("token" = ["payments:write"])), responses((status = 202, body = OrderDocument)))]
+#[post("/orders/{ref}/refunds")]
+async fn refund_order(call: Call, path: RefPath<String>, body: Body<RefundRequest>) -> Result<Reply> {
+    let actor = call.allow(Scope::PaymentsWrite)?.clone();
+    let (amount, reason) = (body.amount, body.reason.to_string());
+    let (now, fresh, of) = (call.now, Fresh::new(), path.0);
+    call.command(&body.fingerprint, move |tx| {
+        let id = orders::resolve(tx, &actor, &of)?;
+        let order = cancel::refund(tx, now, &actor, &fresh, id, amount, &reason)?;
+        Ok(Reply::accepted(&order)?.version(order.version))
+    })
+    .await
+}
+
+/// The routes of the ops surface.
+pub fn ops(config: &mut ServiceConfig<'_>) {
+    config.service(list_fulfilment_orders).service(read_fulfilment_order);
+    config.service(pick).service(pack).service(ship).service(deliver).service(scan);
+    config.service(order_fulfilment).service(order_status);
+    config.service(cancel_order).service(record_payment).service(refund_order);
+    returns::api::ops(config);
+}

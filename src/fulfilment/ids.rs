@@ -1,0 +1,42 @@
+//! Ids that a command needs, made before its transaction.
+
+use crate::kernel::Id;
+
+/// Ids for what a command makes. They are made outside the transaction, so that a second run of it gives the same.
+#[derive(Debug, Clone)]
+pub struct Fresh(Vec<[u8; 16]>);
+
+impl Fresh {
+    /// Enough for any command of this slice.
+    #[must_use]
+    pub fn new() -> Self {
+        Self((0..16).map(|_| *Id::<()>::new().bytes()).collect())
+    }
+
+    /// The id of what the command makes first: of a shipment, when it ships.
+    #[must_use]
+    pub fn first<K>(&self) -> Id<K> {
+        self.draw().next()
+    }
+
+    /// Begins to hand them out, in the same order every time.
+    pub(super) fn draw(&self) -> Draw<'_> {
+        Draw(self.0.iter())
+    }
+}
+
+impl Default for Fresh {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Hands ids out.
+pub(super) struct Draw<'a>(std::slice::Iter<'a, [u8; 16]>);
+
+impl Draw<'_> {
+    /// The next id, of whatever kind is needed.
+    pub(super) fn next<K>(&mut self) -> Id<K> {
+        self.0.next().map_or_else(Id::new, |bytes| Id::from_bytes(*bytes))
+    }
+}

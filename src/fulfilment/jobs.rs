@@ -1,0 +1,165 @@
+//! Jobs that ask a payment provider, and what their answers do to an order.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::Fresh,
+    money::{self, CAPTURE, REFUND, VOID},
+    returns,
+    service::announce,
+};
+use crate::{
+    db::{Lane, Tx},
+    error::{Error, Result},
+    http::State,
+    jobs::{Job, Runner, Verdict},
+    kernel::{
+        Actor, Instant, Money,
+        ids::{OrderId, PaymentOperationId},
+    },
+    orders::{self, OrderDocument},
+    payments::{
+        self, Account, Operation, OperationKind, OperationState, Payment, PaymentView, Posting, ProviderError,
+        Providers, ledger,
+    },
+};
+
+/// What a job needs to know.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Task {
+    operation: PaymentOperationId,
+    order: OrderId,
+    /// When that happened which it follows from, where it was reported later.
+    #[serde(default)]
+    at: Option<Instant>,
+}
+
+/// Registers what is done beside requests.
+pub(super) fn register(state: &State, runner: &mut Runner) {
+    let providers = payments::providers(state);
+    for kind in [CAPTURE, VOID, REFUND] {
+        let (state, providers) = (state.clone(), providers.clone());
+        runner.handle(kind, move |job| {
+            let (state, providers) = (state.clone(), providers.clone());
+            async move { perform(&state, &providers, job).await }
+        });
+    }
+}
+
+/// Asks the provider, outside any transaction, and writes the answer down together with the job's end. A repeated job
+/// asks with the same key, which the provider answers as it did the first time.
+async fn perform(state: &State, providers: &Providers, job: Job) -> Result<Verdict> {
+    let task: Task = match serde_json::from_value(job.payload.clone()) {
+        Ok(task) => task,
+        Err(error) => return Ok(Verdict::Dead { error: error.to_string() }),
+    };
+    let found = state.db.read(move |tx| {
+        let operation = payments::operation(tx, task.operation)?;
+        let payment = operation.as_ref().map(|operation| payments::get(tx, operation.payment)).transpose()?;
+        Ok(operation.zip(payment.flatten()))
+    });
+    let Some((operation, payment)) = found.await? else {
+        return Ok(Verdict::Dead { error: "the operation is not there".to_owned() });
+    };
+    if operation.state != OperationState::Pending {
+        return Ok(Verdict::Done);
+    }
+    let refused = match providers.perform(&payment, &operation).await {
+        Ok(()) => None,
+        Err(ProviderError::Refused(why)) => Some(why),
+        Err(error @ ProviderError::NoAnswer(_)) => return Err(Error::internal(error)),
+    };
+    let (fresh, now) = (Fresh::new(), state.clock.now());
+    let written = state.db.write_in(Lane::Bulk, move |tx| {
+        job.finish(tx)?;
+        conclude(tx, now, &fresh, task, refused.as_deref())
+    });
+    written.await?;
+    Ok(Verdict::Settled)
+}
+
+/// Writes down how an operation ended: the counters, the ledger, the order's states, the event; and begins what follows.
+fn conclude(tx: &mut Tx, now: Instant, fresh: &Fresh, task: Task, refused: Option<&str>) -> Result<()> {
+    let mut order = orders::lock(tx, task.order)?;
+    let at = task.at.unwrap_or(now);
+    let ended = match refused {
+        None => payments::finish_operation(tx, now, task.operation)?,
+        Some(why) => payments::fail_operation(tx, now, task.operation, why)?,
+    };
+    // It ended before: whoever did that has done the rest as well.
+    let Some(operation) = ended else { return Ok(()) };
+    if refused.is_none() {
+        ledger::post(tx, now, posting(&order, &operation, at).into_iter().collect())?;
+    }
+    let payment = refresh(tx, &mut order, &operation)?;
+    orders::save(tx, now, &mut order, &[], 1)?;
+    let mut draw = fresh.draw();
+    let happened = vec![moved(&order, &payment, &operation)?];
+    if refused.is_none() {
+        let left = money::settle(tx, (now, at), &order, &mut draw, "balance")?;
+        if operation.kind == OperationKind::Refund && left == 0 {
+            returns::refunded(tx, order.id)?;
+        }
+    }
+    announce(tx, (now, at), &Actor::System("payments"), &order, &mut draw, happened)
+}
+
+/// Reads an order's payments again, for one of them has changed, and gives that one.
+pub(super) fn refresh(tx: &mut Tx, order: &mut OrderDocument, operation: &Operation) -> Result<Payment> {
+    let payments = payments::of_order(tx, order.id)?;
+    order.payments = payments.iter().map(PaymentView::from).collect();
+    let changed = payments.into_iter().find(|payment| payment.id == operation.payment);
+    changed.ok_or_else(|| Error::internal("an operation of a payment that the order does not have"))
+}
+
+/// What an operation that has ended books; nothing for a promise that was let go.
+pub(super) fn posting(order: &OrderDocument, operation: &Operation, at: Instant) -> Option<Posting> {
+    let amount = operation.amount;
+    let entries = match operation.kind {
+        OperationKind::Capture => vec![(Account::Captured, amount), (Account::Receivable, -amount)],
+        OperationKind::Refund => vec![(Account::Receivable, amount), (Account::Refunded, -amount)],
+        OperationKind::Void => return None,
+    };
+    let posting = format!("{}:{}", operation.kind, operation.id);
+    Some(Posting { order: order.id, posting, occurred_at: at, currency: order.currency, entries })
+}
+
+/// The payload of the events of a payment.
+#[derive(Debug, Serialize)]
+struct Moved<'a> {
+    order_id: OrderId,
+    order_number: &'a str,
+    payment_state: orders::PaymentStatus,
+    operation: PaymentOperationId,
+    kind: OperationKind,
+    amount: Money,
+    reason: Option<&'a str>,
+    error: Option<&'a str>,
+    payment: PaymentView,
+}
+
+/// The event of an operation that has ended.
+pub(super) fn moved(
+    order: &OrderDocument,
+    payment: &Payment,
+    operation: &Operation,
+) -> Result<(&'static str, serde_json::Value)> {
+    let kind = match (operation.state, operation.kind) {
+        (OperationState::Failed, _) => "payment.operation_failed.v1",
+        (_, OperationKind::Capture) => "payment.captured.v1",
+        (_, OperationKind::Void) => "payment.voided.v1",
+        (_, OperationKind::Refund) => "payment.refunded.v1",
+    };
+    let data = Moved {
+        order_id: order.id,
+        order_number: &order.number,
+        payment_state: order.payment_state,
+        operation: operation.id,
+        kind: operation.kind,
+        amount: Money::from_minor(operation.amount, order.currency),
+        reason: operation.reason.as_deref(),
+        error: operation.error.as_deref(),
+        payment: PaymentView::from(payment),
+    };
+    Ok((kind, serde_json::to_value(data)?))
+}

@@ -1,0 +1,232 @@
+//! The money of an order follows its goods: what is captured with a shipment, given back after a cancellation or a
+//! return, and let go when nothing is left to capture. Here it is decided and begun; a job asks the provider
+//! ([`super::jobs`]).
+
+use serde_json::{Value, json};
+
+use super::ids::{Draw, Fresh};
+use crate::{
+    db::Tx,
+    error::Result,
+    jobs::{self, NewJob},
+    kernel::{
+        Instant,
+        ids::{JobId, PaymentOperationId},
+    },
+    orders::OrderDocument,
+    payments::{self, Account, MANUAL, NewOperation, OperationKind, Payment, Posting, begin_operation, ledger},
+    pricing::engine::{TaxedShare, share_taxed},
+};
+
+/// The kind of the job that captures.
+pub const CAPTURE: &str = "payment.capture";
+/// The kind of the job that lets a promise go.
+pub const VOID: &str = "payment.void";
+/// The kind of the job that gives money back.
+pub const REFUND: &str = "payment.refund";
+
+/// Where the money of an order stands, in minor units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// The price of what has left, with shipping from the first parcel on; all that is due when nothing is left to ship.
+    pub earned: i64,
+    /// What the customer owes by the ledger; below zero, what they are owed.
+    pub receivable: i64,
+    /// What was captured.
+    pub captured: i64,
+    /// What providers are being asked to capture.
+    pub capture_pending: i64,
+    /// What providers are being asked to give back.
+    pub refund_pending: i64,
+    /// Whether anything is left to ship.
+    pub open: bool,
+}
+
+/// What follows from it, in minor units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Moves {
+    /// To capture.
+    pub capture: i64,
+    /// To give back.
+    pub refund: i64,
+    /// Whether what is still promised can be let go.
+    pub void: bool,
+}
+
+impl Standing {
+    /// Captures what has been earned and is still owed; gives back what is owed to the customer; lets the rest of the
+    /// promise go once nothing more will be captured. Cumulative, so that parts sum to the whole, and what failed
+    /// before is part of the next.
+    pub const fn moves(&self) -> Moves {
+        // What will be owed when everything that is under way has ended.
+        let owed = self.receivable - self.capture_pending + self.refund_pending;
+        let earned = self.earned - self.captured - self.capture_pending;
+        let capture = if earned < owed { earned } else { owed };
+        let capture = if capture > 0 { capture } else { 0 };
+        let refund = if owed < 0 { -owed } else { 0 };
+        Moves { capture, refund, void: !self.open && owed - capture <= 0 }
+    }
+}
+
+/// The price of what has left. All that is due when nothing is left to ship: services, and what rounding left over.
+fn earned(order: &OrderDocument) -> (i64, bool) {
+    let left = order.lines.iter().filter(|line| line.quantities.shipped > 0);
+    let goods: i64 = left.clone().map(|line| line.gross_of(line.quantities.shipped)).sum();
+    let open = order.lines.iter().any(|line| line.requires_shipping && line.quantities.open() > 0);
+    let shipping = order.shipping.as_ref().map_or(0, |shipping| shipping.gross.minor());
+    match (open, left.count()) {
+        (false, _) => (order.due(), open),
+        (true, 0) => (0, open),
+        (true, _) => (goods + shipping, open),
+    }
+}
+
+/// Begins what the standing of an order's money asks for, `at` the time of what it follows from. Call it after the order
+/// was saved and the ledger written; at most one capture, refund and void per payment, each with its job. Gives what is
+/// still on its way back to the customer.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn settle(
+    tx: &mut Tx,
+    (now, at): (Instant, Instant),
+    order: &OrderDocument,
+    draw: &mut Draw<'_>,
+    reason: &str,
+) -> Result<i64> {
+    let payments = payments::of_order(tx, order.id)?;
+    let balance = ledger::balance(tx, order.id)?;
+    let of = |wanted: Account| balance.iter().find(|(account, _)| *account == wanted).map_or(0, |(_, sum)| *sum);
+    let sum = |amount: fn(&Payment) -> i64| payments.iter().map(amount).sum::<i64>();
+    let (earned, open) = earned(order);
+    let standing = Standing {
+        earned,
+        receivable: of(Account::Receivable),
+        captured: sum(|payment| payment.captured.minor()),
+        capture_pending: sum(|payment| payment.capture_pending.minor()),
+        refund_pending: sum(|payment| payment.refund_pending.minor()),
+        open,
+    };
+    let moves = standing.moves();
+    let (planned, unpaid) = plan(&payments, moves);
+    begin(tx, (now, at), order, draw, reason, &planned)?;
+    // No more is given back than was captured: what a goodwill has given back already is not given back again.
+    let absorbed = (unpaid - standing.capture_pending).min(of(Account::WriteOff));
+    if absorbed > 0 {
+        let name: PaymentOperationId = draw.next();
+        let entries = vec![(Account::Receivable, absorbed), (Account::WriteOff, -absorbed)];
+        let (posting, currency) = (format!("absorbed:{name}"), order.currency);
+        ledger::post(tx, now, vec![Posting { order: order.id, posting, occurred_at: at, currency, entries }])?;
+    }
+    Ok(standing.refund_pending + moves.refund - absorbed.max(0))
+}
+
+/// Captures what is due of an order of which nothing is shipped, right after it was placed. Orders with anything to ship
+/// are captured parcel by parcel.
+///
+/// # Errors
+/// What the database says.
+pub fn capture_due(tx: &mut Tx, now: Instant, order: &OrderDocument, fresh: &Fresh) -> Result<()> {
+    settle(tx, (now, order.placed_at), order, &mut fresh.draw(), "order").map(|_| ())
+}
+
+/// An operation about to be begun on a payment, with its amount.
+pub(super) type Planned<'a> = (&'a Payment, OperationKind, i64);
+
+/// Which payment moves what; and what is to be given back that no payment can give.
+fn plan(payments: &[Payment], moves: Moves) -> (Vec<Planned<'_>>, i64) {
+    let (mut capture, mut refund) = (moves.capture, moves.refund);
+    let mut planned = Vec::new();
+    let mut left = Vec::new();
+    for payment in payments {
+        let capturable = payment.capturable().minor();
+        // What was not promised by a provider comes when somebody says that it came.
+        let taken = if payment.provider == MANUAL { 0 } else { capture.min(capturable) };
+        let given = refund.min(payment.refundable().minor());
+        (capture, refund) = (capture - taken, refund - given);
+        planned.extend([(payment, OperationKind::Capture, taken), (payment, OperationKind::Refund, given)]);
+        left.push((payment, OperationKind::Void, capturable - taken));
+    }
+    // While something is owed that nobody is asked for, the promise stands.
+    if moves.void && capture == 0 {
+        planned.extend(left);
+    }
+    planned.retain(|(_, _, amount)| *amount > 0);
+    (planned, refund)
+}
+
+/// Begins operations, each with the job that asks the provider.
+pub(super) fn begin(
+    tx: &mut Tx,
+    (now, at): (Instant, Instant),
+    order: &OrderDocument,
+    draw: &mut Draw<'_>,
+    reason: &str,
+    planned: &[Planned<'_>],
+) -> Result<()> {
+    let mut queue = Vec::with_capacity(planned.len());
+    for (payment, kind, amount) in planned {
+        let id: PaymentOperationId = draw.next();
+        begin_operation(
+            tx,
+            now,
+            &NewOperation {
+                id,
+                payment: payment.id,
+                kind: *kind,
+                our_key: id.to_string(),
+                amount: *amount,
+                reason: Some(reason.to_owned()),
+                idempotency_id: None,
+            },
+        )?;
+        queue.push(job((now, at), order, draw.next(), *kind, id));
+    }
+    jobs::enqueue(tx, now, queue)
+}
+
+fn job(
+    (now, at): (Instant, Instant),
+    order: &OrderDocument,
+    id: JobId,
+    kind: OperationKind,
+    operation: PaymentOperationId,
+) -> NewJob {
+    let kind = match kind {
+        OperationKind::Capture => CAPTURE,
+        OperationKind::Void => VOID,
+        OperationKind::Refund => REFUND,
+    };
+    let payload: Value = json!({"operation": operation, "order": order.id, "at": (at < now).then_some(at)});
+    NewJob { id, ..NewJob::now(kind, now, payload) }.in_order(order.id.to_string())
+}
+
+/// A share of a line that is not owed any more: cancelled or returned pieces `from..to`.
+pub(super) fn share_of(order: &OrderDocument, line_no: i32, from: i64, to: i64) -> Result<TaxedShare> {
+    let line = order.line(line_no)?;
+    Ok(share_taxed(line.gross.minor(), line.tax.minor(), from, to, line.quantities.quantity))
+}
+
+/// The posting that takes back what was sold.
+pub(super) fn credit(order: &OrderDocument, posting: String, occurred_at: Instant, sum: TaxedShare) -> Posting {
+    Posting {
+        order: order.id,
+        posting,
+        occurred_at,
+        currency: order.currency,
+        entries: vec![(Account::Receivable, -sum.gross), (Account::Revenue, sum.net), (Account::Tax, sum.tax)],
+    }
+}
+
+/// Adds shares up.
+pub(super) fn total(shares: impl IntoIterator<Item = TaxedShare>) -> TaxedShare {
+    shares.into_iter().fold(TaxedShare::default(), |sum, share| TaxedShare {
+        net: sum.net + share.net,
+        tax: sum.tax + share.tax,
+        gross: sum.gross + share.gross,
+    })
+}
+
+#[cfg(test)]
+#[path = "money_tests.rs"]
+mod tests;

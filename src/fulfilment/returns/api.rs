@@ -1,0 +1,228 @@
+//! Routes of returns.
+
+use actix_web::{get, post};
+use serde::Deserialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    model::{NewReturn, NewReturnLine, Origin, Return},
+    service::{self, Noted},
+    store,
+};
+use crate::{
+    channels::Directory,
+    error::{Code, Error, Result},
+    fulfilment::{Fresh, api::checked_time},
+    http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
+    kernel::{
+        Actor, Currency, Id, Instant, Quantity, Scope, UnitPrice,
+        ids::{ChannelId, CustomerId, LocationId, ReturnId},
+        text::{Sku, Text},
+    },
+    orders,
+    stock::Locations,
+};
+
+/// A line that comes back.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReturnLineRequest {
+    /// The order's line; needed with `order`.
+    pub line_no: Option<i32>,
+    /// The SKU; needed without `order`.
+    #[schema(value_type = Option<String>)]
+    pub sku: Option<Sku>,
+    /// How many.
+    pub quantity: Quantity,
+    /// What one had cost, tax included; needed without `order`.
+    pub unit_price: Option<UnitPrice>,
+}
+
+/// Goods that came back: of an order (`order` and lines by `line_no`), or of none that is known (`channel_id`,
+/// `currency`, and lines by `sku` with `unit_price`).
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"order": "1001", "lines": [{"line_no": 1, "quantity": 1}], "restock": true, "refund": true, "reason": "too small"}))]
+pub struct ReturnRequest {
+    /// The order: its id, its number, or what a foreign system calls it.
+    #[schema(value_type = Option<String>)]
+    pub order: Option<Text<200>>,
+    /// Where they were sold; without `order`.
+    pub channel_id: Option<ChannelId>,
+    /// In which currency; without `order`.
+    pub currency: Option<Currency>,
+    /// To whom; without `order`.
+    pub customer_id: Option<CustomerId>,
+    /// What came back.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub lines: Vec<ReturnLineRequest>,
+    /// Whether it can be sold again and goes back into stock.
+    #[serde(default)]
+    pub restock: bool,
+    /// Where it was received, by id or code; where it had left from, unless told.
+    #[schema(value_type = Option<String>)]
+    pub location: Option<Text<60>>,
+    /// Whether what was paid for it is given back, or taken off what is owed.
+    #[serde(default)]
+    pub refund: bool,
+    /// Why it came back.
+    #[schema(value_type = Option<String>)]
+    pub reason: Option<Text<500>>,
+    /// The foreign system whose document this is; `ops` unless told.
+    #[schema(value_type = Option<String>)]
+    pub system: Option<Text<50>>,
+    /// What that system calls the document: it is booked once, and asked again it is answered with that return.
+    #[schema(value_type = Option<String>)]
+    pub reference: Option<Text<200>>,
+    /// When it came back, if that was not now. Needs the scope `history:write`.
+    pub occurred_at: Option<Instant>,
+}
+
+impl ReturnRequest {
+    fn lines(&self) -> Result<Vec<NewReturnLine>> {
+        if !(1..=1000).contains(&self.lines.len()) {
+            return Err(Error::invalid("/lines", "expected 1 to 1000 lines"));
+        }
+        let line = |(place, line): (usize, &ReturnLineRequest)| {
+            if line.quantity.is_zero() {
+                let error = Error::problem(Code::QuantityInvalid, "expected at least one piece");
+                return Err(error.at(format!("/lines/{place}/quantity")));
+            }
+            Ok(NewReturnLine {
+                line_no: line.line_no,
+                sku: line.sku.as_ref().map(ToString::to_string),
+                quantity: line.quantity.get(),
+                unit_price: line.unit_price,
+            })
+        };
+        self.lines.iter().enumerate().map(line).collect()
+    }
+
+    fn location(&self, actor: &Actor, locations: &Locations) -> Result<Option<LocationId>> {
+        let Some(reference) = &self.location else { return Ok(None) };
+        let found = locations.by_ref(reference).map(|location| location.id).filter(|id| actor.sees_location(*id));
+        found.map(Some).ok_or_else(|| Error::not_found("location").at("/location"))
+    }
+
+    fn unreferenced(&self, actor: &Actor, directory: &Directory) -> Result<Origin> {
+        let missing = |field: &str| {
+            let error = Error::problem(Code::MissingField, format!("without an order, a return needs its {field}"));
+            error.at(format!("/{field}"))
+        };
+        let channel = self.channel_id.ok_or_else(|| missing("channel_id"))?;
+        let unknown = || Error::not_found("channel").at("/channel_id");
+        let known = directory.get(channel).map_err(|_| unknown())?;
+        if !actor.sees_channel(channel) {
+            return Err(unknown());
+        }
+        let currency = self.currency.ok_or_else(|| missing("currency"))?;
+        if !known.settings.currencies.contains(&currency) {
+            let error = Error::problem(Code::CurrencyNotSold, format!("the channel does not sell in {currency}"));
+            return Err(error.at("/currency"));
+        }
+        Ok(Origin::Unknown { channel, currency, customer: self.customer_id })
+    }
+}
+
+/// Take goods back
+///
+/// Never more than has left and not come back. With `refund`, exactly the pieces' share of what was paid is given back,
+/// or taken off what is still owed.
+#[utoipa::path(tag = "answer a customer", request_body = ReturnRequest, security(("token" = ["orders:write"])),
+    responses((status = 201, body = Return), (status = 200, description = "Booked before under this reference", body = Return)))]
+#[post("/returns")]
+async fn create_return(call: Call, body: Body<ReturnRequest>) -> Result<Reply> {
+    let actor = call.allow(Scope::OrdersWrite)?.clone();
+    let request = body.value.clone();
+    checked_time(&call, request.occurred_at)?;
+    let (locations, directory) = (call.snapshot::<Locations>().await?, call.snapshot::<Directory>().await?);
+    let (lines, location) = (request.lines()?, request.location(&actor, &locations)?);
+    let origin = match &request.order {
+        Some(_) => None,
+        None => Some(request.unreferenced(&actor, &directory)?),
+    };
+    let system = || request.system.as_ref().map_or_else(|| "ops".to_owned(), ToString::to_string);
+    let reference = request.reference.as_ref().map(|reference| (system(), reference.to_string()));
+    let (id, fresh, now): (ReturnId, _, _) = (Id::new(), Fresh::new(), call.now);
+    let number = format!("R{}", call.state.db.next_number("returns").await?);
+    call.command(&body.fingerprint, move |tx| {
+        let origin = match (origin, &request.order) {
+            (None, Some(order)) => {
+                Origin::Order(orders::resolve(tx, &actor, order).map_err(|error| error.at("/order"))?)
+            }
+            (Some(origin), _) => origin,
+            (None, None) => return Err(Error::internal("a return without an origin")),
+        };
+        let new = NewReturn {
+            id,
+            number: number.clone(),
+            origin,
+            lines: lines.clone(),
+            restock: request.restock,
+            location,
+            refund: request.refund,
+            reason: request.reason.as_ref().map(ToString::to_string),
+            reference: reference.clone(),
+            occurred_at: request.occurred_at,
+        };
+        match service::receive(tx, now, &actor, &fresh, &locations, &new)? {
+            Noted::New(made) => {
+                Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/ops/returns/{id}")))
+            }
+            Noted::Known(known) => Ok(Reply::ok(&known)?.version(known.version)),
+        }
+    })
+    .await
+}
+
+/// What the list of returns is narrowed to.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ReturnQuery {
+    /// Of one order: its id, its number, or what a foreign system calls it.
+    pub order: Option<String>,
+    /// How many items at most, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub limit: Option<i64>,
+    /// Where to go on: `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// List the returns
+///
+/// Newest first.
+#[utoipa::path(tag = "answer a customer", params(ReturnQuery), security(("token" = ["orders:read"])),
+    responses((status = 200, body = Page<Return>)))]
+#[get("/returns")]
+async fn list_returns(call: Call, query: Params<ReturnQuery>) -> Result<Reply> {
+    let actor = call.allow(Scope::OrdersRead)?.clone();
+    let (query, limit) = (query.0.clone(), paging::limit(query.0.limit)?);
+    let after: Option<(i64, ReturnId)> = Cursor::decode_optional(query.cursor.as_deref())?;
+    let after = after.map(|(at, id)| (Instant::from_micros(at), id));
+    let items = call
+        .read(move |tx| {
+            let order = query.order.as_deref().map(|order| orders::resolve(tx, &actor, order)).transpose()?;
+            store::page(tx, order, actor.channels(), after, limit + 1)
+        })
+        .await?;
+    Reply::page(&call, &Page::cut(items, limit, |one| (one.occurred_at.micros(), one.id))?)
+}
+
+/// Read a return
+#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), security(("token" = ["orders:read"])),
+    responses((status = 200, body = Return)))]
+#[get("/returns/{id}")]
+async fn read_return(call: Call, path: RefPath<ReturnId>) -> Result<Reply> {
+    let actor = call.allow(Scope::OrdersRead)?.clone();
+    let id = path.0;
+    let found = call.read(move |tx| store::get(tx, id)).await?;
+    let found = found.filter(|found| actor.sees_channel(found.channel_id));
+    let found = found.ok_or_else(|| Error::not_found("return"))?;
+    Ok(Reply::ok(&found)?.version(found.version))
+}
+
+/// The routes of the ops surface.
+pub fn ops(config: &mut ServiceConfig<'_>) {
+    config.service(create_return).service(list_returns).service(read_return);
+}

@@ -1,0 +1,12 @@
+//! Returns: what customers have sent back, of an order of ours or of none that is known.
+//!
+//! It owns the table `returns`. What a return does to an order, its money and the stock it asks their slices to do.
+
+pub mod api;
+mod model;
+mod service;
+mod store;
+
+pub use model::{NewReturn, NewReturnLine, Origin, Return, ReturnState, ReturnedLine};
+pub use service::{Noted, receive};
+pub(super) use store::refunded;

@@ -1,0 +1,157 @@
+//! What a return is. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::{
+    Currency, Instant, Money, UnitPrice,
+    ids::{ChannelId, CustomerId, LocationId, OrderId, ReturnId, VariantId},
+};
+
+crate::words! {
+    /// Where a return stands.
+    pub enum ReturnState {
+        /// The goods are back; no money is given back for them here.
+        Received = "received",
+        /// The goods are back and the money is on its way.
+        RefundPending = "refund_pending",
+        /// The goods are back and nothing is owed for them.
+        Refunded = "refunded",
+    }
+}
+
+/// A line of a return.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReturnedLine {
+    /// The order's line, when the order is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_no: Option<i32>,
+    /// What came back.
+    pub variant_id: VariantId,
+    /// Its SKU.
+    pub sku: String,
+    /// How many.
+    pub quantity: i64,
+    /// What was paid for them, without tax; unknown without an order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net: Option<Money>,
+    /// The tax on it; unknown without an order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<Money>,
+    /// With tax.
+    pub gross: Money,
+}
+
+/// What is kept of a return beside its columns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ReturnDetails {
+    pub order_number: Option<String>,
+    pub lines: Vec<ReturnedLine>,
+    pub refund: bool,
+    pub restocked: bool,
+    pub location_id: Option<LocationId>,
+    pub reason: Option<String>,
+    pub system: Option<String>,
+    pub reference: Option<String>,
+}
+
+/// Goods that came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Return {
+    /// Its id.
+    pub id: ReturnId,
+    /// The number that people use.
+    pub number: String,
+    /// The order, when it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+    /// The order's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_number: Option<String>,
+    /// Where it was sold.
+    pub channel_id: ChannelId,
+    /// Whose they were, when they are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<CustomerId>,
+    /// Where it stands. More states may come.
+    pub state: ReturnState,
+    /// What was paid for the goods.
+    pub amount: Money,
+    /// Whether that is given back, or taken off what is owed.
+    pub refund: bool,
+    /// Whether the goods went back into stock.
+    pub restocked: bool,
+    /// Where they were received, when that was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location_id: Option<LocationId>,
+    /// Why they came back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The foreign system whose document it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// What that system calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// What came back.
+    pub lines: Vec<ReturnedLine>,
+    /// Rises with every change.
+    pub version: i64,
+    /// When it came back.
+    pub occurred_at: Instant,
+    /// When it was recorded here.
+    pub recorded_at: Instant,
+}
+
+/// Where returned goods were sold.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin {
+    /// With an order of ours.
+    Order(OrderId),
+    /// With none that is known.
+    Unknown {
+        /// Where.
+        channel: ChannelId,
+        /// In which currency.
+        currency: Currency,
+        /// To whom.
+        customer: Option<CustomerId>,
+    },
+}
+
+/// A line about to be taken back.
+#[derive(Debug, Clone)]
+pub struct NewReturnLine {
+    /// The order's line.
+    pub line_no: Option<i32>,
+    /// The SKU, where there is no order.
+    pub sku: Option<String>,
+    /// How many.
+    pub quantity: i64,
+    /// The price of one, tax included, where there is no order.
+    pub unit_price: Option<UnitPrice>,
+}
+
+/// Goods about to be taken back.
+#[derive(Debug, Clone)]
+pub struct NewReturn {
+    /// Its id.
+    pub id: ReturnId,
+    /// Its number.
+    pub number: String,
+    /// Where they were sold.
+    pub origin: Origin,
+    /// What comes back.
+    pub lines: Vec<NewReturnLine>,
+    /// Whether it can be sold again.
+    pub restock: bool,
+    /// Where it was received; where it left from, unless told.
+    pub location: Option<LocationId>,
+    /// Whether what was paid for it is given back.
+    pub refund: bool,
+    /// Why.
+    pub reason: Option<String>,
+    /// The foreign system whose document it is, and what that calls it: booked once.
+    pub reference: Option<(String, String)>,
+    /// When, if that was not now.
+    pub occurred_at: Option<Instant>,
+}

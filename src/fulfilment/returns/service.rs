@@ -1,0 +1,352 @@
+//! Taking goods back.
+
+use super::{
+    model::{NewReturn, NewReturnLine, Origin, Return, ReturnState, ReturnedLine},
+    store,
+};
+use crate::{
+    catalog::{self, StockPolicy, Variant},
+    db::Tx,
+    error::{Code, Error, Result},
+    events::{self, NewEvent},
+    fulfilment::{
+        Fresh, FulfilmentOrder,
+        cancel::within_ceiling,
+        ids::Draw,
+        money,
+        service::{announce, of_order},
+    },
+    kernel::{
+        Actor, Currency, Instant, Money, Rounding,
+        ids::{ChannelId, CustomerId, LocationId, OrderId, ReturnId},
+    },
+    orders::{self, ExternalRef, LineMove, OrderDocument},
+    payments::ledger,
+    pricing::engine::TaxedShare,
+    stock::{self, Locations, Share},
+};
+
+/// What became of a return.
+#[derive(Debug, Clone)]
+pub enum Noted {
+    /// It was booked now.
+    New(Return),
+    /// It had been booked under its reference before.
+    Known(Return),
+}
+
+/// Takes goods back. Of an order: never more of a line than has left and not come back, and what was paid for the pieces
+/// is taken off what is owed, to the minor unit, however many returns they come in.
+///
+/// # Errors
+/// `not_found`, `state_conflict`, `line_unknown`, `sku_unknown`, `quantity_exceeded`, `ceiling_exceeded`.
+pub fn receive(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    locations: &Locations,
+    new: &NewReturn,
+) -> Result<Noted> {
+    if let Some(known) = known(tx, actor, new)? {
+        return Ok(Noted::Known(known));
+    }
+    match new.origin {
+        Origin::Order(order) => of_known_order(tx, now, actor, fresh, locations, order, new),
+        Origin::Unknown { channel, currency, customer } => {
+            of_no_order(tx, now, actor, fresh, locations, (channel, currency, customer), new)
+        }
+    }
+}
+
+const KIND: &str = "return";
+
+/// The return that was booked under the reference, when it was.
+fn known(tx: &mut Tx, actor: &Actor, new: &NewReturn) -> Result<Option<Return>> {
+    let Some((system, value)) = &new.reference else { return Ok(None) };
+    let Some((_, kept)) = orders::known_ref(tx, system, KIND, value)? else { return Ok(None) };
+    let id: Option<ReturnId> = serde_json::from_value(kept.get(KIND).cloned().unwrap_or_default()).ok();
+    let found = id.map(|id| store::get(tx, id)).transpose()?.flatten();
+    found.filter(|found| actor.sees_channel(found.channel_id)).map(Some).ok_or_else(taken)
+}
+
+/// Notes the reference. False when another request has booked it meanwhile.
+fn note(tx: &mut Tx, now: Instant, owner: OrderId, new: &NewReturn, draw: &mut Draw<'_>) -> Result<bool> {
+    let Some((system, value)) = &new.reference else { return Ok(true) };
+    let reference = ExternalRef { system: system.clone(), kind: KIND.to_owned(), value: value.clone() };
+    orders::add_ref(tx, now, draw.next(), owner, &reference, serde_json::json!({KIND: new.id}))
+}
+
+fn taken() -> Error {
+    Error::problem(Code::Duplicate, "the reference stands for something else").at("/reference")
+}
+
+fn of_known_order(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    locations: &Locations,
+    id: OrderId,
+    new: &NewReturn,
+) -> Result<Noted> {
+    let mut order = orders::lock(tx, id)?;
+    // Asked again under the lock: the same return may have been booked while this one waited for it.
+    if let Some(known) = known(tx, actor, new)? {
+        return Ok(Noted::Known(known));
+    }
+    order.state.apply(orders::Command::Return)?;
+    let (at, mut draw) = (new.occurred_at.unwrap_or(now), fresh.draw());
+    let shares = taken_back(&order, &new.lines)?;
+    let sum = money::total(shares.iter().map(|(_, share)| *share));
+    if new.refund {
+        within_ceiling(actor, sum.gross)?;
+    }
+    let moves = moves(&shares, new.refund);
+    orders::save(tx, now, &mut order, &moves, 1)?;
+    if !note(tx, now, id, new, &mut draw)? {
+        return Err(taken());
+    }
+    let state = match new.refund {
+        false => ReturnState::Received,
+        true => {
+            ledger::post(tx, now, vec![money::credit(&order, format!("return:{}", new.id), at, sum)])?;
+            let reason = new.reason.as_deref().unwrap_or("return");
+            match money::settle(tx, (now, at), &order, &mut draw, reason)? {
+                0 => ReturnState::Refunded,
+                _ => ReturnState::RefundPending,
+            }
+        }
+    };
+    let lines: Result<Vec<ReturnedLine>> = shares.iter().map(|(piece, share)| line(&order, piece, *share)).collect();
+    let made = Return {
+        order_id: Some(id),
+        order_number: Some(order.number.clone()),
+        ..document(new, (now, at), state, (order.channel_id, order.currency, order.customer_id), lines?)
+    };
+    store::insert(tx, &made)?;
+    let happened = vec![("return.received.v1", serde_json::to_value(&made)?)];
+    let restocked = if new.restock { restocked(tx, locations, new, &made)? } else { Vec::new() };
+    announce(tx, (now, at), actor, &order, &mut draw, happened)?;
+    if !restocked.is_empty() {
+        stock::receive_return(tx, now, actor, &restocked, &id.to_string(), at)?;
+    }
+    Ok(Noted::New(made))
+}
+
+/// Pieces of a line that come back, `from..to` of all that ever do.
+struct Back {
+    line_no: i32,
+    from: i64,
+    to: i64,
+}
+
+/// What comes back of each line, with the share of its price: cumulative over all returns of the line, so that together
+/// they sum to exactly what was paid. A line may be named more than once.
+fn taken_back(order: &OrderDocument, lines: &[NewReturnLine]) -> Result<Vec<(Back, TaxedShare)>> {
+    let mut taken: Vec<(Back, TaxedShare)> = Vec::with_capacity(lines.len());
+    for (place, new) in lines.iter().enumerate() {
+        let pointer = format!("/lines/{place}");
+        let missing = || Error::problem(Code::MissingField, "a line of an order is named by its line_no");
+        let line_no = new.line_no.ok_or_else(|| missing().at(format!("{pointer}/line_no")))?;
+        let line = order.line(line_no).map_err(|error| error.at(format!("{pointer}/line_no")))?;
+        let before: i64 = taken.iter().filter(|(back, _)| back.line_no == line_no).map(|(b, _)| b.to - b.from).sum();
+        let left = line.quantities.returnable() - before;
+        if new.quantity > left {
+            let detail = format!("only {left} of line {line_no} have left and not come back");
+            let error = Error::problem(Code::QuantityExceeded, detail).at(format!("{pointer}/quantity"));
+            return Err(error.with("line_no", line_no).with("left", left));
+        }
+        let from = line.quantities.returned + before;
+        let back = Back { line_no, from, to: from + new.quantity };
+        let share = money::share_of(order, line_no, back.from, back.to)?;
+        taken.push((back, share));
+    }
+    Ok(taken)
+}
+
+/// How they move the order's lines, each line once.
+fn moves(shares: &[(Back, TaxedShare)], refund: bool) -> Vec<LineMove> {
+    let mut moves: Vec<LineMove> = Vec::with_capacity(shares.len());
+    for (back, share) in shares {
+        let (returned, refunded) = (back.to - back.from, if refund { share.gross } else { 0 });
+        match moves.iter_mut().find(|known| known.line_no == back.line_no) {
+            Some(known) => {
+                known.returned += returned;
+                known.refunded += refunded;
+            }
+            None => moves.push(LineMove { line_no: back.line_no, returned, refunded, ..LineMove::default() }),
+        }
+    }
+    moves
+}
+
+fn line(order: &OrderDocument, back: &Back, share: TaxedShare) -> Result<ReturnedLine> {
+    let line = order.line(back.line_no)?;
+    let money = |minor| Money::from_minor(minor, order.currency);
+    Ok(ReturnedLine {
+        line_no: Some(back.line_no),
+        variant_id: line.variant_id,
+        sku: line.sku.clone(),
+        quantity: back.to - back.from,
+        net: Some(money(share.net)),
+        tax: Some(money(share.tax)),
+        gross: money(share.gross),
+    })
+}
+
+fn document(
+    new: &NewReturn,
+    (now, at): (Instant, Instant),
+    state: ReturnState,
+    (channel, currency, customer): (ChannelId, Currency, Option<CustomerId>),
+    lines: Vec<ReturnedLine>,
+) -> Return {
+    let amount = lines.iter().map(|line| line.gross.minor()).sum();
+    let (system, reference) = new.reference.clone().unzip();
+    Return {
+        id: new.id,
+        number: new.number.clone(),
+        order_id: None,
+        order_number: None,
+        channel_id: channel,
+        customer_id: customer,
+        state,
+        amount: Money::from_minor(amount, currency),
+        refund: new.refund,
+        restocked: new.restock,
+        location_id: new.location,
+        reason: new.reason.clone(),
+        system,
+        reference,
+        lines,
+        version: 1,
+        occurred_at: at,
+        recorded_at: now,
+    }
+}
+
+/// The stock that comes back of an order: where it was received, or else where it had left from.
+fn restocked(tx: &mut Tx, locations: &Locations, new: &NewReturn, made: &Return) -> Result<Vec<Share>> {
+    let Some(order) = made.order_id else { return Ok(Vec::new()) };
+    let (fulfilments, _) = of_order(tx, order)?;
+    let share = |line: &ReturnedLine| {
+        let line_no = line.line_no?;
+        let of = |one: &FulfilmentOrder| {
+            let found = one.lines.iter().find(|own| own.line_no == line_no && own.counts.shipped > 0)?;
+            Some((one.location_id, found.tracked))
+        };
+        let (left_from, tracked) = fulfilments.iter().find_map(of)?;
+        let location = new.location.unwrap_or(left_from);
+        Some(Share { line_no, variant: line.variant_id, location, quantity: line.quantity, tracked })
+    };
+    let shares = made.lines.iter().filter_map(share).filter(|share| share.tracked).collect::<Vec<_>>();
+    for share in &shares {
+        locations.get(share.location).map_err(|error| error.at("/location"))?;
+    }
+    Ok(shares)
+}
+
+fn of_no_order(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    locations: &Locations,
+    (channel, currency, customer): (ChannelId, Currency, Option<CustomerId>),
+    new: &NewReturn,
+) -> Result<Noted> {
+    let (at, mut draw) = (new.occurred_at.unwrap_or(now), fresh.draw());
+    let skus: Vec<String> = new.lines.iter().filter_map(|line| line.sku.clone()).collect();
+    let variants = catalog::by_skus(tx, &skus)?;
+    let lines: Result<Vec<(ReturnedLine, bool)>> =
+        new.lines.iter().enumerate().map(|(place, line)| unreferenced(&variants, currency, place, line)).collect();
+    let lines = lines?;
+    let restocked = if new.restock { restock(locations, actor, new, &lines)? } else { Vec::new() };
+    let state = if new.refund { ReturnState::Refunded } else { ReturnState::Received };
+    let lines = lines.into_iter().map(|(line, _)| line).collect();
+    let made = document(new, (now, at), state, (channel, currency, customer), lines);
+    if new.refund {
+        within_ceiling(actor, made.amount.minor())?;
+    }
+    // The reference belongs to the return itself, for there is no order.
+    if !note(tx, now, OrderId::from_bytes(*new.id.bytes()), new, &mut draw)? {
+        return known(tx, actor, new)?.map(Noted::Known).ok_or_else(taken);
+    }
+    store::insert(tx, &made)?;
+    let event = NewEvent {
+        id: draw.next(),
+        stream: made.id.to_string(),
+        aggregate: "return",
+        aggregate_id: made.id.to_string(),
+        aggregate_version: made.version,
+        channel: Some(channel),
+        kind: "return.received.v1",
+        occurred_at: at,
+        data: serde_json::to_value(&made)?,
+        subject: customer,
+        personal: None,
+    };
+    events::append(tx, actor, now, vec![event])?;
+    if !restocked.is_empty() {
+        stock::receive_return(tx, now, actor, &restocked, &made.id.to_string(), at)?;
+    }
+    Ok(Noted::New(made))
+}
+
+/// A line without an order, and whether its stock is counted.
+fn unreferenced(
+    variants: &[Variant],
+    currency: Currency,
+    place: usize,
+    new: &NewReturnLine,
+) -> Result<(ReturnedLine, bool)> {
+    let at = |field: &str| format!("/lines/{place}/{field}");
+    let missing = |field: &str| {
+        let detail = format!("without an order, a line needs its {field}");
+        Error::problem(Code::MissingField, detail).at(at(field))
+    };
+    let sku = new.sku.as_ref().ok_or_else(|| missing("sku"))?;
+    let price = new.unit_price.ok_or_else(|| missing("unit_price"))?;
+    if price.currency() != currency || price.scaled() < 0 {
+        return Err(Error::invalid(at("unit_price"), format!("expected a price in {currency}, not below zero")));
+    }
+    let unknown = || Error::problem(Code::SkuUnknown, format!("there is no SKU `{sku}`")).at(at("sku"));
+    let variant = variants.iter().find(|variant| variant.sku == *sku).ok_or_else(unknown)?;
+    let exact = price.decimal().checked_mul(new.quantity.into());
+    let gross = exact.and_then(|exact| currency.round(exact, Rounding::HalfUp));
+    let gross = gross.filter(|gross| *gross <= Money::MAX_INPUT / 1000);
+    let too_much = || Error::problem(Code::AmountOverflow, "the amount is too large").at(at("unit_price"));
+    let line = ReturnedLine {
+        line_no: None,
+        variant_id: variant.id,
+        sku: sku.clone(),
+        quantity: new.quantity,
+        net: None,
+        tax: None,
+        gross: Money::from_minor(gross.ok_or_else(too_much)?, currency),
+    };
+    Ok((line, variant.stock_policy == StockPolicy::Tracked))
+}
+
+/// The stock that comes back without an order: where it was received, or else at the first location the actor sees.
+fn restock(
+    locations: &Locations,
+    actor: &Actor,
+    new: &NewReturn,
+    lines: &[(ReturnedLine, bool)],
+) -> Result<Vec<Share>> {
+    let first = || locations.active().map(|location| location.id).find(|id| actor.sees_location(*id));
+    let location: Option<LocationId> = new.location.or_else(first);
+    let nowhere = || Error::problem(Code::LocationInactive, "there is no active location").at("/location");
+    let location = location.ok_or_else(nowhere)?;
+    let tracked = lines.iter().enumerate().filter(|(_, (_, tracked))| *tracked);
+    let share = |(place, (line, _)): (usize, &(ReturnedLine, bool))| Share {
+        line_no: i32::try_from(place + 1).unwrap_or(i32::MAX),
+        variant: line.variant_id,
+        location,
+        quantity: line.quantity,
+        tracked: true,
+    };
+    Ok(tracked.map(share).collect())
+}

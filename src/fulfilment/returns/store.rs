@@ -1,0 +1,142 @@
+//! The only file that touches `returns`.
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+use serde_json::json;
+
+use super::model::{Return, ReturnDetails, ReturnState};
+use crate::{
+    db::{Bind, Col, Doc, DocSql, InstantSql, Sql, Tx, UidSql, dialect, sql},
+    error::Result,
+    kernel::{
+        Currency, Id, Instant, Money,
+        ids::{ChannelId, CustomerId, OrderId, ReturnId},
+    },
+};
+
+pub(super) fn insert(tx: &mut Tx, made: &Return) -> Result<()> {
+    let pieces: i64 = made.lines.iter().map(|line| line.quantity).sum();
+    let details = ReturnDetails {
+        order_number: made.order_number.clone(),
+        lines: made.lines.clone(),
+        refund: made.refund,
+        restocked: made.restocked,
+        location_id: made.location_id,
+        reason: made.reason.clone(),
+        system: made.system.clone(),
+        reference: made.reference.clone(),
+    };
+    sql("INSERT INTO returns (id, number, order_id, channel_id, customer_id, state, currency, amount, line_count, pieces, \
+         doc, version, occurred_at, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    .bind(made.id)
+    .bind(made.number.as_str())
+    .bind(made.order_id)
+    .bind(made.channel_id)
+    .bind(made.customer_id)
+    .bind(made.state.as_str())
+    .bind(made.amount.currency())
+    .bind(made.amount.minor())
+    .bind(i64::try_from(made.lines.len()).unwrap_or(i64::MAX))
+    .bind(pieces)
+    .bind(Doc(serde_json::to_value(details)?))
+    .bind(made.version)
+    .bind(made.occurred_at)
+    .bind(made.recorded_at)
+    .execute(tx)?;
+    Ok(())
+}
+
+/// Nothing is owed any more for what came back of an order.
+pub(in crate::fulfilment) fn refunded(tx: &mut Tx, order: OrderId) -> Result<()> {
+    let update =
+        "UPDATE returns SET state = 'refunded', version = version + 1 WHERE order_id = ? AND state = 'refund_pending'";
+    sql(update).bind(order).execute(tx)?;
+    Ok(())
+}
+
+type Columns = (
+    UidSql,
+    Text,
+    Nullable<UidSql>,
+    UidSql,
+    Nullable<UidSql>,
+    Text,
+    Text,
+    BigInt,
+    DocSql,
+    BigInt,
+    InstantSql,
+    InstantSql,
+);
+type Row = (
+    ReturnId,
+    String,
+    Option<OrderId>,
+    ChannelId,
+    Option<CustomerId>,
+    ReturnState,
+    Currency,
+    i64,
+    Doc<ReturnDetails>,
+    i64,
+    Instant,
+    Instant,
+);
+const SELECTED: &str = "id, number, order_id, channel_id, customer_id, state, currency, amount, doc, version, occurred_at, \
+     recorded_at";
+
+fn made(row: Row) -> Return {
+    let (id, number, order_id, channel_id, customer_id, state, currency, amount, Doc(doc), version, at, noted) = row;
+    Return {
+        id,
+        number,
+        order_id,
+        order_number: doc.order_number,
+        channel_id,
+        customer_id,
+        state,
+        amount: Money::from_minor(amount, currency),
+        refund: doc.refund,
+        restocked: doc.restocked,
+        location_id: doc.location_id,
+        reason: doc.reason,
+        system: doc.system,
+        reference: doc.reference,
+        lines: doc.lines,
+        version,
+        occurred_at: at,
+        recorded_at: noted,
+    }
+}
+
+fn load(tx: &mut Tx, query: Sql) -> Result<Vec<Return>> {
+    Ok(query.load::<Columns, Row>(tx)?.into_iter().map(made).collect())
+}
+
+pub(super) fn get(tx: &mut Tx, id: ReturnId) -> Result<Option<Return>> {
+    Ok(load(tx, sql(format!("SELECT {SELECTED} FROM returns WHERE id = ?")).bind(id))?.pop())
+}
+
+/// A page of returns, newest first; of one order when that is named, of some channels when they are.
+pub(super) fn page(
+    tx: &mut Tx,
+    order: Option<OrderId>,
+    channels: Option<&[ChannelId]>,
+    after: Option<(Instant, ReturnId)>,
+    limit: i64,
+) -> Result<Vec<Return>> {
+    let (at, id) = after.unwrap_or((Instant::from_micros(i64::MAX / 64), Id::from_bytes([0xff; 16])));
+    let mut text = format!("SELECT {SELECTED} FROM returns WHERE (occurred_at, id) < (?, ?)");
+    let mut binds: Vec<Bind> = vec![at.into(), id.into()];
+    if let Some(order) = order {
+        text.push_str(" AND order_id = ?");
+        binds.push(order.into());
+    }
+    if let Some(channels) = channels {
+        let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+        text.push_str(&format!(" AND channel_id IN (SELECT wanted FROM {list})"));
+        binds.push(dialect::rows(channels.iter().map(|id| json!([id.hex()])).collect()));
+    }
+    text.push_str(" ORDER BY occurred_at DESC, id DESC LIMIT ?");
+    binds.push(limit.into());
+    load(tx, binds.into_iter().fold(sql(text), |query, bind| query.bind(bind)))
+}

@@ -1,0 +1,531 @@
+//! Commands of the warehouse: open, pick, pack, ship, deliver. Each is a part of the caller's transaction, locks the
+//! order first, so that everything on one order happens one after another, and moves the stock levels last.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    ids::{Draw, Fresh},
+    model::{
+        Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentState,
+        ShippedLine, Step, sum_pieces,
+    },
+    money, store,
+};
+use crate::{
+    db::Tx,
+    error::{Code, Error, Result},
+    events,
+    kernel::{
+        Actor, Instant, Quantity,
+        ids::{FulfilmentOrderId, LocationId, OrderId, ShipmentId},
+    },
+    orders::{self, ExternalRef, LineMove, OrderDocument},
+    stock::{self, Share},
+};
+
+/// Opens one fulfilment order per location that has a share of an order: two statements, however many. Services, which
+/// are neither shipped nor counted, are left out. `fresh` are ids for them, made outside the transaction; as many as
+/// there are locations suffice.
+///
+/// # Errors
+/// `line_unknown` for a share of a line that the order does not have.
+pub fn open(
+    tx: &mut Tx,
+    now: Instant,
+    order: &OrderDocument,
+    shares: &[Share],
+    due_at: Instant,
+    fresh: &[FulfilmentOrderId],
+) -> Result<Vec<FulfilmentOrder>> {
+    let mut by_location: BTreeMap<LocationId, BTreeMap<i32, FulfilmentLine>> = BTreeMap::new();
+    for share in shares.iter().filter(|share| share.quantity > 0) {
+        let ordered = order.line(share.line_no)?;
+        if !ordered.requires_shipping && !share.tracked {
+            continue;
+        }
+        let lines = by_location.entry(share.location).or_default();
+        let line = lines.entry(share.line_no).or_insert_with(|| FulfilmentLine {
+            line_no: share.line_no,
+            variant_id: share.variant,
+            sku: ordered.sku.clone(),
+            counts: Counts::default(),
+            tracked: false,
+        });
+        line.counts.quantity += share.quantity;
+        line.tracked |= share.tracked;
+    }
+    let mut fresh = fresh.iter().copied();
+    let opened = by_location.into_iter().map(|(location_id, lines)| FulfilmentOrder {
+        id: fresh.next().unwrap_or_default(),
+        order_id: order.id,
+        order_number: order.number.clone(),
+        channel_id: order.channel_id,
+        location_id,
+        state: FulfilmentState::Open,
+        version: 1,
+        due_at,
+        lines: lines.into_values().collect(),
+        created_at: now,
+        updated_at: now,
+    });
+    let opened: Vec<FulfilmentOrder> = opened.collect();
+    store::insert(tx, &opened)?;
+    Ok(opened)
+}
+
+/// A fulfilment order that the actor may see.
+///
+/// # Errors
+/// `not_found`.
+pub fn get(tx: &mut Tx, actor: &Actor, id: FulfilmentOrderId) -> Result<FulfilmentOrder> {
+    let found = store::get(tx, id)?;
+    let seen = found.filter(|one| actor.sees_location(one.location_id) && actor.sees_channel(one.channel_id));
+    seen.ok_or_else(|| Error::not_found("fulfilment order"))
+}
+
+/// An order's fulfilment orders and shipments, the oldest first: three statements.
+///
+/// # Errors
+/// What the database says.
+pub fn of_order(tx: &mut Tx, order: OrderId) -> Result<(Vec<FulfilmentOrder>, Vec<Shipment>)> {
+    Ok((store::of_order(tx, order)?, store::shipments(tx, order)?))
+}
+
+/// What has left of an order, the oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn shipments(tx: &mut Tx, order: OrderId) -> Result<Vec<Shipment>> {
+    store::shipments(tx, order)
+}
+
+/// Locks the order of a fulfilment order that the actor may see, and reads both.
+fn start(tx: &mut Tx, actor: &Actor, id: FulfilmentOrderId) -> Result<(OrderDocument, FulfilmentOrder)> {
+    let missing = || Error::not_found("fulfilment order");
+    let owner = store::owner(tx, id)?;
+    let seen = owner.filter(|(_, location, channel)| actor.sees_location(*location) && actor.sees_channel(*channel));
+    let (order, _, _) = seen.ok_or_else(missing)?;
+    let order = orders::lock(tx, order)?;
+    // Read under the lock: what is decided on it stays true.
+    let fulfilment = store::get(tx, id)?.ok_or_else(missing)?;
+    Ok((order, fulfilment))
+}
+
+/// What a command moves on the lines of a fulfilment order; all that is left for it unless `pieces` say which.
+fn plan(fulfilment: &FulfilmentOrder, command: Command, pieces: Option<&[Pieces]>) -> Result<Vec<(i32, Step)>> {
+    fulfilment.state.takes(command)?;
+    let wanted: BTreeMap<i32, i64> = match pieces {
+        Some(pieces) => sum_pieces(pieces)?,
+        None => {
+            let left = fulfilment.lines.iter().map(|line| (line.line_no, line.counts.left_for(command)));
+            left.filter(|(_, left)| *left > 0).collect()
+        }
+    };
+    if wanted.is_empty() {
+        return Err(Error::problem(Code::QuantityExceeded, format!("nothing is left to {command}")));
+    }
+    let step = |(line_no, quantity): (&i32, &i64)| {
+        let line = fulfilment.lines.iter().find(|line| line.line_no == *line_no);
+        let unknown = || Error::problem(Code::LineUnknown, format!("the fulfilment order has no line {line_no}"));
+        let step = line.ok_or_else(unknown)?.counts.step(command, *quantity);
+        Ok((*line_no, step.map_err(|error| error.with("line_no", *line_no))?))
+    };
+    let located = |error: Error| if pieces.is_some() { error.at("/lines") } else { error };
+    wanted.iter().map(step).collect::<Result<_>>().map_err(located)
+}
+
+/// Makes the steps on a fulfilment order and its rows.
+fn advance(
+    tx: &mut Tx,
+    now: Instant,
+    fulfilment: &mut FulfilmentOrder,
+    command: Command,
+    steps: &[(i32, Step)],
+) -> Result<()> {
+    make_steps(fulfilment, steps);
+    fulfilment.state = fulfilment.state.apply(command, fulfilment.counts(), false)?;
+    (fulfilment.version, fulfilment.updated_at) = (fulfilment.version + 1, now);
+    let moves: Vec<_> = steps.iter().map(|(line_no, step)| (fulfilment.id, *line_no, *step)).collect();
+    store::move_lines(tx, &moves)?;
+    save_states(tx, now, [&*fulfilment])
+}
+
+/// Makes steps on the document.
+pub(super) fn make_steps(fulfilment: &mut FulfilmentOrder, steps: &[(i32, Step)]) {
+    for (line_no, step) in steps {
+        for line in fulfilment.lines.iter_mut().filter(|line| line.line_no == *line_no) {
+            line.counts = line.counts.after(step);
+        }
+    }
+}
+
+/// Writes states; the versions have been counted up before.
+pub(super) fn save_states<'a>(
+    tx: &mut Tx,
+    now: Instant,
+    changed: impl IntoIterator<Item = &'a FulfilmentOrder>,
+) -> Result<()> {
+    match store::save_states(tx, now, changed)? {
+        true => Ok(()),
+        false => Err(Error::problem(Code::VersionStale, "the fulfilment order changed meanwhile")),
+    }
+}
+
+/// The payload of a fulfilment order's events: it, and what was moved.
+#[derive(Debug, Serialize)]
+struct Progress<'a> {
+    #[serde(flatten)]
+    fulfilment_order: &'a FulfilmentOrder,
+    moved: Vec<ShippedLine>,
+}
+
+fn progress<'a>(fulfilment: &'a FulfilmentOrder, steps: &[(i32, Step)], count: fn(&Step) -> i64) -> Progress<'a> {
+    Progress { fulfilment_order: fulfilment, moved: pieces_of(fulfilment, steps, count) }
+}
+
+/// The pieces that steps move, with their SKUs.
+fn pieces_of(fulfilment: &FulfilmentOrder, steps: &[(i32, Step)], count: fn(&Step) -> i64) -> Vec<ShippedLine> {
+    let piece = |(line_no, step): &(i32, Step)| {
+        let line = fulfilment.lines.iter().find(|line| line.line_no == *line_no)?;
+        let (sku, quantity) = (line.sku.clone(), count(step));
+        (quantity > 0).then_some(ShippedLine { line_no: *line_no, sku, quantity })
+    };
+    steps.iter().filter_map(piece).collect()
+}
+
+const PICKED: &str = "fulfilment_order.picked.v1";
+const PACKED: &str = "fulfilment_order.packed.v1";
+
+/// The events of what has been picked and packed, with what was moved in each.
+fn progressed(fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) -> Result<Vec<(&'static str, serde_json::Value)>> {
+    let picked = progress(fulfilment, steps, |step| step.picked);
+    let packed = progress(fulfilment, steps, |step| step.packed);
+    let both = [(PICKED, picked), (PACKED, packed)];
+    let moved = both.iter().filter(|(_, progress)| !progress.moved.is_empty());
+    moved.map(|(kind, progress)| Ok((*kind, serde_json::to_value(progress)?))).collect()
+}
+
+/// Appends events to an order's stream, all with one statement; the order has been saved for so many.
+pub(super) fn announce(
+    tx: &mut Tx,
+    (now, occurred_at): (Instant, Instant),
+    actor: &Actor,
+    order: &OrderDocument,
+    draw: &mut Draw<'_>,
+    happened: Vec<(&'static str, serde_json::Value)>,
+) -> Result<()> {
+    let count = place(happened.len());
+    let all = happened
+        .iter()
+        .enumerate()
+        .map(|(at, (kind, data))| orders::event(order, (place(at + 1), count), draw.next(), kind, occurred_at, data));
+    let all: Result<Vec<_>> = all.collect();
+    events::append(tx, actor, now, all?)
+}
+
+/// A count as the number it is kept as.
+pub(super) fn place(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Picks pieces of a fulfilment order, or all that is left to pick.
+///
+/// # Errors
+/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`.
+pub fn pick(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: FulfilmentOrderId,
+    pieces: Option<&[Pieces]>,
+) -> Result<FulfilmentOrder> {
+    prepare(tx, now, actor, fresh, id, Command::Pick, pieces)
+}
+
+/// Packs pieces of a fulfilment order, or all that is left to pack; what was not picked is picked with it.
+///
+/// # Errors
+/// As [`pick`].
+pub fn pack(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: FulfilmentOrderId,
+    pieces: Option<&[Pieces]>,
+) -> Result<FulfilmentOrder> {
+    prepare(tx, now, actor, fresh, id, Command::Pack, pieces)
+}
+
+fn prepare(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: FulfilmentOrderId,
+    command: Command,
+    pieces: Option<&[Pieces]>,
+) -> Result<FulfilmentOrder> {
+    let (mut order, mut fulfilment) = start(tx, actor, id)?;
+    let steps = plan(&fulfilment, command, pieces)?;
+    advance(tx, now, &mut fulfilment, command, &steps)?;
+    let happened = progressed(&fulfilment, &steps)?;
+    orders::save(tx, now, &mut order, &[], place(happened.len()))?;
+    announce(tx, (now, now), actor, &order, &mut fresh.draw(), happened)?;
+    Ok(fulfilment)
+}
+
+/// What leaves.
+#[derive(Debug, Clone, Default)]
+pub struct NewShipment {
+    /// Who carries it.
+    pub carrier: Option<String>,
+    /// What the carrier calls it.
+    pub tracking_number: Option<String>,
+    /// Where its way can be followed; made from carrier and number where the carrier is a known one.
+    pub tracking_url: Option<String>,
+    /// What is in it; all that is left to ship when absent.
+    pub pieces: Option<Vec<Pieces>>,
+    /// When it left, if that was not now.
+    pub occurred_at: Option<Instant>,
+}
+
+/// The payload of a shipment's events.
+#[derive(Debug, Serialize)]
+struct Parcel<'a> {
+    #[serde(flatten)]
+    shipment: &'a Shipment,
+    order_number: &'a str,
+    order_state: orders::OrderState,
+    payment_state: orders::PaymentStatus,
+    order_fulfilment_state: orders::FulfilmentStatus,
+}
+
+fn parcel(order: &OrderDocument, shipment: &Shipment) -> Result<serde_json::Value> {
+    Ok(serde_json::to_value(Parcel {
+        shipment,
+        order_number: &order.number,
+        order_state: order.state,
+        payment_state: order.payment_state,
+        order_fulfilment_state: order.fulfilment_state,
+    })?)
+}
+
+/// Ships pieces of a fulfilment order, or all that is left; what was not picked and packed is so with it. The money of
+/// what leaves is captured by a job.
+///
+/// # Errors
+/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`; `stock_negative` when less lies at the location.
+pub fn ship(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: FulfilmentOrderId,
+    new: &NewShipment,
+) -> Result<Shipment> {
+    let (mut order, mut fulfilment) = start(tx, actor, id)?;
+    let mut draw = fresh.draw();
+    let (shipment, levels) = dispatch(tx, now, actor, &mut draw, (&mut order, &mut fulfilment), new)?;
+    let at = new.occurred_at.unwrap_or(now);
+    stock::ship(tx, now, actor, &levels, &order.id.to_string(), at)?;
+    Ok(shipment)
+}
+
+/// Ships pieces of an order wherever they lie, or all that is left: one shipment per location that has some of them. For
+/// systems that know our orders and not our fulfilment orders.
+///
+/// # Errors
+/// As [`ship`].
+pub fn ship_order(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: OrderId,
+    new: &NewShipment,
+) -> Result<Vec<Shipment>> {
+    let mut order = orders::lock(tx, id)?;
+    let mut fulfilments = store::of_order(tx, id)?;
+    fulfilments.retain(|one| actor.sees_location(one.location_id) && one.state.takes(Command::Ship).is_ok());
+    let mut wanted = new.pieces.as_deref().map(sum_pieces).transpose()?;
+    let (mut draw, mut shipments, mut levels) = (fresh.draw(), Vec::new(), Vec::new());
+    for fulfilment in &mut fulfilments {
+        let pieces = wanted.as_mut().map(|wanted| here(fulfilment, wanted));
+        if pieces.as_ref().is_some_and(Vec::is_empty) {
+            continue;
+        }
+        let part = NewShipment { pieces, ..new.clone() };
+        let (shipment, shares) = dispatch(tx, now, actor, &mut draw, (&mut order, fulfilment), &part)?;
+        shipments.push(shipment);
+        levels.extend(shares);
+    }
+    if let Some((line_no, left)) = wanted.into_iter().flatten().find(|(_, left)| *left > 0) {
+        order.line(line_no)?;
+        let error = Error::problem(Code::QuantityExceeded, format!("{left} of line {line_no} are not there to ship"));
+        return Err(error.at("/lines").with("line_no", line_no));
+    }
+    if shipments.is_empty() {
+        return Err(Error::problem(Code::QuantityExceeded, "nothing is left to ship"));
+    }
+    stock::ship(tx, now, actor, &levels, &id.to_string(), new.occurred_at.unwrap_or(now))?;
+    Ok(shipments)
+}
+
+/// Those of the wanted pieces that a fulfilment order has; they are wanted no more.
+fn here(fulfilment: &FulfilmentOrder, wanted: &mut BTreeMap<i32, i64>) -> Vec<Pieces> {
+    let mut pieces = Vec::new();
+    for line in &fulfilment.lines {
+        let Some(missing) = wanted.get_mut(&line.line_no) else { continue };
+        let part = line.counts.left_for(Command::Ship).min(*missing);
+        if let (1.., Ok(quantity)) = (part, Quantity::new(part)) {
+            pieces.push(Pieces { line_no: line.line_no, quantity });
+            *missing -= part;
+        }
+    }
+    pieces
+}
+
+/// Everything about a shipment but the stock levels, which the caller moves last. Gives the shares that left.
+fn dispatch(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    draw: &mut Draw<'_>,
+    (order, fulfilment): (&mut OrderDocument, &mut FulfilmentOrder),
+    new: &NewShipment,
+) -> Result<(Shipment, Vec<Share>)> {
+    order.state.apply(orders::Command::Ship)?;
+    let at = new.occurred_at.unwrap_or(now);
+    let steps = plan(fulfilment, Command::Ship, new.pieces.as_deref())?;
+    advance(tx, now, fulfilment, Command::Ship, &steps)?;
+    let shipment = shipment(fulfilment, draw.next(), new, &steps, (now, at));
+    store::insert_shipment(tx, &shipment)?;
+    let mut happened = progressed(fulfilment, &steps)?;
+    let moves: Result<Vec<LineMove>> = shipment.lines.iter().map(|line| shipped(order, line)).collect();
+    orders::save(tx, now, order, &moves?, place(happened.len() + 1))?;
+    if let Some(number) = &shipment.tracking_number {
+        let (system, kind, value) = (shipment.id.to_string(), "tracking".to_owned(), number.clone());
+        let reference = ExternalRef { system, kind, value };
+        orders::add_ref(tx, now, draw.next(), order.id, &reference, serde_json::json!({"shipment": shipment.id}))?;
+    }
+    happened.push(("shipment.shipped.v1", parcel(order, &shipment)?));
+    money::settle(tx, (now, at), order, draw, "shipment")?;
+    announce(tx, (now, at), actor, order, draw, happened)?;
+    let levels = shares(fulfilment, &shipment.lines);
+    Ok((shipment, levels))
+}
+
+/// How a shipped line moves the order's line.
+fn shipped(order: &OrderDocument, line: &ShippedLine) -> Result<LineMove> {
+    let allocated = order.line(line.line_no)?.quantities.allocated;
+    let back = line.quantity.min(allocated);
+    Ok(LineMove { line_no: line.line_no, shipped: line.quantity, allocated: -back, ..LineMove::default() })
+}
+
+fn shipment(
+    fulfilment: &FulfilmentOrder,
+    id: ShipmentId,
+    new: &NewShipment,
+    steps: &[(i32, Step)],
+    (now, at): (Instant, Instant),
+) -> Shipment {
+    let known = || super::carriers::link(new.carrier.as_deref()?, new.tracking_number.as_deref()?);
+    Shipment {
+        id,
+        fulfilment_order_id: fulfilment.id,
+        order_id: fulfilment.order_id,
+        location_id: fulfilment.location_id,
+        carrier: new.carrier.clone(),
+        tracking_number: new.tracking_number.clone(),
+        tracking_url: new.tracking_url.clone().or_else(known),
+        state: ShipmentState::Shipped,
+        lines: pieces_of(fulfilment, steps, |step| step.shipped),
+        shipped_at: at,
+        delivered_at: None,
+        scans: Vec::new(),
+        recorded_at: now,
+    }
+}
+
+/// Pieces of a fulfilment order as the shares of stock that they are.
+pub(super) fn shares(fulfilment: &FulfilmentOrder, pieces: &[ShippedLine]) -> Vec<Share> {
+    let share = |piece: &ShippedLine| {
+        let line = fulfilment.lines.iter().find(|line| line.line_no == piece.line_no)?;
+        let (line_no, variant, tracked) = (line.line_no, line.variant_id, line.tracked);
+        Some(Share { line_no, variant, location: fulfilment.location_id, quantity: piece.quantity, tracked })
+    };
+    pieces.iter().filter_map(share).collect()
+}
+
+/// Locks the order of a shipment that the actor may see, and reads both.
+fn start_shipment(tx: &mut Tx, actor: &Actor, id: ShipmentId) -> Result<(OrderDocument, Shipment)> {
+    let missing = || Error::not_found("shipment");
+    let found = store::shipment(tx, id)?.filter(|shipment| actor.sees_location(shipment.location_id));
+    let order = orders::lock(tx, found.ok_or_else(missing)?.order_id)?;
+    if !actor.sees_channel(order.channel_id) {
+        return Err(missing());
+    }
+    let shipment = store::shipment(tx, id)?.ok_or_else(missing)?;
+    Ok((order, shipment))
+}
+
+/// Notes that a shipment has arrived.
+///
+/// # Errors
+/// `not_found`; `state_conflict` when it has arrived before.
+pub fn deliver(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: ShipmentId,
+    occurred_at: Option<Instant>,
+) -> Result<Shipment> {
+    let (mut order, mut shipment) = start_shipment(tx, actor, id)?;
+    let at = occurred_at.unwrap_or(now).max(shipment.shipped_at);
+    if !store::deliver(tx, id, at)? {
+        return Err(Error::conflict("the shipment has been delivered already"));
+    }
+    (shipment.state, shipment.delivered_at) = (ShipmentState::Delivered, Some(at));
+    let missing = || Error::internal("a shipment without its fulfilment order");
+    let mut fulfilment = store::get(tx, shipment.fulfilment_order_id)?.ok_or_else(missing)?;
+    let arrived = store::shipments(tx, order.id)?;
+    let arrived = arrived.iter().filter(|other| other.fulfilment_order_id == fulfilment.id);
+    let arrived = arrived.into_iter().all(|other| other.state == ShipmentState::Delivered);
+    fulfilment.state = fulfilment.state.apply(Command::Deliver, fulfilment.counts(), arrived)?;
+    fulfilment.version += 1;
+    save_states(tx, now, [&fulfilment])?;
+    let move_of =
+        |line: &ShippedLine| LineMove { line_no: line.line_no, delivered: line.quantity, ..LineMove::default() };
+    let moves: Vec<LineMove> = shipment.lines.iter().map(move_of).collect();
+    orders::save(tx, now, &mut order, &moves, 1)?;
+    let happened = vec![("shipment.delivered.v1", parcel(&order, &shipment)?)];
+    announce(tx, (now, at), actor, &order, &mut fresh.draw(), happened)?;
+    Ok(shipment)
+}
+
+/// How many scans of a shipment are kept: the latest.
+const SCANS: usize = 50;
+
+/// Notes what a carrier said about a shipment on its way.
+///
+/// # Errors
+/// `not_found`.
+pub fn scan(tx: &mut Tx, now: Instant, actor: &Actor, fresh: &Fresh, id: ShipmentId, scan: &Scan) -> Result<Shipment> {
+    let (mut order, mut shipment) = start_shipment(tx, actor, id)?;
+    if !shipment.scans.contains(scan) {
+        shipment.scans.push(scan.clone());
+        shipment.scans.sort_by_key(|scan| scan.at);
+        let over = shipment.scans.len().saturating_sub(SCANS);
+        shipment.scans.drain(..over);
+        store::save_details(tx, &shipment)?;
+        orders::save(tx, now, &mut order, &[], 1)?;
+        let happened = vec![("shipment.scanned.v1", parcel(&order, &shipment)?)];
+        announce(tx, (now, scan.at), actor, &order, &mut fresh.draw(), happened)?;
+    }
+    Ok(shipment)
+}

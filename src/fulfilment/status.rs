@@ -1,0 +1,358 @@
+//! "Where is my order?": what it waits for since when, what stands in its way, where its parcels and its money are.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::{
+    model::{FulfilmentOrder, FulfilmentState, Scan, Shipment, ShipmentState, ShippedLine},
+    service,
+};
+use crate::{
+    db::Tx,
+    error::{Error, Result},
+    kernel::{
+        Instant, Money,
+        ids::{LocationId, OrderId, ShipmentId, VariantId},
+    },
+    orders::{self, ExternalRef, FulfilmentStatus, OrderDocument, OrderState, PaymentStatus},
+    payments::MANUAL,
+    stock::{self, Locations},
+};
+
+crate::words! {
+    /// What an order waits for. More words may come.
+    pub enum WaitingFor {
+        /// Money that the customer has to send.
+        Payment = "payment",
+        /// Goods that are not there yet.
+        Goods = "goods",
+        /// The warehouse takes it from the shelf.
+        Picking = "picking",
+        /// The warehouse packs it.
+        Packing = "packing",
+        /// The carrier fetches it.
+        Dispatch = "dispatch",
+        /// The carrier brings it.
+        Delivery = "delivery",
+        /// Money on its way back to the customer.
+        Refund = "refund",
+    }
+}
+
+/// Something an order waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Waiting {
+    /// What.
+    pub r#for: WaitingFor,
+    /// Since when.
+    pub since: Instant,
+    /// Where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// How many pieces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<i64>,
+    /// When it should have left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Instant>,
+    /// Whether that has passed.
+    pub overdue: bool,
+}
+
+/// Something that stands in an order's way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Blocker {
+    /// A stable word: `out_of_stock`, `overdue`, `payment_failed`. More words may come.
+    #[schema(example = "out_of_stock")]
+    pub code: String,
+    /// The same for people.
+    pub text: String,
+    /// The line it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line_no: Option<i32>,
+}
+
+/// A parcel on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ParcelStatus {
+    /// The shipment.
+    pub id: ShipmentId,
+    /// Where it stands.
+    pub state: ShipmentState,
+    /// Who carries it.
+    pub carrier: Option<String>,
+    /// What the carrier calls it.
+    pub tracking_number: Option<String>,
+    /// Where its way can be followed.
+    pub tracking_url: Option<String>,
+    /// What is in it.
+    pub lines: Vec<ShippedLine>,
+    /// When it left.
+    pub shipped_at: Instant,
+    /// When it arrived.
+    pub delivered_at: Option<Instant>,
+    /// What the carrier said last.
+    pub last_scan: Option<Scan>,
+}
+
+/// Where the money is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct MoneyStatus {
+    /// What the order cost.
+    pub total: Money,
+    /// What is due of it: all that was not cancelled.
+    pub due: Money,
+    /// What was captured.
+    pub captured: Money,
+    /// What was given back.
+    pub refunded: Money,
+    /// What is being given back.
+    pub refund_pending: Money,
+}
+
+/// How far foreign systems are behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Lag {
+    /// How many of the order's events they have not taken yet.
+    pub events: i64,
+    /// Since when the oldest of them has been waiting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Instant>,
+}
+
+/// Where an order is.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct OrderProgress {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its number.
+    pub number: String,
+    /// All of it in one sentence.
+    #[schema(
+        example = "Order 1001 of 2026-03-02: 2 of 3 pieces have left, 1 waits to be picked at Bremen since 2026-03-02; paid."
+    )]
+    pub sentence: String,
+    /// Whether it still moves.
+    pub state: OrderState,
+    /// Where the money stands.
+    pub payment_state: PaymentStatus,
+    /// Where the goods stand.
+    pub fulfilment_state: FulfilmentStatus,
+    /// What it waits for, the longest first.
+    pub waiting: Vec<Waiting>,
+    /// What stands in its way.
+    pub blockers: Vec<Blocker>,
+    /// Its parcels.
+    pub parcels: Vec<ParcelStatus>,
+    /// Its money.
+    pub money: MoneyStatus,
+    /// What foreign systems call it.
+    pub external_refs: Vec<ExternalRef>,
+    /// How far those are behind.
+    pub lag: Lag,
+}
+
+/// Where an order is: eight statements at most.
+///
+/// # Errors
+/// `not_found`.
+pub fn progress(tx: &mut Tx, now: Instant, locations: &Locations, id: OrderId) -> Result<OrderProgress> {
+    let order = orders::document(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
+    let (fulfilments, shipments) = service::of_order(tx, id)?;
+    let open = fulfilments.iter().filter(|one| one.state.is_open()).flat_map(|one| &one.lines);
+    let open: Vec<VariantId> =
+        open.filter(|line| line.tracked && line.counts.open() > 0).map(|line| line.variant_id).collect();
+    let available = stock::availability(tx, &open)?;
+    Ok(describe(now, &order, &fulfilments, &shipments, &available, locations))
+}
+
+fn describe(
+    now: Instant,
+    order: &OrderDocument,
+    fulfilments: &[FulfilmentOrder],
+    shipments: &[Shipment],
+    available: &HashMap<VariantId, i64>,
+    locations: &Locations,
+) -> OrderProgress {
+    let short = short(fulfilments, available);
+    let money = money(order);
+    let mut waiting: Vec<Waiting> = Vec::new();
+    waiting.extend(payment(order, &money));
+    waiting.extend(fulfilments.iter().filter_map(|one| at_location(now, one, &short, locations)));
+    waiting.extend(shipments.iter().filter(|one| one.state == ShipmentState::Shipped).map(on_its_way));
+    waiting.extend(refund(order, &money));
+    waiting.sort_by_key(|one| one.since);
+    let blockers = blockers(order, &short, &waiting);
+    OrderProgress {
+        order_id: order.id,
+        number: order.number.clone(),
+        sentence: sentence(order, &waiting, &blockers, &money),
+        state: order.state,
+        payment_state: order.payment_state,
+        fulfilment_state: order.fulfilment_state,
+        waiting,
+        blockers,
+        parcels: shipments.iter().map(parcel).collect(),
+        money,
+        external_refs: order.external_refs.clone(),
+        lag: Lag::default(),
+    }
+}
+
+/// The open lines whose variants have been promised more often than they lie there, with their SKUs.
+fn short(fulfilments: &[FulfilmentOrder], available: &HashMap<VariantId, i64>) -> HashMap<i32, (LocationId, String)> {
+    let open = fulfilments.iter().filter(|one| one.state.is_open());
+    let lines = open.flat_map(|one| one.lines.iter().map(|line| (one.location_id, line)));
+    let missing = lines.filter(|(_, line)| {
+        line.tracked && line.counts.open() > 0 && available.get(&line.variant_id).is_some_and(|left| *left < 0)
+    });
+    missing.map(|(location, line)| (line.line_no, (location, line.sku.clone()))).collect()
+}
+
+fn payment(order: &OrderDocument, money: &MoneyStatus) -> Option<Waiting> {
+    let by_hand = order.payments.iter().any(|payment| payment.provider == MANUAL && payment.capturable.minor() > 0);
+    let owed = money.captured.minor() < money.due.minor();
+    (by_hand && owed).then(|| waiting(WaitingFor::Payment, order.placed_at))
+}
+
+fn refund(order: &OrderDocument, money: &MoneyStatus) -> Option<Waiting> {
+    let since = order.payments.iter().map(|payment| payment.updated_at).max().unwrap_or(order.placed_at);
+    (money.refund_pending.minor() > 0).then(|| waiting(WaitingFor::Refund, since))
+}
+
+const fn waiting(what: WaitingFor, since: Instant) -> Waiting {
+    Waiting { r#for: what, since, location: None, pieces: None, due_at: None, overdue: false }
+}
+
+fn at_location(
+    now: Instant,
+    one: &FulfilmentOrder,
+    short: &HashMap<i32, (LocationId, String)>,
+    locations: &Locations,
+) -> Option<Waiting> {
+    let pieces: i64 = one.counts().map(super::Counts::open).sum();
+    let missing = short.values().any(|(location, _)| *location == one.location_id);
+    let (what, since) = match one.state {
+        FulfilmentState::Shipped | FulfilmentState::Delivered | FulfilmentState::Cancelled => return None,
+        FulfilmentState::Open if missing => (WaitingFor::Goods, one.created_at),
+        FulfilmentState::Open => (WaitingFor::Picking, one.created_at),
+        FulfilmentState::Picking | FulfilmentState::PartiallyShipped => (WaitingFor::Picking, one.updated_at),
+        FulfilmentState::Picked => (WaitingFor::Packing, one.updated_at),
+        FulfilmentState::Packed => (WaitingFor::Dispatch, one.updated_at),
+    };
+    let location = locations.get(one.location_id).ok().map(|location| location.name.clone());
+    let (due_at, overdue) = (Some(one.due_at), one.due_at < now);
+    Some(Waiting { location, pieces: Some(pieces), due_at, overdue, ..waiting(what, since) })
+}
+
+fn on_its_way(shipment: &Shipment) -> Waiting {
+    let pieces = shipment.lines.iter().map(|line| line.quantity).sum();
+    Waiting { pieces: Some(pieces), ..waiting(WaitingFor::Delivery, shipment.shipped_at) }
+}
+
+fn blockers(order: &OrderDocument, short: &HashMap<i32, (LocationId, String)>, waiting: &[Waiting]) -> Vec<Blocker> {
+    let mut blockers: Vec<Blocker> = Vec::new();
+    let mut lines: Vec<_> = short.iter().collect();
+    lines.sort_unstable_by_key(|(line_no, _)| **line_no);
+    blockers.extend(lines.into_iter().map(|(line_no, (_, sku))| Blocker {
+        code: "out_of_stock".to_owned(),
+        text: format!("more of {sku} is promised than lies in stock"),
+        line_no: Some(*line_no),
+    }));
+    blockers.extend(waiting.iter().filter(|one| one.overdue).map(|one| Blocker {
+        code: "overdue".to_owned(),
+        text: format!(
+            "it should have left{} by {}",
+            one.location.as_deref().map(|name| format!(" {name}")).unwrap_or_default(),
+            one.due_at.map(day).unwrap_or_default()
+        ),
+        line_no: None,
+    }));
+    let failed = |state: crate::payments::PaymentState| {
+        matches!(state, crate::payments::PaymentState::Failed | crate::payments::PaymentState::Declined)
+    };
+    if !order.payments.is_empty() && order.payments.iter().all(|payment| failed(payment.state)) {
+        let text = "the payment came to nothing".to_owned();
+        blockers.push(Blocker { code: "payment_failed".to_owned(), text, line_no: None });
+    }
+    blockers
+}
+
+fn parcel(shipment: &Shipment) -> ParcelStatus {
+    ParcelStatus {
+        id: shipment.id,
+        state: shipment.state,
+        carrier: shipment.carrier.clone(),
+        tracking_number: shipment.tracking_number.clone(),
+        tracking_url: shipment.tracking_url.clone(),
+        lines: shipment.lines.clone(),
+        shipped_at: shipment.shipped_at,
+        delivered_at: shipment.delivered_at,
+        last_scan: shipment.scans.last().cloned(),
+    }
+}
+
+fn money(order: &OrderDocument) -> MoneyStatus {
+    let money = |minor| Money::from_minor(minor, order.currency);
+    let counts = order.money();
+    let refundable: i64 = order.payments.iter().map(|payment| payment.refundable.minor()).sum();
+    MoneyStatus {
+        total: order.total,
+        due: money(counts.due),
+        captured: money(counts.captured),
+        refunded: money(counts.refunded),
+        // Captured and not refundable any more is what is given back or being given back.
+        refund_pending: money(counts.captured - counts.refunded - refundable),
+    }
+}
+
+/// The day of an instant, as people read it.
+fn day(at: Instant) -> String {
+    at.utc().format("%Y-%m-%d").to_string()
+}
+
+/// All of it in one sentence.
+fn sentence(order: &OrderDocument, waiting: &[Waiting], blockers: &[Blocker], money: &MoneyStatus) -> String {
+    let sum = |count: fn(&orders::OrderLine) -> i64| {
+        order.lines.iter().filter(|l| l.requires_shipping).map(count).sum::<i64>()
+    };
+    let wanted = sum(|line| line.quantities.quantity - line.quantities.cancelled);
+    let (shipped, delivered) = (sum(|line| line.quantities.shipped), sum(|line| line.quantities.delivered));
+    let mut parts: Vec<String> = Vec::new();
+    parts.push(match order.fulfilment_state {
+        _ if order.state == OrderState::Cancelled => "it was cancelled".to_owned(),
+        FulfilmentStatus::NotRequired => "nothing of it is shipped".to_owned(),
+        FulfilmentStatus::Cancelled => "what would have been shipped was cancelled".to_owned(),
+        FulfilmentStatus::Delivered => format!("all {wanted} pieces have arrived"),
+        FulfilmentStatus::Unfulfilled => format!("none of its {wanted} pieces has left yet"),
+        _ => format!("{shipped} of {wanted} pieces have left and {delivered} have arrived"),
+    });
+    for one in waiting {
+        let since = day(one.since);
+        let pieces = one.pieces.unwrap_or_default();
+        let place = one.location.as_deref().map(|name| format!(" at {name}")).unwrap_or_default();
+        let late = if one.overdue { ", overdue" } else { "" };
+        parts.push(match one.r#for {
+            WaitingFor::Payment => format!("the payment has been awaited since {since}"),
+            WaitingFor::Goods => format!("{pieces} wait for goods{place} since {since}{late}"),
+            WaitingFor::Picking => format!("{pieces} wait to be picked{place} since {since}{late}"),
+            WaitingFor::Packing => format!("{pieces} wait to be packed{place} since {since}{late}"),
+            WaitingFor::Dispatch => format!("{pieces} wait for the carrier{place} since {since}{late}"),
+            WaitingFor::Delivery => format!("{pieces} are on their way since {since}"),
+            WaitingFor::Refund => format!("{} are being given back since {since}", money.refund_pending),
+        });
+    }
+    if blockers.iter().any(|blocker| blocker.code == "payment_failed") {
+        parts.push("its payment came to nothing".to_owned());
+    }
+    parts.push(match order.payment_state {
+        PaymentStatus::Captured => "it is paid".to_owned(),
+        PaymentStatus::PartiallyCaptured => format!("{} of {} are paid", money.captured, money.due),
+        PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded => format!("{} were given back", money.refunded),
+        PaymentStatus::Authorised => "its money is promised".to_owned(),
+        PaymentStatus::Voided => "nothing was taken for it".to_owned(),
+        PaymentStatus::Pending => "nothing is paid".to_owned(),
+    });
+    format!("Order {} of {}: {}.", order.number, day(order.placed_at), parts.join("; "))
+}

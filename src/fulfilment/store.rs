@@ -1,0 +1,363 @@
+//! The only file that touches `fulfilment_orders`, `fulfilment_lines` and `shipments`.
+
+use std::collections::HashMap;
+
+use diesel::sql_types::{BigInt, Bool, Nullable, Text as SqlText};
+use serde_json::{Value, json};
+
+use super::model::{
+    Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Shipment, ShipmentDetails, ShipmentState, Step,
+};
+use crate::{
+    db::{Bind, Col, Doc, DocSql, InstantSql, Sql, Tx, UidSql, dialect, insert_many, sql},
+    error::{Code, Error, Result},
+    kernel::{
+        Actor, Instant, Waiting,
+        ids::{ChannelId, FulfilmentOrderId, LocationId, OrderId, ShipmentId, VariantId},
+        text,
+    },
+};
+
+const ORDER: &[(&str, Col)] = &[
+    ("id", Col::Uid),
+    ("order_id", Col::Uid),
+    ("order_number", Col::Text),
+    ("channel_id", Col::Uid),
+    ("location_id", Col::Uid),
+    ("state", Col::Text),
+    ("version", Col::Int),
+    ("due_at", Col::At),
+    ("created_at", Col::At),
+    ("updated_at", Col::At),
+];
+
+const LINE: &[(&str, Col)] = &[
+    ("fulfilment_order_id", Col::Uid),
+    ("line_no", Col::Int),
+    ("variant_id", Col::Uid),
+    ("sku", Col::Text),
+    ("tracked", Col::Bool),
+    ("quantity", Col::Int),
+    ("picked", Col::Int),
+    ("packed", Col::Int),
+    ("shipped", Col::Int),
+    ("cancelled", Col::Int),
+];
+
+/// Writes fulfilment orders with their lines: two statements.
+pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder]) -> Result<()> {
+    let rows = all.iter().map(|one| {
+        let (due, made, changed) = (one.due_at.sortable(), one.created_at.sortable(), one.updated_at.sortable());
+        let (order, channel, location) = (one.order_id.hex(), one.channel_id.hex(), one.location_id.hex());
+        json!([one.id.hex(), order, one.order_number, channel, location, one.state, one.version, due, made, changed])
+    });
+    insert_many(tx, "fulfilment_orders", ORDER, rows.collect())?;
+    let lines = all.iter().flat_map(|one| {
+        one.lines.iter().map(|line| {
+            let counts = line.counts;
+            let (quantity, picked, packed) = (counts.quantity, counts.picked, counts.packed);
+            let (variant, tracked) = (line.variant_id.hex(), line.tracked);
+            json!([
+                one.id.hex(),
+                line.line_no,
+                variant,
+                line.sku,
+                tracked,
+                quantity,
+                picked,
+                packed,
+                counts.shipped,
+                counts.cancelled
+            ])
+        })
+    });
+    insert_many(tx, "fulfilment_lines", LINE, lines.collect()).map(|_| ())
+}
+
+type OrderColumns = (UidSql, UidSql, SqlText, UidSql, UidSql, SqlText, BigInt, InstantSql, InstantSql, InstantSql);
+#[rustfmt::skip]
+type OrderRow = (FulfilmentOrderId, OrderId, String, ChannelId, LocationId, FulfilmentState, i64, Instant, Instant, Instant);
+const SELECTED: &str =
+    "id, order_id, order_number, channel_id, location_id, state, version, due_at, created_at, updated_at";
+
+fn order(row: OrderRow) -> FulfilmentOrder {
+    let (id, order_id, order_number, channel_id, location_id, state, version, due_at, created_at, updated_at) = row;
+    let lines = Vec::new();
+    FulfilmentOrder {
+        id,
+        order_id,
+        order_number,
+        channel_id,
+        location_id,
+        state,
+        version,
+        due_at,
+        lines,
+        created_at,
+        updated_at,
+    }
+}
+
+type LineColumns = (UidSql, BigInt, UidSql, SqlText, Bool, BigInt, BigInt, BigInt, BigInt, BigInt);
+type LineRow = (FulfilmentOrderId, i64, VariantId, String, bool, i64, i64, i64, i64, i64);
+
+/// Reads fulfilment orders, and their lines with a second statement.
+fn load(tx: &mut Tx, query: Sql) -> Result<Vec<FulfilmentOrder>> {
+    let rows = query.load::<OrderColumns, OrderRow>(tx)?;
+    let mut found: Vec<FulfilmentOrder> = rows.into_iter().map(order).collect();
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let wanted = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT fulfilment_order_id, line_no, variant_id, sku, tracked, quantity, picked, packed, shipped, cancelled \
+         FROM fulfilment_lines WHERE fulfilment_order_id IN (SELECT wanted FROM {wanted}) ORDER BY line_no"
+    );
+    let ids = found.iter().map(|one| json!([one.id.hex()])).collect();
+    let lines = sql(query).bind(dialect::rows(ids)).load::<LineColumns, LineRow>(tx)?;
+    let mut of: HashMap<FulfilmentOrderId, Vec<FulfilmentLine>> = HashMap::new();
+    for (owner, line_no, variant_id, sku, tracked, quantity, picked, packed, shipped, cancelled) in lines {
+        let counts = Counts { quantity, picked, packed, shipped, cancelled };
+        let line_no = i32::try_from(line_no).map_err(Error::internal)?;
+        of.entry(owner).or_default().push(FulfilmentLine { line_no, variant_id, sku, counts, tracked });
+    }
+    for one in &mut found {
+        one.lines = of.remove(&one.id).unwrap_or_default();
+    }
+    Ok(found)
+}
+
+pub(super) fn get(tx: &mut Tx, id: FulfilmentOrderId) -> Result<Option<FulfilmentOrder>> {
+    Ok(load(tx, sql(format!("SELECT {SELECTED} FROM fulfilment_orders WHERE id = ?")).bind(id))?.pop())
+}
+
+/// An order's fulfilment orders, the oldest first.
+pub(super) fn of_order(tx: &mut Tx, order: OrderId) -> Result<Vec<FulfilmentOrder>> {
+    load(tx, sql(format!("SELECT {SELECTED} FROM fulfilment_orders WHERE order_id = ? ORDER BY id")).bind(order))
+}
+
+/// The order that a fulfilment order is of, with its location and channel, which never change.
+pub(super) fn owner(tx: &mut Tx, id: FulfilmentOrderId) -> Result<Option<(OrderId, LocationId, ChannelId)>> {
+    let query = sql("SELECT order_id, location_id, channel_id FROM fulfilment_orders WHERE id = ?").bind(id);
+    query.first::<(UidSql, UidSql, UidSql), _>(tx)
+}
+
+/// What a list of fulfilment orders is narrowed to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Filter {
+    pub state: Option<FulfilmentState>,
+    pub overdue_at: Option<Instant>,
+    pub location: Option<LocationId>,
+    pub locations: Option<Vec<LocationId>>,
+    pub channels: Option<Vec<ChannelId>>,
+}
+
+/// A page of fulfilment orders, those due first in front. Without a state: those that are not finished.
+pub(super) fn page(
+    tx: &mut Tx,
+    filter: &Filter,
+    after: Option<(Instant, FulfilmentOrderId)>,
+    limit: i64,
+) -> Result<Vec<FulfilmentOrder>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let mut text = format!("SELECT {SELECTED} FROM fulfilment_orders WHERE ");
+    let mut binds: Vec<Bind> = Vec::new();
+    // Said with the words of the partial indexes, so that they are used.
+    text.push_str(match filter.state {
+        Some(state) if !state.is_open() => "state IN ('shipped', 'delivered', 'cancelled')",
+        _ => "state NOT IN ('shipped', 'delivered', 'cancelled')",
+    });
+    if let Some(state) = filter.state {
+        text.push_str(" AND state = ?");
+        binds.push(state.as_str().into());
+    }
+    if let Some(now) = filter.overdue_at {
+        text.push_str(" AND due_at < ? AND state NOT IN ('shipped', 'delivered', 'cancelled')");
+        binds.push(now.into());
+    }
+    if let Some(location) = filter.location {
+        text.push_str(" AND location_id = ?");
+        binds.push(location.into());
+    }
+    if let Some(locations) = &filter.locations {
+        text.push_str(&format!(" AND location_id IN (SELECT wanted FROM {list})"));
+        binds.push(dialect::rows(locations.iter().map(|id| json!([id.hex()])).collect()));
+    }
+    if let Some(channels) = &filter.channels {
+        text.push_str(&format!(" AND channel_id IN (SELECT wanted FROM {list})"));
+        binds.push(dialect::rows(channels.iter().map(|id| json!([id.hex()])).collect()));
+    }
+    if let Some((due, id)) = after {
+        text.push_str(" AND (due_at, id) > (?, ?)");
+        binds.extend([due.into(), id.into()]);
+    }
+    text.push_str(" ORDER BY due_at, id LIMIT ?");
+    binds.push(limit.into());
+    let query = binds.into_iter().fold(sql(text), |query, bind| query.bind(bind));
+    load(tx, query)
+}
+
+/// Moves the quantities of lines, all with one statement. The constraints refuse what is not there.
+pub(super) fn move_lines(tx: &mut Tx, steps: &[(FulfilmentOrderId, i32, Step)]) -> Result<()> {
+    let list = dialect::list(
+        tx,
+        &[
+            ("owner", Col::Uid),
+            ("line", Col::Int),
+            ("d_picked", Col::Int),
+            ("d_packed", Col::Int),
+            ("d_shipped", Col::Int),
+            ("d_cancelled", Col::Int),
+        ],
+    );
+    let update = format!(
+        "UPDATE fulfilment_lines SET picked = picked + d_picked, packed = packed + d_packed, \
+         shipped = shipped + d_shipped, cancelled = cancelled + d_cancelled \
+         FROM {list} WHERE fulfilment_order_id = list.owner AND line_no = list.line"
+    );
+    let rows = steps
+        .iter()
+        .map(|(owner, line, step)| json!([owner.hex(), line, step.picked, step.packed, step.shipped, step.cancelled]));
+    let moved = sql(update).bind(dialect::rows(rows.collect())).execute(tx);
+    let moved = moved.map_err(|error| match error.is_check_violation() {
+        true => Error::problem(Code::QuantityExceeded, "a line has no such quantity left"),
+        false => error,
+    })?;
+    if moved == steps.len() { Ok(()) } else { Err(Error::internal("a fulfilment line has gone")) }
+}
+
+/// Writes the states of fulfilment orders, each at the version after the one it had. False when one has changed since.
+pub(super) fn save_states<'a>(
+    tx: &mut Tx,
+    now: Instant,
+    changed: impl IntoIterator<Item = &'a FulfilmentOrder>,
+) -> Result<bool> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid), ("next", Col::Text), ("seen", Col::Int)]);
+    let update = format!(
+        "UPDATE fulfilment_orders SET state = list.next, version = version + 1, updated_at = ? \
+         FROM {list} WHERE id = list.wanted AND version = list.seen"
+    );
+    let rows: Vec<Value> = changed.into_iter().map(|one| json!([one.id.hex(), one.state, one.version - 1])).collect();
+    let count = rows.len();
+    Ok(count == 0 || sql(update).bind(now).bind(dialect::rows(rows)).execute(tx)? == count)
+}
+
+type ShipmentColumns = (
+    UidSql,
+    UidSql,
+    UidSql,
+    Nullable<SqlText>,
+    Nullable<SqlText>,
+    SqlText,
+    DocSql,
+    InstantSql,
+    Nullable<InstantSql>,
+    InstantSql,
+);
+type ShipmentRow = (
+    ShipmentId,
+    FulfilmentOrderId,
+    OrderId,
+    Option<String>,
+    Option<String>,
+    ShipmentState,
+    Doc<ShipmentDetails>,
+    Instant,
+    Option<Instant>,
+    Instant,
+);
+const SHIPMENT: &str = "id, fulfilment_order_id, order_id, carrier, tracking_number, state, doc, shipped_at, \
+     delivered_at, recorded_at";
+
+fn shipment_of(row: ShipmentRow) -> Shipment {
+    let (id, fulfilment_order_id, order_id, carrier, tracking_number, state, Doc(doc), shipped_at, delivered_at, at) =
+        row;
+    let ShipmentDetails { location_id, tracking_url, lines, scans } = doc;
+    Shipment {
+        id,
+        fulfilment_order_id,
+        order_id,
+        location_id,
+        carrier,
+        tracking_number,
+        tracking_url,
+        state,
+        lines,
+        shipped_at,
+        delivered_at,
+        scans,
+        recorded_at: at,
+    }
+}
+
+fn details(shipment: &Shipment) -> Result<Doc<Value>> {
+    Ok(Doc(serde_json::to_value(ShipmentDetails {
+        location_id: shipment.location_id,
+        tracking_url: shipment.tracking_url.clone(),
+        lines: shipment.lines.clone(),
+        scans: shipment.scans.clone(),
+    })?))
+}
+
+pub(super) fn insert_shipment(tx: &mut Tx, shipment: &Shipment) -> Result<()> {
+    sql("INSERT INTO shipments (id, fulfilment_order_id, order_id, carrier, tracking_number, tracking_folded, state, \
+         doc, shipped_at, delivered_at, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    .bind(shipment.id)
+    .bind(shipment.fulfilment_order_id)
+    .bind(shipment.order_id)
+    .bind(shipment.carrier.clone())
+    .bind(shipment.tracking_number.clone())
+    .bind(shipment.tracking_number.as_deref().map(text::squeeze))
+    .bind(shipment.state.as_str())
+    .bind(details(shipment)?)
+    .bind(shipment.shipped_at)
+    .bind(shipment.delivered_at)
+    .bind(shipment.recorded_at)
+    .execute(tx)?;
+    Ok(())
+}
+
+/// Notes that a shipment has arrived. False when that is known already.
+pub(super) fn deliver(tx: &mut Tx, id: ShipmentId, at: Instant) -> Result<bool> {
+    let update = "UPDATE shipments SET state = 'delivered', delivered_at = ? WHERE id = ? AND state = 'shipped'";
+    Ok(sql(update).bind(at).bind(id).execute(tx)? == 1)
+}
+
+/// Writes a shipment's document again: the order it is of is locked meanwhile.
+pub(super) fn save_details(tx: &mut Tx, shipment: &Shipment) -> Result<()> {
+    sql("UPDATE shipments SET doc = ? WHERE id = ?").bind(details(shipment)?).bind(shipment.id).execute(tx)?;
+    Ok(())
+}
+
+pub(super) fn shipment(tx: &mut Tx, id: ShipmentId) -> Result<Option<Shipment>> {
+    let query = sql(format!("SELECT {SHIPMENT} FROM shipments WHERE id = ?")).bind(id);
+    Ok(query.first::<ShipmentColumns, ShipmentRow>(tx)?.map(shipment_of))
+}
+
+/// An order's shipments, the oldest first.
+pub(super) fn shipments(tx: &mut Tx, order: OrderId) -> Result<Vec<Shipment>> {
+    let query = sql(format!("SELECT {SHIPMENT} FROM shipments WHERE order_id = ? ORDER BY shipped_at, id")).bind(order);
+    Ok(query.load::<ShipmentColumns, ShipmentRow>(tx)?.into_iter().map(shipment_of).collect())
+}
+
+/// Fulfilment orders that should have left before now and that the actor may see, as what waits for a person; those due
+/// first in front.
+///
+/// # Errors
+/// What the database says.
+pub fn waiting_past_due(tx: &mut Tx, actor: &Actor, now: Instant, limit: i64) -> Result<Vec<Waiting>> {
+    let channels = actor.channels().map(<[_]>::to_vec);
+    let filter = Filter {
+        overdue_at: Some(now),
+        channels,
+        locations: actor.locations().map(<[_]>::to_vec),
+        ..Filter::default()
+    };
+    let waiting = |one: FulfilmentOrder| Waiting {
+        id: one.id.to_string(),
+        since: one.due_at,
+        subject: format!("order {} is {} and should have left", one.order_number, one.state),
+        link: format!("/v1/ops/fulfilment-orders/{}", one.id),
+    };
+    Ok(page(tx, &filter, None, limit)?.into_iter().map(waiting).collect())
+}

@@ -1,0 +1,72 @@
+//! Calls from a browser's page of another origin (CORS), on the store surface only: which origins may is asked of the
+//! channels, through a function that is handed in, for HTTP knows no slice.
+
+use std::{future::Future, pin::Pin};
+
+use actix_web::{
+    HttpResponse,
+    body::BoxBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+    web,
+};
+
+use super::{openapi::Surface, state::State};
+use crate::error::Result;
+
+/// Tells whether a page of an origin may call the store surface.
+pub type Allows = fn(State, String) -> Pin<Box<dyn Future<Output = Result<bool>>>>;
+
+const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
+const SENT: &str =
+    "authorization, cart-token, channel-key, content-type, idempotency-key, if-match, x-request-id, traceparent";
+const SHOWN: &str =
+    "etag, idempotency-replayed, link, location, ratelimit-limit, ratelimit-remaining, retry-after, x-request-id";
+
+/// Around the requests that a browser marks with `Origin`: answers its question beforehand, and lets its page read the
+/// answer. A page of an origin that is not allowed gets no permission, which makes the browser keep the answer from it.
+pub(super) async fn around(
+    allows: Allows,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let Some(origin) = origin.filter(|_| request.path().starts_with(Surface::Store.prefix())) else {
+        return next.call(request).await;
+    };
+    let state = request.app_data::<web::Data<State>>().map(|state| state.get_ref().clone());
+    let allowed = match (state, origin.to_str()) {
+        (Some(state), Ok(text)) => allows(state, text.to_owned()).await?,
+        _ => false,
+    };
+    let asks =
+        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response =
+        if asks { request.into_response(HttpResponse::NoContent().finish()) } else { next.call(request).await? };
+    let headers = response.headers_mut();
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    if allowed {
+        permit(headers, origin, asks);
+    }
+    Ok(response)
+}
+
+fn permit(headers: &mut HeaderMap, origin: HeaderValue, asks: bool) {
+    let fixed: &[(HeaderName, &'static str)] = if asks {
+        &[
+            (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, SENT),
+            (header::ACCESS_CONTROL_MAX_AGE, "600"),
+        ]
+    } else {
+        &[(header::ACCESS_CONTROL_EXPOSE_HEADERS, SHOWN)]
+    };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    for (name, value) in fixed {
+        headers.insert(name.clone(), HeaderValue::from_static(value));
+    }
+}

@@ -1,0 +1,11 @@
+//! Bulk imports: files of rows, each applied as a command of the slice whose record it is.
+//!
+//! It owns no table; what other systems report about single orders is in [`writeback`]. [`rows`] reads NDJSON and CSV into typed rows, [`run`] applies them in chunks, each in one
+//! transaction of the bulk lane, so that a checkout waits for one chunk at most.
+
+pub mod api;
+pub mod rows;
+mod run;
+pub mod writeback;
+
+pub use run::{Import, ImportQuery, Report, RowError, run};

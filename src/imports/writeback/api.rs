@@ -1,0 +1,369 @@
+//! Routes of write-back.
+
+use actix_web::post;
+use serde::{Deserialize, Serialize};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    model::{Document, Invoice, InvoiceKind, Reported, ReportedRef, ReportedShipments},
+    service::{self, Noted, Report, ReturnReport, ShipmentReport},
+};
+use crate::{
+    error::{Code, Error, Result},
+    fulfilment::{Fresh, NewShipment, returns::Return},
+    http::{Body, Call, RefPath, Reply},
+    kernel::{
+        Actor, Id, Instant, Money, Quantity, Scope,
+        ids::{LocationId, OrderId},
+        text::{Sku, Text},
+    },
+    orders::OrderDocument,
+    stock::Locations,
+};
+
+/// The most lines of a report.
+const LINES: usize = 1000;
+/// From how many locations one reported shipment can come.
+const PARTS: usize = 16;
+
+/// The report of a request, with ids made outside the transaction.
+fn report(call: &Call, order: &str, system: &Text<50>, value: &Text<200>) -> Result<Report> {
+    let actor = call.allow(Scope::WritebackWrite)?.clone();
+    let document = Document { system: system.to_string(), value: value.to_string() };
+    let (ref_id, event, fresh) = (Id::new(), Id::new(), Fresh::new());
+    Ok(Report { actor, now: call.now, order: order.to_owned(), document, ref_id, event, fresh })
+}
+
+/// What other systems report has happened before.
+fn past(call: &Call, at: Option<Instant>, field: &str) -> Result<()> {
+    match at {
+        Some(at) if at > call.now => {
+            Err(Error::problem(Code::HistoryInFuture, format!("{field} lies in the future")).at(format!("/{field}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn web_address(url: Option<&Text<500>>, pointer: &str) -> Result<Option<String>> {
+    let Some(address) = url else { return Ok(None) };
+    match url::Url::parse(address) {
+        Ok(url) if matches!(url.scheme(), "https" | "http") => Ok(Some(address.to_string())),
+        _ => Err(Error::invalid(pointer, "expected a web address")),
+    }
+}
+
+fn reply<T: Serialize>(noted: &Noted<T>) -> Result<Reply> {
+    match noted {
+        Noted::New(made) => Reply::created(made),
+        Noted::Known(known) => Reply::ok(known),
+    }
+}
+
+/// A line of a report: named by `line_no` or by `sku`.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReportedLine {
+    /// The order's line.
+    pub line_no: Option<i32>,
+    /// Or the SKU; where several lines have it, they are filled in their order.
+    #[schema(value_type = Option<String>)]
+    pub sku: Option<Sku>,
+    /// How many.
+    pub quantity: Quantity,
+}
+
+fn reported(lines: &[ReportedLine]) -> Result<Vec<Reported>> {
+    if !(1..=LINES).contains(&lines.len()) {
+        return Err(Error::invalid("/lines", "expected 1 to 1000 lines"));
+    }
+    let line = |(place, line): (usize, &ReportedLine)| {
+        if line.quantity.is_zero() {
+            let error = Error::problem(Code::QuantityInvalid, "expected at least one piece");
+            return Err(error.at(format!("/lines/{place}/quantity")));
+        }
+        let sku = line.sku.as_ref().map(ToString::to_string);
+        Ok(Reported { line_no: line.line_no, sku, quantity: line.quantity.get() })
+    };
+    lines.iter().enumerate().map(line).collect()
+}
+
+fn location(reference: Option<&Text<60>>, actor: &Actor, locations: &Locations) -> Result<Option<LocationId>> {
+    let Some(reference) = reference else { return Ok(None) };
+    let found = locations.by_ref(reference).map(|location| location.id).filter(|id| actor.sees_location(*id));
+    found.map(Some).ok_or_else(|| Error::not_found("location").at("/location"))
+}
+
+/// What a foreign system calls an order.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"system": "sap", "kind": "order", "value": "4500017"}))]
+pub struct ExternalRefRequest {
+    /// The foreign system.
+    #[schema(value_type = String)]
+    pub system: Text<50>,
+    /// What it names; `order` unless told.
+    #[schema(value_type = Option<String>)]
+    pub kind: Option<Text<50>>,
+    /// Its value there.
+    #[schema(value_type = String)]
+    pub value: Text<200>,
+}
+
+/// Report a reference
+///
+/// What your system calls the order: from then on `{ref}` may be that, and people find the order by it.
+#[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = ExternalRefRequest,
+    security(("token" = ["writeback:write"])),
+    responses((status = 201, body = ReportedRef), (status = 200, description = "Known already", body = ReportedRef)))]
+#[post("/orders/{ref}/external-refs")]
+async fn report_external_ref(call: Call, path: RefPath<String>, body: Body<ExternalRefRequest>) -> Result<Reply> {
+    let report = report(&call, &path.0, &body.system, &body.value.value)?;
+    let kind = body.kind.as_ref().map_or_else(|| "order".to_owned(), ToString::to_string);
+    call.command(&body.fingerprint, move |tx| reply(&service::external_ref(tx, &report, &kind)?)).await
+}
+
+/// An invoice or credit note.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"system": "sap", "number": "RE-2026-00017", "amount": {"amount": "24.80", "currency": "EUR"}}))]
+pub struct InvoiceRequest {
+    /// The foreign system.
+    #[schema(value_type = String)]
+    pub system: Text<50>,
+    /// What it is; `invoice` unless told.
+    pub kind: Option<InvoiceKind>,
+    /// Its number there: it is recorded once.
+    #[schema(value_type = String)]
+    pub number: Text<200>,
+    /// Its total, tax included, in the order's currency.
+    pub amount: Money,
+    /// When it was written; now unless told.
+    pub issued_at: Option<Instant>,
+    /// Where it can be fetched.
+    #[schema(value_type = Option<String>)]
+    pub url: Option<Text<500>>,
+}
+
+/// Report an invoice
+///
+/// An invoice or credit note that your system has written for the order.
+#[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = InvoiceRequest,
+    security(("token" = ["writeback:write"])),
+    responses((status = 201, body = Invoice), (status = 200, description = "Recorded before", body = Invoice)))]
+#[post("/orders/{ref}/invoices")]
+async fn report_invoice(call: Call, path: RefPath<String>, body: Body<InvoiceRequest>) -> Result<Reply> {
+    let report = report(&call, &path.0, &body.system, &body.number)?;
+    past(&call, body.issued_at, "issued_at")?;
+    if body.amount.minor() < 0 {
+        return Err(Error::invalid("/amount/amount", "expected an amount not below zero"));
+    }
+    let new = Invoice {
+        id: Id::new(),
+        // The order's, once it is known.
+        order_id: OrderId::from_bytes([0; 16]),
+        order_number: String::new(),
+        kind: body.kind.unwrap_or(InvoiceKind::Invoice),
+        system: body.system.to_string(),
+        number: body.number.to_string(),
+        amount: body.amount,
+        issued_at: body.issued_at.unwrap_or(call.now),
+        url: web_address(body.url.as_ref(), "/url")?,
+        recorded_at: call.now,
+    };
+    call.command(&body.fingerprint, move |tx| reply(&service::invoice(tx, &report, &new)?)).await
+}
+
+/// What has left, as a delivery note tells it.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"system": "wms", "document": "LS-10017", "carrier": "DHL", "tracking_number": "00340434161094042557"}))]
+pub struct ShipmentReportRequest {
+    /// The foreign system.
+    #[schema(value_type = String)]
+    pub system: Text<50>,
+    /// What it calls the delivery note: it is booked once.
+    #[schema(value_type = String)]
+    pub document: Text<200>,
+    /// What has left; all that is left to ship when absent.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub lines: Option<Vec<ReportedLine>>,
+    /// Where it left from, by id or code; wherever it is to be shipped from, unless told.
+    #[schema(value_type = Option<String>)]
+    pub location: Option<Text<60>>,
+    /// Who carries it.
+    #[schema(value_type = Option<String>)]
+    pub carrier: Option<Text<50>>,
+    /// What the carrier calls it.
+    #[schema(value_type = Option<String>)]
+    pub tracking_number: Option<Text<100>>,
+    /// Where its way can be followed.
+    #[schema(value_type = Option<String>)]
+    pub tracking_url: Option<Text<500>>,
+    /// When it left; now unless told.
+    pub occurred_at: Option<Instant>,
+    /// When it arrived, if it has. The same document may be sent again to tell.
+    pub delivered_at: Option<Instant>,
+}
+
+/// Report a shipment
+///
+/// Partial ones too. Sent again, it is answered with the shipments it made; with `delivered_at` it tells that they have
+/// arrived.
+#[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = ShipmentReportRequest,
+    security(("token" = ["writeback:write"])),
+    responses((status = 201, body = ReportedShipments), (status = 200, description = "Booked before", body = ReportedShipments)))]
+#[post("/orders/{ref}/shipments")]
+async fn report_shipment(call: Call, path: RefPath<String>, body: Body<ShipmentReportRequest>) -> Result<Reply> {
+    let report = report(&call, &path.0, &body.system, &body.document)?;
+    past(&call, body.occurred_at, "occurred_at")?;
+    past(&call, body.delivered_at, "delivered_at")?;
+    let locations = call.snapshot::<Locations>().await?;
+    let new = ShipmentReport {
+        lines: body.lines.as_deref().map(reported).transpose()?,
+        location: location(body.location.as_ref(), &report.actor, &locations)?,
+        parcel: NewShipment {
+            carrier: body.carrier.as_ref().map(ToString::to_string),
+            tracking_number: body.tracking_number.as_ref().map(ToString::to_string),
+            tracking_url: web_address(body.tracking_url.as_ref(), "/tracking_url")?,
+            pieces: None,
+            occurred_at: body.occurred_at,
+        },
+        delivered_at: body.delivered_at,
+        fresh: (0..PARTS).map(|_| (Fresh::new(), Fresh::new())).collect(),
+    };
+    call.command(&body.fingerprint, move |tx| reply(&service::shipment(tx, &report, &new)?)).await
+}
+
+/// Money that came in.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"system": "sap", "document": "ZE-2026-0042"}))]
+pub struct PaymentReportRequest {
+    /// The foreign system.
+    #[schema(value_type = String)]
+    pub system: Text<50>,
+    /// What it calls the incoming payment: it is booked once.
+    #[schema(value_type = String)]
+    pub document: Text<200>,
+    /// How much; all that is owed when absent.
+    pub amount: Option<Money>,
+    /// When it came; now unless told.
+    pub occurred_at: Option<Instant>,
+}
+
+/// Report a payment
+///
+/// Money received for an order that is paid by prepayment or invoice. In parts too.
+#[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = PaymentReportRequest,
+    security(("token" = ["writeback:write"])),
+    responses((status = 201, body = OrderDocument), (status = 200, description = "Booked before", body = OrderDocument)))]
+#[post("/orders/{ref}/payments")]
+async fn report_payment(call: Call, path: RefPath<String>, body: Body<PaymentReportRequest>) -> Result<Reply> {
+    let report = report(&call, &path.0, &body.system, &body.document)?;
+    past(&call, body.occurred_at, "occurred_at")?;
+    let (amount, at) = (body.amount, body.occurred_at);
+    call.command(&body.fingerprint, move |tx| reply(&service::payment(tx, &report, amount, at)?)).await
+}
+
+/// What was cancelled.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"system": "sap", "document": "ST-2026-0007", "lines": [{"line_no": 1, "quantity": 1}], "reason": "not in stock"}))]
+pub struct CancellationReportRequest {
+    /// The foreign system.
+    #[schema(value_type = String)]
+    pub system: Text<50>,
+    /// What it calls the cancellation: it is booked once.
+    #[schema(value_type = String)]
+    pub document: Text<200>,
+    /// What is cancelled; all that has not left when absent.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub lines: Option<Vec<ReportedLine>>,
+    /// Why.
+    #[schema(value_type = Option<String>)]
+    pub reason: Option<Text<500>>,
+    /// When; now unless told.
+    pub occurred_at: Option<Instant>,
+}
+
+/// Report a cancellation
+///
+/// Of what has not left, in parts too. The stock is free again, and what was paid too much is given back.
+#[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = CancellationReportRequest,
+    security(("token" = ["writeback:write"])),
+    responses((status = 201, body = OrderDocument), (status = 200, description = "Booked before", body = OrderDocument)))]
+#[post("/orders/{ref}/cancellations")]
+async fn report_cancellation(
+    call: Call,
+    path: RefPath<String>,
+    body: Body<CancellationReportRequest>,
+) -> Result<Reply> {
+    let report = report(&call, &path.0, &body.system, &body.document)?;
+    past(&call, body.occurred_at, "occurred_at")?;
+    let (lines, at) = (body.lines.as_deref().map(reported).transpose()?, body.occurred_at);
+    let reason = body.reason.as_ref().map_or_else(|| format!("cancelled in {}", body.system), ToString::to_string);
+    call.command(&body.fingerprint, move |tx| {
+        reply(&service::cancellation(tx, &report, lines.as_deref(), &reason, at)?)
+    })
+    .await
+}
+
+/// What came back.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"system": "wms", "document": "RT-0815", "lines": [{"line_no": 1, "quantity": 1}], "restock": true, "refund": true}))]
+pub struct ReturnReportRequest {
+    /// The foreign system.
+    #[schema(value_type = String)]
+    pub system: Text<50>,
+    /// What it calls the return: it is booked once.
+    #[schema(value_type = String)]
+    pub document: Text<200>,
+    /// What came back.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub lines: Vec<ReportedLine>,
+    /// Whether it can be sold again and goes back into stock.
+    #[serde(default)]
+    pub restock: bool,
+    /// Where it was received, by id or code; where it had left from, unless told.
+    #[schema(value_type = Option<String>)]
+    pub location: Option<Text<60>>,
+    /// Whether what was paid for it is given back, or taken off what is owed.
+    #[serde(default)]
+    pub refund: bool,
+    /// Why it came back.
+    #[schema(value_type = Option<String>)]
+    pub reason: Option<Text<500>>,
+    /// When it came back; now unless told.
+    pub occurred_at: Option<Instant>,
+}
+
+/// Report a return
+///
+/// Goods that came back, in parts too; never more than have left.
+#[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = ReturnReportRequest,
+    security(("token" = ["writeback:write"])),
+    responses((status = 201, body = Return), (status = 200, description = "Booked before", body = Return)))]
+#[post("/orders/{ref}/returns")]
+async fn report_return(call: Call, path: RefPath<String>, body: Body<ReturnReportRequest>) -> Result<Reply> {
+    let report = report(&call, &path.0, &body.system, &body.document)?;
+    past(&call, body.occurred_at, "occurred_at")?;
+    let locations = call.snapshot::<Locations>().await?;
+    let new = ReturnReport {
+        id: Id::new(),
+        lines: reported(&body.lines)?,
+        restock: body.restock,
+        location: location(body.location.as_ref(), &report.actor, &locations)?,
+        refund: body.refund,
+        reason: body.reason.as_ref().map(ToString::to_string),
+        occurred_at: body.occurred_at,
+        number: format!("R{}", call.state.db.next_number("returns").await?),
+    };
+    call.command(&body.fingerprint, move |tx| reply(&service::goods_back(tx, &report, &locations, &new)?)).await
+}
+
+/// The routes of the integration surface.
+pub fn integration(config: &mut ServiceConfig<'_>) {
+    config.service(report_external_ref).service(report_invoice).service(report_shipment);
+    config.service(report_payment).service(report_cancellation).service(report_return);
+}

@@ -1,0 +1,205 @@
+//! What other systems report, and what comes of it. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Code, Error, Result},
+    fulfilment::{FulfilmentOrder, Pieces, Shipment},
+    kernel::{
+        Actor, Instant, Money, Quantity,
+        ids::{FulfilmentOrderId, InvoiceId, LocationId, OrderId},
+    },
+    orders::{ExternalRef, OrderDocument, OrderLine},
+};
+
+crate::words! {
+    /// What kind of document an invoice is.
+    pub enum InvoiceKind {
+        /// Money is asked for.
+        Invoice = "invoice",
+        /// Money is given back.
+        CreditNote = "credit_note",
+    }
+}
+
+/// An invoice or credit note that another system has written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Invoice {
+    /// Its id.
+    pub id: InvoiceId,
+    /// The order.
+    pub order_id: OrderId,
+    /// The order's number.
+    pub order_number: String,
+    /// What it is.
+    pub kind: InvoiceKind,
+    /// Who wrote it.
+    pub system: String,
+    /// Its number there.
+    pub number: String,
+    /// Its total, tax included.
+    pub amount: Money,
+    /// When it was written.
+    pub issued_at: Instant,
+    /// Where it can be fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// When it was recorded here.
+    pub recorded_at: Instant,
+}
+
+/// What is kept of an invoice beside its columns.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct InvoiceDetails {
+    pub order_number: String,
+    pub url: Option<String>,
+}
+
+/// What a foreign system calls an order.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ReportedRef {
+    /// The order.
+    pub order_id: OrderId,
+    /// The order's number.
+    pub order_number: String,
+    /// The reference.
+    pub external_ref: ExternalRef,
+}
+
+/// What a reported shipment made: one shipment per location.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ReportedShipments {
+    /// The order.
+    pub order_id: OrderId,
+    /// The order's number.
+    pub order_number: String,
+    /// The shipments.
+    pub shipments: Vec<Shipment>,
+}
+
+/// The kinds of references that stand for reported documents: nobody may give them away otherwise.
+pub(super) const DOCUMENTS: &[&str] =
+    &["shipment", "payment", "cancellation", "return", "invoice", "credit_note", "tracking"];
+
+/// The document that a report comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Document {
+    pub system: String,
+    pub value: String,
+}
+
+impl Document {
+    pub(super) fn as_ref(&self, kind: &str) -> ExternalRef {
+        ExternalRef { system: self.system.clone(), kind: kind.to_owned(), value: self.value.clone() }
+    }
+}
+
+/// A reported line: the order's line, or the SKU.
+#[derive(Debug, Clone)]
+pub(super) struct Reported {
+    pub line_no: Option<i32>,
+    pub sku: Option<String>,
+    pub quantity: i64,
+}
+
+/// Which lines of the order are meant. A SKU that is on several lines fills them in their order, each as far as `room`
+/// goes; what is more than that stays on the last one, where it is refused.
+pub(super) fn lines(order: &OrderDocument, all: &[Reported], room: fn(&OrderLine) -> i64) -> Result<Vec<(i32, i64)>> {
+    let mut meant: Vec<(i32, i64)> = Vec::with_capacity(all.len());
+    for (place, reported) in all.iter().enumerate() {
+        match (reported.line_no, &reported.sku) {
+            (Some(line_no), None) => {
+                order.line(line_no).map_err(|error| error.at(format!("/lines/{place}/line_no")))?;
+                meant.push((line_no, reported.quantity));
+            }
+            (None, Some(sku)) => spread(order, sku, reported.quantity, room, &mut meant)
+                .map_err(|error| error.at(format!("/lines/{place}/sku")))?,
+            _ => {
+                let detail = "name the line by either its `line_no` or its `sku`";
+                return Err(Error::problem(Code::MissingField, detail).at(format!("/lines/{place}/line_no")));
+            }
+        }
+    }
+    Ok(meant)
+}
+
+fn spread(
+    order: &OrderDocument,
+    sku: &str,
+    quantity: i64,
+    room: fn(&OrderLine) -> i64,
+    meant: &mut Vec<(i32, i64)>,
+) -> Result<()> {
+    let unknown = || Error::problem(Code::LineUnknown, format!("the order has no line with the SKU `{sku}`"));
+    let last = order.lines.iter().rfind(|line| line.sku == sku).ok_or_else(unknown)?;
+    let mut left = quantity;
+    for line in order.lines.iter().filter(|line| line.sku == sku) {
+        let taken: i64 = meant.iter().filter(|(line_no, _)| *line_no == line.line_no).map(|(_, taken)| taken).sum();
+        let free = (room(line) - taken).max(0);
+        let part = if line.line_no == last.line_no { left } else { left.min(free) };
+        if part > 0 {
+            meant.push((line.line_no, part));
+            left -= part;
+        }
+    }
+    Ok(())
+}
+
+/// Pieces as the fulfilment slice takes them.
+pub(super) fn pieces(meant: &[(i32, i64)]) -> Result<Vec<Pieces>> {
+    let piece = |(line_no, quantity): &(i32, i64)| {
+        let quantity = Quantity::new(*quantity).map_err(Error::internal)?;
+        Ok(Pieces { line_no: *line_no, quantity })
+    };
+    meant.iter().map(piece).collect()
+}
+
+/// What of a shipment leaves with which fulfilment order.
+pub(super) type Parts = Vec<(FulfilmentOrderId, Option<Vec<Pieces>>)>;
+
+/// Spreads what has left over the fulfilment orders that still have it to ship, the oldest first: those of one location
+/// where it is told, and only those that the actor may see.
+pub(super) fn split(
+    fulfilments: &[FulfilmentOrder],
+    actor: &Actor,
+    location: Option<LocationId>,
+    meant: Option<&[(i32, i64)]>,
+) -> Result<Parts> {
+    let mine = |one: &&FulfilmentOrder| {
+        let here = location.is_none_or(|location| location == one.location_id);
+        here && one.state.is_open() && actor.sees_location(one.location_id)
+    };
+    let Some(meant) = meant else {
+        let all: Parts = fulfilments.iter().filter(mine).map(|one| (one.id, None)).collect();
+        return if all.is_empty() { Err(exceeded("nothing is left to ship")) } else { Ok(all) };
+    };
+    let mut left = meant.to_vec();
+    let mut parts: Parts = Vec::new();
+    for one in fulfilments.iter().filter(mine) {
+        let mut part: Vec<(i32, i64)> = Vec::new();
+        for line in &one.lines {
+            let mut room = line.counts.open();
+            for (_, quantity) in left.iter_mut().filter(|(line_no, _)| *line_no == line.line_no) {
+                let taken = room.min(*quantity);
+                (room, *quantity) = (room - taken, *quantity - taken);
+                if taken > 0 {
+                    part.push((line.line_no, taken));
+                }
+            }
+        }
+        if !part.is_empty() {
+            parts.push((one.id, Some(pieces(&part)?)));
+        }
+    }
+    match left.iter().find(|(_, quantity)| *quantity > 0) {
+        Some((line_no, quantity)) => {
+            let detail = format!("{quantity} more of line {line_no} are reported than are left to ship");
+            Err(exceeded(&detail).with("line_no", *line_no))
+        }
+        None => Ok(parts),
+    }
+}
+
+fn exceeded(detail: &str) -> Error {
+    Error::problem(Code::QuantityExceeded, detail).at("/lines")
+}

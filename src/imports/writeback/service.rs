@@ -1,0 +1,277 @@
+//! Booking what other systems report. Every report locks its order first: the same document sent twice at once is one.
+
+use serde_json::{Value, json};
+
+use super::{
+    model::{self, DOCUMENTS, Document, Invoice, Reported, ReportedRef, ReportedShipments},
+    store,
+};
+use crate::{
+    db::Tx,
+    error::{Code, Error, Result},
+    events,
+    fulfilment::{
+        self, Cancellation, Fresh, NewShipment, Receipt, Shipment, ShipmentState,
+        returns::{self, NewReturn, NewReturnLine, Noted as NotedReturn, Origin, Return},
+    },
+    kernel::{
+        Actor, Instant, Money,
+        ids::{EventId, ExternalRefId, LocationId, ReturnId, ShipmentId},
+    },
+    orders::{self, ExternalRef, OrderDocument},
+    stock::Locations,
+};
+
+/// What became of a report.
+#[derive(Debug, Clone)]
+pub(super) enum Noted<T> {
+    /// It was booked now.
+    New(T),
+    /// Its document had been booked before.
+    Known(T),
+}
+
+/// Who reports, when, on which order; with ids made outside the transaction.
+#[derive(Debug, Clone)]
+pub(super) struct Report {
+    pub actor: Actor,
+    pub now: Instant,
+    /// The order's id, number or a foreign reference.
+    pub order: String,
+    pub document: Document,
+    pub ref_id: ExternalRefId,
+    pub event: EventId,
+    pub fresh: Fresh,
+}
+
+fn taken() -> Error {
+    Error::problem(Code::Duplicate, "the document has been booked for another order").at("/document")
+}
+
+impl Report {
+    /// Locks the order.
+    fn order(&self, tx: &mut Tx) -> Result<OrderDocument> {
+        let id = orders::resolve(tx, &self.actor, &self.order)?;
+        orders::lock(tx, id)
+    }
+
+    /// What was kept when the document was booked. Asked under the order's lock.
+    fn known(&self, tx: &mut Tx, order: &OrderDocument, kind: &str) -> Result<Option<Value>> {
+        match orders::known_ref(tx, &self.document.system, kind, &self.document.value)? {
+            None => Ok(None),
+            Some((owner, kept)) if owner == order.id => Ok(Some(kept)),
+            Some(_) => Err(taken()),
+        }
+    }
+
+    /// Books the document: for one order only, whoever else has it in hand at this moment.
+    fn note(&self, tx: &mut Tx, order: &OrderDocument, kind: &str, kept: Value) -> Result<()> {
+        match orders::add_ref(tx, self.now, self.ref_id, order.id, &self.document.as_ref(kind), kept)? {
+            true => Ok(()),
+            false => Err(taken()),
+        }
+    }
+
+    /// Appends the one event of a report that changes nothing else about the order.
+    fn announce(
+        &self,
+        tx: &mut Tx,
+        order: &mut OrderDocument,
+        (kind, at): (&'static str, Instant),
+        data: &impl serde::Serialize,
+    ) -> Result<()> {
+        orders::save(tx, self.now, order, &[], 1)?;
+        let event = orders::event(order, (1, 1), self.event, kind, at, data)?;
+        events::append(tx, &self.actor, self.now, vec![event])
+    }
+}
+
+/// Notes what a foreign system calls an order.
+pub(super) fn external_ref(tx: &mut Tx, report: &Report, kind: &str) -> Result<Noted<ReportedRef>> {
+    if DOCUMENTS.contains(&kind) {
+        let detail = format!("`{kind}` is for documents: report it by its own route");
+        return Err(Error::invalid("/kind", detail));
+    }
+    let mut order = report.order(tx)?;
+    let external_ref = report.document.as_ref(kind);
+    let reported =
+        ReportedRef { order_id: order.id, order_number: order.number.clone(), external_ref: external_ref.clone() };
+    if report.known(tx, &order, kind).map_err(|error| error.at("/value"))?.is_some() {
+        return Ok(Noted::Known(reported));
+    }
+    report.note(tx, &order, kind, json!({})).map_err(|error| error.at("/value"))?;
+    order.external_refs.push(external_ref);
+    let all: &Vec<ExternalRef> = &order.external_refs;
+    let mut data = serde_json::to_value(&reported)?;
+    if let Value::Object(data) = &mut data {
+        data.insert("external_refs".to_owned(), serde_json::to_value(all)?);
+    }
+    report.announce(tx, &mut order, ("order.referenced.v1", report.now), &data)?;
+    Ok(Noted::New(reported))
+}
+
+/// Records an invoice or credit note.
+pub(super) fn invoice(tx: &mut Tx, report: &Report, new: &Invoice) -> Result<Noted<Invoice>> {
+    let mut order = report.order(tx)?;
+    if new.amount.currency() != order.currency {
+        return Err(Error::invalid("/amount/currency", format!("the order is in {}", order.currency)));
+    }
+    let taken = || taken().at("/number");
+    if let Some(known) = store::find(tx, &new.system, new.kind, &new.number)? {
+        if known.order_id != order.id {
+            return Err(taken());
+        }
+        if known.amount != new.amount {
+            let detail = format!("this number has been recorded over {}", known.amount);
+            return Err(Error::problem(Code::Duplicate, detail).at("/amount"));
+        }
+        return Ok(Noted::Known(known));
+    }
+    let made = Invoice { order_id: order.id, order_number: order.number.clone(), ..new.clone() };
+    if !store::insert(tx, &made)? {
+        return Err(taken());
+    }
+    // So that the order is found by the number of its invoice.
+    let reference = report.document.as_ref(new.kind.as_str());
+    orders::add_ref(tx, report.now, report.ref_id, order.id, &reference, json!({"invoice": made.id}))?;
+    report.announce(tx, &mut order, ("invoice.recorded.v1", made.issued_at), &made)?;
+    Ok(Noted::New(made))
+}
+
+/// A shipment that is reported.
+#[derive(Debug, Clone)]
+pub(super) struct ShipmentReport {
+    pub lines: Option<Vec<Reported>>,
+    pub location: Option<LocationId>,
+    pub parcel: NewShipment,
+    pub delivered_at: Option<Instant>,
+    /// Ids for a shipment and its delivery per location.
+    pub fresh: Vec<(Fresh, Fresh)>,
+}
+
+const SHIPMENT: &str = "shipment";
+
+/// Books what has left, over as many fulfilment orders as it comes from; and, now or when the document comes again, that
+/// it has arrived.
+pub(super) fn shipment(tx: &mut Tx, report: &Report, new: &ShipmentReport) -> Result<Noted<ReportedShipments>> {
+    let order = report.order(tx)?;
+    let (ids, known): (Vec<ShipmentId>, bool) = match report.known(tx, &order, SHIPMENT)? {
+        Some(kept) => (serde_json::from_value(kept.get("shipments").cloned().unwrap_or_default())?, true),
+        None => (ship(tx, report, &order, new)?, false),
+    };
+    let shipments = fulfilment::shipments(tx, order.id)?.into_iter().filter(|shipment| ids.contains(&shipment.id));
+    let mut shipments: Vec<Shipment> = shipments.collect();
+    if let Some(at) = new.delivered_at {
+        for (shipment, (_, fresh)) in shipments.iter_mut().zip(&new.fresh) {
+            if shipment.state == ShipmentState::Shipped {
+                *shipment = fulfilment::deliver(tx, report.now, &report.actor, fresh, shipment.id, Some(at))?;
+            }
+        }
+    }
+    let reported = ReportedShipments { order_id: order.id, order_number: order.number, shipments };
+    Ok(if known { Noted::Known(reported) } else { Noted::New(reported) })
+}
+
+fn ship(tx: &mut Tx, report: &Report, order: &OrderDocument, new: &ShipmentReport) -> Result<Vec<ShipmentId>> {
+    let (fulfilments, _) = fulfilment::of_order(tx, order.id)?;
+    let lines =
+        new.lines.as_ref().map(|lines| model::lines(order, lines, |line| line.quantities.open())).transpose()?;
+    let parts = model::split(&fulfilments, &report.actor, new.location, lines.as_deref())?;
+    if parts.len() > new.fresh.len() {
+        return Err(Error::internal("more parts of a shipment than ids for them"));
+    }
+    let ids: Vec<ShipmentId> = new.fresh.iter().take(parts.len()).map(|(fresh, _)| fresh.first()).collect();
+    // Before the goods move: the levels' rows are locked last.
+    report.note(tx, order, SHIPMENT, json!({"shipments": ids}))?;
+    for ((fulfilment, pieces), (fresh, _)) in parts.into_iter().zip(&new.fresh) {
+        let parcel = NewShipment { pieces, ..new.parcel.clone() };
+        fulfilment::ship(tx, report.now, &report.actor, fresh, fulfilment, &parcel)?;
+    }
+    Ok(ids)
+}
+
+/// Books money that came in.
+pub(super) fn payment(
+    tx: &mut Tx,
+    report: &Report,
+    amount: Option<Money>,
+    occurred_at: Option<Instant>,
+) -> Result<Noted<OrderDocument>> {
+    let order = report.order(tx)?;
+    if report.known(tx, &order, "payment")?.is_some() {
+        return Ok(Noted::Known(order));
+    }
+    report.note(tx, &order, "payment", json!({}))?;
+    let reference = format!("{}:{}", report.document.system, report.document.value);
+    let receipt = Receipt { amount, reference, occurred_at };
+    fulfilment::record_payment(tx, report.now, &report.actor, &report.fresh, order.id, &receipt).map(Noted::New)
+}
+
+/// Books what was cancelled.
+pub(super) fn cancellation(
+    tx: &mut Tx,
+    report: &Report,
+    lines: Option<&[Reported]>,
+    reason: &str,
+    occurred_at: Option<Instant>,
+) -> Result<Noted<OrderDocument>> {
+    let order = report.order(tx)?;
+    if report.known(tx, &order, "cancellation")?.is_some() {
+        return Ok(Noted::Known(order));
+    }
+    report.note(tx, &order, "cancellation", json!({}))?;
+    let meant = lines.map(|lines| model::lines(&order, lines, |line| line.quantities.open())).transpose()?;
+    let pieces = meant.map(|meant| model::pieces(&meant)).transpose()?;
+    let what = Cancellation { pieces, reason: reason.to_owned(), occurred_at };
+    fulfilment::cancel(tx, report.now, &report.actor, &report.fresh, order.id, &what).map(Noted::New)
+}
+
+/// A return that is reported.
+#[derive(Debug, Clone)]
+pub(super) struct ReturnReport {
+    pub id: ReturnId,
+    pub number: String,
+    pub lines: Vec<Reported>,
+    pub restock: bool,
+    pub location: Option<LocationId>,
+    pub refund: bool,
+    pub reason: Option<String>,
+    pub occurred_at: Option<Instant>,
+}
+
+/// Books goods that came back. Returns know their documents themselves.
+pub(super) fn goods_back(
+    tx: &mut Tx,
+    report: &Report,
+    locations: &Locations,
+    new: &ReturnReport,
+) -> Result<Noted<Return>> {
+    let order = report.order(tx)?;
+    // The lines of a document that is known do not matter any more: they have come back, so there is no room for them.
+    let lines = match report.known(tx, &order, "return")? {
+        Some(_) => Vec::new(),
+        None => model::lines(&order, &new.lines, |line| line.quantities.returnable())?,
+    };
+    let line = |(line_no, quantity): &(i32, i64)| NewReturnLine {
+        line_no: Some(*line_no),
+        sku: None,
+        quantity: *quantity,
+        unit_price: None,
+    };
+    let new = NewReturn {
+        id: new.id,
+        number: new.number.clone(),
+        origin: Origin::Order(order.id),
+        lines: lines.iter().map(line).collect(),
+        restock: new.restock,
+        location: new.location,
+        refund: new.refund,
+        reason: new.reason.clone(),
+        reference: Some((report.document.system.clone(), report.document.value.clone())),
+        occurred_at: new.occurred_at,
+    };
+    Ok(match returns::receive(tx, report.now, &report.actor, &report.fresh, locations, &new)? {
+        NotedReturn::New(made) => Noted::New(made),
+        NotedReturn::Known(known) => Noted::Known(known),
+    })
+}

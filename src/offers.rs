@@ -1,0 +1,223 @@
+//! What a storefront shows of many articles at once: price, tiers, availability, in one call.
+//!
+//! It owns no table: it asks catalogue, pricing and stock one question each, however many articles there are, and
+//! never reserves or promises anything.
+
+use std::collections::{BTreeSet, HashMap};
+
+use actix_web::post;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::{
+    catalog::{self, BackorderPolicy, StockPolicy, Variant, VariantStatus},
+    channels::{Channel, Directory},
+    error::{Code, Error, Result},
+    http::{Body, Call, Reply},
+    kernel::{
+        Actor, Country, Currency, Instant, Quantity, UnitPrice,
+        ids::{ChannelId, VariantId},
+        text::Sku,
+    },
+    pricing::{
+        self, Rules,
+        model::Step,
+        rates::{self, PriceRow, PriceTier},
+    },
+    stock,
+};
+
+/// How many SKUs one call may ask for.
+const MAX_SKUS: usize = 200;
+/// The highest availability that is disclosed.
+const MOST_SHOWN: i64 = 100;
+
+const fn one() -> Quantity {
+    Quantity::ONE
+}
+
+/// What is asked about.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"skus": ["MUG-KONTOR", "TEE-BLACK-M"], "quantity": 1}))]
+pub struct OffersRequest {
+    /// The SKUs; each gets its answer in the same place.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 200)]
+    pub skus: Vec<Sku>,
+    /// The currency; the channel's first where it is left out.
+    pub currency: Option<Currency>,
+    /// The country of delivery, for the tax rate; the channel's first where it is left out.
+    pub country: Option<Country>,
+    /// How many of each: it decides about the tier and `in_stock`.
+    #[serde(default = "one")]
+    #[schema(value_type = i64, minimum = 1, maximum = 1_000_000_000, default = 1)]
+    pub quantity: Quantity,
+}
+
+/// What is offered.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Offers {
+    /// The currency of all prices.
+    pub currency: Currency,
+    /// The country of delivery that the tax rates are for.
+    pub country: Country,
+    /// Whether prices include tax.
+    pub prices_include_tax: bool,
+    /// One per SKU, in the order of the request.
+    pub items: Vec<Offer>,
+}
+
+/// What is offered of one SKU. Either there is a price or a reason why it is not sold.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Offer {
+    /// The SKU as it was asked for.
+    pub sku: String,
+    /// Its name; absent when there is no such SKU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The price of one unit at the quantity asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<UnitPrice>,
+    /// The prices by quantity, lowest quantity first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<PriceTier>,
+    /// The tax rate as a fraction; zero where the country has none for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "0.19")]
+    pub tax_rate: Option<Decimal>,
+    /// Whether it can be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub availability: Option<Availability>,
+    /// Why it is not sold: `sku_unknown`, `not_sold` or `price_missing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Step>,
+}
+
+/// Whether an article can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Availability {
+    /// Whether the quantity asked for is there.
+    pub in_stock: bool,
+    /// How many are there, at most 100 are told; absent where stock is not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub available: Option<i64>,
+    /// Whether it is sold even when it is not there, and delivered later.
+    pub backorder: bool,
+}
+
+impl Availability {
+    fn of(variant: &Variant, available: i64, quantity: Quantity) -> Self {
+        let tracked = variant.stock_policy == StockPolicy::Tracked;
+        Self {
+            in_stock: !tracked || available >= quantity.get(),
+            available: tracked.then_some(available.clamp(0, MOST_SHOWN)),
+            backorder: tracked && variant.backorder_policy == BackorderPolicy::Allow,
+        }
+    }
+}
+
+/// What one answer needs beside the article itself.
+struct Asked<'a> {
+    rules: &'a Rules,
+    channel: ChannelId,
+    currency: Currency,
+    country: Country,
+    quantity: Quantity,
+    at: Instant,
+}
+
+impl Asked<'_> {
+    fn offer(&self, variant: &Variant, rows: &[PriceRow], available: i64) -> Offer {
+        let (lists, channel, currency) = (&self.rules.price_lists, self.channel, self.currency);
+        let tiers = rates::tiers(lists, rows, channel, currency, self.at);
+        let named = Offer { name: Some(variant.name.clone()), tiers, ..refused(&variant.sku, "", "") };
+        if variant.status != VariantStatus::Active {
+            return Offer {
+                tiers: Vec::new(),
+                reason: Some(Step::new("not_sold", "it is not sold any more")),
+                ..named
+            };
+        }
+        // Why each list gives no price is for the merchant to see, not for everybody.
+        let Ok(chosen) = rates::choose_price(lists, rows, channel, currency, self.quantity, self.at) else {
+            let text = format!("it has no price in {currency} for {}", self.quantity.get());
+            return Offer { reason: Some(Step::new("price_missing", text)), ..named };
+        };
+        let (tax_rate, _) = self.rules.tax(self.country, &variant.tax_class, self.at);
+        Offer {
+            price: Some(chosen.unit_price),
+            tax_rate: Some(tax_rate.normalize()),
+            availability: Some(Availability::of(variant, available, self.quantity)),
+            reason: None,
+            ..named
+        }
+    }
+}
+
+/// An offer of nothing.
+fn refused(sku: &str, code: &str, text: &str) -> Offer {
+    Offer {
+        sku: sku.to_owned(),
+        name: None,
+        price: None,
+        tiers: Vec::new(),
+        tax_rate: None,
+        availability: None,
+        reason: Some(Step::new(code, text)),
+    }
+}
+
+fn check(request: &OffersRequest, channel: &Channel) -> Result<(Currency, Country)> {
+    if !(1..=MAX_SKUS).contains(&request.skus.len()) {
+        return Err(Error::invalid("/skus", format!("expected 1 to {MAX_SKUS} SKUs")));
+    }
+    if request.quantity.is_zero() {
+        let detail = "expected a whole number from 1 to 1000000000";
+        return Err(Error::problem(Code::QuantityInvalid, detail).at("/quantity"));
+    }
+    let country = request.country.map_or_else(|| channel.default_country(), Ok)?;
+    if !channel.settings.countries.contains(&country) {
+        let detail = format!("this channel does not deliver to {country}");
+        return Err(Error::problem(Code::CountryNotServed, detail).at("/country"));
+    }
+    Ok((channel.currency(request.currency)?, country))
+}
+
+/// Ask for prices and availability
+///
+/// Up to 200 SKUs at once. What is shown is what a cart would charge now; it is not reserved.
+#[utoipa::path(tag = "browse", request_body = OffersRequest, responses((status = 200, body = Offers)))]
+#[post("/offers")]
+async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
+    let Actor::Shopper(shopper) = &call.actor else { return Err(Error::internal("not a shopper")) };
+    let directory = call.snapshot::<Directory>().await?;
+    let channel = directory.get(shopper.channel)?;
+    let (currency, country) = check(&body, channel)?;
+    let rules = call.snapshot::<Rules>().await?;
+    let skus: BTreeSet<String> = body.skus.iter().map(ToString::to_string).collect();
+    let found = call.read(move |tx| {
+        let variants = catalog::by_skus(tx, &skus.into_iter().collect::<Vec<_>>())?;
+        let ids: Vec<VariantId> = variants.iter().map(|variant| variant.id).collect();
+        Ok((variants, pricing::prices(tx, &ids)?, stock::availability(tx, &ids)?))
+    });
+    let (variants, prices, available) = found.await?;
+    let variants: HashMap<&str, &Variant> = variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
+    let asked = Asked { rules: &rules, channel: channel.id, currency, country, quantity: body.quantity, at: call.now };
+    let offer = |sku: &Sku| match variants.get(&**sku) {
+        Some(variant) => {
+            let rows = prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default();
+            asked.offer(variant, rows, available.get(&variant.id).copied().unwrap_or_default())
+        }
+        None => refused(sku, "sku_unknown", "there is no such SKU"),
+    };
+    let items = body.skus.iter().map(offer).collect();
+    let prices_include_tax = channel.settings.prices_include_tax;
+    Reply::ok(&Offers { currency, country, prices_include_tax, items })
+}
+
+/// The routes of the store surface.
+pub fn store(config: &mut ServiceConfig<'_>) {
+    config.service(offers);
+}

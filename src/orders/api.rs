@@ -1,0 +1,215 @@
+//! Routes that read orders: for staff, for customers, for guests.
+
+use actix_web::{HttpResponse, Responder, get, post};
+use serde::{Deserialize, Serialize};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    document::OrderDocument,
+    search::{self, OrderQuery, OrderSummary, Place},
+    service, store,
+};
+use crate::{
+    carts, customers,
+    error::{Error, Result},
+    events::{self, Event},
+    http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply},
+    kernel::{
+        Actor, Instant, Scope,
+        ids::OrderId,
+        text::{self, Email, Text},
+    },
+};
+
+/// Search orders
+///
+/// By anything a caller may know. Newest first. With `format=csv` as a table.
+#[utoipa::path(tag = "answer a customer", params(OrderQuery), security(("token" = ["orders:read"])),
+    responses((status = 200, body = Page<OrderSummary>)))]
+#[get("/orders")]
+async fn search_orders(call: Call, query: Params<OrderQuery>) -> Result<HttpResponse> {
+    let actor = call.allow(Scope::OrdersRead)?.clone();
+    let query = query.0;
+    let (limit, counts) = search::shape(&query)?;
+    let as_csv = query.format.as_deref() == Some("csv");
+    let after: Option<Place> = Cursor::decode_optional(query.cursor.as_deref())?;
+    let (items, count) = call
+        .read(move |tx| {
+            let items = search::search(tx, &actor, &query, after, limit)?;
+            let count = if counts { Some(search::count(tx, &actor, &query)?) } else { None };
+            Ok((items, count))
+        })
+        .await?;
+    let mut page = Page::cut(items, limit, |order| (order.placed_at.micros(), order.id))?;
+    page.count = count;
+    if as_csv {
+        return csv(&page);
+    }
+    Ok(Reply::page(&call, &page)?.respond_to(call.request()).map_into_boxed_body())
+}
+
+/// A page as a table; the next page's cursor is in the header `Next-Cursor`.
+fn csv(page: &Page<OrderSummary>) -> Result<HttpResponse> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let headings =
+        ["number", "id", "placed_at", "state", "payment_state", "fulfilment_state", "total", "currency", "email"];
+    table.write_record(headings).map_err(Error::internal)?;
+    for order in &page.items {
+        let (id, placed_at) = (order.id.to_string(), order.placed_at.to_string());
+        let total = order.total.decimal().to_string();
+        let record = [
+            order.number.as_str(),
+            &id,
+            &placed_at,
+            order.state.as_str(),
+            order.payment_state.as_str(),
+            order.fulfilment_state.as_str(),
+            &total,
+            order.total.currency().code(),
+            order.email.as_deref().unwrap_or_default(),
+        ];
+        table.write_record(record).map_err(Error::internal)?;
+    }
+    let bytes = table.into_inner().map_err(Error::internal)?;
+    let mut response = HttpResponse::Ok();
+    response.content_type("text/csv; charset=utf-8");
+    if let Some(cursor) = &page.next_cursor {
+        response.insert_header(("Next-Cursor", cursor.as_str()));
+    }
+    Ok(response.body(bytes))
+}
+
+/// Read an order
+///
+/// By its id, its number, or what a foreign system calls it. `actions` tells what can be done now.
+#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), security(("token" = ["orders:read"])),
+    responses((status = 200, body = OrderDocument)))]
+#[get("/orders/{ref}")]
+async fn read_order(call: Call, path: RefPath<String>) -> Result<Reply> {
+    let actor = call.allow(Scope::OrdersRead)?.clone();
+    let order = call
+        .read(move |tx| {
+            let id = service::resolve(tx, &actor, &path.0)?;
+            service::document(tx, id)?.ok_or_else(|| Error::not_found("order"))
+        })
+        .await?;
+    Ok(Reply::ok(&order)?.version(order.version))
+}
+
+/// See an order's timeline
+///
+/// Everything that happened to it, in order: the events of its stream.
+#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path), ListQuery), security(("token" = ["orders:read"])),
+    responses((status = 200, body = Page<Event>)))]
+#[get("/orders/{ref}/timeline")]
+async fn order_timeline(call: Call, path: RefPath<String>, query: Params<ListQuery>) -> Result<Reply> {
+    let actor = call.allow(Scope::OrdersRead)?.clone();
+    let limit = query.0.limit()?;
+    let after: i64 = Cursor::decode_optional(query.0.cursor.as_deref())?.unwrap_or_default();
+    let items = call
+        .read(move |tx| {
+            let id = service::resolve(tx, &actor, &path.0)?;
+            events::stream(tx, &id.to_string(), after, limit + 1)
+        })
+        .await?;
+    Reply::page(&call, &Page::cut(items, limit, |event| event.position)?)
+}
+
+/// An order as its customer sees it.
+async fn visible(call: &Call, id: OrderId) -> Result<OrderDocument> {
+    let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
+    call.read(move |tx| {
+        let order = service::document(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
+        let seen = carts::may_see_order(tx, &actor, &secret, order.channel_id, order.customer_id, order.cart_id)?;
+        if seen { Ok(order) } else { Err(Error::not_found("order")) }
+    })
+    .await
+}
+
+/// Read one's order
+///
+/// As the customer who ordered it, or as a guest with the `Cart-Token` of the cart it was.
+#[utoipa::path(tag = "my orders", params(("id" = String, Path)), responses((status = 200, body = OrderDocument)))]
+#[get("/orders/{id}")]
+async fn read_own_order(call: Call, path: RefPath<OrderId>) -> Result<Reply> {
+    let order = visible(&call, path.0).await?;
+    Ok(Reply::ok(&order)?.version(order.version))
+}
+
+/// What a guest knows of an order.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"number": "1001", "email": "ada@example.org", "postcode": "10115"}))]
+pub struct OrderLookup {
+    /// The order's number.
+    #[schema(value_type = String)]
+    pub number: Text<50>,
+    /// The e-mail address it was ordered with.
+    pub email: Email,
+    /// The postcode it goes to.
+    #[schema(value_type = String)]
+    pub postcode: Text<20>,
+}
+
+/// An order that was found, and the secret that opens it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct FoundOrder {
+    /// The order.
+    pub order: OrderDocument,
+    /// Send it as `Cart-Token` to read the order again.
+    pub token: String,
+}
+
+/// Find an order without signing in
+///
+/// Number, e-mail and postcode must all fit; which of them does not is not told. Only a few tries a minute.
+#[utoipa::path(tag = "my orders", request_body = OrderLookup, responses((status = 200, body = FoundOrder)))]
+#[post("/orders/lookup")]
+async fn look_up_order(call: Call, body: Body<OrderLookup>) -> Result<Reply> {
+    call.state.limits.check_lookup(call.request())?;
+    let Actor::Shopper(shopper) = call.actor.clone() else { return Err(Error::internal("not a shopper")) };
+    let (wanted, secret) = (body.value, call.state.secret.clone());
+    let (email, postcode) = (wanted.email.folded(), text::squeeze(&wanted.postcode));
+    let found = call
+        .read(move |tx| {
+            let found = store::lookup(tx, shopper.channel, &wanted.number, &email, &postcode)?;
+            let (id, cart) = found.ok_or_else(|| Error::not_found("order"))?;
+            let order = service::document(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
+            Ok(FoundOrder { order, token: carts::cart_token(&secret, cart) })
+        })
+        .await?;
+    Reply::ok(&found)
+}
+
+/// List one's orders
+///
+/// Newest first; for signed-in customers.
+#[utoipa::path(tag = "my orders", params(ListQuery), responses((status = 200, body = Page<OrderDocument>)))]
+#[get("/me/orders")]
+async fn list_own_orders(call: Call, query: Params<ListQuery>) -> Result<Reply> {
+    let Actor::Shopper(shopper) = call.actor.clone() else { return Err(Error::internal("not a shopper")) };
+    let sign_in = || Error::problem(crate::error::Code::Unauthenticated, "sign in to see your orders");
+    let identity = shopper.identity.ok_or_else(sign_in)?;
+    // Documents are large: a page has 20 of them unless fewer are asked for.
+    let limit = query.0.limit()?.min(20);
+    let after: Option<Place> = Cursor::decode_optional(query.0.cursor.as_deref())?;
+    let items = call
+        .read(move |tx| {
+            let Some(customer) = customers::find(tx, &identity)? else { return Ok(Vec::new()) };
+            let after = after.map(|(micros, id)| (Instant::from_micros(micros), id));
+            let ids = store::of_customer(tx, (customer, shopper.channel), after, limit + 1)?;
+            service::documents(tx, &ids)
+        })
+        .await?;
+    Reply::page(&call, &Page::cut(items, limit, |order: &OrderDocument| (order.placed_at.micros(), order.id))?)
+}
+
+/// The routes of the ops surface.
+pub fn ops(config: &mut ServiceConfig<'_>) {
+    config.service(search_orders).service(read_order).service(order_timeline);
+}
+
+/// The routes of the store surface.
+pub fn store(config: &mut ServiceConfig<'_>) {
+    config.service(look_up_order).service(read_own_order).service(list_own_orders);
+}

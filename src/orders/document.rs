@@ -1,0 +1,326 @@
+//! The order as a document: what the API answers, what events carry, what is kept in the row.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::model::{self, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities};
+use crate::{
+    carts::{Delivery, Device, Source},
+    customers::Address,
+    error::{Error, Result},
+    kernel::{
+        Currency, Instant, Money, Quantity, UnitPrice,
+        ids::{CartId, ChannelId, CustomerId, OrderId, VariantId},
+    },
+    payments::PaymentView,
+    pricing::model::{ShippingTotals, Step, TaxTotal, Totals},
+};
+
+/// What is kept of an order beside its columns: everything that was addressed and priced, as it was.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrderDetails {
+    /// The customer's e-mail address.
+    pub email: Option<String>,
+    /// The language of messages.
+    pub locale: Option<String>,
+    /// Where it came from.
+    pub source: Option<Source>,
+    /// What it was ordered with.
+    pub device: Device,
+    /// Who pays.
+    pub billing_address: Option<Address>,
+    /// Where it goes.
+    pub deliveries: Vec<Delivery>,
+    /// The method of payment.
+    pub payment_method: String,
+    /// The price, without the lines.
+    pub totals: Totals,
+    /// Free data of the storefront.
+    pub metadata: Map<String, Value>,
+}
+
+/// What is kept of a line beside its columns.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LineDetails {
+    /// The name under which it was sold.
+    pub name: String,
+    /// The unit of its quantity (UN/ECE Rec 20).
+    pub unit_code: String,
+    /// Whether it is shipped.
+    pub requires_shipping: bool,
+    /// Weight of one unit.
+    pub weight_grams: i64,
+    /// Its tax class.
+    pub tax_class: String,
+    /// The rate it was taxed at.
+    pub tax_rate: rust_decimal::Decimal,
+    /// Unit price times quantity, before discount.
+    pub subtotal: Money,
+    /// What was taken off.
+    pub discount: Money,
+    /// How the price came about.
+    pub explanation: Vec<Step>,
+    /// Free data of the storefront.
+    pub metadata: Map<String, Value>,
+}
+
+/// A line of an order.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct OrderLine {
+    /// Its number, which never changes.
+    pub line_no: i32,
+    /// What was sold.
+    pub variant_id: VariantId,
+    /// Its SKU at that time.
+    pub sku: String,
+    /// Its name at that time.
+    pub name: String,
+    /// The quantities.
+    #[serde(flatten)]
+    pub quantities: Quantities,
+    /// The unit of the quantities (UN/ECE Rec 20).
+    pub unit_code: String,
+    /// Whether it is shipped.
+    pub requires_shipping: bool,
+    /// The price of one unit.
+    pub unit_price: UnitPrice,
+    /// Unit price times quantity, before discount.
+    pub subtotal: Money,
+    /// What was taken off.
+    pub discount: Money,
+    /// Without tax, after discount.
+    pub net: Money,
+    /// The tax.
+    pub tax: Money,
+    /// With tax.
+    pub gross: Money,
+    /// What has been given back of it.
+    pub refunded: Money,
+    /// The rate it was taxed at.
+    #[schema(value_type = String, example = "0.19")]
+    pub tax_rate: rust_decimal::Decimal,
+    /// How the price came about.
+    pub explanation: Vec<Step>,
+    /// Free data of the storefront.
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+    /// Weight of one unit.
+    #[serde(skip)]
+    pub weight_grams: i64,
+    /// Its tax class.
+    #[serde(skip)]
+    pub tax_class: String,
+}
+
+/// What a foreign system calls the order or a document of it.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq, utoipa::ToSchema)]
+pub struct ExternalRef {
+    /// The system: `sap`, `dhl`.
+    pub system: String,
+    /// What it names: `order`, `tracking`, `shipment`, `invoice`.
+    pub kind: String,
+    /// Its value there.
+    pub value: String,
+}
+
+/// What can be done now, or why not.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Action {
+    /// The command.
+    pub command: model::Command,
+    /// Whether it is allowed now.
+    pub allowed: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// An order, whole.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct OrderDocument {
+    /// Its id.
+    pub id: OrderId,
+    /// The number that people use.
+    pub number: String,
+    /// Where it was sold.
+    pub channel_id: ChannelId,
+    /// Whose it is, when they are known.
+    pub customer_id: Option<CustomerId>,
+    /// The cart it was.
+    pub cart_id: Option<CartId>,
+    /// Whether it still moves.
+    pub state: OrderState,
+    /// Where the money stands.
+    pub payment_state: PaymentStatus,
+    /// Where the goods stand.
+    pub fulfilment_state: FulfilmentStatus,
+    /// Whether it is of a test channel.
+    pub test: bool,
+    /// Rises with every event of the order.
+    pub version: i64,
+    /// The currency of all its amounts.
+    pub currency: Currency,
+    /// When it was ordered.
+    pub placed_at: Instant,
+    /// When it was recorded here.
+    pub recorded_at: Instant,
+    /// The customer's e-mail address.
+    pub email: Option<String>,
+    /// The language of messages.
+    pub locale: Option<String>,
+    /// What it was ordered with.
+    pub device: Device,
+    /// Where it came from.
+    pub source: Option<Source>,
+    /// Who pays.
+    pub billing_address: Option<Address>,
+    /// Where it goes.
+    pub deliveries: Vec<Delivery>,
+    /// Its lines.
+    pub lines: Vec<OrderLine>,
+    /// The price of shipping.
+    pub shipping: Option<ShippingTotals>,
+    /// The tax by rate.
+    pub taxes: Vec<TaxTotal>,
+    /// Whether the unit prices include tax.
+    pub prices_include_tax: bool,
+    /// All lines before discount.
+    pub subtotal: Money,
+    /// What was taken off.
+    pub discount: Money,
+    /// Without tax.
+    pub net: Money,
+    /// The tax.
+    pub tax: Money,
+    /// What it costs.
+    pub total: Money,
+    /// The method of payment.
+    pub payment_method: String,
+    /// Its payments.
+    pub payments: Vec<PaymentView>,
+    /// What foreign systems call it.
+    pub external_refs: Vec<ExternalRef>,
+    /// How the total came about.
+    pub explanation: Vec<Step>,
+    /// Free data of the storefront.
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+    /// What can be done now.
+    pub actions: Vec<Action>,
+}
+
+impl OrderDocument {
+    /// A line by its number.
+    ///
+    /// # Errors
+    /// `line_unknown`.
+    pub fn line(&self, line_no: i32) -> Result<&OrderLine> {
+        let unknown = || Error::problem(crate::error::Code::LineUnknown, format!("there is no line {line_no}"));
+        self.lines.iter().find(|line| line.line_no == line_no).ok_or_else(unknown)
+    }
+
+    /// Makes moves on the document, as the store makes them on the rows.
+    ///
+    /// # Errors
+    /// `line_unknown`, `quantity_exceeded`.
+    pub fn apply(&mut self, moves: &[LineMove]) -> Result<()> {
+        for step in moves {
+            self.line(step.line_no)?;
+            for line in self.lines.iter_mut().filter(|line| line.line_no == step.line_no) {
+                step.apply(&mut line.quantities)?;
+                line.refunded = Money::from_minor(line.refunded.minor() + step.refunded, self.currency);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is due for all that was not cancelled, in minor units: the shares of the cancelled pieces are taken off each
+    /// line, and shipping is due unless nothing is left.
+    #[must_use]
+    pub fn due(&self) -> i64 {
+        let lines: i64 =
+            self.lines.iter().map(|line| line.gross_of(line.quantities.quantity - line.quantities.cancelled)).sum();
+        let anything = self.lines.iter().any(|line| line.quantities.cancelled < line.quantities.quantity);
+        let shipping = self.shipping.as_ref().map_or(0, |shipping| shipping.gross.minor());
+        if anything { lines + shipping } else { 0 }
+    }
+
+    /// What the money states are derived from.
+    #[must_use]
+    pub fn money(&self) -> MoneyCounts {
+        use crate::payments::PaymentState as P;
+        let sum = |amount: fn(&PaymentView) -> i64| self.payments.iter().map(amount).sum::<i64>();
+        MoneyCounts {
+            due: self.due(),
+            authorised: self
+                .payments
+                .iter()
+                .filter(|p| matches!(p.state, P::Authorised | P::Captured))
+                .map(|p| p.amount.minor())
+                .sum(),
+            captured: sum(|payment| payment.captured.minor()),
+            refunded: sum(|payment| payment.refunded.minor()),
+            voided: self.payments.iter().any(|payment| payment.state == P::Voided),
+        }
+    }
+
+    /// Derives the states anew and the actions with them.
+    pub fn settle(&mut self) {
+        let lines: Vec<_> = self.lines.iter().map(|line| (line.quantities, line.requires_shipping)).collect();
+        let statuses = model::derive(&lines, self.money());
+        (self.state, self.payment_state, self.fulfilment_state) =
+            (statuses.state, statuses.payment, statuses.fulfilment);
+        self.actions = self.possible();
+    }
+
+    fn possible(&self) -> Vec<Action> {
+        let any = |test: fn(&OrderLine) -> bool| self.lines.iter().any(test);
+        let money = self.money();
+        let reason = |command: model::Command| -> Option<String> {
+            use model::Command as C;
+            if let Err(Error::Problem(problem)) = self.state.apply(command) {
+                return Some(problem.detail);
+            }
+            let missing = match command {
+                C::Ship if !any(|l| l.requires_shipping && l.quantities.open() > 0) => "nothing is left to ship",
+                C::Deliver if !any(|l| l.quantities.delivered < l.quantities.shipped) => "nothing is on its way",
+                C::Cancel if !any(|l| l.quantities.open() > 0) => "nothing is left to cancel",
+                C::Return if !any(|l| l.quantities.returnable() > 0) => "nothing has left yet",
+                C::RecordPayment if money.captured >= money.due => "it is paid",
+                C::Refund if money.captured <= money.refunded => "nothing is left to give back",
+                _ => return None,
+            };
+            Some(missing.to_owned())
+        };
+        let action = |command: &model::Command| {
+            let reason = reason(*command);
+            Action { command: *command, allowed: reason.is_none(), reason }
+        };
+        model::Command::ALL.iter().map(action).collect()
+    }
+}
+
+impl OrderLine {
+    /// The share of the first `pieces` in the line's gross amount, in minor units.
+    #[must_use]
+    pub fn gross_of(&self, pieces: i64) -> i64 {
+        crate::pricing::engine::share(self.gross.minor(), 0, pieces, self.quantities.quantity)
+    }
+}
+
+/// A line as it is placed.
+#[derive(Debug, Clone)]
+pub struct PlacedLine {
+    /// What was sold.
+    pub variant_id: VariantId,
+    /// Its SKU.
+    pub sku: String,
+    /// How many.
+    pub quantity: Quantity,
+    /// How many are set aside at a location.
+    pub allocated: i64,
+    /// The line's number.
+    pub line_no: i32,
+    /// The rest.
+    pub details: LineDetails,
+}

@@ -1,0 +1,18 @@
+//! Orders: what was sold, to whom, at what price, and how far it has come.
+//!
+//! It owns orders, their lines and what foreign systems call them. It never picks stock and never talks to a payment
+//! provider; the slices that do change an order through [`lock`] and [`save`].
+
+pub mod api;
+mod document;
+mod model;
+mod search;
+mod service;
+mod store;
+
+pub use document::{Action, ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine};
+pub use model::{
+    Command, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities, Statuses, derive, mermaid,
+};
+pub use service::{NewOrder, add_ref, document, event, known_ref, lock, of_cart, place, resolve, save};
+pub use store::waiting_unpaid;

@@ -1,0 +1,334 @@
+//! Commands and queries on orders. Other slices change an order through [`lock`], moves on the document, and [`save`].
+
+use super::{
+    document::{ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine},
+    model::LineMove,
+    store::{self, LineRow, OrderRow},
+};
+use crate::{
+    carts::Delivery,
+    db::{Doc, Tx},
+    error::{Code, Error, Result},
+    events::NewEvent,
+    kernel::{
+        Actor, Instant, Money, UnitPrice,
+        ids::{CartId, ChannelId, CustomerId, EventId, ExternalRefId, OrderId},
+        text,
+    },
+    payments::{self, PaymentView},
+};
+
+/// An order about to be placed.
+#[derive(Debug, Clone)]
+pub struct NewOrder {
+    /// Its id.
+    pub id: OrderId,
+    /// Its number.
+    pub number: String,
+    /// Where it was sold.
+    pub channel: ChannelId,
+    /// Whether that is a test channel.
+    pub test: bool,
+    /// Whose it is.
+    pub customer: Option<CustomerId>,
+    /// The cart it was; a cart becomes one order at most.
+    pub cart: Option<CartId>,
+    /// Everything addressed and priced, the totals with their lines.
+    pub details: OrderDetails,
+    /// The lines.
+    pub lines: Vec<PlacedLine>,
+    /// The payment that promises the money.
+    pub payment: PaymentView,
+    /// When it was ordered.
+    pub placed_at: Instant,
+    /// How many events the transaction appends to the order's stream.
+    pub events: i64,
+}
+
+/// Places an order: two statements. Gives the document without reading it back.
+///
+/// # Errors
+/// A UNIQUE violation when the cart has become an order already.
+pub fn place(tx: &mut Tx, now: Instant, new: NewOrder) -> Result<OrderDocument> {
+    let NewOrder { id, number, channel, test, customer, cart, mut details, lines, payment, placed_at, events } = new;
+    let priced = std::mem::take(&mut details.totals.lines);
+    let mut with_amounts = Vec::with_capacity(lines.len());
+    for line in lines {
+        let totals = priced.iter().find(|totals| totals.line_no == line.line_no);
+        let totals = totals.ok_or_else(|| Error::internal("a line without a price"))?;
+        let amounts = [totals.unit_price.scaled(), totals.net.minor(), totals.tax.minor(), totals.gross.minor()];
+        with_amounts.push((line, amounts));
+    }
+    let address = shipping_address(&details.deliveries).or(details.billing_address.as_ref());
+    let row = OrderRow {
+        id,
+        number,
+        channel_id: channel,
+        customer_id: customer,
+        cart_id: cart,
+        state: super::OrderState::Placed,
+        payment_state: super::PaymentStatus::Pending,
+        fulfilment_state: super::FulfilmentStatus::Unfulfilled,
+        test,
+        version: events,
+        currency: details.totals.currency,
+        total: details.totals.total.minor(),
+        email_folded: details.email.as_deref().map(str::to_lowercase),
+        name_folded: address.map(|address| text::fold(&address.name)).unwrap_or_default(),
+        postcode_folded: address.map(|address| text::squeeze(&address.postcode)),
+        phone_digits: address.and_then(|address| address.phone.as_deref()).map(text::phone_digits),
+        placed_at,
+        recorded_at: now,
+        updated_at: now,
+        doc: Doc(details),
+    };
+    let line_rows = with_amounts.iter().map(|(line, amounts)| line_row(id, line, amounts)).collect();
+    let mut document = assemble(row.clone(), line_rows, vec![payment], Vec::new());
+    document.settle();
+    let (state, payment_state, fulfilment_state) = (document.state, document.payment_state, document.fulfilment_state);
+    store::insert(tx, &OrderRow { state, payment_state, fulfilment_state, ..row })?;
+    store::insert_lines(tx, id, &with_amounts)?;
+    Ok(document)
+}
+
+fn shipping_address(deliveries: &[Delivery]) -> Option<&crate::customers::Address> {
+    deliveries.iter().find_map(|delivery| delivery.address.as_ref())
+}
+
+fn line_row(order: OrderId, line: &PlacedLine, [unit_price, net, tax, gross]: &[i64; 4]) -> LineRow {
+    LineRow {
+        order_id: order,
+        line_no: i64::from(line.line_no),
+        variant_id: line.variant_id,
+        sku: line.sku.clone(),
+        quantity: line.quantity.get(),
+        allocated: line.allocated,
+        shipped: 0,
+        delivered: 0,
+        returned: 0,
+        cancelled: 0,
+        unit_price: *unit_price,
+        net: *net,
+        tax: *tax,
+        gross: *gross,
+        refunded: 0,
+        doc: Doc(line.details.clone()),
+    }
+}
+
+fn assemble(row: OrderRow, lines: Vec<LineRow>, payments: Vec<PaymentView>, refs: Vec<ExternalRef>) -> OrderDocument {
+    let Doc(details) = row.doc;
+    let totals = details.totals;
+    OrderDocument {
+        id: row.id,
+        number: row.number,
+        channel_id: row.channel_id,
+        customer_id: row.customer_id,
+        cart_id: row.cart_id,
+        state: row.state,
+        payment_state: row.payment_state,
+        fulfilment_state: row.fulfilment_state,
+        test: row.test,
+        version: row.version,
+        currency: row.currency,
+        placed_at: row.placed_at,
+        recorded_at: row.recorded_at,
+        email: details.email,
+        locale: details.locale,
+        device: details.device,
+        source: details.source,
+        billing_address: details.billing_address,
+        deliveries: details.deliveries,
+        lines: lines.into_iter().map(|line| order_line(line, row.currency)).collect(),
+        shipping: totals.shipping,
+        taxes: totals.taxes,
+        prices_include_tax: totals.prices_include_tax,
+        subtotal: totals.subtotal,
+        discount: totals.discount,
+        net: totals.net,
+        tax: totals.tax,
+        total: totals.total,
+        payment_method: details.payment_method,
+        payments,
+        external_refs: refs,
+        explanation: totals.explanation,
+        metadata: details.metadata,
+        actions: Vec::new(),
+    }
+}
+
+fn order_line(row: LineRow, currency: crate::kernel::Currency) -> OrderLine {
+    let Doc(LineDetails {
+        name,
+        unit_code,
+        requires_shipping,
+        weight_grams,
+        tax_class,
+        tax_rate,
+        subtotal,
+        discount,
+        explanation,
+        metadata,
+    }) = row.doc;
+    let money = |minor: i64| Money::from_minor(minor, currency);
+    OrderLine {
+        line_no: i32::try_from(row.line_no).unwrap_or(i32::MAX),
+        variant_id: row.variant_id,
+        sku: row.sku,
+        name,
+        quantities: super::Quantities {
+            quantity: row.quantity,
+            allocated: row.allocated,
+            shipped: row.shipped,
+            delivered: row.delivered,
+            returned: row.returned,
+            cancelled: row.cancelled,
+        },
+        unit_code,
+        requires_shipping,
+        unit_price: UnitPrice::from_scaled(row.unit_price, currency),
+        subtotal,
+        discount,
+        net: money(row.net),
+        tax: money(row.tax),
+        gross: money(row.gross),
+        refunded: money(row.refunded),
+        tax_rate,
+        explanation,
+        metadata,
+        weight_grams,
+        tax_class,
+    }
+}
+
+/// An order, whole: four statements. `None` when there is none; whether the actor may see it, the caller asks.
+///
+/// # Errors
+/// What the database says.
+pub fn document(tx: &mut Tx, id: OrderId) -> Result<Option<OrderDocument>> {
+    let Some(row) = store::row(tx, id)? else { return Ok(None) };
+    let (lines, payments, refs) = (store::lines(tx, id)?, payments::of_order(tx, id)?, store::refs(tx, id)?);
+    let mut document = assemble(row, lines, payments.iter().map(PaymentView::from).collect(), refs);
+    document.settle();
+    Ok(Some(document))
+}
+
+/// Several orders, in the order of their ids given: three statements.
+pub(super) fn documents(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<OrderDocument>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (rows, mut lines, mut paid) = (store::rows(tx, ids)?, store::lines_of(tx, ids)?, payments::of_orders(tx, ids)?);
+    let mut documents: Vec<OrderDocument> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id = row.id;
+        let own = lines.extract_if(.., |line| line.order_id == id).collect();
+        let payments: Vec<_> = paid.extract_if(.., |payment| payment.order_id == Some(id)).collect();
+        let mut document = assemble(row, own, payments.iter().map(PaymentView::from).collect(), Vec::new());
+        document.settle();
+        documents.push(document);
+    }
+    documents.sort_by_key(|document| ids.iter().position(|id| *id == document.id));
+    Ok(documents)
+}
+
+/// The order that an id, a number or a foreign reference names, when the actor may see it.
+///
+/// # Errors
+/// `not_found`.
+pub fn resolve(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<OrderId> {
+    let found = store::resolve(tx, reference)?.filter(|(_, channel)| actor.sees_channel(*channel));
+    found.map(|(id, _)| id).ok_or_else(|| Error::not_found("order"))
+}
+
+/// Locks an order until the transaction ends and reads it whole. Every command on a placed order begins so: what is
+/// decided on the document then still holds when it is written.
+///
+/// # Errors
+/// `not_found`.
+pub fn lock(tx: &mut Tx, id: OrderId) -> Result<OrderDocument> {
+    if !store::lock(tx, id)? {
+        return Err(Error::not_found("order"));
+    }
+    document(tx, id)?.ok_or_else(|| Error::not_found("order"))
+}
+
+/// Makes moves on a locked order, on the document and on the rows, derives its states, and counts its version up by the
+/// events that the transaction is about to append to its stream. Append them afterwards with [`event`].
+///
+/// # Errors
+/// `line_unknown`, `quantity_exceeded`; `version_stale` never while the lock is held.
+pub fn save(tx: &mut Tx, now: Instant, order: &mut OrderDocument, moves: &[LineMove], events: i64) -> Result<()> {
+    order.apply(moves)?;
+    let seen = order.version;
+    order.version += events;
+    order.settle();
+    store::move_lines(tx, order.id, moves)?;
+    if store::save_states(tx, now, order, seen)? {
+        return Ok(());
+    }
+    Err(Error::problem(Code::VersionStale, "the order changed meanwhile"))
+}
+
+/// An event of an order's stream. `place` counts from 1 within the command, `of` is how many it has: with the order's
+/// new version that gives each event a version of its own.
+///
+/// # Errors
+/// When the document can not be written as JSON, which would be a defect.
+pub fn event(
+    order: &OrderDocument,
+    (place, of): (i64, i64),
+    id: EventId,
+    kind: &'static str,
+    occurred_at: Instant,
+    data: &impl serde::Serialize,
+) -> Result<NewEvent> {
+    Ok(NewEvent {
+        id,
+        stream: order.id.to_string(),
+        aggregate: "order",
+        aggregate_id: order.id.to_string(),
+        aggregate_version: order.version - of + place,
+        channel: Some(order.channel_id),
+        kind,
+        occurred_at,
+        data: serde_json::to_value(data)?,
+        subject: order.customer_id,
+        personal: None,
+    })
+}
+
+/// Notes what a foreign system calls the order or a document of it. False when that value is known already: whoever
+/// asks again then finds what it stands for with [`known_ref`].
+///
+/// # Errors
+/// What the database says.
+pub fn add_ref(
+    tx: &mut Tx,
+    now: Instant,
+    id: ExternalRefId,
+    order: OrderId,
+    reference: &ExternalRef,
+    kept: serde_json::Value,
+) -> Result<bool> {
+    store::add_ref(tx, now, id, order, reference, kept)
+}
+
+/// What a foreign reference stands for: the order, and what was kept beside it.
+///
+/// # Errors
+/// What the database says.
+pub fn known_ref(tx: &mut Tx, system: &str, kind: &str, value: &str) -> Result<Option<(OrderId, serde_json::Value)>> {
+    store::find_ref(tx, system, kind, value)
+}
+
+/// The order that a cart became.
+///
+/// # Errors
+/// What the database says.
+pub fn of_cart(tx: &mut Tx, cart: CartId) -> Result<Option<OrderDocument>> {
+    match store::by_cart(tx, cart)? {
+        Some(id) => document(tx, id),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,309 @@
+//! The only file that touches `orders`, `order_lines` and `external_refs`.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use serde_json::{Value, json};
+
+use super::{
+    document::{ExternalRef, LineDetails, OrderDetails, OrderDocument, PlacedLine},
+    model::{FulfilmentStatus, LineMove, OrderState, PaymentStatus},
+};
+use crate::{
+    db::{
+        Col, Doc, InstantSql, Tx, UidSql, dialect, insert_many,
+        schema::{order_lines, orders},
+        sql,
+    },
+    error::{Code, Error, Result},
+    kernel::{
+        Actor, Currency, Id, Instant, Money, Waiting,
+        ids::{CartId, ChannelId, CustomerId, ExternalRefId, OrderId, VariantId},
+        text,
+    },
+};
+
+/// A row of `orders`.
+#[derive(Queryable, Selectable, Insertable, Debug, Clone)]
+#[diesel(table_name = orders, treat_none_as_default_value = false)]
+pub(super) struct OrderRow {
+    pub id: OrderId,
+    pub number: String,
+    pub channel_id: ChannelId,
+    pub customer_id: Option<CustomerId>,
+    pub cart_id: Option<CartId>,
+    pub state: OrderState,
+    pub payment_state: PaymentStatus,
+    pub fulfilment_state: FulfilmentStatus,
+    pub test: bool,
+    pub version: i64,
+    pub currency: Currency,
+    pub total: i64,
+    pub email_folded: Option<String>,
+    pub name_folded: String,
+    pub postcode_folded: Option<String>,
+    pub phone_digits: Option<String>,
+    pub placed_at: Instant,
+    pub recorded_at: Instant,
+    pub updated_at: Instant,
+    pub doc: Doc<OrderDetails>,
+}
+
+/// A row of `order_lines`.
+#[derive(Queryable, Selectable, Debug, Clone)]
+#[diesel(table_name = order_lines)]
+pub(super) struct LineRow {
+    pub order_id: OrderId,
+    pub line_no: i64,
+    pub variant_id: VariantId,
+    pub sku: String,
+    pub quantity: i64,
+    pub allocated: i64,
+    pub shipped: i64,
+    pub delivered: i64,
+    pub returned: i64,
+    pub cancelled: i64,
+    pub unit_price: i64,
+    pub net: i64,
+    pub tax: i64,
+    pub gross: i64,
+    pub refunded: i64,
+    pub doc: Doc<LineDetails>,
+}
+
+pub(super) fn insert(tx: &mut Tx, row: &OrderRow) -> Result<()> {
+    diesel::insert_into(orders::table).values(row).execute(tx)?;
+    Ok(())
+}
+
+const LINE_COLUMNS: &[(&str, Col)] = &[
+    ("order_id", Col::Uid),
+    ("line_no", Col::Int),
+    ("variant_id", Col::Uid),
+    ("sku", Col::Text),
+    ("quantity", Col::Int),
+    ("allocated", Col::Int),
+    ("shipped", Col::Int),
+    ("delivered", Col::Int),
+    ("returned", Col::Int),
+    ("cancelled", Col::Int),
+    ("unit_price", Col::Int),
+    ("net", Col::Int),
+    ("tax", Col::Int),
+    ("gross", Col::Int),
+    ("refunded", Col::Int),
+    ("doc", Col::Doc),
+];
+
+/// Inserts the lines with one statement. `amounts` are unit price (scaled), net, tax and gross per line.
+pub(super) fn insert_lines(tx: &mut Tx, order: OrderId, lines: &[(PlacedLine, [i64; 4])]) -> Result<()> {
+    let order = order.hex();
+    let row = |(line, [unit_price, net, tax, gross]): &(PlacedLine, [i64; 4])| -> Result<Value> {
+        let details = serde_json::to_value(&line.details)?;
+        let (variant, quantity) = (line.variant_id.hex(), line.quantity.get());
+        let sku = line.sku.as_str();
+        Ok(json!([
+            order,
+            line.line_no,
+            variant,
+            sku,
+            quantity,
+            line.allocated,
+            0,
+            0,
+            0,
+            0,
+            unit_price,
+            net,
+            tax,
+            gross,
+            0,
+            details
+        ]))
+    };
+    let rows: Result<Vec<Value>> = lines.iter().map(row).collect();
+    insert_many(tx, "order_lines", LINE_COLUMNS, rows?).map(|_| ())
+}
+
+pub(super) fn row(tx: &mut Tx, id: OrderId) -> Result<Option<OrderRow>> {
+    Ok(orders::table.find(id).select(OrderRow::as_select()).first(tx).optional()?)
+}
+
+/// The rows of several orders with one statement, in no order.
+pub(super) fn rows(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<OrderRow>> {
+    Ok(orders::table.filter(orders::id.eq_any(ids.to_vec())).select(OrderRow::as_select()).load(tx)?)
+}
+
+/// The lines of several orders with one statement, those of each in their order.
+pub(super) fn lines_of(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<LineRow>> {
+    let query = order_lines::table.filter(order_lines::order_id.eq_any(ids.to_vec()));
+    Ok(query.order((order_lines::order_id, order_lines::line_no)).select(LineRow::as_select()).load(tx)?)
+}
+
+pub(super) fn lines(tx: &mut Tx, id: OrderId) -> Result<Vec<LineRow>> {
+    let query = order_lines::table.filter(order_lines::order_id.eq(id)).order(order_lines::line_no);
+    Ok(query.select(LineRow::as_select()).load(tx)?)
+}
+
+/// Locks the row until the transaction ends, so that what is read next stays true.
+pub(super) fn lock(tx: &mut Tx, id: OrderId) -> Result<bool> {
+    let lock = dialect::for_update(tx);
+    Ok(sql(format!("SELECT version FROM orders WHERE id = ?{lock}")).bind(id).first::<BigInt, i64>(tx)?.is_some())
+}
+
+/// Writes the states and the new version. False when somebody else has written since `seen`.
+pub(super) fn save_states(tx: &mut Tx, now: Instant, order: &OrderDocument, seen: i64) -> Result<bool> {
+    let update =
+        sql("UPDATE orders SET state = ?, payment_state = ?, fulfilment_state = ?, version = ?, updated_at = ? \
+                      WHERE id = ? AND version = ?")
+        .bind(order.state.as_str())
+        .bind(order.payment_state.as_str())
+        .bind(order.fulfilment_state.as_str())
+        .bind(order.version)
+        .bind(now)
+        .bind(order.id)
+        .bind(seen);
+    Ok(update.execute(tx)? == 1)
+}
+
+/// Moves the quantities of any number of lines with one statement.
+pub(super) fn move_lines(tx: &mut Tx, order: OrderId, moves: &[LineMove]) -> Result<()> {
+    if moves.is_empty() {
+        return Ok(());
+    }
+    let list = dialect::list(
+        tx,
+        &[
+            ("line", Col::Int),
+            ("d_allocated", Col::Int),
+            ("d_shipped", Col::Int),
+            ("d_delivered", Col::Int),
+            ("d_returned", Col::Int),
+            ("d_cancelled", Col::Int),
+            ("d_refunded", Col::Int),
+        ],
+    );
+    let update = format!(
+        "UPDATE order_lines SET allocated = allocated + d_allocated, shipped = shipped + d_shipped, \
+         delivered = delivered + d_delivered, returned = returned + d_returned, cancelled = cancelled + d_cancelled, \
+         refunded = refunded + d_refunded FROM {list} WHERE order_id = ? AND line_no = list.line"
+    );
+    let values = moves
+        .iter()
+        .map(|m| json!([m.line_no, m.allocated, m.shipped, m.delivered, m.returned, m.cancelled, m.refunded]));
+    let moved = sql(update).bind(dialect::rows(values.collect())).bind(order).execute(tx);
+    let moved = moved.map_err(|error| match error.is_check_violation() {
+        true => Error::problem(Code::QuantityExceeded, "a line has no such quantity left"),
+        false => error,
+    })?;
+    if moved == moves.len() { Ok(()) } else { Err(Error::problem(Code::LineUnknown, "the order has no such line")) }
+}
+
+/// Notes what a foreign system calls the order. False when that system has given this value away before.
+pub(super) fn add_ref(
+    tx: &mut Tx,
+    now: Instant,
+    id: ExternalRefId,
+    order: OrderId,
+    reference: &ExternalRef,
+    doc: Value,
+) -> Result<bool> {
+    let insert = sql("INSERT INTO external_refs (id, owner, system, kind, value, value_folded, doc, created_at) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (system, kind, value) DO NOTHING")
+    .bind(id)
+    .bind(order)
+    .bind(reference.system.as_str())
+    .bind(reference.kind.as_str())
+    .bind(reference.value.as_str())
+    .bind(text::squeeze(&reference.value))
+    .bind(Doc(doc))
+    .bind(now);
+    Ok(insert.execute(tx)? == 1)
+}
+
+/// Whose a foreign reference is, with what was kept beside it.
+pub(super) fn find_ref(tx: &mut Tx, system: &str, kind: &str, value: &str) -> Result<Option<(OrderId, Value)>> {
+    let query = sql("SELECT owner, doc FROM external_refs WHERE system = ? AND kind = ? AND value = ?");
+    let found = query.bind(system).bind(kind).bind(value);
+    let found = found.first::<(UidSql, crate::db::DocSql), (OrderId, Doc<Value>)>(tx)?;
+    Ok(found.map(|(owner, Doc(doc))| (owner, doc)))
+}
+
+pub(super) fn refs(tx: &mut Tx, order: OrderId) -> Result<Vec<ExternalRef>> {
+    let query = sql("SELECT system, kind, value FROM external_refs WHERE owner = ? ORDER BY id").bind(order);
+    let rows = query.load::<(Text, Text, Text), (String, String, String)>(tx)?;
+    Ok(rows.into_iter().map(|(system, kind, value)| ExternalRef { system, kind, value }).collect())
+}
+
+/// The order that an id, a number or a foreign reference names.
+pub(super) fn resolve(tx: &mut Tx, reference: &str) -> Result<Option<(OrderId, ChannelId)>> {
+    let query = "SELECT id, channel_id FROM orders WHERE id = ? OR number = ?";
+    let id: Option<OrderId> = reference.parse().ok();
+    let own = sql(query).bind(id).bind(reference).first::<(UidSql, UidSql), (OrderId, ChannelId)>(tx)?;
+    if own.is_some() || id.is_some() {
+        return Ok(own);
+    }
+    let query = "SELECT orders.id, channel_id FROM external_refs JOIN orders ON orders.id = owner \
+                 WHERE value_folded = ? AND value = ? ORDER BY external_refs.id LIMIT 1";
+    sql(query).bind(text::squeeze(reference)).bind(reference).first::<(UidSql, UidSql), (OrderId, ChannelId)>(tx)
+}
+
+/// The order that a cart became.
+pub(super) fn by_cart(tx: &mut Tx, cart: CartId) -> Result<Option<OrderId>> {
+    sql("SELECT id FROM orders WHERE cart_id = ?").bind(cart).first::<UidSql, OrderId>(tx)
+}
+
+/// A customer's orders, newest first, after a place in that order.
+pub(super) fn of_customer(
+    tx: &mut Tx,
+    (customer, channel): (CustomerId, ChannelId),
+    after: Option<(Instant, OrderId)>,
+    limit: i64,
+) -> Result<Vec<OrderId>> {
+    let after = after.unwrap_or((Instant::END, Id::from_bytes([0xff; 16])));
+    let query = "SELECT id FROM orders WHERE customer_id = ? AND channel_id = ? AND (placed_at, id) < (?, ?) \
+                 ORDER BY placed_at DESC, id DESC LIMIT ?";
+    sql(query).bind(customer).bind(channel).bind(after.0).bind(after.1).bind(limit).load::<UidSql, OrderId>(tx)
+}
+
+/// The order with a number, e-mail and postcode that fit, for a guest who has nothing else.
+pub(super) fn lookup(
+    tx: &mut Tx,
+    channel: ChannelId,
+    number: &str,
+    email: &str,
+    postcode: &str,
+) -> Result<Option<(OrderId, CartId)>> {
+    let query = "SELECT id, cart_id FROM orders WHERE number = ? AND channel_id = ? AND email_folded = ? AND postcode_folded = ? \
+                 AND cart_id IS NOT NULL";
+    let query = sql(query).bind(number).bind(channel).bind(email).bind(postcode);
+    let found = query.first::<(UidSql, Nullable<UidSql>), (OrderId, Option<CartId>)>(tx)?;
+    Ok(found.and_then(|(order, cart)| Some((order, cart?))))
+}
+
+/// Orders placed before an instant whose money has to come from outside (a transfer), or whose goods have left, and that
+/// are not paid; of the channels that the actor sees, as what waits for a person, the oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn waiting_unpaid(tx: &mut Tx, actor: &Actor, before: Instant, limit: i64) -> Result<Vec<Waiting>> {
+    type Found = (OrderId, String, Instant, i64, Currency, PaymentStatus);
+    let channels = actor.channels().unwrap_or_default();
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT id, number, placed_at, total, currency, payment_state FROM orders WHERE state = 'placed' AND placed_at < ? \
+         AND NOT test AND payment_state IN ('pending', 'authorised', 'partially_captured', 'voided') \
+         AND (doc->>'payment_method' = 'manual' \
+           OR fulfilment_state IN ('shipped', 'partially_delivered', 'delivered', 'not_required')) \
+         AND (? OR channel_id IN (SELECT wanted FROM {list})) ORDER BY placed_at, id LIMIT ?"
+    );
+    let wanted = dialect::rows(channels.iter().map(|id| json!([id.hex()])).collect());
+    let rows = sql(query).bind(before).bind(actor.channels().is_none()).bind(wanted).bind(limit);
+    let rows = rows.load::<(UidSql, Text, InstantSql, BigInt, Text, Text), Found>(tx)?;
+    let waiting = |(id, number, since, total, currency, state): Found| Waiting {
+        id: id.to_string(),
+        since,
+        subject: format!("order {number} over {}: payment {state}", Money::from_minor(total, currency)),
+        link: format!("/v1/ops/orders/{number}"),
+    };
+    Ok(rows.into_iter().map(waiting).collect())
+}

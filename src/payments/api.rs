@@ -1,0 +1,73 @@
+//! Where providers tell what became of a payment. They sign in by their signature alone.
+
+use actix_web::{HttpRequest, post, web};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    provider::{Headers, Notification, providers},
+    sandbox,
+};
+use crate::{
+    error::{Code, Error, Result},
+    http::{Reply, State},
+    jobs::{self, NewJob},
+    kernel::{Instant, ids::JobId},
+};
+
+/// The kind of the job that a provider's notification becomes. Its payload is a [`Notification`].
+pub const NOTIFIED: &str = "payment.notified";
+
+/// The largest notification.
+const BODY_LIMIT: usize = 64 << 10;
+
+/// Takes a provider's notification: verified, written down as a job, and answered at once.
+#[post("/v1/webhooks/payments/{provider}")]
+async fn notify(
+    request: HttpRequest,
+    provider: web::Path<String>,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<Reply> {
+    let code = provider.into_inner();
+    let provider = providers(&state).get(&code).ok_or_else(|| Error::not_found("payment provider"))?;
+    let too_large = |_| Error::problem(Code::BodyTooLarge, format!("the body is over {BODY_LIMIT} bytes"));
+    let broken = |error: actix_web::Error| Error::problem(Code::BodyMalformed, error.to_string());
+    let body = payload.to_bytes_limited(BODY_LIMIT).await.map_err(too_large)?.map_err(broken)?;
+    let notification = provider.verify_webhook(&headers(&request), &body)?;
+    let (now, job) = (state.clock.now(), job(state.clock.now(), &code, &notification)?);
+    match state.db.write(move |tx| jobs::enqueue(tx, now, vec![job.clone()])).await {
+        // The same message is waiting to be worked on already.
+        Err(error) if error.is_unique_violation() => {}
+        other => other?,
+    }
+    Reply::accepted(&json!({"status": "accepted"}))
+}
+
+fn headers(request: &HttpRequest) -> Headers {
+    let text = |value: &actix_web::http::header::HeaderValue| value.to_str().ok().map(str::to_owned);
+    request.headers().iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
+}
+
+/// The job's id follows from the message's, so that a message that comes twice waits once.
+fn job(now: Instant, provider: &str, notification: &Notification) -> Result<NewJob> {
+    let mut hash = Sha256::new();
+    hash.update(provider);
+    hash.update([0]);
+    hash.update(&notification.id);
+    let mut id = [0; 16];
+    id.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+    let job = NewJob::now(NOTIFIED, now, serde_json::to_value(notification)?);
+    Ok(NewJob { id: JobId::from_bytes(id), ..job }.in_order(notification.our_key.clone()))
+}
+
+/// The routes of the ops surface.
+pub fn ops(config: &mut ServiceConfig<'_>) {
+    sandbox::api::ops(config);
+}
+
+/// The routes that belong to no surface.
+pub fn webhooks(config: &mut web::ServiceConfig) {
+    config.service(notify);
+}

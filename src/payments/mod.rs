@@ -1,0 +1,30 @@
+//! Payments: attempts to pay, what is captured, voided and refunded of them, and each order's money ledger.
+//!
+//! It owns the payments, their operations, the ledger and the port to providers with two of them, `manual` and
+//! `sandbox`. It never places, changes or cancels an order, and knows carts and orders by their ids only: the checkout
+//! decides what an answer of a provider means.
+
+pub mod api;
+pub mod ledger;
+mod manual;
+mod model;
+mod provider;
+mod sandbox;
+mod service;
+mod store;
+
+pub use api::NOTIFIED;
+pub use ledger::{Account, Posting};
+pub use manual::MANUAL;
+pub use model::{
+    Action, Command, Conflict, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Outcome,
+    Payment, PaymentDetails, PaymentState, PaymentView, TRANSITIONS, mermaid,
+};
+pub use provider::{Headers, NOT_FOUND, Notification, Provider, ProviderError, Providers, providers};
+pub use sandbox::{SANDBOX, SandboxPayment, SandboxState, sign, work};
+pub use service::{
+    action_required, any_due, authorised, begin_operation, claim, claim_due, declined, fail_operation, failed,
+    finish_operation, get, given_up, late_promise, of_cart, of_order, of_orders, open, open_operations, operation,
+    operations, orphaned, record_operation, voided,
+};
+pub use store::{failures, without_order};

@@ -1,0 +1,134 @@
+//! The port to payment providers: what Kontor asks of them, and which there are.
+//!
+//! A provider is asked in requests and jobs, never inside a transaction. Every question carries a key of ours, and a
+//! provider answers a repeated key as it did the first time.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    manual::Manual,
+    model::{Operation, OperationKind, Outcome, Payment},
+    sandbox::Sandbox,
+};
+use crate::{
+    db::Db,
+    error::{Code, Error, Result},
+    http::{State, seal::Secret},
+    kernel::Clock,
+};
+
+/// Why a provider gave no answer, or a bad one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// It could not be reached or broke off: whether it did what was asked is not known. Ask again with the same key.
+    #[error("the provider gave no answer: {0}")]
+    NoAnswer(String),
+    /// It refuses for good: asking again does not help.
+    #[error("the provider refuses: {0}")]
+    Refused(String),
+}
+
+/// What a provider tells of its own accord.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// The message's id: the same when it is delivered again.
+    pub id: String,
+    /// Our key of the payment.
+    pub our_key: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// The headers of a notification, their names in lower case.
+pub type Headers = HashMap<String, String>;
+
+/// The answer of a provider, later.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;
+
+/// A payment provider.
+pub trait Provider: Send + Sync {
+    /// The word by which channels offer it.
+    fn code(&self) -> &'static str;
+
+    /// Whether nothing outside is asked: the payment is authorised as soon as it is written.
+    fn is_immediate(&self) -> bool {
+        false
+    }
+
+    /// Asks for the money, keyed by the payment's `our_key`.
+    fn authorise<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Outcome>;
+
+    /// Takes promised money, keyed by the operation's `our_key`.
+    fn capture<'a>(&'a self, payment: &'a Payment, operation: &'a Operation) -> Answer<'a, ()>;
+
+    /// Gives promised money up, keyed by the operation's `our_key`. What the provider never heard of it must not promise
+    /// afterwards.
+    fn void<'a>(&'a self, payment: &'a Payment, operation: &'a Operation) -> Answer<'a, ()>;
+
+    /// Gives taken money back, keyed by the operation's `our_key`.
+    fn refund<'a>(&'a self, payment: &'a Payment, operation: &'a Operation) -> Answer<'a, ()>;
+
+    /// Asks what has become of a payment. One that the provider never heard of is [`Outcome::Declined`] with the code
+    /// [`NOT_FOUND`].
+    fn lookup<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Outcome>;
+
+    /// Reads a notification.
+    ///
+    /// # Errors
+    /// `webhook_signature_invalid`, or what is wrong with the body.
+    fn verify_webhook(&self, headers: &Headers, body: &[u8]) -> Result<Notification>;
+}
+
+/// The decline code of a payment that the provider never heard of.
+pub const NOT_FOUND: &str = "not_found";
+
+/// The providers there are. Cheap to make.
+#[derive(Clone)]
+pub struct Providers {
+    all: [Arc<dyn Provider>; 2],
+}
+
+impl Providers {
+    /// The providers over a process's parts. `public_url` is where the sandbox sends customers.
+    #[must_use]
+    pub fn new(db: Db, clock: Clock, secret: Arc<Secret>, public_url: String) -> Self {
+        Self { all: [Arc::new(Manual), Arc::new(Sandbox::new(db, clock, secret, public_url))] }
+    }
+
+    /// A provider by its code.
+    #[must_use]
+    pub fn get(&self, code: &str) -> Option<Arc<dyn Provider>> {
+        self.all.iter().find(|provider| provider.code() == code).cloned()
+    }
+
+    /// The provider of a payment that exists.
+    ///
+    /// # Errors
+    /// `provider_unknown` when this program does not have it any more.
+    pub fn of(&self, payment: &Payment) -> Result<Arc<dyn Provider>> {
+        let unknown = || Error::problem(Code::ProviderUnknown, format!("there is no provider `{}`", payment.provider));
+        self.get(&payment.provider).ok_or_else(unknown)
+    }
+
+    /// Does with the provider what an operation says.
+    ///
+    /// # Errors
+    /// What the provider says.
+    pub async fn perform(&self, payment: &Payment, operation: &Operation) -> Result<(), ProviderError> {
+        let provider = self.of(payment).map_err(|error| ProviderError::Refused(error.to_string()))?;
+        match operation.kind {
+            OperationKind::Capture => provider.capture(payment, operation).await,
+            OperationKind::Void => provider.void(payment, operation).await,
+            OperationKind::Refund => provider.refund(payment, operation).await,
+        }
+    }
+}
+
+/// The providers of a process.
+#[must_use]
+pub fn providers(state: &State) -> Providers {
+    Providers::new(state.db.clone(), state.clock.clone(), state.secret.clone(), state.public_url())
+}

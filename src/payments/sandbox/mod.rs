@@ -1,0 +1,321 @@
+//! The sandbox: a provider that does as the payment's instrument says, for trying things out and for tests.
+//!
+//! It stands for a system outside: it keeps its own memory through its own transactions, and tells what it knows through
+//! signed notifications like any other provider. What it never heard of and is told to give up, it refuses afterwards.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    model::{Action, Decline, Operation, Outcome, Payment},
+    provider::{Answer, Headers, NOT_FOUND, Notification, Provider, ProviderError},
+};
+use crate::{
+    db::Db,
+    error::{Code, Error, Result},
+    http::{
+        State,
+        seal::{self, Secret},
+    },
+    jobs::{Job, NewJob, Runner, Verdict},
+    kernel::{Clock, Instant, Money},
+};
+
+pub mod api;
+mod store;
+
+/// The code of the sandbox provider.
+pub const SANDBOX: &str = "sandbox";
+
+/// The job that delivers one of the sandbox's notifications.
+const DELIVER: &str = "sandbox.webhook";
+
+/// How far a notification's time may be from ours, so that an old one can not be sent again.
+const TOLERANCE_SECONDS: i64 = 300;
+
+crate::words! {
+    /// Where a payment stands in the sandbox.
+    pub enum SandboxState {
+        /// The customer has to act.
+        Pending = "pending",
+        /// Promised.
+        Authorised = "authorised",
+        /// Refused.
+        Declined = "declined",
+        /// Given up.
+        Voided = "voided",
+    }
+}
+
+/// What the sandbox believes about a payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct SandboxPayment {
+    /// Our key of the payment.
+    pub our_key: String,
+    /// Where it stands.
+    pub state: SandboxState,
+    /// How much was asked for.
+    pub amount: Money,
+    /// How much of it is promised and was not given up.
+    pub authorised: Money,
+    /// How much was taken.
+    pub captured: Money,
+    /// How much of the promise was given up.
+    pub voided: Money,
+    /// How much was given back.
+    pub refunded: Money,
+}
+
+/// What an instrument makes the sandbox do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Script {
+    /// Approve without remembering.
+    Approve,
+    /// Approve and remember.
+    Recorded,
+    /// Say no; `true` when another try makes sense.
+    Decline(bool),
+    /// Send the customer away first.
+    Redirect,
+    /// Approve, and answer after so many seconds.
+    Late(u64),
+    /// Never hear of it and never answer.
+    Hang,
+    /// Approve, and tell it twice more.
+    Twice,
+    /// Approve, and break off.
+    Break,
+    /// No such instrument.
+    Unknown,
+}
+
+impl Script {
+    fn of(payment: &Payment) -> Self {
+        match payment.details.instrument.as_deref() {
+            None | Some("approve") => Self::Approve,
+            Some("approve_recorded") => Self::Recorded,
+            Some("decline") => Self::Decline(true),
+            Some("decline_final") => Self::Decline(false),
+            Some("redirect") => Self::Redirect,
+            Some("hang") => Self::Hang,
+            Some("twice") => Self::Twice,
+            Some("error") => Self::Break,
+            Some(other) => {
+                let seconds = other.strip_prefix("late:").and_then(|seconds| seconds.parse().ok());
+                seconds.filter(|seconds| *seconds <= 3600).map_or(Self::Unknown, Self::Late)
+            }
+        }
+    }
+
+    /// The answer that needs no memory.
+    fn fixed(self, payment: &Payment) -> Option<Outcome> {
+        let no = |code: &str, retryable| Some(Outcome::Declined(Decline { code: code.to_owned(), retryable }));
+        match self {
+            Self::Approve => Some(Outcome::Authorised { provider_ref: Some(reference(&payment.our_key)) }),
+            Self::Decline(true) => no("insufficient_funds", true),
+            Self::Decline(false) => no("do_not_honour", false),
+            Self::Unknown => no("instrument_unknown", true),
+            _ => None,
+        }
+    }
+}
+
+/// What the sandbox calls a payment.
+fn reference(our_key: &str) -> String {
+    format!("sbx_{our_key}")
+}
+
+/// The provider.
+pub(super) struct Sandbox {
+    db: Db,
+    clock: Clock,
+    secret: Arc<Secret>,
+    public_url: String,
+}
+
+impl Sandbox {
+    pub(super) const fn new(db: Db, clock: Clock, secret: Arc<Secret>, public_url: String) -> Self {
+        Self { db, clock, secret, public_url }
+    }
+
+    /// Remembers a payment, unless it is known. True when it was not; and what is remembered now.
+    async fn remember(
+        &self,
+        payment: &Payment,
+        state: SandboxState,
+        notifications: usize,
+    ) -> Result<(bool, SandboxPayment), ProviderError> {
+        let (now, our_key, amount) = (self.clock.now(), payment.our_key.clone(), payment.amount);
+        let jobs: Vec<NewJob> = (0..notifications).map(|_| notification_job(now, &our_key)).collect();
+        let remembered = self.db.write(move |tx| {
+            let fresh = store::insert(tx, now, &our_key, state, amount)?;
+            if fresh {
+                crate::jobs::enqueue(tx, now, jobs.clone())?;
+            }
+            let known = store::get(tx, &our_key)?.ok_or_else(|| Error::internal("a payment that was just written"))?;
+            Ok((fresh, known))
+        });
+        remembered.await.map_err(|error| no_answer(&error))
+    }
+
+    /// What a payment that is remembered looks like from outside.
+    fn outcome(&self, known: &SandboxPayment) -> Outcome {
+        outcome(known, &self.public_url)
+    }
+
+    async fn authorise(&self, payment: &Payment) -> Result<Outcome, ProviderError> {
+        let script = Script::of(payment);
+        if let Some(fixed) = script.fixed(payment) {
+            return Ok(fixed);
+        }
+        let (state, notifications) = match script {
+            Script::Redirect => (SandboxState::Pending, 0),
+            Script::Twice => (SandboxState::Authorised, 2),
+            Script::Hang => std::future::pending().await,
+            _ => (SandboxState::Authorised, 0),
+        };
+        let (fresh, known) = self.remember(payment, state, notifications).await?;
+        match script {
+            Script::Late(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            Script::Break if fresh => return Err(ProviderError::NoAnswer("the connection broke off".to_owned())),
+            _ => {}
+        }
+        Ok(self.outcome(&known))
+    }
+
+    async fn lookup(&self, payment: &Payment) -> Result<Outcome, ProviderError> {
+        let our_key = payment.our_key.clone();
+        let known = self.db.read(move |tx| store::get(tx, &our_key)).await.map_err(|error| no_answer(&error))?;
+        let unheard = || Outcome::Declined(Decline { code: NOT_FOUND.to_owned(), retryable: true });
+        Ok(match known {
+            Some(known) => self.outcome(&known),
+            None => Script::of(payment).fixed(payment).unwrap_or_else(unheard),
+        })
+    }
+
+    async fn operate(&self, payment: &Payment, operation: &Operation) -> Result<(), ProviderError> {
+        let (now, payment, operation) = (self.clock.now(), payment.clone(), operation.clone());
+        // What was approved without memory is remembered from its first operation on.
+        let approves = Script::of(&payment) == Script::Approve;
+        let done = self.db.write(move |tx| store::operate(tx, now, &payment, &operation, approves));
+        done.await.map_err(|error| match error.code() {
+            Code::StateConflict => ProviderError::Refused(error.to_string()),
+            _ => no_answer(&error),
+        })
+    }
+}
+
+fn no_answer(error: &Error) -> ProviderError {
+    ProviderError::NoAnswer(error.to_string())
+}
+
+fn outcome(known: &SandboxPayment, public_url: &str) -> Outcome {
+    let reference = Some(reference(&known.our_key));
+    let no = |code: &str| Outcome::Declined(Decline { code: code.to_owned(), retryable: true });
+    match known.state {
+        SandboxState::Pending => {
+            let url = format!("{public_url}/v1/ops/sandbox/payments/{}", known.our_key);
+            Outcome::ActionRequired(Action { r#type: "redirect".to_owned(), url, client_secret: None }, reference)
+        }
+        SandboxState::Authorised => Outcome::Authorised { provider_ref: reference },
+        SandboxState::Declined => no("authentication_failed"),
+        SandboxState::Voided => no("voided"),
+    }
+}
+
+impl Provider for Sandbox {
+    fn code(&self) -> &'static str {
+        SANDBOX
+    }
+
+    fn authorise<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Outcome> {
+        Box::pin(self.authorise(payment))
+    }
+
+    fn capture<'a>(&'a self, payment: &'a Payment, operation: &'a Operation) -> Answer<'a, ()> {
+        Box::pin(self.operate(payment, operation))
+    }
+
+    fn void<'a>(&'a self, payment: &'a Payment, operation: &'a Operation) -> Answer<'a, ()> {
+        Box::pin(self.operate(payment, operation))
+    }
+
+    fn refund<'a>(&'a self, payment: &'a Payment, operation: &'a Operation) -> Answer<'a, ()> {
+        Box::pin(self.operate(payment, operation))
+    }
+
+    fn lookup<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Outcome> {
+        Box::pin(self.lookup(payment))
+    }
+
+    fn verify_webhook(&self, headers: &Headers, body: &[u8]) -> Result<Notification> {
+        let wrong = |detail: &str| Error::problem(Code::WebhookSignatureInvalid, detail.to_owned());
+        let header = |name: &str| headers.get(name).ok_or_else(|| wrong(&format!("there is no {name}")));
+        let (id, sent) = (header("webhook-id")?, header("webhook-timestamp")?);
+        let seconds: i64 = sent.parse().map_err(|_| wrong("webhook-timestamp is no number of seconds"))?;
+        let (_, token) =
+            header("webhook-signature")?.split_once(',').ok_or_else(|| wrong("the signature has no version"))?;
+        if !self.secret.is_token(PURPOSE, &signed_text(id, seconds, body), token) {
+            return Err(wrong("the signature does not fit the body"));
+        }
+        if (self.clock.now().micros() / 1_000_000).abs_diff(seconds) > TOLERANCE_SECONDS.unsigned_abs() {
+            return Err(wrong("the notification is too old or from the future"));
+        }
+        let notification: Notification = serde_json::from_slice(body)
+            .map_err(|error| Error::problem(Code::BodyMalformed, format!("this is no notification: {error}")))?;
+        Ok(Notification { id: id.clone(), ..notification })
+    }
+}
+
+const PURPOSE: &str = "payments.sandbox.webhook";
+
+fn signed_text(id: &str, seconds: i64, body: &[u8]) -> String {
+    format!("{id}.{seconds}.{}", seal::sha256_hex(body))
+}
+
+/// The headers of a notification as the sandbox signs it: the names of Standard Webhooks.
+#[must_use]
+pub fn sign(secret: &Secret, id: &str, at: Instant, body: &[u8]) -> [(&'static str, String); 3] {
+    let seconds = at.micros() / 1_000_000;
+    let signature = format!("v1,{}", secret.token(PURPOSE, &signed_text(id, seconds, body)));
+    [("webhook-id", id.to_owned()), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", signature)]
+}
+
+fn notification_job(now: Instant, our_key: &str) -> NewJob {
+    NewJob::now(DELIVER, now, json!({"our_key": our_key}))
+}
+
+/// What the delivery of a notification knows.
+#[derive(Deserialize)]
+struct Delivery {
+    our_key: String,
+}
+
+/// Tells our own endpoint what became of a payment.
+async fn deliver(state: State, job: Job) -> Result<Verdict> {
+    let Delivery { our_key } = serde_json::from_value(job.payload.clone())?;
+    let known = state.db.read(move |tx| store::get(tx, &our_key)).await?;
+    let Some(known) = known else { return Ok(Verdict::Done) };
+    let base = state.public_url();
+    // The same news has the same id, however often it is told.
+    let id = format!("msg_{}_{}", known.our_key, known.state);
+    let notification = Notification { id, our_key: known.our_key.clone(), outcome: outcome(&known, &base) };
+    let body = serde_json::to_vec(&notification)?;
+    let mut request = state.client.post(format!("{base}/v1/webhooks/payments/{SANDBOX}"));
+    for (name, value) in sign(&state.secret, &notification.id, state.clock.now(), &body) {
+        request = request.header(name, value);
+    }
+    let sent = request.header("content-type", "application/json").body(body).send().await;
+    Ok(match sent.and_then(reqwest::Response::error_for_status) {
+        Ok(_) => Verdict::Done,
+        Err(error) => Verdict::Retry { error: error.to_string(), after_seconds: None },
+    })
+}
+
+/// Registers what the sandbox does behind requests.
+pub fn work(state: &State, runner: &mut Runner) {
+    let delivering = state.clone();
+    runner.handle(DELIVER, move |job| deliver(delivering.clone(), job));
+}

@@ -1,0 +1,269 @@
+//! Commands and queries on payments. All of them are part of the caller's transaction.
+
+use super::{
+    model::{Action, Decline, NewOperation, NewPayment, Operation, OperationKind, Payment, PaymentState},
+    store,
+};
+use crate::{
+    db::Tx,
+    error::{Code, Error, Result, on_duplicate},
+    kernel::{
+        Instant,
+        ids::{CartId, OrderId, PaymentId, PaymentOperationId},
+    },
+};
+
+/// Writes a payment: pending and leased to the caller, or authorised at once where the provider is immediate.
+///
+/// # Errors
+/// `duplicate` when its key is taken.
+pub fn open(tx: &mut Tx, now: Instant, new: &NewPayment) -> Result<()> {
+    on_duplicate(store::insert(tx, now, new), || taken(&new.our_key))
+}
+
+/// The provider promises the money, and this is the order. False when the answer comes too late: somebody else has
+/// taken the payment up since, or it has ended.
+///
+/// # Errors
+/// What the database says.
+pub fn authorised(
+    tx: &mut Tx,
+    now: Instant,
+    id: PaymentId,
+    attempt: i64,
+    provider_ref: Option<&str>,
+    order: OrderId,
+) -> Result<bool> {
+    store::authorised(tx, now, id, attempt, provider_ref, order)
+}
+
+/// The customer has to act, and has until `lease_until` to do it. False when it comes too late.
+///
+/// # Errors
+/// What the database says.
+pub fn action_required(
+    tx: &mut Tx,
+    now: Instant,
+    id: PaymentId,
+    attempt: i64,
+    action: &Action,
+    provider_ref: Option<&str>,
+    lease_until: Instant,
+) -> Result<bool> {
+    store::action_required(tx, now, id, attempt, action, provider_ref, lease_until)
+}
+
+/// The provider said no. False when it comes too late.
+///
+/// # Errors
+/// What the database says.
+pub fn declined(tx: &mut Tx, now: Instant, id: PaymentId, attempt: i64, decline: &Decline) -> Result<bool> {
+    store::ended(tx, now, id, attempt, PaymentState::Declined, Some(decline))
+}
+
+/// The promise was given up before there was an order. Call it after the provider has voided. False when it comes too
+/// late.
+///
+/// # Errors
+/// What the database says.
+pub fn voided(tx: &mut Tx, now: Instant, id: PaymentId, attempt: i64) -> Result<bool> {
+    store::ended(tx, now, id, attempt, PaymentState::Voided, None)
+}
+
+/// It came to nothing for a reason that a person has to look at. False when it comes too late.
+///
+/// # Errors
+/// What the database says.
+pub fn failed(tx: &mut Tx, now: Instant, id: PaymentId, attempt: i64, reason: &Decline) -> Result<bool> {
+    store::ended(tx, now, id, attempt, PaymentState::Failed, Some(reason))
+}
+
+/// Takes up to `limit` payments whose answer is overdue, the longest overdue first, each under a new lease. What another
+/// sweeper is taking at this moment is left to it.
+///
+/// # Errors
+/// What the database says.
+pub fn claim_due(tx: &mut Tx, now: Instant, lease_seconds: i64, limit: i64) -> Result<Vec<Payment>> {
+    store::claim_due(tx, now, lease_seconds, limit)
+}
+
+/// Takes a payment up because its provider has told something, whoever holds its lease: their answer comes too late
+/// then. `None` when there is no such payment or it is not open any more.
+///
+/// # Errors
+/// What the database says.
+pub fn claim(tx: &mut Tx, now: Instant, our_key: &str, lease_seconds: i64) -> Result<Option<Payment>> {
+    store::claim(tx, now, our_key, lease_seconds)
+}
+
+/// Whether an answer is overdue: a cheap look before [`claim_due`].
+///
+/// # Errors
+/// What the database says.
+pub fn any_due(tx: &mut Tx, now: Instant) -> Result<bool> {
+    store::any_due(tx, now)
+}
+
+/// What was promised finds no order after all: the payment stays authorised without one, which is what the work list
+/// of money without an order shows, until it is [`given_up`]. Call it in the transaction that calls [`authorised`].
+///
+/// # Errors
+/// `state_conflict` when the payment is not authorised or money has moved.
+pub fn orphaned(tx: &mut Tx, now: Instant, id: PaymentId) -> Result<()> {
+    match store::orphaned(tx, now, id)? {
+        true => Ok(()),
+        false => Err(Error::conflict("the payment is not authorised, or its money has moved")),
+    }
+}
+
+/// The provider promises money for an attempt that had ended without an order. It is authorised without one then, and
+/// given back to the caller, who has the provider void it and calls [`given_up`]. `None` when the promise is known and
+/// has its order, or there is no such payment.
+///
+/// # Errors
+/// What the database says.
+pub fn late_promise(tx: &mut Tx, now: Instant, our_key: &str) -> Result<Option<Payment>> {
+    store::late_promise(tx, now, our_key)
+}
+
+/// The provider has voided a promise that has no order. False when there was nothing to give up any more.
+///
+/// # Errors
+/// What the database says.
+pub fn given_up(tx: &mut Tx, now: Instant, id: PaymentId) -> Result<bool> {
+    store::given_up(tx, now, id)
+}
+
+/// A payment.
+///
+/// # Errors
+/// What the database says.
+pub fn get(tx: &mut Tx, id: PaymentId) -> Result<Option<Payment>> {
+    store::get(tx, id)
+}
+
+/// The payments of a cart, oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn of_cart(tx: &mut Tx, cart: CartId) -> Result<Vec<Payment>> {
+    store::of_cart(tx, cart)
+}
+
+/// The payments of an order, oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn of_order(tx: &mut Tx, order: OrderId) -> Result<Vec<Payment>> {
+    store::of_orders(tx, &[order])
+}
+
+/// The payments of orders, oldest first, with one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn of_orders(tx: &mut Tx, orders: &[OrderId]) -> Result<Vec<Payment>> {
+    store::of_orders(tx, orders)
+}
+
+/// Begins to move money: counts it as spoken for and writes the operation down. The caller enqueues the job that asks
+/// the provider and then calls [`finish_operation`] or [`fail_operation`].
+///
+/// # Errors
+/// `payment_not_capturable`, `refund_exceeded` or `state_conflict` when there is not so much left;
+/// `duplicate` when the key is taken; `not_found`.
+pub fn begin_operation(tx: &mut Tx, now: Instant, new: &NewOperation) -> Result<()> {
+    check_amount(new)?;
+    if !store::begin(tx, now, new)? {
+        return Err(why_not(tx, new)?);
+    }
+    on_duplicate(store::insert_operation(tx, now, new, false), || taken(&new.our_key))
+}
+
+/// The provider has done it. `None` when it had ended before: nothing is counted twice.
+///
+/// # Errors
+/// What the database says.
+pub fn finish_operation(tx: &mut Tx, now: Instant, id: PaymentOperationId) -> Result<Option<Operation>> {
+    let Some(operation) = store::end_operation(tx, now, id, None)? else { return Ok(None) };
+    store::count(tx, now, &operation, store::Counting::Done)?;
+    Ok(Some(operation))
+}
+
+/// The provider refuses for good: the money is free again. `None` when it had ended before.
+///
+/// # Errors
+/// What the database says.
+pub fn fail_operation(tx: &mut Tx, now: Instant, id: PaymentOperationId, error: &str) -> Result<Option<Operation>> {
+    let Some(operation) = store::end_operation(tx, now, id, Some(error))? else { return Ok(None) };
+    store::count(tx, now, &operation, store::Counting::Failed)?;
+    Ok(Some(operation))
+}
+
+/// Writes down money that has moved already and that no provider is asked about: a bank transfer that came in.
+///
+/// # Errors
+/// As [`begin_operation`].
+pub fn record_operation(tx: &mut Tx, now: Instant, new: &NewOperation) -> Result<()> {
+    check_amount(new)?;
+    if !store::record(tx, now, new)? {
+        return Err(why_not(tx, new)?);
+    }
+    on_duplicate(store::insert_operation(tx, now, new, true), || taken(&new.our_key))
+}
+
+/// The operations of a payment that have not ended, oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn open_operations(tx: &mut Tx, payment: PaymentId) -> Result<Vec<Operation>> {
+    let mut operations = store::operations(tx, &[payment])?;
+    operations.retain(|operation| operation.state == super::OperationState::Pending);
+    Ok(operations)
+}
+
+/// The operations of payments, oldest first, with one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn operations(tx: &mut Tx, payments: &[PaymentId]) -> Result<Vec<Operation>> {
+    store::operations(tx, payments)
+}
+
+/// An operation.
+///
+/// # Errors
+/// What the database says.
+pub fn operation(tx: &mut Tx, id: PaymentOperationId) -> Result<Option<Operation>> {
+    store::operation(tx, id)
+}
+
+fn check_amount(new: &NewOperation) -> Result<()> {
+    match new.amount {
+        1.. => Ok(()),
+        _ => Err(Error::invalid("/amount", "expected an amount above zero")),
+    }
+}
+
+/// Why a guard has refused; read only to say it, the guard has decided.
+fn why_not(tx: &mut Tx, new: &NewOperation) -> Result<Error> {
+    let Some(payment) = store::get(tx, new.payment)? else { return Ok(Error::not_found("payment")) };
+    let (capturable, refundable) = (payment.capturable(), payment.refundable());
+    let state = payment.state;
+    Ok(match new.kind {
+        OperationKind::Capture => {
+            let detail = format!("the payment is {state} and {capturable} of it can be captured");
+            Error::problem(Code::PaymentNotCapturable, detail).with("capturable", serde_json::to_value(capturable)?)
+        }
+        OperationKind::Void => Error::conflict(format!("the payment is {state} and {capturable} of it can be voided"))
+            .with("voidable", serde_json::to_value(capturable)?),
+        OperationKind::Refund => {
+            let detail = format!("{refundable} of this payment can be refunded");
+            Error::problem(Code::RefundExceeded, detail).with("refundable", serde_json::to_value(refundable)?)
+        }
+    })
+}
+
+fn taken(our_key: &str) -> Error {
+    Error::problem(Code::Duplicate, format!("the key `{our_key}` is taken"))
+}

@@ -1,0 +1,481 @@
+//! The only file that touches `payments`, `payment_operations` and `ledger_entries`.
+
+use diesel::{prelude::*, sql_types::BigInt, sql_types::Integer, sql_types::Nullable, sql_types::Text};
+use serde_json::{Value, json};
+
+use super::{
+    ledger::Account,
+    model::{
+        Action, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Payment, PaymentDetails,
+        PaymentState,
+    },
+};
+use crate::{
+    db::{
+        Col, Doc, InstantSql, Sql, Tx, UidSql, dialect, insert_many,
+        schema::{payment_operations, payments},
+        sql,
+    },
+    error::{Error, Result},
+    kernel::{
+        Currency, Instant, Money, Waiting,
+        ids::{CartId, IdempotencyKeyId, OrderId, PaymentId, PaymentOperationId},
+    },
+};
+
+/// A row of `payments`, in the order of [`PAYMENT`].
+#[derive(Queryable)]
+struct PaymentRow {
+    id: PaymentId,
+    cart_id: CartId,
+    order_id: Option<OrderId>,
+    provider: String,
+    our_key: String,
+    provider_ref: Option<String>,
+    state: PaymentState,
+    currency: Currency,
+    amount: i64,
+    captured: i64,
+    refunded: i64,
+    voided: i64,
+    capture_pending: i64,
+    refund_pending: i64,
+    void_pending: i64,
+    attempt: i64,
+    lease_until: Option<Instant>,
+    idempotency_id: Option<IdempotencyKeyId>,
+    doc: Doc<PaymentDetails>,
+    version: i64,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+/// The columns of `payments` in the order of the schema.
+const PAYMENT: &str = "id, cart_id, order_id, provider, our_key, provider_ref, state, currency, amount, captured, \
+     refunded, voided, capture_pending, refund_pending, void_pending, attempt, lease_until, idempotency_id, doc, \
+     version, created_at, updated_at";
+
+impl From<PaymentRow> for Payment {
+    fn from(row: PaymentRow) -> Self {
+        let money = |minor| Money::from_minor(minor, row.currency);
+        Self {
+            id: row.id,
+            cart_id: row.cart_id,
+            order_id: row.order_id,
+            provider: row.provider,
+            our_key: row.our_key,
+            provider_ref: row.provider_ref,
+            state: row.state,
+            amount: money(row.amount),
+            captured: money(row.captured),
+            refunded: money(row.refunded),
+            voided: money(row.voided),
+            capture_pending: money(row.capture_pending),
+            refund_pending: money(row.refund_pending),
+            void_pending: money(row.void_pending),
+            attempt: row.attempt,
+            lease_until: row.lease_until,
+            idempotency_id: row.idempotency_id,
+            details: row.doc.0,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+fn load(tx: &mut Tx, statement: Sql) -> Result<Vec<Payment>> {
+    let rows: Vec<PaymentRow> = statement.load::<payments::SqlType, _>(tx)?;
+    Ok(rows.into_iter().map(Payment::from).collect())
+}
+
+pub(super) fn insert(tx: &mut Tx, now: Instant, new: &NewPayment) -> Result<()> {
+    sql(format!(
+        "INSERT INTO payments ({PAYMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 1, ?, ?, ?, 1, ?, ?)"
+    ))
+    .bind(new.id)
+    .bind(new.cart)
+    .bind(new.order)
+    .bind(new.provider.as_str())
+    .bind(new.our_key.as_str())
+    .bind(new.provider_ref.clone())
+    .bind(new.state.as_str())
+    .bind(new.amount.currency())
+    .bind(new.amount.minor())
+    .bind(new.lease_until)
+    .bind(new.idempotency_id)
+    .bind(Doc(serde_json::to_value(&new.details)?))
+    .bind(now)
+    .bind(now)
+    .execute(tx)?;
+    Ok(())
+}
+
+/// The end of every guard on a payment whose answer is written by the attempt that asked for it.
+const OPEN: &str = "WHERE id = ? AND attempt = ? AND state IN ('pending', 'action_required')";
+
+pub(super) fn authorised(
+    tx: &mut Tx,
+    now: Instant,
+    id: PaymentId,
+    attempt: i64,
+    provider_ref: Option<&str>,
+    order: OrderId,
+) -> Result<bool> {
+    let update = format!(
+        "UPDATE payments SET state = 'authorised', order_id = ?, provider_ref = coalesce(?, provider_ref), \
+         lease_until = NULL, version = version + 1, updated_at = ? {OPEN}"
+    );
+    let update = sql(update).bind(order).bind(provider_ref.map(str::to_owned)).bind(now);
+    Ok(update.bind(id).bind(attempt).execute(tx)? == 1)
+}
+
+pub(super) fn action_required(
+    tx: &mut Tx,
+    now: Instant,
+    id: PaymentId,
+    attempt: i64,
+    action: &Action,
+    provider_ref: Option<&str>,
+    lease_until: Instant,
+) -> Result<bool> {
+    let doc = dialect::with_member(tx, "doc", "action");
+    let update = format!(
+        "UPDATE payments SET state = 'action_required', doc = {doc}, provider_ref = coalesce(?, provider_ref), \
+         lease_until = ?, version = version + 1, updated_at = ? {OPEN}"
+    );
+    let update = sql(update)
+        .bind(Doc(serde_json::to_value(action)?))
+        .bind(provider_ref.map(str::to_owned))
+        .bind(lease_until)
+        .bind(now);
+    Ok(update.bind(id).bind(attempt).execute(tx)? == 1)
+}
+
+/// Ends a payment that has no order. The reason stays in its document.
+pub(super) fn ended(
+    tx: &mut Tx,
+    now: Instant,
+    id: PaymentId,
+    attempt: i64,
+    state: PaymentState,
+    decline: Option<&Decline>,
+) -> Result<bool> {
+    let doc = dialect::with_member(tx, "doc", "decline");
+    let voided = if state == PaymentState::Voided { "amount" } else { "0" };
+    let update = format!(
+        "UPDATE payments SET state = ?, doc = {doc}, voided = {voided}, lease_until = NULL, version = version + 1, \
+         updated_at = ? {OPEN}"
+    );
+    let update = sql(update).bind(state.as_str()).bind(Doc(serde_json::to_value(decline)?)).bind(now);
+    Ok(update.bind(id).bind(attempt).execute(tx)? == 1)
+}
+
+pub(super) fn claim_due(tx: &mut Tx, now: Instant, lease_seconds: i64, limit: i64) -> Result<Vec<Payment>> {
+    let skip = dialect::skip_locked(tx);
+    let update = format!(
+        "UPDATE payments SET attempt = attempt + 1, lease_until = ?, version = version + 1, updated_at = ? WHERE id IN ( \
+           SELECT id FROM payments WHERE state IN ('pending', 'action_required') AND lease_until <= ? \
+           ORDER BY lease_until, id LIMIT ?{skip}) RETURNING {PAYMENT}"
+    );
+    let update = sql(update).bind(now.plus_seconds(lease_seconds)).bind(now).bind(now).bind(limit);
+    load(tx, update)
+}
+
+pub(super) fn claim(tx: &mut Tx, now: Instant, our_key: &str, lease_seconds: i64) -> Result<Option<Payment>> {
+    let update = format!(
+        "UPDATE payments SET attempt = attempt + 1, lease_until = ?, version = version + 1, updated_at = ? \
+         WHERE our_key = ? AND state IN ('pending', 'action_required') RETURNING {PAYMENT}"
+    );
+    let update = sql(update).bind(now.plus_seconds(lease_seconds)).bind(now).bind(our_key);
+    Ok(load(tx, update)?.pop())
+}
+
+pub(super) fn any_due(tx: &mut Tx, now: Instant) -> Result<bool> {
+    let query = "SELECT 1 FROM payments WHERE state IN ('pending', 'action_required') AND lease_until <= ? LIMIT 1";
+    Ok(sql(query).bind(now).first::<Integer, i32>(tx)?.is_some())
+}
+
+/// Takes its order from a promise none of whose money has moved.
+pub(super) fn orphaned(tx: &mut Tx, now: Instant, id: PaymentId) -> Result<bool> {
+    let update = "UPDATE payments SET order_id = NULL, version = version + 1, updated_at = ? \
+                  WHERE id = ? AND state = 'authorised' AND captured + capture_pending + void_pending = 0";
+    Ok(sql(update).bind(now).bind(id).execute(tx)? == 1)
+}
+
+pub(super) fn late_promise(tx: &mut Tx, now: Instant, our_key: &str) -> Result<Option<Payment>> {
+    let update = format!(
+        "UPDATE payments SET state = CASE state WHEN 'voided' THEN state ELSE 'authorised' END, \
+         version = version + 1, updated_at = ? WHERE our_key = ? \
+         AND state IN ('declined', 'failed', 'voided', 'authorised') AND order_id IS NULL RETURNING {PAYMENT}"
+    );
+    Ok(load(tx, sql(update).bind(now).bind(our_key))?.pop())
+}
+
+pub(super) fn given_up(tx: &mut Tx, now: Instant, id: PaymentId) -> Result<bool> {
+    let update = "UPDATE payments SET state = 'voided', voided = amount, version = version + 1, updated_at = ? \
+                  WHERE id = ? AND state = 'authorised' AND order_id IS NULL AND captured + capture_pending + void_pending = 0";
+    Ok(sql(update).bind(now).bind(id).execute(tx)? == 1)
+}
+
+pub(super) fn get(tx: &mut Tx, id: PaymentId) -> Result<Option<Payment>> {
+    Ok(load(tx, sql(format!("SELECT {PAYMENT} FROM payments WHERE id = ?")).bind(id))?.pop())
+}
+
+pub(super) fn of_cart(tx: &mut Tx, cart: CartId) -> Result<Vec<Payment>> {
+    load(tx, sql(format!("SELECT {PAYMENT} FROM payments WHERE cart_id = ? ORDER BY created_at, id")).bind(cart))
+}
+
+pub(super) fn of_orders(tx: &mut Tx, orders: &[OrderId]) -> Result<Vec<Payment>> {
+    let wanted = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT {PAYMENT} FROM payments WHERE order_id IN (SELECT wanted FROM {wanted}) ORDER BY created_at, id"
+    );
+    load(tx, sql(query).bind(dialect::rows(orders.iter().map(|order| json!([order.hex()])).collect())))
+}
+
+/// A row of `payment_operations`, in the order of [`OPERATION`].
+#[derive(Queryable)]
+struct OperationRow {
+    id: PaymentOperationId,
+    payment_id: PaymentId,
+    kind: OperationKind,
+    our_key: String,
+    state: OperationState,
+    amount: i64,
+    reason: Option<String>,
+    error: Option<String>,
+    idempotency_id: Option<IdempotencyKeyId>,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+/// The columns of `payment_operations` in the order of the schema.
+const OPERATION: &str =
+    "id, payment_id, kind, our_key, state, amount, reason, error, idempotency_id, created_at, updated_at";
+
+impl From<OperationRow> for Operation {
+    fn from(row: OperationRow) -> Self {
+        Self {
+            id: row.id,
+            payment: row.payment_id,
+            kind: row.kind,
+            our_key: row.our_key,
+            state: row.state,
+            amount: row.amount,
+            reason: row.reason,
+            error: row.error,
+            idempotency_id: row.idempotency_id,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+fn load_operations(tx: &mut Tx, statement: Sql) -> Result<Vec<Operation>> {
+    let rows: Vec<OperationRow> = statement.load::<payment_operations::SqlType, _>(tx)?;
+    Ok(rows.into_iter().map(Operation::from).collect())
+}
+
+/// The state after captured or voided has grown: open while some of the promise is left.
+const SETTLED: &str = "CASE WHEN captured + voided + ? < amount THEN state \
+                       WHEN captured > 0 OR ? THEN 'captured' ELSE 'voided' END";
+
+/// What is left to capture or to void; to refund.
+const CAPTURABLE: &str = "state = 'authorised' AND captured + capture_pending + voided + void_pending + ? <= amount";
+const REFUNDABLE: &str = "state IN ('authorised', 'captured') AND refunded + refund_pending + ? <= captured";
+
+/// The columns that a kind of operation counts in, and its guard.
+const fn columns(kind: OperationKind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        OperationKind::Capture => ("captured", "capture_pending", CAPTURABLE),
+        OperationKind::Void => ("voided", "void_pending", CAPTURABLE),
+        OperationKind::Refund => ("refunded", "refund_pending", REFUNDABLE),
+    }
+}
+
+/// Counts an amount as spoken for, when so much is left. False when it is not.
+pub(super) fn begin(tx: &mut Tx, now: Instant, new: &NewOperation) -> Result<bool> {
+    let (_, pending, guard) = columns(new.kind);
+    let update = format!(
+        "UPDATE payments SET {pending} = {pending} + ?, version = version + 1, updated_at = ? WHERE id = ? AND {guard}"
+    );
+    let update = sql(update).bind(new.amount).bind(now).bind(new.payment).bind(new.amount);
+    Ok(update.execute(tx)? == 1)
+}
+
+/// Counts an amount as moved, when so much is left. False when it is not.
+pub(super) fn record(tx: &mut Tx, now: Instant, new: &NewOperation) -> Result<bool> {
+    let (done, _, guard) = columns(new.kind);
+    let (grown, captured) = growth(new.kind, new.amount);
+    let update = format!(
+        "UPDATE payments SET {done} = {done} + ?, state = {SETTLED}, version = version + 1, updated_at = ? \
+         WHERE id = ? AND {guard}"
+    );
+    let update = sql(update).bind(new.amount).bind(grown).bind(captured).bind(now).bind(new.payment).bind(new.amount);
+    Ok(update.execute(tx)? == 1)
+}
+
+/// By how much captured and voided grow together, and whether captured does.
+const fn growth(kind: OperationKind, amount: i64) -> (i64, bool) {
+    match kind {
+        OperationKind::Capture => (amount, true),
+        OperationKind::Void => (amount, false),
+        OperationKind::Refund => (0, false),
+    }
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counting {
+    /// The money has moved.
+    Done,
+    /// It has not, and will not.
+    Failed,
+}
+
+/// Moves what was spoken for to where it belongs. The operation's own row has been ended first, so this happens once.
+pub(super) fn count(tx: &mut Tx, now: Instant, operation: &Operation, counting: Counting) -> Result<()> {
+    let (done, pending, _) = columns(operation.kind);
+    let update = match counting {
+        Counting::Done => {
+            let (grown, captured) = growth(operation.kind, operation.amount);
+            let update = format!(
+                "UPDATE payments SET {pending} = {pending} - ?, {done} = {done} + ?, state = {SETTLED}, \
+                 version = version + 1, updated_at = ? WHERE id = ?"
+            );
+            sql(update).bind(operation.amount).bind(operation.amount).bind(grown).bind(captured)
+        }
+        Counting::Failed => {
+            let update = format!(
+                "UPDATE payments SET {pending} = {pending} - ?, version = version + 1, updated_at = ? WHERE id = ?"
+            );
+            sql(update).bind(operation.amount)
+        }
+    };
+    match update.bind(now).bind(operation.payment).execute(tx)? {
+        1 => Ok(()),
+        _ => Err(Error::internal(format!("operation {} has no payment", operation.id))),
+    }
+}
+
+pub(super) fn insert_operation(tx: &mut Tx, now: Instant, new: &NewOperation, done: bool) -> Result<()> {
+    let state = if done { OperationState::Done } else { OperationState::Pending };
+    sql(format!("INSERT INTO payment_operations ({OPERATION}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)"))
+        .bind(new.id)
+        .bind(new.payment)
+        .bind(new.kind.as_str())
+        .bind(new.our_key.as_str())
+        .bind(state.as_str())
+        .bind(new.amount)
+        .bind(new.reason.clone())
+        .bind(new.idempotency_id)
+        .bind(now)
+        .bind(now)
+        .execute(tx)?;
+    Ok(())
+}
+
+/// Ends an operation; with an error, as failed. `None` when it had ended before.
+pub(super) fn end_operation(
+    tx: &mut Tx,
+    now: Instant,
+    id: PaymentOperationId,
+    error: Option<&str>,
+) -> Result<Option<Operation>> {
+    let state = if error.is_none() { OperationState::Done } else { OperationState::Failed };
+    let update = format!(
+        "UPDATE payment_operations SET state = ?, error = ?, updated_at = ? WHERE id = ? AND state = 'pending' \
+         RETURNING {OPERATION}"
+    );
+    let update = sql(update).bind(state.as_str()).bind(error.map(str::to_owned)).bind(now).bind(id);
+    Ok(load_operations(tx, update)?.pop())
+}
+
+pub(super) fn operation(tx: &mut Tx, id: PaymentOperationId) -> Result<Option<Operation>> {
+    let query = format!("SELECT {OPERATION} FROM payment_operations WHERE id = ?");
+    Ok(load_operations(tx, sql(query).bind(id))?.pop())
+}
+
+pub(super) fn operations(tx: &mut Tx, payments: &[PaymentId]) -> Result<Vec<Operation>> {
+    let wanted = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT {OPERATION} FROM payment_operations WHERE payment_id IN (SELECT wanted FROM {wanted}) \
+         ORDER BY created_at, id"
+    );
+    load_operations(tx, sql(query).bind(dialect::rows(payments.iter().map(|id| json!([id.hex()])).collect())))
+}
+
+/// Rows of the ledger: id, order, posting, account, currency, amount, occurred, recorded.
+pub(super) fn insert_entries(tx: &mut Tx, rows: Vec<Value>) -> Result<()> {
+    const COLUMNS: &[(&str, Col)] = &[
+        ("id", Col::Uid),
+        ("order_id", Col::Uid),
+        ("posting", Col::Text),
+        ("account", Col::Text),
+        ("currency", Col::Text),
+        ("amount", Col::Int),
+        ("occurred_at", Col::At),
+        ("recorded_at", Col::At),
+    ];
+    insert_many(tx, "ledger_entries", COLUMNS, rows).map(|_| ())
+}
+
+pub(super) fn balance(tx: &mut Tx, order: OrderId) -> Result<Vec<(Account, i64)>> {
+    let query = "SELECT account, CAST(sum(amount) AS bigint) FROM ledger_entries WHERE order_id = ? \
+                 GROUP BY account ORDER BY account";
+    sql(query).bind(order).load::<(Text, BigInt), _>(tx)
+}
+
+/// Money that was promised or taken and has no order, the oldest first, each with the cart it was for.
+///
+/// # Errors
+/// What the database says.
+pub fn without_order(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
+    let query = format!(
+        "SELECT {PAYMENT} FROM payments WHERE order_id IS NULL AND state IN ('authorised', 'captured') \
+         ORDER BY created_at, id LIMIT ?"
+    );
+    let waiting = |payment: Payment| {
+        let subject = format!("{} by {} is {} without an order", payment.amount, payment.provider, payment.state);
+        let link = format!("/v1/ops/carts/{}", payment.cart_id);
+        (payment.cart_id, Waiting { id: payment.id.to_string(), since: payment.created_at, subject, link })
+    };
+    Ok(load(tx, sql(query).bind(limit))?.into_iter().map(waiting).collect())
+}
+
+/// Payments that failed after an instant for a reason that a person has to look at, and captures, voids and refunds that
+/// failed and have not been done since; the oldest first of each, with the cart they were for.
+///
+/// # Errors
+/// What the database says.
+pub fn failures(tx: &mut Tx, after: Instant, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
+    let query = format!(
+        "SELECT {PAYMENT} FROM payments WHERE state = 'failed' AND updated_at > ? ORDER BY updated_at, id LIMIT ?"
+    );
+    let payment = |payment: Payment| {
+        let reason = payment.details.decline.map(|decline| decline.code).unwrap_or_default();
+        let subject = format!("{} by {} failed: {reason}", payment.amount, payment.provider);
+        let link = format!("/v1/ops/carts/{}", payment.cart_id);
+        (payment.cart_id, Waiting { id: payment.id.to_string(), since: payment.updated_at, subject, link })
+    };
+    let mut failures: Vec<(CartId, Waiting)> =
+        load(tx, sql(query).bind(after).bind(limit))?.into_iter().map(payment).collect();
+    let query = "SELECT failed.id, cart_id, order_id, failed.kind, failed.amount, currency, failed.error, failed.updated_at \
+                 FROM payment_operations AS failed JOIN payments ON payments.id = payment_id \
+                 WHERE failed.state = 'failed' AND NOT EXISTS (SELECT 1 FROM payment_operations AS later \
+                   WHERE later.payment_id = failed.payment_id AND later.kind = failed.kind AND later.state = 'done' \
+                   AND later.updated_at >= failed.updated_at) ORDER BY failed.updated_at, failed.id LIMIT ?";
+    type Columns = (UidSql, UidSql, Nullable<UidSql>, Text, BigInt, Text, Nullable<Text>, InstantSql);
+    #[rustfmt::skip]
+    type Row = (PaymentOperationId, CartId, Option<OrderId>, OperationKind, i64, Currency, Option<String>, Instant);
+    let operation = |(id, cart, order, kind, amount, currency, error, since): Row| {
+        let amount = Money::from_minor(amount, currency);
+        let subject = format!("the {kind} of {amount} failed: {}", error.unwrap_or_default());
+        let cart_link = || format!("/v1/ops/carts/{cart}");
+        let link = order.map_or_else(cart_link, |order| format!("/v1/ops/orders/{order}"));
+        (cart, Waiting { id: id.to_string(), since, subject, link })
+    };
+    failures.extend(sql(query).bind(limit).load::<Columns, Row>(tx)?.into_iter().map(operation));
+    Ok(failures)
+}

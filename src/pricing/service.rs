@@ -1,0 +1,334 @@
+//! Queries and commands of pricing. What is in [`Rules`] is bumped with every change; prices are not in it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    forms::{
+        NewPriceList, NewShippingMethod, NewTaxRate, PriceChange, PriceListPatch, PriceView, PricesChanged,
+        ShippingMethodPatch, check_window,
+    },
+    quote::Rules,
+    rates::{PriceList, PriceRow, ShippingMethod, TaxRate},
+    store::{self, Key, ListedPrice, Price},
+};
+use crate::{
+    catalog,
+    db::{Tx, bump},
+    error::{Code, Error, Result, on_duplicate},
+    kernel::{
+        Actor, Instant, UnitPrice,
+        ids::{ChannelId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
+    },
+};
+
+/// The prices of variants in all lists, in one statement. A variant without any is absent.
+///
+/// # Errors
+/// What the database says.
+pub fn prices(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<VariantId, Vec<PriceRow>>> {
+    store::prices(tx, variants)
+}
+
+/// Whether an actor may change what belongs to a channel, or to all of them. Who is limited to some channels may not
+/// change what the others live by.
+pub(super) fn may_change(actor: &Actor, channel: Option<ChannelId>) -> Result<()> {
+    match channel {
+        Some(channel) if actor.sees_channel(channel) => Ok(()),
+        Some(_) => Err(Error::not_found("channel").at("/channel_id")),
+        None if actor.channels().is_none() => Ok(()),
+        None => {
+            let detail = "this is for all channels, and the credential is limited to some";
+            Err(Error::problem(Code::ScopeMissing, detail))
+        }
+    }
+}
+
+fn stale(what: &str, version: i64) -> Error {
+    Error::problem(Code::VersionStale, format!("the {what} is at version {version}"))
+}
+
+/// A channel that does not exist is found by the row that refers to it.
+fn channel_exists<T>(result: Result<T>) -> Result<T> {
+    result.map_err(|error| match store::is_missing_reference(&error) {
+        true => Error::not_found("channel").at("/channel_id"),
+        false => error,
+    })
+}
+
+/// The price lists that an actor may see: their channels' and those for all; oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn price_lists(tx: &mut Tx, actor: &Actor) -> Result<Vec<PriceList>> {
+    let mut lists = store::price_lists(tx)?;
+    lists.retain(|list| list.channel.is_none_or(|channel| actor.sees_channel(channel)));
+    Ok(lists)
+}
+
+/// A price list that an actor may see.
+///
+/// # Errors
+/// `not_found`.
+pub fn price_list(tx: &mut Tx, actor: &Actor, id: PriceListId) -> Result<PriceList> {
+    let list = store::price_list(tx, id)?;
+    let seen = list.filter(|list| list.channel.is_none_or(|channel| actor.sees_channel(channel)));
+    seen.ok_or_else(|| Error::not_found("price list"))
+}
+
+/// Makes a price list.
+///
+/// # Errors
+/// `duplicate` when the code is taken, `not_found` when the channel is not there.
+pub fn create_price_list(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    id: PriceListId,
+    new: &NewPriceList,
+) -> Result<PriceList> {
+    may_change(actor, new.channel_id)?;
+    check_window(new.valid_from, new.valid_until, "")?;
+    let list = PriceList {
+        id,
+        code: new.code.to_string(),
+        name: new.name.to_string(),
+        currency: new.currency,
+        channel: new.channel_id,
+        priority: new.priority,
+        valid_from: new.valid_from,
+        valid_until: new.valid_until,
+        version: 1,
+    };
+    let taken = || {
+        let detail = format!("there is a price list with the code `{}` already", list.code);
+        Error::problem(Code::Duplicate, detail).at("/code")
+    };
+    channel_exists(on_duplicate(store::insert_price_list(tx, now, &list), taken))?;
+    bump::<Rules>(tx)?;
+    Ok(list)
+}
+
+/// Changes a price list. `expected` is the version that the caller has seen.
+///
+/// # Errors
+/// `not_found`; `version_stale` when it has changed since.
+pub fn update_price_list(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    id: PriceListId,
+    expected: Option<i64>,
+    patch: &PriceListPatch,
+) -> Result<PriceList> {
+    let mut list = price_list(tx, actor, id)?;
+    may_change(actor, list.channel)?;
+    let seen = expected.unwrap_or(list.version);
+    if seen != list.version {
+        return Err(stale("price list", list.version));
+    }
+    patch.apply(&mut list)?;
+    if !store::update_price_list(tx, now, &list, seen)? {
+        return Err(stale("price list", seen));
+    }
+    list.version += 1;
+    bump::<Rules>(tx)?;
+    Ok(list)
+}
+
+/// Removes and sets prices of one list, all or nothing, in three statements however many they are.
+///
+/// # Errors
+/// `not_found`, `sku_unknown`, `duplicate` when a price is set twice, `invalid_value`; each with the pointer to the row.
+pub fn change_prices(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    id: PriceListId,
+    change: &PriceChange,
+) -> Result<PricesChanged> {
+    let list = price_list(tx, actor, id)?;
+    may_change(actor, list.channel)?;
+    change.check(list.currency)?;
+    let variants = variants_of(tx, change)?;
+    let find = |sku: &str, pointer: String| {
+        let unknown = || Error::problem(Code::SkuUnknown, format!("there is no SKU `{sku}`")).at(pointer);
+        variants.get(sku).copied().ok_or_else(unknown)
+    };
+    let mut keys = Vec::with_capacity(change.remove.len());
+    for (place, key) in change.remove.iter().enumerate() {
+        let variant = find(&key.sku, format!("/remove/{place}/sku"))?;
+        keys.push(Key { variant, list: id, min_quantity: key.min_quantity, valid_from: key.valid_from });
+    }
+    let (mut writes, mut known) = (Vec::with_capacity(change.rows.len()), HashSet::new());
+    for (place, row) in change.rows.iter().enumerate() {
+        let variant = find(&row.sku, format!("/rows/{place}/sku"))?;
+        let key = Key { variant, list: id, min_quantity: row.min_quantity, valid_from: row.valid_from };
+        if !known.insert(key) {
+            let detail = "an earlier row sets the price of the same SKU, min_quantity and valid_from";
+            return Err(Error::problem(Code::Duplicate, detail).at(format!("/rows/{place}")));
+        }
+        writes.push((key, Price { amount: row.unit_price.scaled(), valid_until: row.valid_until }));
+    }
+    let removed = store::delete_prices(tx, keys)?;
+    let set = writes.len();
+    store::upsert_prices(tx, now, writes)?;
+    let count = |count: usize| i64::try_from(count).map_err(Error::internal);
+    Ok(PricesChanged { set: count(set)?, removed: count(removed)? })
+}
+
+/// A page of a list's prices by SKU, from behind `after`.
+///
+/// # Errors
+/// `not_found`.
+pub fn prices_of(
+    tx: &mut Tx,
+    actor: &Actor,
+    id: PriceListId,
+    after: Option<store::After>,
+    limit: i64,
+) -> Result<Vec<PriceView>> {
+    let list = price_list(tx, actor, id)?;
+    let view = |price: ListedPrice| {
+        let ListedPrice { sku, min_quantity, valid_from, valid_until, amount } = price;
+        let unit_price = UnitPrice::from_scaled(amount, list.currency);
+        PriceView { sku, min_quantity, unit_price, valid_from, valid_until }
+    };
+    Ok(store::prices_of(tx, id, after, limit)?.into_iter().map(view).collect())
+}
+
+fn variants_of(tx: &mut Tx, change: &PriceChange) -> Result<HashMap<String, VariantId>> {
+    let named = change.rows.iter().map(|row| &row.sku).chain(change.remove.iter().map(|key| &key.sku));
+    let skus: HashSet<String> = named.map(ToString::to_string).collect();
+    let found = catalog::by_skus(tx, &skus.into_iter().collect::<Vec<_>>())?;
+    Ok(found.into_iter().map(|variant| (variant.sku, variant.id)).collect())
+}
+
+/// All tax rates, oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn tax_rates(tx: &mut Tx) -> Result<Vec<TaxRate>> {
+    store::tax_rates(tx)
+}
+
+/// Makes a tax rate.
+///
+/// # Errors
+/// `duplicate` when the country has one for the class from the same time on.
+pub fn create_tax_rate(tx: &mut Tx, now: Instant, actor: &Actor, id: TaxRateId, new: &NewTaxRate) -> Result<TaxRate> {
+    may_change(actor, None)?;
+    check_window(new.valid_from, new.valid_until, "")?;
+    let rate = TaxRate {
+        id,
+        country: new.country,
+        tax_class: new.tax_class.to_string(),
+        rate: new.rate.0,
+        valid_from: new.valid_from,
+        valid_until: new.valid_until,
+    };
+    on_duplicate(store::insert_tax_rate(tx, now, &rate), || {
+        let detail = format!("{} has a rate for `{}` from the same time on", rate.country, rate.tax_class);
+        Error::problem(Code::Duplicate, detail).at("/valid_from")
+    })?;
+    bump::<Rules>(tx)?;
+    Ok(rate)
+}
+
+/// Removes a tax rate. What was ordered keeps the rate it was ordered with.
+///
+/// # Errors
+/// `not_found`.
+pub fn delete_tax_rate(tx: &mut Tx, actor: &Actor, id: TaxRateId) -> Result<()> {
+    may_change(actor, None)?;
+    if !store::delete_tax_rate(tx, id)? {
+        return Err(Error::not_found("tax rate"));
+    }
+    bump::<Rules>(tx)
+}
+
+/// The shipping methods of an actor's channels with their versions, oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn shipping_methods(tx: &mut Tx, actor: &Actor) -> Result<Vec<(ShippingMethod, i64)>> {
+    let mut methods = store::shipping_methods(tx)?;
+    methods.retain(|(method, _)| actor.sees_channel(method.channel));
+    Ok(methods)
+}
+
+/// A shipping method of an actor's channels with its version.
+///
+/// # Errors
+/// `not_found`.
+pub fn shipping_method(tx: &mut Tx, actor: &Actor, id: ShippingMethodId) -> Result<(ShippingMethod, i64)> {
+    let found = shipping_methods(tx, actor)?.into_iter().find(|(method, _)| method.id == id);
+    found.ok_or_else(|| Error::not_found("shipping method"))
+}
+
+/// Makes a shipping method.
+///
+/// # Errors
+/// `duplicate` when the channel has one with the code, `not_found` when the channel is not there.
+pub fn create_shipping_method(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    id: ShippingMethodId,
+    new: &NewShippingMethod,
+) -> Result<ShippingMethod> {
+    may_change(actor, Some(new.channel_id))?;
+    let method = new.check(id)?;
+    let taken = || {
+        let detail = format!("the channel has a shipping method with the code `{}` already", method.code);
+        Error::problem(Code::Duplicate, detail).at("/code")
+    };
+    channel_exists(on_duplicate(store::insert_shipping_method(tx, now, &method), taken))?;
+    bump::<Rules>(tx)?;
+    Ok(method)
+}
+
+/// Changes a shipping method. `expected` is the version that the caller has seen.
+///
+/// # Errors
+/// `not_found`; `version_stale` when it has changed since.
+pub fn update_shipping_method(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    id: ShippingMethodId,
+    expected: Option<i64>,
+    patch: &ShippingMethodPatch,
+) -> Result<(ShippingMethod, i64)> {
+    let (mut method, version) = current_method(tx, actor, id, expected)?;
+    patch.apply(&mut method)?;
+    if !store::update_shipping_method(tx, now, &method, version)? {
+        return Err(stale("shipping method", version));
+    }
+    bump::<Rules>(tx)?;
+    Ok((method, version + 1))
+}
+
+/// Removes a shipping method. What was ordered keeps its name and price.
+///
+/// # Errors
+/// `not_found`; `version_stale` when it has changed since.
+pub fn delete_shipping_method(tx: &mut Tx, actor: &Actor, id: ShippingMethodId, expected: Option<i64>) -> Result<()> {
+    let (_, version) = current_method(tx, actor, id, expected)?;
+    if !store::delete_shipping_method(tx, id, version)? {
+        return Err(stale("shipping method", version));
+    }
+    bump::<Rules>(tx)
+}
+
+fn current_method(
+    tx: &mut Tx,
+    actor: &Actor,
+    id: ShippingMethodId,
+    expected: Option<i64>,
+) -> Result<(ShippingMethod, i64)> {
+    let (method, version) = shipping_method(tx, actor, id)?;
+    if expected.is_some_and(|expected| expected != version) {
+        return Err(stale("shipping method", version));
+    }
+    Ok((method, version))
+}

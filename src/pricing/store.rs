@@ -1,0 +1,353 @@
+//! The only file that touches `price_lists`, `prices`, `tax_rates` and `shipping_methods`.
+
+use std::collections::{BTreeSet, HashMap};
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    quote::Rules,
+    rates::{PriceList, PriceRow, ShippingMethod, ShippingRate, TaxRate},
+};
+use crate::{
+    db::{Bind, Col, Doc, DocSql, InstantSql, Snapshot, Tx, UidSql, dialect, sql},
+    error::{Error, Result},
+    kernel::{
+        Country, Currency, Instant, Quantity, UnitPrice,
+        ids::{ChannelId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
+    },
+};
+
+impl Snapshot for Rules {
+    const NAME: &'static str = "pricing";
+
+    fn load(tx: &mut Tx) -> Result<Self> {
+        Ok(Self {
+            price_lists: price_lists(tx)?,
+            tax_rates: tax_rates(tx)?,
+            shipping_methods: shipping_methods(tx)?.into_iter().map(|(method, _)| method).collect(),
+        })
+    }
+}
+
+/// What stands in a key's `valid_from` where it is open: a part of a key can not be NULL.
+fn or_epoch(valid_from: Option<Instant>) -> Instant {
+    valid_from.unwrap_or_else(|| Instant::from_micros(0))
+}
+
+fn open_at_epoch(valid_from: Instant) -> Option<Instant> {
+    (valid_from != Instant::from_micros(0)).then_some(valid_from)
+}
+
+type PriceListColumns =
+    (UidSql, Text, Text, Text, Nullable<UidSql>, BigInt, Nullable<InstantSql>, Nullable<InstantSql>, BigInt);
+type PriceListRow =
+    (PriceListId, String, String, Currency, Option<ChannelId>, i64, Option<Instant>, Option<Instant>, i64);
+
+fn price_list_of(row: PriceListRow) -> Result<PriceList> {
+    let (id, code, name, currency, channel, priority, valid_from, valid_until, version) = row;
+    let priority = i32::try_from(priority).map_err(Error::internal)?;
+    Ok(PriceList { id, code, name, currency, channel, priority, valid_from, valid_until, version })
+}
+
+/// All price lists, oldest first.
+pub(super) fn price_lists(tx: &mut Tx) -> Result<Vec<PriceList>> {
+    let query = sql("SELECT id, code, name, currency, channel_id, priority, valid_from, valid_until, version \
+         FROM price_lists ORDER BY id");
+    query.load::<PriceListColumns, PriceListRow>(tx)?.into_iter().map(price_list_of).collect()
+}
+
+/// One price list.
+pub(super) fn price_list(tx: &mut Tx, id: PriceListId) -> Result<Option<PriceList>> {
+    let query = sql("SELECT id, code, name, currency, channel_id, priority, valid_from, valid_until, version \
+         FROM price_lists WHERE id = ?");
+    query.bind(id).first::<PriceListColumns, PriceListRow>(tx)?.map(price_list_of).transpose()
+}
+
+pub(super) fn insert_price_list(tx: &mut Tx, now: Instant, list: &PriceList) -> Result<()> {
+    sql("INSERT INTO price_lists (id, code, name, currency, channel_id, priority, valid_from, valid_until, version, \
+         created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    .bind(list.id)
+    .bind(list.code.as_str())
+    .bind(list.name.as_str())
+    .bind(list.currency)
+    .bind(list.channel)
+    .bind(list.priority)
+    .bind(list.valid_from)
+    .bind(list.valid_until)
+    .bind(list.version)
+    .bind(now)
+    .bind(now)
+    .execute(tx)?;
+    Ok(())
+}
+
+/// Replaces what can change of a list when it still has the given version. False when it has not.
+pub(super) fn update_price_list(tx: &mut Tx, now: Instant, list: &PriceList, version: i64) -> Result<bool> {
+    let update = sql("UPDATE price_lists SET name = ?, priority = ?, valid_from = ?, valid_until = ?, \
+         version = version + 1, updated_at = ? WHERE id = ? AND version = ?")
+    .bind(list.name.as_str())
+    .bind(list.priority)
+    .bind(list.valid_from)
+    .bind(list.valid_until)
+    .bind(now)
+    .bind(list.id)
+    .bind(version);
+    Ok(update.execute(tx)? == 1)
+}
+
+type PriceColumns = (UidSql, UidSql, BigInt, InstantSql, Nullable<InstantSql>, BigInt, Text);
+type PriceTuple = (VariantId, PriceListId, Quantity, Instant, Option<Instant>, i64, Currency);
+
+/// The prices of variants in all lists. A price's currency is its list's, which is one look-up by key away.
+pub(super) fn prices(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<VariantId, Vec<PriceRow>>> {
+    let wanted: BTreeSet<VariantId> = variants.iter().copied().collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let source = dialect::list(tx, &[("variant", Col::Uid)]);
+    let query = sql(format!(
+        "SELECT p.variant_id, p.price_list_id, p.min_quantity, p.valid_from, p.valid_until, p.amount, l.currency \
+         FROM {source} JOIN prices p ON p.variant_id = list.variant JOIN price_lists l ON l.id = p.price_list_id"
+    ))
+    .bind(dialect::rows(wanted.iter().map(|id| json!([id.hex()])).collect()));
+    let mut found: HashMap<VariantId, Vec<PriceRow>> = HashMap::with_capacity(wanted.len());
+    for (variant, list, min_quantity, valid_from, valid_until, amount, currency) in
+        query.load::<PriceColumns, PriceTuple>(tx)?
+    {
+        let price = UnitPrice::from_scaled(amount, currency);
+        let row = PriceRow { list, min_quantity, price, valid_from: open_at_epoch(valid_from), valid_until };
+        found.entry(variant).or_default().push(row);
+    }
+    Ok(found)
+}
+
+/// What identifies a price; ordered as the table's key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Key {
+    pub variant: VariantId,
+    pub list: PriceListId,
+    pub min_quantity: Quantity,
+    pub valid_from: Option<Instant>,
+}
+
+impl Key {
+    /// The columns of a key in a list of keys.
+    const COLUMNS: [(&'static str, Col); 4] =
+        [("variant", Col::Uid), ("price_list", Col::Uid), ("least", Col::Int), ("begins", Col::At)];
+
+    fn columns(&self) -> (String, String, i64, String) {
+        let begins = or_epoch(self.valid_from).sortable();
+        (self.variant.hex(), self.list.hex(), self.min_quantity.get(), begins)
+    }
+}
+
+fn key_rows(mut keys: Vec<Key>) -> Bind {
+    keys.sort_unstable();
+    dialect::rows(keys.iter().map(|key| json!(key.columns())).collect())
+}
+
+/// What a price is, beside its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Price {
+    pub amount: i64,
+    pub valid_until: Option<Instant>,
+}
+
+/// Sets prices, each key at most once, with one statement; rows are locked in the order of their keys.
+pub(super) fn upsert_prices(tx: &mut Tx, now: Instant, mut rows: Vec<(Key, Price)>) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    let [variant, list, least, begins] = Key::COLUMNS;
+    let source = dialect::list(tx, &[variant, list, least, begins, ("ends", Col::At), ("amount", Col::Int)]);
+    // `WHERE true` tells SQLite's parser that ON CONFLICT does not belong to a join.
+    let statement = sql(format!(
+        "INSERT INTO prices (variant_id, price_list_id, min_quantity, valid_from, valid_until, amount, updated_at) \
+         SELECT variant, price_list, least, begins, ends, amount, ? FROM {source} WHERE true ORDER BY ord \
+         ON CONFLICT (variant_id, price_list_id, min_quantity, valid_from) DO UPDATE \
+         SET valid_until = excluded.valid_until, amount = excluded.amount, updated_at = excluded.updated_at"
+    ));
+    let row = |(key, price): &(Key, Price)| {
+        let (variant, list, least, begins) = key.columns();
+        json!([variant, list, least, begins, price.valid_until.map(Instant::sortable), price.amount])
+    };
+    statement.bind(now).bind(dialect::rows(rows.iter().map(row).collect())).execute(tx)?;
+    Ok(())
+}
+
+/// Which of these prices there are, and what they are.
+pub(super) fn known_prices(tx: &mut Tx, keys: Vec<Key>) -> Result<HashMap<Key, Price>> {
+    type Columns = (UidSql, UidSql, BigInt, InstantSql, Nullable<InstantSql>, BigInt);
+    type Row = (VariantId, PriceListId, Quantity, Instant, Option<Instant>, i64);
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let source = dialect::list(tx, &Key::COLUMNS);
+    let query = sql(format!(
+        "SELECT p.variant_id, p.price_list_id, p.min_quantity, p.valid_from, p.valid_until, p.amount \
+         FROM {source} JOIN prices p ON p.variant_id = list.variant AND p.price_list_id = list.price_list \
+         AND p.min_quantity = list.least AND p.valid_from = list.begins"
+    ));
+    let rows = query.bind(key_rows(keys)).load::<Columns, Row>(tx)?;
+    let known = rows.into_iter().map(|(variant, list, min_quantity, valid_from, valid_until, amount)| {
+        let key = Key { variant, list, min_quantity, valid_from: open_at_epoch(valid_from) };
+        (key, Price { amount, valid_until })
+    });
+    Ok(known.collect())
+}
+
+/// Removes prices; says how many there were.
+pub(super) fn delete_prices(tx: &mut Tx, keys: Vec<Key>) -> Result<usize> {
+    if keys.is_empty() {
+        return Ok(0);
+    }
+    let source = dialect::list(tx, &Key::COLUMNS);
+    let statement = sql(format!(
+        "DELETE FROM prices WHERE (variant_id, price_list_id, min_quantity, valid_from) IN \
+         (SELECT variant, price_list, least, begins FROM {source})"
+    ));
+    statement.bind(key_rows(keys)).execute(tx)
+}
+
+/// A price of a list as it is shown: by SKU.
+pub(super) struct ListedPrice {
+    pub sku: String,
+    pub min_quantity: Quantity,
+    pub valid_from: Option<Instant>,
+    pub valid_until: Option<Instant>,
+    pub amount: i64,
+}
+
+/// Where a page of [`prices_of`] goes on: the last SKU, quantity and beginning of the page before.
+pub(super) type After = (String, i64, Option<Instant>);
+
+/// The prices of one list by SKU, quantity and beginning.
+///
+/// It reads the SKU where the catalogue keeps it, since a page in the order of SKUs is not to be had without the join;
+/// CROSS JOIN makes SQLite walk the SKUs and look up each one's prices by key.
+pub(super) fn prices_of(tx: &mut Tx, list: PriceListId, after: Option<After>, limit: i64) -> Result<Vec<ListedPrice>> {
+    let (sku, min_quantity, valid_from) = after.unwrap_or_default();
+    let query = sql("SELECT v.sku, p.min_quantity, p.valid_from, p.valid_until, p.amount \
+         FROM variants v CROSS JOIN prices p WHERE p.variant_id = v.id AND p.price_list_id = ? AND v.sku >= ? \
+         AND (v.sku, p.min_quantity, p.valid_from) > (?, ?, ?) ORDER BY v.sku, p.min_quantity, p.valid_from LIMIT ?")
+    .bind(list)
+    .bind(sku.as_str())
+    .bind(sku.as_str())
+    .bind(min_quantity)
+    .bind(or_epoch(valid_from))
+    .bind(limit);
+    let rows = query.load::<(Text, BigInt, InstantSql, Nullable<InstantSql>, BigInt), (
+        String,
+        Quantity,
+        Instant,
+        Option<Instant>,
+        i64,
+    )>(tx)?;
+    let listed = rows.into_iter().map(|(sku, min_quantity, valid_from, valid_until, amount)| {
+        let valid_from = open_at_epoch(valid_from);
+        ListedPrice { sku, min_quantity, valid_from, valid_until, amount }
+    });
+    Ok(listed.collect())
+}
+
+/// All tax rates, oldest first.
+pub(super) fn tax_rates(tx: &mut Tx) -> Result<Vec<TaxRate>> {
+    type Columns = (UidSql, Text, Text, Text, InstantSql, Nullable<InstantSql>);
+    type Row = (TaxRateId, Country, String, String, Instant, Option<Instant>);
+    let query = sql("SELECT id, country, tax_class, rate, valid_from, valid_until FROM tax_rates ORDER BY id");
+    let read = |(id, country, tax_class, rate, valid_from, valid_until): Row| {
+        let rate = rate.parse().map_err(Error::internal)?;
+        Ok(TaxRate { id, country, tax_class, rate, valid_from: open_at_epoch(valid_from), valid_until })
+    };
+    query.load::<Columns, Row>(tx)?.into_iter().map(read).collect()
+}
+
+pub(super) fn insert_tax_rate(tx: &mut Tx, now: Instant, rate: &TaxRate) -> Result<()> {
+    sql("INSERT INTO tax_rates (id, country, tax_class, rate, valid_from, valid_until, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)")
+    .bind(rate.id)
+    .bind(rate.country)
+    .bind(rate.tax_class.as_str())
+    .bind(rate.rate.normalize().to_string())
+    .bind(or_epoch(rate.valid_from))
+    .bind(rate.valid_until)
+    .bind(now)
+    .execute(tx)?;
+    Ok(())
+}
+
+/// False when it is not there.
+pub(super) fn delete_tax_rate(tx: &mut Tx, id: TaxRateId) -> Result<bool> {
+    Ok(sql("DELETE FROM tax_rates WHERE id = ?").bind(id).execute(tx)? == 1)
+}
+
+/// What is kept of a shipping method as one document.
+#[derive(Debug, Serialize, Deserialize)]
+struct ShippingDoc {
+    name: String,
+    active: bool,
+    tax_class: String,
+    rates: Vec<ShippingRate>,
+    delivery_days: Option<(i32, i32)>,
+}
+
+fn shipping_doc(method: &ShippingMethod) -> Result<Doc<serde_json::Value>> {
+    let doc = ShippingDoc {
+        name: method.name.clone(),
+        active: method.active,
+        tax_class: method.tax_class.clone(),
+        rates: method.rates.clone(),
+        delivery_days: method.delivery_days,
+    };
+    Ok(Doc(serde_json::to_value(doc)?))
+}
+
+/// All shipping methods with their versions, oldest first.
+pub(super) fn shipping_methods(tx: &mut Tx) -> Result<Vec<(ShippingMethod, i64)>> {
+    type Row = (ShippingMethodId, ChannelId, String, Doc<ShippingDoc>, i64);
+    let query = sql("SELECT id, channel_id, code, doc, version FROM shipping_methods ORDER BY id");
+    let read = |(id, channel, code, Doc(doc), version): Row| {
+        let ShippingDoc { name, active, tax_class, rates, delivery_days } = doc;
+        (ShippingMethod { id, code, name, channel, active, tax_class, rates, delivery_days }, version)
+    };
+    Ok(query.load::<(UidSql, UidSql, Text, DocSql, BigInt), Row>(tx)?.into_iter().map(read).collect())
+}
+
+pub(super) fn insert_shipping_method(tx: &mut Tx, now: Instant, method: &ShippingMethod) -> Result<()> {
+    sql("INSERT INTO shipping_methods (id, channel_id, code, doc, version, created_at, updated_at) \
+         VALUES (?, ?, ?, ?, 1, ?, ?)")
+    .bind(method.id)
+    .bind(method.channel)
+    .bind(method.code.as_str())
+    .bind(shipping_doc(method)?)
+    .bind(now)
+    .bind(now)
+    .execute(tx)?;
+    Ok(())
+}
+
+/// Replaces what can change of a method when it still has the given version. False when it has not.
+pub(super) fn update_shipping_method(tx: &mut Tx, now: Instant, method: &ShippingMethod, version: i64) -> Result<bool> {
+    let update =
+        sql("UPDATE shipping_methods SET doc = ?, version = version + 1, updated_at = ? WHERE id = ? AND version = ?")
+            .bind(shipping_doc(method)?)
+            .bind(now)
+            .bind(method.id)
+            .bind(version);
+    Ok(update.execute(tx)? == 1)
+}
+
+/// Removes a method when it still has the given version. False when it has not.
+pub(super) fn delete_shipping_method(tx: &mut Tx, id: ShippingMethodId, version: i64) -> Result<bool> {
+    let delete = sql("DELETE FROM shipping_methods WHERE id = ? AND version = ?").bind(id).bind(version);
+    Ok(delete.execute(tx)? == 1)
+}
+
+/// Whether a row that is referred to is not there: of the tables here only channels are named from outside.
+pub(super) fn is_missing_reference(error: &Error) -> bool {
+    use diesel::result::{DatabaseErrorKind::ForeignKeyViolation, Error::DatabaseError};
+    matches!(error, Error::Database(DatabaseError(ForeignKeyViolation, _)))
+}

@@ -1,0 +1,259 @@
+//! Counting, receiving, writing off: changes of what lies on hand, and of the safety stock.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::{
+    model::{Level, LevelChange, LevelKey, Location, Locations, MovementKind, NewMovement, Occasion, sum_changes},
+    store,
+};
+use crate::{
+    db::Tx,
+    error::{Code, Error, Result},
+    events::{self, NewEvent},
+    kernel::{Actor, Instant, Quantity, ids::EventId, ids::VariantId},
+};
+
+/// What happens to a level's `on_hand`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// So many more, or fewer.
+    By(i64),
+    /// So many, whatever there were.
+    To(i64),
+}
+
+/// One line of an adjustment.
+#[derive(Debug, Clone)]
+pub struct Adjustment {
+    /// Which variant.
+    pub sku: String,
+    /// Where: a location's code or id.
+    pub location: String,
+    /// What happens.
+    pub change: Change,
+    /// What must be on hand before it.
+    pub expected_on_hand: Option<i64>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Where the line stands in the request, as a JSON pointer.
+    pub pointer: String,
+    /// The id of its event; made outside the transaction.
+    pub event: EventId,
+}
+
+/// A line with what its words mean.
+struct Resolved<'a> {
+    line: &'a Adjustment,
+    key: LevelKey,
+    location: &'a Location,
+}
+
+/// What has become of an adjustment.
+#[derive(Debug, Clone)]
+pub struct Adjusted {
+    /// The levels of the lines as they are afterwards, line by line.
+    pub levels: Vec<Level>,
+    /// How many lines changed something.
+    pub changed: usize,
+}
+
+/// Adjusts levels: all lines or none, in the order given, with a number of statements that does not depend on theirs.
+/// A line that changes nothing leaves no trace.
+///
+/// # Errors
+/// `sku_unknown`; `not_found` for a location that is not there or not the actor's; `compare_failed` with `on_hand`;
+/// `stock_negative`; each with the line's pointer.
+pub fn adjust(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    lines: &[Adjustment],
+    locations: &Locations,
+    occurred_at: Instant,
+) -> Result<Adjusted> {
+    let lines = resolve(tx, actor, lines, locations)?;
+    let mut keys: Vec<LevelKey> = lines.iter().map(|line| line.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    store::make_levels(tx, now, &keys)?;
+    // The rows stay locked from here on: what is compared and counted is what is changed.
+    let levels = store::lock_levels(tx, &keys)?;
+    let mut on_hand: HashMap<LevelKey, i64> =
+        levels.iter().map(|level| ((level.variant, level.location), level.on_hand)).collect();
+    let mut steps = Vec::with_capacity(lines.len());
+    for line in &lines {
+        let current = on_hand.get_mut(&line.key).ok_or_else(|| Error::internal("a level went missing"))?;
+        let change = step(line.line, *current)?;
+        *current += change;
+        steps.push((line, change, *current));
+    }
+    steps.retain(|(_, change, _)| *change != 0);
+    let occasion = Occasion { actor, reference: None, occurred_at };
+    let movements = steps.iter().map(|(line, change, _)| NewMovement {
+        key: line.key,
+        kind: MovementKind::Adjustment,
+        on_hand: *change,
+        allocated: 0,
+        reason: line.line.reason.clone(),
+    });
+    store::append(tx, now, occasion, &movements.collect::<Vec<_>>())?;
+    let changes = steps.iter().map(|(line, change, _)| LevelChange { on_hand: *change, ..LevelChange::of(line.key) });
+    let changes = sum_changes(changes);
+    let mut after: HashMap<LevelKey, Level> =
+        levels.into_iter().map(|level| ((level.variant, level.location), level)).collect();
+    if !changes.is_empty() {
+        let moved = store::move_levels(tx, now, &changes)?;
+        if moved.len() != changes.len() {
+            return Err(Error::internal("locked levels refused an adjustment"));
+        }
+        after.extend(moved.into_iter().map(|level| ((level.variant, level.location), level)));
+    }
+    let told = steps.iter().filter_map(|(line, change, running)| {
+        after.get(&line.key).map(|level| event(line, *change, *running, level, occurred_at))
+    });
+    events::append(tx, actor, now, told.collect())?;
+    let levels = lines.iter().filter_map(|line| after.get(&line.key).copied()).collect();
+    Ok(Adjusted { levels, changed: steps.len() })
+}
+
+/// What a line adds to a level that has `current` on hand.
+fn step(line: &Adjustment, current: i64) -> Result<i64> {
+    if let Some(expected) = line.expected_on_hand
+        && expected != current
+    {
+        let detail = format!("{current} are on hand, not {expected}");
+        let error = Error::problem(Code::CompareFailed, detail).at(format!("{}/expected_on_hand", line.pointer));
+        return Err(error.with("on_hand", current));
+    }
+    let (change, field) = match line.change {
+        Change::By(change) => (change, "change"),
+        Change::To(wanted) => (wanted.saturating_sub(current), "set_to"),
+    };
+    let pointer = || format!("{}/{field}", line.pointer);
+    match current.checked_add(change) {
+        Some(after) if after < 0 => {
+            let error = Error::problem(Code::StockNegative, format!("only {current} are on hand"));
+            Err(error.at(pointer()).with("on_hand", current))
+        }
+        // A hundred times a movement: far from where sums of levels could overflow.
+        Some(after) if after <= 100 * Quantity::MAX => Ok(change),
+        _ => Err(Error::invalid(pointer(), "the level would be too high")),
+    }
+}
+
+/// The document of `stock.adjusted.v1`. The stream is the SKU's, the aggregate its level.
+fn event(line: &Resolved<'_>, change: i64, on_hand: i64, level: &Level, occurred_at: Instant) -> NewEvent {
+    let (sku, location) = (&line.line.sku, line.location);
+    let available = on_hand - level.allocated - level.reserved - level.safety;
+    let data: Value = json!({
+        "sku": sku,
+        "variant_id": level.variant,
+        "location_id": location.id,
+        "location": location.code,
+        "change": change,
+        "on_hand": on_hand,
+        "allocated": level.allocated,
+        "reserved": level.reserved,
+        "safety": level.safety,
+        "available": available,
+        "reason": line.line.reason,
+    });
+    NewEvent {
+        id: line.line.event,
+        stream: format!("stock:{sku}"),
+        aggregate: "stock",
+        aggregate_id: format!("{sku}@{}", location.code),
+        aggregate_version: level.version,
+        channel: None,
+        kind: "stock.adjusted.v1",
+        occurred_at,
+        data,
+        subject: None,
+        personal: None,
+    }
+}
+
+fn resolve<'a>(
+    tx: &mut Tx,
+    actor: &Actor,
+    lines: &'a [Adjustment],
+    locations: &'a Locations,
+) -> Result<Vec<Resolved<'a>>> {
+    let variants = variants(tx, lines.iter().map(|line| line.sku.as_str()))?;
+    let resolved = lines.iter().map(|line| {
+        let location = place(actor, locations, &line.location, &line.pointer)?;
+        let variant = known(&variants, &line.sku, &line.pointer)?;
+        Ok(Resolved { line, key: (variant, location.id), location })
+    });
+    resolved.collect()
+}
+
+/// The variants of SKUs, with one statement.
+pub(super) fn variants<'a>(tx: &mut Tx, skus: impl Iterator<Item = &'a str>) -> Result<HashMap<String, VariantId>> {
+    let mut skus: Vec<String> = skus.map(str::to_owned).collect();
+    skus.sort_unstable();
+    skus.dedup();
+    Ok(store::variants_by_sku(tx, &skus)?.into_iter().map(|(id, sku)| (sku, id)).collect())
+}
+
+fn known(variants: &HashMap<String, VariantId>, sku: &str, pointer: &str) -> Result<VariantId> {
+    let unknown =
+        || Error::problem(Code::SkuUnknown, format!("there is no variant `{sku}`")).at(format!("{pointer}/sku"));
+    variants.get(sku).copied().ok_or_else(unknown)
+}
+
+/// A location by code or id, when the actor may see it.
+pub(super) fn place<'a>(
+    actor: &Actor,
+    locations: &'a Locations,
+    reference: &str,
+    pointer: &str,
+) -> Result<&'a Location> {
+    let location = locations.by_ref(reference).filter(|location| actor.sees_location(location.id));
+    location.ok_or_else(|| Error::not_found("location").at(format!("{pointer}/location")))
+}
+
+/// A level's safety stock about to be set.
+#[derive(Debug, Clone)]
+pub struct SafetyChange {
+    /// Which variant.
+    pub sku: String,
+    /// Where: a location's code or id.
+    pub location: String,
+    /// Pieces that are never sold.
+    pub safety: i64,
+    /// Where the line stands in the request, as a JSON pointer.
+    pub pointer: String,
+}
+
+/// Sets safety stocks: all lines or none; of lines for the same level the last counts. The levels afterwards, line by
+/// line.
+///
+/// # Errors
+/// `sku_unknown`; `not_found` for a location that is not there or not the actor's.
+pub fn set_safety(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    lines: &[SafetyChange],
+    locations: &Locations,
+) -> Result<Vec<Level>> {
+    let variants = variants(tx, lines.iter().map(|line| line.sku.as_str()))?;
+    let mut wanted: std::collections::BTreeMap<LevelKey, i64> = std::collections::BTreeMap::new();
+    let mut order = Vec::with_capacity(lines.len());
+    for line in lines {
+        let location = place(actor, locations, &line.location, &line.pointer)?;
+        let key = (known(&variants, &line.sku, &line.pointer)?, location.id);
+        wanted.insert(key, line.safety);
+        order.push(key);
+    }
+    let keys: Vec<LevelKey> = wanted.keys().copied().collect();
+    store::make_levels(tx, now, &keys)?;
+    let wanted: Vec<(LevelKey, i64)> = wanted.into_iter().collect();
+    let changed = store::set_safety(tx, now, &wanted)?;
+    let after: HashMap<LevelKey, Level> =
+        changed.into_iter().map(|level| ((level.variant, level.location), level)).collect();
+    Ok(order.iter().filter_map(|key| after.get(key).copied()).collect())
+}

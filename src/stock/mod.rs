@@ -1,0 +1,26 @@
+//! Stock: where goods lie, how many there are, who has them reserved or allocated, and every movement that led there.
+//!
+//! The counters of a level are authoritative: whoever takes from it does so with one guarded statement over all the
+//! levels of the command, as the last statement before the commit. `on_hand` and `allocated` are the sums of the
+//! movements, `reserved` is the sum of the live reservations; [`check`] proves it. It owns locations, levels, movements
+//! and reservations; it never prices, ships or talks to anybody.
+
+mod adjust;
+pub mod api;
+mod check;
+mod dto;
+mod list;
+mod model;
+mod places;
+mod plan;
+mod service;
+mod store;
+
+pub use adjust::{Adjusted, Adjustment, Change, SafetyChange, adjust, set_safety};
+pub use check::{Finding, check};
+pub use model::{Level, LevelChange, Location, LocationPatch, Locations, MovementKind, Need, NewLocation, Share};
+pub use places::{create_location, update_location};
+pub use service::{
+    Booking, allocate, availability, consume, deallocate, expire_due, extend, purge_ended, receive_return, release,
+    reserve, reserve_again, ship,
+};

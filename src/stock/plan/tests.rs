@@ -1,0 +1,140 @@
+//! The planner's promises, for random needs and levels.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    kernel::{Id, Instant},
+    stock::model::{Available, LevelChange, Location, sum_changes},
+};
+
+fn variant(number: u8) -> VariantId {
+    Id::from_bytes([number; 16])
+}
+
+fn place(number: u8) -> LocationId {
+    Id::from_bytes([100 + number; 16])
+}
+
+fn locations(active: &[bool]) -> Locations {
+    let location = |(number, active): (usize, &bool)| Location {
+        id: place(number as u8),
+        code: format!("l{number}"),
+        name: String::new(),
+        country: "DE".parse().unwrap(),
+        time_zone: "Europe/Berlin".parse().unwrap(),
+        priority: number as i64,
+        active: *active,
+        version: 1,
+        created_at: Instant::from_micros(0),
+    };
+    Locations::new(active.iter().enumerate().map(location).collect())
+}
+
+fn need(line_no: i32, number: u8, quantity: i64) -> Need {
+    Need { line_no, variant: variant(number), quantity, tracked: true, backorder: false }
+}
+
+fn levels(rows: &[(u8, u8, i64)]) -> Available {
+    rows.iter().map(|(number, at, available)| ((variant(*number), place(*at)), *available)).collect()
+}
+
+fn places(planned: &[Planned]) -> Vec<LocationId> {
+    planned.iter().map(|planned| planned.share.location).collect()
+}
+
+#[test]
+fn one_location_for_all_is_better_than_the_first_for_some() {
+    let all = locations(&[true, true, true]);
+    let rows = levels(&[(1, 0, 9), (1, 1, 9), (2, 1, 9), (1, 2, 9), (2, 2, 9)]);
+    let planned = plan(&[need(1, 1, 2), need(2, 2, 2)], &all, &rows).unwrap();
+    assert_eq!(places(&planned), [place(1), place(1)]);
+}
+
+#[test]
+fn a_line_is_divided_only_where_it_is_whole_nowhere() {
+    let all = locations(&[true, true]);
+    let planned = plan(&[need(1, 1, 5), need(2, 2, 2)], &all, &levels(&[(1, 0, 3), (1, 1, 2), (2, 1, 2)])).unwrap();
+    let parts: Vec<_> = planned.iter().map(|p| (p.share.line_no, p.share.location, p.share.quantity)).collect();
+    assert_eq!(parts, [(1, place(0), 3), (1, place(1), 2), (2, place(1), 2)]);
+}
+
+#[test]
+fn what_is_short_says_which_line_and_how_many_are_left_for_it() {
+    let rows = levels(&[(1, 0, 3), (1, 1, 2)]);
+    let needs = [need(7, 1, 4), need(8, 1, 2)];
+    let refused = plan(&needs, &locations(&[true, true]), &rows);
+    assert_eq!(refused, Err(NoPlan::Short { place: 1, available: 1 }));
+    assert_eq!(plan(&needs, &locations(&[true, false]), &rows), Err(NoPlan::Short { place: 0, available: 3 }));
+    assert_eq!(plan(&needs, &locations(&[false, false]), &rows), Err(NoPlan::NoLocation));
+}
+
+#[test]
+fn backorders_and_untracked_lines_go_along_with_the_rest() {
+    let all = locations(&[true, true]);
+    let needs = [Need { backorder: true, ..need(1, 1, 5) }, Need { tracked: false, ..need(2, 3, 1) }, need(3, 2, 1)];
+    let planned = plan(&needs, &all, &levels(&[(2, 1, 1)])).unwrap();
+    assert_eq!(places(&planned), [place(1); 3]);
+    assert_eq!(planned.iter().map(|planned| planned.guarded).collect::<Vec<_>>(), [false, false, true]);
+    let alone = plan(&needs[1..2], &all, &Available::new()).unwrap();
+    assert_eq!((places(&alone), alone[0].share.tracked), (vec![place(0)], false));
+}
+
+#[test]
+fn what_is_given_back_to_a_level_counts_for_what_is_taken_there() {
+    let key = (variant(1), place(0));
+    let take = LevelChange { reserved: 5, guard: Some(5), ..LevelChange::of(key) };
+    let back = LevelChange { reserved: -3, ..LevelChange::of(key) };
+    assert_eq!(sum_changes([take, back]), [LevelChange { reserved: 2, guard: Some(2), ..LevelChange::of(key) }]);
+    assert_eq!(sum_changes([back, back]), [LevelChange { reserved: -6, ..LevelChange::of(key) }]);
+}
+
+prop_compose! {
+    fn a_need()(number in 0u8..4, quantity in 1i64..8, tracked in prop::bool::weighted(0.9), backorder in prop::bool::weighted(0.2)) -> Need {
+        Need { tracked, backorder, ..need(0, number, quantity) }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whole_quantities_within_what_is_available_and_one_location_when_possible(
+        mut needs in prop::collection::vec(a_need(), 1..8),
+        stock in prop::collection::hash_map((0u8..4, 0u8..4), -3i64..12, 0..16),
+        active in prop::collection::vec(any::<bool>(), 4),
+    ) {
+        needs.iter_mut().enumerate().for_each(|(place, need)| need.line_no = place as i32 + 1);
+        let all = locations(&active);
+        let rows: Available = stock.iter().map(|((v, l), left)| ((variant(*v), place(*l)), *left)).collect();
+        let open: Vec<LocationId> = all.active().map(|location| location.id).collect();
+        let has = |v: VariantId, l: LocationId| rows.get(&(v, l)).copied().unwrap_or(0);
+        let strict = sums(needs.iter().filter(|need| need.tracked && !need.backorder));
+        let total = |v: VariantId| open.iter().map(|l| has(v, *l).max(0)).sum::<i64>();
+        match plan(&needs, &all, &rows) {
+            Err(NoPlan::NoLocation) => prop_assert!(open.is_empty()),
+            Err(NoPlan::Short { place, available }) => {
+                let short = &needs[place];
+                prop_assert!(short.tracked && !short.backorder && available < short.quantity);
+                prop_assert!(strict[&short.variant] > total(short.variant));
+            }
+            Ok(planned) => {
+                prop_assert!(strict.iter().all(|(v, sum)| *sum <= total(*v)));
+                let mut per_line: HashMap<i32, i64> = HashMap::new();
+                let mut guarded: HashMap<(VariantId, LocationId), i64> = HashMap::new();
+                for Planned { share, guarded: is_guarded } in &planned {
+                    prop_assert!(share.quantity > 0 && open.contains(&share.location));
+                    *per_line.entry(share.line_no).or_default() += share.quantity;
+                    if *is_guarded {
+                        *guarded.entry((share.variant, share.location)).or_default() += share.quantity;
+                    }
+                }
+                prop_assert!(needs.iter().all(|need| per_line[&need.line_no] == need.quantity));
+                prop_assert!(guarded.iter().all(|((v, l), taken)| *taken <= has(*v, *l)));
+                let used: std::collections::HashSet<_> = places(&planned).into_iter().collect();
+                let possible = open.iter().any(|l| strict.iter().all(|(v, sum)| *sum <= has(*v, *l)));
+                prop_assert!(!possible || used.len() == 1);
+            }
+        }
+    }
+}

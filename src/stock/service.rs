@@ -1,0 +1,412 @@
+//! Commands on levels: reserve, release, consume, allocate, ship and their opposites.
+//!
+//! Every command first locks reservations (in the order of their ids), then writes rows, and moves the levels last (in
+//! key order, with one statement), so no two commands wait for each other in a circle.
+
+use std::collections::HashMap;
+
+use super::{
+    model::{
+        Available, LevelChange, LevelKey, Locations, MovementKind, Need, NewMovement, Occasion, Share, sum_changes,
+    },
+    plan::{NoPlan, Planned, plan},
+    store,
+};
+use crate::{
+    db::Tx,
+    error::{Code, Error, Result, on_duplicate},
+    kernel::{
+        Actor, Instant, Quantity,
+        ids::{CartId, VariantId},
+    },
+};
+
+/// What can be sold of variants at all active locations together; absent is none. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn availability(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<VariantId, i64>> {
+    if variants.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(store::availability(tx, variants)?.into_iter().collect())
+}
+
+/// What becomes of the pieces that a command takes.
+#[derive(Clone, Copy)]
+enum Taking<'a> {
+    /// A cart holds them for a while.
+    Reserve { cart: CartId, expires_at: Instant },
+    /// An order has them.
+    Allocate(Occasion<'a>),
+}
+
+/// Holds stock for a cart until `expires_at`: whole quantities or nothing, from one location when possible.
+///
+/// The cart must hold none: a second call is refused ([`release`] first, or [`reserve_again`]).
+///
+/// # Errors
+/// `out_of_stock` with the pointer `/lines/N` and `available`; `location_inactive` when there is no active location;
+/// `state_conflict` when the cart holds stock already.
+pub fn reserve(
+    tx: &mut Tx,
+    now: Instant,
+    cart: CartId,
+    needs: &[Need],
+    locations: &Locations,
+    expires_at: Instant,
+) -> Result<Vec<Share>> {
+    applied(take(tx, now, needs, locations, Taking::Reserve { cart, expires_at }, Vec::new())?, tx, now)
+}
+
+/// The same for a cart that may hold stock: what it holds is released first, and counts as available to it. One
+/// movement of the counters, where [`release`] and [`reserve`] would be two.
+///
+/// # Errors
+/// As [`reserve`].
+pub fn reserve_again(
+    tx: &mut Tx,
+    now: Instant,
+    cart: CartId,
+    needs: &[Need],
+    locations: &Locations,
+    expires_at: Instant,
+) -> Result<Vec<Share>> {
+    let held = store::end_reservations(tx, cart, "released")?;
+    applied(take(tx, now, needs, locations, Taking::Reserve { cart, expires_at }, held)?, tx, now)
+}
+
+/// What an order was given, its counters not moved yet: [`Booking::apply`] does that as the last statement of the
+/// transaction, so that a level which everybody wants is locked for the shortest time.
+#[derive(Debug, Default)]
+#[must_use = "the counters move when it is applied"]
+pub struct Booking {
+    shares: Vec<Share>,
+    changes: Vec<LevelChange>,
+}
+
+impl Booking {
+    /// Which pieces come from where.
+    #[must_use]
+    pub fn shares(&self) -> &[Share] {
+        &self.shares
+    }
+
+    /// Moves the counters.
+    ///
+    /// # Errors
+    /// What the database says; the whole transaction is run again when the stock has moved since it was looked at.
+    pub fn apply(self, tx: &mut Tx, now: Instant) -> Result<()> {
+        match move_levels(tx, now, self.changes.into_iter())? {
+            true => Ok(()),
+            false => Err(overtaken()),
+        }
+    }
+}
+
+/// Gives stock to an order at once, without a reservation before it.
+///
+/// # Errors
+/// As [`reserve`].
+pub fn allocate(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    needs: &[Need],
+    locations: &Locations,
+    order_ref: &str,
+    occurred_at: Instant,
+) -> Result<Booking> {
+    let occasion = Occasion { actor, reference: Some(order_ref), occurred_at };
+    take(tx, now, needs, locations, Taking::Allocate(occasion), Vec::new())
+}
+
+/// Takes stock. `freed` are reservations that have just been ended in this transaction; their counters come back here.
+fn take(
+    tx: &mut Tx,
+    now: Instant,
+    needs: &[Need],
+    locations: &Locations,
+    taking: Taking<'_>,
+    mut freed: Vec<Share>,
+) -> Result<Booking> {
+    check_quantities(needs)?;
+    let variants = tracked_variants(needs);
+    let mut levels = levels(tx, &variants, &freed)?;
+    let mut planned = plan(needs, locations, &levels);
+    if matches!(planned, Err(NoPlan::Short { .. })) {
+        // Nothing is withheld by what has expired. The levels are read again, for another transaction may have
+        // expired the same while this one waited for it.
+        freed.extend(store::expire_of(tx, now, &variants)?);
+        levels = self::levels(tx, &variants, &freed)?;
+        planned = plan(needs, locations, &levels);
+    }
+    let planned = match planned {
+        Ok(planned) => planned,
+        Err(why) => {
+            move_back(tx, now, given_back(&freed))?;
+            return Err(refusal(why, needs));
+        }
+    };
+    let shares: Vec<Share> = planned.iter().map(|planned| planned.share.clone()).collect();
+    match taking {
+        Taking::Reserve { cart, expires_at } => {
+            let written = store::insert_reservations(tx, now, cart, expires_at, &shares);
+            on_duplicate(written, || Error::conflict("the cart holds stock already"))?;
+        }
+        Taking::Allocate(occasion) => store::append(tx, now, occasion, &allocations(&shares))?,
+    }
+    let missing = |share: &&Share| share.tracked && !levels.contains_key(&key(share));
+    let missing: Vec<LevelKey> = shares.iter().filter(missing).map(key).collect();
+    if !missing.is_empty() {
+        store::make_levels(tx, now, &missing)?;
+    }
+    let taken = planned.iter().filter(|planned| planned.share.tracked).map(|planned| taken(planned, taking));
+    let changes = taken.chain(given_back(&freed)).collect();
+    Ok(Booking { shares, changes })
+}
+
+/// Moves a booking's counters at once: for commands that end with it.
+fn applied(booking: Booking, tx: &mut Tx, now: Instant) -> Result<Vec<Share>> {
+    let shares = booking.shares.clone();
+    booking.apply(tx, now)?;
+    Ok(shares)
+}
+
+/// The plan was made on levels that have moved since they were read, which only PostgreSQL lets happen. All of the
+/// transaction is run again ([`crate::db::Db::write`]), so that no lock is held while it looks for another way.
+fn overtaken() -> Error {
+    use diesel::result::{DatabaseErrorKind::SerializationFailure, Error::DatabaseError};
+    Error::Database(DatabaseError(SerializationFailure, Box::new("stock has moved meanwhile".to_owned())))
+}
+
+fn check_quantities(needs: &[Need]) -> Result<()> {
+    match needs.iter().position(|need| !(1..=Quantity::MAX).contains(&need.quantity)) {
+        None => Ok(()),
+        Some(place) => {
+            let detail = format!("expected a whole number from 1 to {}", Quantity::MAX);
+            Err(Error::problem(Code::QuantityInvalid, detail).at(format!("/lines/{place}/quantity")))
+        }
+    }
+}
+
+fn tracked_variants(needs: &[Need]) -> Vec<VariantId> {
+    let mut variants: Vec<_> = needs.iter().filter(|need| need.tracked).map(|need| need.variant).collect();
+    variants.sort_unstable();
+    variants.dedup();
+    variants
+}
+
+/// What can be sold of the variants, what has just been freed included.
+fn levels(tx: &mut Tx, variants: &[VariantId], freed: &[Share]) -> Result<Available> {
+    let mut levels = match variants {
+        [] => Available::new(),
+        _ => store::available(tx, variants)?,
+    };
+    for share in freed.iter().filter(|share| share.tracked) {
+        if let Some(available) = levels.get_mut(&key(share)) {
+            *available += share.quantity;
+        }
+    }
+    Ok(levels)
+}
+
+fn refusal(why: NoPlan, needs: &[Need]) -> Error {
+    match why {
+        NoPlan::NoLocation => Error::problem(Code::LocationInactive, "there is no active location"),
+        NoPlan::Short { place, available } => {
+            let line_no = needs.get(place).map_or(0, |need| need.line_no);
+            let detail = format!("line {line_no} asks for more than the {available} that are available");
+            let error = Error::problem(Code::OutOfStock, detail).at(format!("/lines/{place}"));
+            error.with("available", available).with("line_no", line_no)
+        }
+    }
+}
+
+const fn key(share: &Share) -> LevelKey {
+    (share.variant, share.location)
+}
+
+fn taken(planned: &Planned, taking: Taking<'_>) -> LevelChange {
+    let quantity = planned.share.quantity;
+    let change = LevelChange { guard: planned.guarded.then_some(quantity), ..LevelChange::of(key(&planned.share)) };
+    match taking {
+        Taking::Reserve { .. } => LevelChange { reserved: quantity, ..change },
+        Taking::Allocate(_) => LevelChange { allocated: quantity, ..change },
+    }
+}
+
+fn unreserve(share: &Share) -> LevelChange {
+    LevelChange { reserved: -share.quantity, ..LevelChange::of(key(share)) }
+}
+
+/// What ended reservations give back to their levels.
+fn given_back(ended: &[Share]) -> impl Iterator<Item = LevelChange> {
+    ended.iter().filter(|share| share.tracked).map(unreserve)
+}
+
+fn allocations(shares: &[Share]) -> Vec<NewMovement> {
+    movements(shares, MovementKind::Allocation, |quantity| (0, quantity))
+}
+
+/// A movement per tracked share; `deltas` gives what a quantity does to `on_hand` and `allocated`.
+fn movements(shares: &[Share], kind: MovementKind, deltas: impl Fn(i64) -> (i64, i64)) -> Vec<NewMovement> {
+    let tracked = shares.iter().filter(|share| share.tracked);
+    let movement = |share: &Share| {
+        let (on_hand, allocated) = deltas(share.quantity);
+        NewMovement { key: key(share), kind, on_hand, allocated, reason: None }
+    };
+    tracked.map(movement).collect()
+}
+
+/// Moves levels, all or none. False when they were refused.
+fn move_levels(tx: &mut Tx, now: Instant, changes: impl Iterator<Item = LevelChange>) -> Result<bool> {
+    let changes = sum_changes(changes);
+    Ok(changes.is_empty() || store::move_levels(tx, now, &changes)?.len() == changes.len())
+}
+
+/// Moves levels that can not refuse, for what is taken from them was put there before.
+fn move_back(tx: &mut Tx, now: Instant, changes: impl Iterator<Item = LevelChange>) -> Result<()> {
+    match move_levels(tx, now, changes)? {
+        true => Ok(()),
+        false => Err(Error::internal("a stock level holds less than its reservations and orders say")),
+    }
+}
+
+/// Gives a cart's reservations back. Nothing happens when it has none.
+///
+/// # Errors
+/// What the database says.
+pub fn release(tx: &mut Tx, now: Instant, cart: CartId) -> Result<()> {
+    let held = store::end_reservations(tx, cart, "released")?;
+    move_back(tx, now, given_back(&held))
+}
+
+/// Lets a cart's reservations hold until `expires_at`. False when they have ended: reserve again.
+///
+/// # Errors
+/// What the database says.
+pub fn extend(tx: &mut Tx, cart: CartId, expires_at: Instant) -> Result<bool> {
+    Ok(store::extend_reservations(tx, cart, expires_at)? > 0)
+}
+
+/// Turns a cart's reservations into allocations of an order; `None` when they have ended and must be made again. A due
+/// reservation that nobody has expired yet still counts.
+///
+/// # Errors
+/// What the database says.
+pub fn consume(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    cart: CartId,
+    order_ref: &str,
+    occurred_at: Instant,
+) -> Result<Option<Booking>> {
+    let shares = store::end_reservations(tx, cart, "consumed")?;
+    if shares.is_empty() {
+        return Ok(None);
+    }
+    let occasion = Occasion { actor, reference: Some(order_ref), occurred_at };
+    store::append(tx, now, occasion, &allocations(&shares))?;
+    let change = |share: &Share| LevelChange { allocated: share.quantity, ..unreserve(share) };
+    let changes = shares.iter().filter(|share| share.tracked).map(change).collect();
+    Ok(Some(Booking { shares, changes }))
+}
+
+/// Gives back what orders had allocated and will not ship.
+///
+/// # Errors
+/// What the database says.
+pub fn deallocate(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    shares: &[Share],
+    order_ref: &str,
+    occurred_at: Instant,
+) -> Result<()> {
+    let occasion = Occasion { actor, reference: Some(order_ref), occurred_at };
+    store::append(tx, now, occasion, &movements(shares, MovementKind::Deallocation, |quantity| (0, -quantity)))?;
+    let change = |share: &Share| LevelChange { allocated: -share.quantity, ..LevelChange::of(key(share)) };
+    move_back(tx, now, shares.iter().filter(|share| share.tracked).map(change))
+}
+
+/// Books out what has left.
+///
+/// # Errors
+/// `stock_negative` when less lies there than is said to have left: book the goods in first.
+pub fn ship(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    shares: &[Share],
+    order_ref: &str,
+    occurred_at: Instant,
+) -> Result<()> {
+    let occasion = Occasion { actor, reference: Some(order_ref), occurred_at };
+    store::append(tx, now, occasion, &movements(shares, MovementKind::Shipment, |quantity| (-quantity, -quantity)))?;
+    let change = |share: &Share| {
+        let quantity = -share.quantity;
+        LevelChange { on_hand: quantity, allocated: quantity, ..LevelChange::of(key(share)) }
+    };
+    let changes = sum_changes(shares.iter().filter(|share| share.tracked).map(change));
+    if changes.is_empty() || store::move_levels(tx, now, &changes)?.len() == changes.len() {
+        return Ok(());
+    }
+    let wanted: Vec<LevelKey> = changes.iter().map(LevelChange::key).collect();
+    let levels = store::lock_levels(tx, &wanted)?;
+    let short = changes.iter().find_map(|change| {
+        let level = levels.iter().find(|level| (level.variant, level.location) == change.key());
+        level.filter(|level| level.on_hand + change.on_hand < 0)
+    });
+    let Some(short) = short else {
+        return Err(Error::internal("a stock level holds less than its orders say"));
+    };
+    let line_no = shares.iter().find(|share| key(share) == (short.variant, short.location)).map(|share| share.line_no);
+    let detail = format!("only {} lie at the location; book the goods in first", short.on_hand);
+    let error = Error::problem(Code::StockNegative, detail).with("on_hand", short.on_hand).with("line_no", line_no);
+    Err(error.with("variant_id", short.variant.to_string()).with("location_id", short.location.to_string()))
+}
+
+/// Books in what customers have sent back and can be sold again.
+///
+/// # Errors
+/// What the database says.
+pub fn receive_return(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    shares: &[Share],
+    reference: &str,
+    occurred_at: Instant,
+) -> Result<()> {
+    let tracked: Vec<&Share> = shares.iter().filter(|share| share.tracked).collect();
+    if tracked.is_empty() {
+        return Ok(());
+    }
+    let occasion = Occasion { actor, reference: Some(reference), occurred_at };
+    store::append(tx, now, occasion, &movements(shares, MovementKind::Return, |quantity| (quantity, 0)))?;
+    let wanted: Vec<LevelKey> = tracked.iter().map(|share| key(share)).collect();
+    store::make_levels(tx, now, &wanted)?;
+    let change = |share: &Share| LevelChange { on_hand: share.quantity, ..LevelChange::of(key(share)) };
+    move_back(tx, now, tracked.into_iter().map(change))
+}
+
+/// Expires the due reservations of up to `carts` carts; how many rows that were.
+///
+/// # Errors
+/// What the database says.
+pub fn expire_due(tx: &mut Tx, now: Instant, carts: i64) -> Result<usize> {
+    let due = store::expire_oldest(tx, now, carts)?;
+    move_back(tx, now, given_back(&due))?;
+    Ok(due.len())
+}
+
+/// Drops reservations that have ended and were made before an instant, up to `limit` of them: only live ones count.
+///
+/// # Errors
+/// What the database says.
+pub fn purge_ended(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
+    store::purge_reservations(tx, before, limit)
+}

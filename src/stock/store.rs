@@ -1,0 +1,351 @@
+//! The only file that touches `locations`, `stock_levels`, `stock_movements` and `reservations`.
+
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Bool, Text},
+};
+use serde_json::{Value, json};
+
+use super::model::{Available, Level, LevelChange, LevelKey, Location, Locations, NewMovement, Occasion, Share};
+use crate::{
+    db::{Col, Doc, InstantSql, Snapshot, Tx, UidSql, dialect, insert_many, schema::locations, sql},
+    error::{Error, Result},
+    kernel::{
+        Country, Id, Instant,
+        ids::{CartId, LocationId, VariantId},
+    },
+};
+
+/// A row of `locations`.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = locations, treat_none_as_default_value = false)]
+pub(super) struct LocationRow {
+    pub id: LocationId,
+    pub code: String,
+    pub name: String,
+    pub country: Country,
+    pub time_zone: String,
+    pub priority: i64,
+    pub active: bool,
+    pub doc: Doc<Value>,
+    pub version: i64,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+}
+
+impl TryFrom<LocationRow> for Location {
+    type Error = Error;
+
+    fn try_from(row: LocationRow) -> Result<Self> {
+        let LocationRow { id, code, name, country, time_zone, priority, active, version, created_at, .. } = row;
+        Ok(Self { id, code, name, country, time_zone: time_zone.parse()?, priority, active, version, created_at })
+    }
+}
+
+impl Snapshot for Locations {
+    const NAME: &'static str = "locations";
+
+    fn load(tx: &mut Tx) -> Result<Self> {
+        let rows = locations::table.select(LocationRow::as_select()).load(tx)?;
+        Ok(Self::new(rows.into_iter().map(Location::try_from).collect::<Result<_>>()?))
+    }
+}
+
+pub(super) fn insert_location(tx: &mut Tx, row: &LocationRow) -> Result<()> {
+    diesel::insert_into(locations::table).values(row).execute(tx)?;
+    Ok(())
+}
+
+pub(super) fn location(tx: &mut Tx, id: LocationId) -> Result<Option<Location>> {
+    let row = locations::table.find(id).select(LocationRow::as_select()).first(tx).optional()?;
+    row.map(Location::try_from).transpose()
+}
+
+/// Replaces a location when it still has the given version. False when it has not.
+pub(super) fn update_location(tx: &mut Tx, now: Instant, changed: &Location, version: i64) -> Result<bool> {
+    let update = sql(
+        "UPDATE locations SET name = ?, country = ?, time_zone = ?, priority = ?, active = ?, version = version + 1, \
+         updated_at = ? WHERE id = ? AND version = ?",
+    )
+    .bind(changed.name.as_str())
+    .bind(changed.country)
+    .bind(changed.time_zone.to_string())
+    .bind(changed.priority)
+    .bind(changed.active)
+    .bind(now)
+    .bind(changed.id)
+    .bind(version);
+    Ok(update.execute(tx)? == 1)
+}
+
+const KEY: &[(&str, Col)] = &[("variant", Col::Uid), ("location", Col::Uid)];
+
+fn keys(keys: impl IntoIterator<Item = LevelKey>) -> crate::db::Bind {
+    let rows = keys.into_iter().map(|(variant, location)| json!([variant.hex(), location.hex()]));
+    dialect::rows(rows.collect())
+}
+
+pub(super) fn ids<K>(ids: impl IntoIterator<Item = Id<K>>) -> crate::db::Bind {
+    dialect::rows(ids.into_iter().map(|id| json!([id.hex()])).collect())
+}
+
+pub(super) type LevelColumns = (UidSql, UidSql, BigInt, BigInt, BigInt, BigInt, BigInt, InstantSql);
+pub(super) type LevelRow = (VariantId, LocationId, i64, i64, i64, i64, i64, Instant);
+pub(super) const LEVEL: &str = "variant_id, location_id, on_hand, allocated, reserved, safety, version, updated_at";
+
+pub(super) fn level((variant, location, on_hand, allocated, reserved, safety, version, updated_at): LevelRow) -> Level {
+    Level { variant, location, on_hand, allocated, reserved, safety, version, updated_at }
+}
+
+/// What can be sold of variants at each location that has a level, inactive ones included.
+pub(super) fn available(tx: &mut Tx, variants: &[VariantId]) -> Result<Available> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT variant_id, location_id, on_hand - allocated - reserved - safety \
+         FROM {list} JOIN stock_levels ON variant_id = wanted"
+    );
+    let rows = sql(query).bind(ids(variants.iter().copied()));
+    let rows = rows.load::<(UidSql, UidSql, BigInt), (VariantId, LocationId, i64)>(tx)?;
+    Ok(rows.into_iter().map(|(variant, location, available)| ((variant, location), available)).collect())
+}
+
+/// What can be sold of variants at all active locations together; those without a level are absent.
+pub(super) fn availability(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<(VariantId, i64)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT variant_id, CAST(sum(on_hand - allocated - reserved - safety) AS BIGINT) \
+         FROM {list} JOIN stock_levels ON variant_id = wanted JOIN locations ON locations.id = location_id \
+         WHERE locations.active GROUP BY variant_id"
+    );
+    sql(query).bind(ids(variants.iter().copied())).load::<(UidSql, BigInt), (VariantId, i64)>(tx)
+}
+
+/// The levels of these keys; locked until the end of the transaction, in key order, where rows are locked.
+pub(super) fn lock_levels(tx: &mut Tx, wanted: &[LevelKey]) -> Result<Vec<Level>> {
+    let (list, lock) = (dialect::list(tx, KEY), dialect::for_update(tx));
+    // The list is a subquery of its own: a lock clause reaches into joined subqueries, which must not have any.
+    let query = format!(
+        "WITH wanted AS (SELECT variant, location FROM {list}) SELECT {LEVEL} FROM wanted \
+         JOIN stock_levels ON variant_id = variant AND location_id = location ORDER BY variant_id, location_id{lock}"
+    );
+    let rows = sql(query).bind(keys(wanted.iter().copied())).load::<LevelColumns, LevelRow>(tx)?;
+    Ok(rows.into_iter().map(level).collect())
+}
+
+/// Makes empty levels where there are none yet.
+pub(super) fn make_levels(tx: &mut Tx, now: Instant, wanted: &[LevelKey]) -> Result<()> {
+    let list = dialect::list(tx, KEY);
+    // `WHERE true` lets SQLite tell the ON CONFLICT from a join's ON.
+    let query = format!(
+        "INSERT INTO stock_levels ({LEVEL}) SELECT variant, location, 0, 0, 0, 0, 1, ? FROM {list} \
+         WHERE true ORDER BY variant, location ON CONFLICT (variant_id, location_id) DO NOTHING"
+    );
+    sql(query).bind(now).bind(keys(wanted.iter().copied())).execute(tx)?;
+    Ok(())
+}
+
+/// Moves any number of levels with one statement: all of them, or none when one of them is missing, fails its guard or
+/// would fall below zero. The levels as they are afterwards; empty when refused.
+///
+/// The changes hold each level once ([`super::model::sum_changes`]).
+pub(super) fn move_levels(tx: &mut Tx, now: Instant, changes: &[LevelChange]) -> Result<Vec<Level>> {
+    const COLUMNS: &[(&str, Col)] = &[
+        ("variant", Col::Uid),
+        ("location", Col::Uid),
+        ("more_on_hand", Col::Int),
+        ("more_allocated", Col::Int),
+        ("more_reserved", Col::Int),
+        ("needed", Col::Int),
+    ];
+    let (list, lock) = (dialect::list(tx, COLUMNS), dialect::for_update(tx));
+    let query = format!(
+        "WITH wanted AS (SELECT * FROM {list}), \
+         held AS MATERIALIZED (SELECT wanted.*, \
+             (needed IS NULL OR on_hand - allocated - reserved - safety >= needed) AND on_hand + more_on_hand >= 0 \
+             AND allocated + more_allocated >= 0 AND reserved + more_reserved >= 0 AS fits \
+           FROM wanted JOIN stock_levels ON variant_id = variant AND location_id = location \
+           ORDER BY variant_id, location_id{lock}) \
+         UPDATE stock_levels SET on_hand = on_hand + more_on_hand, allocated = allocated + more_allocated, \
+           reserved = reserved + more_reserved, version = version + 1, updated_at = ? \
+         FROM held WHERE variant_id = held.variant AND location_id = held.location \
+           AND (SELECT count(*) FROM held WHERE fits) = ? RETURNING {LEVEL}"
+    );
+    let rows = changes.iter().map(|change| {
+        let LevelChange { variant, location, on_hand, allocated, reserved, guard } = change;
+        json!([variant.hex(), location.hex(), on_hand, allocated, reserved, guard])
+    });
+    let count = i64::try_from(changes.len()).map_err(Error::internal)?;
+    let moved = sql(query).bind(dialect::rows(rows.collect())).bind(now).bind(count);
+    Ok(moved.load::<LevelColumns, LevelRow>(tx)?.into_iter().map(level).collect())
+}
+
+/// Sets the safety stock of levels that exist, each once.
+pub(super) fn set_safety(tx: &mut Tx, now: Instant, wanted: &[(LevelKey, i64)]) -> Result<Vec<Level>> {
+    let columns = [KEY, &[("pieces", Col::Int)]].concat();
+    let (list, lock) = (dialect::list(tx, &columns), dialect::for_update(tx));
+    let query = format!(
+        "WITH wanted AS (SELECT * FROM {list}), \
+         held AS MATERIALIZED (SELECT wanted.* FROM wanted JOIN stock_levels \
+           ON variant_id = variant AND location_id = location ORDER BY variant_id, location_id{lock}) \
+         UPDATE stock_levels SET safety = pieces, version = version + 1, updated_at = ? \
+         FROM held WHERE variant_id = held.variant AND location_id = held.location RETURNING {LEVEL}"
+    );
+    let rows = wanted.iter().map(|((variant, location), pieces)| json!([variant.hex(), location.hex(), pieces]));
+    let rows = sql(query).bind(dialect::rows(rows.collect())).bind(now).load::<LevelColumns, LevelRow>(tx)?;
+    Ok(rows.into_iter().map(level).collect())
+}
+
+/// Appends movements with one statement, in the order given.
+pub(super) fn append(tx: &mut Tx, now: Instant, occasion: Occasion<'_>, movements: &[NewMovement]) -> Result<()> {
+    const COLUMNS: &[(&str, Col)] = &[
+        ("id", Col::Uid),
+        ("variant_id", Col::Uid),
+        ("location_id", Col::Uid),
+        ("kind", Col::Text),
+        ("on_hand", Col::Int),
+        ("allocated", Col::Int),
+        ("reason", Col::Text),
+        ("reference", Col::Text),
+        ("actor", Col::Text),
+        ("occurred_at", Col::At),
+        ("recorded_at", Col::At),
+    ];
+    let (actor, recorded_at) = (occasion.actor.label(), now.sortable());
+    let occurred_at = occasion.occurred_at.sortable();
+    let rows = movements.iter().map(|movement| {
+        let NewMovement { key: (variant, location), kind, on_hand, allocated, reason } = movement;
+        let (variant, location) = (variant.hex(), location.hex());
+        // Nobody is told a movement's id before the commit, so a second run may give another.
+        let id = Id::<crate::kernel::ids::Movement>::new().hex();
+        json!([
+            id,
+            variant,
+            location,
+            kind,
+            on_hand,
+            allocated,
+            reason,
+            occasion.reference,
+            actor,
+            occurred_at,
+            recorded_at
+        ])
+    });
+    insert_many(tx, "stock_movements", COLUMNS, rows.collect()).map(|_| ())
+}
+
+/// Writes a cart's live reservations with one statement.
+pub(super) fn insert_reservations(
+    tx: &mut Tx,
+    now: Instant,
+    cart: CartId,
+    expires_at: Instant,
+    shares: &[Share],
+) -> Result<()> {
+    const COLUMNS: &[(&str, Col)] = &[
+        ("id", Col::Uid),
+        ("cart_id", Col::Uid),
+        ("line_no", Col::Int),
+        ("variant_id", Col::Uid),
+        ("location_id", Col::Uid),
+        ("quantity", Col::Int),
+        ("tracked", Col::Bool),
+        ("state", Col::Text),
+        ("expires_at", Col::At),
+        ("created_at", Col::At),
+    ];
+    let (cart, expires_at, now) = (cart.hex(), expires_at.sortable(), now.sortable());
+    let rows = shares.iter().map(|share| {
+        let Share { line_no, variant, location, quantity, tracked } = share;
+        let (variant, location) = (variant.hex(), location.hex());
+        let id = Id::<crate::kernel::ids::Reservation>::new().hex();
+        json!([id, cart, line_no, variant, location, quantity, tracked, "live", expires_at, now])
+    });
+    insert_many(tx, "reservations", COLUMNS, rows.collect()).map(|_| ())
+}
+
+type ShareColumns = (BigInt, UidSql, UidSql, BigInt, Bool);
+type ShareRow = (i64, VariantId, LocationId, i64, bool);
+const SHARE: &str = "line_no, variant_id, location_id, quantity, tracked";
+
+fn shares(rows: Vec<ShareRow>) -> Result<Vec<Share>> {
+    let share = |(line_no, variant, location, quantity, tracked): ShareRow| {
+        let line_no = i32::try_from(line_no).map_err(Error::internal)?;
+        Ok(Share { line_no, variant, location, quantity, tracked })
+    };
+    let mut shares: Vec<Share> = rows.into_iter().map(share).collect::<Result<_>>()?;
+    shares.sort_by_key(|share| (share.line_no, share.location));
+    Ok(shares)
+}
+
+/// Ends the live reservations of a cart as `state` and gives them, sorted by line. They live and end together: whoever
+/// locks the first of them, in the order of their ids, decides about all.
+pub(super) fn end_reservations(tx: &mut Tx, cart: CartId, state: &'static str) -> Result<Vec<Share>> {
+    let lock = dialect::for_update(tx);
+    let query = format!(
+        "UPDATE reservations SET state = ? WHERE state = 'live' AND id IN (SELECT id FROM reservations \
+           WHERE cart_id = ? AND state = 'live' ORDER BY id{lock}) RETURNING {SHARE}"
+    );
+    shares(sql(query).bind(state).bind(cart).load::<ShareColumns, ShareRow>(tx)?)
+}
+
+/// Moves the end of a cart's live reservations; how many there were.
+pub(super) fn extend_reservations(tx: &mut Tx, cart: CartId, expires_at: Instant) -> Result<usize> {
+    let lock = dialect::for_update(tx);
+    let query = format!(
+        "UPDATE reservations SET expires_at = ? WHERE state = 'live' AND id IN (SELECT id FROM reservations \
+           WHERE cart_id = ? AND state = 'live' ORDER BY id{lock})"
+    );
+    sql(query).bind(expires_at).bind(cart).execute(tx)
+}
+
+/// Expires all the reservations of those carts that hold due ones of the variants.
+pub(super) fn expire_of(tx: &mut Tx, now: Instant, variants: &[VariantId]) -> Result<Vec<Share>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    expire_carts(tx, now, &format!("variant_id IN (SELECT wanted FROM {list})"), ids(variants.iter().copied()))
+}
+
+/// Expires all the reservations of up to `carts` carts that hold due ones, the longest due first.
+pub(super) fn expire_oldest(tx: &mut Tx, now: Instant, carts: i64) -> Result<Vec<Share>> {
+    expire_carts(tx, now, "true ORDER BY expires_at LIMIT ?", carts.into())
+}
+
+fn expire_carts(tx: &mut Tx, now: Instant, which: &str, bind: crate::db::Bind) -> Result<Vec<Share>> {
+    let lock = dialect::for_update(tx);
+    // The outer conditions are looked at again once a row is locked: it may have been consumed or extended meanwhile.
+    let query = format!(
+        "UPDATE reservations SET state = 'expired' WHERE state = 'live' AND expires_at <= ? AND id IN ( \
+           SELECT id FROM reservations WHERE state = 'live' AND expires_at <= ? AND cart_id IN ( \
+             SELECT cart_id FROM reservations WHERE state = 'live' AND expires_at <= ? AND {which}) \
+           ORDER BY id{lock}) RETURNING {SHARE}"
+    );
+    shares(sql(query).bind(now).bind(now).bind(now).bind(bind).load::<ShareColumns, ShareRow>(tx)?)
+}
+
+/// Drops ended reservations made before an instant, up to `limit` of them.
+pub(super) fn purge_reservations(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
+    // Ids begin with the time at which they were made, so the oldest lie at the beginning of the table.
+    let millis = u64::try_from(before.micros() / 1000).unwrap_or_default().to_be_bytes();
+    let mut bound = [0; 16];
+    for (to, from) in bound.iter_mut().zip(millis.iter().skip(2)) {
+        *to = *from;
+    }
+    let query = "DELETE FROM reservations WHERE id IN (SELECT id FROM reservations WHERE id < ? AND state <> 'live' \
+                 ORDER BY id LIMIT ?)";
+    sql(query).bind(Id::<crate::kernel::ids::Reservation>::from_bytes(bound)).bind(limit).execute(tx)
+}
+
+/// Variants by SKU. To be replaced by `catalog::by_skus`.
+pub(super) fn variants_by_sku(tx: &mut Tx, skus: &[String]) -> Result<Vec<(VariantId, String)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Text)]);
+    let query = format!("SELECT id, sku FROM variants WHERE sku IN (SELECT wanted FROM {list})");
+    let rows = dialect::rows(skus.iter().map(|sku| json!([sku])).collect());
+    sql(query).bind(rows).load::<(UidSql, Text), (VariantId, String)>(tx)
+}
+
+/// SKUs by variant. To be replaced by `catalog::by_ids`.
+pub(super) fn skus(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<(VariantId, String)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT id, sku FROM variants WHERE id IN (SELECT wanted FROM {list})");
+    sql(query).bind(ids(variants.iter().copied())).load::<(UidSql, Text), (VariantId, String)>(tx)
+}

@@ -1,0 +1,254 @@
+//! The arrows between the rooms of the house, read from the sources: who may know whom, and no circles.
+//! The map itself, with the reasons, is the documentation of `src/lib.rs`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+/// From the ground up. A room knows those below it; rooms of one floor may know each other as long as there is no circle.
+const FLOORS: &[&[&str]] = &[
+    &["kernel"],
+    &["error"],
+    &["config"],
+    &["db"],
+    &["events", "jobs", "http"],
+    &["channels", "catalog", "customers", "pricing", "stock"],
+    &["carts", "payments", "offers"],
+    &["orders"],
+    &["fulfilment"],
+    &["checkout"],
+    &["abandonment", "connectors", "exports", "imports", "analytics", "worklists"],
+    &["messages", "journeys", "leads", "affiliates"],
+    &["doctor", "api"],
+    &["process"],
+    &["replay", "seed", "demo", "bench"],
+    &["cli"],
+];
+
+/// The floors on which slices live.
+const SLICES: std::ops::Range<usize> = 5..12;
+
+/// One mention of another room: the file and the path after `crate::`.
+struct Mention {
+    file: PathBuf,
+    path: Vec<String>,
+}
+
+impl Mention {
+    /// The room the file belongs to.
+    fn from(&self) -> String {
+        let first = self.file.components().next().unwrap().as_os_str().to_str().unwrap();
+        first.trim_end_matches(".rs").to_owned()
+    }
+
+    fn to(&self) -> &str {
+        &self.path[0]
+    }
+
+    fn part(&self) -> &str {
+        self.path.get(1).map_or("", String::as_str)
+    }
+
+    fn is_in(&self, name: &str) -> bool {
+        self.file.file_name().is_some_and(|file| file.to_str() == Some(name))
+    }
+
+    /// The slice inside its room that the file belongs to: a part with a life of its own is a slice inside a slice.
+    fn tell(&self) -> String {
+        format!("src/{} knows crate::{}", self.file.display(), self.path.join("::"))
+    }
+}
+
+fn floor(room: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&room))
+}
+
+fn is_slice(room: &str) -> bool {
+    floor(room).is_some_and(|floor| SLICES.contains(&floor))
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The code of a file without comments and without what is only compiled for its tests.
+fn code(text: &str) -> String {
+    let text = match text.find("\n#[cfg(test)]\nmod tests {") {
+        Some(end) => &text[..end],
+        None => text,
+    };
+    let lines = text.lines().map(|line| match line.find("//") {
+        Some(at) if !line[..at].ends_with(':') => &line[..at],
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Reads the path or tree of paths at the start of `text`: `a::{b::C, d}` is `a::b::C` and `a::d`.
+fn paths(text: &str, before: &[String], found: &mut Vec<Vec<String>>) -> usize {
+    let name: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let mut at = name.len();
+    let mut path = before.to_vec();
+    if !name.is_empty() && name != "self" {
+        path.push(name);
+    }
+    if !text[at..].starts_with("::") {
+        found.push(path);
+        return at;
+    }
+    at += 2;
+    if !text[at..].starts_with('{') {
+        return at + paths(&text[at..], &path, found);
+    }
+    at += 1;
+    loop {
+        at += text[at..].len() - text[at..].trim_start_matches([' ', '\n', ',', '\t']).len();
+        if text[at..].starts_with('}') || text[at..].is_empty() {
+            return at + 1;
+        }
+        let read = paths(&text[at..], &path, found);
+        at += read;
+        // `as name`, `*` and the like are passed over.
+        at += text[at..].find([',', '}']).unwrap_or(0);
+    }
+}
+
+fn mentions() -> Vec<Mention> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut mentions = Vec::new();
+    for path in files {
+        let file = path.strip_prefix(&root).unwrap().to_path_buf();
+        if path.ends_with("tests.rs") || matches!(file.to_str(), Some("lib.rs" | "main.rs")) {
+            continue;
+        }
+        let code = code(&std::fs::read_to_string(&path).unwrap());
+        let above = "super::".repeat(file.components().count());
+        // `src/a/mod.rs` is one step nearer to the root than `src/a/b.rs`.
+        let above = if path.ends_with("mod.rs") { above.trim_start_matches("super::") } else { above.as_str() };
+        assert!(above.is_empty() || !code.contains(above), "src/{} climbs out of its room", file.display());
+        for (at, _) in code.match_indices("crate::") {
+            let outside = code[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != ':');
+            let rest = &code[at + "crate::".len()..];
+            let mut found = Vec::new();
+            if outside {
+                // A tree at the root has no name of its own.
+                match rest.strip_prefix('{') {
+                    Some(_) => paths(&format!("self::{rest}"), &[], &mut found),
+                    None => paths(rest, &[], &mut found),
+                };
+            }
+            // `crate::words!` is a macro, which knows nobody.
+            found.retain(|path| !path.is_empty() && path[0] != "words");
+            mentions.extend(found.into_iter().map(|path| Mention { file: file.clone(), path }));
+        }
+    }
+    mentions
+}
+
+fn assert_none(what: &str, wrong: impl Iterator<Item = String>) {
+    let wrong: BTreeSet<String> = wrong.collect();
+    assert!(wrong.is_empty(), "{what}:\n  {}", wrong.into_iter().collect::<Vec<_>>().join("\n  "));
+}
+
+#[test]
+fn trees_of_uses_are_read_whole() {
+    let mut found = Vec::new();
+    paths("db::{self, Tx, types::{Bind, Doc as D}}, error::Result", &[], &mut found);
+    let found: Vec<String> = found.iter().map(|path| path.join("::")).collect();
+    assert_eq!(found, ["db", "db::Tx", "db::types::Bind", "db::types::Doc"]);
+    assert!(!mentions().is_empty());
+}
+
+#[test]
+fn every_room_is_on_the_map() {
+    let rooms = mentions().into_iter().flat_map(|mention| [mention.from(), mention.to().to_owned()]);
+    assert_none("these rooms have no floor in tests/it/arrows.rs", rooms.filter(|room| floor(room).is_none()));
+}
+
+#[test]
+fn arrows_point_down() {
+    let wrong = mentions().into_iter().filter(|mention| floor(mention.to()) > floor(&mention.from()));
+    assert_none("these know a room above their own", wrong.map(|mention| mention.tell()));
+}
+
+#[test]
+fn there_is_no_circle() {
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for mention in mentions() {
+        if mention.from() != mention.to() {
+            arrows.entry(mention.from()).or_default().insert(mention.to().to_owned());
+        }
+    }
+    // What knows nobody who is left is taken away until nothing can be: the rest is a circle, or stands above one.
+    while let Some(free) = arrows.iter().find(|(_, known)| known.iter().all(|room| !arrows.contains_key(room))) {
+        let free = free.0.clone();
+        arrows.remove(&free);
+    }
+    assert!(arrows.is_empty(), "a circle: {arrows:?}");
+}
+
+#[test]
+fn a_slice_never_touches_anothers_store() {
+    let foreign = mentions().into_iter().filter(|mention| {
+        let other = mention.from() != mention.to() && is_slice(mention.to());
+        other && mention.path.iter().any(|part| part == "store")
+    });
+    assert_none("these reach into another slice's tables", foreign.map(|mention| mention.tell()));
+}
+
+#[test]
+fn models_and_the_pricing_engine_are_pure() {
+    let wrong = mentions().into_iter().filter(|mention| {
+        let pure = mention.is_in("model.rs") || mention.file == Path::new("pricing/engine.rs");
+        let types = |part: &str| part == "model" || part.starts_with(char::is_uppercase);
+        let known = matches!(mention.to(), "kernel" | "error")
+            || mention.from() == mention.to() && mention.part() != "store" && mention.part() != "service"
+            || (is_slice(mention.to()) || mention.to() == "events") && types(mention.part());
+        pure && is_slice(&mention.from()) && !known
+    });
+    assert_none("these know more than the kernel and each other's types", wrong.map(|mention| mention.tell()));
+}
+
+#[test]
+fn what_touches_tables_and_what_decides_knows_no_http() {
+    let wrong = mentions().into_iter().filter(|mention| {
+        let inner = mention.is_in("model.rs") || mention.is_in("store.rs");
+        // Keys are kept by `http::credentials`, which is a store itself.
+        inner && mention.part() != "credentials" && (mention.to() == "http" || mention.to() == "api")
+    });
+    assert_none("these know of requests", wrong.map(|mention| mention.tell()));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let inner = files.into_iter().filter(|file| {
+        ["model.rs", "store.rs", "service.rs"].iter().any(|name| file.ends_with(name))
+            || ["kernel", "db", "events"].iter().any(|room| file.starts_with(root.join(room)))
+    });
+    let wrong = inner.filter(|file| code(&std::fs::read_to_string(file).unwrap()).contains("actix_web"));
+    assert_none("these know the web framework", wrong.map(|file| file.display().to_string()));
+}
+
+#[test]
+fn only_the_dialect_tells_the_databases_apart() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let allowed = ["db/dialect.rs", "db/conn.rs", "db/migrate.rs"];
+    let wrong = files.into_iter().filter(|file| {
+        let here = file.strip_prefix(&root).unwrap();
+        let text = code(&std::fs::read_to_string(file).unwrap());
+        !allowed.iter().any(|name| here == Path::new(name))
+            && ["Conn::Postgres(", "Conn::Sqlite("].iter().any(|variant| text.contains(variant))
+    });
+    assert_none("these match on the connection's variant", wrong.map(|file| file.display().to_string()));
+}

@@ -1,0 +1,291 @@
+//! Backup and restore in every direction between the two databases, and what the doctor says afterwards.
+
+use std::{io::Read, path::Path};
+
+use kontor::{
+    db::{Col, Db, dump, insert_many, sql},
+    doctor,
+    events::{self, NewEvent},
+    jobs::{self, NewJob},
+    kernel::{Actor, Clock, Id, Instant, ids::Kind},
+};
+use serde_json::{Value, json};
+
+use crate::support::{Bare, app::START, block_on};
+
+fn now() -> Instant {
+    Clock::controlled(START.parse().unwrap()).now()
+}
+
+fn hex<K: Kind>() -> String {
+    Id::<K>::new().hex()
+}
+
+/// A shop in miniature: every kind of column, umlauts, large numbers, empty values, more rows than one bite.
+async fn fill(db: &Db) {
+    use kontor::kernel::ids;
+    let (entity, channel, now) = (hex::<ids::LegalEntity>(), hex::<ids::Channel>(), now());
+    let at = now.sortable();
+    let variants: Vec<Value> = (0..1200)
+        .map(|n| {
+            let doc =
+                json!({"größe": n, "note": "a \"quoted\" text\nin two lines", "none": null, "deep": [1, {"x": []}]});
+            let sku = format!("SKU-{n}");
+            json!([
+                hex::<ids::Variant>(),
+                sku,
+                null,
+                "Käse ✓",
+                "kase",
+                "standard",
+                9_007_199_254_740_993i64,
+                "H87",
+                n % 2 == 0,
+                "tracked",
+                "deny",
+                "active",
+                doc,
+                1,
+                at,
+                at
+            ])
+        })
+        .collect();
+    let order: Vec<NewEvent> = (1..=1100)
+        .map(|version| NewEvent {
+            id: Id::new(),
+            stream: "order_1".into(),
+            aggregate: "order",
+            aggregate_id: "order_1".into(),
+            aggregate_version: version,
+            channel: None,
+            kind: "order.changed.v1",
+            occurred_at: now,
+            data: json!({"total": {"amount": "12.30", "currency": "EUR"}}),
+            subject: (version % 2 == 0).then(Id::new),
+            personal: (version % 2 == 0).then(|| json!({"email": "ada@example.com"})),
+        })
+        .collect();
+    let jobs: Vec<NewJob> = (0..3).map(|n| NewJob::now("note", now, json!({"n": n})).in_order("key")).collect();
+    db.write(move |tx| {
+        let text = |names: &[&'static str]| names.iter().map(|name| (*name, Col::Text)).collect::<Vec<_>>();
+        let mut columns = vec![("id", Col::Uid)];
+        columns.extend(text(&["code", "name", "country", "vat_id", "time_zone"]));
+        columns.extend([("version", Col::Int), ("created_at", Col::At), ("updated_at", Col::At)]);
+        let row = json!([entity, "acme", "Acme GmbH", "DE", null, "Europe/Berlin", 1, at, at]);
+        insert_many(tx, "legal_entities", &columns, vec![row])?;
+        let columns = [
+            ("id", Col::Uid),
+            ("code", Col::Text),
+            ("name", Col::Text),
+            ("legal_entity_id", Col::Uid),
+            ("test", Col::Bool),
+            ("doc", Col::Doc),
+            ("version", Col::Int),
+            ("created_at", Col::At),
+            ("updated_at", Col::At),
+        ];
+        let row = json!([channel, "de", "Deutschland", entity, true, {"a": 1}, 3, at, at]);
+        insert_many(tx, "channels", &columns, vec![row])?;
+        let mut columns = vec![("id", Col::Uid)];
+        columns.extend(text(&["sku", "gtin", "name", "name_folded", "tax_class"]));
+        columns.push(("weight_grams", Col::Int));
+        columns.push(("unit_code", Col::Text));
+        columns.push(("requires_shipping", Col::Bool));
+        columns.extend(text(&["stock_policy", "backorder_policy", "status"]));
+        columns.extend([("doc", Col::Doc), ("version", Col::Int), ("created_at", Col::At), ("updated_at", Col::At)]);
+        insert_many(tx, "variants", &columns, variants.clone())?;
+        sql("INSERT INTO secrets (name, value, created_at) VALUES ('signing', 'very secret', ?)")
+            .bind(now)
+            .execute(tx)?;
+        events::append(tx, &Actor::System("test"), now, order.clone())?;
+        jobs::enqueue(tx, now, jobs.clone())
+    })
+    .await
+    .unwrap();
+    db.write(events::number).await.unwrap();
+    // Committed, and not numbered yet where numbering is a step of its own.
+    db.write(move |tx| {
+        let late = NewEvent {
+            id: Id::new(),
+            stream: "order_2".into(),
+            aggregate: "order",
+            aggregate_id: "order_2".into(),
+            aggregate_version: 1,
+            channel: None,
+            kind: "order.placed.v1",
+            occurred_at: now,
+            data: json!({}),
+            subject: None,
+            personal: None,
+        };
+        events::append(tx, &Actor::System("test"), now, vec![late])
+    })
+    .await
+    .unwrap();
+    db.next_number("orders").await.unwrap();
+}
+
+async fn backup(db: &Db, folder: &Path, name: &str) -> std::path::PathBuf {
+    let file = folder.join(name);
+    dump::backup(db, now(), &file, |_, _| {}).await.unwrap();
+    file
+}
+
+/// The rows of a backup, without those that a restore changes.
+fn rows(file: &Path) -> Vec<String> {
+    let mut text = String::new();
+    let compressed = std::fs::File::open(file).unwrap();
+    flate2::read::MultiGzDecoder::new(compressed).read_to_string(&mut text).unwrap();
+    let mut lines = text.lines();
+    let header: dump::Header = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let mut rows = Vec::new();
+    for table in header.tables {
+        for line in lines.by_ref().take(table.rows as usize) {
+            if !matches!(table.name.as_str(), "log_state" | "number_ranges") {
+                // jsonb keeps its members in an order of its own.
+                let row: Value = serde_json::from_str(line).unwrap();
+                rows.push(format!("{} {row}", table.name));
+            }
+        }
+    }
+    rows
+}
+
+async fn moves(from: &Bare, to: &Bare) {
+    let folder = tempfile::tempdir().unwrap();
+    fill(&from.db).await;
+    let first = backup(&from.db, folder.path(), "first.gz").await;
+    let epoch = dump::restore(&to.db, &first, |_, _| {}).await.unwrap();
+    let second = backup(&to.db, folder.path(), "second.gz").await;
+    let (before, after) = (rows(&first), rows(&second));
+    assert_eq!(before.len(), after.len());
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(before, after);
+    }
+    // Another epoch, and all numbers above the old ones.
+    let (old, new) = (from.db.read(events::state).await.unwrap(), to.db.read(events::state).await.unwrap());
+    assert_eq!(new.epoch, epoch);
+    assert_ne!(new.epoch, old.epoch);
+    assert!(new.last >= 1101, "{new:?}");
+    assert!(to.db.next_number("orders").await.unwrap() > from.db.next_number("orders").await.unwrap() + 9_000);
+    fresh_rows_go_on_above(&to.db, new.last).await;
+    assert_eq!(doctor::examine(&to.db, |_| {}).await.unwrap(), []);
+    // A database that is not empty is refused.
+    let again = dump::restore(&to.db, &first, |_, _| {}).await.unwrap_err().to_string();
+    assert!(again.contains("not empty"), "{again}");
+}
+
+async fn fresh_rows_go_on_above(db: &Db, last: i64) {
+    let write = db.write(move |tx| {
+        let event = NewEvent {
+            id: Id::new(),
+            stream: "order_2".into(),
+            aggregate: "order",
+            aggregate_id: "order_2".into(),
+            aggregate_version: 2,
+            channel: None,
+            kind: "order.changed.v1",
+            occurred_at: now(),
+            data: json!({}),
+            subject: None,
+            personal: None,
+        };
+        events::append(tx, &Actor::System("test"), now(), vec![event])?;
+        jobs::enqueue(tx, now(), vec![NewJob::now("note", now(), json!({}))])
+    });
+    write.await.unwrap();
+    db.write(events::number).await.unwrap();
+    let (events, _) = db.read(move |tx| events::read_after(tx, last, &[], 10)).await.unwrap();
+    assert_eq!(events.len(), 1);
+    assert!(events[0].position > last.max(1101 + 9_000), "{}", events[0].position);
+    let (whole, _) = db.read(|tx| events::read_after(tx, 0, &[], 5000)).await.unwrap();
+    assert_eq!(whole.len(), 1102);
+}
+
+#[test]
+fn sqlite_to_sqlite() {
+    block_on(async { moves(&Bare::sqlite(|options| options), &Bare::sqlite(|options| options)).await });
+}
+
+#[test]
+fn sqlite_to_postgres_and_back() {
+    block_on(async {
+        let Some(postgres) = Bare::postgres(|options| options) else { return };
+        moves(&Bare::sqlite(|options| options), &postgres).await;
+    });
+    block_on(async {
+        let Some(postgres) = Bare::postgres(|options| options) else { return };
+        moves(&postgres, &Bare::sqlite(|options| options)).await;
+    });
+}
+
+#[test]
+fn broken_backups_are_refused_before_anything_is_touched() {
+    block_on(async {
+        let (from, to) = (Bare::sqlite(|options| options), Bare::sqlite(|options| options));
+        let folder = tempfile::tempdir().unwrap();
+        fill(&from.db).await;
+        let file = backup(&from.db, folder.path(), "whole.gz").await;
+        assert!(dump::backup(&from.db, now(), &file, |_, _| {}).await.is_err(), "a backup overwrites nothing");
+        let mut text = String::new();
+        let source = std::fs::File::open(&file).unwrap();
+        flate2::read::MultiGzDecoder::new(source).read_to_string(&mut text).unwrap();
+        let cut = text.lines().take(500).collect::<Vec<_>>().join("\n");
+        let changed = text.replacen("12.30", "99.30", 1);
+        let foreign = text.replacen("\"schema\":[\"", "\"schema\":[\"1999", 1);
+        for broken in [cut, changed, foreign, "no backup".to_owned()] {
+            let file = folder.path().join("broken.gz");
+            let mut gz =
+                flate2::write::GzEncoder::new(std::fs::File::create(&file).unwrap(), flate2::Compression::fast());
+            std::io::Write::write_all(&mut gz, broken.as_bytes()).unwrap();
+            gz.finish().unwrap();
+            assert!(dump::restore(&to.db, &file, |_, _| {}).await.is_err());
+        }
+        dump::restore(&to.db, &file, |_, _| {}).await.unwrap();
+    });
+}
+
+#[test]
+fn the_doctor_finds_what_was_broken_by_hand() {
+    crate::support::on_both_bare(|bare| async move {
+        let db = &bare.db;
+        fill(db).await;
+        db.write(events::number).await.unwrap();
+        assert_eq!(doctor::examine(db, |_| {}).await.unwrap(), []);
+        let (order, summed) = (Id::<kontor::kernel::ids::Order>::new(), Id::<kontor::kernel::ids::Order>::new());
+        let entry = Id::<kontor::kernel::ids::LedgerEntry>::new();
+        db.write(move |tx| {
+            sql("DELETE FROM events WHERE aggregate_version = 7").execute(tx)?;
+            sql("INSERT INTO ledger_entries (id, order_id, posting, account, currency, amount, occurred_at, recorded_at) \
+                 VALUES (?, ?, 'p', 'sales', 'EUR', 5, ?, ?)")
+            .bind(entry)
+            .bind(order)
+            .bind(now())
+            .bind(now())
+            .execute(tx)?;
+            // Two orders without lines: 4.90 of shipping is the total of the one and not of the other.
+            let doc = json!({"totals": {"shipping_total": {"amount": "4.90", "currency": "EUR"}}});
+            for (id, number, total) in [(Id::new(), "1", 490), (summed, "2", 500)] {
+                let insert = "INSERT INTO orders (id, number, channel_id, state, payment_state, fulfilment_state, test, version, \
+                    currency, total, name_folded, placed_at, recorded_at, updated_at, doc) \
+                    SELECT ?, ?, id, 'placed', 'open', 'open', test, 1, 'EUR', ?, '', ?, ?, ?, ? FROM channels";
+                sql(insert)
+                    .bind(id)
+                    .bind(number)
+                    .bind(total)
+                    .bind(now())
+                    .bind(now())
+                    .bind(now())
+                    .bind(kontor::db::Doc(doc.clone()))
+                    .execute(tx)?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let found = doctor::examine(db, |_| {}).await.unwrap();
+        let found: Vec<(u8, String)> = found.into_iter().map(|finding| (finding.promise, finding.subject)).collect();
+        assert_eq!(found, [(4, order.to_string()), (4, summed.to_string()), (6, "order_1".to_owned())]);
+    });
+}

@@ -1,0 +1,504 @@
+//! Connectors: events pushed to a real receiver that fails, is slow, asks for patience, hangs up.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex},
+};
+
+use diesel::sql_types::{BigInt, Text};
+use futures::future::join_all;
+use kontor::{
+    db::{InstantSql, sql},
+    events::{self, NewEvent},
+    jobs::Runner,
+    kernel::{
+        Actor, Instant,
+        ids::{ChannelId, EventId},
+    },
+};
+use serde_json::{Value, json};
+
+use crate::support::{App, eventually, on_both};
+
+/// A request that the receiver got.
+#[derive(Debug, Clone)]
+struct Received {
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Received {
+    fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// `stream/number` of the event.
+    fn name(&self) -> String {
+        let body = self.json();
+        format!("{}/{}", body["partitionkey"].as_str().unwrap_or(""), body["data"]["n"])
+    }
+}
+
+/// What the receiver does with a request.
+enum Deed {
+    Answer(u16, &'static str),
+    HangUp,
+    /// Answers 200 when the gate opens.
+    Wait(Arc<Gate>),
+}
+
+#[derive(Default)]
+struct Gate(Mutex<bool>, Condvar);
+
+impl Gate {
+    fn open(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_all();
+    }
+
+    fn wait(&self) {
+        let mut open = self.0.lock().unwrap();
+        while !*open {
+            open = self.1.wait(open).unwrap();
+        }
+    }
+}
+
+/// A server that writes down what it gets.
+#[derive(Clone)]
+struct Receiver {
+    url: String,
+    log: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Receiver {
+    /// `deed` is asked with the request and how often this event has come before.
+    fn start(deed: impl Fn(&Received, usize) -> Deed + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let (log, deed) = (Arc::new(Mutex::new(Vec::new())), Arc::new(deed));
+        let receiver = Self { url, log: log.clone() };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (log, deed) = (log.clone(), deed.clone());
+                std::thread::spawn(move || serve(stream, &log, &*deed));
+            }
+        });
+        receiver
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.log.lock().unwrap().iter().map(Received::name).collect()
+    }
+
+    async fn got(&self, count: usize) {
+        eventually(&format!("{count} requests"), || async { self.log.lock().unwrap().len() >= count }).await;
+    }
+}
+
+fn serve(stream: TcpStream, log: &Mutex<Vec<Received>>, deed: &dyn Fn(&Received, usize) -> Deed) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    let mut line = String::new();
+    if reader.read_line(&mut line).unwrap_or(0) == 0 {
+        return;
+    }
+    let mut headers = Vec::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) => headers.push((name.to_lowercase(), value.to_owned())),
+            None => break,
+        }
+    }
+    let length =
+        headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let received = Received { headers, body: String::from_utf8(body).unwrap() };
+    let before = {
+        let mut log = log.lock().unwrap();
+        let id = received.header("webhook-id").to_owned();
+        let before = log.iter().filter(|known| known.header("webhook-id") == id).count();
+        log.push(received.clone());
+        before
+    };
+    let (status, extra) = match deed(&received, before) {
+        Deed::HangUp => return,
+        Deed::Answer(status, extra) => (status, extra),
+        Deed::Wait(gate) => {
+            gate.wait();
+            (200, "")
+        }
+    };
+    let text = format!("HTTP/1.1 {status} X\r\ncontent-length: 4\r\nconnection: close\r\n{extra}\r\nseen");
+    drop(stream.write_all(text.as_bytes()));
+}
+
+pub fn event(stream: &str, n: i64, kind: &'static str, channel: Option<ChannelId>, now: Instant) -> NewEvent {
+    NewEvent {
+        id: EventId::new(),
+        stream: stream.to_owned(),
+        aggregate: "order",
+        aggregate_id: stream.to_owned(),
+        aggregate_version: n,
+        channel,
+        kind,
+        occurred_at: now,
+        data: json!({"n": n}),
+        subject: None,
+        personal: None,
+    }
+}
+
+pub async fn append(app: &App, list: Vec<NewEvent>) {
+    let now = app.now();
+    app.state.db.write(move |tx| events::append(tx, &Actor::System("test"), now, list.clone())).await.unwrap();
+}
+
+async fn placed(app: &App, names: &[(&str, i64)]) {
+    let now = app.now();
+    append(app, names.iter().map(|(stream, n)| event(stream, *n, "order.placed.v1", None, now)).collect()).await;
+}
+
+async fn connector(app: &App, receiver: &Receiver, more: Value) -> Value {
+    let mut body = json!({"name": "ERP", "adapter": "webhook", "settings": {"url": receiver.url}});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    app.ops("POST", "/connectors", Some(&body)).await.expect(201)
+}
+
+fn path(connector: &Value, rest: &str) -> String {
+    format!("/connectors/{}{rest}", connector["id"].as_str().unwrap())
+}
+
+async fn dispatches(app: &App, connector: &Value, state: &str) -> Vec<Value> {
+    let list =
+        app.ops("GET", &path(connector, &format!("/dispatches?state={state}&limit=200")), None).await.expect(200);
+    list["items"].as_array().unwrap().clone()
+}
+
+async fn reaches(app: &App, connector: &Value, state: &str, count: usize) {
+    eventually(&format!("{count} {state}"), || async { dispatches(app, connector, state).await.len() == count }).await;
+}
+
+async fn jobs(app: &App) -> i64 {
+    app.read(|tx| Ok(sql("SELECT count(*) FROM jobs").first::<BigInt, i64>(tx)?.unwrap())).await
+}
+
+#[test]
+fn an_event_arrives_signed_as_a_cloud_event_and_in_the_order_of_its_stream() {
+    on_both(|app| async move {
+        let receiver = Receiver::start(|_, _| Deed::Answer(200, ""));
+        let made = connector(&app, &receiver, json!({"types": ["order."]})).await;
+        let secret = made["secrets"]["signing_secret"].as_str().unwrap().to_owned();
+        placed(&app, &[("a", 1), ("b", 1), ("a", 2)]).await;
+        append(&app, vec![event("s", 1, "stock.changed.v1", None, app.now())]).await;
+        reaches(&app, &made, "delivered", 3).await;
+        let names = receiver.names();
+        assert_eq!(names.len(), 3);
+        let place = |name: &str| names.iter().position(|known| known == name).unwrap();
+        assert!(place("a/1") < place("a/2"));
+        let first = receiver.log.lock().unwrap()[0].clone();
+        assert!(first.header("content-type").starts_with("application/cloudevents+json"));
+        let (id, at) = (first.header("webhook-id"), first.header("webhook-timestamp").parse::<i64>().unwrap());
+        assert_eq!(at, app.now().micros() / 1_000_000);
+        let key = standardwebhooks::Webhook::new(&secret).unwrap();
+        assert_eq!(key.sign(id, at, first.body.as_bytes()).unwrap(), first.header("webhook-signature"));
+        let body = first.json();
+        assert_eq!(
+            (&body["specversion"], &body["type"], &body["id"]),
+            (&json!("1.0"), &json!("order.placed.v1"), &json!(id))
+        );
+        // The secret was shown once and can not be read from the database.
+        let shown = app.ops("GET", &path(&made, ""), None).await.expect(200);
+        assert_eq!(shown["secrets"], Value::Null);
+        assert_eq!((&shown["backlog"]["pending"], &shown["backlog"]["behind"]), (&json!(0), &json!(0)));
+        let kept = app.read(|tx| sql("SELECT secret FROM connectors").load::<Text, String>(tx)).await;
+        assert!(kept.iter().all(|kept| !kept.contains("whsec_")));
+        // Of the successes only the last one's answer is kept.
+        let delivered = dispatches(&app, &made, "delivered").await;
+        assert!(delivered.iter().all(|dispatch| dispatch["last_status"] == 200 && dispatch["attempts"] == 1));
+        assert!(delivered.iter().filter(|dispatch| dispatch["response"] == "seen").count() >= 1);
+        assert_eq!(jobs(&app).await, 0);
+    });
+}
+
+#[test]
+fn a_failing_order_waits_as_long_as_asked_and_does_not_stop_the_others() {
+    on_both(|app| async move {
+        let receiver = Receiver::start(|request, before| match (request.name().as_str(), before) {
+            ("a/1", 0) => Deed::Answer(429, "Retry-After: 120\r\n"),
+            ("a/1", 1) => Deed::HangUp,
+            ("a/1", 2) => Deed::Answer(500, ""),
+            _ => Deed::Answer(204, ""),
+        });
+        let made = connector(&app, &receiver, json!({})).await;
+        placed(&app, &[("a", 1), ("a", 2), ("b", 1), ("b", 2)]).await;
+        reaches(&app, &made, "delivered", 2).await;
+        eventually("a try", || async {
+            dispatches(&app, &made, "pending").await.iter().any(|one| one["attempts"] == 1)
+        })
+        .await;
+        let due =
+            app.read(|tx| sql("SELECT min(run_at) FROM jobs WHERE attempt = 1").load::<InstantSql, Instant>(tx)).await;
+        assert_eq!(due, [app.now().plus_seconds(120)]);
+        for attempts in 2..=3 {
+            app.clock.advance_seconds(200);
+            eventually("another try", || async {
+                dispatches(&app, &made, "pending").await.iter().any(|one| one["attempts"] == attempts)
+            })
+            .await;
+        }
+        app.clock.advance_seconds(200);
+        reaches(&app, &made, "delivered", 4).await;
+        let names = receiver.names();
+        assert_eq!(names.iter().filter(|name| *name == "a/1").count(), 4);
+        assert_eq!(names.iter().filter(|name| *name == "a/2").count(), 1);
+        assert_eq!(names.last().unwrap(), "a/2");
+    });
+}
+
+#[test]
+fn a_dead_letter_parks_its_stream_until_it_is_replayed_or_skipped() {
+    on_both(|app| async move {
+        let healthy = Arc::new(Mutex::new(false));
+        let asked = healthy.clone();
+        let receiver =
+            Receiver::start(move |request, _| match *asked.lock().unwrap() || request.name().starts_with('c') {
+                true => Deed::Answer(200, ""),
+                false => Deed::Answer(500, ""),
+            });
+        let made = connector(&app, &receiver, json!({"max_attempts": 1})).await;
+        placed(&app, &[("a", 1), ("b", 1), ("a", 2), ("b", 2), ("c", 1)]).await;
+        reaches(&app, &made, "dead", 2).await;
+        reaches(&app, &made, "delivered", 1).await;
+        let dead = dispatches(&app, &made, "dead").await;
+        assert!(dead.iter().all(|one| one["response"] == "seen" && one["error"].as_str().unwrap().contains("500")));
+        let [b, a] =
+            [&dead[0], &dead[1]].map(|one| path(&made, &format!("/dispatches/{}", one["id"].as_str().unwrap())));
+        let detail = app.ops("GET", &a, None).await.expect(200);
+        assert_eq!((&detail["event"]["stream"], &detail["stream"]), (&json!("a"), &json!("a")));
+        *healthy.lock().unwrap() = true;
+        app.ops("POST", &format!("{b}/skip"), Some(&json!({"reason": "by hand"}))).await.expect(200);
+        app.ops("POST", &format!("{a}/replay"), None).await.expect(200);
+        reaches(&app, &made, "delivered", 4).await;
+        let names = receiver.names();
+        assert_eq!(names.iter().filter(|name| *name == "b/1").count(), 1);
+        assert!(
+            names.iter().rposition(|name| name == "a/1").unwrap()
+                < names.iter().position(|name| name == "a/2").unwrap()
+        );
+        assert_eq!(dispatches(&app, &made, "skipped").await[0]["reason"], "by hand");
+        app.ops("POST", &format!("{b}/skip"), Some(&json!({"reason": "again"}))).await.problem(409, "state_conflict");
+        assert_eq!(jobs(&app).await, 0);
+    });
+}
+
+#[test]
+fn gone_pauses_the_connector_and_nothing_is_lost() {
+    on_both(|app| async move {
+        let receiver = Receiver::start(|_, before| Deed::Answer(if before == 0 { 410 } else { 200 }, ""));
+        let made = connector(&app, &receiver, json!({})).await;
+        placed(&app, &[("a", 1)]).await;
+        let state = || async { app.ops("GET", &path(&made, ""), None).await.expect(200) };
+        eventually("paused", || async { state().await["state"] == "paused" }).await;
+        assert!(state().await["pause_reason"].as_str().unwrap().contains("410"));
+        placed(&app, &[("a", 2)]).await;
+        app.ops("PATCH", &path(&made, ""), Some(&json!({"state": "active"}))).await.expect(200);
+        eventually("both", || async { receiver.names().len() >= 2 }).await;
+        // The second event fails once too, and pauses again.
+        eventually("paused again", || async { state().await["state"] == "paused" }).await;
+        app.ops("PATCH", &path(&made, ""), Some(&json!({"state": "active"}))).await.expect(200);
+        reaches(&app, &made, "delivered", 2).await;
+        assert_eq!(receiver.names(), ["a/1", "a/1", "a/2", "a/2"]);
+    });
+}
+
+#[test]
+fn the_late_result_of_a_stalled_worker_is_refused() {
+    on_both(|app| async move {
+        let gate = Arc::new(Gate::default());
+        let held = gate.clone();
+        let receiver = Receiver::start(move |request, before| match (request.name().as_str(), before) {
+            ("a/1", 0) => Deed::Wait(held.clone()),
+            ("a/1", _) => Deed::Answer(500, ""),
+            _ => Deed::Answer(200, ""),
+        });
+        let made = connector(&app, &receiver, json!({})).await;
+        placed(&app, &[("a", 1), ("a", 2)]).await;
+        receiver.got(1).await;
+        // The lease runs out: another worker takes the job over, and its failure is the result that counts.
+        app.clock.advance_seconds(61);
+        receiver.got(2).await;
+        eventually("the second try's result", || async {
+            dispatches(&app, &made, "pending").await.len() == 2
+                && dispatches(&app, &made, "pending").await[1]["attempts"] == 1
+        })
+        .await;
+        gate.open();
+        let receiver_saw = receiver.names();
+        // The first worker's success comes too late; the event is not taken for delivered, and the next one still waits.
+        placed(&app, &[("z", 1)]).await;
+        reaches(&app, &made, "delivered", 1).await;
+        let pending = dispatches(&app, &made, "pending").await;
+        assert_eq!(
+            (pending[1]["stream"].as_str(), &pending[1]["attempts"], &pending[1]["last_status"]),
+            (Some("a"), &json!(1), &json!(500))
+        );
+        assert_eq!(receiver_saw, ["a/1", "a/1"]);
+        app.ops(
+            "POST",
+            &path(&made, &format!("/dispatches/{}/skip", pending[1]["id"].as_str().unwrap())),
+            Some(&json!({"reason": "done"})),
+        )
+        .await
+        .expect(200);
+        reaches(&app, &made, "delivered", 2).await;
+    });
+}
+
+#[test]
+fn dispatchers_at_once_never_double_and_never_miss() {
+    on_both(|app| async move {
+        let receiver = Receiver::start(|_, _| Deed::Answer(200, ""));
+        let made = connector(&app, &receiver, json!({})).await;
+        let work = (0..12i64).map(|writer| {
+            let app = app.clone();
+            async move {
+                for n in 1..=5 {
+                    placed(&app, &[(format!("s{writer}").as_str(), n)]).await;
+                    kontor::connectors::dispatch(&app.state).await.unwrap();
+                }
+            }
+        });
+        join_all(work).await;
+        reaches(&app, &made, "delivered", 60).await;
+        let names = receiver.names();
+        assert_eq!(names.len(), 60);
+        for writer in 0..12 {
+            let stream = format!("s{writer}/");
+            let order: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(&stream)).collect();
+            assert_eq!(order, ["1", "2", "3", "4", "5"]);
+        }
+    });
+}
+
+#[test]
+fn a_stretch_of_the_log_is_sent_again_and_filters_hold() {
+    on_both(|app| async move {
+        let (ours, theirs, test) = crate::exports::three_channels(&app).await;
+        let receiver = Receiver::start(|_, _| Deed::Answer(200, ""));
+        let now = app.now();
+        let some = |stream: &str, channel| event(stream, 1, "order.placed.v1", channel, now);
+        append(&app, vec![some("before", Some(ours))]).await;
+        crate::exports::numbered(&app, 1).await;
+        let made = connector(&app, &receiver, json!({"channels": [ours, test]})).await;
+        append(
+            &app,
+            vec![some("ours", Some(ours)), some("theirs", Some(theirs)), some("test", Some(test)), some("none", None)],
+        )
+        .await;
+        reaches(&app, &made, "delivered", 1).await;
+        let bad = app.ops("POST", &path(&made, "/replay"), Some(&json!({"from": 99}))).await;
+        bad.problem(422, "invalid_value");
+        let taken =
+            app.ops("POST", &path(&made, "/replay"), Some(&json!({"from": "2026-03-01T00:00:00Z"}))).await.expect(202);
+        assert_eq!(taken["from"], 1);
+        receiver.got(3).await;
+        reaches(&app, &made, "delivered", 2).await;
+        let mut names = receiver.names();
+        names.sort();
+        assert_eq!(names, ["before/1", "ours/1", "ours/1"]);
+    });
+}
+
+#[test]
+fn a_test_explains_what_is_wrong_and_bad_settings_are_refused() {
+    on_both(|app| async move {
+        let receiver = Receiver::start(|request, _| {
+            Deed::Answer(if request.header("authorization") == "Bearer x" { 200 } else { 401 }, "")
+        });
+        let made = connector(&app, &receiver, json!({})).await;
+        let result = app.ops("POST", &path(&made, "/test"), None).await.expect(200);
+        assert_eq!((&result["ok"], &result["status"]), (&json!(false), &json!(401)));
+        assert!(result["error"].as_str().unwrap().contains("secrets"));
+        let right = connector(&app, &receiver, json!({"name": "CRM", "secrets": {"authorization": "Bearer x"}})).await;
+        assert_eq!(app.ops("POST", &path(&right, "/test"), None).await.expect(200)["ok"], true);
+        let renewed = app.ops("POST", &path(&right, "/renew-secrets"), None).await.expect(200);
+        assert_ne!(renewed["secrets"]["signing_secret"], right["secrets"]["signing_secret"]);
+        let post = |more: Value| {
+            let (app, receiver) = (app.clone(), receiver.clone());
+            async move {
+                let mut body = json!({"name": "X", "adapter": "webhook", "settings": {"url": receiver.url}});
+                body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+                app.ops("POST", "/connectors", Some(&body)).await
+            }
+        };
+        post(json!({"name": "ERP"})).await.problem(409, "duplicate");
+        post(json!({"adapter": "fax"})).await.problem(422, "adapter_unknown");
+        assert_eq!(
+            post(json!({"settings": {"url": "ftp://x"}})).await.problem(422, "settings_invalid")["pointer"],
+            "/settings/url"
+        );
+        assert_eq!(
+            post(json!({"settings": {"uri": "x"}})).await.problem(422, "settings_invalid")["pointer"],
+            "/settings/uri"
+        );
+        post(json!({"settings": {"url": "https://u:p@x.example/"}})).await.problem(422, "settings_invalid");
+        post(json!({"secrets": {"signing_secret": "short"}})).await.problem(422, "settings_invalid");
+        post(json!({"types": ["Order%"]})).await.problem(422, "invalid_value");
+        post(json!({"max_attempts": 0})).await.problem(422, "invalid_value");
+        app.ops("DELETE", &path(&right, ""), None).await.expect(204);
+        app.ops("GET", &path(&right, ""), None).await.problem(404, "not_found");
+        let adapters = app.ops("GET", "/adapters", None).await.expect(200);
+        assert!(adapters["items"][0]["settings_schema"]["properties"]["url"].is_object(), "{adapters}");
+    });
+}
+
+#[test]
+fn a_private_address_is_not_reached_unless_it_is_allowed() {
+    on_both(|app| async move {
+        // It deletes a dead job by hand.
+        app.makes_things_up();
+        let receiver = Receiver::start(|_, _| Deed::Answer(200, ""));
+        let port = receiver.url.rsplit_once(':').unwrap().1.to_owned();
+        let local = json!({"settings": {"url": format!("http://localhost:{port}")}, "max_attempts": 1});
+        let made = connector(&app, &receiver, local).await;
+        // The work goes on in a process that allows no private addresses.
+        app.stop().await;
+        let mut strict = app.state.clone();
+        let mut settings = (*strict.settings).clone();
+        settings.webhooks.allow_private = false;
+        strict.settings = Arc::new(settings);
+        let mut runner = Runner::new(strict.db.clone(), strict.clock.clone(), 1, 60);
+        kontor::connectors::work(&strict, &mut runner);
+        let send = || async {
+            placed(&app, &[("a", 1)]).await;
+            strict.db.write(events::number).await.unwrap();
+            kontor::connectors::dispatch(&strict).await.unwrap();
+            runner.drain().await.unwrap();
+        };
+        send().await;
+        let traces = app.read(|tx| sql("SELECT coalesce(last_error, '') FROM jobs").load::<Text, String>(tx)).await;
+        assert!(traces.len() == 1 && traces[0].contains("not a public address"), "{traces:?}");
+        assert!(receiver.names().is_empty());
+        // The connector's own permission opens the way.
+        let id: kontor::kernel::ids::ConnectorId = made["id"].as_str().unwrap().parse().unwrap();
+        let allow = move |tx: &mut kontor::db::Tx| {
+            sql("DELETE FROM jobs").execute(tx)?;
+            let kept = sql("SELECT doc FROM connectors WHERE id = ?").bind(id);
+            let mut doc = kept.first::<kontor::db::DocSql, kontor::db::Doc<Value>>(tx)?.unwrap();
+            doc.0["allow_private"] = json!(true);
+            sql("UPDATE connectors SET doc = ? WHERE id = ?").bind(doc).bind(id).execute(tx)
+        };
+        strict.db.write(allow).await.unwrap();
+        send().await;
+        assert_eq!(receiver.names(), ["a/1"]);
+    });
+}

@@ -1,0 +1,560 @@
+//! From the placed order to the customer's door and back: partial shipments, cancellations, returns, and the money that
+//! follows them.
+
+use futures::future::join_all;
+use kontor::{
+    db::sql,
+    doctor,
+    error::Code,
+    fulfilment::{self, Fresh, NewShipment, Pieces},
+    http::auth::Audience,
+    jobs::{self, NewJob},
+    kernel::{Actor, Quantity, Scope, ids::OrderId},
+    payments::{Account, ledger},
+};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, App, Shop, eventually, on_both};
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}
+
+fn minor(money: &Value) -> i64 {
+    text(&money["amount"]).replace('.', "").parse().unwrap()
+}
+
+/// An order and its only fulfilment order.
+struct Placed {
+    app: App,
+    id: String,
+    fulfilment: String,
+    total: i64,
+}
+
+impl Placed {
+    async fn new(shop: &Shop, lines: &[(&str, i64)]) -> Self {
+        Self::of(shop, &shop.order(lines).await).await
+    }
+
+    /// Paid by hand later.
+    async fn by_invoice(shop: &Shop, lines: &[(&str, i64)]) -> Self {
+        let cart = shop.cart(lines).await;
+        let body = json!({"payment": {"method": "manual"}});
+        let path = format!("/carts/{}/complete", cart.id);
+        let done = shop.store("POST", &path, Some(&cart.token), Some(&body)).await.expect(201);
+        Self::of(shop, &done["order"]).await
+    }
+
+    async fn of(shop: &Shop, order: &Value) -> Self {
+        let (app, id) = (shop.app.clone(), text(&order["id"]).to_owned());
+        let found = app.ops("GET", &format!("/orders/{id}/fulfilment"), None).await.expect(200);
+        let fulfilment = text(&found["fulfilment_orders"][0]["id"]).to_owned();
+        Self { app, id, fulfilment, total: minor(&order["total"]) }
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.app.ops("POST", &format!("/fulfilment-orders/{}/{path}", self.fulfilment), Some(&body)).await
+    }
+
+    async fn on_order(&self, path: &str, body: Value) -> Answer {
+        self.app.ops("POST", &format!("/orders/{}/{path}", self.id), Some(&body)).await
+    }
+
+    async fn take_back(&self, mut body: Value) -> Answer {
+        body["order"] = json!(self.id);
+        self.app.ops("POST", "/returns", Some(&body)).await
+    }
+
+    async fn order(&self) -> Value {
+        self.app.ops("GET", &format!("/orders/{}", self.id), None).await.expect(200)
+    }
+
+    /// The order when no job has anything left to do; the ledger and everything else is sound then.
+    async fn settled(&self) -> Value {
+        settled(&self.app).await;
+        let order = self.order().await;
+        let balance = self.balance().await;
+        assert_eq!(balance.iter().map(|(_, sum)| sum).sum::<i64>(), 0, "{balance:?}");
+        order
+    }
+
+    async fn balance(&self) -> Vec<(Account, i64)> {
+        let id: OrderId = self.id.parse().unwrap();
+        self.app.read(move |tx| ledger::balance(tx, id)).await
+    }
+
+    async fn owed(&self) -> i64 {
+        let balance = self.balance().await;
+        balance.iter().find(|(account, _)| *account == Account::Receivable).map_or(0, |(_, sum)| *sum)
+    }
+
+    /// The types of its events, and the amounts of those that have one.
+    async fn events(&self) -> Vec<(String, i64)> {
+        let path = format!("/orders/{}/timeline?limit=200", self.id);
+        let found = self.app.ops("GET", &path, None).await.expect(200);
+        let events = found["items"].as_array().unwrap().iter();
+        let amount =
+            |event: &Value| if event["data"]["amount"].is_null() { 0 } else { minor(&event["data"]["amount"]) };
+        events.map(|event| (text(&event["type"]).to_owned(), amount(event))).collect()
+    }
+
+    async fn amounts(&self, kind: &str) -> Vec<i64> {
+        self.events().await.into_iter().filter(|(of, _)| of == kind).map(|(_, amount)| amount).collect()
+    }
+}
+
+async fn settled(app: &App) {
+    let left = || async {
+        let query = "SELECT count(*) FROM jobs";
+        app.read(move |tx| sql(query).first::<diesel::sql_types::BigInt, i64>(tx)).await == Some(0)
+    };
+    eventually("no job is left", left).await;
+    eventually("all events have their positions", || async {
+        let column = if app.is_postgres() { "position" } else { "seq" };
+        let query = format!("SELECT count(*) FROM events WHERE {column} IS NULL");
+        app.read(move |tx| sql(query).first::<diesel::sql_types::BigInt, i64>(tx)).await == Some(0)
+    })
+    .await;
+    let findings = doctor::examine(&app.state.db, |_| {}).await.unwrap();
+    assert!(findings.is_empty(), "{findings:?}");
+}
+
+fn captured(order: &Value) -> (i64, i64) {
+    let payment = &order["payments"][0];
+    (minor(&payment["captured"]), minor(&payment["refunded"]))
+}
+
+fn states(order: &Value) -> (&str, &str, &str) {
+    (text(&order["state"]), text(&order["payment_state"]), text(&order["fulfilment_state"]))
+}
+
+#[test]
+fn an_order_leaves_in_parts_and_its_captures_sum_to_the_total() {
+    on_both(|app| async move {
+        // Prices whose thirds do not come out even.
+        let shop = Shop::open(&app, &[("TEE", "3.3333", 10), ("MUG", "9.99", 10)]).await;
+        let placed = Placed::new(&shop, &[("TEE", 3), ("MUG", 2)]).await;
+        let picked = placed.post("pick", json!({"lines": [{"line_no": 1, "quantity": 2}]})).await.expect(200);
+        assert_eq!((text(&picked["state"]), &picked["lines"][0]["picked"]), ("picking", &json!(2)));
+        assert_eq!(text(&placed.post("pick", json!({})).await.expect(200)["state"]), "picked");
+        placed.post("pick", json!({})).await.problem(409, "state_conflict");
+        let packed = placed.post("pack", json!({"lines": [{"line_no": 1, "quantity": 1}]})).await.expect(200);
+        assert_eq!(text(&packed["state"]), "picked");
+        let parts = [
+            json!({"lines": [{"line_no": 1, "quantity": 1}], "carrier": "DHL", "tracking_number": "0034 0434"}),
+            json!({"lines": [{"line_no": 1, "quantity": 1}, {"line_no": 2, "quantity": 1}]}),
+            json!({"carrier": "Pigeon"}),
+        ];
+        let mut parcels = Vec::new();
+        for part in parts {
+            parcels.push(placed.post("ship", part).await.expect(201));
+            placed.settled().await;
+        }
+        assert!(text(&parcels[0]["tracking_url"]).contains("tracking-id=00340434"));
+        assert_eq!(parcels[2]["lines"].as_array().unwrap().len(), 2);
+        placed.post("ship", json!({})).await.problem(409, "state_conflict");
+        let order = placed.settled().await;
+        assert_eq!(states(&order), ("placed", "captured", "shipped"));
+        let captures = placed.amounts("payment.captured.v1").await;
+        assert_eq!((captures.len(), captures.iter().sum::<i64>()), (3, placed.total), "{captures:?}");
+        assert_eq!((captured(&order), placed.owed().await), ((placed.total, 0), 0));
+        assert_eq!((shop.available("TEE").await, shop.available("MUG").await), (7, 8));
+        for parcel in &parcels {
+            let path = format!("/shipments/{}/deliver", text(&parcel["id"]));
+            app.ops("POST", &path, Some(&json!({}))).await.expect(200);
+            app.ops("POST", &path, Some(&json!({}))).await.problem(409, "state_conflict");
+        }
+        assert_eq!(states(&placed.settled().await), ("completed", "captured", "delivered"));
+        let kinds: Vec<String> = placed.events().await.into_iter().map(|(kind, _)| kind).collect();
+        let shipped = kinds.iter().filter(|kind| *kind == "shipment.shipped.v1").count();
+        let packed = kinds.iter().filter(|kind| *kind == "fulfilment_order.packed.v1").count();
+        assert_eq!((shipped, packed), (3, 3), "{kinds:?}");
+        let found = app.ops("GET", "/fulfilment-orders?state=delivered", None).await.expect(200);
+        assert_eq!(found["items"][0]["id"], placed.fulfilment);
+        assert_eq!(app.ops("GET", "/orders/00340434/fulfilment", None).await.status, 404);
+        assert_eq!(app.ops("GET", "/orders/0034%200434", None).await.expect(200)["id"], placed.id);
+    });
+}
+
+#[test]
+fn of_cancelling_and_shipping_exactly_one_wins_each_piece() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "3.33", 12)]).await;
+        let placed = Placed::new(&shop, &[("TEE", 6)]).await;
+        let piece = || json!([{"line_no": 1, "quantity": 1}]);
+        let all = (0..16).map(|n| {
+            let (placed, lines) = (&placed, piece());
+            async move {
+                match n % 2 {
+                    0 => placed.post("ship", json!({"lines": lines})).await,
+                    _ => placed.on_order("cancel", json!({"lines": lines, "reason": "race"})).await,
+                }
+            }
+        });
+        let answers = join_all(all).await;
+        let won =
+            |place: usize| answers.iter().skip(place).step_by(2).filter(|answer| answer.status < 300).count() as i64;
+        let (shipped, cancelled) = (won(0), won(1));
+        assert_eq!(shipped + cancelled, 6, "{answers:?}");
+        for refused in answers.iter().filter(|answer| answer.status >= 300) {
+            assert_eq!(refused.status, 409, "{}", refused.text);
+        }
+        let order = placed.settled().await;
+        let line = &order["lines"][0];
+        assert_eq!((line["shipped"].as_i64(), line["cancelled"].as_i64()), (Some(shipped), Some(cancelled)));
+        assert_eq!(line["allocated"], 0);
+        // What left is paid for and nothing else; the rest of the promise is let go.
+        let due = placed.total - if shipped == 0 { placed.total } else { 333 * cancelled };
+        assert_eq!((captured(&order), placed.owed().await), ((due, 0), 0));
+        assert_eq!(shop.available("TEE").await, 12 - shipped);
+        assert_eq!(minor(&order["payments"][0]["capturable"]), 0);
+    });
+}
+
+#[test]
+fn cancelling_an_order_gives_stock_and_promise_back() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 5)]).await;
+        let placed = Placed::new(&shop, &[("TEE", 2)]).await;
+        placed.post("pick", json!({"lines": [{"line_no": 1, "quantity": 1}]})).await.expect(200);
+        let too_many = json!({"lines": [{"line_no": 1, "quantity": 3}], "reason": "x"});
+        placed.on_order("cancel", too_many).await.problem(409, "quantity_exceeded");
+        let unknown = json!({"lines": [{"line_no": 9, "quantity": 1}], "reason": "x"});
+        placed.on_order("cancel", unknown).await.problem(422, "line_unknown");
+        let nothing = json!({"lines": [{"line_no": 1, "quantity": 0}], "reason": "x"});
+        placed.on_order("cancel", nothing).await.problem(422, "quantity_invalid");
+        let one = json!({"lines": [{"line_no": 1, "quantity": 1}], "reason": "one too many"});
+        assert_eq!(text(&placed.on_order("cancel", one).await.expect(200)["state"]), "placed");
+        let order = placed.on_order("cancel", json!({"reason": "changed their mind"})).await.expect(200);
+        assert_eq!(states(&order).0, "cancelled");
+        let order = placed.settled().await;
+        assert_eq!(states(&order), ("cancelled", "voided", "cancelled"));
+        assert_eq!((captured(&order), placed.owed().await), ((0, 0), 0));
+        assert_eq!(shop.available("TEE").await, 5);
+        placed.on_order("cancel", json!({"reason": "again"})).await.problem(409, "state_conflict");
+        placed.post("ship", json!({})).await.problem(409, "state_conflict");
+        let kinds: Vec<String> = placed.events().await.into_iter().map(|(kind, _)| kind).collect();
+        for kind in ["order.line_cancelled.v1", "order.cancelled.v1", "payment.voided.v1"] {
+            assert!(kinds.iter().any(|known| known == kind), "{kind} in {kinds:?}");
+        }
+    });
+}
+
+#[test]
+fn a_capture_that_is_asked_for_twice_is_made_once() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 5)]).await;
+        let placed = Placed::new(&shop, &[("TEE", 1)]).await;
+        placed.post("ship", json!({})).await.expect(201);
+        let query = "SELECT our_key FROM payment_operations WHERE kind = 'capture'";
+        let operation = app.read(move |tx| sql(query).first::<diesel::sql_types::Text, String>(tx)).await.unwrap();
+        let payload = json!({"operation": operation, "order": placed.id});
+        let now = app.now();
+        let doubles = app.state.db.write(move |tx| {
+            let again = (0..5).map(|_| NewJob::now("payment.capture", now, payload.clone())).collect();
+            jobs::enqueue(tx, now, again)
+        });
+        doubles.await.unwrap();
+        let order = placed.settled().await;
+        assert_eq!(captured(&order), (placed.total, 0));
+        assert_eq!(placed.amounts("payment.captured.v1").await, [placed.total]);
+    });
+}
+
+#[test]
+fn no_more_comes_back_than_has_left_and_the_refunds_sum_to_the_price() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "3.3333", 5)]).await;
+        let placed = Placed::new(&shop, &[("TEE", 3)]).await;
+        let one =
+            json!({"lines": [{"line_no": 1, "quantity": 1}], "restock": true, "refund": true, "reason": "too small"});
+        placed.take_back(one.clone()).await.problem(409, "quantity_exceeded");
+        placed.post("ship", json!({})).await.expect(201);
+        // Some are booked before the money was captured: they are given back all the same.
+        let answers = join_all((0..8).map(|_| placed.take_back(one.clone()))).await;
+        let made: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 201).collect();
+        assert_eq!(made.len(), 3, "{answers:?}");
+        let worth: i64 = made.iter().map(|answer| minor(&answer.body["amount"])).sum();
+        assert_eq!(worth, 1000);
+        let order = placed.settled().await;
+        assert_eq!((captured(&order), placed.owed().await), ((placed.total, worth), 0));
+        assert_eq!((&order["lines"][0]["returned"], minor(&order["lines"][0]["refunded"])), (&json!(3), worth));
+        assert_eq!(shop.available("TEE").await, 5);
+        let found = app.ops("GET", &format!("/returns?order={}&limit=2", placed.id), None).await.expect(200);
+        assert_eq!(found["items"].as_array().unwrap().len(), 2);
+        let path = format!("/returns?order={}&limit=2&cursor={}", placed.id, text(&found["next_cursor"]));
+        let rest = app.ops("GET", &path, None).await.expect(200);
+        assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next_cursor"]), (1, &Value::Null));
+        assert_eq!(text(&rest["items"][0]["state"]), "refunded");
+    });
+}
+
+#[test]
+fn a_foreign_return_is_booked_once() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 5)]).await;
+        let placed = Placed::new(&shop, &[("TEE", 3)]).await;
+        placed.post("ship", json!({})).await.expect(201);
+        let one =
+            json!({"lines": [{"line_no": 1, "quantity": 1}], "refund": true, "reference": "RMA-7", "system": "sap"});
+        let answers = join_all((0..6).map(|_| placed.take_back(one.clone()))).await;
+        let ids: std::collections::HashSet<&str> = answers.iter().map(|answer| text(&answer.body["id"])).collect();
+        assert_eq!(ids.len(), 1, "{answers:?}");
+        assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+        assert_eq!(placed.settled().await["lines"][0]["returned"], 1);
+        // Without an order: what it had cost is told.
+        let lines = json!([{"sku": "TEE", "quantity": 2, "unit_price": {"amount": "1.2345", "currency": "EUR"}}]);
+        let mut loose = json!({"channel_id": shop.channel, "currency": "EUR", "lines": lines, "restock": true});
+        loose["reference"] = json!("RMA-8");
+        let answers = join_all((0..4).map(|_| app.ops("POST", "/returns", Some(&loose)))).await;
+        let made = answers.iter().filter(|answer| answer.status == 201).count();
+        assert_eq!((made, minor(&answers[0].body["amount"])), (1, 247), "{answers:?}");
+        assert_eq!(shop.available("TEE").await, 4);
+        let id = text(&answers[0].body["id"]);
+        assert_eq!(app.ops("GET", &format!("/returns/{id}"), None).await.expect(200)["system"], "ops");
+        settled(&app).await;
+        loose["currency"] = json!("CHF");
+        app.ops("POST", "/returns", Some(&loose)).await.problem(422, "currency_not_sold");
+        loose["currency"] = Value::Null;
+        app.ops("POST", "/returns", Some(&loose)).await.problem(422, "missing_field");
+        let wrong = json!({"lines": [{"sku": "TEE", "quantity": 1}]});
+        placed.take_back(wrong).await.problem(422, "missing_field");
+    });
+}
+
+#[test]
+fn money_received_is_booked_once_and_given_back_at_most_once() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 5)]).await;
+        let placed = Placed::by_invoice(&shop, &[("TEE", 2)]).await;
+        placed.post("ship", json!({"lines": [{"line_no": 1, "quantity": 1}]})).await.expect(201);
+        assert_eq!(captured(&placed.settled().await), (0, 0));
+        let part = json!({"amount": {"amount": "10.00", "currency": "EUR"}, "reference": "BANK-1"});
+        let answers = join_all((0..4).map(|_| placed.on_order("payments", part.clone()))).await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
+        for again in answers.into_iter().filter(|answer| answer.status != 200) {
+            again.problem(409, "duplicate");
+        }
+        let chf = json!({"amount": {"amount": "10.00", "currency": "CHF"}, "reference": "BANK-2"});
+        placed.on_order("payments", chf).await.problem(422, "invalid_value");
+        let too_much = json!({"amount": {"amount": "99.00", "currency": "EUR"}, "reference": "BANK-2"});
+        placed.on_order("payments", too_much).await.problem(409, "payment_not_capturable");
+        placed.on_order("payments", json!({"reference": "BANK-3"})).await.expect(200);
+        assert_eq!((captured(&placed.settled().await), placed.owed().await), ((placed.total, 0), 0));
+        let goodwill = json!({"amount": {"amount": "30.00", "currency": "EUR"}, "reason": "scratched"});
+        let answers = join_all((0..4).map(|_| placed.on_order("refunds", goodwill.clone()))).await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 202).count(), 1, "{answers:?}");
+        for again in answers.into_iter().filter(|answer| answer.status != 202) {
+            again.problem(409, "refund_exceeded");
+        }
+        // The second piece is cancelled: its price goes back as far as the goodwill has not given it back already.
+        placed.on_order("cancel", json!({"reason": "late"})).await.expect(200);
+        assert_eq!((captured(&placed.settled().await), placed.owed().await), ((placed.total, placed.total), 0));
+    });
+}
+
+#[test]
+fn prepaid_pieces_that_are_cancelled_are_given_back() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 5)]).await;
+        let placed = Placed::by_invoice(&shop, &[("TEE", 3)]).await;
+        placed.on_order("payments", json!({"reference": "BANK-1"})).await.expect(200);
+        let two = json!({"lines": [{"line_no": 1, "quantity": 2}], "reason": "too many"});
+        placed.on_order("cancel", two).await.expect(200);
+        assert_eq!((captured(&placed.settled().await), placed.owed().await), ((placed.total, 3980), 0));
+        placed.on_order("cancel", json!({"reason": "all of it"})).await.expect(200);
+        let order = placed.settled().await;
+        assert_eq!((captured(&order), placed.owed().await), ((placed.total, placed.total), 0));
+        assert_eq!(states(&order), ("cancelled", "refunded", "cancelled"));
+    });
+}
+
+#[test]
+fn everybody_sees_their_own_location_and_moves_their_own_amounts() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 2)]).await;
+        let place = json!({"code": "bremen", "name": "Bremen", "country": "DE", "time_zone": "Europe/Berlin"});
+        let bremen = app.ops("POST", "/locations", Some(&place)).await.expect(201);
+        let line = json!({"sku": "TEE", "location": "bremen", "change": 3, "reason": "test"});
+        app.ops("POST", "/stock/adjustments", Some(&json!({"lines": [line]}))).await;
+        // Five pieces lie at neither place alone.
+        let placed = Placed::new(&shop, &[("TEE", 5)]).await;
+        let path = format!("/orders/{}/fulfilment", placed.id);
+        let both = app.ops("GET", &path, None).await.expect(200);
+        let both = both["fulfilment_orders"].as_array().unwrap();
+        assert_eq!(both.len(), 2);
+        let of = |id: &Value| both.iter().find(|one| &one["location_id"] == id).unwrap();
+        let own = text(&of(&bremen["id"])["id"]).to_owned();
+        let foreign = both.iter().find(|one| one["location_id"] != bremen["id"]).unwrap();
+        let foreign = text(&foreign["id"]).to_owned();
+
+        let mut claims = app.claims(Audience::Staff, "picker", "fulfilment:read fulfilment:write orders:write");
+        claims.locations = Some(vec![text(&bremen["id"]).parse().unwrap()]);
+        claims.money_ceiling = Some(1000);
+        let picker = format!("Bearer {}", app.state.verifier.issue(claims).unwrap());
+        let headers = [("Authorization", picker.as_str())];
+        let send = async |method: &str, path: &str, body: Option<Value>| {
+            app.send(method, &format!("/v1/ops{path}"), &headers, body.as_ref()).await
+        };
+        let list = send("GET", "/fulfilment-orders", None).await.expect(200);
+        assert_eq!((list["items"].as_array().unwrap().len(), text(&list["items"][0]["id"])), (1, own.as_str()));
+        assert_eq!(send("GET", &path, None).await.expect(200)["fulfilment_orders"].as_array().unwrap().len(), 1);
+        send("GET", &format!("/fulfilment-orders/{foreign}"), None).await.problem(404, "not_found");
+        send("POST", &format!("/fulfilment-orders/{foreign}/ship"), Some(json!({}))).await.problem(404, "not_found");
+        send("POST", &format!("/fulfilment-orders/{foreign}/pick"), Some(json!({}))).await.problem(404, "not_found");
+        send("GET", "/fulfilment-orders?location=berlin", None).await.problem(404, "not_found");
+        let past = json!({"occurred_at": "2026-03-01T00:00:00Z"});
+        send("POST", &format!("/fulfilment-orders/{own}/ship"), Some(past)).await.problem(403, "scope_missing");
+        let cancel = format!("/orders/{}/cancel", placed.id);
+        send("POST", &cancel, Some(json!({"reason": "x"}))).await.problem(403, "ceiling_exceeded");
+        let money = json!({"amount": {"amount": "1.00", "currency": "EUR"}, "reason": "x"});
+        let refunds = format!("/orders/{}/refunds", placed.id);
+        send("POST", &refunds, Some(money)).await.problem(403, "scope_missing");
+        let shipped = send("POST", &format!("/fulfilment-orders/{own}/ship"), Some(json!({}))).await.expect(201);
+        let future = json!({"occurred_at": "2030-01-01T00:00:00Z"});
+        let deliver = format!("/shipments/{}/deliver", text(&shipped["id"]));
+        app.ops("POST", &deliver, Some(&future)).await.problem(422, "history_in_future");
+        // Both warehouses ship at once.
+        app.ops("POST", &format!("/fulfilment-orders/{foreign}/ship"), Some(&json!({}))).await.expect(201);
+        let order = placed.settled().await;
+        assert_eq!((captured(&order), states(&order).2), ((placed.total, 0), "shipped"));
+        assert_eq!(shop.available("TEE").await, 0);
+        let limited = app.token(Audience::Staff, "eve", &[Scope::OrdersRead]);
+        let headers = format!("Bearer {limited}");
+        let refused = app.send("GET", "/v1/ops/fulfilment-orders", &[("Authorization", &headers)], None).await;
+        refused.problem(403, "scope_missing");
+    });
+}
+
+#[test]
+fn the_status_says_what_an_order_waits_for() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 5)]).await;
+        let placed = Placed::new(&shop, &[("TEE", 3)]).await;
+        let status = async || app.ops("GET", &format!("/orders/{}/status", placed.id), None).await.expect(200);
+        let waits = |status: &Value| -> Vec<String> {
+            status["waiting"].as_array().unwrap().iter().map(|one| text(&one["for"]).to_owned()).collect()
+        };
+        let first = status().await;
+        assert_eq!((waits(&first), first["blockers"].as_array().unwrap().len()), (vec!["picking".to_owned()], 0));
+        assert!(text(&first["sentence"]).contains("3 wait to be picked at Berlin"), "{}", first["sentence"]);
+        let first_parcel =
+            json!({"lines": [{"line_no": 1, "quantity": 1}], "carrier": "UPS", "tracking_number": "1Z9"});
+        let parcel = placed.post("ship", first_parcel).await.expect(201);
+        let path = format!("/shipments/{}/scans", text(&parcel["id"]));
+        for text in ["Collected", "Arrived in Berlin", "Arrived in Berlin"] {
+            app.ops("POST", &path, Some(&json!({"text": text, "at": "2026-03-02T09:00:00Z"}))).await.expect(200);
+        }
+        app.clock.advance_seconds(86_400 * 30);
+        let later = status().await;
+        assert_eq!(waits(&later), ["picking", "delivery"]);
+        assert_eq!(later["parcels"][0]["last_scan"]["text"], "Arrived in Berlin");
+        assert!(text(&later["parcels"][0]["tracking_url"]).starts_with("https://www.ups.com/"));
+        assert_eq!(later["blockers"][0]["code"], "overdue");
+        assert_eq!(
+            app.ops("GET", "/fulfilment-orders?overdue=true", None).await.expect(200)["items"][0]["id"],
+            placed.fulfilment
+        );
+        placed.post("ship", json!({})).await.expect(201);
+        let order = placed.settled().await;
+        assert_eq!(captured(&order).0, placed.total);
+        for parcel in status().await["parcels"].as_array().unwrap() {
+            let path = format!("/shipments/{}/deliver", text(&parcel["id"]));
+            app.ops("POST", &path, Some(&json!({}))).await.expect(200);
+        }
+        let done = status().await;
+        assert!(waits(&done).is_empty());
+        assert!(text(&done["sentence"]).ends_with("all 3 pieces have arrived; it is paid."), "{}", done["sentence"]);
+        settled(&app).await;
+        app.ops("GET", "/orders/none/status", None).await.problem(404, "not_found");
+    });
+}
+
+#[test]
+fn a_service_is_paid_with_the_last_parcel() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 5)]).await;
+        let gift = json!({"sku": "WRAP", "name": "Gift wrap", "tax_class": "standard", "requires_shipping": false,
+            "stock_policy": "untracked"});
+        app.ops("POST", "/variants", Some(&gift)).await.expect(201);
+        shop.set_price("WRAP", "2.50").await;
+        let placed = Placed::new(&shop, &[("TEE", 2), ("WRAP", 2)]).await;
+        placed.post("ship", json!({"lines": [{"line_no": 1, "quantity": 1}]})).await.expect(201);
+        assert_eq!(captured(&placed.settled().await), (1990 + 490, 0));
+        let one = json!({"lines": [{"line_no": 2, "quantity": 1}], "reason": "one is enough"});
+        placed.on_order("cancel", one).await.expect(200);
+        placed.post("ship", json!({})).await.expect(201);
+        let order = placed.settled().await;
+        assert_eq!((captured(&order), placed.owed().await), ((placed.total - 250, 0), 0));
+        assert_eq!(states(&order), ("placed", "captured", "shipped"));
+        // What arrives completes the order; a service is nothing to wait for.
+        let all = app.ops("GET", &format!("/orders/{}/fulfilment", placed.id), None).await.expect(200);
+        for parcel in all["shipments"].as_array().unwrap() {
+            let path = format!("/shipments/{}/deliver", text(&parcel["id"]));
+            app.ops("POST", &path, Some(&json!({}))).await.expect(200);
+        }
+        assert_eq!(states(&placed.settled().await).0, "completed");
+    });
+}
+
+#[test]
+fn a_capture_that_the_provider_refuses_is_part_of_the_next() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 5)]).await;
+        let cart = shop.cart(&[("TEE", 2)]).await;
+        let done = shop.complete(&cart, "approve_recorded").await.expect(201);
+        let placed = Placed::of(&shop, &done["order"]).await;
+        // The provider has forgotten its promise, and remembers it later.
+        let believe = async |state: &'static str, voided: &'static str| {
+            let update = format!("UPDATE sandbox_payments SET state = '{state}', voided = {voided}");
+            app.state.db.write(move |tx| sql(update.clone()).execute(tx)).await.unwrap();
+        };
+        believe("voided", "amount").await;
+        placed.post("ship", json!({"lines": [{"line_no": 1, "quantity": 1}]})).await.expect(201);
+        let order = placed.settled().await;
+        assert_eq!((captured(&order), placed.owed().await), ((0, 0), placed.total));
+        assert_eq!(placed.amounts("payment.operation_failed.v1").await, [1990 + 490]);
+        believe("authorised", "0").await;
+        placed.post("ship", json!({})).await.expect(201);
+        assert_eq!((captured(&placed.settled().await), placed.owed().await), ((placed.total, 0), 0));
+        assert_eq!(placed.amounts("payment.captured.v1").await, [placed.total]);
+    });
+}
+
+#[test]
+fn a_system_that_knows_only_the_order_ships_from_everywhere_at_its_own_date() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 2)]).await;
+        let place = json!({"code": "bremen", "name": "Bremen", "country": "DE", "time_zone": "Europe/Berlin"});
+        app.ops("POST", "/locations", Some(&place)).await.expect(201);
+        let line = json!({"sku": "TEE", "location": "bremen", "change": 3, "reason": "test"});
+        app.ops("POST", "/stock/adjustments", Some(&json!({"lines": [line]}))).await;
+        let placed = Placed::new(&shop, &[("TEE", 5)]).await;
+        let ship = async |quantity: Option<i64>| {
+            let (id, now): (OrderId, _) = (placed.id.parse().unwrap(), app.now());
+            let piece = |quantity| Pieces { line_no: 1, quantity: Quantity::new(quantity).unwrap() };
+            let new = NewShipment {
+                pieces: quantity.map(|quantity| vec![piece(quantity)]),
+                occurred_at: Some(now.plus_seconds(-3600)),
+                tracking_number: Some("T1".to_owned()),
+                ..NewShipment::default()
+            };
+            let (actor, fresh) = (Actor::System("test"), Fresh::new());
+            app.state.db.write(move |tx| fulfilment::ship_order(tx, now, &actor, &fresh, id, &new)).await
+        };
+        assert_eq!(ship(Some(6)).await.unwrap_err().code(), Code::QuantityExceeded);
+        assert_eq!(ship(Some(4)).await.unwrap().len(), 2);
+        // Eight systems report the last piece at once: it leaves once.
+        let answers = join_all((0..8).map(|_| ship(None))).await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+        let order = placed.settled().await;
+        assert_eq!((captured(&order), states(&order).2), ((placed.total, 0), "shipped"));
+        let path = format!("/orders/{}/timeline?limit=200", placed.id);
+        let found = app.ops("GET", &path, None).await.expect(200);
+        let captures = found["items"].as_array().unwrap().iter().filter(|event| event["type"] == "payment.captured.v1");
+        for capture in captures {
+            assert_eq!(capture["occurred_at"], "2026-03-02T08:00:00Z");
+        }
+    });
+}

@@ -1,0 +1,221 @@
+//! What the documentation repeats from the code is the code's: tables, diagrams, and the tour that a new user walks.
+//!
+//! Each generated part stands between `<!-- generated: name -->` and `<!-- end: name -->`. A test that fails prints the
+//! part as it should be.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use kontor::error::Code;
+
+fn page(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The text between a page's markers.
+fn part<'a>(page: &'a str, open: &str, close: &str) -> Option<&'a str> {
+    let (_, after) = page.split_once(open)?;
+    Some(after.split_once(close)?.0.trim())
+}
+
+/// Compares a part of a page with what the code says.
+#[track_caller]
+fn holds(file: &str, name: &str, expected: &str) {
+    let text = page(file);
+    let found = part(&text, &format!("<!-- generated: {name} -->"), &format!("<!-- end: {name} -->"));
+    let found = found.unwrap_or_else(|| panic!("{file} has no part `{name}`"));
+    assert!(
+        found == expected.trim(),
+        "{file}: the part `{name}` is not what the code says. Put this between its markers:\n\n{}\n",
+        expected.trim()
+    );
+}
+
+/// A cell of a table: a bar would end it.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[test]
+fn the_error_table_is_the_codes() {
+    let mut table = String::from("| code | status | title | what to do |\n|---|---|---|---|\n");
+    for code in Code::ALL {
+        let (word, status) = (code.as_str(), code.status());
+        let row = format!("| `{word}` | {status} | {} | {} |\n", cell(code.title()), cell(code.advice()));
+        table.push_str(&row);
+    }
+    holds("README.md", "errors", &table);
+}
+
+/// The settings as a table: section by section, each with its default and the comment above it.
+fn settings_table() -> String {
+    let mut table = String::from("| setting | environment | default | what it does |\n|---|---|---|---|\n");
+    let (mut section, mut comment, mut above) = (String::new(), String::new(), String::new());
+    for line in page("src/config.default.toml").lines() {
+        if let Some(text) = line.strip_prefix('#') {
+            comment = format!("{comment} {}", text.trim());
+        } else if let Some(name) = line.strip_prefix('[') {
+            name.trim_end_matches(']').clone_into(&mut section);
+            comment.clear();
+            above.clear();
+        } else if let Some((key, value)) = line.split_once(" = ") {
+            // A comment above two keys is the first one's; the second says so.
+            let said = if comment.is_empty() { "as above".to_owned() } else { comment.trim().to_owned() };
+            comment.clear();
+            let variable = format!("KONTOR_{}_{}", section.to_uppercase(), key.to_uppercase());
+            let value = if value == "\"\"" { "empty".to_owned() } else { format!("`{}`", value.trim_matches('"')) };
+            table.push_str(&format!("| `{section}.{key}` | `{variable}` | {value} | {} |\n", cell(&said)));
+        } else {
+            comment.clear();
+        }
+    }
+    table
+}
+
+#[test]
+fn the_configuration_table_is_the_default_file() {
+    holds("README.md", "configuration", &settings_table());
+}
+
+#[test]
+fn the_diagrams_are_the_transition_tables() {
+    let diagrams = [
+        ("carts", kontor::carts::mermaid()),
+        ("payments", kontor::payments::mermaid()),
+        ("orders", kontor::orders::mermaid()),
+        ("fulfilment", kontor::fulfilment::mermaid()),
+    ];
+    for (name, diagram) in diagrams {
+        holds("docs/state-machines.md", name, &format!("```mermaid\n{}\n```", diagram.trim()));
+    }
+}
+
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root.join(name)).to_vec();
+    let docs = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    found.extend(docs.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    found
+}
+
+/// The targets of a page's links, apart from those into the web.
+fn links(text: &str) -> Vec<String> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://")).map(str::to_owned).collect()
+}
+
+/// The anchor that a heading gets.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+}
+
+#[test]
+fn links_between_the_pages_lead_somewhere() {
+    let mut broken = Vec::new();
+    for file in pages() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for link in links(&text) {
+            let (to, place) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if to.is_empty() { file.clone() } else { file.parent().unwrap().join(to) };
+            let found = std::fs::read_to_string(&target).ok().or_else(|| target.is_dir().then(String::new));
+            let there = found.is_some_and(|text| {
+                place.is_empty()
+                    || text.lines().any(|line| line.starts_with('#') && anchor(line.trim_matches('#')) == place)
+            });
+            if !there {
+                broken.push(format!("{}: {link}", file.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn routes_that_the_pages_name_exist() {
+    let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for surface in kontor::http::openapi::Surface::ALL {
+        for path in kontor::api::openapi(surface).paths.paths.keys() {
+            known.entry(surface.name().to_owned()).or_default().push(path.clone());
+        }
+    }
+    let all: Vec<Vec<String>> =
+        known.values().flatten().map(|path| path.split('/').map(str::to_owned).collect()).collect();
+    let mut unknown = Vec::new();
+    for file in pages() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (at, _) in text.match_indices("/v1/") {
+            let end = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '{' | '}' | '$' | '.'));
+            let rest = &text[at..];
+            let path = rest[..rest.find(end).unwrap_or(rest.len())].trim_end_matches(['.', '/']);
+            let steps: Vec<&str> = path.split('/').collect();
+            let fits = |known: &Vec<String>| {
+                // A page may name a beginning, such as the prefix of a surface.
+                known.len() >= steps.len()
+                    && known.iter().zip(&steps).all(|(ours, theirs)| ours == theirs || ours.starts_with('{'))
+            };
+            if !path.starts_with("/v1/webhooks") && !all.iter().any(fits) {
+                unknown.push(format!("{}: {path}", file.display()));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}
+
+/// A server that ends with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// Starts the program as the README tells, on a free port in a folder of its own, and reads what it prints: its address
+/// and the lines to paste.
+fn serve_demo(folder: &Path) -> (Server, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kontor"));
+    command.args(["serve", "--demo"]).current_dir(folder).env("KONTOR_HTTP_LISTEN", "127.0.0.1:0");
+    command.env_remove("DATABASE_URL").stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut server = Server(command.spawn().unwrap());
+    let mut printed = BufReader::new(server.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let address = printed.find_map(|line| line.strip_prefix("Kontor serves ").map(str::to_owned)).unwrap();
+    let exports: Vec<String> = printed.filter(|line| line.starts_with("export ")).take(3).collect();
+    (server, address, exports.join("\n"))
+}
+
+/// The shell lines of the tour, in order.
+fn tour() -> String {
+    let text = page("README.md");
+    let tour = part(&text, "<!-- tour -->", "<!-- end: tour -->").expect("README.md has no tour");
+    let blocks = tour.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_tour_leads_from_a_cart_to_a_delivered_order() {
+    if Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err() {
+        println!("There is no curl: the tour was not walked.");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, address, exports) = serve_demo(folder.path());
+    let lines = tour().replace("http://127.0.0.1:8080", &address);
+    let script = format!("set -eu\n{exports}\n{lines}\n");
+    let mut shell = Command::new("sh");
+    shell.current_dir(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut shell = shell.spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let walked = shell.wait_with_output().unwrap();
+    let (said, errors) = (String::from_utf8_lossy(&walked.stdout), String::from_utf8_lossy(&walked.stderr));
+    assert!(walked.status.success(), "{said}\n{errors}");
+    assert!(!said.contains("problem"), "{said}");
+    assert!(said.contains(r#""fulfilment_state":"delivered""#), "{said}");
+    assert!(said.contains("order.placed.v1") && said.contains("shipment.delivered.v1"), "{said}");
+}

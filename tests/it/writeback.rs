@@ -1,0 +1,187 @@
+//! What other systems report about orders: each document once, in parts, in any order, however often it is sent.
+
+use futures::future::join_all;
+use kontor::{events, http::auth::Audience, kernel::Scope};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, App, Shop, eventually, on_both};
+
+async fn erp(app: &App, order: &str, what: &str, body: &Value) -> Answer {
+    let token = format!("Bearer {}", app.token(Audience::Client, "erp", &[Scope::WritebackWrite]));
+    app.send("POST", &format!("/v1/integration/orders/{order}/{what}"), &[("Authorization", &token)], Some(body)).await
+}
+
+async fn read(app: &App, order: &str) -> Value {
+    app.ops("GET", &format!("/orders/{order}"), None).await.expect(200)
+}
+
+async fn by_invoice(shop: &Shop, quantity: i64) -> Value {
+    let cart = shop.cart(&[("TEE", quantity)]).await;
+    let body = json!({"payment": {"method": "manual"}});
+    let path = format!("/carts/{}/complete", cart.id);
+    shop.store("POST", &path, Some(&cart.token), Some(&body)).await.expect(201)["order"].clone()
+}
+
+/// Sends the same document eight times at once: it is booked once, and all answers name the same thing.
+async fn at_once(app: &App, order: &str, what: &str, body: &Value) -> Vec<Answer> {
+    let answers = join_all((0..8).map(|_| erp(app, order, what, body))).await;
+    let made = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(made, 1, "{what}: {answers:?}");
+    assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 201)), "{what}: {answers:?}");
+    answers
+}
+
+#[test]
+fn an_order_is_served_by_another_system_in_any_order() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "10.00", 20), ("MUG", "5.00", 20)]).await;
+        let order = shop.order(&[("TEE", 3), ("MUG", 1)]).await;
+        let number = order["number"].as_str().unwrap();
+
+        // The first parcel comes before anybody has said what the order is called elsewhere.
+        let parcel = json!({"system": "wms", "document": "LS-1", "lines": [{"sku": "TEE", "quantity": 2}], "carrier": "DHL",
+            "tracking_number": "00340434161094042557"});
+        let first = erp(&app, number, "shipments", &parcel).await.expect(201);
+        let again = erp(&app, number, "shipments", &parcel).await.expect(200);
+        assert_eq!(first, again);
+        assert_eq!(read(&app, number).await["lines"][0]["shipped"], 2);
+
+        let named = json!({"system": "sap", "value": "4500017"});
+        erp(&app, number, "external-refs", &named).await.expect(201);
+        erp(&app, number, "external-refs", &named).await.expect(200);
+        // From now on by that name; what is left, all of it, and that it has arrived.
+        let rest = json!({"system": "wms", "document": "LS-2"});
+        let second = erp(&app, "4500017", "shipments", &rest).await.expect(201);
+        assert_eq!(second["shipments"][0]["lines"].as_array().unwrap().len(), 2);
+        for document in ["LS-1", "LS-2", "LS-1"] {
+            let arrived = json!({"system": "wms", "document": document, "delivered_at": app.now().to_string()});
+            let told = erp(&app, "4500017", "shipments", &arrived).await.expect(200);
+            assert_eq!(told["shipments"][0]["state"], "delivered");
+        }
+        eventually("paid and done", || async { read(&app, number).await["state"] == "completed" }).await;
+
+        let invoice = json!({"system": "sap", "number": "RE-1", "amount": order["total"]});
+        let made = erp(&app, number, "invoices", &invoice).await.expect(201);
+        assert_eq!(erp(&app, "RE-1", "invoices", &invoice).await.expect(200), made);
+        let back = json!({"system": "wms", "document": "RT-1", "lines": [{"sku": "TEE", "quantity": 1}], "restock": true, "refund": true});
+        let returned = erp(&app, number, "returns", &back).await.expect(201);
+        let known = erp(&app, number, "returns", &back).await.expect(200);
+        assert_eq!((&returned["id"], &returned["amount"]["amount"]), (&known["id"], &json!("10.00")));
+        let now = read(&app, "4500017").await;
+        assert_eq!((&now["lines"][0]["returned"], &now["lines"][0]["delivered"]), (&json!(1), &json!(3)));
+        // Only numbered events are read; numbering runs beside the requests.
+        app.state.db.write(events::number).await.unwrap();
+        let timeline = app.ops("GET", &format!("/orders/{number}/timeline?limit=200"), None).await.expect(200);
+        let count =
+            |kind: &str| timeline["items"].as_array().unwrap().iter().filter(|event| event["type"] == kind).count();
+        assert_eq!((count("shipment.shipped.v1"), count("invoice.recorded.v1")), (2, 1));
+        assert_eq!(
+            (count("order.referenced.v1"), count("return.received.v1"), count("shipment.delivered.v1")),
+            (1, 1, 2)
+        );
+    });
+}
+
+#[test]
+fn the_same_document_at_once_is_booked_once() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;
+        let order = by_invoice(&shop, 4).await;
+        let id = order["id"].as_str().unwrap();
+        at_once(&app, id, "external-refs", &json!({"system": "sap", "kind": "order", "value": "A-1"})).await;
+        at_once(
+            &app,
+            id,
+            "cancellations",
+            &json!({"system": "sap", "document": "ST-1", "lines": [{"line_no": 1, "quantity": 1}]}),
+        )
+        .await;
+        let shipped = json!({"system": "wms", "document": "LS-1", "lines": [{"line_no": 1, "quantity": 2}]});
+        let answers = at_once(&app, id, "shipments", &shipped).await;
+        let made: std::collections::HashSet<String> =
+            answers.iter().map(|answer| answer.body["shipments"][0]["id"].to_string()).collect();
+        assert_eq!(made.len(), 1);
+        let paid = json!({"system": "sap", "document": "ZE-1", "amount": {"amount": "12.00", "currency": "EUR"}});
+        at_once(&app, id, "payments", &paid).await;
+        at_once(
+            &app,
+            id,
+            "invoices",
+            &json!({"system": "sap", "number": "RE-1", "amount": {"amount": "34.90", "currency": "EUR"}}),
+        )
+        .await;
+        at_once(
+            &app,
+            id,
+            "returns",
+            &json!({"system": "wms", "document": "RT-1", "lines": [{"line_no": 1, "quantity": 1}]}),
+        )
+        .await;
+        let now = read(&app, id).await;
+        let line = &now["lines"][0];
+        let counts = ["shipped", "cancelled", "returned"].map(|name| line[name].as_i64().unwrap());
+        assert_eq!((counts, &now["payments"][0]["captured"]["amount"]), ([2, 1, 1], &json!("12.00")), "{now}");
+        assert_eq!(
+            (shop.count("invoices").await, shop.count("returns").await, shop.count("shipments").await),
+            (1, 1, 1)
+        );
+    });
+}
+
+#[test]
+fn a_document_belongs_to_one_order() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;
+        let (one, other) = (shop.order(&[("TEE", 1)]).await, shop.order(&[("TEE", 1)]).await);
+        let ids = [one["id"].as_str().unwrap(), other["id"].as_str().unwrap()];
+        for (what, body) in [
+            ("external-refs", json!({"system": "sap", "value": "A-1"})),
+            ("invoices", json!({"system": "sap", "number": "RE-1", "amount": {"amount": "14.90", "currency": "EUR"}})),
+            ("shipments", json!({"system": "wms", "document": "LS-1"})),
+        ] {
+            let answers = join_all((0..6).map(|n| erp(&app, ids[n % 2], what, &body))).await;
+            let owner = answers.iter().position(|answer| answer.status == 201).unwrap() % 2;
+            for (n, answer) in answers.into_iter().enumerate() {
+                match n % 2 == owner {
+                    true => assert!(matches!(answer.status, 200 | 201), "{}", answer.text),
+                    false => drop(answer.problem(409, "duplicate")),
+                }
+            }
+        }
+        assert_eq!(shop.count("shipments").await, 1);
+    });
+}
+
+#[test]
+fn what_does_not_fit_changes_nothing() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;
+        let order = shop.order(&[("TEE", 1)]).await;
+        let id = order["id"].as_str().unwrap();
+        let before = read(&app, id).await["version"].clone();
+        let pounds = json!({"system": "sap", "number": "RE-1", "amount": {"amount": "1.00", "currency": "GBP"}});
+        erp(&app, id, "invoices", &pounds).await.problem(422, "invalid_value");
+        let reserved = json!({"system": "sap", "kind": "shipment", "value": "LS-1"});
+        erp(&app, id, "external-refs", &reserved).await.problem(422, "invalid_value");
+        let many = json!({"system": "wms", "document": "LS-1", "lines": [{"sku": "TEE", "quantity": 2}]});
+        erp(&app, id, "shipments", &many).await.problem(409, "quantity_exceeded");
+        let unknown = json!({"system": "wms", "document": "LS-1", "lines": [{"sku": "MUG", "quantity": 2}]});
+        erp(&app, id, "shipments", &unknown).await.problem(422, "line_unknown");
+        let nameless = json!({"system": "wms", "document": "LS-1", "lines": [{"quantity": 2}]});
+        erp(&app, id, "shipments", &nameless).await.problem(422, "missing_field");
+        let future = json!({"system": "wms", "document": "LS-1", "occurred_at": "2099-01-01T00:00:00Z"});
+        erp(&app, id, "shipments", &future).await.problem(422, "history_in_future");
+        let early = json!({"system": "wms", "document": "RT-1", "lines": [{"line_no": 1, "quantity": 1}]});
+        erp(&app, id, "returns", &early).await.problem(409, "quantity_exceeded");
+        erp(&app, "nobody", "external-refs", &json!({"system": "sap", "value": "A-1"})).await.problem(404, "not_found");
+        assert_eq!(read(&app, id).await["version"], before);
+        // What was refused was not booked: the same document goes through when it is right.
+        let right = json!({"system": "wms", "document": "LS-1", "lines": [{"sku": "TEE", "quantity": 1}]});
+        erp(&app, id, "shipments", &right).await.expect(201);
+        let none = format!("Bearer {}", app.token(Audience::Client, "crm", &[Scope::FeedsRead]));
+        let path = format!("/v1/integration/orders/{id}/external-refs");
+        app.send("POST", &path, &[("Authorization", &none)], Some(&json!({"system": "sap", "value": "A-1"})))
+            .await
+            .problem(403, "scope_missing");
+    });
+}
