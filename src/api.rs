@@ -7,6 +7,7 @@ use utoipa_actix_web::{AppExt, service_config::ServiceConfig};
 use crate::{
     abandonment, carts, catalog, channels, checkout, connectors, customers,
     error::Result,
+    events::EventSchema,
     exports, fulfilment,
     http::{self, State, openapi::Surface, server::Routes},
     imports, jobs, offers, orders, payments, pricing, stock, worklists,
@@ -95,6 +96,15 @@ pub fn openapi(surface: Surface) -> OpenApi {
 /// When it can not be written as JSON, which would be a defect.
 pub fn openapi_text(surface: Surface) -> Result<String> {
     Ok(serde_json::to_string_pretty(&openapi(surface))? + "\n")
+}
+
+/// What events carry, by their types, as far as their payloads are typed.
+#[must_use]
+pub fn event_schemas() -> Vec<EventSchema> {
+    let mut schemas = fulfilment::event_schemas();
+    schemas.push(EventSchema::of::<orders::OrderDocument>("order.placed.v1"));
+    schemas.push(EventSchema::of::<abandonment::Abandonment>("cart.recovered.v1"));
+    schemas
 }
 
 /// Which methods each path takes, for 405 answers.

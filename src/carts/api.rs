@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     access,
-    model::{Cart, CartView, Device, Problem, Source},
+    model::{Cart, CartView, Device, ForeignOrder, Problem, Source},
     pricing::{self, Context},
     service::{self, Change, NewCart, WantedLine},
 };
@@ -86,6 +86,9 @@ pub struct CartRequest {
     pub metadata: Option<Map<String, Value>>,
     /// When it was ordered, in the past; needs the scope `history:write`.
     pub occurred_at: Option<Instant>,
+    /// What a foreign system calls the order: only one order ever gets the same name (`duplicate`). It is found by the
+    /// name then, alone or as `system:value`. Needs the scope `history:write`.
+    pub reference: Option<ForeignOrder>,
 }
 
 /// Tells a field that is `null` (clear it) from one that is absent (leave it).
@@ -252,6 +255,9 @@ async fn create(call: Call, body: Body<CartRequest>) -> Result<Reply> {
             return Err(Error::problem(Code::HistoryInFuture, "occurred_at lies in the future").at("/occurred_at"));
         }
     }
+    if request.reference.is_some() {
+        call.allow(Scope::HistoryWrite)?;
+    }
     let channel = channel_of(&call, request.channel_id)?;
     let key = call.idempotency_key(&body.fingerprint)?;
     let (reply, _, _) = create_as(&call.state, call.actor.clone(), channel, request, key).await?;
@@ -295,6 +301,7 @@ async fn create_as(
         device: Some(request.device.unwrap_or(if by_shopper { Device::Desktop } else { Device::CallCentre })),
         metadata: request.metadata,
         occurred_at: request.occurred_at,
+        reference: request.reference,
     };
     let new = NewCart { id: Id::new(), customer: Id::new(), currency: request.currency, change };
     let (id, token) = (new.id, access::cart_token(&state.secret, new.id));
@@ -359,6 +366,7 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
         device,
         metadata,
         occurred_at: None,
+        reference: None,
     };
     change(call, id, body.fingerprint, move |_| Ok(wanted.clone())).await
 }

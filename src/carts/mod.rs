@@ -12,7 +12,8 @@ mod store;
 
 pub use access::{can_open, cart_token, may_see_order};
 pub use model::{
-    Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, Device, Problem, Source, Stage, mermaid,
+    Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, Device, ForeignOrder, Problem, Source,
+    Stage, mermaid,
 };
 pub use pricing::{Context, Priced, reprice};
 pub use service::{

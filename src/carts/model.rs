@@ -245,6 +245,22 @@ pub struct CartDetails {
     /// When it was really ordered, where a history is taken over.
     #[serde(default)]
     pub occurred_at: Option<Instant>,
+    /// What a foreign system calls the order that it becomes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ForeignOrder>,
+}
+
+/// An order's name in a foreign system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"system": "old-shop", "value": "489434"}))]
+pub struct ForeignOrder {
+    /// The system.
+    #[schema(value_type = String, max_length = 50)]
+    pub system: Text<50>,
+    /// The order's number there.
+    #[schema(value_type = String, max_length = 200)]
+    pub value: Text<200>,
 }
 
 /// A cart.

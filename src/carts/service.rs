@@ -4,7 +4,9 @@ use serde_json::{Map, Value};
 
 use super::{
     access,
-    model::{Cart, CartCommand, CartDetails, CartFigures, CartLine, CartState, Device, Problem, Source, Stage},
+    model::{
+        Cart, CartCommand, CartDetails, CartFigures, CartLine, CartState, Device, ForeignOrder, Problem, Source, Stage,
+    },
     pricing::{self, Context, Priced},
     store,
 };
@@ -49,6 +51,7 @@ pub(super) struct Change {
     pub device: Option<Device>,
     pub metadata: Option<Map<String, Value>>,
     pub occurred_at: Option<Instant>,
+    pub reference: Option<ForeignOrder>,
 }
 
 /// A cart about to be made.
@@ -180,6 +183,7 @@ fn edit(tx: &mut Tx, context: &Context, cart: &mut Cart, change: &Change) -> Res
         cart.details.metadata.clone_from(metadata);
     }
     cart.details.occurred_at = change.occurred_at.or(cart.details.occurred_at);
+    cart.details.reference = change.reference.clone().or(cart.details.reference.take());
     cart.stage = cart.stage.max(cart.stage_by_content());
     // A change thaws; looking at stock tells the shopper before the checkout does.
     pricing::reprice_with(tx, context, cart, variants, cart.details.occurred_at.is_none())

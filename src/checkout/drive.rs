@@ -16,10 +16,10 @@ use crate::{
     http::{Call, Reply, State, idempotency::Fingerprint, idempotency::Key},
     jobs::{Job, Runner, Verdict},
     kernel::{
-        Actor,
+        Actor, Id,
         ids::{CartId, ChannelId, PaymentId},
     },
-    payments::{self, NOTIFIED, Notification, Outcome, Payment, Provider},
+    payments::{self, Decline, NOTIFIED, Notification, Outcome, Payment, Provider},
     pricing::Rules,
     stock::Locations,
 };
@@ -50,7 +50,7 @@ pub async fn complete_for(
     request: CompleteRequest,
     key: Option<Key>,
 ) -> Result<Reply> {
-    let checkout = checkout(state, actor, channel, cart).await?;
+    let mut checkout = checkout(state, actor, channel, cart).await?;
     let method = request.payment.method.to_string();
     if !checkout.context.channel.settings.payment_methods.iter().any(|known| **known == *method) {
         let detail = format!("this channel does not offer `{method}`");
@@ -66,14 +66,19 @@ pub async fn complete_for(
             Step::Answer(reply) => return Ok(*reply),
             Step::Ask(asked) => return ask(state, checkout, *asked, provider).await,
             Step::LookUp(payment) => {
-                let result = look_up(state, *payment).await?;
-                if let CheckoutResult::Pending { .. } = result {
-                    return service::reply(&result);
+                match look_up(state, *payment).await {
+                    Ok(result @ CheckoutResult::Pending { .. }) => return service::reply(&result),
+                    // What has been settled, by us or by somebody faster, is seen in the next round.
+                    Ok(_) => {}
+                    Err(error) if error.code() == Code::LeaseLost => {}
+                    Err(error) => return Err(error),
                 }
             }
             Step::Busy if begun.elapsed() < PATIENCE => state.db.written(Duration::from_millis(50)).await,
             Step::Busy => return service::reply(&CheckoutResult::Pending { cart_id: cart }),
         }
+        // Somebody else's lease may run out while this request waits for them.
+        checkout.context.now = state.clock.now();
     }
 }
 
@@ -132,15 +137,37 @@ async fn ask(state: &State, checkout: Checkout, asked: Asked, provider: Arc<dyn 
         }
         Err(_) => Outcome::Unknown,
     };
-    let (cart, asked) = (asked.payment.cart_id, Arc::new(asked));
+    let (payment, promised) = (asked.payment.clone(), matches!(outcome, Outcome::Authorised { .. }));
+    let asked = Arc::new(asked);
     let settled =
         state.db.write(move |tx| service::settle(tx, &checkout, &asked.payment, &outcome, Some(&asked.prepared)));
     match settled.await {
         Ok(result) => service::reply(&result),
-        // The sweep or a notification was faster: whoever asks again gets what they made of it.
-        Err(error) if error.code() == Code::LeaseLost => service::reply(&CheckoutResult::Pending { cart_id: cart }),
+        Err(error) if error.code() == Code::LeaseLost => overtaken(state, payment, promised).await,
         Err(error) => Err(error),
     }
+}
+
+/// The sweep, a notification or another request has taken the attempt over: waits for the order that they may make of it.
+/// When they make none, whoever asks again learns what they made of it.
+async fn overtaken(state: &State, payment: Payment, promised: bool) -> Result<Reply> {
+    let (id, cart, begun) = (payment.id, payment.cart_id, std::time::Instant::now());
+    while begun.elapsed() < PATIENCE {
+        let (order, open) = state.db.read(move |tx| service::standing(tx, cart, id)).await?;
+        if let Some(order) = order {
+            return service::reply(&CheckoutResult::Order { order: Box::new(order) });
+        }
+        if !open {
+            break;
+        }
+        state.db.written(Duration::from_millis(50)).await;
+    }
+    if promised {
+        // They may have ended the attempt, not knowing of this promise.
+        let (now, job) = (state.clock.now(), Id::new());
+        state.db.write(move |tx| service::give_up_late(tx, now, job, &payment.our_key)).await?;
+    }
+    service::reply(&CheckoutResult::Pending { cart_id: cart })
 }
 
 /// Asks the provider what became of an attempt that this process has claimed, and settles it.
@@ -150,7 +177,29 @@ async fn look_up(state: &State, payment: Payment) -> Result<CheckoutResult> {
         Ok(Ok(outcome)) => service::timed_out(&payment, outcome, state.clock.now()),
         Ok(Err(_)) | Err(_) => Outcome::Unknown,
     };
+    let outcome = match outcome {
+        Outcome::Declined(decline) => refuse(&payment, decline, provider.as_ref()).await,
+        outcome => outcome,
+    };
     settle(state, payment, outcome).await
+}
+
+/// An attempt that ends because the provider never heard of it, or because the customer was away for too long, must not
+/// become a promise afterwards: the question may still be under way, the customer may still come back. So the provider is
+/// told first. As long as it does not say yes, the attempt is open.
+async fn refuse(payment: &Payment, decline: Decline, provider: &dyn Provider) -> Outcome {
+    if decline.code != payments::NOT_FOUND && decline.code != service::ACTION_TIMED_OUT {
+        return Outcome::Declined(decline);
+    }
+    let operation = payments::Operation::void_all(payment);
+    match tokio::time::timeout(PATIENCE, provider.void(payment, &operation)).await {
+        Ok(Ok(())) => Outcome::Declined(decline),
+        Ok(Err(error)) => {
+            tracing::warn!(payment = %payment.id, %error, "the provider could not be told that an attempt is over");
+            Outcome::Unknown
+        }
+        Err(_) => Outcome::Unknown,
+    }
 }
 
 /// Settles an attempt that this process has claimed, with an outcome at hand.

@@ -13,9 +13,9 @@ use crate::{
     events, fulfilment,
     kernel::{
         Id, Instant, Money,
-        ids::{CartId, EventId, FulfilmentOrderId, JobId, OrderId, PaymentId, VariantId},
+        ids::{CartId, EventId, ExternalRefId, FulfilmentOrderId, JobId, OrderId, PaymentId, VariantId},
     },
-    orders::{self, LineDetails, NewOrder, OrderDetails, OrderDocument, PlacedLine},
+    orders::{self, ExternalRef, LineDetails, NewOrder, OrderDetails, OrderDocument, PlacedLine},
     payments::{Account, Payment, PaymentView, Posting, ledger},
     pricing::model::Totals,
     stock::{self, Need, Share},
@@ -32,6 +32,7 @@ pub(super) struct Tickets {
     pub events: [EventId; 3],
     pub fulfilment: [FulfilmentOrderId; 4],
     pub capture: std::sync::Arc<fulfilment::Fresh>,
+    pub reference: ExternalRefId,
 }
 
 impl Tickets {
@@ -45,6 +46,7 @@ impl Tickets {
             events: [Id::new(), Id::new(), Id::new()],
             fulfilment: [Id::new(), Id::new(), Id::new(), Id::new()],
             capture: std::sync::Arc::new(fulfilment::Fresh::new()),
+            reference: Id::new(),
         }
     }
 }
@@ -68,6 +70,9 @@ pub(super) fn place(
     let (tickets, context) = (&checkout.tickets, &checkout.context);
     let cart = &prepared.cart;
     let placed_at = cart.details.occurred_at.unwrap_or(context.now);
+    if reserved && is_known(tx, cart)? {
+        return Ok(None);
+    }
     let Some(booking) = take_stock(tx, checkout, prepared, reserved, placed_at)? else { return Ok(None) };
     if !carts::complete(tx, context.now, cart.id, tickets.order)? {
         // A cart is being paid as long as its payment is open, and this one's was a moment ago in this transaction.
@@ -86,7 +91,7 @@ pub(super) fn place(
         checkout,
         &order,
         payment,
-        &json!({"order_id": order.id, "number": order.number, "fulfilment_orders": fulfilment}),
+        &json!({"order_id": order.id, "order_number": order.number, "fulfilment_orders": fulfilment}),
         placed_at,
     )?;
     if order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
@@ -95,6 +100,12 @@ pub(super) fn place(
     // The counters that everybody wants come last, so that a hot SKU is locked for the shortest time.
     booking.apply(tx, context.now)?;
     Ok(Some(order))
+}
+
+/// Whether there is an order already that has the foreign name which this cart is to get.
+pub(super) fn is_known(tx: &mut Tx, cart: &Cart) -> Result<bool> {
+    let Some(reference) = &cart.details.reference else { return Ok(false) };
+    Ok(orders::known_ref(tx, &reference.system, orders::FOREIGN_ORDER, &reference.value)?.is_some())
 }
 
 /// Allocates the stock, from the reservation where there is one.
@@ -147,6 +158,10 @@ fn new_order(
         payment: PaymentView::from(payment),
         placed_at,
         events: 3,
+        reference: details.reference.as_ref().map(|reference| {
+            let (system, value) = (reference.system.to_string(), reference.value.to_string());
+            (checkout.tickets.reference, ExternalRef { system, kind: orders::FOREIGN_ORDER.to_owned(), value })
+        }),
         details: OrderDetails {
             email: details.email.as_ref().map(|email| email.as_str().to_owned()),
             locale: details.locale.clone(),
@@ -213,7 +228,7 @@ fn announce(
     placed_at: Instant,
 ) -> Result<()> {
     let [placed, authorised, allocated] = checkout.tickets.events;
-    let paid = json!({"order_id": order.id, "number": order.number, "payment": PaymentView::from(payment)});
+    let paid = json!({"order_id": order.id, "order_number": order.number, "payment": PaymentView::from(payment)});
     let all = vec![
         orders::event(order, (1, 3), placed, "order.placed.v1", placed_at, order)?,
         orders::event(order, (2, 3), authorised, "payment.authorised.v1", placed_at, &paid)?,

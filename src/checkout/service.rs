@@ -21,15 +21,17 @@ use crate::{
     jobs,
     kernel::{
         Actor, Instant, Money,
-        ids::{IdempotencyKeyId, PaymentId},
+        ids::{CartId, IdempotencyKeyId, JobId, PaymentId},
     },
-    orders,
+    orders::{self, OrderDocument},
     payments::{self, Decline, NewPayment, Outcome, Payment, PaymentDetails, PaymentState, Provider},
     stock::{self, Locations},
 };
 
 /// For so long a customer may take for what the provider asks of them.
 const ACTION_SECONDS: i64 = 30 * 60;
+/// The decline code of a payment whose customer did not act in time.
+pub(super) const ACTION_TIMED_OUT: &str = "action_timed_out";
 /// The job that gives up money that found no order.
 pub(super) const GIVE_UP: &str = "checkout.give-up";
 
@@ -127,6 +129,10 @@ fn join(tx: &mut Tx, checkout: &Checkout, key: Option<&Key>, cart: &Cart) -> Res
     if payment.lease_until.is_some_and(|until| until > checkout.context.now) {
         return Ok(Step::Busy);
     }
+    if let Some(key) = key {
+        // It is taken again with the answer: what is looked up ends under the key of whoever began it.
+        idempotency::release(tx, key.id)?;
+    }
     let claimed = payments::claim(tx, checkout.context.now, &payment.our_key, checkout.lease_seconds)?;
     Ok(claimed.map_or(Step::Busy, |payment| Step::LookUp(Box::new(payment))))
 }
@@ -141,6 +147,9 @@ fn pay(
     mut cart: Cart,
 ) -> Result<Step> {
     let context = &checkout.context;
+    if place::is_known(tx, &cart)? {
+        return Err(orders::known_already());
+    }
     let kept = cart.state == CartState::Frozen && cart.details.frozen_until.is_some_and(|until| until > context.now);
     let before = cart.details.totals.clone();
     let mut priced = carts::reprice(tx, context, &mut cart, false)?;
@@ -280,7 +289,7 @@ pub(super) fn settle(
             };
             match place::place(tx, checkout, &paid, prepared, true)? {
                 Some(order) => CheckoutResult::Order { order: Box::new(order) },
-                None => give_up(tx, checkout, payment, attempt)?,
+                None => give_up(tx, checkout, payment)?,
             }
         }
         Outcome::ActionRequired(action, reference) => {
@@ -324,15 +333,23 @@ fn reopen(tx: &mut Tx, checkout: &Checkout, payment: &Payment, decline: &Decline
 
 /// The money is promised and there is nothing to give for it: it is given up by a job, and seen in the work list
 /// `paid_without_order` until that is done.
-fn give_up(tx: &mut Tx, checkout: &Checkout, payment: &Payment, attempt: i64) -> Result<CheckoutResult> {
+fn give_up(tx: &mut Tx, checkout: &Checkout, payment: &Payment) -> Result<CheckoutResult> {
     let now = checkout.context.now;
     payments::orphaned(tx, now, payment.id)?;
-    let job = jobs::NewJob {
-        id: checkout.tickets.job,
-        ..jobs::NewJob::now(GIVE_UP, now, json!({"payment": payment.id, "attempt": attempt}))
-    };
-    jobs::enqueue(tx, now, vec![job])?;
+    jobs::enqueue(tx, now, vec![give_up_job(now, checkout.tickets.job, payment.id)])?;
     reopen(tx, checkout, payment, &Decline { code: Code::OutOfStock.as_str().to_owned(), retryable: true })
+}
+
+/// The provider has promised money for an attempt that somebody else had ended meanwhile: it is given up too.
+pub(super) fn give_up_late(tx: &mut Tx, now: Instant, job: JobId, our_key: &str) -> Result<()> {
+    match payments::late_promise(tx, now, our_key)? {
+        Some(payment) => jobs::enqueue(tx, now, vec![give_up_job(now, job, payment.id)]),
+        None => Ok(()),
+    }
+}
+
+fn give_up_job(now: Instant, id: JobId, payment: PaymentId) -> jobs::NewJob {
+    jobs::NewJob { id, ..jobs::NewJob::now(GIVE_UP, now, json!({"payment": payment})) }
 }
 
 /// The customer did not do what the provider asked for in time, or the provider never heard of the attempt.
@@ -341,7 +358,7 @@ pub(super) fn timed_out(payment: &Payment, outcome: Outcome, now: Instant) -> Ou
         payment.state == PaymentState::ActionRequired && payment.created_at.plus_seconds(ACTION_SECONDS) <= now;
     match outcome {
         Outcome::ActionRequired(..) if overdue => {
-            Outcome::Declined(Decline { code: "action_timed_out".into(), retryable: true })
+            Outcome::Declined(Decline { code: ACTION_TIMED_OUT.to_owned(), retryable: true })
         }
         outcome => outcome,
     }
@@ -350,6 +367,12 @@ pub(super) fn timed_out(payment: &Payment, outcome: Outcome, now: Instant) -> Ou
 /// Whom the action was for, when the sweep goes on with it.
 pub(super) fn sweeper() -> Actor {
     Actor::System("checkout")
+}
+
+/// The order of a cart, and whether an attempt to pay it is open still.
+pub(super) fn standing(tx: &mut Tx, cart: CartId, attempt: PaymentId) -> Result<(Option<OrderDocument>, bool)> {
+    let order = orders::of_cart(tx, cart)?;
+    Ok((order, payment(tx, attempt)?.state == PaymentState::Pending))
 }
 
 /// A payment by its id.

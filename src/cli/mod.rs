@@ -18,6 +18,7 @@ mod bench;
 mod config;
 mod doctor;
 mod openapi;
+mod replay;
 mod seed;
 mod serve;
 mod token;
@@ -56,6 +57,8 @@ enum Command {
     Doctor(doctor::Options),
     /// Fill the database with a demo shop.
     Seed,
+    /// Place another shop's order history through the public API, and set the file against what Kontor then holds.
+    Replay(replay::Options),
     /// Measure.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -91,6 +94,7 @@ impl Cli {
                 Command::Restore(options) => backup::restore(settings, &options).await,
                 Command::Doctor(options) => doctor::run(settings, &options).await,
                 Command::Seed => seed::run(settings).await,
+                Command::Replay(options) => replay::run(settings, &options).await,
                 Command::Bench(bench) => bench::run(settings, &bench, database_given).await,
                 Command::Config | Command::Openapi(_) => Ok(()),
             }
@@ -113,11 +117,12 @@ pub(crate) fn open(settings: &Settings, exclusive: bool) -> Result<Db> {
 async fn demo_note(state: &crate::http::State) -> Result<String> {
     use crate::{http::auth::Audience, kernel::Scope};
     let key = seed::demo_shop(state).await?;
-    let make = |usage, subject| token::make(state, usage, subject, Scope::ALL, 24 * 30, None);
-    let (staff, client) = (make(Audience::Staff, "demo")?, make(Audience::Client, "demo")?);
+    let make = |usage, subject, email| token::make(state, usage, subject, Scope::ALL, 24 * 30, email);
+    let (staff, client) = (make(Audience::Staff, "demo", None)?, make(Audience::Client, "demo", None)?);
+    let customer = make(Audience::Customer, "ada", Some("ada@example.org".to_owned()))?;
     Ok(format!(
         "\nReady-made credentials for the demo shop, good for 30 days (paste them into the explorer's Authorize):\n\n\
-         export CHANNEL_KEY={key}\nexport STAFF={staff}\nexport CLIENT={client}\n"
+         export CHANNEL_KEY={key}\nexport STAFF={staff}\nexport CLIENT={client}\nexport CUSTOMER={customer}\n"
     ))
 }
 

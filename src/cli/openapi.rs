@@ -19,19 +19,22 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<()> {
-    if !options.check {
-        let cannot = |error| Error::internal(format!("{}: {error}", options.folder.display()));
-        std::fs::create_dir_all(&options.folder).map_err(cannot)?;
-    }
+    let mut documents = Vec::new();
     for surface in Surface::ALL {
-        let path = options.folder.join(format!("{}.json", surface.name()));
-        let text = api::openapi_text(surface)?;
+        documents.push((options.folder.join(format!("{}.json", surface.name())), api::openapi_text(surface)?));
+    }
+    for schema in api::event_schemas() {
+        documents.push((options.folder.join("events").join(format!("{}.json", schema.kind)), schema.text()?));
+    }
+    for (path, text) in documents {
+        let file = path.display();
+        let cannot = |error| Error::internal(format!("{}: {error}", path.display()));
         if !options.check {
-            std::fs::write(&path, &text).map_err(|error| Error::internal(format!("{}: {error}", path.display())))?;
-            println!("wrote {}", path.display());
+            path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(cannot)?;
+            std::fs::write(&path, &text).map_err(cannot)?;
+            println!("wrote {file}");
         } else if std::fs::read_to_string(&path).ok().as_deref() != Some(text.as_str()) {
-            let file = path.display();
-            return Err(Error::internal(format!("{file} is not what the program serves: run `kontor openapi`")));
+            return Err(Error::internal(format!("{file} is not what the program says: run `kontor openapi`")));
         }
     }
     Ok(())

@@ -20,10 +20,9 @@ pub(super) async fn serve(settings: Settings, options: &Options) -> Result<()> {
     let mut process = Process::start(db, Clock::system(), settings, roles).await?;
     let url = process.state.public_url();
     tracing::info!(url, "serving");
-    println!("Kontor serves {url}");
-    println!("Explorer: {url}/docs/");
+    say(&format!("Kontor serves {url}\nExplorer: {url}/docs/\n"));
     if options.demo {
-        println!("{}", crate::cli::demo_note(&process.state).await?);
+        say(&crate::cli::demo_note(&process.state).await?);
     }
     tokio::select! {
         () = process.ended() => return Err(Error::internal("the server ended")),
@@ -32,6 +31,15 @@ pub(super) async fn serve(settings: Settings, options: &Options) -> Result<()> {
     tracing::info!("stopping: requests and jobs in hand are finished first");
     process.stop().await;
     Ok(())
+}
+
+/// Tells whoever reads; that nobody does any more (`kontor serve | head`) is no reason to stop serving.
+fn say(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        tracing::debug!(%error, "standard output is closed");
+    }
 }
 
 pub(super) async fn work(settings: Settings) -> Result<()> {

@@ -28,8 +28,8 @@ pub struct FeedQuery {
     pub consumer: Option<String>,
     /// Where a new consumer begins: `oldest` (the default), `latest`, or a cursor.
     pub start: Option<String>,
-    /// For how many seconds the items are the poller's alone, 5 to 3600.
-    #[param(minimum = 5, maximum = 3600, default = 60)]
+    /// For how many seconds the items are the consumer's alone, 5 to 3600; 60 unless told.
+    #[param(minimum = 5, maximum = 3600)]
     pub lease_seconds: Option<i64>,
     /// How many items at most, 1 to 200.
     #[param(minimum = 1, maximum = 200, default = 50)]

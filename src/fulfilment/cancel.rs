@@ -39,8 +39,8 @@ pub struct Cancellation {
 }
 
 /// The payload of the events of a cancellation: the order, and what was cancelled.
-#[derive(Debug, Serialize)]
-struct Cancelled<'a> {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Cancelled<'a> {
     #[serde(flatten)]
     order: &'a OrderDocument,
     cancelled: Vec<ShippedLine>,

@@ -125,8 +125,8 @@ pub(super) fn posting(order: &OrderDocument, operation: &Operation, at: Instant)
 }
 
 /// The payload of the events of a payment.
-#[derive(Debug, Serialize)]
-struct Moved<'a> {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Moved<'a> {
     order_id: OrderId,
     order_number: &'a str,
     payment_state: orders::PaymentStatus,

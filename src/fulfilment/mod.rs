@@ -22,7 +22,9 @@ pub use model::{
     ShippedLine, TRANSITIONS, mermaid,
 };
 pub use money::{CAPTURE, REFUND, VOID, capture_due};
-pub use service::{NewShipment, deliver, get, of_order, open, pack, pick, scan, ship, ship_order, shipments};
+pub use service::{
+    NewShipment, deliver, event_schemas, get, of_order, open, pack, pick, scan, ship, ship_order, shipments,
+};
 pub use status::{OrderProgress, progress};
 pub use store::waiting_past_due;
 

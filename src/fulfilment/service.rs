@@ -16,7 +16,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    events,
+    events::{self, EventSchema},
     kernel::{
         Actor, Instant, Quantity,
         ids::{FulfilmentOrderId, LocationId, OrderId, ShipmentId},
@@ -174,7 +174,7 @@ pub(super) fn save_states<'a>(
 }
 
 /// The payload of a fulfilment order's events: it, and what was moved.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Progress<'a> {
     #[serde(flatten)]
     fulfilment_order: &'a FulfilmentOrder,
@@ -294,7 +294,7 @@ pub struct NewShipment {
 }
 
 /// The payload of a shipment's events.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Parcel<'a> {
     #[serde(flatten)]
     shipment: &'a Shipment,
@@ -302,6 +302,26 @@ struct Parcel<'a> {
     order_state: orders::OrderState,
     payment_state: orders::PaymentStatus,
     order_fulfilment_state: orders::FulfilmentStatus,
+}
+
+/// What the events of this slice carry.
+#[must_use]
+pub fn event_schemas() -> Vec<EventSchema> {
+    use super::{cancel::Cancelled, jobs::Moved, returns::Return};
+    vec![
+        EventSchema::of::<Progress<'_>>(PICKED),
+        EventSchema::of::<Progress<'_>>(PACKED),
+        EventSchema::of::<Parcel<'_>>("shipment.shipped.v1"),
+        EventSchema::of::<Parcel<'_>>("shipment.scanned.v1"),
+        EventSchema::of::<Parcel<'_>>("shipment.delivered.v1"),
+        EventSchema::of::<Cancelled<'_>>("order.line_cancelled.v1"),
+        EventSchema::of::<Cancelled<'_>>("order.cancelled.v1"),
+        EventSchema::of::<Moved<'_>>("payment.captured.v1"),
+        EventSchema::of::<Moved<'_>>("payment.voided.v1"),
+        EventSchema::of::<Moved<'_>>("payment.refunded.v1"),
+        EventSchema::of::<Moved<'_>>("payment.operation_failed.v1"),
+        EventSchema::of::<Return>("return.received.v1"),
+    ]
 }
 
 fn parcel(order: &OrderDocument, shipment: &Shipment) -> Result<serde_json::Value> {

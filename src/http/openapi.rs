@@ -92,7 +92,10 @@ const JOBS: &[(&str, &str)] = &[
         "keep stock",
         "Levels are changed by adjustments only; `expected_on_hand` makes one fail when somebody was quicker.",
     ),
-    ("watch the shop", "What happens to carts and orders, in figures."),
+    (
+        "watch the shop",
+        "The work lists say what waits for a person: `claim` an item, mend it where its link leads. And carts in figures.",
+    ),
     (
         "mend a connector",
         "Look at `backlog` of the connector, then at its dead `dispatches`: each tells what the receiver answered. Mend the cause, \

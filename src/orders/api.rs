@@ -81,7 +81,8 @@ fn csv(page: &Page<OrderSummary>) -> Result<HttpResponse> {
 
 /// Read an order
 ///
-/// By its id, its number, or what a foreign system calls it. `actions` tells what can be done now.
+/// By its id, its number, or what a foreign system calls it, with the system's name before it where the value alone is
+/// not enough (`sap:4711`). `actions` tells what can be done now.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), security(("token" = ["orders:read"])),
     responses((status = 200, body = OrderDocument)))]
 #[get("/orders/{ref}")]

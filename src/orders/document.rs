@@ -125,6 +125,8 @@ pub struct ExternalRef {
 
 /// What can be done now, or why not.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+// Names of schemas are one space for all slices.
+#[schema(as = OrderAction)]
 pub struct Action {
     /// The command.
     pub command: model::Command,

@@ -14,5 +14,7 @@ pub use document::{Action, ExternalRef, LineDetails, OrderDetails, OrderDocument
 pub use model::{
     Command, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities, Statuses, derive, mermaid,
 };
-pub use service::{NewOrder, add_ref, document, event, known_ref, lock, of_cart, place, resolve, save};
+pub use service::{
+    FOREIGN_ORDER, NewOrder, add_ref, document, event, known_already, known_ref, lock, of_cart, place, resolve, save,
+};
 pub use store::waiting_unpaid;

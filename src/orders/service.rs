@@ -43,14 +43,38 @@ pub struct NewOrder {
     pub placed_at: Instant,
     /// How many events the transaction appends to the order's stream.
     pub events: i64,
+    /// What a foreign system calls it.
+    pub reference: Option<(ExternalRefId, ExternalRef)>,
 }
 
-/// Places an order: two statements. Gives the document without reading it back.
+/// The kind of a reference that names the order itself.
+pub const FOREIGN_ORDER: &str = "order";
+
+/// Another order has the foreign name.
+#[must_use]
+pub fn known_already() -> Error {
+    Error::problem(Code::Duplicate, "there is an order with this reference already").at("/reference")
+}
+
+/// Places an order: two statements, and one for its foreign name. Gives the document without reading it back.
 ///
 /// # Errors
-/// A UNIQUE violation when the cart has become an order already.
+/// A UNIQUE violation when the cart has become an order already; `duplicate` when another order has the foreign name.
 pub fn place(tx: &mut Tx, now: Instant, new: NewOrder) -> Result<OrderDocument> {
-    let NewOrder { id, number, channel, test, customer, cart, mut details, lines, payment, placed_at, events } = new;
+    let NewOrder {
+        id,
+        number,
+        channel,
+        test,
+        customer,
+        cart,
+        mut details,
+        lines,
+        payment,
+        placed_at,
+        events,
+        reference,
+    } = new;
     let priced = std::mem::take(&mut details.totals.lines);
     let mut with_amounts = Vec::with_capacity(lines.len());
     for line in lines {
@@ -84,10 +108,16 @@ pub fn place(tx: &mut Tx, now: Instant, new: NewOrder) -> Result<OrderDocument> 
     };
     let line_rows = with_amounts.iter().map(|(line, amounts)| line_row(id, line, amounts)).collect();
     let mut document = assemble(row.clone(), line_rows, vec![payment], Vec::new());
+    document.external_refs.extend(reference.iter().map(|(_, reference)| reference.clone()));
     document.settle();
     let (state, payment_state, fulfilment_state) = (document.state, document.payment_state, document.fulfilment_state);
     store::insert(tx, &OrderRow { state, payment_state, fulfilment_state, ..row })?;
     store::insert_lines(tx, id, &with_amounts)?;
+    if let Some((name, reference)) = &reference
+        && !store::add_ref(tx, now, *name, id, reference, serde_json::Value::Null)?
+    {
+        return Err(known_already());
+    }
     Ok(document)
 }
 

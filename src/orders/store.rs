@@ -243,8 +243,14 @@ pub(super) fn resolve(tx: &mut Tx, reference: &str) -> Result<Option<(OrderId, C
         return Ok(own);
     }
     let query = "SELECT orders.id, channel_id FROM external_refs JOIN orders ON orders.id = owner \
-                 WHERE value_folded = ? AND value = ? ORDER BY external_refs.id LIMIT 1";
-    sql(query).bind(text::squeeze(reference)).bind(reference).first::<(UidSql, UidSql), (OrderId, ChannelId)>(tx)
+                 WHERE value_folded = ? AND value = ? ORDER BY kind = 'order' DESC, external_refs.id LIMIT 1";
+    let named = sql(query).bind(text::squeeze(reference)).bind(reference);
+    let named = named.first::<(UidSql, UidSql), (OrderId, ChannelId)>(tx)?;
+    let Some((system, value)) = reference.split_once(':').filter(|_| named.is_none()) else { return Ok(named) };
+    let query = "SELECT orders.id, channel_id FROM external_refs JOIN orders ON orders.id = owner \
+                 WHERE system = ? AND value = ? AND value_folded = ? ORDER BY kind = 'order' DESC, external_refs.id LIMIT 1";
+    let qualified = sql(query).bind(system).bind(value).bind(text::squeeze(value));
+    qualified.first::<(UidSql, UidSql), (OrderId, ChannelId)>(tx)
 }
 
 /// The order that a cart became.

@@ -126,6 +126,8 @@ pub fn mermaid() -> String {
 
 /// What the customer has to do before the money is promised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+// Names of schemas are one space for all slices.
+#[schema(as = PaymentAction)]
 pub struct Action {
     /// The kind: `redirect` sends the customer to `url`. More kinds may come.
     #[schema(example = "redirect")]

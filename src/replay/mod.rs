@@ -4,16 +4,23 @@
 //! cancellations of the rows in the order of time, and [`reconcile`] sets what the file holds against what Kontor holds in
 //! the end. All of this is pure: the same file gives the same plan. It knows the kernel only, and never guesses: a
 //! row is either in a document, with its own quantity, price and amount, or it is counted under a reason.
+//!
+//! The [`driver`] places a plan through the public API of a running Kontor, as any other client would, and [`readback`]
+//! reads from there what Kontor then holds. Neither knows a slice or the database.
 
 mod draft;
+pub mod driver;
 mod fields;
 pub mod file;
 pub mod mapping;
 mod matching;
 mod newlines;
 pub mod plan;
+pub mod readback;
 pub mod reason;
 pub mod reconcile;
+mod remote;
+mod setup;
 pub mod summary;
 pub mod tally;
 #[cfg(test)]

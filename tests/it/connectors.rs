@@ -464,8 +464,9 @@ fn a_test_explains_what_is_wrong_and_bad_settings_are_refused() {
 #[test]
 fn a_private_address_is_not_reached_unless_it_is_allowed() {
     on_both(|app| async move {
-        // It deletes a dead job by hand.
+        // It deletes a dead job by hand and leaves its dispatch dead.
         app.makes_things_up();
+        app.leaves_work();
         let receiver = Receiver::start(|_, _| Deed::Answer(200, ""));
         let port = receiver.url.rsplit_once(':').unwrap().1.to_owned();
         let local = json!({"settings": {"url": format!("http://localhost:{port}")}, "max_attempts": 1});

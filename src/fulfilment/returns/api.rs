@@ -15,7 +15,7 @@ use crate::{
     fulfilment::{Fresh, api::checked_time},
     http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
     kernel::{
-        Actor, Currency, Id, Instant, Quantity, Scope, UnitPrice,
+        Actor, Currency, Id, Instant, Money, Quantity, Scope, UnitPrice,
         ids::{ChannelId, CustomerId, LocationId, ReturnId},
         text::{Sku, Text},
     },
@@ -36,6 +36,9 @@ pub struct ReturnLineRequest {
     pub quantity: Quantity,
     /// What one had cost, tax included; needed without `order`.
     pub unit_price: Option<UnitPrice>,
+    /// What all of them are taken back for, when that is not their share of what was paid: after a deduction for wear, say.
+    /// With tax or without, as the order's prices are. Never more than is left of the line's price.
+    pub amount: Option<Money>,
 }
 
 /// Goods that came back: of an order (`order` and lines by `line_no`), or of none that is known (`channel_id`,
@@ -93,6 +96,7 @@ impl ReturnRequest {
                 sku: line.sku.as_ref().map(ToString::to_string),
                 quantity: line.quantity.get(),
                 unit_price: line.unit_price,
+                amount: line.amount,
             })
         };
         self.lines.iter().enumerate().map(line).collect()

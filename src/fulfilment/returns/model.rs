@@ -129,6 +129,9 @@ pub struct NewReturnLine {
     pub quantity: i64,
     /// The price of one, tax included, where there is no order.
     pub unit_price: Option<UnitPrice>,
+    /// What they are taken back for, all together, when it is not the pieces' share of what was paid; with tax or without,
+    /// as the order's prices are.
+    pub amount: Option<Money>,
 }
 
 /// Goods about to be taken back.

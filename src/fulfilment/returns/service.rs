@@ -1,5 +1,7 @@
 //! Taking goods back.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::{
     model::{NewReturn, NewReturnLine, Origin, Return, ReturnState, ReturnedLine},
     store,
@@ -20,9 +22,9 @@ use crate::{
         Actor, Currency, Instant, Money, Rounding,
         ids::{ChannelId, CustomerId, LocationId, OrderId, ReturnId},
     },
-    orders::{self, ExternalRef, LineMove, OrderDocument},
+    orders::{self, ExternalRef, LineMove, OrderDocument, OrderLine},
     payments::ledger,
-    pricing::engine::TaxedShare,
+    pricing::engine::{TaxedShare, share},
     stock::{self, Locations, Share},
 };
 
@@ -97,12 +99,12 @@ fn of_known_order(
     }
     order.state.apply(orders::Command::Return)?;
     let (at, mut draw) = (new.occurred_at.unwrap_or(now), fresh.draw());
-    let shares = taken_back(&order, &new.lines)?;
+    let shares = taken_back(&order, new)?;
     let sum = money::total(shares.iter().map(|(_, share)| *share));
     if new.refund {
         within_ceiling(actor, sum.gross)?;
     }
-    let moves = moves(&shares, new.refund);
+    let moves = moves(&order, &shares, new.refund)?;
     orders::save(tx, now, &mut order, &moves, 1)?;
     if !note(tx, now, id, new, &mut draw)? {
         return Err(taken());
@@ -142,43 +144,96 @@ struct Back {
 }
 
 /// What comes back of each line, with the share of its price: cumulative over all returns of the line, so that together
-/// they sum to exactly what was paid. A line may be named more than once.
-fn taken_back(order: &OrderDocument, lines: &[NewReturnLine]) -> Result<Vec<(Back, TaxedShare)>> {
-    let mut taken: Vec<(Back, TaxedShare)> = Vec::with_capacity(lines.len());
-    for (place, new) in lines.iter().enumerate() {
+/// they sum to exactly what was paid; or with the amount that was agreed. A line may be named more than once.
+fn taken_back(order: &OrderDocument, new: &NewReturn) -> Result<Vec<(Back, TaxedShare)>> {
+    let mut taken: Vec<(Back, TaxedShare)> = Vec::with_capacity(new.lines.len());
+    let mut sums: HashMap<i32, (i64, i64)> = HashMap::new();
+    for (place, wanted) in new.lines.iter().enumerate() {
         let pointer = format!("/lines/{place}");
         let missing = || Error::problem(Code::MissingField, "a line of an order is named by its line_no");
-        let line_no = new.line_no.ok_or_else(|| missing().at(format!("{pointer}/line_no")))?;
+        let line_no = wanted.line_no.ok_or_else(|| missing().at(format!("{pointer}/line_no")))?;
         let line = order.line(line_no).map_err(|error| error.at(format!("{pointer}/line_no")))?;
-        let before: i64 = taken.iter().filter(|(back, _)| back.line_no == line_no).map(|(b, _)| b.to - b.from).sum();
-        let left = line.quantities.returnable() - before;
-        if new.quantity > left {
+        let (before, given) = sums.entry(line_no).or_insert((0, line.refunded.minor()));
+        let left = returnable(line) - *before;
+        if wanted.quantity > left {
             let detail = format!("only {left} of line {line_no} have left and not come back");
             let error = Error::problem(Code::QuantityExceeded, detail).at(format!("{pointer}/quantity"));
             return Err(error.with("line_no", line_no).with("left", left));
         }
-        let from = line.quantities.returned + before;
-        let back = Back { line_no, from, to: from + new.quantity };
-        let share = money::share_of(order, line_no, back.from, back.to)?;
+        let from = line.quantities.returned + *before;
+        let back = Back { line_no, from, to: from + wanted.quantity };
+        let share = match wanted.amount {
+            Some(amount) => agreed(order, line, *given, amount).map_err(|e| e.at(format!("{pointer}/amount")))?,
+            // What was agreed before for other pieces may have left less than the share.
+            None => match money::share_of(order, line_no, back.from, back.to)? {
+                share if new.refund && share.gross > line.gross.minor() - *given => {
+                    part(line, *given, line.gross.minor() - *given)
+                }
+                share => share,
+            },
+        };
+        *before += wanted.quantity;
+        if new.refund {
+            *given += share.gross;
+        }
         taken.push((back, share));
     }
     Ok(taken)
 }
 
-/// How they move the order's lines, each line once.
-fn moves(shares: &[(Back, TaxedShare)], refund: bool) -> Vec<LineMove> {
-    let mut moves: Vec<LineMove> = Vec::with_capacity(shares.len());
-    for (back, share) in shares {
-        let (returned, refunded) = (back.to - back.from, if refund { share.gross } else { 0 });
-        match moves.iter_mut().find(|known| known.line_no == back.line_no) {
-            Some(known) => {
-                known.returned += returned;
-                known.refunded += refunded;
-            }
-            None => moves.push(LineMove { line_no: back.line_no, returned, refunded, ..LineMove::default() }),
-        }
+/// How many pieces of a line can come back: those that have left; of what is never shipped, all that was not cancelled.
+const fn returnable(line: &OrderLine) -> i64 {
+    let quantities = &line.quantities;
+    if line.requires_shipping {
+        quantities.returnable()
+    } else {
+        quantities.quantity - quantities.cancelled - quantities.returned
     }
-    moves
+}
+
+/// So much of a line's price after `given` of it, with the tax in it.
+fn part(line: &OrderLine, given: i64, gross: i64) -> TaxedShare {
+    let tax = share(line.tax.minor(), given, given + gross, line.gross.minor());
+    TaxedShare { net: gross - tax, tax, gross }
+}
+
+/// An amount that was agreed for pieces of a line of which `given` has been given back before, with the tax in it or on it.
+fn agreed(order: &OrderDocument, line: &OrderLine, given: i64, amount: Money) -> Result<TaxedShare> {
+    if amount.currency() != order.currency || amount.minor() < 0 {
+        return Err(Error::invalid("", format!("expected an amount in {}, not below zero", order.currency)));
+    }
+    let left = line.gross.minor() - given;
+    let share = if order.prices_include_tax {
+        part(line, given, amount.minor())
+    } else {
+        let tax = share(line.tax.minor(), 0, amount.minor(), line.net.minor());
+        // The tax of parts, each rounded, may come to a unit more than that of the whole.
+        let tax = tax.min((left - amount.minor()).max(0));
+        TaxedShare { net: amount.minor(), tax, gross: amount.minor().saturating_add(tax) }
+    };
+    if share.gross > left {
+        let left = Money::from_minor(left, order.currency);
+        let error = Error::problem(Code::RefundExceeded, format!("only {left} of the line's price is left"));
+        return Err(error.with("left", serde_json::to_value(left)?));
+    }
+    Ok(share)
+}
+
+/// How they move the order's lines, each line once. What is never shipped has been rendered when it is taken back.
+fn moves(order: &OrderDocument, shares: &[(Back, TaxedShare)], refund: bool) -> Result<Vec<LineMove>> {
+    let mut moves: BTreeMap<i32, LineMove> = BTreeMap::new();
+    for (back, share) in shares {
+        let step = moves.entry(back.line_no).or_insert(LineMove { line_no: back.line_no, ..LineMove::default() });
+        step.returned += back.to - back.from;
+        step.refunded += if refund { share.gross } else { 0 };
+    }
+    for step in moves.values_mut() {
+        let quantities = &order.line(step.line_no)?.quantities;
+        let returned = quantities.returned + step.returned;
+        step.shipped = (returned - quantities.shipped).max(0);
+        step.delivered = (returned - quantities.delivered).max(0).min(step.shipped);
+    }
+    Ok(moves.into_values().collect())
 }
 
 fn line(order: &OrderDocument, back: &Back, share: TaxedShare) -> Result<ReturnedLine> {
@@ -314,7 +369,13 @@ fn unreferenced(
     let unknown = || Error::problem(Code::SkuUnknown, format!("there is no SKU `{sku}`")).at(at("sku"));
     let variant = variants.iter().find(|variant| variant.sku == *sku).ok_or_else(unknown)?;
     let exact = price.decimal().checked_mul(new.quantity.into());
-    let gross = exact.and_then(|exact| currency.round(exact, Rounding::HalfUp));
+    let gross = match new.amount {
+        Some(amount) if amount.currency() != currency || amount.minor() < 0 => {
+            return Err(Error::invalid(at("amount"), format!("expected an amount in {currency}, not below zero")));
+        }
+        Some(amount) => Some(amount.minor()),
+        None => exact.and_then(|exact| currency.round(exact, Rounding::HalfUp)),
+    };
     let gross = gross.filter(|gross| *gross <= Money::MAX_INPUT / 1000);
     let too_much = || Error::problem(Code::AmountOverflow, "the amount is too large").at(at("unit_price"));
     let line = ReturnedLine {

@@ -257,6 +257,7 @@ pub(super) fn goods_back(
         sku: None,
         quantity: *quantity,
         unit_price: None,
+        amount: None,
     };
     let new = NewReturn {
         id: new.id,

@@ -81,6 +81,8 @@ enum Script {
     Redirect,
     /// Approve, and answer after so many seconds.
     Late(u64),
+    /// Hear of it only after so many seconds, then approve.
+    Slow(u64),
     /// Never hear of it and never answer.
     Hang,
     /// Approve, and tell it twice more.
@@ -103,8 +105,9 @@ impl Script {
             Some("twice") => Self::Twice,
             Some("error") => Self::Break,
             Some(other) => {
-                let seconds = other.strip_prefix("late:").and_then(|seconds| seconds.parse().ok());
-                seconds.filter(|seconds| *seconds <= 3600).map_or(Self::Unknown, Self::Late)
+                let seconds = |prefix| other.strip_prefix(prefix)?.parse().ok().filter(|seconds| *seconds <= 3600);
+                let slow = || seconds("slow:").map_or(Self::Unknown, Self::Slow);
+                seconds("late:").map_or_else(slow, Self::Late)
             }
         }
     }
@@ -174,6 +177,10 @@ impl Sandbox {
             Script::Redirect => (SandboxState::Pending, 0),
             Script::Twice => (SandboxState::Authorised, 2),
             Script::Hang => std::future::pending().await,
+            Script::Slow(seconds) => {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                (SandboxState::Authorised, 0)
+            }
             _ => (SandboxState::Authorised, 0),
         };
         let (fresh, known) = self.remember(payment, state, notifications).await?;
