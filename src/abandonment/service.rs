@@ -14,7 +14,7 @@ use crate::{
     channels::Directory,
     db::Tx,
     error::{Code, Error, Result},
-    events::{self, Event, NewEvent},
+    events::{self, Event, NewEvent, Payload},
     http::seal::Secret,
     kernel::{
         Actor, Instant, Money,
@@ -131,9 +131,8 @@ fn announcement(id: EventId, abandonment: &Abandonment, cart: &Cart, finder: &Fi
         channel: Some(cart.channel),
         kind: ABANDONED,
         occurred_at: abandonment.abandoned_at,
-        data,
+        payload: Payload::with_personal(&data, &personal)?,
         subject: cart.customer,
-        personal: Some(personal),
     })
 }
 
@@ -236,9 +235,8 @@ fn recovery_event(id: EventId, abandonment: &Abandonment, version: i64, occurred
         channel: Some(abandonment.channel_id),
         kind: RECOVERED,
         occurred_at,
-        data: serde_json::to_value(abandonment)?,
+        payload: Payload::of(abandonment)?,
         subject: None,
-        personal: None,
     })
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::model::{Cart, CartDetails, CartFigures, CartState, Device, Stage};
 use crate::{
-    db::{Col, Doc, DocSql, InstantSql, Tx, UidSql, dialect, sql},
+    db::{Col, Doc, DocSql, InstantSql, Json, Tx, UidSql, dialect, sql},
     error::{Code, Error, Result},
     kernel::{
         Currency, Instant,
@@ -73,7 +73,7 @@ pub(super) fn insert(tx: &mut Tx, cart: &Cart, abandon_at: Option<Instant>) -> R
     .bind(abandon_at)
     .bind(cart.active_at)
     .bind(cart.expires_at)
-    .bind(Doc(json!(cart.details)))
+    .bind(Json::of(&cart.details)?)
     .bind(cart.created_at)
     .bind(cart.active_at)
     .execute(tx)?;
@@ -109,7 +109,7 @@ pub(super) fn update(tx: &mut Tx, now: Instant, cart: &mut Cart, abandon_at: Opt
         .bind(abandon_at)
         .bind(cart.active_at)
         .bind(cart.expires_at)
-        .bind(Doc(json!(cart.details)))
+        .bind(Json::of(&cart.details)?)
         .bind(now)
         .bind(cart.id)
         .bind(cart.version);

@@ -5,12 +5,12 @@ use diesel::{
     sql_types::{BigInt, Bool, Nullable, Text},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::model::{Attributes, BackorderPolicy, StockPolicy, Variant, VariantStatus};
 use crate::{
     db::{
-        Col, Doc, DocSql, InstantSql, Tx, UidSql,
+        Bind, Col, Doc, DocSql, InstantSql, Json, Tx, UidSql,
         dialect::{self, list},
         insert_many, sql,
     },
@@ -145,25 +145,25 @@ const COLUMNS: &[(&str, Col)] = &[
 ];
 
 /// A variant in the order of [`COLUMNS`].
-fn row(variant: &Variant) -> Value {
-    json!([
-        variant.id.hex(),
-        variant.sku,
-        variant.gtin,
-        variant.name,
-        fold(&variant.name),
-        variant.tax_class,
-        variant.weight_grams,
-        variant.unit_code,
-        variant.requires_shipping,
-        variant.stock_policy,
-        variant.backorder_policy,
-        variant.status,
-        { "attributes": variant.attributes },
-        variant.version,
-        variant.created_at.sortable(),
-        variant.updated_at.sortable(),
-    ])
+fn row(variant: &Variant) -> Vec<Bind> {
+    vec![
+        variant.id.into(),
+        variant.sku.as_str().into(),
+        variant.gtin.clone().into(),
+        variant.name.as_str().into(),
+        fold(&variant.name).into(),
+        variant.tax_class.as_str().into(),
+        variant.weight_grams.into(),
+        variant.unit_code.as_str().into(),
+        variant.requires_shipping.into(),
+        variant.stock_policy.as_str().into(),
+        variant.backorder_policy.as_str().into(),
+        variant.status.as_str().into(),
+        Doc(json!({"attributes": variant.attributes})).into(),
+        variant.version.into(),
+        variant.created_at.into(),
+        variant.updated_at.into(),
+    ]
 }
 
 pub(super) fn insert(tx: &mut Tx, variant: &Variant) -> Result<()> {
@@ -174,8 +174,7 @@ pub(super) fn insert(tx: &mut Tx, variant: &Variant) -> Result<()> {
 /// Writes variants that are new (version 1) or follow the version that is there; gives the SKUs of those it could
 /// write. The others have changed meanwhile. No SKU must stand in the list twice.
 pub(super) fn upsert<'v>(tx: &mut Tx, changed: impl Iterator<Item = &'v Variant>) -> Result<Vec<String>> {
-    let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
-    let names = names.join(", ");
+    let names = dialect::names(COLUMNS);
     let statement = format!(
         "INSERT INTO variants ({names}) SELECT {names} FROM {} WHERE true ORDER BY sku ON CONFLICT (sku) DO UPDATE SET \
          gtin = excluded.gtin, name = excluded.name, name_folded = excluded.name_folded, \
@@ -186,7 +185,8 @@ pub(super) fn upsert<'v>(tx: &mut Tx, changed: impl Iterator<Item = &'v Variant>
          WHERE variants.version = excluded.version - 1 RETURNING sku",
         list(tx, COLUMNS)
     );
-    sql(statement).bind(dialect::rows(changed.map(row).collect())).load::<Text, String>(tx)
+    let rows: Vec<Vec<Bind>> = changed.map(row).collect();
+    sql(statement).bind(Json::of(&rows)?).load::<Text, String>(tx)
 }
 
 /// What a list of variants is narrowed by.

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::service::Checkout;
 use crate::{
     carts::{self, Cart},
     catalog::Variant,
-    db::Tx,
+    db::{Json, Tx},
     error::{Code, Error, Result},
-    events, fulfilment,
+    events::{self, Payload},
+    fulfilment::{self, FulfilmentOrder},
     kernel::{
         Id, Instant, Money,
         ids::{CartId, EventId, ExternalRefId, FulfilmentOrderId, JobId, OrderId, PaymentId, VariantId},
@@ -79,21 +80,14 @@ pub(super) fn place(
         return Err(Error::internal("a payment was open whose cart was not being paid"));
     }
     let shares = booking.shares();
-    let order = orders::place(tx, context.now, new_order(checkout, payment, prepared, shares, placed_at)?)?;
+    let mut order = orders::place(tx, context.now, new_order(checkout, payment, prepared, shares, placed_at)?)?;
     ledger::post(tx, context.now, vec![posting(&order, placed_at)])?;
     let due_at = placed_at.plus_seconds(3600 * context.channel.settings.due_hours);
     let fulfilment = match shares {
         [] => Vec::new(),
         shares => fulfilment::open(tx, context.now, &order, shares, due_at, &tickets.fulfilment)?,
     };
-    announce(
-        tx,
-        checkout,
-        &order,
-        payment,
-        &json!({"order_id": order.id, "order_number": order.number, "fulfilment_orders": fulfilment}),
-        placed_at,
-    )?;
+    announce(tx, checkout, &mut order, payment, &fulfilment, placed_at)?;
     if order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
         fulfilment::capture_due(tx, context.now, &order, &tickets.capture)?;
     }
@@ -218,21 +212,46 @@ fn posting(order: &OrderDocument, occurred_at: Instant) -> Posting {
     }
 }
 
+/// What `payment.authorised.v1` says.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Authorised<'a> {
+    /// The order.
+    order_id: OrderId,
+    /// Its number.
+    order_number: &'a str,
+    /// The payment that promises its money.
+    payment: PaymentView,
+}
+
+/// What `order.allocated.v1` says.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Allocated<'a> {
+    /// The order.
+    order_id: OrderId,
+    /// Its number.
+    order_number: &'a str,
+    /// Who ships what of it.
+    fulfilment_orders: &'a [FulfilmentOrder],
+}
+
 /// Appends the three events of a placed order, with one statement.
 fn announce(
     tx: &mut Tx,
     checkout: &Checkout,
-    order: &OrderDocument,
+    order: &mut OrderDocument,
     payment: &Payment,
-    allocation: &serde_json::Value,
+    fulfilment_orders: &[FulfilmentOrder],
     placed_at: Instant,
 ) -> Result<()> {
     let [placed, authorised, allocated] = checkout.tickets.events;
-    let paid = json!({"order_id": order.id, "order_number": order.number, "payment": PaymentView::from(payment)});
+    let whole = order.payload(Json::of)?;
+    let (order_id, order_number) = (order.id, order.number.as_str());
+    let paid = Payload::of(&Authorised { order_id, order_number, payment: PaymentView::from(payment) })?;
+    let placed_on = Payload::of(&Allocated { order_id, order_number, fulfilment_orders })?;
     let all = vec![
-        orders::event(order, (1, 3), placed, "order.placed.v1", placed_at, order)?,
-        orders::event(order, (2, 3), authorised, "payment.authorised.v1", placed_at, &paid)?,
-        orders::event(order, (3, 3), allocated, "order.allocated.v1", placed_at, allocation)?,
+        orders::event(order, (1, 3), placed, "order.placed.v1", placed_at, whole),
+        orders::event(order, (2, 3), authorised, "payment.authorised.v1", placed_at, paid),
+        orders::event(order, (3, 3), allocated, "order.allocated.v1", placed_at, placed_on),
     ];
     events::append(tx, &checkout.actor, checkout.context.now, all)
 }

@@ -17,7 +17,7 @@ use super::{
     conn::Conn,
     sql,
     stats::{Counter, Stats},
-    types::{Bind, Doc},
+    types::{Bind, Doc, Json},
 };
 use crate::error::{Error, Result};
 
@@ -416,23 +416,44 @@ pub fn live_columns(tx: &mut Tx) -> Result<Vec<(String, String, bool)>> {
 /// The rows of a [`list`] as the one bind they travel in.
 #[must_use]
 pub fn rows(rows: Vec<Value>) -> Bind {
-    Bind::Doc(Some(Doc(Value::Array(rows))))
+    Doc(Value::Array(rows)).into()
 }
 
-/// Inserts any number of rows with one statement, in the order given. Each row is a JSON array in the order of `columns`.
+/// Up to so many rows are inserted with a place for each value; more travel as one JSON list, whose text the database has
+/// to take apart. Each number of rows is a statement of its own in the cache, so there must not be many.
+const FEW: usize = 8;
+
+/// Inserts any number of rows with one statement, in the order given. Each row has its values in the order of `columns`.
 ///
 /// # Errors
 /// What the database says.
-pub fn insert_many(tx: &mut Tx, table: &str, columns: &[(&str, Col)], values: Vec<Value>) -> Result<usize> {
-    if values.is_empty() {
+pub fn insert_many(tx: &mut Tx, table: &str, columns: &[(&str, Col)], rows: Vec<Vec<Bind>>) -> Result<usize> {
+    if rows.is_empty() {
         return Ok(0);
     }
+    let names = names(columns);
+    if rows.len() > FEW {
+        return insert_list(tx, table, columns, Json::of(&rows)?);
+    }
+    let row = format!("({})", vec!["?"; columns.len()].join(", "));
+    let places = vec![row; rows.len()].join(", ");
+    sql(format!("INSERT INTO {table} ({names}) VALUES {places}")).bind_all(rows.into_iter().flatten()).execute(tx)
+}
+
+/// Inserts the rows of a [`list`] with one statement, in its order.
+///
+/// # Errors
+/// What the database says.
+pub fn insert_list(tx: &mut Tx, table: &str, columns: &[(&str, Col)], rows: Json) -> Result<usize> {
+    let (names, source) = (names(columns), list(tx, columns));
+    sql(format!("INSERT INTO {table} ({names}) SELECT {names} FROM {source} ORDER BY ord")).bind(rows).execute(tx)
+}
+
+/// The names of columns, as a statement lists them.
+#[must_use]
+pub fn names(columns: &[(&str, Col)]) -> String {
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-    let names = names.join(", ");
-    let source = list(tx, columns);
-    sql(format!("INSERT INTO {table} ({names}) SELECT {names} FROM {source} ORDER BY ord"))
-        .bind(rows(values))
-        .execute(tx)
+    names.join(", ")
 }
 
 /// The JSON document of a column with one member set to the document of the next bind.

@@ -18,9 +18,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Db, Lane, Tx, dialect, insert_many, migrate, sql,
+    Db, Lane, Tx, dialect, migrate, sql,
     tables::{self, Table},
-    types::Bind,
+    types::{Bind, Json},
 };
 use crate::{
     error::{Error, Result},
@@ -387,7 +387,7 @@ fn insert(tx: &mut Tx, table: &Table, mut rows: Vec<Vec<Value>>) -> Result<()> {
             }
         }
     }
-    insert_many(tx, table.name, &columns, rows.into_iter().map(Value::Array).collect()).map(|_| ())
+    dialect::insert_list(tx, table.name, &columns, Json::of(&rows)?).map(|_| ())
 }
 
 /// Lets all numbers go on above the old ones and opens the new epoch.

@@ -32,7 +32,7 @@ pub use dialect::{Col, Variant, insert_many};
 pub use numbers::number_in;
 pub use snapshot::{Snapshot, bump};
 pub use sql::{Sql, sql};
-pub use types::{Bind, Doc, DocSql, InstantSql, UidSql};
+pub use types::{Bind, Doc, DocSql, InstantSql, Json, UidSql};
 pub use writer::Lane;
 
 use crate::error::{Code, Error, Result};

@@ -40,6 +40,13 @@ impl Sql {
         self
     }
 
+    /// Binds the next so many `?`.
+    #[must_use]
+    pub fn bind_all(mut self, values: impl IntoIterator<Item = Bind>) -> Self {
+        self.binds.extend(values);
+        self
+    }
+
     /// Runs it; returns how many rows it changed.
     ///
     /// # Errors

@@ -22,7 +22,10 @@ use diesel::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::conn::{MultiBackend, MultiRawValue};
-use crate::kernel::{Country, Currency, Id, Instant, Quantity, ids::Kind};
+use crate::{
+    error::Result,
+    kernel::{Country, Currency, Id, Instant, Quantity, ids::Kind},
+};
 
 /// A UUID.
 #[derive(Debug, Clone, Copy, Default, QueryId, SqlType)]
@@ -42,6 +45,26 @@ pub struct DocSql;
 /// A value that is kept as one JSON document in a column of type [`DocSql`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Doc<T>(pub T);
+
+/// A JSON document that has been written as text already: what is only passed on need not be taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Json(String);
+
+impl Json {
+    /// Writes a value as a document.
+    ///
+    /// # Errors
+    /// When it can not be written as JSON, which would be a defect.
+    pub fn of(value: &(impl Serialize + ?Sized)) -> Result<Self> {
+        Ok(Self(serde_json::to_string(value)?))
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// The comparison operators of our SQL types come from Diesel's own expression traits.
 macro_rules! multi_backend {
@@ -100,6 +123,7 @@ macro_rules! expression {
 expression!([K: Kind], Id<K>, UidSql);
 expression!([], Instant, InstantSql);
 expression!([T: std::fmt::Debug], Doc<T>, DocSql);
+expression!([], Json, DocSql);
 
 impl<K: Kind> ToSql<UidSql, Pg> for Id<K> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
@@ -210,6 +234,26 @@ impl<T: DeserializeOwned> FromSql<DocSql, MultiBackend> for Doc<T> {
     }
 }
 
+impl ToSql<DocSql, Pg> for Json {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(&[JSONB_VERSION])?;
+        out.write_all(self.0.as_bytes())?;
+        Ok(IsNull::No)
+    }
+}
+impl ToSql<DocSql, Sqlite> for Json {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.0.as_str());
+        Ok(IsNull::No)
+    }
+}
+impl ToSql<DocSql, MultiBackend> for Json {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, MultiBackend>) -> serialize::Result {
+        out.set_value((DocSql, self));
+        Ok(IsNull::No)
+    }
+}
+
 /// Keeps a type as text: written by `Display`-like access, read by `FromStr`.
 macro_rules! as_text {
     ($value:ty, $as_str:expr) => {
@@ -264,7 +308,20 @@ impl ToSql<BigInt, Sqlite> for Quantity {
     }
 }
 
-/// One bound value of a hand-written statement ([`super::sql()`]).
+impl From<serde_json::Value> for Json {
+    fn from(value: serde_json::Value) -> Self {
+        Self(value.to_string())
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let raw: &serde_json::value::RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+/// One bound value of a hand-written statement ([`super::sql()`]). As JSON it is what [`super::dialect::list`] takes.
 #[derive(Debug, Clone)]
 pub enum Bind {
     /// An id.
@@ -275,10 +332,23 @@ pub enum Bind {
     Int(Option<i64>),
     /// A point in time.
     At(Option<Instant>),
-    /// A JSON document, already encoded.
-    Doc(Option<Doc<serde_json::Value>>),
+    /// A JSON document.
+    Doc(Option<Json>),
     /// Yes or no.
     Bool(bool),
+}
+
+impl Serialize for Bind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Uid(id) => id.map(|id| id.hex()).serialize(serializer),
+            Self::Text(text) => text.serialize(serializer),
+            Self::Int(number) => number.serialize(serializer),
+            Self::At(at) => at.map(Instant::sortable).serialize(serializer),
+            Self::Doc(json) => json.serialize(serializer),
+            Self::Bool(flag) => flag.serialize(serializer),
+        }
+    }
 }
 
 impl Kind for () {
@@ -305,7 +375,8 @@ binds!([], i64, Int, |number| number);
 binds!([], i32, Int, i64::from);
 binds!([], Quantity, Int, |quantity: Quantity| quantity.get());
 binds!([], Instant, At, |at| at);
-binds!([], Doc<serde_json::Value>, Doc, |doc| doc);
+binds!([], Json, Doc, |json| json);
+binds!([], Doc<serde_json::Value>, Doc, |Doc(value): Doc<serde_json::Value>| Json::from(value));
 
 impl From<bool> for Bind {
     fn from(value: bool) -> Self {

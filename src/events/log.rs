@@ -3,7 +3,7 @@
 use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::{Value, json};
 
-use super::model::{Event, NewEvent};
+use super::model::{Event, NewEvent, lay_over};
 use crate::{
     db::{Col, Doc, DocSql, InstantSql, Tx, UidSql, Variant, dialect, insert_many, sql},
     error::{Error, Result},
@@ -31,23 +31,23 @@ const COLUMNS: &[(&str, Col)] = &[
 /// # Errors
 /// What the database says.
 pub fn append(tx: &mut Tx, actor: &Actor, now: Instant, events: Vec<NewEvent>) -> Result<()> {
-    let (actor, now) = (actor.label(), now.sortable());
+    let actor = actor.label();
     let rows = events.into_iter().map(|event| {
-        json!([
-            event.id.hex(),
-            event.stream,
-            event.aggregate,
-            event.aggregate_id,
-            event.aggregate_version,
-            event.channel.map(|channel| channel.hex()),
-            event.kind,
-            event.occurred_at.sortable(),
-            now,
-            actor,
-            event.data,
-            event.subject.map(|subject| subject.hex()),
-            event.personal,
-        ])
+        vec![
+            event.id.into(),
+            event.stream.into(),
+            event.aggregate.into(),
+            event.aggregate_id.into(),
+            event.aggregate_version.into(),
+            event.channel.into(),
+            event.kind.into(),
+            event.occurred_at.into(),
+            now.into(),
+            actor.as_str().into(),
+            event.payload.data.into(),
+            event.subject.into(),
+            event.payload.personal.into(),
+        ]
     });
     insert_many(tx, "events", COLUMNS, rows.collect()).map(|_| ())
 }
@@ -136,8 +136,8 @@ fn event(row: Row) -> Event {
         own,
     ) = row;
     let (occurred_at, recorded_at, Doc(mut data)) = (at, noted, doc);
-    if let (Value::Object(data), Some(Doc(Value::Object(personal)))) = (&mut data, own) {
-        data.extend(personal);
+    if let Some(Doc(personal)) = own {
+        lay_over(&mut data, personal);
     }
     Event {
         position,

@@ -15,6 +15,6 @@ mod schema;
 pub use log::{
     LogState, append, by_positions, number, of_type_after, position_at, positions_of, purge, read_after, state, stream,
 };
-pub use model::{Event, Filter, NewEvent, cloud_event};
+pub use model::{Event, Filter, NewEvent, Payload, cloud_event};
 pub use readers::{advance, read_up_to};
 pub use schema::EventSchema;

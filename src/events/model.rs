@@ -5,9 +5,13 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::kernel::{
-    Instant,
-    ids::{ChannelId, CustomerId, EventId},
+use crate::{
+    db::Json,
+    error::Result,
+    kernel::{
+        Instant,
+        ids::{ChannelId, CustomerId, EventId},
+    },
 };
 
 /// An event about to be appended.
@@ -29,12 +33,56 @@ pub struct NewEvent {
     pub kind: &'static str,
     /// When it happened, which may be before it was recorded.
     pub occurred_at: Instant,
-    /// The complete document.
-    pub data: Value,
+    /// What it says.
+    pub payload: Payload,
     /// Whom it is about, for erasure.
     pub subject: Option<CustomerId>,
-    /// The personal part of the document, which erasure removes.
-    pub personal: Option<Value>,
+}
+
+/// What an event says: a complete document, its personal part kept apart so that erasure can take it away. Readers see
+/// the personal part laid over the rest.
+#[derive(Debug, Clone)]
+pub struct Payload {
+    /// The document without its personal part.
+    pub data: Json,
+    /// The personal part: members of the same names at the same places.
+    pub personal: Option<Json>,
+}
+
+impl Payload {
+    /// A document in which nothing is personal.
+    ///
+    /// # Errors
+    /// When it can not be written as JSON, which would be a defect.
+    pub fn of(document: &(impl Serialize + ?Sized)) -> Result<Self> {
+        Ok(Self { data: Json::of(document)?, personal: None })
+    }
+
+    /// A document and its personal part.
+    ///
+    /// # Errors
+    /// When one of them can not be written as JSON, which would be a defect.
+    pub fn with_personal(document: &impl Serialize, personal: &impl Serialize) -> Result<Self> {
+        Ok(Self { data: Json::of(document)?, personal: Some(Json::of(personal)?) })
+    }
+}
+
+/// Lays the personal part of a document over the rest: objects by name, arrays by place.
+pub(super) fn lay_over(document: &mut Value, personal: Value) {
+    match (document, personal) {
+        (Value::Object(document), Value::Object(personal)) => {
+            for (name, value) in personal {
+                match document.get_mut(&name) {
+                    Some(place) => lay_over(place, value),
+                    None => drop(document.insert(name, value)),
+                }
+            }
+        }
+        (Value::Array(document), Value::Array(personal)) => {
+            document.iter_mut().zip(personal).for_each(|(place, value)| lay_over(place, value));
+        }
+        (place, value) => *place = value,
+    }
 }
 
 /// An event of the log.
@@ -110,4 +158,20 @@ pub fn cloud_event(event: &Event, source: &str) -> Value {
         "partitionkey": event.stream,
         "data": event.data,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_personal_part_is_seen_at_its_places() {
+        let mut document =
+            json!({"number": "1001", "email": null, "deliveries": [{"method": "dhl", "address": null}, {}]});
+        let personal = json!({"email": "ada@example.org", "deliveries": [{"address": {"name": "Ada"}}], "phone": "1"});
+        lay_over(&mut document, personal);
+        let whole = json!({"number": "1001", "email": "ada@example.org", "phone": "1",
+            "deliveries": [{"method": "dhl", "address": {"name": "Ada"}}, {}]});
+        assert_eq!(document, whole);
+    }
 }

@@ -157,13 +157,22 @@ pub(super) fn insert_items(
     lease: &Lease<'_>,
     fresh: &[Fresh],
 ) -> Result<()> {
-    let (of, now, until) = (of.hex(), now.sortable(), lease.until.sortable());
     let rows = fresh.iter().map(|Fresh { event, handed }| {
         let (state, lease, until, attempt) = match handed {
-            true => (ItemState::Leased, Some(lease.id), Some(&until), 1),
+            true => (ItemState::Leased, Some(lease.id), Some(lease.until), 1),
             false => (ItemState::Waiting, None, None, 0),
         };
-        json!([of, event.position, event.id.hex(), event.stream, state, lease, until, attempt, now])
+        vec![
+            of.into(),
+            event.position.into(),
+            event.id.into(),
+            event.stream.as_str().into(),
+            state.as_str().into(),
+            lease.into(),
+            until.into(),
+            attempt.into(),
+            now.into(),
+        ]
     });
     insert_many(tx, "consumer_items", ITEM_COLUMNS, rows.collect()).map(|_| ())
 }

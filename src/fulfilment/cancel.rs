@@ -13,8 +13,9 @@ use super::{
     store,
 };
 use crate::{
-    db::Tx,
+    db::{Json, Tx},
     error::{Code, Error, Result, on_duplicate},
+    events::Payload,
     kernel::{
         Actor, Instant, Money,
         ids::{EventId, OrderId, PaymentOperationId},
@@ -79,8 +80,9 @@ pub fn cancel(
         _ => "order.line_cancelled.v1",
     };
     let cancelled_amount = Money::from_minor(amount.gross, order.currency);
-    let payload = Cancelled { order: &order, cancelled: pieces, cancelled_amount, reason: &what.reason };
-    let happened = vec![(kind, serde_json::to_value(payload)?)];
+    let payload = order
+        .payload(|order| Json::of(&Cancelled { order, cancelled: pieces, cancelled_amount, reason: &what.reason }))?;
+    let happened = vec![(kind, payload)];
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
     if !freed.is_empty() {
         stock::deallocate(tx, now, actor, &freed, &id.to_string(), at)?;
@@ -339,7 +341,7 @@ pub fn refund(
         "order_id": id, "order_number": order.number, "amount": Money::from_minor(amount, order.currency),
         "reason": reason, "payments": order.payments,
     });
-    announce(tx, (now, now), actor, &order, &mut draw, vec![("payment.refund_requested.v1", data)])?;
+    announce(tx, (now, now), actor, &order, &mut draw, vec![("payment.refund_requested.v1", Payload::of(&data)?)])?;
     Ok(order)
 }
 

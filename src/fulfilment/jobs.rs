@@ -11,6 +11,7 @@ use super::{
 use crate::{
     db::{Lane, Tx},
     error::{Error, Result},
+    events::Payload,
     http::State,
     jobs::{Job, Runner, Verdict},
     kernel::{
@@ -143,7 +144,7 @@ pub(super) fn moved(
     order: &OrderDocument,
     payment: &Payment,
     operation: &Operation,
-) -> Result<(&'static str, serde_json::Value)> {
+) -> Result<(&'static str, Payload)> {
     let kind = match (operation.state, operation.kind) {
         (OperationState::Failed, _) => "payment.operation_failed.v1",
         (_, OperationKind::Capture) => "payment.captured.v1",
@@ -161,5 +162,5 @@ pub(super) fn moved(
         error: operation.error.as_deref(),
         payment: PaymentView::from(payment),
     };
-    Ok((kind, serde_json::to_value(data)?))
+    Ok((kind, Payload::of(&data)?))
 }

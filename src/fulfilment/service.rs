@@ -16,7 +16,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    events::{self, EventSchema},
+    events::{self, EventSchema, Payload},
     kernel::{
         Actor, Instant, Quantity,
         ids::{FulfilmentOrderId, LocationId, OrderId, ShipmentId},
@@ -199,12 +199,12 @@ const PICKED: &str = "fulfilment_order.picked.v1";
 const PACKED: &str = "fulfilment_order.packed.v1";
 
 /// The events of what has been picked and packed, with what was moved in each.
-fn progressed(fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) -> Result<Vec<(&'static str, serde_json::Value)>> {
+fn progressed(fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) -> Result<Vec<(&'static str, Payload)>> {
     let picked = progress(fulfilment, steps, |step| step.picked);
     let packed = progress(fulfilment, steps, |step| step.packed);
     let both = [(PICKED, picked), (PACKED, packed)];
     let moved = both.iter().filter(|(_, progress)| !progress.moved.is_empty());
-    moved.map(|(kind, progress)| Ok((*kind, serde_json::to_value(progress)?))).collect()
+    moved.map(|(kind, progress)| Ok((*kind, Payload::of(&progress)?))).collect()
 }
 
 /// Appends events to an order's stream, all with one statement; the order has been saved for so many.
@@ -214,15 +214,13 @@ pub(super) fn announce(
     actor: &Actor,
     order: &OrderDocument,
     draw: &mut Draw<'_>,
-    happened: Vec<(&'static str, serde_json::Value)>,
+    happened: Vec<(&'static str, Payload)>,
 ) -> Result<()> {
     let count = place(happened.len());
-    let all = happened
-        .iter()
-        .enumerate()
-        .map(|(at, (kind, data))| orders::event(order, (place(at + 1), count), draw.next(), kind, occurred_at, data));
-    let all: Result<Vec<_>> = all.collect();
-    events::append(tx, actor, now, all?)
+    let all = happened.into_iter().enumerate().map(|(at, (kind, payload))| {
+        orders::event(order, (place(at + 1), count), draw.next(), kind, occurred_at, payload)
+    });
+    events::append(tx, actor, now, all.collect())
 }
 
 /// A count as the number it is kept as.
@@ -324,14 +322,14 @@ pub fn event_schemas() -> Vec<EventSchema> {
     ]
 }
 
-fn parcel(order: &OrderDocument, shipment: &Shipment) -> Result<serde_json::Value> {
-    Ok(serde_json::to_value(Parcel {
+fn parcel(order: &OrderDocument, shipment: &Shipment) -> Result<Payload> {
+    Payload::of(&Parcel {
         shipment,
         order_number: &order.number,
         order_state: order.state,
         payment_state: order.payment_state,
         order_fulfilment_state: order.fulfilment_state,
-    })?)
+    })
 }
 
 /// Ships pieces of a fulfilment order, or all that is left; what was not picked and packed is so with it. The money of

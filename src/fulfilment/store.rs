@@ -47,28 +47,35 @@ const LINE: &[(&str, Col)] = &[
 /// Writes fulfilment orders with their lines: two statements.
 pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder]) -> Result<()> {
     let rows = all.iter().map(|one| {
-        let (due, made, changed) = (one.due_at.sortable(), one.created_at.sortable(), one.updated_at.sortable());
-        let (order, channel, location) = (one.order_id.hex(), one.channel_id.hex(), one.location_id.hex());
-        json!([one.id.hex(), order, one.order_number, channel, location, one.state, one.version, due, made, changed])
+        vec![
+            one.id.into(),
+            one.order_id.into(),
+            one.order_number.as_str().into(),
+            one.channel_id.into(),
+            one.location_id.into(),
+            one.state.as_str().into(),
+            one.version.into(),
+            one.due_at.into(),
+            one.created_at.into(),
+            one.updated_at.into(),
+        ]
     });
     insert_many(tx, "fulfilment_orders", ORDER, rows.collect())?;
     let lines = all.iter().flat_map(|one| {
         one.lines.iter().map(|line| {
             let counts = line.counts;
-            let (quantity, picked, packed) = (counts.quantity, counts.picked, counts.packed);
-            let (variant, tracked) = (line.variant_id.hex(), line.tracked);
-            json!([
-                one.id.hex(),
-                line.line_no,
-                variant,
-                line.sku,
-                tracked,
-                quantity,
-                picked,
-                packed,
-                counts.shipped,
-                counts.cancelled
-            ])
+            vec![
+                one.id.into(),
+                line.line_no.into(),
+                line.variant_id.into(),
+                line.sku.as_str().into(),
+                line.tracked.into(),
+                counts.quantity.into(),
+                counts.picked.into(),
+                counts.packed.into(),
+                counts.shipped.into(),
+                counts.cancelled.into(),
+            ]
         })
     });
     insert_many(tx, "fulfilment_lines", LINE, lines.collect()).map(|_| ())

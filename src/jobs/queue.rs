@@ -86,10 +86,19 @@ const COLUMNS: &[(&str, Col)] = &[
 /// # Errors
 /// What the database says.
 pub fn enqueue(tx: &mut Tx, now: Instant, jobs: Vec<NewJob>) -> Result<()> {
-    let now = now.sortable();
     let rows = jobs.into_iter().map(|job| {
-        let run_at = job.run_at.sortable();
-        json!([job.id.hex(), job.kind, job.ordering_key, "ready", run_at, 0, job.max_attempts, job.payload, now, now])
+        vec![
+            job.id.into(),
+            job.kind.into(),
+            job.ordering_key.into(),
+            "ready".into(),
+            job.run_at.into(),
+            0.into(),
+            job.max_attempts.into(),
+            Doc(job.payload).into(),
+            now.into(),
+            now.into(),
+        ]
     });
     insert_many(tx, "jobs", COLUMNS, rows.collect()).map(|_| ())
 }

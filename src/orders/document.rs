@@ -7,7 +7,9 @@ use super::model::{self, FulfilmentStatus, LineMove, MoneyCounts, OrderState, Pa
 use crate::{
     carts::{Delivery, Device, Source},
     customers::Address,
+    db::Json,
     error::{Error, Result},
+    events::Payload,
     kernel::{
         Currency, Instant, Money, Quantity, UnitPrice,
         ids::{CartId, ChannelId, CustomerId, OrderId, VariantId},
@@ -299,6 +301,40 @@ impl OrderDocument {
             Action { command: *command, allowed: reason.is_none(), reason }
         };
         model::Command::ALL.iter().map(action).collect()
+    }
+}
+
+/// Where an order and its copies in events hold what is personal.
+#[derive(Debug, Serialize)]
+struct Personal {
+    email: Option<String>,
+    billing_address: Option<Address>,
+    deliveries: Vec<PersonalDelivery>,
+}
+
+#[derive(Debug, Serialize)]
+struct PersonalDelivery {
+    address: Option<Address>,
+}
+
+impl OrderDocument {
+    /// What an event says that carries this order whole: `document` writes the order without what is personal.
+    ///
+    /// # Errors
+    /// When it can not be written as JSON, which would be a defect.
+    pub fn payload(&mut self, document: impl FnOnce(&Self) -> Result<Json>) -> Result<Payload> {
+        let deliveries = self.deliveries.iter_mut();
+        let personal = Personal {
+            email: self.email.take(),
+            billing_address: self.billing_address.take(),
+            deliveries: deliveries.map(|delivery| PersonalDelivery { address: delivery.address.take() }).collect(),
+        };
+        let written = document(self).and_then(|data| Ok(Payload { data, personal: Some(Json::of(&personal)?) }));
+        (self.email, self.billing_address) = (personal.email, personal.billing_address);
+        for (delivery, PersonalDelivery { address }) in self.deliveries.iter_mut().zip(personal.deliveries) {
+            delivery.address = address;
+        }
+        written
     }
 }
 

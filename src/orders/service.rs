@@ -9,7 +9,7 @@ use crate::{
     carts::Delivery,
     db::{Doc, Tx},
     error::{Code, Error, Result},
-    events::NewEvent,
+    events::{NewEvent, Payload},
     kernel::{
         Actor, Instant, Money, UnitPrice,
         ids::{CartId, ChannelId, CustomerId, EventId, ExternalRefId, OrderId},
@@ -302,18 +302,16 @@ pub fn save(tx: &mut Tx, now: Instant, order: &mut OrderDocument, moves: &[LineM
 
 /// An event of an order's stream. `place` counts from 1 within the command, `of` is how many it has: with the order's
 /// new version that gives each event a version of its own.
-///
-/// # Errors
-/// When the document can not be written as JSON, which would be a defect.
+#[must_use]
 pub fn event(
     order: &OrderDocument,
     (place, of): (i64, i64),
     id: EventId,
     kind: &'static str,
     occurred_at: Instant,
-    data: &impl serde::Serialize,
-) -> Result<NewEvent> {
-    Ok(NewEvent {
+    payload: Payload,
+) -> NewEvent {
+    NewEvent {
         id,
         stream: order.id.to_string(),
         aggregate: "order",
@@ -322,10 +320,9 @@ pub fn event(
         channel: Some(order.channel_id),
         kind,
         occurred_at,
-        data: serde_json::to_value(data)?,
+        payload,
         subject: order.customer_id,
-        personal: None,
-    })
+    }
 }
 
 /// Notes what a foreign system calls the order or a document of it. False when that value is known already: whoever

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     db::{
-        Col, Doc, InstantSql, Tx, UidSql, dialect, insert_many,
+        Bind, Col, Doc, InstantSql, Json, Tx, UidSql, dialect, insert_many,
         schema::{order_lines, orders},
         sql,
     },
@@ -96,31 +96,27 @@ const LINE_COLUMNS: &[(&str, Col)] = &[
 
 /// Inserts the lines with one statement. `amounts` are unit price (scaled), net, tax and gross per line.
 pub(super) fn insert_lines(tx: &mut Tx, order: OrderId, lines: &[(PlacedLine, [i64; 4])]) -> Result<()> {
-    let order = order.hex();
-    let row = |(line, [unit_price, net, tax, gross]): &(PlacedLine, [i64; 4])| -> Result<Value> {
-        let details = serde_json::to_value(&line.details)?;
-        let (variant, quantity) = (line.variant_id.hex(), line.quantity.get());
-        let sku = line.sku.as_str();
-        Ok(json!([
-            order,
-            line.line_no,
-            variant,
-            sku,
-            quantity,
-            line.allocated,
-            0,
-            0,
-            0,
-            0,
-            unit_price,
-            net,
-            tax,
-            gross,
-            0,
-            details
-        ]))
+    let row = |(line, [unit_price, net, tax, gross]): &(PlacedLine, [i64; 4])| -> Result<Vec<Bind>> {
+        Ok(vec![
+            order.into(),
+            line.line_no.into(),
+            line.variant_id.into(),
+            line.sku.as_str().into(),
+            line.quantity.into(),
+            line.allocated.into(),
+            0.into(),
+            0.into(),
+            0.into(),
+            0.into(),
+            (*unit_price).into(),
+            (*net).into(),
+            (*tax).into(),
+            (*gross).into(),
+            0.into(),
+            Json::of(&line.details)?.into(),
+        ])
     };
-    let rows: Result<Vec<Value>> = lines.iter().map(row).collect();
+    let rows: Result<Vec<_>> = lines.iter().map(row).collect();
     insert_many(tx, "order_lines", LINE_COLUMNS, rows?).map(|_| ())
 }
 

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::store;
 use crate::{
-    db::Tx,
+    db::{Bind, Tx},
     error::{Error, Result},
     kernel::{
         Currency, Instant,
@@ -71,7 +70,7 @@ pub fn balance(tx: &mut Tx, order: OrderId) -> Result<Vec<(Account, i64)>> {
 }
 
 /// The rows of a posting that is balanced.
-fn entries(now: Instant, posting: &Posting, rows: &mut Vec<Value>) -> Result<()> {
+fn entries(now: Instant, posting: &Posting, rows: &mut Vec<Vec<Bind>>) -> Result<()> {
     let mut accounts: BTreeMap<Account, i64> = BTreeMap::new();
     let overflow = || Error::internal(format!("the posting {} of {} overflows", posting.posting, posting.order));
     let mut total = 0i128;
@@ -83,11 +82,17 @@ fn entries(now: Instant, posting: &Posting, rows: &mut Vec<Value>) -> Result<()>
     if total != 0 {
         return Err(Error::internal(format!("the posting {} of {} is off by {total}", posting.posting, posting.order)));
     }
-    let (occurred, recorded) = (posting.occurred_at.sortable(), now.sortable());
     rows.extend(accounts.into_iter().filter(|(_, amount)| *amount != 0).map(|(account, amount)| {
-        let id = entry_id(posting.order, &posting.posting, account);
-        let (order, currency) = (posting.order.hex(), posting.currency.code());
-        json!([id.hex(), order, posting.posting, account, currency, amount, occurred, recorded])
+        vec![
+            entry_id(posting.order, &posting.posting, account).into(),
+            posting.order.into(),
+            posting.posting.as_str().into(),
+            account.as_str().into(),
+            posting.currency.into(),
+            amount.into(),
+            posting.occurred_at.into(),
+            now.into(),
+        ]
     }));
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The only file that touches `payments`, `payment_operations` and `ledger_entries`.
 
 use diesel::{prelude::*, sql_types::BigInt, sql_types::Integer, sql_types::Nullable, sql_types::Text};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     ledger::Account,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     db::{
-        Col, Doc, InstantSql, Sql, Tx, UidSql, dialect, insert_many,
+        Bind, Col, Doc, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many,
         schema::{payment_operations, payments},
         sql,
     },
@@ -104,7 +104,7 @@ pub(super) fn insert(tx: &mut Tx, now: Instant, new: &NewPayment) -> Result<()> 
     .bind(new.amount.minor())
     .bind(new.lease_until)
     .bind(new.idempotency_id)
-    .bind(Doc(serde_json::to_value(&new.details)?))
+    .bind(Json::of(&new.details)?)
     .bind(now)
     .bind(now)
     .execute(tx)?;
@@ -144,11 +144,7 @@ pub(super) fn action_required(
         "UPDATE payments SET state = 'action_required', doc = {doc}, provider_ref = coalesce(?, provider_ref), \
          lease_until = ?, version = version + 1, updated_at = ? {OPEN}"
     );
-    let update = sql(update)
-        .bind(Doc(serde_json::to_value(action)?))
-        .bind(provider_ref.map(str::to_owned))
-        .bind(lease_until)
-        .bind(now);
+    let update = sql(update).bind(Json::of(action)?).bind(provider_ref.map(str::to_owned)).bind(lease_until).bind(now);
     Ok(update.bind(id).bind(attempt).execute(tx)? == 1)
 }
 
@@ -167,7 +163,7 @@ pub(super) fn ended(
         "UPDATE payments SET state = ?, doc = {doc}, voided = {voided}, lease_until = NULL, version = version + 1, \
          updated_at = ? {OPEN}"
     );
-    let update = sql(update).bind(state.as_str()).bind(Doc(serde_json::to_value(decline)?)).bind(now);
+    let update = sql(update).bind(state.as_str()).bind(Json::of(&decline)?).bind(now);
     Ok(update.bind(id).bind(attempt).execute(tx)? == 1)
 }
 
@@ -407,7 +403,7 @@ pub(super) fn operations(tx: &mut Tx, payments: &[PaymentId]) -> Result<Vec<Oper
 }
 
 /// Rows of the ledger: id, order, posting, account, currency, amount, occurred, recorded.
-pub(super) fn insert_entries(tx: &mut Tx, rows: Vec<Value>) -> Result<()> {
+pub(super) fn insert_entries(tx: &mut Tx, rows: Vec<Vec<Bind>>) -> Result<()> {
     const COLUMNS: &[(&str, Col)] = &[
         ("id", Col::Uid),
         ("order_id", Col::Uid),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     model::{Level, LevelChange, LevelKey, Location, Locations, MovementKind, NewMovement, Occasion, sum_changes},
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    events::{self, NewEvent},
+    events::{self, NewEvent, Payload},
     kernel::{Actor, Instant, Quantity, ids::EventId, ids::VariantId},
 };
 
@@ -147,7 +147,7 @@ fn step(line: &Adjustment, current: i64) -> Result<i64> {
 fn event(line: &Resolved<'_>, change: i64, on_hand: i64, level: &Level, occurred_at: Instant) -> NewEvent {
     let (sku, location) = (&line.line.sku, line.location);
     let available = on_hand - level.allocated - level.reserved - level.safety;
-    let data: Value = json!({
+    let data = json!({
         "sku": sku,
         "variant_id": level.variant,
         "location_id": location.id,
@@ -169,9 +169,8 @@ fn event(line: &Resolved<'_>, change: i64, on_hand: i64, level: &Level, occurred
         channel: None,
         kind: "stock.adjusted.v1",
         occurred_at,
-        data,
+        payload: Payload { data: data.into(), personal: None },
         subject: None,
-        personal: None,
     }
 }
 

@@ -210,26 +210,23 @@ pub(super) fn append(tx: &mut Tx, now: Instant, occasion: Occasion<'_>, movement
         ("occurred_at", Col::At),
         ("recorded_at", Col::At),
     ];
-    let (actor, recorded_at) = (occasion.actor.label(), now.sortable());
-    let occurred_at = occasion.occurred_at.sortable();
+    let actor = occasion.actor.label();
     let rows = movements.iter().map(|movement| {
         let NewMovement { key: (variant, location), kind, on_hand, allocated, reason } = movement;
-        let (variant, location) = (variant.hex(), location.hex());
-        // Nobody is told a movement's id before the commit, so a second run may give another.
-        let id = Id::<crate::kernel::ids::Movement>::new().hex();
-        json!([
-            id,
-            variant,
-            location,
-            kind,
-            on_hand,
-            allocated,
-            reason,
-            occasion.reference,
-            actor,
-            occurred_at,
-            recorded_at
-        ])
+        vec![
+            // Nobody is told a movement's id before the commit, so a second run may give another.
+            Id::<crate::kernel::ids::Movement>::new().into(),
+            (*variant).into(),
+            (*location).into(),
+            kind.as_str().into(),
+            (*on_hand).into(),
+            (*allocated).into(),
+            reason.clone().into(),
+            occasion.reference.into(),
+            actor.as_str().into(),
+            occasion.occurred_at.into(),
+            now.into(),
+        ]
     });
     insert_many(tx, "stock_movements", COLUMNS, rows.collect()).map(|_| ())
 }
@@ -254,12 +251,19 @@ pub(super) fn insert_reservations(
         ("expires_at", Col::At),
         ("created_at", Col::At),
     ];
-    let (cart, expires_at, now) = (cart.hex(), expires_at.sortable(), now.sortable());
     let rows = shares.iter().map(|share| {
-        let Share { line_no, variant, location, quantity, tracked } = share;
-        let (variant, location) = (variant.hex(), location.hex());
-        let id = Id::<crate::kernel::ids::Reservation>::new().hex();
-        json!([id, cart, line_no, variant, location, quantity, tracked, "live", expires_at, now])
+        vec![
+            Id::<crate::kernel::ids::Reservation>::new().into(),
+            cart.into(),
+            share.line_no.into(),
+            share.variant.into(),
+            share.location.into(),
+            share.quantity.into(),
+            share.tracked.into(),
+            "live".into(),
+            expires_at.into(),
+            now.into(),
+        ]
     });
     insert_many(tx, "reservations", COLUMNS, rows.collect()).map(|_| ())
 }

@@ -10,7 +10,7 @@ use crate::{
     catalog::{self, StockPolicy, Variant},
     db::Tx,
     error::{Code, Error, Result},
-    events::{self, NewEvent},
+    events::{self, NewEvent, Payload},
     fulfilment::{
         Fresh, FulfilmentOrder,
         cancel::within_ceiling,
@@ -127,7 +127,7 @@ fn of_known_order(
         ..document(new, (now, at), state, (order.channel_id, order.currency, order.customer_id), lines?)
     };
     store::insert(tx, &made)?;
-    let happened = vec![("return.received.v1", serde_json::to_value(&made)?)];
+    let happened = vec![("return.received.v1", Payload::of(&made)?)];
     let restocked = if new.restock { restocked(tx, locations, new, &made)? } else { Vec::new() };
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
     if !restocked.is_empty() {
@@ -338,9 +338,8 @@ fn of_no_order(
         channel: Some(channel),
         kind: "return.received.v1",
         occurred_at: at,
-        data: serde_json::to_value(&made)?,
+        payload: Payload::of(&made)?,
         subject: customer,
-        personal: None,
     };
     events::append(tx, actor, now, vec![event])?;
     if !restocked.is_empty() {

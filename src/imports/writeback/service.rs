@@ -9,7 +9,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    events,
+    events::{self, Payload},
     fulfilment::{
         self, Cancellation, Fresh, NewShipment, Receipt, Shipment, ShipmentState,
         returns::{self, NewReturn, NewReturnLine, Noted as NotedReturn, Origin, Return},
@@ -81,7 +81,7 @@ impl Report {
         data: &impl serde::Serialize,
     ) -> Result<()> {
         orders::save(tx, self.now, order, &[], 1)?;
-        let event = orders::event(order, (1, 1), self.event, kind, at, data)?;
+        let event = orders::event(order, (1, 1), self.event, kind, at, Payload::of(data)?);
         events::append(tx, &self.actor, self.now, vec![event])
     }
 }
