@@ -230,6 +230,21 @@ impl Error {
         matches!(self, Self::Database(DatabaseError(UniqueViolation, _)))
     }
 
+    /// What was read has changed before it could be relied on: the whole transaction is run again by
+    /// [`crate::db::Db`], with a fresh look.
+    #[must_use]
+    pub fn overtaken(what: &str) -> Self {
+        use diesel::result::{DatabaseErrorKind::SerializationFailure, Error::DatabaseError};
+        Self::Database(DatabaseError(SerializationFailure, Box::new(format!("{what} has moved meanwhile"))))
+    }
+
+    /// Whether it is [`Error::overtaken`], or a serialisation failure that the database itself has found.
+    #[must_use]
+    pub fn is_overtaken(&self) -> bool {
+        use diesel::result::{DatabaseErrorKind::SerializationFailure, Error::DatabaseError};
+        matches!(self, Self::Database(DatabaseError(SerializationFailure, _)))
+    }
+
     /// Whether a CHECK constraint refused the write.
     #[must_use]
     pub fn is_check_violation(&self) -> bool {

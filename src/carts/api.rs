@@ -14,9 +14,9 @@ use super::{
 use crate::{
     channels::Directory,
     customers::Address,
-    db::Lane,
+    db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key, run_command},
+    http::{Body, Call, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key, run_command_after},
     kernel::{
         Actor, Currency, Id, Instant, Quantity, Scope, UnitPrice,
         ids::{CartId, CartLineId, ChannelId},
@@ -305,15 +305,15 @@ async fn create_as(
     };
     let new = NewCart { id: Id::new(), customer: Id::new(), currency: request.currency, change };
     let (id, token) = (new.id, access::cart_token(&state.secret, new.id));
-    let shown = token.clone();
-    let reply = run_command(state, key, Lane::Interactive, move |tx| {
-        let (cart, changes) = service::create(tx, &context, &actor, &new)?;
-        let mut view = CartView::new(&cart, changes);
+    let (shown, customer, pricing) = (token.clone(), new.customer, context.clone());
+    let draft = move |tx: &mut Tx| service::draft(tx, &pricing, &new);
+    let create = move |tx: &mut Tx, (draft, changes): &(Cart, Vec<Problem>)| {
+        let cart = service::create(tx, &context, &actor, customer, draft)?;
+        let mut view = CartView::new(&cart, changes.clone());
         view.token = cart.customer.is_none().then(|| shown.clone());
         Ok(Reply::created(&view)?.version(cart.version).location(format!("/v1/store/carts/{}", cart.id)).secret())
-    })
-    .await?;
-    Ok((reply, id, token))
+    };
+    Ok((run_command_after(state, key, draft, create).await?, id, token))
 }
 
 async fn read(call: Call, id: CartId) -> Result<Reply> {

@@ -64,13 +64,13 @@ pub(super) struct NewCart {
     pub change: Change,
 }
 
-/// Makes a cart.
-pub(super) fn create(tx: &mut Tx, context: &Context, actor: &Actor, new: &NewCart) -> Result<(Cart, Vec<Problem>)> {
+/// Prices a cart that is to be made. Nothing is written.
+pub(super) fn draft(tx: &mut Tx, context: &Context, new: &NewCart) -> Result<(Cart, Vec<Problem>)> {
     let now = context.now;
     let mut cart = Cart {
         id: new.id,
         channel: context.channel.id,
-        customer: customer_of(tx, now, actor, new.customer)?,
+        customer: None,
         state: CartState::Open,
         version: 1,
         currency: context.channel.currency(new.currency)?,
@@ -83,8 +83,14 @@ pub(super) fn create(tx: &mut Tx, context: &Context, actor: &Actor, new: &NewCar
         details: CartDetails { next_line_no: 1, ..CartDetails::default() },
     };
     let priced = edit(tx, context, &mut cart, &new.change)?;
-    store::insert(tx, &cart, abandon_at(context, &cart))?;
     Ok((cart, priced.changes))
+}
+
+/// Makes a cart of a draft. `fresh` is the customer that a signed-in shopper becomes who is not known yet.
+pub(super) fn create(tx: &mut Tx, context: &Context, actor: &Actor, fresh: CustomerId, draft: &Cart) -> Result<Cart> {
+    let cart = Cart { customer: customer_of(tx, context.now, actor, fresh)?, ..draft.clone() };
+    store::insert(tx, &cart, abandon_at(context, &cart))?;
+    Ok(cart)
 }
 
 /// The customer a signed-in shopper is, made when they are new.
@@ -425,12 +431,15 @@ pub fn claim(tx: &mut Tx, actor: &Actor, secret: &Secret, id: CartId) -> Result<
 /// Notes that a claimed cart is being paid: it can not be changed until that has ended.
 ///
 /// # Errors
-/// `cart_not_open`.
+/// `cart_not_open`; [`Error::overtaken`] when the cart is not as it was read any more.
 pub fn begin_payment(tx: &mut Tx, context: &Context, cart: &mut Cart) -> Result<()> {
     cart.state = cart.state.apply(CartCommand::Claim)?;
     cart.stage = Stage::Payment;
     cart.active_at = context.now;
-    store::update(tx, context.now, cart, None)
+    match store::update(tx, context.now, cart, None) {
+        Err(error) if error.code() == Code::VersionStale => Err(Error::overtaken("the cart")),
+        done => done,
+    }
 }
 
 /// Ends a cart as an order. False when it is not being paid (any more).

@@ -7,13 +7,14 @@ use serde::Deserialize;
 use super::{
     model::{CheckoutResult, CompleteRequest},
     place::Tickets,
-    service::{self, Asked, Checkout, GIVE_UP, Step},
+    service::{self, Asked, Checkout, GIVE_UP, Seen, Step},
 };
 use crate::{
     carts::{self, Context},
     channels::Directory,
+    db::Tx,
     error::{Code, Error, Result},
-    http::{Call, Reply, State, idempotency::Fingerprint, idempotency::Key},
+    http::{Call, Reply, State, answered_before, idempotency::Fingerprint, idempotency::Key},
     jobs::{Job, Runner, Verdict},
     kernel::{
         Actor, Id,
@@ -113,16 +114,25 @@ async fn begin(
     request: &Arc<CompleteRequest>,
     provider: &Arc<dyn Provider>,
 ) -> Result<Step> {
-    let (checkout, key, request, provider) = (checkout.clone(), key.cloned(), request.clone(), provider.clone());
     let busy = || Error::problem(Code::IdempotencyInProgress, "the cart is being completed").retry_after(1);
-    let ran =
-        state.db.write(move |tx| match service::begin(tx, &checkout, key.as_ref(), &request, provider.as_ref())? {
-            Step::Busy => Err(busy()),
-            step => Ok(step),
-        });
-    match ran.await {
+    let (looking, asked) = (checkout.clone(), request.clone());
+    let look = move |tx: &mut Tx| service::look(tx, &looking, &asked);
+    let (checkout, taken, request, provider) = (checkout.clone(), key.cloned(), request.clone(), provider.clone());
+    let begin = move |tx: &mut Tx, seen: &Seen| match service::begin(
+        tx,
+        &checkout,
+        taken.as_ref(),
+        &request,
+        provider.as_ref(),
+        seen,
+    )? {
+        Step::Busy => Err(busy()),
+        step => Ok(step),
+    };
+    match state.db.read_then_write(look, begin).await {
         Err(error) if error.code() == Code::IdempotencyInProgress => Ok(Step::Busy),
-        other => other,
+        Err(error) => Ok(Step::Answer(Box::new(answered_before(state, key.cloned(), error).await?))),
+        done => done,
     }
 }
 

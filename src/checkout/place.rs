@@ -53,6 +53,7 @@ impl Tickets {
 }
 
 /// A cart as it was claimed, with what is known of its lines.
+#[derive(Clone)]
 pub(super) struct Prepared {
     pub cart: Cart,
     pub variants: HashMap<VariantId, Variant>,

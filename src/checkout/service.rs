@@ -79,6 +79,47 @@ pub(super) fn reply(result: &CheckoutResult) -> Result<Reply> {
     }
 }
 
+/// What transaction A goes by, read before it: the guard on the cart's version tells whether it still holds.
+pub(super) enum Seen {
+    /// An open cart, priced and found to be complete.
+    Ready(Box<Ready>),
+    /// Somebody has begun to pay it, or has paid it.
+    Taken,
+}
+
+/// A cart that can be paid.
+pub(super) struct Ready {
+    prepared: Prepared,
+    total: Money,
+    /// Whether prices and stock were promised and are kept.
+    kept: bool,
+    available: stock::Available,
+}
+
+/// Reads a cart that is to be paid, prices it and checks that it is complete and costs what the customer has seen.
+pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) -> Result<Seen> {
+    let context = &checkout.context;
+    let mut cart = carts::find(tx, &checkout.actor, &checkout.secret, checkout.tickets.cart)?;
+    if matches!(cart.state, CartState::Completed | CartState::Completing) {
+        return Ok(Seen::Taken);
+    }
+    let kept = cart.state == CartState::Frozen && cart.details.frozen_until.is_some_and(|until| until > context.now);
+    let before = cart.details.totals.clone();
+    let mut priced = carts::reprice(tx, context, &mut cart, false)?;
+    if kept && let Some(frozen) = before {
+        // The checkout promised these prices.
+        cart.details.totals = Some(frozen);
+        priced.changes.clear();
+    }
+    carts::refuse_incomplete(&cart)?;
+    let total = Money::from_minor(cart.total(), cart.currency);
+    check_total(request, total)?;
+    let needs = carts::needs(&cart, &priced);
+    let available = if kept { stock::Available::new() } else { stock::look(tx, &needs)? };
+    let prepared = Prepared { needs, variants: priced.variants, cart };
+    Ok(Seen::Ready(Box::new(Ready { prepared, total, kept, available })))
+}
+
 /// Transaction A, and B with it where the provider is immediate.
 pub(super) fn begin(
     tx: &mut Tx,
@@ -86,11 +127,15 @@ pub(super) fn begin(
     key: Option<&Key>,
     request: &CompleteRequest,
     provider: &dyn Provider,
+    seen: &Seen,
 ) -> Result<Step> {
     if let Some(key) = key
         && let Begun::Replay(reply) = key.begin(tx, &checkout.secret)?
     {
         return Ok(Step::Answer(reply));
+    }
+    if let Seen::Ready(ready) = seen {
+        return pay(tx, checkout, key, request, provider, ready);
     }
     let cart = carts::claim(tx, &checkout.actor, &checkout.secret, checkout.tickets.cart)?;
     match cart.state {
@@ -100,7 +145,8 @@ pub(super) fn begin(
             answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order: Box::new(order) })
         }
         CartState::Completing => join(tx, checkout, key, &cart),
-        _ => pay(tx, checkout, key, request, provider, cart),
+        // Its payment has come to nothing meanwhile.
+        _ => Err(Error::overtaken("the cart")),
     }
 }
 
@@ -137,57 +183,43 @@ fn join(tx: &mut Tx, checkout: &Checkout, key: Option<&Key>, cart: &Cart) -> Res
     Ok(claimed.map_or(Step::Busy, |payment| Step::LookUp(Box::new(payment))))
 }
 
-/// Prices, checks and claims an open cart; places it at once where the provider is immediate.
+/// Claims a cart that is ready; places it at once where the provider is immediate.
 fn pay(
     tx: &mut Tx,
     checkout: &Checkout,
     key: Option<&Key>,
     request: &CompleteRequest,
     provider: &dyn Provider,
-    mut cart: Cart,
+    ready: &Ready,
 ) -> Result<Step> {
     let context = &checkout.context;
-    if place::is_known(tx, &cart)? {
+    let mut prepared = ready.prepared.clone();
+    if place::is_known(tx, &prepared.cart)? {
         return Err(orders::known_already());
     }
-    let kept = cart.state == CartState::Frozen && cart.details.frozen_until.is_some_and(|until| until > context.now);
-    let before = cart.details.totals.clone();
-    let mut priced = carts::reprice(tx, context, &mut cart, false)?;
-    if kept && let Some(frozen) = before {
-        // The checkout promised these prices.
-        cart.details.totals = Some(frozen);
-        priced.changes.clear();
-    }
-    carts::refuse_incomplete(&cart)?;
-    let total = Money::from_minor(cart.total(), cart.currency);
-    check_total(request, total)?;
-    let prepared = Prepared { needs: carts::needs(&cart, &priced), variants: priced.variants, cart };
-    let payment = new_payment(checkout, key, request, provider, total, &prepared.cart);
+    let was_frozen = prepared.cart.state == CartState::Frozen;
+    let payment = new_payment(checkout, key, request, provider, ready.total, &prepared.cart);
+    carts::begin_payment(tx, context, &mut prepared.cart)?;
+    payments::open(tx, context.now, &payment)?;
+    let opened = as_payment(&payment, context.now);
     if provider.is_immediate() {
-        let mut cart = prepared.cart;
-        carts::begin_payment(tx, context, &mut cart)?;
-        let prepared = Prepared { cart, ..prepared };
-        payments::open(tx, context.now, &payment)?;
-        let opened = as_payment(&payment, checkout.context.now);
-        let order = place::place(tx, checkout, &opened, &prepared, kept)?;
+        let order = place::place(tx, checkout, &opened, &prepared, ready.kept)?;
         let order = order.ok_or_else(|| Error::internal("an immediate payment found no order"))?;
         return answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order: Box::new(order) });
     }
-    let mut cart = prepared.cart;
-    carts::begin_payment(tx, context, &mut cart)?;
-    let prepared = Prepared { cart, ..prepared };
-    payments::open(tx, context.now, &payment)?;
     // Longer than the lease, so that a take-over finds it too.
     let until =
         context.now.plus_seconds((60 * context.channel.settings.reservation_minutes).max(4 * checkout.lease_seconds));
-    match kept && stock::extend(tx, prepared.cart.id, until)? {
-        true => {}
-        false => {
-            stock::reserve_again(tx, context.now, prepared.cart.id, &prepared.needs, &checkout.locations, until)?;
+    let (cart, needs, locations) = (prepared.cart.id, &prepared.needs, &checkout.locations);
+    if was_frozen {
+        // What it holds is kept where that was promised, else it is taken anew.
+        if !(ready.kept && stock::extend(tx, cart, until)?) {
+            stock::reserve_again(tx, context.now, cart, needs, locations, until)?;
         }
+    } else {
+        stock::reserve_seen(tx, context.now, cart, needs, (locations, &ready.available), until)?;
     }
-    let payment = as_payment(&payment, context.now);
-    Ok(Step::Ask(Box::new(Asked { payment, prepared })))
+    Ok(Step::Ask(Box::new(Asked { payment: opened, prepared })))
 }
 
 fn check_total(request: &CompleteRequest, total: Money) -> Result<()> {

@@ -57,7 +57,7 @@ const POSTGRES_SESSION: &str = "SET TimeZone = 'UTC'; SET statement_timeout = '1
      SET idle_in_transaction_session_timeout = '30s'";
 const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0; \
-     PRAGMA journal_size_limit = 1048576";
+     PRAGMA journal_size_limit = 67108864";
 
 /// Opens a connection, prepares its session and refuses settings under which an acknowledged write could be lost.
 pub(super) fn open(url: &str, stats: &Arc<Stats>) -> Result<Conn> {
@@ -165,9 +165,9 @@ pub(super) fn ping(conn: &mut Conn) -> bool {
 
 /// Whether running the same transaction again can succeed: deadlock, serialisation failure, a busy SQLite file.
 pub(super) fn is_retryable(error: &Error) -> bool {
-    use diesel::result::{DatabaseErrorKind::SerializationFailure, Error::DatabaseError};
+    use diesel::result::Error::DatabaseError;
     match error {
-        Error::Database(DatabaseError(SerializationFailure, _)) => true,
+        error if error.is_overtaken() => true,
         Error::Database(DatabaseError(_, info)) => {
             let message = info.message();
             message.contains("deadlock detected") || message == "database is locked"
@@ -220,12 +220,17 @@ pub(super) fn trouble(error: &Error) -> Option<Trouble> {
     }
 }
 
-/// Moves the pages of SQLite's log into the file; on PostgreSQL the server does so itself.
-pub(super) fn checkpoint(conn: &mut Conn) -> Result<()> {
-    if let Conn::Sqlite(lite) = conn {
-        lite.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")?;
+/// Copies the pages of SQLite's log into the file and tells how long the log is, in pages; on PostgreSQL the server does
+/// so itself.
+pub(super) fn checkpoint(conn: &mut Conn) -> Result<i64> {
+    use diesel::sql_types::BigInt;
+    match conn {
+        Conn::Postgres(_) => Ok(0),
+        Conn::Sqlite(_) => {
+            let copied = sql("PRAGMA wal_checkpoint(PASSIVE)");
+            Ok(copied.first::<(BigInt, BigInt, BigInt), (i64, i64, i64)>(conn)?.map_or(0, |(_, pages, _)| pages))
+        }
     }
-    Ok(())
 }
 
 /// Takes the lock under which migrations run, until the connection ends or [`unlock_migrations`].

@@ -12,6 +12,7 @@ use std::{fs::File, path::PathBuf, sync::Arc};
 use diesel::Connection;
 use diesel::connection::TransactionManager;
 
+mod checkpoint;
 mod conn;
 pub mod dialect;
 pub mod dump;
@@ -112,7 +113,7 @@ impl Db {
             Variant::Sqlite => {
                 let path = PathBuf::from(dialect::sqlite_path(&options.url));
                 let lock = if options.exclusive { Some(lock_file(&path)?) } else { None };
-                let writer = Writer::start(path, &options, stats.clone())?;
+                let writer = Writer::start(&options, stats.clone())?;
                 (Some(writer), lock)
             }
         };
@@ -197,11 +198,8 @@ impl Db {
         lane: Lane,
         work: impl Fn(&mut Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let result = self.write_quietly(lane, work).await;
-        if result.is_ok() {
-            self.announce();
-        }
-        result
+        let result = self.write_raw(lane, work).await;
+        self.told(result)
     }
 
     /// Writes without telling those who wait in [`Db::written`]: what waits there and writes itself would else wake
@@ -214,7 +212,15 @@ impl Db {
         lane: Lane,
         work: impl Fn(&mut Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let result = match &self.inner.writer {
+        self.write_raw(lane, work).await.map_err(as_told)
+    }
+
+    async fn write_raw<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl Fn(&mut Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match &self.inner.writer {
             Some(writer) => {
                 let answer = writer.submit(lane, work)?;
                 answer.await.unwrap_or_else(|_| Err(Error::internal("the writer gave no answer")))
@@ -223,7 +229,52 @@ impl Db {
                 let stats = self.inner.stats.clone();
                 self.inner.pool.run(dialect::begin_write, move |conn| write_with_retries(conn, &stats, &work)).await
             }
-        };
+        }
+    }
+
+    /// Reads, then writes on what was read. On SQLite a reader does the reading, beside other writes, so that the one
+    /// writer is kept for writing; on PostgreSQL both are parts of one transaction. Either way what was read may have
+    /// changed by then: `write` guards what it relies on, says [`Error::overtaken`] when a guard refuses, and both run
+    /// again.
+    ///
+    /// # Errors
+    /// What `read`, `write` or the database says.
+    pub async fn read_then_write<P: Send + 'static, T: Send + 'static>(
+        &self,
+        read: impl Fn(&mut Tx) -> Result<P> + Send + Sync + 'static,
+        write: impl Fn(&mut Tx, &P) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        let (read, write) = (Arc::new(read), Arc::new(write));
+        for _ in 0..self.looks_ahead() {
+            let (read, write) = (read.clone(), write.clone());
+            let seen = self.read(move |tx| read(tx)).await?;
+            match self.write_raw(Lane::Interactive, move |tx| write(tx, &seen)).await {
+                Err(error) if error.is_overtaken() => self.inner.stats.retried(),
+                result => return self.told(result),
+            }
+        }
+        // In one transaction nothing comes between, as far as locks and guards reach.
+        let both = self.write_raw(Lane::Interactive, move |tx| {
+            let seen = read(tx)?;
+            write(tx, &seen)
+        });
+        let result = both.await;
+        self.told(result)
+    }
+
+    /// How often a reader looks before a write is tried in one transaction with its reading.
+    fn looks_ahead(&self) -> u32 {
+        match self.variant() {
+            Variant::Sqlite => 3,
+            Variant::Postgres => 0,
+        }
+    }
+
+    /// Wakes those who wait in [`Db::written`] when something was written, and gives the outcome as callers are told it.
+    fn told<T>(&self, result: Result<T>) -> Result<T> {
+        if result.is_ok() {
+            self.announce();
+        }
         result.map_err(as_told)
     }
 

@@ -8,7 +8,6 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -18,7 +17,7 @@ use diesel::Connection;
 use diesel::connection::TransactionManager;
 use tokio::sync::oneshot;
 
-use super::{Options, Tx, conn::Conn, dialect, stats::Stats};
+use super::{Options, Tx, checkpoint::Checkpointer, conn::Conn, dialect, stats::Stats};
 use crate::error::{Code, Error, Result};
 
 /// Which queue a write waits in. Interactive writes go first.
@@ -61,7 +60,7 @@ impl<T: Send, F: FnMut(&mut Tx) -> Result<T> + Send> Write for Pending<T, F> {
         });
         let outcome = cause.map_or(ended, Err);
         let contained = match &outcome {
-            Err(error @ Error::Database(_)) => dialect::is_constraint(error),
+            Err(error @ Error::Database(_)) => dialect::is_constraint(error) || error.is_overtaken(),
             _ => true,
         };
         self.outcome = Some(outcome);
@@ -128,7 +127,6 @@ impl Queue {
 const PATIENT_GROUPS: u32 = 4;
 const GROUP_WRITES: usize = 64;
 const GROUP_TIME: Duration = Duration::from_millis(5);
-const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The handle of the writer thread. Dropping it drains the queue and ends the thread.
 pub(super) struct Writer {
@@ -137,15 +135,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread with its own connection to the file at `path`.
-    pub(super) fn start(path: PathBuf, options: &Options, stats: Arc<Stats>) -> Result<Self> {
+    /// Starts the thread with its own connection, and the one that copies the log.
+    pub(super) fn start(options: &Options, stats: Arc<Stats>) -> Result<Self> {
         let (url, capacity, max_pages) = (options.url.clone(), options.queue, options.max_pages);
         let conn = open(&url, max_pages, &stats)?;
         let lanes = Lanes { interactive: VecDeque::new(), bulk: VecDeque::new(), closed: false };
         let queue = Arc::new(Queue { lanes: Mutex::new(lanes), ready: Condvar::new(), capacity });
-        let mut wal = path.into_os_string();
-        wal.push("-wal");
-        let mut scribe = Scribe { queue: queue.clone(), conn: Some(conn), url, max_pages, wal: wal.into(), stats };
+        let log = Checkpointer::start(open(&url, max_pages, &stats)?)?;
+        let mut scribe = Scribe { queue: queue.clone(), conn: Some(conn), url, max_pages, log, stats };
         let thread = std::thread::Builder::new()
             .name("kontor-writer".into())
             .spawn(move || scribe.work())
@@ -206,7 +203,7 @@ struct Scribe {
     conn: Option<Conn>,
     url: String,
     max_pages: Option<u32>,
-    wal: PathBuf,
+    log: Checkpointer,
     stats: Arc<Stats>,
 }
 
@@ -216,7 +213,7 @@ impl Scribe {
         while let Some((first, lane)) = self.queue.wait(passed) {
             passed = if lane == Lane::Bulk { 0 } else { passed.saturating_add(1) };
             let members = self.run_group(first, lane);
-            if members > 0 && std::fs::metadata(&self.wal).is_ok_and(|file| file.len() >= CHECKPOINT_BYTES) {
+            if members > 0 && self.log.committed() {
                 self.checkpoint();
             }
         }

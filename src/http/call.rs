@@ -199,6 +199,46 @@ pub async fn run_command(
     ran.await
 }
 
+/// The same for a command that reads before it writes ([`crate::db::Db::read_then_write`]). A key that has its answer
+/// already gets it, whatever the reading would say now.
+///
+/// # Errors
+/// What `read` or `write` says; nothing has changed then.
+pub async fn run_command_after<P: Send + 'static>(
+    state: &State,
+    key: Option<Key>,
+    read: impl Fn(&mut Tx) -> Result<P> + Send + Sync + 'static,
+    write: impl Fn(&mut Tx, &P) -> Result<Reply> + Send + Sync + 'static,
+) -> Result<Reply> {
+    let (secret, taken) = (state.secret.clone(), key.clone());
+    let ran = state.db.read_then_write(read, move |tx, seen| {
+        let Some(key) = &taken else { return write(tx, seen) };
+        if let Begun::Replay(reply) = key.begin(tx, &secret)? {
+            return Ok(*reply);
+        }
+        let reply = write(tx, seen)?;
+        key.finish(tx, &secret, &reply)?;
+        Ok(reply)
+    });
+    match ran.await {
+        Err(error) => answered_before(state, key, error).await,
+        done => done,
+    }
+}
+
+/// The stored answer of a request that can not be run again, or else why it can not.
+///
+/// # Errors
+/// The given error when there is no stored answer.
+pub async fn answered_before(state: &State, key: Option<Key>, error: Error) -> Result<Reply> {
+    let Some(key) = key else { return Err(error) };
+    let secret = state.secret.clone();
+    match state.db.read(move |tx| key.answered(tx, &secret)).await? {
+        Some(reply) => Ok(reply),
+        None => Err(error),
+    }
+}
+
 /// An answer: a status, a JSON document, and what stands in its headers.
 #[derive(Debug, Clone)]
 pub struct Reply {

@@ -19,7 +19,7 @@ pub mod server;
 mod state;
 
 pub use body::{Body, Params, RawBody, RefPath, parse_json};
-pub use call::{Call, Reply, run_command};
+pub use call::{Call, Reply, answered_before, run_command, run_command_after};
 pub use paging::{Cursor, ListQuery, Page};
 pub use problem::ProblemDocument;
 pub use state::State;

@@ -18,9 +18,11 @@ mod store;
 
 pub use adjust::{Adjusted, Adjustment, Change, SafetyChange, adjust, set_safety};
 pub use check::{Finding, check};
-pub use model::{Level, LevelChange, Location, LocationPatch, Locations, MovementKind, Need, NewLocation, Share};
+pub use model::{
+    Available, Level, LevelChange, Location, LocationPatch, Locations, MovementKind, Need, NewLocation, Share,
+};
 pub use places::{create_location, update_location};
 pub use service::{
-    Booking, allocate, availability, consume, deallocate, expire_due, extend, purge_ended, receive_return, release,
-    reserve, reserve_again, ship,
+    Booking, allocate, availability, consume, deallocate, expire_due, extend, look, purge_ended, receive_return,
+    release, reserve, reserve_again, reserve_seen, ship,
 };

@@ -281,4 +281,4 @@ pub(super) struct Occasion<'a> {
 }
 
 /// How much of each level can be sold.
-pub(super) type Available = HashMap<LevelKey, i64>;
+pub type Available = HashMap<LevelKey, i64>;

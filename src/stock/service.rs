@@ -59,6 +59,36 @@ pub fn reserve(
     applied(take(tx, now, needs, locations, Taking::Reserve { cart, expires_at }, Vec::new())?, tx, now)
 }
 
+/// What [`reserve_seen`] plans on: what can be sold of the needs' variants at each location. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn look(tx: &mut Tx, needs: &[Need]) -> Result<Available> {
+    levels(tx, &tracked_variants(needs), &[])
+}
+
+/// The same as [`reserve`], planned on what [`look`] has seen before this transaction: the guards tell whether it still
+/// holds. Where it does not suffice, the levels are read again.
+///
+/// # Errors
+/// As [`reserve`].
+pub fn reserve_seen(
+    tx: &mut Tx,
+    now: Instant,
+    cart: CartId,
+    needs: &[Need],
+    (locations, seen): (&Locations, &Available),
+    expires_at: Instant,
+) -> Result<Vec<Share>> {
+    let taking = Taking::Reserve { cart, expires_at };
+    check_quantities(needs)?;
+    let booking = match plan(needs, locations, seen) {
+        Ok(planned) => write(tx, now, planned, seen, taking, &[])?,
+        Err(_) => take(tx, now, needs, locations, taking, Vec::new())?,
+    };
+    applied(booking, tx, now)
+}
+
 /// The same for a cart that may hold stock: what it holds is released first, and counts as available to it. One
 /// movement of the counters, where [`release`] and [`reserve`] would be two.
 ///
@@ -148,6 +178,18 @@ fn take(
             return Err(refusal(why, needs));
         }
     };
+    write(tx, now, planned, &levels, taking, &freed)
+}
+
+/// Writes what was planned on `levels`; the counters are left to the booking, `freed` ones included.
+fn write(
+    tx: &mut Tx,
+    now: Instant,
+    planned: Vec<Planned>,
+    levels: &Available,
+    taking: Taking<'_>,
+    freed: &[Share],
+) -> Result<Booking> {
     let shares: Vec<Share> = planned.iter().map(|planned| planned.share.clone()).collect();
     match taking {
         Taking::Reserve { cart, expires_at } => {
@@ -162,7 +204,7 @@ fn take(
         store::make_levels(tx, now, &missing)?;
     }
     let taken = planned.iter().filter(|planned| planned.share.tracked).map(|planned| taken(planned, taking));
-    let changes = taken.chain(given_back(&freed)).collect();
+    let changes = taken.chain(given_back(freed)).collect();
     Ok(Booking { shares, changes })
 }
 
@@ -173,11 +215,10 @@ fn applied(booking: Booking, tx: &mut Tx, now: Instant) -> Result<Vec<Share>> {
     Ok(shares)
 }
 
-/// The plan was made on levels that have moved since they were read, which only PostgreSQL lets happen. All of the
-/// transaction is run again ([`crate::db::Db::write`]), so that no lock is held while it looks for another way.
+/// The plan was made on levels that have moved since they were read. All of the transaction is run again, so that no lock
+/// is held while it looks for another way.
 fn overtaken() -> Error {
-    use diesel::result::{DatabaseErrorKind::SerializationFailure, Error::DatabaseError};
-    Error::Database(DatabaseError(SerializationFailure, Box::new("stock has moved meanwhile".to_owned())))
+    Error::overtaken("stock")
 }
 
 fn check_quantities(needs: &[Need]) -> Result<()> {

@@ -3,9 +3,9 @@
 use std::{io::Read, path::Path};
 
 use kontor::{
-    db::{Col, Db, dump, insert_many, sql},
+    db::{Col, Db, dialect, dump, sql},
     doctor,
-    events::{self, NewEvent},
+    events::{self, NewEvent, Payload},
     jobs::{self, NewJob},
     kernel::{Actor, Clock, Id, Instant, ids::Kind},
 };
@@ -61,9 +61,11 @@ async fn fill(db: &Db) {
             channel: None,
             kind: "order.changed.v1",
             occurred_at: now,
-            data: json!({"total": {"amount": "12.30", "currency": "EUR"}}),
+            payload: Payload {
+                data: json!({"total": {"amount": "12.30", "currency": "EUR"}}).into(),
+                personal: (version % 2 == 0).then(|| json!({"email": "ada@example.com"}).into()),
+            },
             subject: (version % 2 == 0).then(Id::new),
-            personal: (version % 2 == 0).then(|| json!({"email": "ada@example.com"})),
         })
         .collect();
     let jobs: Vec<NewJob> = (0..3).map(|n| NewJob::now("note", now, json!({"n": n})).in_order("key")).collect();
@@ -73,7 +75,7 @@ async fn fill(db: &Db) {
         columns.extend(text(&["code", "name", "country", "vat_id", "time_zone"]));
         columns.extend([("version", Col::Int), ("created_at", Col::At), ("updated_at", Col::At)]);
         let row = json!([entity, "acme", "Acme GmbH", "DE", null, "Europe/Berlin", 1, at, at]);
-        insert_many(tx, "legal_entities", &columns, vec![row])?;
+        dialect::insert_list(tx, "legal_entities", &columns, json!([row]).into())?;
         let columns = [
             ("id", Col::Uid),
             ("code", Col::Text),
@@ -86,7 +88,7 @@ async fn fill(db: &Db) {
             ("updated_at", Col::At),
         ];
         let row = json!([channel, "de", "Deutschland", entity, true, {"a": 1}, 3, at, at]);
-        insert_many(tx, "channels", &columns, vec![row])?;
+        dialect::insert_list(tx, "channels", &columns, json!([row]).into())?;
         let mut columns = vec![("id", Col::Uid)];
         columns.extend(text(&["sku", "gtin", "name", "name_folded", "tax_class"]));
         columns.push(("weight_grams", Col::Int));
@@ -94,7 +96,7 @@ async fn fill(db: &Db) {
         columns.push(("requires_shipping", Col::Bool));
         columns.extend(text(&["stock_policy", "backorder_policy", "status"]));
         columns.extend([("doc", Col::Doc), ("version", Col::Int), ("created_at", Col::At), ("updated_at", Col::At)]);
-        insert_many(tx, "variants", &columns, variants.clone())?;
+        dialect::insert_list(tx, "variants", &columns, json!(variants).into())?;
         sql("INSERT INTO secrets (name, value, created_at) VALUES ('signing', 'very secret', ?)")
             .bind(now)
             .execute(tx)?;
@@ -115,9 +117,8 @@ async fn fill(db: &Db) {
             channel: None,
             kind: "order.placed.v1",
             occurred_at: now,
-            data: json!({}),
+            payload: Payload::of(&json!({})).unwrap(),
             subject: None,
-            personal: None,
         };
         events::append(tx, &Actor::System("test"), now, vec![late])
     })
@@ -187,9 +188,8 @@ async fn fresh_rows_go_on_above(db: &Db, last: i64) {
             channel: None,
             kind: "order.changed.v1",
             occurred_at: now(),
-            data: json!({}),
+            payload: Payload::of(&json!({})).unwrap(),
             subject: None,
-            personal: None,
         };
         events::append(tx, &Actor::System("test"), now(), vec![event])?;
         jobs::enqueue(tx, now(), vec![NewJob::now("note", now(), json!({}))])

@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Text};
 use futures::future::join_all;
 use kontor::{
     db::{InstantSql, sql},
-    events::{self, NewEvent},
+    events::{self, NewEvent, Payload},
     jobs::Runner,
     kernel::{
         Actor, Instant,
@@ -151,9 +151,8 @@ pub fn event(stream: &str, n: i64, kind: &'static str, channel: Option<ChannelId
         channel,
         kind,
         occurred_at: now,
-        data: json!({"n": n}),
+        payload: Payload::of(&json!({"n": n})).unwrap(),
         subject: None,
-        personal: None,
     }
 }
 

@@ -244,9 +244,8 @@ fn a_bulk_import_beside_buyers() {
             let db = db.clone();
             async move {
                 for bite in 0..10 {
-                    let rows =
-                        (0..300).map(|row| serde_json::json!([import * 1_000_000 + bite * 1000 + row, "x"])).collect();
-                    let rows: Vec<serde_json::Value> = rows;
+                    let row = |row: i64| vec![(import * 1_000_000 + bite * 1000 + row).into(), "x".into()];
+                    let rows: Vec<Vec<kontor::db::Bind>> = (0..300).map(row).collect();
                     let columns = [("id", kontor::db::Col::Int), ("text", kontor::db::Col::Text)];
                     let write = db
                         .write_in(Lane::Bulk, move |tx| kontor::db::insert_many(tx, "scratch", &columns, rows.clone()));

@@ -13,7 +13,7 @@ use diesel::sql_types::BigInt;
 use futures::future::join_all;
 use kontor::{
     db::{Db, sql},
-    events::{self, NewEvent},
+    events::{self, NewEvent, Payload},
     kernel::{Actor, Clock, Id, Instant},
 };
 use serde_json::json;
@@ -34,9 +34,8 @@ fn event(stream: &str, version: i64, now: Instant, id: Id<kontor::kernel::ids::E
         channel: None,
         kind: "thing.changed.v1",
         occurred_at: now,
-        data: json!({"version": version}),
+        payload: Payload::of(&json!({"version": version})).unwrap(),
         subject: None,
-        personal: None,
     }
 }
 

@@ -183,7 +183,7 @@ CREATE INDEX stock_levels_location ON stock_levels (location_id, variant_id);
 -- Append-only: a level's on_hand and allocated are the sums of its movements.
 CREATE TABLE stock_movements (
     seq bigserial PRIMARY KEY,
-    id uuid NOT NULL UNIQUE,
+    id uuid NOT NULL,
     variant_id uuid NOT NULL,
     location_id uuid NOT NULL,
     kind text COLLATE "C" NOT NULL,

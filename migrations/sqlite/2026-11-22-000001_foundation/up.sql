@@ -26,7 +26,7 @@ CREATE TABLE idempotency_keys (
     body TEXT,
     sealed INTEGER NOT NULL,
     created_at TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
 
 -- Publishable keys and API keys. API keys are kept as hashes only.
@@ -183,7 +183,7 @@ CREATE INDEX stock_levels_location ON stock_levels (location_id, variant_id);
 -- Append-only: a level's on_hand and allocated are the sums of its movements.
 CREATE TABLE stock_movements (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id BLOB NOT NULL UNIQUE,
+    id BLOB NOT NULL,
     variant_id BLOB NOT NULL,
     location_id BLOB NOT NULL,
     kind TEXT NOT NULL,
