@@ -19,7 +19,7 @@ use crate::{
     http::{Body, Call, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key, run_command_after},
     kernel::{
         Actor, Currency, Id, Instant, Quantity, Scope, UnitPrice,
-        ids::{CartId, CartLineId, ChannelId},
+        ids::{CartId, CartLineId, ChannelId, CustomerId},
         text::{Email, Sku, Text},
     },
     pricing::{Rules, ShippingOption, shipping_options},
@@ -57,6 +57,9 @@ pub struct CartRequest {
     /// The channel; only for staff, a storefront's key names it.
     #[schema(value_type = Option<String>)]
     pub channel_id: Option<ChannelId>,
+    /// The customer who orders; only for staff who may read customers. The order is theirs then.
+    #[schema(value_type = Option<String>)]
+    pub customer_id: Option<CustomerId>,
     /// One of the channel's currencies; its first when absent.
     pub currency: Option<Currency>,
     /// What is in it, at most 1,000 lines.
@@ -101,6 +104,10 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"email": "ada@example.org", "shipping_method": "standard"}))]
 pub struct CartPatch {
+    /// The customer who orders; only for staff who may read customers.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub customer_id: Option<Option<CustomerId>>,
     /// The lines, whole: what is not named goes. Lines that stay keep their ids.
     pub lines: Option<Vec<LineRequest>>,
     /// Who orders.
@@ -220,6 +227,16 @@ fn channel_of(call: &Call, named: Option<ChannelId>) -> Result<ChannelId> {
     }
 }
 
+/// A shopper is the customer whose token they send, and names nobody else.
+fn refuse_naming(call: &Call, named: bool) -> Result<()> {
+    match call.actor {
+        Actor::Shopper(_) if named => {
+            Err(Error::problem(Code::UnknownField, "the customer's token names the customer").at("/customer_id"))
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn context(call: &Call, channel: ChannelId) -> Result<Context> {
     let channel = call.snapshot::<Directory>().await?.get(channel)?.clone();
     Ok(Context { channel, rules: call.snapshot::<Rules>().await?, now: call.now })
@@ -259,6 +276,7 @@ async fn create(call: Call, body: Body<CartRequest>) -> Result<Reply> {
         call.allow(Scope::HistoryWrite)?;
     }
     let channel = channel_of(&call, request.channel_id)?;
+    refuse_naming(&call, request.customer_id.is_some())?;
     let key = call.idempotency_key(&body.fingerprint)?;
     let (reply, _, _) = create_as(&call.state, call.actor.clone(), channel, request, key).await?;
     Ok(reply)
@@ -300,6 +318,7 @@ async fn create_as(
         source: Some(request.source),
         device: Some(request.device.unwrap_or(if by_shopper { Device::Desktop } else { Device::CallCentre })),
         metadata: request.metadata,
+        customer: request.customer_id.map(Some),
         occurred_at: request.occurred_at,
         reference: request.reference,
     };
@@ -341,8 +360,10 @@ async fn change(
 }
 
 async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Reply> {
+    refuse_naming(&call, body.customer_id.is_some())?;
     let lines = body.lines.as_ref().map(|lines| wanted(&call.actor, lines)).transpose()?;
     let CartPatch {
+        customer_id,
         email,
         marketing_consent,
         billing_address,
@@ -365,6 +386,7 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
         source,
         device,
         metadata,
+        customer: customer_id,
         occurred_at: None,
         reference: None,
     };
@@ -561,7 +583,8 @@ pub mod ops_routes {
 
     /// Make a cart for a customer
     ///
-    /// As on the phone. `unit_price` per line needs `prices:override`, `occurred_at` needs `history:write`.
+    /// As on the phone. `customer_id` makes it that customer's, who then has the order among theirs; without it, it is a
+    /// guest's. `unit_price` per line needs `prices:override`, `occurred_at` needs `history:write`.
     #[utoipa::path(tag = "answer a customer", request_body = CartRequest, security(("token" = ["orders:write"])),
         responses((status = 201, body = CartView)))]
     #[post("/carts")]

@@ -17,7 +17,7 @@ pub use model::{
 };
 pub use pricing::{Context, Priced, reprice};
 pub use service::{
-    any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, reopen, take_abandoned,
-    versions,
+    any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, merged, reopen,
+    take_abandoned, versions,
 };
 pub(crate) use service::{needs, refuse_incomplete};

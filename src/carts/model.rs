@@ -248,6 +248,9 @@ pub struct CartDetails {
     /// What a foreign system calls the order that it becomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<ForeignOrder>,
+    /// The carts that went into it, and those that had gone into them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<CartId>,
 }
 
 /// An order's name in a foreign system.

@@ -1,5 +1,7 @@
 //! Commands on carts.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -50,6 +52,8 @@ pub(super) struct Change {
     pub source: Option<Option<Source>>,
     pub device: Option<Device>,
     pub metadata: Option<Map<String, Value>>,
+    /// Only staff name the customer; a shopper is one, or none.
+    pub customer: Option<Option<CustomerId>>,
     pub occurred_at: Option<Instant>,
     pub reference: Option<ForeignOrder>,
 }
@@ -82,6 +86,7 @@ pub(super) fn draft(tx: &mut Tx, context: &Context, new: &NewCart) -> Result<(Ca
         created_at: now,
         details: CartDetails { next_line_no: 1, ..CartDetails::default() },
     };
+    name_customer(tx, actor, &mut cart, &new.change)?;
     let priced = edit(tx, context, &mut cart, &new.change)?;
     Ok((cart, priced.changes))
 }
@@ -102,6 +107,19 @@ fn customer_of(tx: &mut Tx, now: Instant, actor: &Actor, fresh: CustomerId) -> R
         },
         _ => Ok(None),
     }
+}
+
+/// Gives a cart to the customer that staff have named, or takes it from them.
+fn name_customer(tx: &mut Tx, actor: &Actor, cart: &mut Cart, change: &Change) -> Result<()> {
+    match change.customer {
+        None => {}
+        Some(None) => cart.customer = None,
+        Some(Some(id)) if cart.customer == Some(id) => {}
+        Some(Some(id)) => {
+            cart.customer = Some(customers::named(tx, actor, id).map_err(|error| error.at("/customer_id"))?);
+        }
+    }
+    Ok(())
 }
 
 /// A cart that the actor may open.
@@ -136,6 +154,7 @@ pub(super) fn update(
     let was_frozen = cart.state == CartState::Frozen;
     cart.state = cart.state.apply(CartCommand::Edit)?;
     let change = change(&mut cart)?;
+    name_customer(tx, who.0, &mut cart, &change)?;
     let priced = edit(tx, context, &mut cart, &change)?;
     let mut changes = priced.changes;
     if was_frozen {
@@ -228,8 +247,14 @@ fn check(context: &Context, change: &Change) -> Result<()> {
 /// Puts the wanted lines in the place of the cart's. A line that stays the same keeps its id and number.
 fn replace_lines(cart: &mut Cart, wanted: &[WantedLine], variants: &[Variant]) -> Result<()> {
     let mut before = std::mem::take(&mut cart.details.lines);
+    // A cart may have a thousand lines: they are not each compared with a thousand articles.
+    let variants: HashMap<&str, &Variant> = variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
     for (index, line) in wanted.iter().enumerate() {
-        let variant = known(variants, line, &format!("/lines/{index}/sku"))?;
+        let unknown = || {
+            let error = Error::problem(Code::SkuUnknown, format!("there is no SKU `{}`", line.sku));
+            error.at(format!("/lines/{index}/sku"))
+        };
+        let variant = *variants.get(&*line.sku).ok_or_else(unknown)?;
         let same = before.iter().position(|old| old.is_like(variant.id, line.agreed_price, &line.metadata));
         let line = match same {
             Some(place) => CartLine { quantity: line.quantity, ..before.remove(place) },
@@ -238,11 +263,6 @@ fn replace_lines(cart: &mut Cart, wanted: &[WantedLine], variants: &[Variant]) -
         cart.details.lines.push(line);
     }
     limit(cart)
-}
-
-fn known<'v>(variants: &'v [Variant], line: &WantedLine, pointer: &str) -> Result<&'v Variant> {
-    let found = variants.iter().find(|variant| variant.sku == *line.sku);
-    found.ok_or_else(|| Error::problem(Code::SkuUnknown, format!("there is no SKU `{}`", line.sku)).at(pointer))
 }
 
 fn fresh(cart: &mut Cart, line: &WantedLine, variant: &Variant) -> CartLine {
@@ -362,6 +382,8 @@ fn take_over(cart: &mut Cart, other: &Cart) {
     mine.locale = mine.locale.take().or_else(|| theirs.locale.clone());
     mine.source = mine.source.take().or_else(|| theirs.source.clone());
     mine.marketing_consent |= theirs.marketing_consent;
+    mine.merged.push(other.id);
+    mine.merged.extend_from_slice(&theirs.merged);
     for (key, value) in &theirs.metadata {
         mine.metadata.entry(key.clone()).or_insert_with(|| value.clone());
     }
@@ -513,11 +535,20 @@ pub fn take_abandoned(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<(Cart
     Ok(taken)
 }
 
+/// The carts that went into these, and those that had gone into them: each with the one it ended in. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn merged(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<(CartId, CartId)>> {
+    let found = store::merged(tx, carts)?;
+    Ok(found.into_iter().flat_map(|(into, from)| from.into_iter().map(move |from| (from, into))).collect())
+}
+
 /// The versions of carts, with one statement.
 ///
 /// # Errors
 /// What the database says.
-pub fn versions(tx: &mut Tx, carts: &[CartId]) -> Result<std::collections::HashMap<CartId, i64>> {
+pub fn versions(tx: &mut Tx, carts: &[CartId]) -> Result<HashMap<CartId, i64>> {
     Ok(store::versions(tx, carts)?.into_iter().collect())
 }
 
@@ -534,6 +565,6 @@ pub fn figures(tx: &mut Tx, from: Instant, to: Instant) -> Result<Vec<CartFigure
 ///
 /// # Errors
 /// What the database says.
-pub fn channels(tx: &mut Tx, carts: &[CartId]) -> Result<std::collections::HashMap<CartId, ChannelId>> {
+pub fn channels(tx: &mut Tx, carts: &[CartId]) -> Result<HashMap<CartId, ChannelId>> {
     Ok(store::channels(tx, carts)?.into_iter().collect())
 }

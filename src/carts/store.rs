@@ -194,6 +194,17 @@ pub(super) fn versions(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<(CartId, i64
     sql(query).bind(wanted).load::<(UidSql, BigInt), (CartId, i64)>(tx)
 }
 
+/// Of these carts, those that others went into, with the others.
+pub(super) fn merged(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<(CartId, Vec<CartId>)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT id, doc->'merged' FROM carts WHERE id IN (SELECT wanted FROM {list}) AND doc->'merged' IS NOT NULL"
+    );
+    let wanted = dialect::rows(carts.iter().map(|id| json!([id.hex()])).collect());
+    let rows = sql(query).bind(wanted).load::<(UidSql, DocSql), (CartId, Doc<Vec<CartId>>)>(tx)?;
+    Ok(rows.into_iter().map(|(id, Doc(merged))| (id, merged)).collect())
+}
+
 /// How many carts with lines were made in a span of time, and how many of them became orders. Taken-over history is
 /// left out.
 pub(super) fn figures(tx: &mut Tx, from: Instant, to: Instant) -> Result<Vec<CartFigures>> {

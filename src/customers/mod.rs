@@ -13,5 +13,6 @@ pub use model::{
     Consent, ConsentFlag, Customer, CustomerChange, CustomerRow, Login, NewCustomer, Profile, ProfileChange,
 };
 pub use service::{
-    ImportRow, add_address, by_id, change_address, create, find, find_or_link, import, number, remove_address, update,
+    ImportRow, add_address, by_id, change_address, create, find, find_or_link, import, named, number, remove_address,
+    update,
 };

@@ -17,7 +17,7 @@ use crate::{
     },
     error::{Code, Error, Result},
     kernel::{
-        Instant,
+        Actor, Instant, Scope,
         actor::Identity,
         ids::{AddressId, CustomerId},
         text::Email,
@@ -47,6 +47,18 @@ pub fn find(tx: &mut Tx, identity: &Identity) -> Result<Option<CustomerId>> {
 /// What the database says.
 pub fn by_id(tx: &mut Tx, id: CustomerId) -> Result<Option<Customer>> {
     store::read(tx, id)
+}
+
+/// A customer whom the actor names, when there is one and the actor may know.
+///
+/// # Errors
+/// `scope_missing` without `customers:read`; `not_found`.
+pub fn named(tx: &mut Tx, actor: &Actor, id: CustomerId) -> Result<CustomerId> {
+    if !actor.holds(Scope::CustomersRead) {
+        let detail = format!("naming a customer needs the scope `{}`", Scope::CustomersRead);
+        return Err(Error::problem(Code::ScopeMissing, detail).with("scope", Scope::CustomersRead.as_str()));
+    }
+    if store::exists(tx, id)? { Ok(id) } else { Err(Error::not_found("customer")) }
 }
 
 /// How often a first sign-in looks again when another was faster.

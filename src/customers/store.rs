@@ -81,6 +81,12 @@ fn customers(rows: Vec<Record>) -> Vec<Customer> {
     rows.into_iter().map(Customer::from).collect()
 }
 
+/// Whether there is a customer with this id.
+pub(super) fn exists(tx: &mut Tx, id: CustomerId) -> Result<bool> {
+    let query = sql("SELECT id FROM customers WHERE id = ?").bind(id);
+    Ok(query.first::<UidSql, CustomerId>(tx)?.is_some())
+}
+
 pub(super) fn read(tx: &mut Tx, id: CustomerId) -> Result<Option<Customer>> {
     let query = format!("SELECT {READ} FROM customers c WHERE c.id = ?");
     Ok(sql(query).bind(id).first::<Types, Record>(tx)?.map(Customer::from))

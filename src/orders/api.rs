@@ -16,7 +16,7 @@ use crate::{
     http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply},
     kernel::{
         Actor, Instant, Scope,
-        ids::OrderId,
+        ids::{CustomerId, OrderId},
         text::{self, Email, Text},
     },
 };
@@ -77,6 +77,24 @@ fn csv(page: &Page<OrderSummary>) -> Result<HttpResponse> {
         response.insert_header(("Next-Cursor", cursor.as_str()));
     }
     Ok(response.body(bytes))
+}
+
+/// List a customer's orders
+///
+/// Newest first.
+#[utoipa::path(tag = "answer a customer", params(("id" = String, Path), ListQuery),
+    security(("token" = ["orders:read", "customers:read"])), responses((status = 200, body = Page<OrderSummary>)))]
+#[get("/customers/{id}/orders")]
+async fn list_customer_orders(call: Call, path: RefPath<CustomerId>, query: Params<ListQuery>) -> Result<Reply> {
+    let actor = call.allow(Scope::OrdersRead)?.clone();
+    let (id, limit) = (path.0, query.0.limit()?);
+    let after: Option<Place> = Cursor::decode_optional(query.0.cursor.as_deref())?;
+    let items = call.read(move |tx| {
+        customers::named(tx, &actor, id)?;
+        let query = OrderQuery { customer_id: Some(id), ..OrderQuery::default() };
+        search::search(tx, &actor, &query, after, limit)
+    });
+    Reply::page(&call, &Page::cut(items.await?, limit, |order| (order.placed_at.micros(), order.id))?)
 }
 
 /// Read an order
@@ -207,7 +225,7 @@ async fn list_own_orders(call: Call, query: Params<ListQuery>) -> Result<Reply> 
 
 /// The routes of the ops surface.
 pub fn ops(config: &mut ServiceConfig<'_>) {
-    config.service(search_orders).service(read_order).service(order_timeline);
+    config.service(search_orders).service(read_order).service(order_timeline).service(list_customer_orders);
 }
 
 /// The routes of the store surface.

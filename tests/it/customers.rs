@@ -3,8 +3,8 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, on_both};
-use kontor::http::auth::Audience;
+use crate::support::{Answer, App, Shop, on_both, shop::address};
+use kontor::{http::auth::Audience, kernel::Scope};
 
 fn berlin() -> Value {
     json!({"name": "Ada Lovelace", "street1": "Unter den Linden 1", "postcode": "10117", "city": "Berlin", "country": "DE"})
@@ -271,5 +271,95 @@ fn customers_keep_their_own_profile_and_addresses() {
         let changed = app.ops("PATCH", &path, Some(&json!({"group": "trade"}))).await.expect(200);
         assert_eq!(changed["login"]["subject"], "ada");
         assert_eq!(ada.me().await["id"], left["id"]);
+    });
+}
+
+#[test]
+fn staff_order_for_a_customer_and_the_order_is_theirs() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;
+        let ada = make(&app, json!({"name": "Ada Lovelace", "email": "ada@example.org"})).await;
+        let bob = make(&app, json!({"name": "Bob"})).await;
+        let lines = json!([{"sku": "TEE", "quantity": 1}]);
+        let cart = |customer: &Value| {
+            json!({
+                "channel_id": shop.channel, "customer_id": customer, "lines": lines, "email": "ada@example.org",
+                "shipping_address": address(), "shipping_method": "standard"
+            })
+        };
+        let made = app.ops("POST", "/carts", Some(&cart(&ada["id"]))).await.expect(201);
+        // A customer's cart is not opened by a guest's token.
+        assert_eq!((&made["customer_id"], &made["token"]), (&ada["id"], &Value::Null));
+        let path = format!("/carts/{}", made["id"].as_str().unwrap());
+        let pay = json!({"payment": {"method": "manual"}});
+        let order = app.ops("POST", &format!("{path}/complete"), Some(&pay)).await.expect(201)["order"].clone();
+        assert_eq!(order["customer_id"], ada["id"]);
+        let orders_of = async |customer: &Value| {
+            let path = format!("/customers/{}/orders", customer["id"].as_str().unwrap());
+            app.ops("GET", &path, None).await.expect(200)["items"].clone()
+        };
+        assert_eq!(orders_of(&ada).await[0]["number"], order["number"]);
+        assert_eq!(orders_of(&bob).await, json!([]));
+        // They find it themselves as soon as they sign in.
+        let visitor = Visitor::new(&app, &shop.key, "ada", Some(("ada@example.org", true)));
+        assert_eq!(visitor.me().await["id"], ada["id"]);
+        let own = visitor.send("GET", "/orders", None, None).await.expect(200);
+        assert_eq!(own["items"][0]["id"], order["id"]);
+
+        // A cart changes hands, and ends as a guest's again.
+        let guest = app.ops("POST", "/carts", Some(&cart(&Value::Null))).await.expect(201);
+        let path = format!("/carts/{}", guest["id"].as_str().unwrap());
+        let change = async |customer: &Value| app.ops("PATCH", &path, Some(&json!({"customer_id": customer}))).await;
+        assert_eq!(change(&bob["id"]).await.expect(200)["customer_id"], bob["id"]);
+        assert_eq!(
+            app.ops("PATCH", &path, Some(&json!({"device": "app"}))).await.expect(200)["customer_id"],
+            bob["id"]
+        );
+        assert_eq!(change(&Value::Null).await.expect(200)["customer_id"], Value::Null);
+    });
+}
+
+#[test]
+fn nobody_is_named_as_a_customer_who_is_none_or_by_whom_may_not() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;
+        let ada = make(&app, json!({"name": "Ada Lovelace"})).await;
+        let nobody = json!("cust_00000000000000000000000000");
+        let kind = ada["id"].as_str().unwrap().split('_').next().unwrap().to_owned();
+        let nobody = json!(nobody.as_str().unwrap().replace("cust", &kind));
+        let cart = |customer: &Value| json!({"channel_id": shop.channel, "customer_id": customer});
+        let made = app.ops("POST", "/carts", Some(&json!({"channel_id": shop.channel}))).await.expect(201);
+        let path = format!("/carts/{}", made["id"].as_str().unwrap());
+        let at = |problem: Value| assert_eq!(problem["pointer"], "/customer_id", "{problem}");
+        at(app.ops("POST", "/carts", Some(&cart(&nobody))).await.problem(404, "not_found"));
+        at(app.ops("POST", "/carts", Some(&cart(&json!("x")))).await.problem(422, "invalid_value"));
+        at(app.ops("PATCH", &path, Some(&json!({"customer_id": nobody}))).await.problem(404, "not_found"));
+        let back = json!({"channel_id": shop.channel, "currency": "EUR", "customer_id": nobody,
+            "lines": [{"sku": "TEE", "quantity": 1, "unit_price": {"amount": "1.00", "currency": "EUR"}}]});
+        at(app.ops("POST", "/returns", Some(&back)).await.problem(404, "not_found"));
+        let orders = format!("/customers/{}/orders", nobody.as_str().unwrap());
+        app.ops("GET", &orders, None).await.problem(404, "not_found");
+
+        // Who may not read customers does not name one either, and so can not find out who is one.
+        let eve = format!("Bearer {}", app.token(Audience::Staff, "eve", &[Scope::OrdersWrite, Scope::OrdersRead]));
+        for customer in [&ada["id"], &nobody] {
+            let send = async |method: &str, path: &str, body: &Value| {
+                app.send(method, &format!("/v1/ops{path}"), &[("Authorization", &eve)], Some(body)).await
+            };
+            at(send("POST", "/carts", &cart(customer)).await.problem(403, "scope_missing"));
+            at(send("PATCH", &path, &json!({"customer_id": customer})).await.problem(403, "scope_missing"));
+            let path = format!("/v1/ops/customers/{}/orders", customer.as_str().unwrap());
+            app.send("GET", &path, &[("Authorization", &eve)], None).await.problem(403, "scope_missing");
+        }
+        assert_eq!(app.ops("GET", &path, None).await.expect(200)["version"], made["version"]);
+
+        // At the storefront the field is not there.
+        let named = json!({"customer_id": ada["id"]});
+        at(shop.store("POST", "/carts", None, Some(&named)).await.problem(422, "unknown_field"));
+        let guest = shop.cart(&[("TEE", 1)]).await;
+        let path = format!("/carts/{}", guest.id);
+        for change in [named, json!({"customer_id": null})] {
+            at(shop.store("PATCH", &path, Some(&guest.token), Some(&change)).await.problem(422, "unknown_field"));
+        }
     });
 }

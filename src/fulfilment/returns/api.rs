@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     channels::Directory,
+    customers,
     error::{Code, Error, Result},
     fulfilment::{Fresh, api::checked_time},
     http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
@@ -154,7 +155,12 @@ async fn create_return(call: Call, body: Body<ReturnRequest>) -> Result<Reply> {
             (None, Some(order)) => {
                 Origin::Order(orders::resolve(tx, &actor, order).map_err(|error| error.at("/order"))?)
             }
-            (Some(origin), _) => origin,
+            (Some(origin), _) => {
+                if let Origin::Unknown { customer: Some(customer), .. } = origin {
+                    customers::named(tx, &actor, customer).map_err(|error| error.at("/customer_id"))?;
+                }
+                origin
+            }
             (None, None) => return Err(Error::internal("a return without an origin")),
         };
         let new = NewReturn {
