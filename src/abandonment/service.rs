@@ -182,7 +182,7 @@ pub(super) struct Ordered {
     pub from: i64,
     /// The place up to which the log was read.
     pub to: i64,
-    /// Which carts became which orders, when; with an id for the event.
+    /// Which carts became which orders, when, themselves or in a cart that they were merged into; with an id for the event.
     pub orders: Vec<(CartId, OrderId, Instant, EventId)>,
 }
 
@@ -194,7 +194,14 @@ pub(super) fn ordered(tx: &mut Tx) -> Result<Option<Ordered>> {
         let cart: CartId = event.data.get("cart_id")?.as_str()?.parse().ok()?;
         Some((cart, event.aggregate_id.parse().ok()?, event.occurred_at, EventId::new()))
     };
-    let orders = placed.iter().filter_map(order).collect();
+    let mut orders: Vec<_> = placed.iter().filter_map(order).collect();
+    let carts: Vec<CartId> = orders.iter().map(|(cart, ..)| *cart).collect();
+    let merged = if carts.is_empty() { Vec::new() } else { carts::merged(tx, &carts)? };
+    // A cart goes into one other at most, so nothing is recovered by two orders.
+    for (from, into) in merged {
+        let order = orders.iter().find(|(cart, ..)| *cart == into).map(|(_, order, at, _)| (*order, *at));
+        orders.extend(order.map(|(order, at)| (from, order, at, EventId::new())));
+    }
     Ok((to > from).then_some(Ordered { from, to, orders }))
 }
 

@@ -118,6 +118,52 @@ fn consent_gives_the_address_and_test_channels_and_history_are_left_out() {
 }
 
 #[test]
+fn an_abandoned_guest_cart_is_recovered_by_the_order_of_the_cart_it_went_into() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 20), ("MUG", "12.50", 20)]).await;
+        let left = shop.cart(&[("TEE", 2)]).await;
+        app.clock.advance_seconds(3600);
+        look(&app).await;
+        assert_eq!(happened(&app, "cart.abandoned.v1").await.len(), 1);
+
+        // They come back, sign in, and find the cart that they had begun elsewhere.
+        let mut claims = app.claims(Audience::Customer, "ada", "");
+        claims.email = Some("ada@example.org".to_owned());
+        let token = format!("Bearer {}", app.state.verifier.issue(claims).unwrap());
+        let signed_in = [("Channel-Key", shop.key.as_str()), ("Authorization", token.as_str())];
+        let send = async |method: &str, path: &str, body: Value| {
+            app.send(method, &format!("/v1/store/carts{path}"), &signed_in, Some(&body)).await
+        };
+        let begun = json!({"lines": [{"sku": "MUG", "quantity": 1}]});
+        let (mine, final_cart) =
+            (send("POST", "", begun.clone()).await.expect(201), send("POST", "", begun).await.expect(201));
+        let id = |cart: &Value| cart["id"].as_str().unwrap().to_owned();
+        let merge = json!({"from": left.id, "from_token": left.token});
+        send("POST", &format!("/{}/merge", id(&mine)), merge).await.expect(200);
+        look(&app).await;
+        assert!(happened(&app, "cart.recovered.v1").await.is_empty());
+        // And that into a third: the abandonment goes with it.
+        send("POST", &format!("/{}/merge", id(&final_cart)), json!({"from": mine["id"]})).await.expect(200);
+        let pay = json!({"payment": {"method": "sandbox", "instrument": "approve"}});
+        let done = send("POST", &format!("/{}/complete", id(&final_cart)), pay).await.expect(201);
+
+        // However many look at once, it is told once.
+        app.state.db.write(events::number).await.unwrap();
+        let now = app.now();
+        for looked in join_all((0..4).map(|_| abandonment::recover(&app.state, now))).await {
+            looked.unwrap();
+        }
+        look(&app).await;
+        let recovered = happened(&app, "cart.recovered.v1").await;
+        assert_eq!(recovered.len(), 1);
+        assert_eq!((&recovered[0]["cart_id"], &recovered[0]["order_id"]), (&json!(left.id), &done["order"]["id"]));
+        let total = app.ops("GET", "/abandonment", None).await.expect(200)["total"].clone();
+        assert_eq!((&total["abandoned"], &total["recovered"]), (&json!(1), &json!(1)), "{total}");
+        assert_eq!(total["recovered_value"][0], left.body["total"]);
+    });
+}
+
+#[test]
 fn many_detectors_at_once_find_each_cart_once() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "19.90", 100)]).await;
