@@ -290,6 +290,16 @@ pub fn position_column(tx: &Tx) -> &'static str {
     }
 }
 
+/// How a column is written so that no index on it leads a query. PostgreSQL's planner knows figures of its tables and is let
+/// choose; SQLite's knows none.
+#[must_use]
+pub fn unindexed(tx: &Tx) -> fn(&str) -> String {
+    match variant(tx) {
+        Variant::Postgres => str::to_owned,
+        Variant::Sqlite => |column| format!("+{column}"),
+    }
+}
+
 /// The kind of a column of a [`list`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Col {

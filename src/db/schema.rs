@@ -469,6 +469,7 @@ diesel::table! {
         tax -> BigInt,
         gross -> BigInt,
         refunded -> BigInt,
+        placed_at -> InstantSql,
         doc -> DocSql,
     }
 }

@@ -112,7 +112,7 @@ pub fn place(tx: &mut Tx, now: Instant, new: NewOrder) -> Result<OrderDocument> 
     document.settle();
     let (state, payment_state, fulfilment_state) = (document.state, document.payment_state, document.fulfilment_state);
     store::insert(tx, &OrderRow { state, payment_state, fulfilment_state, ..row })?;
-    store::insert_lines(tx, id, &with_amounts)?;
+    store::insert_lines(tx, id, placed_at, &with_amounts)?;
     if let Some((name, reference)) = &reference
         && !store::add_ref(tx, now, *name, id, reference, serde_json::Value::Null)?
     {

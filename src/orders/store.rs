@@ -91,11 +91,17 @@ const LINE_COLUMNS: &[(&str, Col)] = &[
     ("tax", Col::Int),
     ("gross", Col::Int),
     ("refunded", Col::Int),
+    ("placed_at", Col::At),
     ("doc", Col::Doc),
 ];
 
 /// Inserts the lines with one statement. `amounts` are unit price (scaled), net, tax and gross per line.
-pub(super) fn insert_lines(tx: &mut Tx, order: OrderId, lines: &[(PlacedLine, [i64; 4])]) -> Result<()> {
+pub(super) fn insert_lines(
+    tx: &mut Tx,
+    order: OrderId,
+    placed_at: Instant,
+    lines: &[(PlacedLine, [i64; 4])],
+) -> Result<()> {
     let row = |(line, [unit_price, net, tax, gross]): &(PlacedLine, [i64; 4])| -> Result<Vec<Bind>> {
         Ok(vec![
             order.into(),
@@ -113,6 +119,7 @@ pub(super) fn insert_lines(tx: &mut Tx, order: OrderId, lines: &[(PlacedLine, [i
             (*tax).into(),
             (*gross).into(),
             0.into(),
+            placed_at.into(),
             Json::of(&line.details)?.into(),
         ])
     };

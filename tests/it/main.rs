@@ -17,6 +17,7 @@ mod exports;
 mod fulfilment;
 mod imports;
 mod jobs;
+mod order_search;
 mod payments;
 mod pricing;
 mod processes;
