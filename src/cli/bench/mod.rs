@@ -1,4 +1,4 @@
-//! `kontor bench`: figures of whole checkouts over HTTP, and of the same through the database alone.
+//! `kontor bench`: figures of whole checkouts over HTTP, and of the same through the database alone; and of finding orders.
 //!
 //! It measures and prints; it asserts nothing about time.
 
@@ -23,12 +23,15 @@ use crate::{
 };
 
 mod floor;
+mod orders;
 mod wire;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Bench {
     /// Complete checkouts: make a cart with two lines, address and shipping, then complete it with a payment.
     Checkout(Checkout),
+    /// Fill an empty scratch database with orders, and measure the list and each search among a thousand and among all.
+    Orders(orders::Orders),
 }
 
 #[derive(Debug, clap::Args)]
@@ -102,31 +105,55 @@ fn between(before: Reading, after: Reading) -> Reading {
 }
 
 pub(super) async fn run(mut settings: Settings, bench: &Bench, database_given: bool) -> Result<()> {
-    let Bench::Checkout(options) = bench;
     let scratch = scratch_folder()?;
     if !database_given {
         settings.database.url = scratch.join("bench.db").display().to_string();
     }
     "127.0.0.1:0".clone_into(&mut settings.http.listen);
     settings.http.store_requests_per_minute = 0;
-    settings.database.connections = settings.database.connections.max(options.clients + 2);
+    let ran = match bench {
+        Bench::Checkout(options) => {
+            settings.database.connections = settings.database.connections.max(options.clients + 2);
+            let process = start(settings, true, &scratch).await?;
+            let ran = checkout(&process, options).await;
+            process.stop().await;
+            ran
+        }
+        Bench::Orders(options) => {
+            // Nothing is worked on beside, so that the statements are the searches' own.
+            let process = start(settings, false, &scratch).await?;
+            let ran = orders::run(&process, options).await;
+            process.stop().await;
+            ran
+        }
+    };
+    drop(std::fs::remove_dir_all(&scratch));
+    ran
+}
+
+/// Starts a server, and tells what it runs on.
+async fn start(settings: Settings, work: bool, scratch: &Path) -> Result<Process> {
     let started = Moment::now();
     let database = &settings.database;
     let db =
         Db::open(Options { connections: database.connections, exclusive: true, ..Options::new(database.url.clone()) })?;
-    let process = Process::start(db, Clock::system(), settings.clone(), Roles { serve: true, work: true }).await?;
+    let process = Process::start(db, Clock::system(), settings.clone(), Roles { serve: true, work }).await?;
     let address = process.address.ok_or_else(|| Error::internal("no address"))?;
     wire::get(address, "/health/live").await?;
     println!("database      {}", if process.state.db.variant() == Variant::Postgres { "PostgreSQL" } else { "SQLite" });
     println!("first answer  {} ms after the start, migrations included", started.elapsed().as_millis());
     println!("idle memory   {} MB", resident_megabytes());
-    println!("fsync         {} µs (median of 200 writes of 4 KiB)", fsync_micros(&scratch)?);
+    println!("fsync         {} µs (median of 200 writes of 4 KiB)", fsync_micros(scratch)?);
+    Ok(process)
+}
+
+async fn checkout(process: &Process, options: &Checkout) -> Result<()> {
     let shop = seed::bench_shop(&process.state, options.skus).await?;
     println!(
         "clients       {} for {} s each, {} SKUs, payment `{}`",
         options.clients, options.seconds, options.skus, options.method
     );
-    let http = http_run(&process, &shop, options).await?;
+    let http = http_run(process, &shop, options).await?;
     http.print("HTTP");
     let floor = floor::run(&process.state, &shop, options).await?;
     floor.print("floor");
@@ -135,9 +162,20 @@ pub(super) async fn run(mut settings: Settings, bench: &Bench, database_given: b
     if let Some(writes) = http.reading.grouped.checked_div(http.reading.groups) {
         println!("group commit  {writes} writes per fsync");
     }
-    process.stop().await;
-    drop(std::fs::remove_dir_all(&scratch));
     Ok(())
+}
+
+/// A whole number with a comma between thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 async fn http_run(process: &Process, shop: &seed::BenchShop, options: &Checkout) -> Result<Run> {

@@ -16,20 +16,20 @@ use super::super::seed::BenchShop;
 use crate::error::{Error, Result};
 
 /// A kept connection.
-struct Wire {
+pub(super) struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Wire {
-    async fn open(address: SocketAddr) -> Result<Self> {
+    pub(super) async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await.map_err(Error::internal)?;
         stream.set_nodelay(true).map_err(Error::internal)?;
         Ok(Self { stream, buffer: Vec::with_capacity(16_384) })
     }
 
     /// Sends a request and reads its answer: the status and the body.
-    async fn send(&mut self, head: &str, body: &str) -> Result<(u16, &[u8])> {
+    pub(super) async fn send(&mut self, head: &str, body: &str) -> Result<(u16, &[u8])> {
         let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
         self.stream.write_all(request.as_bytes()).await.map_err(Error::internal)?;
         self.buffer.clear();
