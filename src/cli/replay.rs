@@ -33,7 +33,7 @@ pub(super) struct Options {
     #[arg(long)]
     client: Option<String>,
     /// How many customers at once.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 16)]
     parallel: usize,
     /// Only the first documents, in the order of time.
     #[arg(long)]
@@ -53,6 +53,11 @@ pub(super) async fn run(settings: Settings, options: &Options) -> Result<()> {
     plan.check().map_err(Error::internal)?;
     for sentence in summary(&plan) {
         println!("{sentence}");
+    }
+    if plan.documents.is_empty() {
+        return Err(Error::internal(
+            "nothing in the file can be placed: the reasons above name the mapping's keys to look at",
+        ));
     }
     if options.dry_run {
         return Ok(());

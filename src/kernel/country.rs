@@ -12,6 +12,17 @@ impl Country {
     /// Stands where no country is known; no channel is without one.
     pub const DEFAULT: Self = Self(*b"DE");
 
+    /// The country of an ISO 3166-1 code of two or three letters or of its English name there, whatever their case.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        let upper = text.trim().to_uppercase();
+        let code = |text: &str| {
+            isocountry::CountryCode::for_alpha2(text).or_else(|_| isocountry::CountryCode::for_alpha3(text))
+        };
+        let by_name = || isocountry::CountryCode::iter().find(|code| code.name().to_uppercase() == upper).copied();
+        code(&upper).ok().or_else(by_name)?.alpha2().parse().ok()
+    }
+
     /// The two letters.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -80,6 +91,16 @@ mod tests {
         assert_eq!("DE".parse::<Country>().unwrap().as_str(), "DE");
         for wrong in ["de", "XX", "DEU", "", "Ü"] {
             assert!(wrong.parse::<Country>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_and_longer_codes_are_understood_where_they_are_asked_for() {
+        for (text, code) in [("de", "DE"), ("DEU", "DE"), ("germany", "DE"), (" France ", "FR"), ("gbr", "GB")] {
+            assert_eq!(Country::named(text).map(|country| country.to_string()).as_deref(), Some(code), "{text}");
+        }
+        for unknown in ["", "XX", "Deutschland", "EIRE"] {
+            assert_eq!(Country::named(unknown), None, "{unknown}");
         }
     }
 }

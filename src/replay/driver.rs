@@ -3,7 +3,9 @@
 //! - **Every order and every return has the document's number as its foreign name** (system: the channel's code), which
 //!   Kontor gives away once. A second run, today or in a year, finds what is there and does only what is missing, so a
 //!   run that was broken off is begun again as it was.
-//! - **A customer's documents stay in their order**; customers go side by side.
+//! - **The file's customers are Kontor's**, made before their orders, which are theirs.
+//! - **A customer's documents stay in their order**, and a cancellation after the order that it takes back; else they go side
+//!   by side.
 //! - A document that is refused is told and does not stop the others.
 
 use std::{
@@ -17,18 +19,23 @@ use std::{
 
 use futures::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub use super::remote::Remote;
 use super::{
-    Cancellation, Document, Head, Ledger, Mapping, Match, Plan, PlanLine, Reconciliation, Sale, readback,
+    Cancellation, Document, Head, Ledger, Mapping, Match, Plan, PlanLine, Progress, Reconciliation, Sale, people,
+    readback,
     reconcile::compare,
     remote::{escaped, text},
     setup::{self, SHIPPING, Shop},
 };
 use crate::{
     error::{Error, Result},
-    kernel::Money,
+    kernel::{
+        Instant, Money,
+        ids::{CartId, CustomerId, OrderId},
+    },
 };
 
 /// After so many refused documents something general is wrong.
@@ -70,10 +77,12 @@ pub async fn run(remote: &Remote, plan: &Plan, mapping: &Mapping, options: Optio
     let shop = setup::shop(remote, plan, mapping).await?;
     let documents = plan.documents.get(..options.limit.unwrap_or(usize::MAX)).unwrap_or(&plan.documents);
     let begun = Moment::now();
+    let customers = people::customers(remote, plan, documents, &shop, options.parallel).await?;
     let driver = Driver {
         remote,
         plan,
         shop: &shop,
+        customers,
         made: AtomicU64::new(0),
         found: AtomicU64::new(0),
         failures: Mutex::new(Vec::new()),
@@ -115,30 +124,81 @@ fn bar(documents: usize, shown: bool) -> ProgressBar {
     bar
 }
 
-/// The documents of each customer in their order; a guest's stand alone. The customer whose first document is earliest
-/// comes first.
+/// The documents that must stay in their order: a customer's, a guest's number's, and those that take back from one
+/// another. The chain whose first document is earliest comes first.
 fn chains(documents: &[Document]) -> Vec<Vec<&Document>> {
-    let mut chains: Vec<Vec<&Document>> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    for document in documents {
+    let mut chains: Vec<Vec<usize>> = Vec::new();
+    // Of each document, its chain; a chain that has gone into another is empty.
+    let mut chain_of: Vec<usize> = Vec::with_capacity(documents.len());
+    let mut places: HashMap<(bool, &str), usize> = HashMap::new();
+    for (place, document) in documents.iter().enumerate() {
         // A guest's sale and credit of one number belong together.
         let head = document.head();
-        let whose = head.customer.as_ref().map_or_else(|| &*head.number, |customer| &**customer);
-        match places.get(whose).and_then(|place| chains.get_mut(*place)) {
-            Some(chain) => chain.push(document),
-            None => {
-                places.insert(whose, chains.len());
-                chains.push(vec![document]);
+        let whose = head.customer.as_ref().map_or((false, &*head.number), |customer| (true, &**customer));
+        let last = places.insert(whose, place);
+        let matched = match document {
+            Document::Sale(_) => &[][..],
+            Document::Cancellation(cancellation) => &cancellation.matched,
+        };
+        let before = last.into_iter().chain(matched.iter().map(|matched| matched.document));
+        let mut joined: Vec<usize> = before.filter_map(|place| chain_of.get(place).copied()).collect();
+        joined.sort_unstable();
+        joined.dedup();
+        let Some((first, others)) = joined.split_first() else {
+            chain_of.push(chains.len());
+            chains.push(vec![place]);
+            continue;
+        };
+        let mut gone: Vec<usize> = Vec::new();
+        for other in others {
+            gone.append(&mut chains.get_mut(*other).map(std::mem::take).unwrap_or_default());
+        }
+        for moved in &gone {
+            if let Some(chain) = chain_of.get_mut(*moved) {
+                *chain = *first;
             }
         }
+        chain_of.push(*first);
+        if let Some(chain) = chains.get_mut(*first) {
+            if !gone.is_empty() {
+                chain.append(&mut gone);
+                chain.sort_unstable();
+            }
+            chain.push(place);
+        }
     }
-    chains
+    let whole = |chain: Vec<usize>| chain.into_iter().filter_map(|place| documents.get(place)).collect::<Vec<_>>();
+    chains.into_iter().map(whole).filter(|chain| !chain.is_empty()).collect()
+}
+
+/// What is read of an order.
+#[derive(Debug, Deserialize)]
+struct Known {
+    id: OrderId,
+    state: String,
+    fulfilment_state: String,
+    payment_state: String,
+    total: Money,
+}
+
+/// What is read of what came of a cart.
+#[derive(Debug, Deserialize)]
+struct Completed {
+    order: Option<Known>,
+}
+
+/// What is read of a cart.
+#[derive(Debug, Deserialize)]
+struct Made {
+    id: CartId,
+    total: Money,
 }
 
 struct Driver<'a> {
     remote: &'a Remote,
     plan: &'a Plan,
     shop: &'a Shop,
+    customers: people::Ids,
     made: AtomicU64,
     found: AtomicU64,
     failures: Mutex<Vec<String>>,
@@ -179,10 +239,10 @@ impl Driver<'_> {
         format!("{}:{number}", self.shop.code)
     }
 
-    async fn known(&self, number: &str) -> Result<Option<Value>> {
+    async fn known(&self, number: &str) -> Result<Option<Known>> {
         let path = format!("/v1/ops/orders/{}", escaped(&self.reference(number)));
         let answer = self.remote.get(&path).await?;
-        if answer.is("not_found") { Ok(None) } else { answer.done().map(Some) }
+        if answer.is("not_found") { Ok(None) } else { answer.read().map(Some) }
     }
 
     /// Cart, checkout, shipment, delivery, money: as much of it as is not done yet.
@@ -198,35 +258,33 @@ impl Driver<'_> {
         Ok(())
     }
 
-    async fn place(&self, sale: &Sale) -> Result<Value> {
-        let key = format!("{}/sale:{}", self.shop.code, sale.head.number);
-        let cart = self.remote.command("/v1/ops/carts", &key, &self.cart(sale)?).await?.done()?;
-        let path = format!("/v1/ops/carts/{}/complete", text(&cart, "/id")?);
+    async fn place(&self, sale: &Sale) -> Result<Known> {
+        let cart: Made = self.remote.again("/v1/ops/carts", &self.cart(sale)).await?.read()?;
         // Where tax comes on top, the file does not know the total.
-        let own = || i64::try_from(sale.amount()).ok().map(|sum| json!(Money::from_minor(sum, sale.head.currency)));
-        let total = if self.shop.taxed_on_top { cart.get("total").cloned() } else { own() };
+        let total = if self.shop.taxed_on_top { cart.total } else { file_total(sale)? };
         let complete = json!({"payment": {"method": "manual"}, "expected_total": total});
-        let placed = self.remote.command(&path, &key, &complete).await?;
-        if placed.is("duplicate") {
+        let answer = self.remote.again(&format!("/v1/ops/carts/{}/complete", cart.id), &complete).await?;
+        if answer.is("duplicate") {
             let gone = || Error::internal("the order is there, and is not found");
             return self.known(&sale.head.number).await?.ok_or_else(gone);
         }
-        let placed = placed.done()?;
-        placed.get("order").cloned().ok_or_else(|| Error::internal(format!("no order came of it: {placed}")))
+        let nothing = || Error::internal("no order came of it");
+        answer.read::<Completed>()?.order.ok_or_else(nothing)
     }
 
-    fn cart(&self, sale: &Sale) -> Result<Value> {
+    fn cart(&self, sale: &Sale) -> Value {
         let head = &sale.head;
         let line = |line: &PlanLine| json!({"sku": line.sku, "quantity": line.quantity, "unit_price": line.unit_price});
         let lines: Vec<Value> = sale.lines.iter().map(line).collect();
         let (name, email) = self.who(head);
-        Ok(json!({
-            "channel_id": self.shop.channel, "currency": head.currency, "lines": lines, "email": email,
-            // The file knows the country only.
-            "shipping_address": {"name": name, "street1": "not known", "postcode": "-", "city": "not known", "country": head.country},
+        let customer: Option<CustomerId> =
+            head.customer.as_ref().and_then(|number| self.customers.get(number)).copied();
+        json!({
+            "channel_id": self.shop.channel, "customer_id": customer, "currency": head.currency, "lines": lines, "email": email,
+            "shipping_address": people::address(head.person.as_deref(), &name, head.country),
             "shipping_method": SHIPPING, "occurred_at": head.at,
             "reference": {"system": self.shop.code, "value": head.number},
-        }))
+        })
     }
 
     /// Name and e-mail address: the file's, or ones that can not belong to anybody.
@@ -246,43 +304,46 @@ impl Driver<'_> {
         (name, email.map_or_else(made, |email| email.as_str().to_owned()))
     }
 
-    /// Ships, delivers and pays an order, at the date of the document: the file knows no other.
-    async fn carry_out(&self, sale: &Sale, order: &Value) -> Result<()> {
-        let (id, at) = (text(order, "/id")?, json!({"occurred_at": sale.head.at}));
-        if !matches!(text(order, "/fulfilment_state")?.as_str(), "not_required" | "delivered" | "cancelled") {
-            self.ship(&id, &at).await?;
+    /// Brings an order as far as the file says it has come, at the date of the document: the file knows no other.
+    async fn carry_out(&self, sale: &Sale, order: &Known) -> Result<()> {
+        let (at, number) = (sale.head.at, &sale.head.number);
+        let report = |what: &str| format!("/v1/integration/orders/{}/{what}", order.id);
+        let document = json!({"system": self.shop.code, "document": number, "occurred_at": at});
+        if sale.progress == Progress::Cancelled {
+            return match order.state.as_str() {
+                "cancelled" => Ok(()),
+                _ => self.remote.again(&report("cancellations"), &document).await?.succeeded(),
+            };
         }
-        let unpaid = matches!(text(order, "/payment_state")?.as_str(), "pending" | "authorised" | "partially_captured");
-        let total: Money = super::remote::read(order, "/total")?;
-        if unpaid && total.minor() > 0 {
-            let receipt = json!({"reference": sale.head.number, "occurred_at": sale.head.at});
-            let paid = self.remote.command(&format!("/v1/ops/orders/{id}/payments"), "paid", &receipt).await?;
-            if !paid.is("duplicate") {
-                paid.done()?;
+        let on_its_way = !matches!(order.fulfilment_state.as_str(), "not_required" | "delivered" | "cancelled");
+        if sale.progress.is_shipped() && on_its_way {
+            let mut arrived = document.clone();
+            if let Value::Object(arrived) = &mut arrived {
+                arrived.insert("delivered_at".to_owned(), json!(at));
             }
+            let answer = self.remote.again(&report("shipments"), &arrived).await?;
+            // Somebody has shipped it by hand meanwhile.
+            if answer.is("quantity_exceeded") { self.deliver(order.id, at).await? } else { answer.succeeded()? }
+        }
+        let unpaid = matches!(order.payment_state.as_str(), "pending" | "authorised" | "partially_captured");
+        if sale.progress.is_paid() && unpaid && order.total.minor() > 0 {
+            self.remote.again(&report("payments"), &document).await?.succeeded()?;
         }
         Ok(())
     }
 
-    async fn ship(&self, order: &str, at: &Value) -> Result<()> {
+    /// Delivers what is on its way.
+    async fn deliver(&self, order: OrderId, at: Instant) -> Result<()> {
         let found = self.remote.get(&format!("/v1/ops/orders/{order}/fulfilment")).await?.done()?;
-        let items = |list: &str| found.get(list).and_then(Value::as_array).cloned().unwrap_or_default();
-        let mut on_the_way = Vec::new();
-        for shipment in items("shipments") {
-            if text(&shipment, "/state")? != "delivered" {
-                on_the_way.push(shipment);
+        for shipment in found.get("shipments").and_then(Value::as_array).into_iter().flatten() {
+            if text(shipment, "/state")? != "delivered" {
+                let path = format!("/v1/ops/shipments/{}/deliver", text(shipment, "/id")?);
+                let answer = self.remote.again(&path, &json!({"occurred_at": at})).await?;
+                // Sent twice, it has been delivered by the first.
+                if !answer.is("state_conflict") {
+                    answer.succeeded()?;
+                }
             }
-        }
-        for part in items("fulfilment_orders") {
-            if matches!(text(&part, "/state")?.as_str(), "open" | "picking" | "picked" | "packed" | "partially_shipped")
-            {
-                let path = format!("/v1/ops/fulfilment-orders/{}/ship", text(&part, "/id")?);
-                on_the_way.push(self.remote.command(&path, "ship", at).await?.done()?);
-            }
-        }
-        for shipment in on_the_way {
-            let path = format!("/v1/ops/shipments/{}/deliver", text(&shipment, "/id")?);
-            self.remote.command(&path, "deliver", at).await?.done()?;
         }
         Ok(())
     }
@@ -302,8 +363,10 @@ impl Driver<'_> {
             let line = |line: &PlanLine| json!({"sku": line.sku, "quantity": line.quantity, "unit_price": line.unit_price, "amount": line.amount});
             let lines: Vec<Value> = cancellation.unreferenced.iter().map(line).collect();
             let goods = cancellation.unreferenced.iter().any(|line| !line.kind.is_service());
-            let (channel, currency) = (&self.shop.channel, cancellation.head.currency);
-            let rest = json!({"channel_id": channel, "currency": currency, "lines": lines});
+            let (channel, head) = (&self.shop.channel, &cancellation.head);
+            let customer = head.customer.as_ref().and_then(|number| self.customers.get(number));
+            let rest =
+                json!({"channel_id": channel, "currency": head.currency, "customer_id": customer, "lines": lines});
             self.take_back(&cancellation.head, place + 1, goods, rest).await?;
         }
         Ok(())
@@ -311,7 +374,7 @@ impl Driver<'_> {
 
     async fn take_back(&self, head: &Head, place: usize, goods: bool, mut body: Value) -> Result<()> {
         // The first return of a document has its number, so that it is found by it.
-        let reference = if place == 1 { head.number.to_string() } else { format!("{}/{place}", head.number) };
+        let reference = if place == 1 { head.number.to_string() } else { format!("{}#{place}", head.number) };
         let common = json!({
             "system": self.shop.code, "reference": reference, "restock": goods, "refund": true,
             "reason": "taken over from the old shop", "occurred_at": head.at,
@@ -322,10 +385,16 @@ impl Driver<'_> {
                 body.insert("location".to_owned(), json!(self.shop.code));
             }
         }
-        let answer = self.remote.booked("/v1/ops/returns", &body).await?;
+        let answer = self.remote.again("/v1/ops/returns", &body).await?;
         let is_new = answer.status == 201;
-        answer.done()?;
+        answer.succeeded()?;
         self.count(is_new);
         Ok(())
     }
+}
+
+/// What the file says that an order costs.
+fn file_total(sale: &Sale) -> Result<Money> {
+    let minor = i64::try_from(sale.amount()).map_err(Error::internal)?;
+    Ok(Money::from_minor(minor, sale.head.currency))
 }

@@ -10,7 +10,7 @@ use chrono::{
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
-use super::mapping::{DateFormat, Encoding};
+use super::mapping::{DateFormat, Encoding, Restart};
 use crate::kernel::Instant;
 
 /// The characters of Windows-1252 at 80–9F; the five that it does not assign stay control characters.
@@ -166,6 +166,18 @@ impl Dates {
         };
         let (at, odd) = self.in_zone(local)?;
         Some((sane(at)?, odd))
+    }
+
+    /// The year, month or day of an instant, by the zone's calendar; `None` where numbers never begin anew.
+    pub(super) fn period(&self, at: Instant, restart: Restart) -> Option<String> {
+        let format = match restart {
+            Restart::Never => return None,
+            Restart::Yearly => "%Y",
+            Restart::Monthly => "%Y-%m",
+            Restart::Daily => "%Y-%m-%d",
+        };
+        let utc = DateTime::from_timestamp_micros(at.micros())?;
+        Some(utc.with_timezone(&self.zone).format(format).to_string())
     }
 
     fn in_zone(&self, local: NaiveDateTime) -> Option<(DateTime<Utc>, bool)> {

@@ -1,6 +1,8 @@
 //! The file: CSV, plain or gzip, row by row. Every row comes out, either read or with what is wrong with it.
 
 use std::{
+    borrow::Cow,
+    collections::HashMap,
     fs::File,
     io::{BufRead, BufReader},
     path::Path,
@@ -12,110 +14,23 @@ use rust_decimal::Decimal;
 
 use super::{
     Unusable,
+    amounts::{Stated, whole},
     fields::{Dates, decimal, decode, one_line},
+    layout::Layout,
     mapping::Mapping,
     newlines::Newlines,
     reason::Defect,
+    row::{CustomerNumber, Entry, Number, Person, Rejected, Row},
 };
 use crate::kernel::{
-    Currency, Instant, Money, Quantity, UnitPrice,
-    text::{Email, Sku, Text},
+    Currency, Instant,
+    text::{Email, Sku},
 };
-
-/// A document's number: an order's, an invoice's, a credit note's.
-pub type Number = Text<100>;
-/// A customer's number or name in the other shop.
-pub type CustomerNumber = Text<100>;
 
 /// The longest description that is kept.
 const DESCRIPTION: usize = 200;
-
-/// One row, read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// The line of the file on which it begins; the heading is line 1.
-    pub line: u64,
-    /// The document.
-    pub number: Number,
-    /// The document's kind or status.
-    pub kind: Option<String>,
-    /// The SKU, in the case the mapping says.
-    pub sku: Sku,
-    /// The article's name.
-    pub description: Option<String>,
-    /// The tax class, as the file has it.
-    pub tax_class: Option<String>,
-    /// Pieces, with the file's sign.
-    pub quantity: i64,
-    /// The price of one piece, with the file's sign.
-    pub price: UnitPrice,
-    /// Price × quantity in minor units, rounded as the mapping says, with the sign of the product.
-    pub amount: i64,
-    /// The same, not rounded; the file's own figure, where it states the amount.
-    pub exact: Decimal,
-    /// The currency.
-    pub currency: Currency,
-    /// When.
-    pub at: Instant,
-    /// The clock showed that time never or twice on that day.
-    pub odd_time: bool,
-    /// The customer; none is a guest.
-    pub customer: Option<CustomerNumber>,
-    /// The country, as the file has it.
-    pub country: Option<String>,
-    /// The customer's e-mail address.
-    pub email: Option<Email>,
-    /// There is something in the e-mail column, but no address.
-    pub bad_email: bool,
-}
-
-/// A row that can not be carried over, with as much as could be read of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rejected {
-    /// The line of the file on which it begins.
-    pub line: u64,
-    /// What is wrong.
-    pub defect: Defect,
-    /// The value that is wrong, as an example for the report.
-    pub example: String,
-    /// The document, when its number can be read.
-    pub number: Option<Number>,
-    /// The currency: the mapping's, when the row's can not be read.
-    pub currency: Currency,
-    /// Pieces; 0 when they can not be read.
-    pub quantity: i64,
-    /// The amount in minor units; 0 when it can not be read.
-    pub amount: i64,
-}
-
-/// A row of the file.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Entry {
-    /// Read.
-    Row(Box<Row>),
-    /// Not carried over.
-    Rejected(Rejected),
-}
-
-/// Where each value stands in a record.
-#[derive(Debug)]
-struct Layout {
-    width: usize,
-    number: usize,
-    sku: usize,
-    description: Option<usize>,
-    quantity: Option<usize>,
-    date: usize,
-    time: Option<usize>,
-    unit_price: Option<usize>,
-    line_amount: Option<usize>,
-    customer: Option<usize>,
-    country: Option<usize>,
-    currency: Option<usize>,
-    email: Option<usize>,
-    tax_class: Option<usize>,
-    kind: Option<usize>,
-}
+/// How long the texts of an address may be: name, company, street, postcode, city, region, phone.
+const PERSON: [usize; 7] = [200, 200, 200, 20, 100, 100, 40];
 
 /// The rows of a file, in its order.
 pub struct Rows<'m, R: BufRead> {
@@ -124,6 +39,10 @@ pub struct Rows<'m, R: BufRead> {
     layout: Layout,
     mapping: &'m Mapping,
     dates: Dates,
+    /// Date and currency of each number's last row that had them: they may stand on a document's first row only.
+    seen: HashMap<Number, (Instant, bool, Currency)>,
+    /// The number of the row above.
+    above: Option<Number>,
     ended: bool,
 }
 
@@ -139,6 +58,9 @@ pub fn open<'m>(path: &Path, mapping: &'m Mapping) -> Result<Rows<'m, Box<dyn Bu
         if gzip { Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(plain))) } else { Box::new(plain) };
     Rows::new(source, mapping).map_err(|error| Unusable(format!("{}: {error}", path.display())))
 }
+
+/// What is wrong with a row, and the value that shows it.
+type Wrong<'r> = (Defect, Cow<'r, str>);
 
 impl<'m, R: BufRead> Rows<'m, R> {
     /// The rows of plain CSV from anywhere.
@@ -158,10 +80,11 @@ impl<'m, R: BufRead> Rows<'m, R> {
         }
         let layout = Layout::find(heading, mapping)?;
         let dates = Dates::new(&mapping.date);
-        Ok(Self { reader, record: ByteRecord::new(), layout, mapping, dates, ended: false })
+        let (record, seen, above, ended) = (ByteRecord::new(), HashMap::new(), None, false);
+        Ok(Self { reader, record, layout, mapping, dates, seen, above, ended })
     }
 
-    fn entry(&self, line: u64, lines: u64) -> Entry {
+    fn entry(&mut self, line: u64, lines: u64) -> Entry {
         let mut rejected = Rejected {
             line,
             defect: Defect::EmptyRow,
@@ -183,121 +106,184 @@ impl<'m, R: BufRead> Rows<'m, R> {
             };
             return Entry::Rejected(rejected);
         }
-        match self.read(line, &mut rejected) {
-            Ok(row) => Entry::Row(Box::new(row)),
-            Err((defect, example)) => {
-                rejected.defect = defect;
-                rejected.example = one_line(example, 80).unwrap_or_default();
-                Entry::Rejected(rejected)
+        let shown = |(defect, example): Wrong<'_>| (defect, one_line(&example, 80).unwrap_or_default());
+        let number = match self.number().map_err(shown) {
+            Ok(number) => number,
+            Err((defect, example)) => return Entry::Rejected(Rejected { defect, example, ..rejected }),
+        };
+        self.above = Some(number.clone());
+        rejected.number = Some(number.clone());
+        match self.read(line, number.clone(), &mut rejected).map_err(shown) {
+            Ok(row) => {
+                self.seen.insert(number, (row.at, row.odd_time, row.currency));
+                Entry::Row(Box::new(row))
             }
+            Err((defect, example)) => Entry::Rejected(Rejected { defect, example, ..rejected }),
+        }
+    }
+
+    fn value(&self, place: usize) -> Result<Cow<'_, str>, Wrong<'_>> {
+        let bytes = self.record.get(place).unwrap_or_default();
+        decode(bytes, self.mapping.file.encoding).ok_or((Defect::BadEncoding, Cow::Borrowed("")))
+    }
+
+    /// The value as one line; `None` when the column is empty or not there.
+    fn optional(&self, place: Option<usize>, longest: usize) -> Result<Option<String>, Wrong<'_>> {
+        place.map_or(Ok(None), |place| self.value(place).map(|text| one_line(&text, longest)))
+    }
+
+    /// A defect with the value of a column.
+    fn wrong(&self, defect: Defect, place: Option<usize>) -> Wrong<'_> {
+        let value = place.and_then(|place| self.value(place).ok());
+        (defect, value.unwrap_or_default())
+    }
+
+    /// A decimal number; zero when the column is empty or not there.
+    fn number_at(&self, place: Option<usize>, defect: Defect) -> Result<Decimal, Wrong<'_>> {
+        let Some(text) = self.optional(place, DESCRIPTION)? else { return Ok(Decimal::ZERO) };
+        // A percentage may be written with its sign.
+        let bare = text.strip_suffix('%').unwrap_or(&text);
+        decimal(bare, self.mapping.file.decimal_comma).ok_or_else(|| self.wrong(defect, place))
+    }
+
+    /// The document's number; where the mapping says so, the one above stands for an empty one.
+    fn number(&self) -> Result<Number, Wrong<'_>> {
+        let text = self.value(self.layout.number)?;
+        match &self.above {
+            Some(above) if self.mapping.file.fill_down && text.trim().is_empty() => Ok(above.clone()),
+            _ => Number::new(&text).map_err(|_| (Defect::BadNumber, text)),
         }
     }
 
     /// The row, or its defect with the value that shows it. What can be read is noted in `partial` on the way.
-    fn read(&self, line: u64, partial: &mut Rejected) -> Result<Row, (Defect, &str)> {
-        let layout = &self.layout;
-        let mapping = self.mapping;
-        let encoding = mapping.file.encoding;
-        let value = |place: usize| {
-            let bytes = self.record.get(place).unwrap_or_default();
-            decode(bytes, encoding).ok_or((Defect::BadEncoding, ""))
-        };
-        let optional = |place: Option<usize>| match place {
-            Some(place) => value(place).map(|text| one_line(&text, DESCRIPTION)),
-            None => Ok(None),
-        };
-        // The value as it stands in the file, for the report; an encoding defect has been told apart by then.
-        let raw = |place: Option<usize>| {
-            place
-                .and_then(|place| self.record.get(place))
-                .and_then(|bytes| std::str::from_utf8(bytes).ok())
-                .unwrap_or("")
-        };
-
-        let number = Number::new(&value(layout.number)?).map_err(|_| (Defect::BadNumber, raw(Some(layout.number))))?;
-        partial.number = Some(number.clone());
-        let currency = match optional(layout.currency)? {
-            Some(code) => code.to_uppercase().parse().map_err(|_| (Defect::BadCurrency, raw(layout.currency)))?,
-            None => mapping.currency,
+    fn read(&self, line: u64, number: Number, partial: &mut Rejected) -> Result<Row, Wrong<'_>> {
+        let (layout, mapping) = (&self.layout, self.mapping);
+        let seen = self.seen.get(&number);
+        let currency = match self.optional(layout.currency, DESCRIPTION)? {
+            Some(code) => code.to_uppercase().parse().map_err(|_| self.wrong(Defect::BadCurrency, layout.currency))?,
+            None => seen.map_or(mapping.currency, |(_, _, currency)| *currency),
         };
         partial.currency = currency;
-
-        let comma = mapping.file.decimal_comma;
         let quantity = match layout.quantity {
-            Some(place) => whole(&value(place)?, comma).ok_or((Defect::BadQuantity, raw(layout.quantity)))?,
+            Some(place) => whole(&self.value(place)?, mapping.file.decimal_comma)
+                .ok_or_else(|| self.wrong(Defect::BadQuantity, layout.quantity))?,
             None => 1,
         };
         partial.quantity = quantity;
+        let stated = self.stated()?;
+        if !stated.by_piece {
+            partial.amount = currency.round(stated.value, mapping.rounding).unwrap_or_default();
+        }
         let price_place = layout.unit_price.or(layout.line_amount);
-        let stated = match price_place {
-            Some(place) => decimal(&value(place)?, comma).ok_or((Defect::BadPrice, raw(price_place)))?,
-            None => return Err((Defect::BadPrice, "")),
-        };
-        let by_piece = layout.unit_price.is_some();
-        if !by_piece {
-            partial.amount = currency.round(stated, mapping.rounding).unwrap_or_default();
-        }
         if quantity == 0 {
-            return Err((Defect::ZeroQuantity, raw(layout.quantity)));
+            return Err(self.wrong(Defect::ZeroQuantity, layout.quantity));
         }
-        let one = if by_piece {
-            stated
-        } else {
-            unit_price_of(stated, quantity, mapping, currency).ok_or((Defect::InexactPrice, raw(price_place)))?
-        };
-        let (product, amount) = amount(one, quantity, mapping, currency).ok_or((Defect::TooLarge, raw(price_place)))?;
-        partial.amount = amount;
-        let price = scaled(one, currency).ok_or((Defect::BadPrice, raw(price_place)))?;
+        let worth = stated.worth(quantity, mapping, currency).map_err(|defect| self.wrong(defect, price_place))?;
+        partial.amount = worth.minor;
 
-        let sku = Sku::new(&mapping.sku(&value(layout.sku)?)).map_err(|_| (Defect::BadSku, raw(Some(layout.sku))))?;
-        let (at, odd_time) = self.date()?.ok_or((Defect::BadDate, raw(Some(layout.date))))?;
-        let customer = match layout.customer {
-            Some(place) => self.customer(&value(place)?).map_err(|()| (Defect::BadCustomer, raw(layout.customer)))?,
-            None => None,
-        };
-        let email = optional(layout.email)?;
+        let date = self.date()?.or_else(|| self.date_above(seen));
+        let (at, odd_time) = date.ok_or_else(|| self.wrong(Defect::BadDate, Some(layout.date)))?;
+        let number = self.in_period(number, at);
+        partial.number = Some(number.clone());
+        let sku = Sku::new(&mapping.sku(&self.value(layout.sku)?));
+        let sku = sku.map_err(|_| self.wrong(Defect::BadSku, Some(layout.sku)))?;
+        let customer = self.customer()?;
+        let email = self.optional(layout.email, DESCRIPTION)?;
         let address = email.as_deref().and_then(|text| Email::new(text).ok());
+        let minor = |amount: Decimal| currency.round(amount, mapping.rounding);
+        let shipping = self.number_at(layout.order_shipping, Defect::BadShipping)?;
+        let discount = self.number_at(layout.order_discount, Defect::BadDiscount)?.abs();
         Ok(Row {
             line,
             number,
-            kind: optional(layout.kind)?,
+            kind: self.optional(layout.kind, DESCRIPTION)?,
+            status: self.optional(layout.status, DESCRIPTION)?,
+            original: self.original()?,
             sku,
-            description: optional(layout.description)?,
-            tax_class: optional(layout.tax_class)?,
+            description: self.optional(layout.description, DESCRIPTION)?,
+            tax_class: self.optional(layout.tax_class, DESCRIPTION)?,
             quantity,
-            price,
-            amount,
-            exact: if by_piece { product } else { stated },
+            price: worth.price,
+            amount: worth.minor,
+            exact: worth.exact,
+            order_shipping: minor(shipping).ok_or_else(|| self.wrong(Defect::BadShipping, layout.order_shipping))?,
+            order_discount: minor(discount).ok_or_else(|| self.wrong(Defect::BadDiscount, layout.order_discount))?,
             currency,
             at,
             odd_time,
             customer,
-            country: optional(layout.country)?,
+            country: self.optional(layout.country, DESCRIPTION)?,
             bad_email: email.is_some() && address.is_none(),
             email: address,
+            person: self.person()?,
         })
     }
 
-    fn date(&self) -> Result<Option<(Instant, bool)>, (Defect, &'static str)> {
-        let text = |place: usize| {
-            decode(self.record.get(place).unwrap_or_default(), self.mapping.file.encoding)
-                .ok_or((Defect::BadEncoding, ""))
-        };
-        let date = text(self.layout.date)?;
+    /// What the row says of its money.
+    fn stated(&self) -> Result<Stated, Wrong<'_>> {
+        let layout = &self.layout;
+        let place = layout.unit_price.or(layout.line_amount);
+        let bad = || self.wrong(Defect::BadPrice, place);
+        let value = decimal(&self.value(place.ok_or_else(bad)?)?, self.mapping.file.decimal_comma).ok_or_else(bad)?;
+        Ok(Stated {
+            value,
+            by_piece: layout.unit_price.is_some(),
+            off: self.number_at(layout.line_discount, Defect::BadDiscount)?,
+            off_percent: self.number_at(layout.line_discount_percent, Defect::BadDiscount)?,
+        })
+    }
+
+    fn date(&self) -> Result<Option<(Instant, bool)>, Wrong<'_>> {
+        let date = self.value(self.layout.date)?;
         match self.layout.time {
-            Some(place) => Ok(self.dates.read(&format!("{} {}", date.trim(), text(place)?.trim()))),
+            Some(place) => Ok(self.dates.read(&format!("{} {}", date.trim(), self.value(place)?.trim()))),
             None => Ok(self.dates.read(&date)),
         }
     }
 
-    fn customer(&self, text: &str) -> Result<Option<CustomerNumber>, ()> {
+    /// The date of the document's rows before, where this one has none.
+    fn date_above(&self, seen: Option<&(Instant, bool, Currency)>) -> Option<(Instant, bool)> {
+        let empty = |place: usize| self.record.get(place).unwrap_or_default().trim_ascii().is_empty();
+        seen.filter(|_| empty(self.layout.date)).map(|(at, odd_time, _)| (*at, *odd_time))
+    }
+
+    /// The number with its year, month or day, where numbers begin anew.
+    fn in_period(&self, number: Number, at: Instant) -> Number {
+        match self.dates.period(at, self.mapping.numbers_restart) {
+            Some(period) => Number::new(&format!("{number}/{period}")).unwrap_or(number),
+            None => number,
+        }
+    }
+
+    fn customer(&self) -> Result<Option<CustomerNumber>, Wrong<'_>> {
+        let Some(place) = self.layout.customer else { return Ok(None) };
+        let text = self.value(place)?;
         let trimmed = text.trim();
         let suffix = &self.mapping.customer.strip_suffix;
         let bare = trimmed.strip_suffix(suffix.as_str()).unwrap_or(trimmed).trim();
         if bare.is_empty() || self.mapping.customer.missing.iter().any(|none| none.eq_ignore_ascii_case(bare)) {
             return Ok(None);
         }
-        CustomerNumber::new(bare).map(Some).map_err(|_| ())
+        CustomerNumber::new(bare).map(Some).map_err(|_| self.wrong(Defect::BadCustomer, Some(place)))
+    }
+
+    fn original(&self) -> Result<Option<Number>, Wrong<'_>> {
+        let Some(place) = self.layout.original else { return Ok(None) };
+        let text = self.value(place)?;
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        Number::new(&text).map(Some).map_err(|_| self.wrong(Defect::BadOriginal, Some(place)))
+    }
+
+    fn person(&self) -> Result<Option<Box<Person>>, Wrong<'_>> {
+        let mut texts: [Option<String>; 7] = Default::default();
+        for ((text, place), longest) in texts.iter_mut().zip(self.layout.person).zip(PERSON) {
+            *text = self.optional(place, longest)?;
+        }
+        let [name, company, street, postcode, city, region, phone] = texts;
+        let person = Person { name, company, street, postcode, city, region, phone };
+        Ok((person != Person::default()).then(|| Box::new(person)))
     }
 }
 
@@ -327,89 +313,5 @@ impl<R: BufRead> Iterator for Rows<'_, R> {
                 Some(Err(Unusable(format!("after line {}: {error}", self.reader.position().line()))))
             }
         }
-    }
-}
-
-/// A whole number within what Kontor takes.
-fn whole(text: &str, comma: bool) -> Option<i64> {
-    let number = decimal(text, comma)?;
-    if !number.is_integer() {
-        return None;
-    }
-    i64::try_from(number.normalize()).ok().filter(|count| count.abs() <= Quantity::MAX)
-}
-
-/// Price × quantity, exact and in minor units; `None` when too large.
-fn amount(price: Decimal, quantity: i64, mapping: &Mapping, currency: Currency) -> Option<(Decimal, i64)> {
-    let scale = Decimal::from(10i64.checked_pow(currency.exponent() + UnitPrice::EXTRA_DIGITS)?);
-    if price.abs() > Decimal::from(Money::MAX_INPUT).checked_div(scale)? {
-        return None;
-    }
-    let exact = price.checked_mul(Decimal::from(quantity))?;
-    let minor = currency.round(exact, mapping.rounding)?;
-    (minor.abs() <= Money::MAX_INPUT).then_some((exact, minor))
-}
-
-/// A price in the form Kontor keeps; `None` when it has more digits than that.
-fn scaled(price: Decimal, currency: Currency) -> Option<UnitPrice> {
-    let digits = currency.exponent() + UnitPrice::EXTRA_DIGITS;
-    let whole = price.checked_mul(Decimal::from(10i64.checked_pow(digits)?))?.normalize();
-    let scaled = whole.is_integer().then(|| i64::try_from(whole).ok())??;
-    Some(UnitPrice::from_scaled(scaled, currency))
-}
-
-/// The price of one piece that gives an amount; `None` when none does, to the minor unit.
-fn unit_price_of(stated: Decimal, quantity: i64, mapping: &Mapping, currency: Currency) -> Option<Decimal> {
-    let digits = currency.exponent() + UnitPrice::EXTRA_DIGITS;
-    let price = stated.checked_div(Decimal::from(quantity))?.round_dp(digits);
-    let wanted = currency.round(stated, mapping.rounding)?;
-    (currency.round(price.checked_mul(Decimal::from(quantity))?, mapping.rounding)? == wanted).then_some(price)
-}
-
-impl Layout {
-    fn find(heading: &ByteRecord, mapping: &Mapping) -> Result<Self, Unusable> {
-        let names: Vec<String> = heading
-            .iter()
-            .map(|bytes| decode(bytes, mapping.file.encoding).unwrap_or_else(|| String::from_utf8_lossy(bytes)))
-            .map(|name| name.trim_start_matches('\u{feff}').trim().to_owned())
-            .collect();
-        let place = |key: &str, wanted: &str| {
-            let matching = |exact: bool| -> Vec<usize> {
-                let same = |name: &str| if exact { name == wanted } else { name.eq_ignore_ascii_case(wanted) };
-                names.iter().enumerate().filter(|(_, name)| same(name)).map(|(place, _)| place).collect()
-            };
-            let exact = matching(true);
-            let found = if exact.is_empty() { matching(false) } else { exact };
-            match found.as_slice() {
-                [one] => Ok(*one),
-                [] => Err(Unusable(format!(
-                    "the file has no column `{wanted}` (mapping key `columns.{key}`); its columns are: {}",
-                    names.join(" | ")
-                ))),
-                _ => {
-                    Err(Unusable(format!("the file has more than one column `{wanted}` (mapping key `columns.{key}`)")))
-                }
-            }
-        };
-        let maybe =
-            |key: &str, wanted: &Option<String>| wanted.as_deref().map(|wanted| place(key, wanted.trim())).transpose();
-        let columns = &mapping.columns;
-        Ok(Self {
-            width: names.len(),
-            number: place("number", columns.number.trim())?,
-            sku: place("sku", columns.sku.trim())?,
-            description: maybe("description", &columns.description)?,
-            quantity: maybe("quantity", &columns.quantity)?,
-            date: place("date", columns.date.trim())?,
-            time: maybe("time", &columns.time)?,
-            unit_price: maybe("unit_price", &columns.unit_price)?,
-            line_amount: maybe("line_amount", &columns.line_amount)?,
-            customer: maybe("customer", &columns.customer)?,
-            country: maybe("country", &columns.country)?,
-            currency: maybe("currency", &columns.currency)?,
-            email: maybe("email", &columns.email)?,
-            tax_class: maybe("tax_class", &columns.tax_class)?,
-            kind: maybe("kind", &columns.kind)?,
-        })
     }
 }

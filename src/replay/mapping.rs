@@ -3,15 +3,18 @@
 //! It names columns, formats and codes; nothing about a shop is written into the program. Every key is checked when
 //! the file is read, and what is wrong is said with the key's name and the line it stands on.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
-use chrono::format::{Item, StrftimeItems};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer};
 
-use super::{Unusable, reason::Defect};
 use crate::kernel::{Country, Currency, Rounding, text};
+
+mod check;
+mod codes;
+
+pub use codes::{Codes, Kind, Pattern};
 
 /// How a file is read. Missing tables and keys have the defaults that their fields name.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,6 +30,9 @@ pub struct Mapping {
     /// Whether SKUs that differ only in case are the same; `exact` unless stated.
     #[serde(default)]
     pub sku_case: SkuCase,
+    /// Whether and when the numbers of documents begin anew; `never` unless stated.
+    #[serde(default)]
+    pub numbers_restart: Restart,
     /// Delimiter, encoding, number format.
     #[serde(default)]
     pub file: FileFormat,
@@ -46,6 +52,12 @@ pub struct Mapping {
     /// What marks a cancellation or return.
     #[serde(default)]
     pub cancellation: CancellationRules,
+    /// How far an order has come, by the value of the status column.
+    #[serde(default)]
+    pub status: StatusRules,
+    /// What amounts become that stand beside an order and not in a line.
+    #[serde(default)]
+    pub order_level: OrderLevel,
     /// Which codes are goods, and which postage, fees, discounts, …
     #[serde(default)]
     pub codes: Codes,
@@ -63,6 +75,21 @@ pub enum SkuCase {
     Exact,
     /// They are one, written in capitals. Code patterns then ignore case as well.
     Upper,
+}
+
+/// When a shop's document numbers begin anew, so that the same number stands for another document.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Restart {
+    /// A number is one document, whatever its rows' dates are.
+    #[default]
+    Never,
+    /// Each year: the document becomes `1001/2024`.
+    Yearly,
+    /// Each month: `1001/2024-03`.
+    Monthly,
+    /// Each day: `1001/2024-03-31`.
+    Daily,
 }
 
 /// The character encoding of a file.
@@ -94,11 +121,19 @@ pub struct FileFormat {
     pub encoding: Encoding,
     /// Whether numbers are written `1.234,50` rather than `1,234.50`.
     pub decimal_comma: bool,
+    /// Whether a row without a document number belongs to the row above.
+    pub fill_down: bool,
 }
 
 impl Default for FileFormat {
     fn default() -> Self {
-        Self { delimiter: b',', quote: Some(b'"'), encoding: Encoding::default(), decimal_comma: false }
+        Self {
+            delimiter: b',',
+            quote: Some(b'"'),
+            encoding: Encoding::default(),
+            decimal_comma: false,
+            fill_down: false,
+        }
     }
 }
 
@@ -122,6 +157,14 @@ pub struct Columns {
     pub unit_price: Option<String>,
     /// The amount of the whole row. Either this or `unit_price`.
     pub line_amount: Option<String>,
+    /// What was taken off the whole row, with either sign; the price or amount stands before it.
+    pub line_discount: Option<String>,
+    /// The same in percent.
+    pub line_discount_percent: Option<String>,
+    /// The shipping of the whole order: taken from its first row that has some.
+    pub order_shipping: Option<String>,
+    /// What was taken off the whole order, with either sign: taken from its first row that has some.
+    pub order_discount: Option<String>,
     /// The customer's number or name; rows without one are a guest's.
     pub customer: Option<String>,
     /// The country's name or ISO code.
@@ -130,10 +173,28 @@ pub struct Columns {
     pub currency: Option<String>,
     /// The customer's e-mail address.
     pub email: Option<String>,
+    /// The name at the address.
+    pub name: Option<String>,
+    /// The company at the address.
+    pub company: Option<String>,
+    /// Street and number.
+    pub street: Option<String>,
+    /// The postcode.
+    pub postcode: Option<String>,
+    /// The town or city.
+    pub city: Option<String>,
+    /// The state, province or county.
+    pub region: Option<String>,
+    /// The phone number.
+    pub phone: Option<String>,
     /// The tax class, as `tax.classes` knows it.
     pub tax_class: Option<String>,
-    /// The kind or status of the document, as `cancellation.kinds` and `leave_out.kinds` know it.
+    /// The kind of the document, as `cancellation.kinds` and `leave_out.kinds` know it.
     pub kind: Option<String>,
+    /// How far the order has come, as `status` and `leave_out.statuses` know it.
+    pub status: Option<String>,
+    /// The number of the order that a cancellation takes back.
+    pub original: Option<String>,
 }
 
 /// How dates are written, and in which place's time.
@@ -166,6 +227,10 @@ pub struct TaxRules {
     pub rate: Decimal,
     /// Percent by ISO country code.
     pub country_rates: BTreeMap<Country, Decimal>,
+    /// Percent by tax class, in countries that `country_rates` does not name.
+    pub class_rates: BTreeMap<String, Decimal>,
+    /// Percent by ISO country code and tax class; before all others.
+    pub country_class_rates: BTreeMap<Country, BTreeMap<String, Decimal>>,
     /// The tax class of rows that name none; `standard` unless stated.
     pub class: String,
     /// The tax class by the value of the file's column.
@@ -178,9 +243,37 @@ impl Default for TaxRules {
             prices_include_tax: true,
             rate: Decimal::ZERO,
             country_rates: BTreeMap::new(),
+            class_rates: BTreeMap::new(),
+            country_class_rates: BTreeMap::new(),
             class: "standard".to_owned(),
             classes: BTreeMap::new(),
         }
+    }
+}
+
+impl TaxRules {
+    /// Percent of a tax class in a country: what is said of both, else of the country, else of the class, else `rate`.
+    #[must_use]
+    pub fn rate_of(&self, country: Country, class: &str) -> Decimal {
+        let of_both = self.country_class_rates.get(&country).and_then(|classes| classes.get(class));
+        let found = of_both.or_else(|| self.country_rates.get(&country)).or_else(|| self.class_rates.get(class));
+        found.copied().unwrap_or(self.rate)
+    }
+
+    /// All percentages with their keys.
+    fn rates(&self) -> impl Iterator<Item = (String, Decimal)> {
+        let countries = self.country_rates.iter().map(|(country, rate)| (format!("country_rates.{country}"), *rate));
+        let classes = self.class_rates.iter().map(|(class, rate)| (format!("class_rates.{class}"), *rate));
+        let both = self.country_class_rates.iter().flat_map(|(country, classes)| {
+            classes.iter().map(move |(class, rate)| (format!("country_class_rates.{country}.{class}"), *rate))
+        });
+        std::iter::once(("rate".to_owned(), self.rate)).chain(countries).chain(classes).chain(both)
+    }
+
+    /// Whether anything is taxed at all.
+    #[must_use]
+    pub fn is_taxed(&self) -> bool {
+        self.rates().any(|(_, rate)| !rate.is_zero())
     }
 }
 
@@ -190,7 +283,8 @@ impl Default for TaxRules {
 pub struct Countries {
     /// The country of rows that name none, or one that is not in the table. Without it such rows are left out.
     pub default: Option<Country>,
-    /// The code by name. Case, accents and punctuation make no difference; ISO codes are understood without it.
+    /// The code by name. Case, accents and punctuation make no difference; ISO codes of two or three letters and ISO's
+    /// English names are understood without it.
     pub names: BTreeMap<String, Country>,
 }
 
@@ -208,132 +302,89 @@ pub struct CancellationRules {
     pub unsigned: bool,
 }
 
-/// What a code stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// What is kept in stock and shipped.
-    Goods,
-    /// Postage and carriage.
-    Postage,
-    /// Bank charges, marketplace fees.
-    Fee,
-    /// Lines and adjustments typed by hand.
-    Manual,
-    /// Discounts.
-    Discount,
-    /// Gift vouchers sold.
-    Voucher,
-}
-
-impl Kind {
-    /// The word in reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Goods => "goods",
-            Self::Postage => "postage",
-            Self::Fee => "fee",
-            Self::Manual => "manual",
-            Self::Discount => "discount",
-            Self::Voucher => "voucher",
-        }
-    }
-
-    /// Whether it is neither kept in stock nor shipped.
-    #[must_use]
-    pub const fn is_service(self) -> bool {
-        !matches!(self, Self::Goods)
-    }
-}
-
-/// Which codes are what. A code that no pattern fits is goods. An exact code counts before a pattern, a longer
-/// pattern before a shorter one.
+/// How far an order has come, by the value of the status column. Case makes no difference. Whatever stands under none
+/// of these is done: shipped, delivered and paid.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Codes {
-    /// Goods after all, though another pattern fits.
-    pub goods: Vec<Pattern>,
-    /// Postage and carriage.
-    pub postage: Vec<Pattern>,
-    /// Bank charges, marketplace fees.
-    pub fee: Vec<Pattern>,
-    /// Lines and adjustments typed by hand.
-    pub manual: Vec<Pattern>,
-    /// Discounts.
-    pub discount: Vec<Pattern>,
-    /// Gift vouchers sold.
-    pub voucher: Vec<Pattern>,
+pub struct StatusRules {
+    /// Neither shipped nor paid.
+    pub open: Vec<String>,
+    /// Paid, not shipped.
+    pub unshipped: Vec<String>,
+    /// Shipped and delivered, not paid.
+    pub unpaid: Vec<String>,
+    /// Placed and cancelled before anything was shipped or paid.
+    pub cancelled: Vec<String>,
 }
 
-impl Codes {
-    fn all(&self) -> [(Kind, &[Pattern]); 6] {
+/// How far an order has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// Shipped, delivered and paid.
+    #[default]
+    Done,
+    /// Neither shipped nor paid.
+    Open,
+    /// Paid, not shipped.
+    Unshipped,
+    /// Shipped and delivered, not paid.
+    Unpaid,
+    /// Cancelled before anything was shipped or paid.
+    Cancelled,
+}
+
+impl Progress {
+    /// Whether its goods have left.
+    #[must_use]
+    pub const fn is_shipped(self) -> bool {
+        matches!(self, Self::Done | Self::Unpaid)
+    }
+
+    /// Whether its money has come.
+    #[must_use]
+    pub const fn is_paid(self) -> bool {
+        matches!(self, Self::Done | Self::Unshipped)
+    }
+}
+
+impl StatusRules {
+    const fn all(&self) -> [(Progress, &Vec<String>); 4] {
         [
-            (Kind::Goods, &self.goods),
-            (Kind::Postage, &self.postage),
-            (Kind::Fee, &self.fee),
-            (Kind::Manual, &self.manual),
-            (Kind::Discount, &self.discount),
-            (Kind::Voucher, &self.voucher),
+            (Progress::Open, &self.open),
+            (Progress::Unshipped, &self.unshipped),
+            (Progress::Unpaid, &self.unpaid),
+            (Progress::Cancelled, &self.cancelled),
         ]
     }
-}
 
-/// A code, in which `*` stands for any characters or none and `#` for one digit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(String);
-
-impl Pattern {
-    /// Whether a code fits.
+    /// How far an order with this status has come.
     #[must_use]
-    pub fn matches(&self, code: &str, case: SkuCase) -> bool {
-        match case {
-            SkuCase::Exact => fits(self.0.as_bytes(), code.as_bytes()),
-            SkuCase::Upper => fits(self.0.to_uppercase().as_bytes(), code.to_uppercase().as_bytes()),
-        }
-    }
-
-    fn is_exact(&self) -> bool {
-        !self.0.contains(['*', '#'])
+    pub fn progress(&self, status: Option<&str>) -> Progress {
+        let Some(status) = status else { return Progress::Done };
+        let found = self.all().into_iter().find(|(_, words)| words.iter().any(|word| same_word(word, status)));
+        found.map_or(Progress::Done, |(progress, _)| progress)
     }
 }
 
-/// Matches without recursion: on a mismatch the last `*` takes one byte more.
-fn fits(pattern: &[u8], code: &[u8]) -> bool {
-    let (mut p, mut c) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while let Some(byte) = code.get(c) {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p + 1, c));
-                p += 1;
-            }
-            Some(wanted) if wanted == byte || (*wanted == b'#' && byte.is_ascii_digit()) => {
-                p += 1;
-                c += 1;
-            }
-            _ => match star {
-                Some((after, taken)) => {
-                    star = Some((after, taken + 1));
-                    p = after;
-                    c = taken + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.get(p..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+/// The SKUs of the lines that `columns.order_shipping` and `columns.order_discount` become.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OrderLevel {
+    /// Of shipping; `SHIPPING` unless stated. It is postage.
+    pub shipping_sku: String,
+    /// Of a discount; `DISCOUNT` unless stated.
+    pub discount_sku: String,
 }
 
-impl<'de> Deserialize<'de> for Pattern {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text.trim().is_empty() || text.trim() != text {
-            return Err(D::Error::custom(
-                "expected a code without spaces around it; `*` is any characters, `#` a digit",
-            ));
-        }
-        Ok(Self(text))
+impl Default for OrderLevel {
+    fn default() -> Self {
+        Self { shipping_sku: "SHIPPING".to_owned(), discount_sku: "DISCOUNT".to_owned() }
     }
+}
+
+/// Whether two words are the same but for case.
+pub(super) fn same_word(one: &str, other: &str) -> bool {
+    one == other || one.to_lowercase() == other.to_lowercase()
 }
 
 /// The sign of a number.
@@ -370,6 +421,9 @@ pub struct LeaveOut {
     /// The document's kind is one of these.
     #[serde(default)]
     pub kinds: Vec<String>,
+    /// The order's status is one of these.
+    #[serde(default)]
+    pub statuses: Vec<String>,
     /// The SKU fits one of these.
     #[serde(default)]
     pub codes: Vec<Pattern>,
@@ -387,7 +441,7 @@ pub struct LeaveOut {
 
 impl LeaveOut {
     fn has_condition(&self) -> bool {
-        !(self.number_prefixes.is_empty() && self.kinds.is_empty() && self.codes.is_empty())
+        !(self.number_prefixes.is_empty() && self.kinds.is_empty() && self.statuses.is_empty() && self.codes.is_empty())
             || self.price.is_some()
             || self.quantity.is_some()
             || self.customer.is_some()
@@ -397,122 +451,6 @@ impl LeaveOut {
 }
 
 impl Mapping {
-    /// The mapping in a file.
-    ///
-    /// # Errors
-    /// When the file can not be read, or as [`Mapping::parse`].
-    pub fn read(path: &Path) -> Result<Self, Unusable> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Unusable(format!("the mapping {} can not be read: {error}", path.display())))?;
-        Self::parse(&text).map_err(|error| Unusable(format!("{}: {error}", path.display())))
-    }
-
-    /// The mapping in a TOML text.
-    ///
-    /// # Errors
-    /// Says which key is unknown, missing or wrong, and on which line.
-    pub fn parse(text: &str) -> Result<Self, Unusable> {
-        let whole = |error: toml::de::Error| Unusable(format!("the mapping is not TOML: {error}"));
-        let mapping: Self =
-            serde_path_to_error::deserialize(toml::Deserializer::parse(text).map_err(whole)?).map_err(|error| {
-                let key = error.path().to_string();
-                let place = error.inner().span().map_or_else(String::new, |span| {
-                    let before = text.get(..span.start).unwrap_or_default();
-                    format!(" (line {})", before.matches('\n').count() + 1)
-                });
-                let message = error.inner().message().trim_end();
-                // At the top there is no key to name; an unknown key is named by the message itself.
-                if key == "." {
-                    Unusable(format!("mapping: {message}{place}"))
-                } else {
-                    Unusable(format!("mapping key `{key}`: {message}{place}"))
-                }
-            })?;
-        mapping.check()?;
-        Ok(mapping)
-    }
-
-    /// What the types alone do not say.
-    fn check(&self) -> Result<(), Unusable> {
-        let wrong = |key: &str, text: &str| Err(Unusable(format!("mapping key `{key}`: {text}")));
-        if self.channel.trim().is_empty() {
-            return wrong("channel", "expected the code of a channel");
-        }
-        if self.columns.unit_price.is_some() == self.columns.line_amount.is_some() {
-            return wrong("columns", "expected exactly one of `unit_price` and `line_amount`");
-        }
-        if self.columns.country.is_none() && self.countries.default.is_none() {
-            return wrong("countries.default", "expected a country, since `columns.country` names no column");
-        }
-        if self.columns.kind.is_none()
-            && !(self.cancellation.kinds.is_empty() && self.leave_out.iter().all(|rule| rule.kinds.is_empty()))
-        {
-            return wrong("columns.kind", "expected a column, since `kinds` is used below");
-        }
-        if self.file.quote == Some(self.file.delimiter) {
-            return wrong("file.quote", "expected another character than `file.delimiter`");
-        }
-        if StrftimeItems::new(&self.date.format).any(|item| matches!(item, Item::Error)) {
-            return wrong("date.format", "expected chrono's format characters, such as \"%d.%m.%Y %H:%M\"");
-        }
-        let percent = |rate: &Decimal| (Decimal::ZERO..=Decimal::ONE_HUNDRED).contains(rate);
-        if !percent(&self.tax.rate) {
-            return wrong("tax.rate", "expected a percentage from 0 to 100");
-        }
-        if let Some((country, _)) = self.tax.country_rates.iter().find(|(_, rate)| !percent(rate)) {
-            return wrong(&format!("tax.country_rates.{country}"), "expected a percentage from 0 to 100");
-        }
-        self.check_names()?;
-        self.check_codes()?;
-        for (place, rule) in self.leave_out.iter().enumerate() {
-            let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-            if rule.reason.is_empty() || !rule.reason.bytes().all(word) {
-                return wrong(&format!("leave_out[{place}].reason"), "expected lower-case letters, digits and `_`");
-            }
-            if Defect::ALL.iter().any(|defect| defect.as_str() == rule.reason) {
-                return wrong(
-                    &format!("leave_out[{place}].reason"),
-                    "this reason stands for a row that is not readable",
-                );
-            }
-            if !rule.has_condition() {
-                return wrong(&format!("leave_out[{place}]"), "expected a condition; without one, every row would fit");
-            }
-        }
-        Ok(())
-    }
-
-    fn check_names(&self) -> Result<(), Unusable> {
-        let mut folded: BTreeMap<String, Country> = BTreeMap::new();
-        for (name, country) in &self.countries.names {
-            if folded.insert(text::fold(name), *country).is_some_and(|other| other != *country) {
-                return Err(Unusable(format!("mapping key `countries.names.{name}`: the same name has another code")));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_codes(&self) -> Result<(), Unusable> {
-        let mut seen: BTreeMap<String, Kind> = BTreeMap::new();
-        for (kind, patterns) in self.codes.all() {
-            for pattern in patterns {
-                let key = match self.sku_case {
-                    SkuCase::Exact => pattern.0.clone(),
-                    SkuCase::Upper => pattern.0.to_uppercase(),
-                };
-                if let Some(other) = seen.insert(key, kind).filter(|other| *other != kind) {
-                    return Err(Unusable(format!(
-                        "mapping key `codes.{}`: `{}` stands under `codes.{}` too",
-                        kind.as_str(),
-                        pattern.0,
-                        other.as_str()
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The SKU as Kontor gets it: trimmed, in the case the mapping says.
     #[must_use]
     pub fn sku(&self, code: &str) -> String {
@@ -528,24 +466,33 @@ impl Mapping {
         let fitting = self.codes.all().into_iter().flat_map(|(kind, patterns)| {
             patterns.iter().filter(|pattern| pattern.matches(sku, self.sku_case)).map(move |pattern| (kind, pattern))
         });
-        fitting
-            .max_by_key(|(kind, pattern)| (pattern.is_exact(), pattern.0.len(), std::cmp::Reverse(*kind)))
-            .map_or(Kind::Goods, |(kind, _)| kind)
+        let best =
+            fitting.max_by_key(|(kind, pattern)| (pattern.is_exact(), pattern.0.len(), std::cmp::Reverse(*kind)));
+        match best {
+            Some((kind, _)) => kind,
+            None if self.columns.order_shipping.is_some() && self.sku(&self.order_level.shipping_sku) == sku => {
+                Kind::Postage
+            }
+            None if self.columns.order_discount.is_some() && self.sku(&self.order_level.discount_sku) == sku => {
+                Kind::Discount
+            }
+            None => Kind::Goods,
+        }
     }
 
-    /// The ISO code of a country's name; `None` when the table does not know it and it is no code itself.
+    /// The ISO code of a country's name; `None` when neither the table nor ISO 3166 knows it.
     #[must_use]
     pub fn country(&self, name: &str) -> Option<Country> {
         let folded = text::fold(name);
         let known = self.countries.names.iter().find(|(key, _)| text::fold(key) == folded).map(|(_, code)| *code);
-        known.or_else(|| name.trim().to_uppercase().parse().ok())
+        known.or_else(|| Country::named(name))
     }
 
     /// Whether a document is a cancellation or return by its number or kind.
     #[must_use]
     pub fn is_cancellation(&self, number: &str, kind: Option<&str>) -> bool {
         self.cancellation.number_prefixes.iter().any(|prefix| number.starts_with(prefix.as_str()))
-            || kind.is_some_and(|kind| self.cancellation.kinds.iter().any(|marked| marked.eq_ignore_ascii_case(kind)))
+            || kind.is_some_and(|kind| self.cancellation.kinds.iter().any(|marked| same_word(marked, kind)))
     }
 
     /// The tax class of a row.

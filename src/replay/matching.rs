@@ -2,13 +2,24 @@
 
 use std::collections::HashMap;
 
-use super::file::CustomerNumber;
+use super::row::CustomerNumber;
 use crate::kernel::{Currency, Rounding, UnitPrice, text::Sku};
 
-/// What was sold and not yet taken back, of every customer.
+/// What was sold and not yet taken back.
 #[derive(Debug, Default)]
 pub(super) struct Sold {
-    lines: HashMap<(CustomerNumber, Sku), Vec<Open>>,
+    open: Vec<Open>,
+    of_customer: HashMap<(CustomerNumber, Sku), Vec<usize>>,
+    of_sale: HashMap<(usize, Sku), Vec<usize>>,
+}
+
+/// Where a cancelled line is looked up.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Among<'a> {
+    /// In all that this customer has bought.
+    Customer(&'a CustomerNumber),
+    /// In one sale, by its place among the documents.
+    Sale(usize),
 }
 
 /// A sale's line of which something is left.
@@ -50,28 +61,41 @@ pub(super) struct Part {
 
 impl Sold {
     /// Notes a sale's line. Sales come in the order of time.
-    pub(super) fn add(&mut self, customer: &CustomerNumber, sku: &Sku, open: Open) {
-        self.lines.entry((customer.clone(), sku.clone())).or_default().push(open);
+    pub(super) fn add(&mut self, customer: Option<&CustomerNumber>, sku: &Sku, open: Open) {
+        let place = self.open.len();
+        if let Some(customer) = customer {
+            self.of_customer.entry((customer.clone(), sku.clone())).or_default().push(place);
+        }
+        self.of_sale.entry((open.document, sku.clone())).or_default().push(place);
+        self.open.push(open);
     }
 
     /// Takes as much as can be found, and gives the parts; what is missing in them was not found.
-    pub(super) fn take(&mut self, customer: &CustomerNumber, sku: &Sku, wanted: Wanted) -> Vec<Part> {
-        let Some(lines) = self.lines.get_mut(&(customer.clone(), sku.clone())) else { return Vec::new() };
+    pub(super) fn take(&mut self, among: Among<'_>, sku: &Sku, wanted: Wanted) -> Vec<Part> {
+        let places = match among {
+            Among::Customer(customer) => self.of_customer.get_mut(&(customer.clone(), sku.clone())),
+            Among::Sale(document) => self.of_sale.get_mut(&(document, sku.clone())),
+        };
+        let Some(places) = places else { return Vec::new() };
         let mut parts = Vec::new();
         let mut left = wanted;
         let whole = [Fit::Same, Fit::Higher].into_iter().filter(|fit| *fit == Fit::Same || wanted.any_price);
         for fit in whole.clone() {
-            let found = lines.iter_mut().rev().find(|open| {
+            let enough = |open: &Open| {
                 fit.fits(open.price, wanted.price) && open.pieces >= wanted.pieces && open.amount >= wanted.amount
-            });
-            if let Some(open) = found {
+            };
+            let found = places.iter().rev().copied().find(|place| self.open.get(*place).is_some_and(enough));
+            if let Some(open) = found.and_then(|place| self.open.get_mut(place)) {
                 parts.push(open.give(wanted.pieces, wanted.amount));
                 left.pieces = 0;
                 break;
             }
         }
         for fit in whole {
-            for open in lines.iter_mut().rev().filter(|open| fit.fits(open.price, wanted.price)) {
+            for place in places.iter().rev() {
+                let Some(open) = self.open.get_mut(*place).filter(|open| fit.fits(open.price, wanted.price)) else {
+                    continue;
+                };
                 if left.pieces == 0 {
                     break;
                 }
@@ -86,7 +110,7 @@ impl Sold {
                 }
             }
         }
-        lines.retain(|open| open.pieces > 0);
+        places.retain(|place| self.open.get(*place).is_some_and(|open| open.pieces > 0));
         parts
     }
 }
@@ -136,13 +160,16 @@ mod tests {
         for (document, (text, pieces)) in sales.iter().enumerate() {
             let price = price(text);
             let amount = amount(price, *pieces, Rounding::HalfUp).unwrap();
-            sold.add(&customer, &sku, Open { document, line: 0, price, pieces: *pieces, amount });
+            sold.add(Some(&customer), &sku, Open { document, line: 0, price, pieces: *pieces, amount });
         }
         let (text, pieces) = wanted;
         let price = price(text);
         let amount = amount(price, pieces, Rounding::HalfUp).unwrap();
         let wanted = Wanted { price, pieces, amount, any_price, rounding: Rounding::HalfUp };
-        sold.take(&customer, &sku, wanted).into_iter().map(|part| (part.document, part.pieces, part.amount)).collect()
+        sold.take(Among::Customer(&customer), &sku, wanted)
+            .into_iter()
+            .map(|part| (part.document, part.pieces, part.amount))
+            .collect()
     }
 
     #[test]
@@ -175,11 +202,23 @@ mod tests {
     fn nothing_is_taken_back_twice() {
         let (customer, sku) = (CustomerNumber::new("1").unwrap(), Sku::new("A").unwrap());
         let mut sold = Sold::default();
-        sold.add(&customer, &sku, Open { document: 0, line: 0, price: price("1"), pieces: 3, amount: 300 });
+        sold.add(Some(&customer), &sku, Open { document: 0, line: 0, price: price("1"), pieces: 3, amount: 300 });
         let wanted = Wanted { price: price("1"), pieces: 2, amount: 200, any_price: true, rounding: Rounding::HalfUp };
-        assert_eq!(sold.take(&customer, &sku, wanted).len(), 1);
-        assert_eq!(sold.take(&customer, &sku, wanted).iter().map(|part| part.pieces).sum::<i64>(), 1);
-        assert!(sold.take(&customer, &sku, wanted).is_empty());
-        assert!(sold.take(&CustomerNumber::new("2").unwrap(), &sku, wanted).is_empty());
+        assert_eq!(sold.take(Among::Customer(&customer), &sku, wanted).len(), 1);
+        assert_eq!(sold.take(Among::Customer(&customer), &sku, wanted).iter().map(|part| part.pieces).sum::<i64>(), 1);
+        assert!(sold.take(Among::Customer(&customer), &sku, wanted).is_empty());
+        assert!(sold.take(Among::Customer(&CustomerNumber::new("2").unwrap()), &sku, wanted).is_empty());
+    }
+
+    #[test]
+    fn where_the_order_is_named_only_that_is_taken_back_whoever_bought_it() {
+        let sku = Sku::new("A").unwrap();
+        let mut sold = Sold::default();
+        for document in 0..2 {
+            sold.add(None, &sku, Open { document, line: 0, price: price("2"), pieces: 2, amount: 400 });
+        }
+        let wanted = Wanted { price: price("1"), pieces: 3, amount: 300, any_price: true, rounding: Rounding::HalfUp };
+        let parts = sold.take(Among::Sale(0), &sku, wanted);
+        assert_eq!(parts.iter().map(|part| (part.document, part.pieces)).collect::<Vec<_>>(), [(0, 2)]);
     }
 }

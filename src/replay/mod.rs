@@ -8,29 +8,36 @@
 //! The [`driver`] places a plan through the public API of a running Kontor, as any other client would, and [`readback`]
 //! reads from there what Kontor then holds. Neither knows a slice or the database.
 
+mod amounts;
+mod decide;
 mod draft;
 pub mod driver;
 mod fields;
 pub mod file;
+mod layout;
 pub mod mapping;
 mod matching;
 mod newlines;
+mod people;
+mod place;
 pub mod plan;
 pub mod readback;
 pub mod reason;
 pub mod reconcile;
 mod remote;
+mod row;
 mod setup;
 pub mod summary;
 pub mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use file::{CustomerNumber, Number, Rows, open};
-pub use mapping::{Kind, Mapping};
+pub use file::{Rows, open};
+pub use mapping::{Kind, Mapping, Progress};
 pub use plan::{Cancellation, Customer, Document, Head, Match, Plan, PlanLine, Sale, Variant};
 pub use reason::Defect;
 pub use reconcile::{Class, Ledger, Reconciliation};
+pub use row::{CustomerNumber, Number, Person};
 pub use summary::summary;
 pub use tally::Tally;
 

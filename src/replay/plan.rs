@@ -10,8 +10,10 @@
 //!   sale first. So every row keeps its own quantity, price and amount, and nothing is spread over other lines.
 //! - **What is no goods** (postage, fees, manual lines, vouchers, discounts that were charged back) is a line of its own
 //!   with its own SKU, of a variant that is neither stocked nor shipped.
-//! - **Returned goods are looked up** in the same customer's earlier sales; see [`Match`]. A credited line of a document
-//!   that is no cancellation is a discount: it is credited without reference to a sale's line.
+//! - **Returned goods are looked up** in the order that the file names, or in the same customer's earlier sales; see
+//!   [`Match`]. A credited line of a document that is no cancellation is a discount: it is credited without reference to a
+//!   sale's line.
+//! - **Amounts beside an order**, its shipping and its discount, become a line each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +22,8 @@ use rust_decimal::Decimal;
 use super::{
     Unusable,
     draft::Planner,
-    file::{CustomerNumber, Entry, Number},
-    mapping::{Kind, Mapping},
+    mapping::{Kind, Mapping, Progress},
+    row::{CustomerNumber, Entry, Number, Person},
     tally::Tally,
 };
 use crate::kernel::{
@@ -78,6 +80,8 @@ pub struct Head {
     pub email: Option<Email>,
     /// Where to.
     pub country: Country,
+    /// Who lives there.
+    pub person: Option<Box<Person>>,
     /// The currency of all its lines.
     pub currency: Currency,
 }
@@ -87,6 +91,8 @@ pub struct Head {
 pub struct Sale {
     /// Number, time, customer.
     pub head: Head,
+    /// How far it has come.
+    pub progress: Progress,
     /// Its lines in the order of the file, at least one.
     pub lines: Vec<PlanLine>,
 }
@@ -121,7 +127,8 @@ pub struct PlanLine {
 
 /// A cancelled line, or a part of one, and the sale's line that it takes back.
 ///
-/// Of the same customer's earlier sales of the SKU, this is the most recent that still has the whole quantity at the same
+/// Where the file names the order that is taken back, it is a line of that, whoever bought it, and what is not found there
+/// is found nowhere. Else, of the same customer's earlier sales of the SKU, this is the most recent that still has the whole quantity at the same
 /// price; else the most recent that has it at a higher price; else the quantity is split over several, most recent
 /// first, same price first. A sale at a lower price is never taken, so that no more is credited for a line than was
 /// charged for it. What is no goods is matched at its own price only, since a manual line of another price is another matter.
@@ -167,6 +174,8 @@ pub struct Customer {
     pub email: Option<Email>,
     /// The country of their first document.
     pub country: Country,
+    /// Who they are by their first document that says so.
+    pub person: Option<Box<Person>>,
     /// How many documents they have.
     pub documents: u64,
 }
@@ -198,12 +207,18 @@ pub struct Notes {
     pub unknown_countries: BTreeMap<String, u64>,
     /// Documents whose rows differ in date.
     pub mixed_dates: u64,
+    /// Documents whose rows lie more than a month apart, and the first of them.
+    pub far_apart: (u64, Option<Number>),
     /// Documents whose rows differ in customer or country; the first is taken.
     pub mixed_heads: u64,
     /// Documents that became a sale and a cancellation.
     pub two_sided: u64,
     /// Lines that splitting cancelled rows over several sales, or over a sale and no sale, has added.
     pub added_lines: u64,
+    /// Lines that amounts beside orders, shipping and discounts, have become.
+    pub order_level: u64,
+    /// Cancelled lines that name an order which is not in the file, or was not shipped.
+    pub unknown_originals: u64,
     /// Rows whose e-mail address is none.
     pub bad_emails: u64,
     /// Documents whose time the clock showed never or twice on that day.
@@ -255,10 +270,12 @@ impl Plan {
         let without_lines = |tallies: &BTreeMap<Currency, Tally>| -> BTreeMap<Currency, Tally> {
             tallies.iter().map(|(currency, tally)| (*currency, Tally { lines: 0, ..*tally })).collect()
         };
-        if lines != self.file.rows + self.notes.added_lines {
+        let (added, order_level) = (self.notes.added_lines, self.notes.order_level);
+        if lines != self.file.rows + added + order_level {
             return Err(Unusable(format!(
-                "{} rows were read and {} added by splitting, but {lines} are accounted for",
-                self.file.rows, self.notes.added_lines
+                "{} rows were read, {added} added by splitting and {order_level} for whole orders, but {lines} are \
+                 accounted for",
+                self.file.rows
             )));
         }
         let (counted, read) = (without_lines(&sums), without_lines(&self.file.by_currency));

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -36,9 +37,10 @@ pub(super) async fn held(remote: &Remote, shop: &Shop, parallel: usize) -> Resul
     let orders = remote.list(&format!("/v1/ops/orders?channel_id={}", shop.channel)).await?;
     let paths: Result<Vec<String>> =
         orders.iter().map(|order| Ok(format!("/v1/ops/orders/{}", text(order, "/id")?))).collect();
-    for counted in remote.each(paths?, parallel, |order| order_tally(&order, &shop.code)).await? {
-        let Some((currency, tally, state)) = counted else { continue };
-        held.ledger.add(currency, Class::Sales, tally);
+    let orders: Vec<Order> = remote.each(paths?, parallel).await?;
+    for order in orders.iter().filter(|order| order.is_of(&shop.code)) {
+        held.ledger.add(order.currency, Class::Sales, order.tally());
+        let state = format!("{}, {}, {}", order.state, order.fulfilment_state, order.payment_state);
         *held.states.entry(state).or_default() += 1;
     }
     Ok(held)
@@ -81,24 +83,41 @@ fn return_tally(made: &Value, prices_include_tax: bool) -> Result<(Currency, Cla
     Ok((amount.currency(), class, tally))
 }
 
-type Counted = (Currency, Tally, String);
+/// What is read of an order.
+#[derive(Debug, Deserialize)]
+struct Order {
+    currency: Currency,
+    prices_include_tax: bool,
+    state: String,
+    fulfilment_state: String,
+    payment_state: String,
+    lines: Vec<Line>,
+    external_refs: Vec<Reference>,
+}
 
-/// An order that was taken over; `None` for any other.
-fn order_tally(order: &Value, system: &str) -> Result<Option<Counted>> {
-    let refs = order.get("external_refs").and_then(Value::as_array);
-    let ours = |reference: &Value| {
-        let is = |field: &str, word: &str| reference.get(field).and_then(Value::as_str) == Some(word);
-        is("system", system) && is("kind", "order")
-    };
-    if !refs.is_some_and(|refs| refs.iter().any(ours)) {
-        return Ok(None);
+#[derive(Debug, Deserialize)]
+struct Line {
+    quantity: i64,
+    net: Money,
+    gross: Money,
+}
+
+#[derive(Debug, Deserialize)]
+struct Reference {
+    system: String,
+    kind: String,
+}
+
+impl Order {
+    /// Whether it was taken over from this system.
+    fn is_of(&self, system: &str) -> bool {
+        self.external_refs.iter().any(|reference| reference.system == system && reference.kind == "order")
     }
-    let amount = if read::<bool>(order, "/prices_include_tax")? { "/gross" } else { "/net" };
-    let mut tally = Tally::document();
-    for line in lines(order) {
-        tally += Tally::line(read(line, "/quantity")?, read::<Money>(line, amount)?.minor());
+
+    fn tally(&self) -> Tally {
+        let amount = |line: &Line| if self.prices_include_tax { line.gross.minor() } else { line.net.minor() };
+        let mut tally: Tally = self.lines.iter().map(|line| Tally::line(line.quantity, amount(line))).sum();
+        tally += Tally::document();
+        tally
     }
-    let word = |pointer| text(order, pointer);
-    let state = format!("{}, {}, {}", word("/state")?, word("/fulfilment_state")?, word("/payment_state")?);
-    Ok(Some((read(order, "/currency")?, tally, state)))
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use reqwest::Method;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
@@ -23,37 +23,43 @@ pub struct Remote {
     http: reqwest::Client,
 }
 
-/// What makes a command one that may be sent again.
-#[derive(Clone, Copy)]
-enum Key<'k> {
-    /// Nothing.
-    None,
-    /// An `Idempotency-Key`.
-    Sent(&'k str),
-    /// A name in its body, which Kontor gives away once.
-    InBody,
-}
-
-/// An answer: status and document.
+/// An answer: status and document. Documents of orders are large, so they are read as far as somebody wants to know.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub status: u16,
-    pub body: Value,
+    text: String,
     what: String,
 }
 
 impl Answer {
+    /// Nothing, when the request was done.
+    pub fn succeeded(&self) -> Result<()> {
+        match self.status {
+            200..300 => Ok(()),
+            status => Err(Error::internal(format!("{}: {status}: {}", self.what, self.text))),
+        }
+    }
+
+    /// What `T` knows of the document, when the request was done.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        self.succeeded()?;
+        let odd = |error| Error::internal(format!("{}: {error} in {}", self.what, self.text));
+        serde_json::from_str(&self.text).map_err(odd)
+    }
+
     /// The document, when the request was done.
     pub fn done(self) -> Result<Value> {
-        match self.status {
-            200..300 => Ok(self.body),
-            status => Err(Error::internal(format!("{}: {status}: {}", self.what, self.body))),
-        }
+        self.read()
     }
 
     /// Whether it is a problem with this code.
     pub fn is(&self, code: &str) -> bool {
-        self.status >= 400 && self.body.get("code").and_then(Value::as_str) == Some(code)
+        /// What is read of a problem.
+        #[derive(serde::Deserialize)]
+        struct Problem {
+            code: String,
+        }
+        self.status >= 400 && serde_json::from_str::<Problem>(&self.text).is_ok_and(|problem| problem.code == code)
     }
 }
 
@@ -71,31 +77,26 @@ impl Remote {
     }
 
     /// Sends a request, again when the server was not there, too busy, or still at the same command.
-    async fn send(&self, method: Method, path: &str, key: Key<'_>, body: Option<(&str, String)>) -> Result<Answer> {
+    async fn send(&self, method: Method, path: &str, repeatable: bool, body: Option<(&str, String)>) -> Result<Answer> {
         let what = format!("{method} {path}");
         let mut tried = 0;
         loop {
             tried += 1;
             let token = if path.starts_with("/v1/integration") { &self.client } else { &self.staff };
             let mut request = self.http.request(method.clone(), format!("{}{path}", self.url)).bearer_auth(token);
-            if let Key::Sent(key) = key {
-                request = request.header("Idempotency-Key", key);
-            }
             if let Some((media, body)) = &body {
                 request = request.header("Content-Type", *media).body(body.clone());
             }
-            // A command without a key may have been done although no answer came.
-            let repeatable = !matches!(key, Key::None) || method == Method::GET || method == Method::PUT;
+            // A command may have been done although no answer came.
             let failed = match request.send().await {
                 Ok(response) => {
                     let status = response.status().as_u16();
                     let text = response.text().await.map_err(Error::internal)?;
-                    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-                    let answer = Answer { status, body, what: what.clone() };
+                    let answer = Answer { status, text, what: what.clone() };
                     if !matches!(status, 429 | 502 | 503 | 504) && !answer.is("idempotency_in_progress") {
                         return Ok(answer);
                     }
-                    format!("{status}: {}", answer.body)
+                    format!("{status}: {}", answer.text)
                 }
                 Err(error) if repeatable => error.to_string(),
                 Err(error) => return Err(Error::internal(format!("{what}: {error}"))),
@@ -108,38 +109,28 @@ impl Remote {
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Answer> {
-        self.send(Method::GET, path, Key::None, None).await
-    }
-
-    /// A command. Its key is made of its name and its body, so that a changed mapping is another command.
-    pub(super) async fn command(&self, path: &str, name: &str, body: &Value) -> Result<Answer> {
-        let body = body.to_string();
-        let mut hash = Sha256::new();
-        for part in [path, name, &body] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let key: String = hash.finalize().iter().take(20).map(|byte| format!("{byte:02x}")).collect();
-        self.send(Method::POST, path, Key::Sent(&format!("replay-{key}")), Some(("application/json", body))).await
+        self.send(Method::GET, path, true, None).await
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Answer> {
-        self.send(Method::POST, path, Key::None, Some(("application/json", body.to_string()))).await
+        self.send(Method::POST, path, false, Some(("application/json", body.to_string()))).await
     }
 
-    /// A command that is booked once by what its body says, however often it is sent.
-    pub(super) async fn booked(&self, path: &str, body: &Value) -> Result<Answer> {
-        self.send(Method::POST, path, Key::InBody, Some(("application/json", body.to_string()))).await
+    /// A command that may be sent again, for something in it happens once only: a foreign name is given away, a document is
+    /// booked, a cart becomes an order. An `Idempotency-Key` would keep its answer beside it, which for thousands of orders
+    /// is as much again as they are.
+    pub(super) async fn again(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.send(Method::POST, path, true, Some(("application/json", body.to_string()))).await
     }
 
     pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Answer> {
-        self.send(Method::PUT, path, Key::None, Some(("application/json", body.to_string()))).await
+        self.send(Method::PUT, path, true, Some(("application/json", body.to_string()))).await
     }
 
     /// Sends rows as NDJSON; one that is refused is an error.
     pub(super) async fn rows(&self, path: &str, rows: &[Value]) -> Result<()> {
         let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
-        let answer = self.send(Method::POST, path, Key::None, Some(("application/x-ndjson", text))).await?.done()?;
+        let answer = self.send(Method::POST, path, true, Some(("application/x-ndjson", text))).await?.done()?;
         match answer.get("errors").and_then(Value::as_array) {
             Some(errors) if !errors.is_empty() => Err(Error::internal(format!("{path}: {answer}"))),
             _ => Ok(()),
@@ -161,15 +152,9 @@ impl Remote {
     }
 
     /// Several documents, so many at once, in any order.
-    pub(super) async fn each<T>(
-        &self,
-        paths: Vec<String>,
-        parallel: usize,
-        read: impl Fn(Value) -> Result<T>,
-    ) -> Result<Vec<T>> {
-        let documents = paths.into_iter().map(|path| async move { self.get(&path).await?.done() });
-        let documents = stream::iter(documents).buffer_unordered(parallel.max(1));
-        documents.and_then(|document| std::future::ready(read(document))).try_collect().await
+    pub(super) async fn each<T: DeserializeOwned>(&self, paths: Vec<String>, parallel: usize) -> Result<Vec<T>> {
+        let documents = paths.into_iter().map(|path| async move { self.get(&path).await?.read() });
+        stream::iter(documents).buffer_unordered(parallel.max(1)).try_collect().await
     }
 }
 

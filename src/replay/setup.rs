@@ -64,7 +64,7 @@ pub(super) async fn shop(remote: &Remote, plan: &Plan, mapping: &Mapping) -> Res
     stock(remote, plan, code).await?;
     let orders = remote.get(&format!("/v1/ops/orders?channel_id={id}&limit=1")).await?.done()?;
     let used = orders.pointer("/items/0").is_some();
-    let taxed = mapping.tax.country_rates.values().chain([&mapping.tax.rate]).any(|rate| !rate.is_zero());
+    let taxed = mapping.tax.is_taxed();
     let prices_include_tax = mapping.tax.prices_include_tax;
     Ok(Shop {
         channel: id,
@@ -134,9 +134,8 @@ async fn taxes(remote: &Remote, plan: &Plan, mapping: &Mapping, home: Country) -
     let mut classes: BTreeSet<&str> = plan.variants.values().map(|variant| variant.tax_class.as_str()).collect();
     classes.insert(&mapping.tax.class);
     for country in countries(plan, home) {
-        let percent = mapping.tax.country_rates.get(&country).copied().unwrap_or(mapping.tax.rate);
-        let rate = percent / Decimal::ONE_HUNDRED;
         for class in &classes {
+            let rate = mapping.tax.rate_of(country, class) / Decimal::ONE_HUNDRED;
             match known.get(&(country.to_string(), (*class).to_owned())) {
                 Some(same) if *same == rate => {}
                 Some(other) => {

@@ -30,27 +30,44 @@ pub fn summary(plan: &Plan) -> Vec<String> {
     let notes = &plan.notes;
     let noted = [
         (notes.added_lines, "line", "more than carried rows, since cancelled rows were found in parts"),
+        (notes.order_level, "line", "more than rows, for shipping and discounts of whole orders"),
         (notes.two_sided, "document", "with both charges and credits: a sale and a cancellation each"),
         (notes.mixed_dates, "document", "whose rows differ in date: the first row's was taken"),
         (notes.mixed_heads, "document", "whose rows differ in customer or country: the first row's was taken"),
         (notes.odd_times, "document", "at a time that the clock showed never or twice on that day"),
         (notes.bad_emails, "row", "whose e-mail address is none"),
+        (
+            notes.unknown_originals,
+            "cancelled line",
+            "of an order that is not in the file or was not shipped (`columns.original`): without reference to an order",
+        ),
     ];
+    if let (far_apart @ 1.., Some(number)) = &notes.far_apart {
+        told.push(format!(
+            "{} whose rows lie more than a month apart, such as {number}: if numbers begin anew, say so with \
+             `numbers_restart`.",
+            many(*far_apart, "document")
+        ));
+    }
     let noted = noted.into_iter().filter(|(number, _, _)| *number > 0);
     told.extend(noted.map(|(number, noun, what)| format!("{} {what}.", many(number, noun))));
     told.extend(notes.unknown_countries.iter().map(|(name, rows)| {
         format!(
-            "{} with the country \"{name}\", which the mapping does not know: its default was taken.",
+            "{} with the country \"{name}\", which `countries.names` does not know: `countries.default` was taken.",
             many(*rows, "row")
         )
     }));
     told.extend(notes.rounding.iter().filter(|(_, sum)| !sum.is_zero()).map(|(currency, sum)| {
         format!("{currency}: rounding each row to the minor unit has added {}.", sum.normalize())
     }));
-    let meanings: BTreeMap<&str, &str> = Defect::ALL.iter().map(|defect| (defect.as_str(), defect.text())).collect();
+    let meaning = |defect: &Defect| match defect.keys() {
+        "" => defect.text().to_owned(),
+        keys => format!("{}; see {keys} in the mapping", defect.text()),
+    };
+    let meanings: BTreeMap<&str, String> = Defect::ALL.iter().map(|one| (one.as_str(), meaning(one))).collect();
     told.extend(plan.left_out.iter().map(|(reason, left_out)| {
         let rows = left_out.by_currency.values().map(|tally| tally.lines).sum();
-        let meaning = meanings.get(reason.as_str()).copied().unwrap_or("Left out as the mapping says");
+        let meaning = meanings.get(reason.as_str()).map_or("Left out as the mapping says", String::as_str);
         let examples = left_out.examples.iter().map(|(line, example)| match example.as_str() {
             "" => format!(" Line {line}."),
             example => format!(" Line {line}: {example}."),

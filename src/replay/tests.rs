@@ -5,12 +5,15 @@ use std::{collections::BTreeMap, io::Write, path::Path};
 use proptest::prelude::*;
 
 use super::{
-    file::{Entry, Rows, open},
+    file::{Rows, open},
     plan::{Document, Plan, PlanLine},
     reconcile::{Class, Ledger, compare},
+    row::Entry,
     summary::summary,
     *,
 };
+
+mod shops;
 
 /// The mapping that is in the documentation.
 fn retail() -> Mapping {
@@ -242,7 +245,9 @@ G1;Gutschrift;04.02.2026;08:00;K1;;Deutschland;T-1;Tasse;1;1.234,50;EUR;19
     let told = summary(&plan);
     for sentence in [
         "19 rows, 13 document numbers: 3 sales, 2 cancellations".to_owned(),
-        "bad_date (1 row): The date does not follow the mapping's format. Line 7: 31.02.2026.".to_owned(),
+        "bad_date (1 row): The date does not follow the mapping's format; see `date.format`, `columns.date`, `columns.time` in the \
+         mapping. Line 7: 31.02.2026."
+            .to_owned(),
         "EUR: rounding each row to the minor unit has added 0.001.".to_owned(),
     ] {
         assert!(told.iter().any(|line| line.contains(&sentence)), "{sentence} is not in {told:#?}");

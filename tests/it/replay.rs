@@ -85,8 +85,12 @@ Beleg;Art;Artikel;Bezeichnung;Menge;Datum;Preis;Waehrung;Kunde;Land;Mail
 ";
 
 async fn replay(app: &App, limit: Option<usize>) -> Outcome {
-    let mapping = Mapping::parse(MAPPING).unwrap();
-    let plan = Plan::of(Rows::new(FILE.as_bytes(), &mapping).unwrap(), &mapping).unwrap();
+    take_over(app, MAPPING, FILE, limit).await
+}
+
+async fn take_over(app: &App, mapping: &str, file: &str, limit: Option<usize>) -> Outcome {
+    let mapping = Mapping::parse(mapping).unwrap();
+    let plan = Plan::of(Rows::new(file.as_bytes(), &mapping).unwrap(), &mapping).unwrap();
     plan.check().unwrap();
     let remote = Remote::new(&app.url, app.staff(), app.token(Audience::Client, "replay", Scope::ALL)).unwrap();
     let options = driver::Options { parallel: 4, limit, progress: false };
@@ -100,7 +104,9 @@ async fn replay(app: &App, limit: Option<usize>) -> Outcome {
 /// How many orders, returns, carts, movements and events there are.
 async fn counts(app: &App) -> Vec<i64> {
     let mut counts = Vec::new();
-    for table in ["orders", "order_lines", "returns", "carts", "stock_movements", "events", "payment_operations"] {
+    for table in
+        ["orders", "order_lines", "returns", "carts", "customers", "stock_movements", "events", "payment_operations"]
+    {
         let query = format!("SELECT count(*) FROM {table}");
         let found = app.read(move |tx| kontor::db::sql(query).first::<diesel::sql_types::BigInt, i64>(tx));
         counts.push(found.await.unwrap());
@@ -138,6 +144,16 @@ fn a_file_is_taken_over_once_however_often_it_runs() {
             (&found["items"][0]["reference"], &found["items"][0]["lines"][0]["tax"]["amount"]),
             (&json!("10"), &json!("1.85"))
         );
+        // The file's customers are Kontor's, and their orders are theirs.
+        let ada = app.ops("GET", "/customers?number=laden:77", None).await.expect(200)["items"][0].clone();
+        assert_eq!((&ada["name"], &ada["email"]), (&json!("Customer 77"), &json!("ada@example.org")));
+        let path = format!("/customers/{}/orders", ada["id"].as_str().unwrap());
+        assert_eq!(app.ops("GET", &path, None).await.expect(200)["items"].as_array().unwrap().len(), 2);
+        assert_eq!((&order["customer_id"], held[4]), (&ada["id"], 2));
+        let unknown = app.ops("GET", "/returns?limit=200", None).await.expect(200)["items"].clone();
+        let unknown = unknown.as_array().unwrap().iter().find(|made| made["reference"] == "11").unwrap().clone();
+        let other_one = app.ops("GET", "/customers?number=laden:78", None).await.expect(200)["items"][0]["id"].clone();
+        assert_eq!((&unknown["order_id"], &unknown["customer_id"]), (&Value::Null, &other_one));
         let free = app.ops("GET", "/orders/laden:4", None).await.expect(200);
         assert_eq!((&free["state"], &free["total"]["amount"]), (&json!("completed"), &json!("0.00")));
     });
@@ -172,5 +188,96 @@ fn no_more_is_taken_back_than_was_charged_whatever_was_agreed() {
         let cart = app.ops("POST", "/carts", Some(&cart)).await.expect(201);
         let path = format!("/carts/{}/complete", cart["id"].as_str().unwrap());
         app.ops("POST", &path, Some(&json!({"payment": {"method": "manual"}}))).await.problem(409, "duplicate");
+    });
+}
+
+/// Numbers that begin anew each year, and odd ones; addresses; how far each order has come; shipping beside it; credit notes
+/// that name their invoice.
+const JOURNAL_MAPPING: &str = r#"
+channel = "markt"
+currency = "EUR"
+numbers_restart = "yearly"
+file = { delimiter = ";", decimal_comma = true }
+countries = { default = "DE" }
+cancellation = { kinds = ["Gutschrift"], unsigned = true }
+tax = { rate = "19", country_rates = { AT = "20" } }
+
+[columns]
+number = "Nr"
+kind = "Art"
+sku = "Artikel"
+quantity = "Menge"
+date = "Datum"
+unit_price = "Preis"
+order_shipping = "Versand"
+customer = "Kunde"
+name = "Name"
+street = "Strasse"
+postcode = "PLZ"
+city = "Ort"
+country = "Land"
+original = "zu"
+status = "Stand"
+
+[date]
+format = "%d.%m.%Y"
+zone = "Europe/Berlin"
+
+[status]
+open = ["offen"]
+unshipped = ["bezahlt"]
+unpaid = ["versandt"]
+cancelled = ["storniert"]
+"#;
+
+const JOURNAL: &str = "\
+Nr;Art;Artikel;Menge;Datum;Preis;Versand;Kunde;Name;Strasse;PLZ;Ort;Land;zu;Stand
+1;Rechnung;T-1;3,000;01.03.2023;10,00;4,90;C1;Ada Löwe;Weg 1;10115;Berlin;Germany;;erledigt
+1;Rechnung;T-1;2;01.03.2024;11,00;;;Gast Huber;Gasse 2;1010;Wien;AUT;;erledigt
+2;Rechnung;T-2;1;02.03.2024;5,00;;C1;;;;;;;OFFEN
+3;Rechnung;T-2;1;03.03.2024;5,00;;C1;;;;;;;storniert
+4;Rechnung;T-2;1;04.03.2024;5,00;;C2;Bob;;;;;;bezahlt
+5;Rechnung;T-2;2;05.03.2024;5,00;;C2;Bob;;;;;;versandt
+1;Gutschrift;T-1;1;06.03.2024;11,00;;;Gast Huber;;;;AUT;1;
+Ä#6 %/2;Rechnung;T-3;1;07.03.2024;8,403361345;;C2;Bob;;;;;;
+";
+
+#[test]
+fn orders_come_as_far_as_the_file_says_and_credit_notes_find_the_order_they_name() {
+    on_both(|app| async move {
+        take_over(&app, JOURNAL_MAPPING, JOURNAL, Some(3)).await;
+        let outcome = take_over(&app, JOURNAL_MAPPING, JOURNAL, None).await;
+        assert_eq!((outcome.made, outcome.found), (5, 3));
+        let held = counts(&app).await;
+        assert_eq!(take_over(&app, JOURNAL_MAPPING, JOURNAL, None).await.made, 0);
+        assert_eq!(counts(&app).await, held);
+        for (number, state, fulfilment, payment) in [
+            ("1%2F2023", "completed", "delivered", "captured"),
+            ("1%2F2024", "completed", "delivered", "partially_refunded"),
+            ("2%2F2024", "placed", "unfulfilled", "authorised"),
+            ("3%2F2024", "cancelled", "cancelled", "voided"),
+            ("4%2F2024", "placed", "unfulfilled", "captured"),
+            ("5%2F2024", "placed", "delivered", "authorised"),
+            ("%C3%84%236%20%25%2F2%2F2024", "completed", "delivered", "captured"),
+        ] {
+            let order = app.ops("GET", &format!("/orders/markt:{number}"), None).await.expect(200);
+            let found = [&order["state"], &order["fulfilment_state"], &order["payment_state"]];
+            assert_eq!(found, [state, fulfilment, payment], "{number}");
+        }
+        let first = app.ops("GET", "/orders/markt:1%2F2023", None).await.expect(200);
+        assert_eq!(first["total"]["amount"], "34.90");
+        let found = app.ops("GET", "/orders?name=huber&postcode=1010", None).await.expect(200)["items"].clone();
+        assert_eq!(found.as_array().unwrap().len(), 1);
+        let back = app.ops("GET", "/returns?order=markt:1%2F2024", None).await.expect(200);
+        assert_eq!(back["items"][0]["lines"][0]["gross"]["amount"], "11.00");
+        let ada = app.ops("GET", "/customers?number=markt:C1", None).await.expect(200)["items"][0].clone();
+        assert_eq!((&ada["name"], &ada["addresses"][0]["address"]["city"]), (&json!("Ada Löwe"), &json!("Berlin")));
+        // What was changed here since is not changed back.
+        let path = format!("/customers/{}", ada["id"].as_str().unwrap());
+        app.ops("PATCH", &path, Some(&json!({"name": "Ada King"}))).await.expect(200);
+        take_over(&app, JOURNAL_MAPPING, JOURNAL, None).await;
+        assert_eq!(app.ops("GET", &path, None).await.expect(200)["name"], "Ada King");
+        let orders = app.ops("GET", &format!("{path}/orders"), None).await.expect(200);
+        assert_eq!(orders["items"].as_array().unwrap().len(), 3);
     });
 }
