@@ -108,7 +108,8 @@ type Columns = (UidSql, Text, UidSql, Nullable<UidSql>, Text, Text, Text, Text, 
 #[rustfmt::skip]
 type Row = (OrderId, String, ChannelId, Option<CustomerId>, OrderState, PaymentStatus, FulfilmentStatus, Currency, i64, Option<String>, Instant, bool);
 
-/// Up to `limit + 1` orders, newest first, after a place: one statement, and one more that counts names where a name leads.
+/// Up to `limit + 1` orders, newest first, after a place: one statement, and one more that looks how many have a name, or an
+/// article, where that decides what leads.
 pub(super) fn search(
     tx: &mut Tx,
     actor: &Actor,

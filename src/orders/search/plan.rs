@@ -7,7 +7,7 @@
 //!
 //! 1. what names one order or few: number, reference, tracking number, phone, e-mail address, customer, postcode;
 //! 2. the beginning of a name, as long as few orders have it;
-//! 3. an article: its lines know when they were ordered;
+//! 3. an article: its lines know when they were ordered; unless a state is asked for as well and many lines have it;
 //! 4. a state that few orders are in: the states that orders end in have no index, the others have one each;
 //! 5. the channel; several, each on its own, and the newest of all;
 //! 6. nothing: the newest orders are walked.
@@ -24,6 +24,9 @@ use crate::{
 
 /// Up to so many orders of a name are sorted; of a name that more have, the newest are met soon enough on the way.
 const MOST_NAMESAKES: i64 = 10_000;
+/// Up to so many lines of an article are looked through for orders in a state; of an article that more have, an order in that
+/// state is met soon enough.
+const MOST_LINES: i64 = 1_000;
 /// Up to so many channels are each asked for on their own.
 const MOST_CHANNELS: usize = 16;
 
@@ -87,8 +90,8 @@ impl Plan {
         let channels = channels(actor, query.channel_id);
         let lead = match () {
             () if few => Lead::Few,
+            () if is_rare(query) && sku.as_ref().map_or(Ok(true), |sku| has_many(tx, sku))? => Lead::State,
             () if sku.is_some() => Lead::Lines,
-            () if is_rare(query) => Lead::State,
             () if channels.is_some() => Lead::Channel,
             () => Lead::Time,
         };
@@ -289,6 +292,13 @@ fn is_rare(query: &OrderQuery) -> bool {
     query.state.is_some_and(|state| state != OrderState::Completed)
         || query.payment_state.is_some_and(|state| state != PaymentStatus::Captured)
         || query.fulfilment_state.is_some_and(|state| state != FulfilmentStatus::Delivered)
+}
+
+/// Whether an article has so many lines that they are not to be looked through.
+fn has_many(tx: &mut Tx, sku: &str) -> Result<bool> {
+    let query = "SELECT count(*) FROM (SELECT 1 FROM order_lines WHERE sku = ? LIMIT ?) AS found";
+    let found = sql(query).bind(sku).bind(MOST_LINES + 1).first::<BigInt, i64>(tx)?;
+    Ok(found.unwrap_or_default() > MOST_LINES)
 }
 
 /// The states. They are written out, and the one that leads with the words of its partial index, so that it is used: there
