@@ -230,7 +230,23 @@ pub fn record_payment(
     id: OrderId,
     receipt: &Receipt,
 ) -> Result<OrderDocument> {
-    let mut order = orders::lock(tx, id)?;
+    let order = orders::lock(tx, id)?;
+    record_payment_of(tx, now, actor, fresh, order, receipt)
+}
+
+/// The same for an order that is locked and was read under the lock.
+///
+/// # Errors
+/// As [`record_payment`].
+pub fn record_payment_of(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    mut order: OrderDocument,
+    receipt: &Receipt,
+) -> Result<OrderDocument> {
+    let id = order.id;
     order.state.apply(orders::Command::RecordPayment)?;
     let at = receipt.occurred_at.unwrap_or(now);
     let payments = payments::of_order(tx, id)?;

@@ -15,7 +15,7 @@ mod service;
 mod status;
 mod store;
 
-pub use cancel::{Cancellation, Receipt, cancel, record_payment, refund};
+pub use cancel::{Cancellation, Receipt, cancel, record_payment, record_payment_of, refund};
 pub use ids::Fresh;
 pub use model::{
     Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentState,
@@ -23,7 +23,7 @@ pub use model::{
 };
 pub use money::{CAPTURE, REFUND, VOID, capture_due};
 pub use service::{
-    NewShipment, deliver, event_schemas, get, of_order, open, pack, pick, scan, ship, ship_order, shipments,
+    NewShipment, Part, deliver, event_schemas, get, of_order, open, pack, pick, scan, ship, ship_parts, shipments,
 };
 pub use status::{OrderProgress, progress};
 pub use store::waiting_past_due;

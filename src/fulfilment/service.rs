@@ -18,7 +18,7 @@ use crate::{
     error::{Code, Error, Result},
     events::{self, EventSchema, Payload},
     kernel::{
-        Actor, Instant, Quantity,
+        Actor, Instant,
         ids::{FulfilmentOrderId, LocationId, OrderId, ShipmentId},
     },
     orders::{self, ExternalRef, LineMove, OrderDocument},
@@ -353,58 +353,45 @@ pub fn ship(
     Ok(shipment)
 }
 
-/// Ships pieces of an order wherever they lie, or all that is left: one shipment per location that has some of them. For
-/// systems that know our orders and not our fulfilment orders.
+/// A part of what leaves an order: from which of its fulfilment orders, with ids for its shipment and its arrival.
+pub struct Part<'a> {
+    /// The fulfilment order.
+    pub fulfilment: &'a mut FulfilmentOrder,
+    /// What leaves.
+    pub parcel: NewShipment,
+    /// Ids of the shipment and its events; the shipment's is the first.
+    pub fresh: &'a Fresh,
+    /// Ids of what happens when it arrives.
+    pub arrival: &'a Fresh,
+}
+
+/// Ships parts of an order that is locked and was read under the lock, and notes that they have arrived where it is known:
+/// for systems that know our orders and not our fulfilment orders, and report both at once.
 ///
 /// # Errors
 /// As [`ship`].
-pub fn ship_order(
+pub fn ship_parts(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
-    fresh: &Fresh,
-    id: OrderId,
-    new: &NewShipment,
+    order: &mut OrderDocument,
+    parts: Vec<Part<'_>>,
+    delivered_at: Option<Instant>,
 ) -> Result<Vec<Shipment>> {
-    let mut order = orders::lock(tx, id)?;
-    let mut fulfilments = store::of_order(tx, id)?;
-    fulfilments.retain(|one| actor.sees_location(one.location_id) && one.state.takes(Command::Ship).is_ok());
-    let mut wanted = new.pieces.as_deref().map(sum_pieces).transpose()?;
-    let (mut draw, mut shipments, mut levels) = (fresh.draw(), Vec::new(), Vec::new());
-    for fulfilment in &mut fulfilments {
-        let pieces = wanted.as_mut().map(|wanted| here(fulfilment, wanted));
-        if pieces.as_ref().is_some_and(Vec::is_empty) {
-            continue;
+    let (mut shipments, mut levels) = (Vec::with_capacity(parts.len()), Vec::new());
+    let mut left_at = now;
+    for Part { fulfilment, parcel, fresh, arrival } in parts {
+        left_at = parcel.occurred_at.unwrap_or(now);
+        let (mut shipment, shares) = dispatch(tx, now, actor, &mut fresh.draw(), (order, fulfilment), &parcel)?;
+        if let Some(at) = delivered_at {
+            let mut draw = arrival.draw();
+            arrive(tx, (now, at), actor, &mut draw, (order, fulfilment), &mut shipment)?;
         }
-        let part = NewShipment { pieces, ..new.clone() };
-        let (shipment, shares) = dispatch(tx, now, actor, &mut draw, (&mut order, fulfilment), &part)?;
         shipments.push(shipment);
         levels.extend(shares);
     }
-    if let Some((line_no, left)) = wanted.into_iter().flatten().find(|(_, left)| *left > 0) {
-        order.line(line_no)?;
-        let error = Error::problem(Code::QuantityExceeded, format!("{left} of line {line_no} are not there to ship"));
-        return Err(error.at("/lines").with("line_no", line_no));
-    }
-    if shipments.is_empty() {
-        return Err(Error::problem(Code::QuantityExceeded, "nothing is left to ship"));
-    }
-    stock::ship(tx, now, actor, &levels, &id.to_string(), new.occurred_at.unwrap_or(now))?;
+    stock::ship(tx, now, actor, &levels, &order.id.to_string(), left_at)?;
     Ok(shipments)
-}
-
-/// Those of the wanted pieces that a fulfilment order has; they are wanted no more.
-fn here(fulfilment: &FulfilmentOrder, wanted: &mut BTreeMap<i32, i64>) -> Vec<Pieces> {
-    let mut pieces = Vec::new();
-    for line in &fulfilment.lines {
-        let Some(missing) = wanted.get_mut(&line.line_no) else { continue };
-        let part = line.counts.left_for(Command::Ship).min(*missing);
-        if let (1.., Ok(quantity)) = (part, Quantity::new(part)) {
-            pieces.push(Pieces { line_no: line.line_no, quantity });
-            *missing -= part;
-        }
-    }
-    pieces
 }
 
 /// Everything about a shipment but the stock levels, which the caller moves last. Gives the shares that left.
@@ -504,26 +491,39 @@ pub fn deliver(
     occurred_at: Option<Instant>,
 ) -> Result<Shipment> {
     let (mut order, mut shipment) = start_shipment(tx, actor, id)?;
-    let at = occurred_at.unwrap_or(now).max(shipment.shipped_at);
-    if !store::deliver(tx, id, at)? {
+    let missing = || Error::internal("a shipment without its fulfilment order");
+    let mut fulfilment = store::get(tx, shipment.fulfilment_order_id)?.ok_or_else(missing)?;
+    let at = occurred_at.unwrap_or(now);
+    arrive(tx, (now, at), actor, &mut fresh.draw(), (&mut order, &mut fulfilment), &mut shipment)?;
+    Ok(shipment)
+}
+
+/// Notes that a shipment of a locked order has arrived.
+fn arrive(
+    tx: &mut Tx,
+    (now, at): (Instant, Instant),
+    actor: &Actor,
+    draw: &mut Draw<'_>,
+    (order, fulfilment): (&mut OrderDocument, &mut FulfilmentOrder),
+    shipment: &mut Shipment,
+) -> Result<()> {
+    let at = at.max(shipment.shipped_at);
+    if !store::deliver(tx, shipment.id, at)? {
         return Err(Error::conflict("the shipment has been delivered already"));
     }
     (shipment.state, shipment.delivered_at) = (ShipmentState::Delivered, Some(at));
-    let missing = || Error::internal("a shipment without its fulfilment order");
-    let mut fulfilment = store::get(tx, shipment.fulfilment_order_id)?.ok_or_else(missing)?;
     let arrived = store::shipments(tx, order.id)?;
     let arrived = arrived.iter().filter(|other| other.fulfilment_order_id == fulfilment.id);
     let arrived = arrived.into_iter().all(|other| other.state == ShipmentState::Delivered);
     fulfilment.state = fulfilment.state.apply(Command::Deliver, fulfilment.counts(), arrived)?;
     fulfilment.version += 1;
-    save_states(tx, now, [&fulfilment])?;
+    save_states(tx, now, [&*fulfilment])?;
     let move_of =
         |line: &ShippedLine| LineMove { line_no: line.line_no, delivered: line.quantity, ..LineMove::default() };
     let moves: Vec<LineMove> = shipment.lines.iter().map(move_of).collect();
-    orders::save(tx, now, &mut order, &moves, 1)?;
-    let happened = vec![("shipment.delivered.v1", parcel(&order, &shipment)?)];
-    announce(tx, (now, at), actor, &order, &mut fresh.draw(), happened)?;
-    Ok(shipment)
+    orders::save(tx, now, order, &moves, 1)?;
+    let happened = vec![("shipment.delivered.v1", parcel(order, shipment)?)];
+    announce(tx, (now, at), actor, order, draw, happened)
 }
 
 /// How many scans of a shipment are kept: the latest.

@@ -5,11 +5,9 @@ use futures::future::join_all;
 use kontor::{
     db::sql,
     doctor,
-    error::Code,
-    fulfilment::{self, Fresh, NewShipment, Pieces},
     http::auth::Audience,
     jobs::{self, NewJob},
-    kernel::{Actor, Quantity, Scope, ids::OrderId},
+    kernel::{Scope, ids::OrderId},
     payments::{Account, ledger},
 };
 use serde_json::{Value, json};
@@ -531,23 +529,21 @@ fn a_system_that_knows_only_the_order_ships_from_everywhere_at_its_own_date() {
         let line = json!({"sku": "TEE", "location": "bremen", "change": 3, "reason": "test"});
         app.ops("POST", "/stock/adjustments", Some(&json!({"lines": [line]}))).await;
         let placed = Placed::new(&shop, &[("TEE", 5)]).await;
-        let ship = async |quantity: Option<i64>| {
-            let (id, now): (OrderId, _) = (placed.id.parse().unwrap(), app.now());
-            let piece = |quantity| Pieces { line_no: 1, quantity: Quantity::new(quantity).unwrap() };
-            let new = NewShipment {
-                pieces: quantity.map(|quantity| vec![piece(quantity)]),
-                occurred_at: Some(now.plus_seconds(-3600)),
-                tracking_number: Some("T1".to_owned()),
-                ..NewShipment::default()
-            };
-            let (actor, fresh) = (Actor::System("test"), Fresh::new());
-            app.state.db.write(move |tx| fulfilment::ship_order(tx, now, &actor, &fresh, id, &new)).await
+        let token = format!("Bearer {}", app.token(Audience::Client, "wms", Scope::ALL));
+        let path = format!("/v1/integration/orders/{}/shipments", placed.id);
+        let ship = async |document: &str, lines: Value| {
+            let report = json!({"system": "wms", "document": document, "lines": lines, "tracking_number": "T1",
+                "occurred_at": app.now().plus_seconds(-3600)});
+            app.send("POST", &path, &[("Authorization", &token)], Some(&report)).await
         };
-        assert_eq!(ship(Some(6)).await.unwrap_err().code(), Code::QuantityExceeded);
-        assert_eq!(ship(Some(4)).await.unwrap().len(), 2);
+        let pieces = |quantity: i64| json!([{"line_no": 1, "quantity": quantity}]);
+        ship("LS-1", pieces(6)).await.problem(409, "quantity_exceeded");
+        let left = ship("LS-1", pieces(4)).await.expect(201);
+        assert_eq!(left["shipments"].as_array().unwrap().len(), 2);
         // Eight systems report the last piece at once: it leaves once.
-        let answers = join_all((0..8).map(|_| ship(None))).await;
-        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+        let documents: Vec<String> = (2..10).map(|document| format!("LS-{document}")).collect();
+        let answers = join_all(documents.iter().map(|document| ship(document, Value::Null))).await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1, "{answers:?}");
         let order = placed.settled().await;
         assert_eq!((captured(&order), states(&order).2), ((placed.total, 0), "shipped"));
         let path = format!("/orders/{}/timeline?limit=200", placed.id);

@@ -1,5 +1,7 @@
 //! Booking what other systems report. Every report locks its order first: the same document sent twice at once is one.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -11,12 +13,12 @@ use crate::{
     error::{Code, Error, Result},
     events::{self, Payload},
     fulfilment::{
-        self, Cancellation, Fresh, NewShipment, Receipt, Shipment, ShipmentState,
+        self, Cancellation, Fresh, FulfilmentOrder, NewShipment, Part, Pieces, Receipt, Shipment, ShipmentState,
         returns::{self, NewReturn, NewReturnLine, Noted as NotedReturn, Origin, Return},
     },
     kernel::{
         Actor, Instant, Money,
-        ids::{EventId, ExternalRefId, LocationId, ReturnId, ShipmentId},
+        ids::{EventId, ExternalRefId, FulfilmentOrderId, LocationId, ReturnId, ShipmentId},
     },
     orders::{self, ExternalRef, OrderDocument},
     stock::Locations,
@@ -154,13 +156,30 @@ const SHIPMENT: &str = "shipment";
 /// Books what has left, over as many fulfilment orders as it comes from; and, now or when the document comes again, that
 /// it has arrived.
 pub(super) fn shipment(tx: &mut Tx, report: &Report, new: &ShipmentReport) -> Result<Noted<ReportedShipments>> {
-    let order = report.order(tx)?;
-    let (ids, known): (Vec<ShipmentId>, bool) = match report.known(tx, &order, SHIPMENT)? {
-        Some(kept) => (serde_json::from_value(kept.get("shipments").cloned().unwrap_or_default())?, true),
-        None => (ship(tx, report, &order, new)?, false),
+    let mut order = report.order(tx)?;
+    let known = report.known(tx, &order, SHIPMENT)?;
+    let is_known = known.is_some();
+    let shipments = match known {
+        Some(kept) => {
+            let ids: Vec<ShipmentId> = serde_json::from_value(kept.get("shipments").cloned().unwrap_or_default())?;
+            arrived(tx, report, &order, &ids, new)?
+        }
+        None => ship(tx, report, &mut order, new)?,
     };
-    let shipments = fulfilment::shipments(tx, order.id)?.into_iter().filter(|shipment| ids.contains(&shipment.id));
-    let mut shipments: Vec<Shipment> = shipments.collect();
+    let reported = ReportedShipments { order_id: order.id, order_number: order.number, shipments };
+    Ok(if is_known { Noted::Known(reported) } else { Noted::New(reported) })
+}
+
+/// The shipments of a document that comes again, perhaps to tell that they have arrived.
+fn arrived(
+    tx: &mut Tx,
+    report: &Report,
+    order: &OrderDocument,
+    ids: &[ShipmentId],
+    new: &ShipmentReport,
+) -> Result<Vec<Shipment>> {
+    let mut shipments = fulfilment::shipments(tx, order.id)?;
+    shipments.retain(|shipment| ids.contains(&shipment.id));
     if let Some(at) = new.delivered_at {
         for (shipment, (_, fresh)) in shipments.iter_mut().zip(&new.fresh) {
             if shipment.state == ShipmentState::Shipped {
@@ -168,26 +187,30 @@ pub(super) fn shipment(tx: &mut Tx, report: &Report, new: &ShipmentReport) -> Re
             }
         }
     }
-    let reported = ReportedShipments { order_id: order.id, order_number: order.number, shipments };
-    Ok(if known { Noted::Known(reported) } else { Noted::New(reported) })
+    Ok(shipments)
 }
 
-fn ship(tx: &mut Tx, report: &Report, order: &OrderDocument, new: &ShipmentReport) -> Result<Vec<ShipmentId>> {
-    let (fulfilments, _) = fulfilment::of_order(tx, order.id)?;
+fn ship(tx: &mut Tx, report: &Report, order: &mut OrderDocument, new: &ShipmentReport) -> Result<Vec<Shipment>> {
+    let (mut fulfilments, _) = fulfilment::of_order(tx, order.id)?;
     let lines =
         new.lines.as_ref().map(|lines| model::lines(order, lines, |line| line.quantities.open())).transpose()?;
-    let parts = model::split(&fulfilments, &report.actor, new.location, lines.as_deref())?;
-    if parts.len() > new.fresh.len() {
+    let mut leaving: HashMap<FulfilmentOrderId, Option<Vec<Pieces>>> =
+        model::split(&fulfilments, &report.actor, new.location, lines.as_deref())?.into_iter().collect();
+    if leaving.len() > new.fresh.len() {
         return Err(Error::internal("more parts of a shipment than ids for them"));
     }
-    let ids: Vec<ShipmentId> = new.fresh.iter().take(parts.len()).map(|(fresh, _)| fresh.first()).collect();
+    let ids: Vec<ShipmentId> = new.fresh.iter().take(leaving.len()).map(|(fresh, _)| fresh.first()).collect();
     // Before the goods move: the levels' rows are locked last.
     report.note(tx, order, SHIPMENT, json!({"shipments": ids}))?;
-    for ((fulfilment, pieces), (fresh, _)) in parts.into_iter().zip(&new.fresh) {
-        let parcel = NewShipment { pieces, ..new.parcel.clone() };
-        fulfilment::ship(tx, report.now, &report.actor, fresh, fulfilment, &parcel)?;
-    }
-    Ok(ids)
+    let mut fresh = new.fresh.iter();
+    let part = |fulfilment| -> Option<Part<'_>> {
+        let fulfilment: &mut FulfilmentOrder = fulfilment;
+        let pieces = leaving.remove(&fulfilment.id)?;
+        let (fresh, arrival) = fresh.next()?;
+        Some(Part { fulfilment, parcel: NewShipment { pieces, ..new.parcel.clone() }, fresh, arrival })
+    };
+    let parts = fulfilments.iter_mut().filter_map(part).collect();
+    fulfilment::ship_parts(tx, report.now, &report.actor, order, parts, new.delivered_at)
 }
 
 /// Books money that came in.
@@ -204,7 +227,7 @@ pub(super) fn payment(
     report.note(tx, &order, "payment", json!({}))?;
     let reference = format!("{}:{}", report.document.system, report.document.value);
     let receipt = Receipt { amount, reference, occurred_at };
-    fulfilment::record_payment(tx, report.now, &report.actor, &report.fresh, order.id, &receipt).map(Noted::New)
+    fulfilment::record_payment_of(tx, report.now, &report.actor, &report.fresh, order, &receipt).map(Noted::New)
 }
 
 /// Books what was cancelled.
