@@ -116,25 +116,26 @@ impl<'m> Planner<'m> {
         }
     }
 
-    /// The draft of a number. A row that does not say its kind belongs to whichever there is.
-    fn draft(&mut self, number: &Number, kind: Option<&str>) -> Option<&mut Draft> {
-        let mut key = (number.clone(), self.mapping.is_cancellation(number, kind));
-        if kind.is_none() && !self.by_number.contains_key(&key) {
-            let other = (key.0, !key.1);
-            key = if self.by_number.contains_key(&other) { other } else { (other.0, !other.1) };
+    /// The place of a number's draft. A row that does not say its kind belongs to whichever there is.
+    fn draft(&mut self, number: &Number, kind: Option<&str>) -> usize {
+        let cancelled = self.mapping.is_cancellation(number, kind);
+        let mut key = (number.clone(), cancelled);
+        if let Some(place) = self.by_number.get(&key) {
+            return *place;
         }
-        let place = match self.by_number.get(&key) {
-            Some(place) => *place,
-            None => {
-                let (place, number, cancelled) = (self.drafts.len(), number.clone(), key.1);
-                self.by_number.insert(key, place);
-                let (head, rows, first_left_out) = (None, Vec::new(), None);
-                self.drafts.push(Draft { number, cancelled, head, total: 0, rows, first_left_out });
-                self.plan.file.documents += 1;
-                place
+        if kind.is_none() {
+            key.1 = !cancelled;
+            if let Some(place) = self.by_number.get(&key) {
+                return *place;
             }
-        };
-        self.drafts.get_mut(place)
+            key.1 = cancelled;
+        }
+        let (place, number) = (self.drafts.len(), number.clone());
+        self.by_number.insert(key, place);
+        let (head, rows, first_left_out) = (None, Vec::new(), None);
+        self.drafts.push(Draft { number, cancelled, head, total: 0, rows, first_left_out });
+        self.plan.file.documents += 1;
+        place
     }
 
     fn add_rejected(&mut self, rejected: Rejected) {
@@ -142,7 +143,8 @@ impl<'m> Planner<'m> {
         let tally = Tally::line(quantity, amount);
         *self.plan.file.by_currency.entry(currency).or_default() += tally;
         self.leave_out(defect.as_str(), currency, tally, line, example);
-        if let Some(draft) = number.and_then(|number| self.draft(&number, None)) {
+        let place = number.map(|number| self.draft(&number, None));
+        if let Some(draft) = place.and_then(|place| self.drafts.get_mut(place)) {
             draft.total += 1;
             draft.left_out(line, defect.as_str(), currency);
         }
@@ -167,7 +169,8 @@ impl<'m> Planner<'m> {
 
     fn add_row(&mut self, row: Row) {
         // What a row does not say of its kind, its document has said before.
-        let cancelled = self.draft(&row.number, row.kind.as_deref()).is_some_and(|draft| draft.cancelled);
+        let place = self.draft(&row.number, row.kind.as_deref());
+        let cancelled = self.drafts.get(place).is_some_and(|draft| draft.cancelled);
         let unsigned = self.mapping.cancellation.unsigned && cancelled;
         let credit = unsigned || row.exact < Decimal::ZERO || (row.exact.is_zero() && row.quantity < 0);
         let side = if credit { -1 } else { 1 };
@@ -187,7 +190,7 @@ impl<'m> Planner<'m> {
             mixed_dates: false,
             far_apart: false,
             mixed: false,
-            kind: row.kind.clone(),
+            kind: row.kind,
             status: row.status,
             original: row.original.clone(),
             customer: row.customer,
@@ -211,7 +214,7 @@ impl<'m> Planner<'m> {
             amount,
             currency: row.currency,
         };
-        if let Some(draft) = self.draft(&row.number, row.kind.as_deref()) {
+        if let Some(draft) = self.drafts.get_mut(place) {
             draft.total += 1;
             draft.rows.push(line);
             match &mut draft.head {

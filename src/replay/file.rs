@@ -111,11 +111,17 @@ impl<'m, R: BufRead> Rows<'m, R> {
             Ok(number) => number,
             Err((defect, example)) => return Entry::Rejected(Rejected { defect, example, ..rejected }),
         };
-        self.above = Some(number.clone());
+        if self.mapping.file.fill_down {
+            self.above = Some(number.clone());
+        }
         rejected.number = Some(number.clone());
         match self.read(line, number.clone(), &mut rejected).map_err(shown) {
             Ok(row) => {
-                self.seen.insert(number, (row.at, row.odd_time, row.currency));
+                let seen = (row.at, row.odd_time, row.currency);
+                match self.seen.get_mut(&number) {
+                    Some(before) => *before = seen,
+                    None => drop(self.seen.insert(number, seen)),
+                }
                 Entry::Row(Box::new(row))
             }
             Err((defect, example)) => Entry::Rejected(Rejected { defect, example, ..rejected }),
