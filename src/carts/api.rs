@@ -324,8 +324,8 @@ async fn create_as(
     };
     let new = NewCart { id: Id::new(), customer: Id::new(), currency: request.currency, change };
     let (id, token) = (new.id, access::cart_token(&state.secret, new.id));
-    let (shown, customer, pricing) = (token.clone(), new.customer, context.clone());
-    let draft = move |tx: &mut Tx| service::draft(tx, &pricing, &new);
+    let (shown, customer, pricing, drafter) = (token.clone(), new.customer, context.clone(), actor.clone());
+    let draft = move |tx: &mut Tx| service::draft(tx, &pricing, &drafter, &new);
     let create = move |tx: &mut Tx, (draft, changes): &(Cart, Vec<Problem>)| {
         let cart = service::create(tx, &context, &actor, customer, draft)?;
         let mut view = CartView::new(&cart, changes.clone());

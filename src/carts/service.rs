@@ -69,7 +69,7 @@ pub(super) struct NewCart {
 }
 
 /// Prices a cart that is to be made. Nothing is written.
-pub(super) fn draft(tx: &mut Tx, context: &Context, new: &NewCart) -> Result<(Cart, Vec<Problem>)> {
+pub(super) fn draft(tx: &mut Tx, context: &Context, actor: &Actor, new: &NewCart) -> Result<(Cart, Vec<Problem>)> {
     let now = context.now;
     let mut cart = Cart {
         id: new.id,
@@ -93,7 +93,8 @@ pub(super) fn draft(tx: &mut Tx, context: &Context, new: &NewCart) -> Result<(Ca
 
 /// Makes a cart of a draft. `fresh` is the customer that a signed-in shopper becomes who is not known yet.
 pub(super) fn create(tx: &mut Tx, context: &Context, actor: &Actor, fresh: CustomerId, draft: &Cart) -> Result<Cart> {
-    let cart = Cart { customer: customer_of(tx, context.now, actor, fresh)?, ..draft.clone() };
+    let customer = customer_of(tx, context.now, actor, fresh)?.or(draft.customer);
+    let cart = Cart { customer, ..draft.clone() };
     store::insert(tx, &cart, abandon_at(context, &cart))?;
     Ok(cart)
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{super::super::seed, analyse, made::World};
 use crate::{
-    db::{Col, Lane, Tx, insert_many, sql},
+    db::{Col, Json, Lane, Tx, dialect::insert_list, sql},
     error::{Error, Result},
     http::State,
     kernel::ids::ChannelId,
@@ -122,8 +122,11 @@ pub(super) async fn fill(process: &Process, world: &World, span: Range<u64>) -> 
 
 fn insert(tx: &mut Tx, world: &World, span: Range<u64>) -> Result<()> {
     let made: Vec<_> = span.map(|place| world.order(place)).collect();
-    insert_many(tx, "orders", ORDERS, made.iter().map(|order| order.row(world)).collect())?;
-    insert_many(tx, "order_lines", LINES, made.iter().flat_map(|order| order.line_rows(world)).collect())?;
-    insert_many(tx, "external_refs", REFS, made.iter().flat_map(|order| order.ref_rows()).collect())?;
+    let rows: Vec<Value> = made.iter().map(|order| order.row(world)).collect();
+    insert_list(tx, "orders", ORDERS, Json::of(&rows)?)?;
+    let rows: Vec<Value> = made.iter().flat_map(|order| order.line_rows(world)).collect();
+    insert_list(tx, "order_lines", LINES, Json::of(&rows)?)?;
+    let rows: Vec<Value> = made.iter().flat_map(|order| order.ref_rows()).collect();
+    insert_list(tx, "external_refs", REFS, Json::of(&rows)?)?;
     Ok(())
 }
