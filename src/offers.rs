@@ -83,14 +83,14 @@ pub struct Offer {
     /// The prices by quantity, lowest quantity first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tiers: Vec<PriceTier>,
-    /// The tax rate as a fraction; zero where the country has none for it.
+    /// The tax rate as a fraction.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "0.19")]
     pub tax_rate: Option<Decimal>,
     /// Whether it can be had.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub availability: Option<Availability>,
-    /// Why it is not sold: `sku_unknown`, `not_sold` or `price_missing`.
+    /// Why it is not sold: `sku_unknown`, `not_sold`, `price_missing` or `tax_rate_missing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Step>,
 }
@@ -145,7 +145,10 @@ impl Asked<'_> {
             let text = format!("it has no price in {currency} for {}", self.quantity.get());
             return Offer { reason: Some(Step::new("price_missing", text)), ..named };
         };
-        let (tax_rate, _) = self.rules.tax(self.country, &variant.tax_class, self.at);
+        let Ok((tax_rate, _)) = self.rules.tax(self.country, &variant.tax_class, self.at) else {
+            let text = format!("it has no tax rate in {}", self.country);
+            return Offer { tiers: Vec::new(), reason: Some(Step::new("tax_rate_missing", text)), ..named };
+        };
         Offer {
             price: Some(chosen.unit_price),
             tax_rate: Some(tax_rate.normalize()),

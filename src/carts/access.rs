@@ -25,7 +25,16 @@ pub fn cart_token(secret: &Secret, cart: CartId) -> String {
 /// # Errors
 /// What the database says.
 pub fn can_open(tx: &mut Tx, actor: &Actor, secret: &Secret, cart: &Cart) -> Result<bool> {
-    owns(tx, actor, secret, cart.channel, cart.customer, Some(cart.id))
+    owns(tx, actor, secret, &[Scope::OrdersWrite], (cart.channel, cart.customer, Some(cart.id)))
+}
+
+/// Whether an actor may see a cart: whoever may open it, and staff who may only read.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn can_see(tx: &mut Tx, actor: &Actor, secret: &Secret, cart: &Cart) -> Result<bool> {
+    let scopes = [Scope::OrdersRead, Scope::OrdersWrite];
+    owns(tx, actor, secret, &scopes, (cart.channel, cart.customer, Some(cart.id)))
 }
 
 /// Whether an actor may see an order on the store surface: its customer, or a guest with the token of the cart it was.
@@ -40,21 +49,21 @@ pub fn may_see_order(
     customer: Option<CustomerId>,
     cart: Option<CartId>,
 ) -> Result<bool> {
-    owns(tx, actor, secret, channel, customer, cart)
+    owns(tx, actor, secret, &[Scope::OrdersWrite], (channel, customer, cart))
 }
 
+/// Whether it is a shopper's own; for staff, whether they hold one of the scopes for its channel.
 fn owns(
     tx: &mut Tx,
     actor: &Actor,
     secret: &Secret,
-    channel: ChannelId,
-    customer: Option<CustomerId>,
-    cart: Option<CartId>,
+    scopes: &[Scope],
+    (channel, customer, cart): (ChannelId, Option<CustomerId>, Option<CartId>),
 ) -> Result<bool> {
     if !actor.sees_channel(channel) {
         return Ok(false);
     }
-    let Actor::Shopper(shopper) = actor else { return Ok(actor.holds(Scope::OrdersWrite)) };
+    let Actor::Shopper(shopper) = actor else { return Ok(scopes.iter().any(|scope| actor.holds(*scope))) };
     match (customer, &shopper.identity) {
         (Some(customer), Some(identity)) => Ok(customers::find(tx, identity)? == Some(customer)),
         (Some(_), None) => Ok(false),

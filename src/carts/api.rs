@@ -1,217 +1,62 @@
 //! Routes of carts: for storefronts, and the same for staff who order for somebody on the phone.
 
 use actix_web::{delete, get, patch, post};
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use super::dto::{
+    CartPatch, CartRequest, LinePatch, LineRequest, MergeRequest, PaymentOption, PaymentOptions, ShippingOptions,
+};
 use super::{
     access,
-    model::{Cart, CartView, Device, ForeignOrder, Problem, Source},
+    lines::{self, WantedLine},
+    merge,
+    model::{Cart, CartView, Device, Problem},
     pricing::{self, Context},
-    service::{self, Change, NewCart, WantedLine},
+    service::{self, Change, NewCart},
 };
 use crate::{
     channels::Directory,
-    customers::Address,
     db::Tx,
     error::{Code, Error, Result},
     http::{Body, Call, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key, run_command_after},
     kernel::{
-        Actor, Currency, Id, Instant, Quantity, Scope, UnitPrice,
-        ids::{CartId, CartLineId, ChannelId, CustomerId},
-        text::{Email, Sku, Text},
+        Actor, Id, Money, Quantity, Scope,
+        ids::{CartId, CartLineId, ChannelId},
+        text::Text,
     },
+    payments,
     pricing::{Rules, ShippingOption, shipping_options},
     stock::Locations,
 };
 
-/// A line that is asked for.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"sku": "TEE-BLACK-M", "quantity": 2}))]
-pub struct LineRequest {
-    /// What.
-    #[schema(value_type = String)]
-    pub sku: Sku,
-    /// How many.
-    #[schema(value_type = i64, minimum = 1, maximum = 1_000_000_000)]
-    pub quantity: Quantity,
-    /// A price that was agreed instead of the list's; needs the scope `prices:override`.
-    pub unit_price: Option<UnitPrice>,
-    /// Free data of the storefront, at most 2048 bytes. Lines with other data stay apart.
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    pub metadata: Map<String, Value>,
-}
-
-/// A cart about to be made: empty, or with everything at once.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({
-    "lines": [{"sku": "TEE-BLACK-M", "quantity": 2}], "email": "ada@example.org", "device": "mobile",
-    "shipping_address": {"name": "Ada Lovelace", "street1": "Invalidenstr. 117", "postcode": "10115", "city": "Berlin", "country": "DE"},
-    "shipping_method": "standard"
-}))]
-pub struct CartRequest {
-    /// The channel; only for staff, a storefront's key names it.
-    #[schema(value_type = Option<String>)]
-    pub channel_id: Option<ChannelId>,
-    /// The customer who orders; only for staff who may read customers. The order is theirs then.
-    #[schema(value_type = Option<String>)]
-    pub customer_id: Option<CustomerId>,
-    /// One of the channel's currencies; its first when absent.
-    pub currency: Option<Currency>,
-    /// What is in it, at most 1,000 lines.
-    #[serde(default)]
-    pub lines: Vec<LineRequest>,
-    /// Who orders.
-    pub email: Option<Email>,
-    /// Whether they agree to messages about their cart.
-    #[serde(default)]
-    pub marketing_consent: bool,
-    /// Who pays.
-    pub billing_address: Option<Address>,
-    /// Where it goes.
-    pub shipping_address: Option<Address>,
-    /// The code of one of the cart's shipping-options.
-    #[schema(value_type = Option<String>)]
-    pub shipping_method: Option<Text<50>>,
-    /// One of the channel's locales.
-    #[schema(value_type = Option<String>)]
-    pub locale: Option<Text<35>>,
-    /// Where the visitor came from.
-    pub source: Option<Source>,
-    /// What the storefront runs on; `desktop` when absent.
-    pub device: Option<Device>,
-    /// Free data of the storefront, at most 8192 bytes.
-    #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Map<String, Value>>,
-    /// When it was ordered, in the past; needs the scope `history:write`.
-    pub occurred_at: Option<Instant>,
-    /// What a foreign system calls the order: only one order ever gets the same name (`duplicate`). It is found by the
-    /// name then, alone or as `system:value`. Needs the scope `history:write`.
-    pub reference: Option<ForeignOrder>,
-}
-
-/// Tells a field that is `null` (clear it) from one that is absent (leave it).
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
-}
-
-/// A change of a cart: what is absent stays, `null` clears.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"email": "ada@example.org", "shipping_method": "standard"}))]
-pub struct CartPatch {
-    /// The customer who orders; only for staff who may read customers.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    pub customer_id: Option<Option<CustomerId>>,
-    /// The lines, whole: what is not named goes. Lines that stay keep their ids.
-    pub lines: Option<Vec<LineRequest>>,
-    /// Who orders.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Email>)]
-    pub email: Option<Option<Email>>,
-    /// Whether they agree to messages about their cart.
-    pub marketing_consent: Option<bool>,
-    /// Who pays.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Address>)]
-    pub billing_address: Option<Option<Address>>,
-    /// Where it goes.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Address>)]
-    pub shipping_address: Option<Option<Address>>,
-    /// The code of one of the cart's shipping-options.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    pub shipping_method: Option<Option<Text<50>>>,
-    /// One of the channel's locales.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    pub locale: Option<Option<Text<35>>>,
-    /// Where the visitor came from.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Source>)]
-    pub source: Option<Option<Source>>,
-    /// What the storefront runs on.
-    pub device: Option<Device>,
-    /// Free data of the storefront, at most 8192 bytes, whole.
-    #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Map<String, Value>>,
-}
-
-/// The new quantity of a line; 0 removes it.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LinePatch {
-    /// How many.
-    #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000)]
-    pub quantity: Quantity,
-}
-
-/// Which cart goes into this one.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MergeRequest {
-    /// The cart that ends.
-    #[schema(value_type = String)]
-    pub from: CartId,
-    /// Its token, when it is a guest's.
-    #[schema(value_type = Option<String>)]
-    pub from_token: Option<Text<100>>,
-}
-
-/// The shipping methods of a cart.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct ShippingOptions {
-    /// Each with its price, or the reason why it is not available.
-    pub items: Vec<ShippingOption>,
-}
-
-/// A payment method, or the reason why it is not available.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct PaymentOption {
-    /// Its code, for `payment.method`.
-    pub code: String,
-    /// Whether it can be used now.
-    pub available: bool,
-    /// Why not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// The payment methods of a cart.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct PaymentOptions {
-    /// Each with whether it can be used.
-    pub items: Vec<PaymentOption>,
-}
-
-fn wanted(actor: &Actor, lines: &[LineRequest]) -> Result<Vec<WantedLine>> {
-    if lines.len() > service::MAX_LINES {
+fn wanted(actor: &Actor, sent: &[LineRequest]) -> Result<Vec<WantedLine>> {
+    if sent.len() > lines::MAX_LINES {
         return Err(Error::problem(Code::TooManyLines, "a cart holds at most 1000 lines").at("/lines"));
     }
-    let wanted = |line: &LineRequest| {
-        if line.unit_price.is_some() && !actor.holds(Scope::PriceOverride) {
+    let wanted = |(place, line): (usize, &LineRequest)| wanted_line(actor, line, format!("/lines/{place}"));
+    sent.iter().enumerate().map(wanted).collect()
+}
+
+/// A line that was sent at a place in the body.
+fn wanted_line(actor: &Actor, line: &LineRequest, pointer: String) -> Result<WantedLine> {
+    if let Some(price) = line.unit_price {
+        let at = format!("{pointer}/unit_price");
+        if !actor.holds(Scope::PriceOverride) {
             let detail = format!("an agreed price needs the scope `{}`", Scope::PriceOverride);
-            return Err(Error::problem(Code::ScopeMissing, detail).at("/lines/unit_price"));
+            return Err(Error::problem(Code::ScopeMissing, detail).at(at));
         }
-        let agreed_price = line.unit_price;
-        if agreed_price.is_some_and(|price| price.scaled() < 0) {
-            return Err(Error::invalid("/unit_price", "expected a price of 0 or more"));
+        if price.scaled() < 0 {
+            return Err(Error::invalid(at, "expected a price of 0 or more"));
         }
-        Ok(WantedLine {
-            id: Id::new(),
-            sku: line.sku.clone(),
-            quantity: line.quantity,
-            agreed_price,
-            metadata: line.metadata.clone(),
-        })
-    };
-    lines.iter().map(wanted).collect()
+    }
+    Ok(WantedLine {
+        id: Id::new(),
+        sku: line.sku.clone(),
+        quantity: line.quantity,
+        agreed_price: line.unit_price,
+        metadata: line.metadata.clone(),
+        pointer,
+    })
 }
 
 /// The channel a request is for: the storefront's, or the one that staff name.
@@ -248,7 +93,7 @@ async fn context_of(call: &Call, id: CartId) -> Result<Context> {
         return context(call, shopper.channel).await;
     }
     let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
-    let cart = call.read(move |tx| service::find(tx, &actor, &secret, id)).await?;
+    let cart = call.read(move |tx| service::look_at(tx, &actor, &secret, id)).await?;
     context(call, cart.channel).await
 }
 
@@ -259,8 +104,22 @@ fn staff_or_shopper(call: &Call) -> Result<()> {
     }
 }
 
-fn view(cart: &Cart, changes: Vec<Problem>) -> Result<Reply> {
-    Ok(Reply::ok(&CartView::new(cart, changes))?.version(cart.version))
+/// A cart as whoever asks may see it.
+fn shown(actor: &Actor, cart: &Cart, changes: Vec<Problem>) -> CartView {
+    match actor {
+        Actor::Shopper(_) => CartView::new(cart, changes),
+        _ => CartView::for_staff(cart, changes),
+    }
+}
+
+fn view(actor: &Actor, cart: &Cart, changes: Vec<Problem>) -> Result<Reply> {
+    Ok(Reply::ok(&shown(actor, cart, changes))?.version(cart.version))
+}
+
+/// Where a cart is read by whoever asks.
+fn location(actor: &Actor, cart: CartId) -> String {
+    let surface = if matches!(actor, Actor::Shopper(_)) { "store" } else { "ops" };
+    format!("/v1/{surface}/carts/{cart}")
 }
 
 async fn create(call: Call, body: Body<CartRequest>) -> Result<Reply> {
@@ -324,22 +183,21 @@ async fn create_as(
     };
     let new = NewCart { id: Id::new(), customer: Id::new(), currency: request.currency, change };
     let (id, token) = (new.id, access::cart_token(&state.secret, new.id));
-    let (shown, customer, pricing, drafter) = (token.clone(), new.customer, context.clone(), actor.clone());
+    let (told, customer, pricing, drafter) = (token.clone(), new.customer, context.clone(), actor.clone());
     let draft = move |tx: &mut Tx| service::draft(tx, &pricing, &drafter, &new);
     let create = move |tx: &mut Tx, (draft, changes): &(Cart, Vec<Problem>)| {
         let cart = service::create(tx, &context, &actor, customer, draft)?;
-        let mut view = CartView::new(&cart, changes.clone());
-        view.token = cart.customer.is_none().then(|| shown.clone());
-        Ok(Reply::created(&view)?.version(cart.version).location(format!("/v1/store/carts/{}", cart.id)).secret())
+        let mut view = shown(&actor, &cart, changes.clone());
+        view.token = cart.customer.is_none().then(|| told.clone());
+        Ok(Reply::created(&view)?.version(cart.version).location(location(&actor, cart.id)).secret())
     };
     Ok((run_command_after(state, key, draft, create).await?, id, token))
 }
 
 async fn read(call: Call, id: CartId) -> Result<Reply> {
-    staff_or_shopper(&call)?;
     let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
-    let cart = call.read(move |tx| service::find(tx, &actor, &secret, id)).await?;
-    view(&cart, Vec::new())
+    let cart = call.read(move |tx| service::look_at(tx, &actor, &secret, id)).await?;
+    view(&call.actor, &cart, Vec::new())
 }
 
 /// Runs a change on a cart.
@@ -354,7 +212,7 @@ async fn change(
     let (actor, secret, expected) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?);
     call.command(&fingerprint, move |tx| {
         let (cart, changes) = service::update(tx, &context, (&actor, &secret), id, expected, &change)?;
-        view(&cart, changes)
+        view(&actor, &cart, changes)
     })
     .await
 }
@@ -394,12 +252,11 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
 }
 
 async fn add_line(call: Call, id: CartId, body: Body<LineRequest>) -> Result<Reply> {
-    let mut lines = wanted(&call.actor, std::slice::from_ref(&body.value))?;
-    let Some(line) = lines.pop() else { return Err(Error::internal("no line")) };
+    let line = wanted_line(&call.actor, &body.value, String::new())?;
     change(call, id, body.fingerprint, move |cart| {
-        let mut lines = service::as_wanted(cart)?;
-        service::add(&mut lines, &line)?;
-        Ok(Change { lines: Some(lines), ..Change::default() })
+        let mut wanted = lines::as_wanted(cart)?;
+        lines::add(&mut wanted, &line)?;
+        Ok(Change { lines: Some(wanted), ..Change::default() })
     })
     .await
 }
@@ -411,15 +268,12 @@ async fn change_line(
     quantity: Quantity,
     fingerprint: Fingerprint,
 ) -> Result<Reply> {
+    let agrees_prices = call.actor.holds(Scope::PriceOverride);
     change(call, id, fingerprint, move |cart| {
-        let index = cart.line_index(line)?;
-        let mut lines = service::as_wanted(cart)?;
-        if quantity.is_zero() {
-            lines.remove(index);
-        } else if let Some(line) = lines.get_mut(index) {
-            line.quantity = quantity;
-        }
-        Ok(Change { lines: Some(lines), ..Change::default() })
+        let place = cart.line_index(line)?;
+        let mut wanted = lines::as_wanted(cart)?;
+        lines::set_quantity(&mut wanted, place, quantity, agrees_prices)?;
+        Ok(Change { lines: Some(wanted), ..Change::default() })
     })
     .await
 }
@@ -427,43 +281,54 @@ async fn change_line(
 async fn freeze(call: Call, id: CartId) -> Result<Reply> {
     staff_or_shopper(&call)?;
     let (context, locations) = (context_of(&call, id).await?, call.snapshot::<Locations>().await?);
-    let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
+    let (actor, secret, expected) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?);
     call.command(&Fingerprint::none(), move |tx| {
-        let (cart, changes) = service::freeze(tx, &context, (&actor, &secret), id, &locations)?;
-        view(&cart, changes)
+        let (cart, changes) = service::freeze(tx, &context, (&actor, &secret), id, expected, &locations)?;
+        view(&actor, &cart, changes)
     })
     .await
 }
 
-async fn options(call: &Call, id: CartId) -> Result<(Cart, Vec<ShippingOption>)> {
-    staff_or_shopper(call)?;
+async fn merge_into(call: Call, into: CartId, body: Body<MergeRequest>) -> Result<Reply> {
+    staff_or_shopper(&call)?;
+    let context = context_of(&call, into).await?;
+    let (actor, secret, expected) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?);
+    let (request, fresh) = (body.value.clone(), Id::new());
+    call.command(&body.fingerprint, move |tx| {
+        let (both, token) = ((into, request.from), request.from_token.as_deref());
+        let (cart, changes) = merge::merge(tx, &context, (&actor, &secret), both, token, fresh, expected)?;
+        view(&actor, &cart, changes)
+    })
+    .await
+}
+
+async fn options(call: &Call, id: CartId) -> Result<Vec<ShippingOption>> {
     let context = context_of(call, id).await?;
     let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
     call.read(move |tx| {
-        let mut cart = service::find(tx, &actor, &secret, id)?;
+        let mut cart = service::look_at(tx, &actor, &secret, id)?;
         cart.details.shipping_method = None;
         let priced = pricing::reprice(tx, &context, &mut cart, false)?;
         let totals = cart.details.totals.as_ref();
         let value = totals.map_or(0, |totals| totals.subtotal.minor() - totals.discount.minor());
-        let value = crate::kernel::Money::from_minor(value, cart.currency);
-        let address = cart.details.shipping_address.as_ref();
-        let country = address.map_or_else(|| context.channel.default_country(), |address| Ok(address.country))?;
+        let value = Money::from_minor(value, cart.currency);
+        // As the quote has it: what is offered here is what is charged then.
+        let country = pricing::country(&context, &cart).map_or_else(|| context.channel.default_country(), Ok)?;
         let weight = pricing::weight(&cart, &priced.variants);
-        let options = shipping_options(&context.rules, cart.channel, country, cart.currency, weight, value);
-        Ok((cart, options))
+        Ok(shipping_options(&context.rules, cart.channel, country, cart.currency, weight, value))
     })
     .await
 }
 
 async fn payment_options(call: &Call, id: CartId) -> Result<PaymentOptions> {
-    staff_or_shopper(call)?;
     let context = context_of(call, id).await?;
     let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
-    let cart = call.read(move |tx| service::find(tx, &actor, &secret, id)).await?;
-    let reason = |code: &str| match code {
-        _ if cart.details.lines.is_empty() => Some("the cart is empty".to_owned()),
-        "sandbox" if cart.total() == 0 => Some("there is nothing to pay: use `manual`".to_owned()),
-        _ => None,
+    let cart = call.read(move |tx| service::look_at(tx, &actor, &secret, id)).await?;
+    let (providers, total) = (payments::providers(&call.state), Money::from_minor(cart.total(), cart.currency));
+    let reason = |code: &str| match providers.get(code) {
+        None => Some("there is no such payment provider any more".to_owned()),
+        Some(_) if cart.details.lines.is_empty() => Some("the cart is empty".to_owned()),
+        Some(provider) => provider.refusal(total),
     };
     let option = |code: &Text<50>| {
         let reason = reason(code);
@@ -529,8 +394,7 @@ pub mod store_routes {
     #[utoipa::path(tag = "check out", params(("id" = String, Path)), responses((status = 200, body = ShippingOptions)))]
     #[get("/carts/{id}/shipping-options")]
     async fn list_shipping_options(call: Call, path: RefPath<CartId>) -> Result<Reply> {
-        let (_, items) = options(&call, path.0).await?;
-        Reply::ok(&ShippingOptions { items })
+        Reply::ok(&ShippingOptions { items: options(&call, path.0).await? })
     }
 
     /// See the payment options
@@ -546,16 +410,7 @@ pub mod store_routes {
     #[utoipa::path(tag = "cart", params(("id" = String, Path)), request_body = MergeRequest, responses((status = 200, body = CartView)))]
     #[post("/carts/{id}/merge")]
     async fn merge_carts(call: Call, path: RefPath<CartId>, body: Body<MergeRequest>) -> Result<Reply> {
-        let context = context_of(&call, path.0).await?;
-        let (actor, secret, request, into) =
-            (call.actor.clone(), call.state.secret.clone(), body.value.clone(), path.0);
-        let fresh = Id::new();
-        call.command(&body.fingerprint, move |tx| {
-            let token = request.from_token.as_deref();
-            let (cart, changes) = service::merge(tx, &context, (&actor, &secret), (into, request.from), token, fresh)?;
-            view(&cart, changes)
-        })
-        .await
+        merge_into(call, path.0, body).await
     }
 
     /// Begin the checkout
@@ -593,10 +448,13 @@ pub mod ops_routes {
     }
 
     /// Read a cart
-    #[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), security(("token" = ["orders:write"])),
+    ///
+    /// As it stands; work lists link here.
+    #[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), security(("token" = ["orders:read"])),
         responses((status = 200, body = CartView)))]
     #[get("/carts/{id}")]
     async fn read_cart(call: Call, path: RefPath<CartId>) -> Result<Reply> {
+        call.allow(Scope::OrdersRead)?;
         read(call, path.0).await
     }
 

@@ -5,6 +5,9 @@
 
 mod access;
 pub mod api;
+mod dto;
+mod lines;
+mod merge;
 mod model;
 mod pricing;
 mod service;
@@ -12,12 +15,12 @@ mod store;
 
 pub use access::{can_open, cart_token, may_see_order};
 pub use model::{
-    Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, Device, ForeignOrder, Problem, Source,
-    Stage, mermaid,
+    Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, Device, ForeignOrder, LastDecline,
+    Problem, Source, Stage, mermaid,
 };
-pub use pricing::{Context, Priced, reprice};
+pub use pricing::{Context, Priced, known, reprice};
 pub use service::{
     any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, merged, reopen,
     take_abandoned, versions,
 };
-pub(crate) use service::{needs, refuse_incomplete};
+pub(crate) use service::{check_version, needs, refuse_incomplete};

@@ -209,6 +209,18 @@ pub struct Problem {
     pub blocking: bool,
 }
 
+/// Why the last attempt to pay a cart came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LastDecline {
+    /// The reason as a stable word, such as `insufficient_funds`. More words may come.
+    #[schema(example = "insufficient_funds")]
+    pub code: String,
+    /// Whether another try, perhaps with another instrument, makes sense.
+    pub retryable: bool,
+    /// When.
+    pub at: Instant,
+}
+
 /// What is kept of a cart beside its columns.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CartDetails {
@@ -242,6 +254,9 @@ pub struct CartDetails {
     /// Until when prices and stock are kept, after a checkout was begun.
     #[serde(default)]
     pub frozen_until: Option<Instant>,
+    /// Why the last attempt to pay came to nothing, until the next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_decline: Option<LastDecline>,
     /// When it was really ordered, where a history is taken over.
     #[serde(default)]
     pub occurred_at: Option<Instant>,
@@ -403,16 +418,37 @@ pub struct CartView {
     /// Until when prices and stock are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen_until: Option<Instant>,
+    /// Why the last attempt to pay came to nothing, until the next one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_decline: Option<LastDecline>,
     /// When it expires.
     pub expires_at: Instant,
     /// Since when.
     pub created_at: Instant,
 }
 
+/// Without what is the merchant's own affair: which price lists there are, and why others were passed over.
+fn public(mut totals: Totals) -> Totals {
+    for line in &mut totals.lines {
+        line.explanation.retain(|step| step.code != "passed_over");
+        for step in line.explanation.iter_mut().filter(|step| step.code == "price_list") {
+            step.text = format!("{} by the price list", line.unit_price);
+        }
+    }
+    totals
+}
+
 impl CartView {
-    /// The view of a cart with what a change moved.
+    /// The view of a cart with what a change moved, as a shopper may see it.
     #[must_use]
     pub fn new(cart: &Cart, changes: Vec<Problem>) -> Self {
+        let whole = Self::for_staff(cart, changes);
+        Self { totals: whole.totals.map(public), ..whole }
+    }
+
+    /// The same with all that explains its price.
+    #[must_use]
+    pub fn for_staff(cart: &Cart, changes: Vec<Problem>) -> Self {
         let details = cart.details.clone();
         Self {
             id: cart.id,
@@ -438,6 +474,7 @@ impl CartView {
             source: details.source,
             metadata: details.metadata,
             frozen_until: details.frozen_until,
+            last_decline: details.last_decline,
             expires_at: cart.expires_at,
             created_at: cart.created_at,
         }

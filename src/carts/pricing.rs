@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use rust_decimal::Decimal;
+
 use super::model::{Cart, Problem};
 use crate::{
     catalog::{self, BackorderPolicy, StockPolicy, Variant, VariantStatus},
@@ -9,7 +11,7 @@ use crate::{
     db::Tx,
     error::{Code, Result},
     kernel::{Country, Instant, ids::VariantId},
-    pricing::{self, LineRequest, QuoteRequest, Rules, ShippingRequest},
+    pricing::{self, LineRequest, QuoteRequest, Rules, ShippingRequest, model::Totals},
     stock,
 };
 
@@ -39,12 +41,25 @@ pub struct Priced {
 /// # Errors
 /// What the database says.
 pub fn reprice(tx: &mut Tx, context: &Context, cart: &mut Cart, look_at_stock: bool) -> Result<Priced> {
-    let skus: Vec<String> = cart.details.lines.iter().map(|line| line.sku.clone()).collect();
-    let variants = if skus.is_empty() { Vec::new() } else { catalog::by_skus(tx, &skus)? };
+    let variants = variants(tx, cart)?;
     reprice_with(tx, context, cart, variants, look_at_stock)
 }
 
-/// The same with the variants at hand.
+/// What is known of the lines of a cart whose price stands: one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn known(tx: &mut Tx, cart: &Cart) -> Result<Priced> {
+    let variants = variants(tx, cart)?;
+    Ok(Priced { variants: variants.into_iter().map(|variant| (variant.id, variant)).collect(), changes: Vec::new() })
+}
+
+fn variants(tx: &mut Tx, cart: &Cart) -> Result<Vec<Variant>> {
+    let skus: Vec<String> = cart.details.lines.iter().map(|line| line.sku.clone()).collect();
+    if skus.is_empty() { Ok(Vec::new()) } else { catalog::by_skus(tx, &skus) }
+}
+
+/// [`reprice`] with the variants at hand.
 pub(super) fn reprice_with(
     tx: &mut Tx,
     context: &Context,
@@ -62,7 +77,8 @@ pub(super) fn reprice_with(
         let line = problem.line_no.and_then(|no| cart.details.lines.iter().position(|line| line.line_no == no));
         let pointer = match (line, problem.code) {
             (Some(index), _) => format!("/lines/{index}"),
-            (None, Code::ShippingMethodUnavailable) => "/shipping_method".to_owned(),
+            // A rate that is missing for no line is that of shipping.
+            (None, Code::ShippingMethodUnavailable | Code::TaxRateMissing) => "/shipping_method".to_owned(),
             (None, _) => String::new(),
         };
         problems.push(blocking(problem.code.as_str(), problem.detail, pointer));
@@ -77,8 +93,8 @@ pub(super) fn reprice_with(
     Ok(Priced { variants, changes })
 }
 
-/// The country whose tax applies: where it goes, else the channel's first.
-fn country(context: &Context, cart: &Cart) -> Option<Country> {
+/// The country whose tax and shipping rates apply: where it goes, else where the bill goes, else the channel's first.
+pub(super) fn country(context: &Context, cart: &Cart) -> Option<Country> {
     let address = cart.details.shipping_address.as_ref().or(cart.details.billing_address.as_ref());
     address.map(|address| address.country).or_else(|| context.channel.default_country().ok())
 }
@@ -185,25 +201,45 @@ fn short(cart: &Cart, variants: &HashMap<VariantId, Variant>, available: &HashMa
     problems
 }
 
-/// Lines whose unit price is not what it was.
-fn moved(cart: &Cart, totals: Option<&crate::pricing::model::Totals>) -> Vec<Problem> {
+/// What is not charged as it was: unit prices, tax rates, the price of the same shipping method.
+fn moved(cart: &Cart, totals: Option<&Totals>) -> Vec<Problem> {
     let (Some(before), Some(after)) = (&cart.details.totals, totals) else { return Vec::new() };
     let mut changes = Vec::new();
     for (index, line) in cart.details.lines.iter().enumerate() {
-        let price = |totals: &crate::pricing::model::Totals| {
-            totals.lines.iter().find(|found| found.line_no == line.line_no).map(|found| found.unit_price)
+        let of = |totals: &Totals| {
+            let found = totals.lines.iter().find(|found| found.line_no == line.line_no);
+            found.map(|found| (found.unit_price, found.tax_rate))
         };
-        if let (Some(was), Some(is)) = (price(before), price(after))
-            && was != is
-        {
-            let detail = format!("{} was {was} and is {is}", line.sku);
-            changes.push(Problem {
-                code: "price_changed".into(),
-                detail,
-                pointer: format!("/lines/{index}"),
-                blocking: false,
-            });
+        let (Some((price, rate)), Some((new_price, new_rate))) = (of(before), of(after)) else { continue };
+        let pointer = format!("/lines/{index}");
+        if price != new_price {
+            changes.push(change("price_changed", format!("{} was {price} and is {new_price}", line.sku), &pointer));
+        }
+        if rate != new_rate {
+            changes.push(tax_changed(&line.sku, (rate, new_rate), &pointer));
+        }
+    }
+    if let (Some(was), Some(is)) = (&before.shipping, &after.shipping)
+        && was.code == is.code
+    {
+        let pointer = "/shipping_method";
+        if was.subtotal != is.subtotal {
+            let detail = format!("{} was {} and is {}", is.code, was.subtotal, is.subtotal);
+            changes.push(change("shipping_changed", detail, pointer));
+        }
+        if was.tax_rate != is.tax_rate {
+            changes.push(tax_changed(&is.code, (was.tax_rate, is.tax_rate), pointer));
         }
     }
     changes
+}
+
+fn change(code: &str, detail: String, pointer: &str) -> Problem {
+    Problem { code: code.to_owned(), detail, pointer: pointer.to_owned(), blocking: false }
+}
+
+fn tax_changed(what: &str, (was, is): (Decimal, Decimal), pointer: &str) -> Problem {
+    let percent = |rate: Decimal| rate.checked_mul(Decimal::ONE_HUNDRED).unwrap_or(rate).normalize();
+    let detail = format!("the tax on {what} was {} % and is {} %", percent(was), percent(is));
+    change("tax_changed", detail, pointer)
 }

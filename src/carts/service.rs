@@ -6,38 +6,27 @@ use serde_json::{Map, Value};
 
 use super::{
     access,
+    lines::{self, WantedLine},
     model::{
-        Cart, CartCommand, CartDetails, CartFigures, CartLine, CartState, Device, ForeignOrder, Problem, Source, Stage,
+        Cart, CartCommand, CartDetails, CartFigures, CartLine, CartState, Device, ForeignOrder, LastDecline, Problem,
+        Source, Stage,
     },
     pricing::{self, Context, Priced},
     store,
 };
 use crate::{
-    catalog::{self, Variant},
+    catalog::{self, StockPolicy},
     customers::{self, Address},
     db::Tx,
     error::{Code, Error, Result},
     http::seal::Secret,
     kernel::{
-        Actor, Currency, Instant, Quantity, UnitPrice,
-        ids::{CartId, CartLineId, ChannelId, CustomerId, OrderId},
-        text::{Email, Sku, Text},
+        Actor, Currency, Instant,
+        ids::{CartId, ChannelId, CustomerId, OrderId},
+        text::{Email, Text},
     },
     stock,
 };
-
-/// The most lines a cart may have.
-pub(super) const MAX_LINES: usize = 1000;
-
-/// A line that is asked for. `id` is used when it becomes a line of its own.
-#[derive(Debug, Clone)]
-pub(super) struct WantedLine {
-    pub id: CartLineId,
-    pub sku: Sku,
-    pub quantity: Quantity,
-    pub agreed_price: Option<UnitPrice>,
-    pub metadata: Map<String, Value>,
-}
 
 /// A change of a cart. `None` leaves a part alone; `Some(None)` clears it.
 #[derive(Debug, Clone, Default)]
@@ -100,7 +89,7 @@ pub(super) fn create(tx: &mut Tx, context: &Context, actor: &Actor, fresh: Custo
 }
 
 /// The customer a signed-in shopper is, made when they are new.
-fn customer_of(tx: &mut Tx, now: Instant, actor: &Actor, fresh: CustomerId) -> Result<Option<CustomerId>> {
+pub(super) fn customer_of(tx: &mut Tx, now: Instant, actor: &Actor, fresh: CustomerId) -> Result<Option<CustomerId>> {
     match actor {
         Actor::Shopper(shopper) => match &shopper.identity {
             Some(identity) => Ok(Some(customers::find_or_link(tx, now, fresh, identity)?.id)),
@@ -132,7 +121,16 @@ pub fn find(tx: &mut Tx, actor: &Actor, secret: &Secret, id: CartId) -> Result<C
     if access::can_open(tx, actor, secret, &cart)? { Ok(cart) } else { Err(Error::not_found("cart")) }
 }
 
-/// The same, locked for a change.
+/// A cart that the actor may see, for answers that change nothing.
+///
+/// # Errors
+/// `not_found`, for foreign carts too.
+pub(super) fn look_at(tx: &mut Tx, actor: &Actor, secret: &Secret, id: CartId) -> Result<Cart> {
+    let cart = store::find(tx, id)?.ok_or_else(|| Error::not_found("cart"))?;
+    if access::can_see(tx, actor, secret, &cart)? { Ok(cart) } else { Err(Error::not_found("cart")) }
+}
+
+/// A cart that the actor may open, locked for a change.
 fn open(tx: &mut Tx, actor: &Actor, secret: &Secret, id: CartId) -> Result<Cart> {
     let cart = store::lock(tx, id)?.ok_or_else(|| Error::not_found("cart"))?;
     if access::can_open(tx, actor, secret, &cart)? { Ok(cart) } else { Err(Error::not_found("cart")) }
@@ -148,10 +146,7 @@ pub(super) fn update(
     change: impl Fn(&mut Cart) -> Result<Change>,
 ) -> Result<(Cart, Vec<Problem>)> {
     let mut cart = open(tx, who.0, who.1, id)?;
-    if expected.is_some_and(|version| version != cart.version) {
-        let detail = format!("the cart is at version {}", cart.version);
-        return Err(Error::problem(Code::VersionStale, detail).with("version", cart.version));
-    }
+    check_version(&cart, expected)?;
     let was_frozen = cart.state == CartState::Frozen;
     cart.state = cart.state.apply(CartCommand::Edit)?;
     let change = change(&mut cart)?;
@@ -159,9 +154,7 @@ pub(super) fn update(
     let priced = edit(tx, context, &mut cart, &change)?;
     let mut changes = priced.changes;
     if was_frozen {
-        cart.details.frozen_until = None;
-        let detail = "the cart was changed: its prices and stock are not kept any more".to_owned();
-        changes.push(Problem { code: "thawed".into(), detail, pointer: "/frozen_until".into(), blocking: false });
+        changes.push(thaw(&mut cart));
     }
     save(tx, context, &mut cart)?;
     if was_frozen {
@@ -170,8 +163,27 @@ pub(super) fn update(
     Ok((cart, changes))
 }
 
+/// Refuses a change of another version than the one that the caller has seen.
+///
+/// # Errors
+/// `version_stale`.
+pub(crate) fn check_version(cart: &Cart, expected: Option<i64>) -> Result<()> {
+    if expected.is_none_or(|version| version == cart.version) {
+        return Ok(());
+    }
+    let detail = format!("the cart is at version {}", cart.version);
+    Err(Error::problem(Code::VersionStale, detail).with("version", cart.version))
+}
+
+/// Notes that a frozen cart's prices and stock are not kept any more. Its reservations are released by the caller, last.
+pub(super) fn thaw(cart: &mut Cart) -> Problem {
+    cart.details.frozen_until = None;
+    let detail = "the cart was changed: its prices and stock are not kept any more".to_owned();
+    Problem { code: "thawed".into(), detail, pointer: "/frozen_until".into(), blocking: false }
+}
+
 /// Saves a cart as active now.
-fn save(tx: &mut Tx, context: &Context, cart: &mut Cart) -> Result<()> {
+pub(super) fn save(tx: &mut Tx, context: &Context, cart: &mut Cart) -> Result<()> {
     cart.active_at = context.now;
     cart.expires_at = expiry(context);
     store::update(tx, context.now, cart, abandon_at(context, cart))
@@ -187,15 +199,15 @@ fn abandon_at(context: &Context, cart: &Cart) -> Option<Instant> {
 }
 
 /// Makes a change on the cart in memory and prices it.
-fn edit(tx: &mut Tx, context: &Context, cart: &mut Cart, change: &Change) -> Result<Priced> {
+pub(super) fn edit(tx: &mut Tx, context: &Context, cart: &mut Cart, change: &Change) -> Result<Priced> {
     check(context, change)?;
     let mut skus: Vec<String> = cart.details.lines.iter().map(|line| line.sku.clone()).collect();
     skus.extend(change.lines.iter().flatten().map(|line| line.sku.to_string()));
     skus.sort_unstable();
     skus.dedup();
     let variants = if skus.is_empty() { Vec::new() } else { catalog::by_skus(tx, &skus)? };
-    if let Some(lines) = &change.lines {
-        replace_lines(cart, lines, &variants)?;
+    if let Some(wanted) = &change.lines {
+        lines::replace(cart, wanted, &variants)?;
     }
     set(&mut cart.details.email, &change.email);
     set(&mut cart.details.billing_address, &change.billing_address);
@@ -233,161 +245,16 @@ fn check(context: &Context, change: &Change) -> Result<()> {
     if change.metadata.as_ref().is_some_and(|metadata| size(metadata) > 8192) {
         return Err(Error::invalid("/metadata", "expected at most 8192 bytes"));
     }
-    for (index, line) in change.lines.iter().flatten().enumerate() {
+    for line in change.lines.iter().flatten() {
         if line.quantity.is_zero() {
             return Err(Error::problem(Code::QuantityInvalid, "a line needs a quantity of at least 1")
-                .at(format!("/lines/{index}/quantity")));
+                .at(format!("{}/quantity", line.pointer)));
         }
         if size(&line.metadata) > 2048 {
-            return Err(Error::invalid(format!("/lines/{index}/metadata"), "expected at most 2048 bytes"));
+            return Err(Error::invalid(format!("{}/metadata", line.pointer), "expected at most 2048 bytes"));
         }
     }
     Ok(())
-}
-
-/// Puts the wanted lines in the place of the cart's. A line that stays the same keeps its id and number.
-fn replace_lines(cart: &mut Cart, wanted: &[WantedLine], variants: &[Variant]) -> Result<()> {
-    let mut before = std::mem::take(&mut cart.details.lines);
-    // A cart may have a thousand lines: they are not each compared with a thousand articles.
-    let variants: HashMap<&str, &Variant> = variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
-    for (index, line) in wanted.iter().enumerate() {
-        let unknown = || {
-            let error = Error::problem(Code::SkuUnknown, format!("there is no SKU `{}`", line.sku));
-            error.at(format!("/lines/{index}/sku"))
-        };
-        let variant = *variants.get(&*line.sku).ok_or_else(unknown)?;
-        let same = before.iter().position(|old| old.is_like(variant.id, line.agreed_price, &line.metadata));
-        let line = match same {
-            Some(place) => CartLine { quantity: line.quantity, ..before.remove(place) },
-            None => fresh(cart, line, variant),
-        };
-        cart.details.lines.push(line);
-    }
-    limit(cart)
-}
-
-fn fresh(cart: &mut Cart, line: &WantedLine, variant: &Variant) -> CartLine {
-    let line_no = cart.details.next_line_no;
-    cart.details.next_line_no += 1;
-    CartLine {
-        id: line.id,
-        line_no,
-        variant_id: variant.id,
-        sku: variant.sku.clone(),
-        name: variant.name.clone(),
-        quantity: line.quantity,
-        agreed_price: line.agreed_price,
-        metadata: line.metadata.clone(),
-    }
-}
-
-fn limit(cart: &Cart) -> Result<()> {
-    if cart.details.lines.len() > MAX_LINES {
-        return Err(Error::problem(Code::TooManyLines, format!("a cart holds at most {MAX_LINES} lines")).at("/lines"));
-    }
-    Ok(())
-}
-
-/// The cart's lines as wanted lines, for changes that keep most of them.
-pub(super) fn as_wanted(cart: &Cart) -> Result<Vec<WantedLine>> {
-    let wanted = |line: &CartLine| {
-        Ok(WantedLine {
-            id: line.id,
-            sku: Sku::new(&line.sku).map_err(Error::internal)?,
-            quantity: line.quantity,
-            agreed_price: line.agreed_price,
-            metadata: line.metadata.clone(),
-        })
-    };
-    cart.details.lines.iter().map(wanted).collect()
-}
-
-/// Adds a line to lines: summed with one that is the same but for its quantity.
-pub(super) fn add(lines: &mut Vec<WantedLine>, new: &WantedLine) -> Result<()> {
-    let same = |line: &&mut WantedLine| {
-        line.sku == new.sku && line.agreed_price == new.agreed_price && line.metadata == new.metadata
-    };
-    match lines.iter_mut().find(same) {
-        Some(line) => {
-            let sum = line.quantity.get() + new.quantity.get();
-            let too_many =
-                |_| Error::problem(Code::QuantityInvalid, "the quantities add up to too many").at("/quantity");
-            line.quantity = Quantity::new(sum).map_err(too_many)?;
-        }
-        None => lines.push(new.clone()),
-    }
-    Ok(())
-}
-
-/// Puts another cart's lines into this one and ends the other. Nothing is lost: equal lines are summed, and what this
-/// cart does not know (address, e-mail) is taken over.
-pub(super) fn merge(
-    tx: &mut Tx,
-    context: &Context,
-    who: (&Actor, &Secret),
-    (into, from): (CartId, CartId),
-    from_token: Option<&str>,
-    fresh_customer: CustomerId,
-) -> Result<(Cart, Vec<Problem>)> {
-    let (actor, secret) = who;
-    if into == from {
-        return Err(Error::problem(Code::CartMergeForeign, "a cart can not be merged into itself").at("/from"));
-    }
-    // Locked in key order, so that two merges of the same pair can not wait for each other.
-    let (first, second) = (into.min(from), into.max(from));
-    let locked = [store::lock(tx, first)?, store::lock(tx, second)?];
-    let mut carts = locked.into_iter().flatten();
-    let (Some(first), Some(second)) = (carts.next(), carts.next()) else { return Err(Error::not_found("cart")) };
-    let (mut cart, other) = if first.id == into { (first, second) } else { (second, first) };
-    if cart.customer.is_none() {
-        // A guest's cart that is opened by a signed-in customer becomes theirs.
-        cart.customer = customer_of(tx, context.now, actor, fresh_customer)?;
-    }
-    let opens_other = match from_token {
-        Some(token) => other.customer.is_none() && secret.is_token("cart", &other.id.to_string(), token),
-        None => access::can_open(tx, actor, secret, &other)?,
-    };
-    if !opens_other || !access::can_open(tx, actor, secret, &cart)? {
-        return Err(Error::not_found("cart"));
-    }
-    if cart.channel != other.channel || cart.currency != other.currency {
-        return Err(Error::problem(Code::CartMergeForeign, "the carts are of another channel or currency").at("/from"));
-    }
-    let thaws = [&cart, &other].map(|cart| (cart.state == CartState::Frozen).then_some(cart.id));
-    cart.state = cart.state.apply(CartCommand::Edit)?;
-    let mut lines = as_wanted(&cart)?;
-    for line in as_wanted(&other)? {
-        add(&mut lines, &line)?;
-    }
-    take_over(&mut cart, &other);
-    let change = Change { lines: Some(lines), ..Change::default() };
-    let priced = edit(tx, context, &mut cart, &change)?;
-    cart.details.frozen_until = None;
-    save(tx, context, &mut cart)?;
-    let merged = other.state.apply(CartCommand::Merge)?;
-    if !store::transit(tx, context.now, other.id, (other.state, merged), None, None)? {
-        return Err(Error::problem(Code::CartNotOpen, "the other cart changed meanwhile"));
-    }
-    for frozen in thaws.into_iter().flatten() {
-        stock::release(tx, context.now, frozen)?;
-    }
-    Ok((cart, priced.changes))
-}
-
-fn take_over(cart: &mut Cart, other: &Cart) {
-    let (mine, theirs) = (&mut cart.details, &other.details);
-    mine.email = mine.email.take().or_else(|| theirs.email.clone());
-    mine.billing_address = mine.billing_address.take().or_else(|| theirs.billing_address.clone());
-    mine.shipping_address = mine.shipping_address.take().or_else(|| theirs.shipping_address.clone());
-    mine.shipping_method = mine.shipping_method.take().or_else(|| theirs.shipping_method.clone());
-    mine.locale = mine.locale.take().or_else(|| theirs.locale.clone());
-    mine.source = mine.source.take().or_else(|| theirs.source.clone());
-    mine.marketing_consent |= theirs.marketing_consent;
-    mine.merged.push(other.id);
-    mine.merged.extend_from_slice(&theirs.merged);
-    for (key, value) in &theirs.metadata {
-        mine.metadata.entry(key.clone()).or_insert_with(|| value.clone());
-    }
 }
 
 /// Freezes a cart: its prices hold and its stock is reserved until `frozen_until`.
@@ -396,9 +263,11 @@ pub(super) fn freeze(
     context: &Context,
     who: (&Actor, &Secret),
     id: CartId,
+    expected: Option<i64>,
     locations: &stock::Locations,
 ) -> Result<(Cart, Vec<Problem>)> {
     let mut cart = open(tx, who.0, who.1, id)?;
+    check_version(&cart, expected)?;
     let was_frozen = cart.state == CartState::Frozen;
     cart.state = cart.state.apply(CartCommand::Freeze)?;
     let priced = pricing::reprice(tx, context, &mut cart, false)?;
@@ -414,19 +283,25 @@ pub(super) fn freeze(
     Ok((cart, priced.changes))
 }
 
-/// What a cart's lines need of stock.
+/// What a cart's lines need of stock: what is shipped, and whatever is counted. What is counted but not shipped, such as
+/// a seat or what the customer picks up, is held and allocated as goods are, or two buyers could have the last one. It
+/// leaves the stock when it is handed over: the order has a fulfilment order for it, which is picked, packed and shipped
+/// (without a carrier) like any other, and its money is taken then. To book it out when the order is placed would lose it
+/// when that is cancelled a moment later. A service that nobody counts needs nothing.
 pub(crate) fn needs(cart: &Cart, priced: &Priced) -> Vec<stock::Need> {
-    let need = |line: &CartLine| {
+    let need = |(place, line): (usize, &CartLine)| {
         let variant = priced.variants.get(&line.variant_id)?;
-        variant.requires_shipping.then(|| stock::Need {
+        let tracked = variant.stock_policy == StockPolicy::Tracked;
+        (variant.requires_shipping || tracked).then(|| stock::Need {
+            place,
             line_no: line.line_no,
             variant: line.variant_id,
             quantity: line.quantity.get(),
-            tracked: variant.stock_policy == catalog::StockPolicy::Tracked,
+            tracked,
             backorder: variant.backorder_policy == catalog::BackorderPolicy::Allow,
         })
     };
-    cart.details.lines.iter().filter_map(need).collect()
+    cart.details.lines.iter().enumerate().filter_map(need).collect()
 }
 
 /// A cart with blocking problems can not be ordered.
@@ -459,6 +334,7 @@ pub fn begin_payment(tx: &mut Tx, context: &Context, cart: &mut Cart) -> Result<
     cart.state = cart.state.apply(CartCommand::Claim)?;
     cart.stage = Stage::Payment;
     cart.active_at = context.now;
+    cart.details.last_decline = None;
     match store::update(tx, context.now, cart, None) {
         Err(error) if error.code() == Code::VersionStale => Err(Error::overtaken("the cart")),
         done => done,
@@ -473,14 +349,19 @@ pub fn complete(tx: &mut Tx, now: Instant, id: CartId, order: OrderId) -> Result
     store::transit(tx, now, id, (CartState::Completing, CartState::Completed), Some(order), None)
 }
 
-/// Gives a cart back to its shopper after paying came to nothing; from now on it can be abandoned again. False when it
-/// is not being paid (any more).
+/// Gives a cart back to its shopper after paying came to nothing: it tells why, and nothing is kept for it any more. From
+/// now on it can be abandoned again. False when it is not being paid (any more).
 ///
 /// # Errors
 /// What the database says.
-pub fn reopen(tx: &mut Tx, now: Instant, id: CartId, abandon_minutes: i64) -> Result<bool> {
-    let abandon_at = now.plus_seconds(60 * abandon_minutes);
-    store::transit(tx, now, id, (CartState::Completing, CartState::Open), None, Some(abandon_at))
+pub fn reopen(tx: &mut Tx, now: Instant, id: CartId, abandon_minutes: i64, why: LastDecline) -> Result<bool> {
+    let paying = store::lock(tx, id)?.filter(|cart| cart.state == CartState::Completing);
+    let Some(mut cart) = paying else { return Ok(false) };
+    cart.state = cart.state.apply(CartCommand::Reopen)?;
+    cart.details.frozen_until = None;
+    cart.details.last_decline = Some(why);
+    store::update(tx, now, &mut cart, Some(now.plus_seconds(60 * abandon_minutes)))?;
+    Ok(true)
 }
 
 /// A cart, whoever asks: for jobs.

@@ -7,5 +7,7 @@ mod model;
 mod service;
 mod store;
 
-pub use model::{Channel, ChannelSettings, Directory, LegalEntity, NewChannel, NewLegalEntity, TimeZone};
+pub use model::{
+    Channel, ChannelSettings, Directory, LegalEntity, NewChannel, NewLegalEntity, PAYMENT_METHODS, TimeZone,
+};
 pub use service::{ChannelIds, create_channel, create_legal_entity, update_channel};

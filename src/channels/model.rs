@@ -129,6 +129,10 @@ const fn default_due_hours() -> i64 {
     48
 }
 
+/// The codes of the payment providers there are. Payments are built on channels and not the other way round, so a test
+/// compares this list with the providers.
+pub const PAYMENT_METHODS: [&str; 2] = ["manual", "sandbox"];
+
 impl ChannelSettings {
     /// What the schema can not say.
     ///
@@ -144,6 +148,10 @@ impl ChannelSettings {
         }
         if self.countries.is_empty() {
             return Err(empty("/countries"));
+        }
+        if let Some(place) = self.payment_methods.iter().position(|code| !PAYMENT_METHODS.contains(&&**code)) {
+            let detail = format!("expected some of {}", PAYMENT_METHODS.join(", "));
+            return Err(Error::problem(Code::ProviderUnknown, detail).at(format!("/payment_methods/{place}")));
         }
         let within = |value: i64, most: i64, pointer: &str| match (1..=most).contains(&value) {
             true => Ok(()),

@@ -4,8 +4,8 @@ use actix_web::post;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    drive,
-    model::{CheckoutResult, CompleteRequest},
+    drive, follow_up,
+    model::{CheckoutResult, CompleteRequest, GiveUpRequest},
 };
 use crate::{
     error::Result,
@@ -20,7 +20,10 @@ pub mod store_routes {
     /// Complete a cart
     ///
     /// Takes the payment and places the order. However often and however concurrently it is sent, one cart becomes one
-    /// order, and every answer is that order.
+    /// order, and every answer is that order: whoever comes while somebody else is completing the cart waits for them, and
+    /// is answered 202 when that takes long. `If-Match` is looked at as long as nobody has begun to pay the cart.
+    ///
+    /// After a redirect, sending it again asks the provider what the customer did.
     #[utoipa::path(tag = "check out", params(("id" = String, Path)), request_body = CompleteRequest, responses(
         (status = 201, description = "The order.", body = CheckoutResult),
         (status = 200, description = "The payment failed; the cart is open again.", body = CheckoutResult),
@@ -36,7 +39,7 @@ pub mod store_routes {
     }
 }
 
-/// The route of the ops surface.
+/// The routes of the ops surface.
 pub mod ops_routes {
     use super::*;
 
@@ -52,8 +55,21 @@ pub mod ops_routes {
         drive::complete(call, path.0, body.value, &body.fingerprint).await
     }
 
-    /// Mounts it.
+    /// Give up an attempt to pay that has no answer
+    ///
+    /// For an attempt in the work list `failed_payments` that stays open because its provider can not be asked, or its
+    /// order can not be written. The provider is told first that the attempt is over; then the cart is open again. Where
+    /// it can not be told this is refused with `state_conflict`, unless `force` says that somebody has looked.
+    #[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), request_body = GiveUpRequest,
+        security(("token" = ["payments:write"])), responses((status = 200, body = CheckoutResult)))]
+    #[post("/carts/{id}/give-up-payment")]
+    async fn give_up_cart_payment(call: Call, path: RefPath<CartId>, body: Body<GiveUpRequest>) -> Result<Reply> {
+        call.allow(Scope::PaymentsWrite)?;
+        follow_up::give_up_attempt(call, path.0, body.value.force, &body.fingerprint).await
+    }
+
+    /// Mounts them.
     pub fn mount(config: &mut ServiceConfig<'_>) {
-        config.service(complete_cart);
+        config.service(complete_cart).service(give_up_cart_payment);
     }
 }

@@ -1,13 +1,12 @@
-//! Driving a checkout through its transactions and the provider, in a request and in the sweep behind it.
+//! Driving a checkout through its transactions and the provider, within a request.
 
 use std::{sync::Arc, time::Duration};
 
-use serde::Deserialize;
-
 use super::{
+    follow_up,
     model::{CheckoutResult, CompleteRequest},
     place::Tickets,
-    service::{self, Asked, Checkout, GIVE_UP, Seen, Step},
+    service::{self, Asked, Checkout, Seen, Step, Surface},
 };
 use crate::{
     carts::{self, Context},
@@ -15,18 +14,17 @@ use crate::{
     db::Tx,
     error::{Code, Error, Result},
     http::{Call, Reply, State, answered_before, idempotency::Fingerprint, idempotency::Key},
-    jobs::{Job, Runner, Verdict},
     kernel::{
         Actor, Id,
-        ids::{CartId, ChannelId, PaymentId},
+        ids::{CartId, ChannelId},
     },
-    payments::{self, Decline, NOTIFIED, Notification, Outcome, Payment, Provider},
+    payments::{self, Outcome, Payment, PaymentState, Provider},
     pricing::Rules,
     stock::Locations,
 };
 
 /// How long a customer's request waits for the provider, or for somebody else who is completing the same cart.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Completes a cart within a request.
 pub(super) async fn complete(
@@ -36,7 +34,9 @@ pub(super) async fn complete(
     fingerprint: &Fingerprint,
 ) -> Result<Reply> {
     let (channel, key) = (channel_of(&call, cart).await?, call.idempotency_key(fingerprint)?);
-    complete_for(&call.state, call.actor.clone(), channel, cart, request, key).await
+    let checkout = checkout(&call.state, call.actor.clone(), channel, cart).await?;
+    let checkout = Checkout { expected: call.if_match()?, ..checkout };
+    run(&call.state, checkout, request, key).await
 }
 
 /// Completes a cart for an actor who has been authenticated: the whole of it, without HTTP.
@@ -51,7 +51,11 @@ pub async fn complete_for(
     request: CompleteRequest,
     key: Option<Key>,
 ) -> Result<Reply> {
-    let mut checkout = checkout(state, actor, channel, cart).await?;
+    run(state, checkout(state, actor, channel, cart).await?, request, key).await
+}
+
+async fn run(state: &State, mut checkout: Checkout, request: CompleteRequest, key: Option<Key>) -> Result<Reply> {
+    let (cart, surface) = (checkout.tickets.cart, Surface::of(&checkout.actor));
     let method = request.payment.method.to_string();
     if !checkout.context.channel.settings.payment_methods.iter().any(|known| **known == *method) {
         let detail = format!("this channel does not offer `{method}`");
@@ -67,16 +71,23 @@ pub async fn complete_for(
             Step::Answer(reply) => return Ok(*reply),
             Step::Ask(asked) => return ask(state, checkout, *asked, provider).await,
             Step::LookUp(payment) => {
-                match look_up(state, *payment).await {
-                    Ok(result @ CheckoutResult::Pending { .. }) => return service::reply(&result),
-                    // What has been settled, by us or by somebody faster, is seen in the next round.
+                let customer_acts = payment.state == PaymentState::ActionRequired;
+                checkout.asked = true;
+                match follow_up::look_up(state, *payment).await {
+                    Ok(result @ CheckoutResult::Pending { .. }) if !customer_acts => {
+                        return service::reply(&result, surface);
+                    }
+                    // What has been settled, by us or by somebody faster, is seen in the next round; and what the customer
+                    // still has to do, as far as anybody knows.
                     Ok(_) => {}
                     Err(error) if error.code() == Code::LeaseLost => {}
                     Err(error) => return Err(error),
                 }
             }
             Step::Busy if begun.elapsed() < PATIENCE => state.db.written(Duration::from_millis(50)).await,
-            Step::Busy => return service::reply(&CheckoutResult::Pending { cart_id: cart }),
+            // What the customer has to do is known, whatever else is being found out.
+            Step::Busy if !checkout.waited => checkout.waited = true,
+            Step::Busy => return service::reply(&CheckoutResult::Pending { cart_id: cart }, surface),
         }
         // Somebody else's lease may run out while this request waits for them.
         checkout.context.now = state.clock.now();
@@ -93,7 +104,7 @@ async fn channel_of(call: &Call, cart: CartId) -> Result<ChannelId> {
 }
 
 /// What the transactions need from outside.
-async fn checkout(state: &State, actor: Actor, channel: ChannelId, cart: CartId) -> Result<Checkout> {
+pub(super) async fn checkout(state: &State, actor: Actor, channel: ChannelId, cart: CartId) -> Result<Checkout> {
     let channel = state.db.snapshot::<Directory>().await?.get(channel)?.clone();
     let context = Context { channel, rules: state.db.snapshot::<Rules>().await?, now: state.clock.now() };
     Ok(Checkout {
@@ -103,6 +114,9 @@ async fn checkout(state: &State, actor: Actor, channel: ChannelId, cart: CartId)
         locations: state.db.snapshot::<Locations>().await?,
         lease_seconds: state.settings.checkout.lease_seconds,
         tickets: Tickets::new(cart, state.db.next_number("orders").await?),
+        expected: None,
+        asked: false,
+        waited: false,
     })
 }
 
@@ -147,25 +161,26 @@ async fn ask(state: &State, checkout: Checkout, asked: Asked, provider: Arc<dyn 
         }
         Err(_) => Outcome::Unknown,
     };
+    let surface = Surface::of(&checkout.actor);
     let (payment, promised) = (asked.payment.clone(), matches!(outcome, Outcome::Authorised { .. }));
     let asked = Arc::new(asked);
     let settled =
         state.db.write(move |tx| service::settle(tx, &checkout, &asked.payment, &outcome, Some(&asked.prepared)));
     match settled.await {
-        Ok(result) => service::reply(&result),
-        Err(error) if error.code() == Code::LeaseLost => overtaken(state, payment, promised).await,
+        Ok(result) => service::reply(&result, surface),
+        Err(error) if error.code() == Code::LeaseLost => overtaken(state, payment, promised, surface).await,
         Err(error) => Err(error),
     }
 }
 
 /// The sweep, a notification or another request has taken the attempt over: waits for the order that they may make of it.
 /// When they make none, whoever asks again learns what they made of it.
-async fn overtaken(state: &State, payment: Payment, promised: bool) -> Result<Reply> {
+async fn overtaken(state: &State, payment: Payment, promised: bool, surface: Surface) -> Result<Reply> {
     let (id, cart, begun) = (payment.id, payment.cart_id, std::time::Instant::now());
     while begun.elapsed() < PATIENCE {
         let (order, open) = state.db.read(move |tx| service::standing(tx, cart, id)).await?;
         if let Some(order) = order {
-            return service::reply(&CheckoutResult::Order { order: Box::new(order) });
+            return service::reply(&CheckoutResult::Order { order: Box::new(order) }, surface);
         }
         if !open {
             break;
@@ -177,138 +192,5 @@ async fn overtaken(state: &State, payment: Payment, promised: bool) -> Result<Re
         let (now, job) = (state.clock.now(), Id::new());
         state.db.write(move |tx| service::give_up_late(tx, now, job, &payment.our_key)).await?;
     }
-    service::reply(&CheckoutResult::Pending { cart_id: cart })
-}
-
-/// Asks the provider what became of an attempt that this process has claimed, and settles it.
-async fn look_up(state: &State, payment: Payment) -> Result<CheckoutResult> {
-    let provider = payments::providers(state).of(&payment)?;
-    let outcome = match tokio::time::timeout(PATIENCE, provider.lookup(&payment)).await {
-        Ok(Ok(outcome)) => service::timed_out(&payment, outcome, state.clock.now()),
-        Ok(Err(_)) | Err(_) => Outcome::Unknown,
-    };
-    let outcome = match outcome {
-        Outcome::Declined(decline) => refuse(&payment, decline, provider.as_ref()).await,
-        outcome => outcome,
-    };
-    settle(state, payment, outcome).await
-}
-
-/// An attempt that ends because the provider never heard of it, or because the customer was away for too long, must not
-/// become a promise afterwards: the question may still be under way, the customer may still come back. So the provider is
-/// told first. As long as it does not say yes, the attempt is open.
-async fn refuse(payment: &Payment, decline: Decline, provider: &dyn Provider) -> Outcome {
-    if decline.code != payments::NOT_FOUND && decline.code != service::ACTION_TIMED_OUT {
-        return Outcome::Declined(decline);
-    }
-    let operation = payments::Operation::void_all(payment);
-    match tokio::time::timeout(PATIENCE, provider.void(payment, &operation)).await {
-        Ok(Ok(())) => Outcome::Declined(decline),
-        Ok(Err(error)) => {
-            tracing::warn!(payment = %payment.id, %error, "the provider could not be told that an attempt is over");
-            Outcome::Unknown
-        }
-        Err(_) => Outcome::Unknown,
-    }
-}
-
-/// Settles an attempt that this process has claimed, with an outcome at hand.
-async fn settle(state: &State, payment: Payment, outcome: Outcome) -> Result<CheckoutResult> {
-    let cart_id = payment.cart_id;
-    let channel = state.db.read(move |tx| Ok(carts::load(tx, cart_id)?.channel)).await?;
-    let checkout = checkout(state, service::sweeper(), channel, cart_id).await?;
-    state.db.write(move |tx| service::settle(tx, &checkout, &payment, &outcome, None)).await
-}
-
-/// Takes up the attempts whose lease has run out: their process died, or the provider was slow.
-async fn sweep(state: &State) -> Result<()> {
-    let now = state.clock.now();
-    // A look first, on a reader: there is seldom something to do.
-    if !state.db.read(move |tx| payments::any_due(tx, now)).await? {
-        return Ok(());
-    }
-    let lease_seconds = state.settings.checkout.lease_seconds;
-    for payment in state.db.write(move |tx| payments::claim_due(tx, now, lease_seconds, 20)).await? {
-        let id = payment.id;
-        match look_up(state, payment).await {
-            Ok(_) => {}
-            Err(error) if error.code() == Code::LeaseLost => {}
-            Err(error) => {
-                tracing::warn!(payment = %id, %error, "an attempt to pay could not be settled; it is tried again")
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A provider told what became of a payment.
-async fn notified(state: State, job: Job) -> Result<Verdict> {
-    let notification: Notification = serde_json::from_value(job.payload.clone())?;
-    let now = state.clock.now();
-    let (key, lease_seconds) = (notification.our_key.clone(), state.settings.checkout.lease_seconds);
-    let claimed = state.db.write(move |tx| payments::claim(tx, now, &key, lease_seconds)).await?;
-    match claimed {
-        Some(payment) => {
-            settle(&state, payment, notification.outcome).await?;
-            Ok(Verdict::Done)
-        }
-        None => {
-            let (key, authorised) = (notification.our_key, matches!(notification.outcome, Outcome::Authorised { .. }));
-            // A promise for an attempt that we had ended: it is given up.
-            let found = state
-                .db
-                .write(move |tx| if authorised { payments::late_promise(tx, now, &key) } else { Ok(None) })
-                .await?;
-            if let Some(payment) = found {
-                return give_up(state, payment).await;
-            }
-            Ok(Verdict::Done)
-        }
-    }
-}
-
-/// What a `checkout.give-up` job knows.
-#[derive(Deserialize)]
-struct GiveUp {
-    payment: PaymentId,
-}
-
-/// Gives promised money up that found no order.
-async fn give_up(state: State, payment: Payment) -> Result<Verdict> {
-    let provider = payments::providers(&state).of(&payment)?;
-    let operation = payments::Operation::void_all(&payment);
-    if let Err(error) = provider.void(&payment, &operation).await {
-        return Ok(Verdict::Retry { error: error.to_string(), after_seconds: None });
-    }
-    let (id, now) = (payment.id, state.clock.now());
-    state.db.write(move |tx| payments::given_up(tx, now, id)).await?;
-    Ok(Verdict::Done)
-}
-
-/// Registers what goes on behind requests.
-pub fn work(state: &State, runner: &mut Runner) {
-    let sweeping = state.clone();
-    runner.every("checkout.sweep", 2, move |_| {
-        let state = sweeping.clone();
-        async move { sweep(&state).await }
-    });
-    let notifying = state.clone();
-    runner.handle(NOTIFIED, move |job| notified(notifying.clone(), job));
-    let giving_up = state.clone();
-    runner.handle(GIVE_UP, move |job| {
-        let state = giving_up.clone();
-        async move {
-            let GiveUp { payment } = serde_json::from_value(job.payload.clone())?;
-            let payment = state.db.read(move |tx| service::payment(tx, payment)).await?;
-            give_up(state, payment).await
-        }
-    });
-    let expiring = state.clone();
-    runner.every("carts.expire", 60, move |now| {
-        let state = expiring.clone();
-        async move {
-            while state.db.write_in(crate::db::Lane::Bulk, move |tx| carts::expire(tx, now, 100)).await? == 100 {}
-            Ok(())
-        }
-    });
+    service::reply(&CheckoutResult::Pending { cart_id: cart }, surface)
 }

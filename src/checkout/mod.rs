@@ -7,9 +7,11 @@
 
 pub mod api;
 mod drive;
+mod follow_up;
 mod model;
 mod place;
 mod service;
 
-pub use drive::{complete_for, work};
-pub use model::{CheckoutResult, CompleteRequest, PaymentChoice};
+pub use drive::complete_for;
+pub use follow_up::work;
+pub use model::{CheckoutResult, CompleteRequest, GiveUpRequest, PaymentChoice};

@@ -36,6 +36,17 @@ pub struct CompleteRequest {
     pub payment: PaymentChoice,
 }
 
+/// The wish to end an attempt to pay of which nobody can find out what became.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"force": false}))]
+pub struct GiveUpRequest {
+    /// Whether to end it even when the provider can not be told. Look into the provider's own records then: should it
+    /// promise the money later, and tell so, the promise is given up.
+    #[serde(default)]
+    pub force: bool,
+}
+
 /// What came of completing a cart. Branch on `result`; more values may come.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[serde(tag = "result", rename_all = "snake_case")]
@@ -59,7 +70,8 @@ pub enum CheckoutResult {
         /// Why.
         decline: Decline,
     },
-    /// The provider has not answered yet. `Location` tells where to look; completing goes on by itself.
+    /// The provider has not answered yet. `Location` tells where to look: the cart is `completed` and names its order, or
+    /// it is open again and tells why in `last_decline`. Completing goes on by itself.
     Pending {
         /// The cart.
         cart_id: CartId,

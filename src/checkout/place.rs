@@ -60,22 +60,34 @@ pub(super) struct Prepared {
     pub needs: Vec<Need>,
 }
 
-/// Makes the order of a paid cart. `reserved` says that its stock was reserved before; what has expired since is taken
-/// again where it can be. `None` when it can not; nothing has been changed then.
+/// What was done for an order before it is placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// Nothing.
+    Nothing,
+    /// Its stock was reserved by the checkout.
+    Reserved,
+    /// Its stock was reserved, and the provider has promised the money.
+    Promised,
+}
+
+/// Makes the order of a paid cart. What was reserved and has expired since is taken again where it can be. Where it can
+/// not, an order that nobody has promised money for is refused; for one that is paid it is `None`, and nothing has been
+/// changed: the promise has to be given up.
 pub(super) fn place(
     tx: &mut Tx,
     checkout: &Checkout,
     payment: &Payment,
     prepared: &Prepared,
-    reserved: bool,
+    before: Before,
 ) -> Result<Option<OrderDocument>> {
     let (tickets, context) = (&checkout.tickets, &checkout.context);
     let cart = &prepared.cart;
     let placed_at = cart.details.occurred_at.unwrap_or(context.now);
-    if reserved && is_known(tx, cart)? {
+    if before == Before::Promised && is_known(tx, cart)? {
         return Ok(None);
     }
-    let Some(booking) = take_stock(tx, checkout, prepared, reserved, placed_at)? else { return Ok(None) };
+    let Some(booking) = take_stock(tx, checkout, prepared, before, placed_at)? else { return Ok(None) };
     if !carts::complete(tx, context.now, cart.id, tickets.order)? {
         // A cart is being paid as long as its payment is open, and this one's was a moment ago in this transaction.
         return Err(Error::internal("a payment was open whose cart was not being paid"));
@@ -108,7 +120,7 @@ fn take_stock(
     tx: &mut Tx,
     checkout: &Checkout,
     prepared: &Prepared,
-    reserved: bool,
+    before: Before,
     placed_at: Instant,
 ) -> Result<Option<stock::Booking>> {
     let (actor, now) = (&checkout.actor, checkout.context.now);
@@ -116,14 +128,18 @@ fn take_stock(
     if prepared.needs.is_empty() {
         return Ok(Some(stock::Booking::default()));
     }
-    if reserved && let Some(booking) = stock::consume(tx, now, actor, prepared.cart.id, &reference, placed_at)? {
+    if before != Before::Nothing
+        && let Some(booking) = stock::consume(tx, now, actor, prepared.cart.id, &reference, placed_at)?
+    {
         return Ok(Some(booking));
     }
     match stock::allocate(tx, now, actor, &prepared.needs, &checkout.locations, &reference, placed_at) {
         Ok(booking) => Ok(Some(booking)),
-        // Paid, and sold out meanwhile: the payment is given up. An immediate payment has promised nothing yet.
-        Err(error) if error.code() == Code::OutOfStock && reserved => {
-            tracing::warn!(cart = %prepared.cart.id, "a paid cart found its stock sold");
+        // Paid, and meanwhile sold out or every location switched off: it would be so the next time too.
+        Err(error)
+            if before == Before::Promised && matches!(error.code(), Code::OutOfStock | Code::LocationInactive) =>
+        {
+            tracing::warn!(cart = %prepared.cart.id, %error, "a paid cart found no stock");
             Ok(None)
         }
         Err(error) => Err(error),
@@ -175,17 +191,18 @@ fn placed_line(line: &carts::CartLine, prepared: &Prepared, totals: &Totals, sha
     let variant = prepared.variants.get(&line.variant_id).ok_or_else(|| Error::internal("a line without a variant"))?;
     let priced = totals.lines.iter().find(|priced| priced.line_no == line.line_no);
     let priced = priced.ok_or_else(|| Error::internal("a line without a price"))?;
-    let tracked = shares.iter().filter(|share| share.line_no == line.line_no);
+    let own = || shares.iter().filter(|share| share.line_no == line.line_no);
     Ok(PlacedLine {
         variant_id: line.variant_id,
         sku: line.sku.clone(),
         quantity: line.quantity,
-        allocated: tracked.map(|share| share.quantity).sum(),
+        allocated: own().map(|share| share.quantity).sum(),
         line_no: line.line_no,
         details: LineDetails {
             name: variant.name.clone(),
             unit_code: variant.unit_code.clone(),
-            requires_shipping: variant.requires_shipping,
+            // What is counted leaves through a fulfilment order, even where it is only handed over.
+            requires_shipping: variant.requires_shipping || own().any(|share| share.tracked),
             weight_grams: variant.weight_grams,
             tax_class: variant.tax_class.clone(),
             tax_rate: priced.tax_rate,

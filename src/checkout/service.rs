@@ -6,11 +6,10 @@ use serde_json::json;
 
 use super::{
     model::{CheckoutResult, CompleteRequest},
-    place::{self, Prepared, Tickets},
+    place::{self, Before, Prepared, Tickets},
 };
 use crate::{
-    carts::{self, Cart, CartState, Context},
-    catalog,
+    carts::{self, Cart, CartState, Context, LastDecline},
     db::Tx,
     error::{Code, Error, Result},
     http::{
@@ -30,6 +29,10 @@ use crate::{
 
 /// For so long a customer may take for what the provider asks of them.
 const ACTION_SECONDS: i64 = 30 * 60;
+/// So often the provider is asked meanwhile whether the customer has acted: its own word may be lost on the way.
+const ASK_EVERY_SECONDS: i64 = 60;
+/// A shopper who completes the cart again has the provider asked, unless somebody has asked it so many seconds ago.
+const ASKED_LATELY_SECONDS: i64 = 2;
 /// The decline code of a payment whose customer did not act in time.
 pub(super) const ACTION_TIMED_OUT: &str = "action_timed_out";
 /// The job that gives up money that found no order.
@@ -46,6 +49,38 @@ pub(super) struct Checkout {
     pub lease_seconds: i64,
     /// Ids and the number, made before the first transaction.
     pub tickets: Tickets,
+    /// The version of the cart that the caller has seen.
+    pub expected: Option<i64>,
+    /// Whether the provider has been asked on behalf of this request what became of an attempt.
+    pub asked: bool,
+    /// Whether this request has waited for somebody else as long as it may.
+    pub waited: bool,
+}
+
+/// Where an answer's links lead: to the surface of whoever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Surface {
+    Store,
+    Ops,
+}
+
+impl Surface {
+    pub(super) const fn of(actor: &Actor) -> Self {
+        if matches!(actor, Actor::Shopper(_)) { Self::Store } else { Self::Ops }
+    }
+
+    /// That of whoever began an attempt, and whose key waits for its answer.
+    fn of_attempt(payment: &Payment) -> Self {
+        let by = payment.details.checkout.get("actor").and_then(serde_json::Value::as_str).unwrap_or_default();
+        if by.starts_with("staff:") || by.starts_with("client:") { Self::Ops } else { Self::Store }
+    }
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Store => "/v1/store",
+            Self::Ops => "/v1/ops",
+        }
+    }
 }
 
 /// What transaction A came to.
@@ -67,14 +102,18 @@ pub(super) struct Asked {
 }
 
 /// The answer for a result, with its status and headers.
-pub(super) fn reply(result: &CheckoutResult) -> Result<Reply> {
+pub(super) fn reply(result: &CheckoutResult, surface: Surface) -> Result<Reply> {
+    let surface = surface.path();
+    let accepted = |cart: &CartId| {
+        Ok::<_, Error>(Reply::accepted(result)?.location(format!("{surface}/carts/{cart}")).retry_after(2))
+    };
     match result {
         CheckoutResult::Order { order } => {
-            Ok(Reply::created(result)?.version(order.version).location(format!("/v1/store/orders/{}", order.id)))
+            Ok(Reply::created(result)?.version(order.version).location(format!("{surface}/orders/{}", order.id)))
         }
-        CheckoutResult::ActionRequired { cart_id, .. } | CheckoutResult::Pending { cart_id } => {
-            Ok(Reply::accepted(result)?.location(format!("/v1/store/carts/{cart_id}")).retry_after(2))
-        }
+        // What the provider's script needs is nobody else's business.
+        CheckoutResult::ActionRequired { cart_id, .. } => Ok(accepted(cart_id)?.secret()),
+        CheckoutResult::Pending { cart_id } => accepted(cart_id),
         CheckoutResult::PaymentFailed { .. } => Reply::ok(result),
     }
 }
@@ -103,14 +142,14 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
     if matches!(cart.state, CartState::Completed | CartState::Completing) {
         return Ok(Seen::Taken);
     }
+    // Only here: who completes a cart again, after it was paid, is to get its order, and its version has moved since.
+    carts::check_version(&cart, checkout.expected)?;
     let kept = cart.state == CartState::Frozen && cart.details.frozen_until.is_some_and(|until| until > context.now);
-    let before = cart.details.totals.clone();
-    let mut priced = carts::reprice(tx, context, &mut cart, false)?;
-    if kept && let Some(frozen) = before {
-        // The checkout promised these prices.
-        cart.details.totals = Some(frozen);
-        priced.changes.clear();
-    }
+    let priced = match kept {
+        // The checkout has promised these prices, and found nothing missing; no change of the cart has thawed it.
+        true => carts::known(tx, &cart)?,
+        false => carts::reprice(tx, context, &mut cart, false)?,
+    };
     carts::refuse_incomplete(&cart)?;
     let total = Money::from_minor(cart.total(), cart.currency);
     check_total(request, total)?;
@@ -152,34 +191,38 @@ pub(super) fn begin(
 
 /// Stores an answer under the request's key and gives it.
 fn answer(tx: &mut Tx, checkout: &Checkout, key: Option<IdempotencyKeyId>, result: &CheckoutResult) -> Result<Step> {
-    let reply = reply(result)?;
+    let reply = reply(result, Surface::of(&checkout.actor))?;
     if let Some(id) = key {
         idempotency::finish(tx, &checkout.secret, id, &reply)?;
     }
     Ok(Step::Answer(Box::new(reply)))
 }
 
-/// Somebody has begun to pay this cart: wait for them, show what the customer has to do, or take a left attempt over.
+/// Somebody has begun to pay this cart: wait for them, show what the customer has to do, or take a left attempt over. An
+/// attempt that waits for its customer, or for another try, is taken over at once: who asks wants to know now.
 fn join(tx: &mut Tx, checkout: &Checkout, key: Option<&Key>, cart: &Cart) -> Result<Step> {
     let attempts = payments::of_cart(tx, cart.id)?;
-    let open = attempts.into_iter().find(|p| matches!(p.state, PaymentState::Pending | PaymentState::ActionRequired));
+    let now = checkout.context.now;
+    let open = attempts.into_iter().find(|payment| payment.state.is_open());
     let Some(payment) = open else { return Ok(Step::Busy) };
-    if let (PaymentState::ActionRequired, Some(action)) = (payment.state, payment.details.action.clone()) {
-        return answer(
-            tx,
-            checkout,
-            key.map(|key| key.id),
-            &CheckoutResult::ActionRequired { cart_id: cart.id, action },
-        );
+    let in_hand = payment.is_in_hand(now);
+    if in_hand && !checkout.waited {
+        return Ok(Step::Busy);
     }
-    if payment.lease_until.is_some_and(|until| until > checkout.context.now) {
+    if let (PaymentState::ActionRequired, Some(action)) = (payment.state, payment.details.action.clone()) {
+        let lately = payment.updated_at.plus_seconds(ASKED_LATELY_SECONDS) > now;
+        if in_hand || checkout.asked || lately {
+            let result = CheckoutResult::ActionRequired { cart_id: cart.id, action };
+            return answer(tx, checkout, key.map(|key| key.id), &result);
+        }
+    } else if in_hand {
         return Ok(Step::Busy);
     }
     if let Some(key) = key {
         // It is taken again with the answer: what is looked up ends under the key of whoever began it.
         idempotency::release(tx, key.id)?;
     }
-    let claimed = payments::claim(tx, checkout.context.now, &payment.our_key, checkout.lease_seconds)?;
+    let claimed = payments::claim(tx, now, &payment.our_key, checkout.lease_seconds)?;
     Ok(claimed.map_or(Step::Busy, |payment| Step::LookUp(Box::new(payment))))
 }
 
@@ -193,6 +236,9 @@ fn pay(
     ready: &Ready,
 ) -> Result<Step> {
     let context = &checkout.context;
+    if let Some(reason) = provider.refusal(ready.total) {
+        return Err(Error::problem(Code::PaymentMethodUnavailable, reason).at("/payment/method"));
+    }
     let mut prepared = ready.prepared.clone();
     if place::is_known(tx, &prepared.cart)? {
         return Err(orders::known_already());
@@ -203,7 +249,8 @@ fn pay(
     payments::open(tx, context.now, &payment)?;
     let opened = as_payment(&payment, context.now);
     if provider.is_immediate() {
-        let order = place::place(tx, checkout, &opened, &prepared, ready.kept)?;
+        let before = if ready.kept { Before::Reserved } else { Before::Nothing };
+        let order = place::place(tx, checkout, &opened, &prepared, before)?;
         let order = order.ok_or_else(|| Error::internal("an immediate payment found no order"))?;
         return answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order: Box::new(order) });
     }
@@ -301,7 +348,6 @@ pub(super) fn settle(
 ) -> Result<CheckoutResult> {
     let now = checkout.context.now;
     let (id, attempt) = (payment.id, payment.attempt);
-    let late = || Error::problem(Code::LeaseLost, "somebody else has settled this payment");
     let result = match outcome {
         Outcome::Unknown => return Ok(CheckoutResult::Pending { cart_id: payment.cart_id }),
         Outcome::Authorised { provider_ref } => {
@@ -319,46 +365,97 @@ pub(super) fn settle(
                     &read
                 }
             };
-            match place::place(tx, checkout, &paid, prepared, true)? {
+            match place::place(tx, checkout, &paid, prepared, Before::Promised)? {
                 Some(order) => CheckoutResult::Order { order: Box::new(order) },
                 None => give_up(tx, checkout, payment)?,
             }
         }
         Outcome::ActionRequired(action, reference) => {
-            let until = now.plus_seconds(ACTION_SECONDS);
-            if !payments::action_required(tx, now, id, attempt, action, reference.as_deref(), until)? {
+            let again = now.plus_seconds(ASK_EVERY_SECONDS);
+            if !payments::action_required(tx, now, id, attempt, action, reference.as_deref(), again)? {
                 return Err(late());
             }
-            stock::extend(tx, payment.cart_id, until.plus_seconds(checkout.lease_seconds))?;
+            if payment.state == PaymentState::Pending {
+                // Until the last time that the provider is asked, and a take-over of that.
+                let until = payment.created_at.plus_seconds(ACTION_SECONDS + 2 * ASK_EVERY_SECONDS);
+                stock::extend(tx, payment.cart_id, until.plus_seconds(checkout.lease_seconds))?;
+            }
             CheckoutResult::ActionRequired { cart_id: payment.cart_id, action: action.clone() }
         }
-        Outcome::Declined(decline) => {
-            if !payments::declined(tx, now, id, attempt, decline)? {
-                return Err(late());
-            }
-            reopen(tx, checkout, payment, decline)?
-        }
+        Outcome::Declined(decline) => return end(tx, checkout, payment, Ending::Declined, decline),
     };
-    if let Some(key) = payment.idempotency_id {
-        idempotency::finish(tx, &checkout.secret, key, &reply(&result)?)?;
-    }
+    remember(tx, checkout, payment, &result)?;
     Ok(result)
+}
+
+/// Stores the answer for whoever began an attempt.
+fn remember(tx: &mut Tx, checkout: &Checkout, payment: &Payment, result: &CheckoutResult) -> Result<()> {
+    let Some(key) = payment.idempotency_id else { return Ok(()) };
+    idempotency::finish(tx, &checkout.secret, key, &reply(result, Surface::of_attempt(payment))?)
+}
+
+/// An attempt is somebody else's by now.
+pub(super) fn late() -> Error {
+    Error::problem(Code::LeaseLost, "somebody else has settled this payment")
+}
+
+/// How an attempt ends that comes to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The provider knows that it is over.
+    Declined,
+    /// Nobody knows whether the provider does: somebody has to look.
+    Failed,
+}
+
+/// Ends an attempt that this process has claimed, for good: the cart is its shopper's again.
+pub(super) fn end(
+    tx: &mut Tx,
+    checkout: &Checkout,
+    payment: &Payment,
+    ending: Ending,
+    decline: &Decline,
+) -> Result<CheckoutResult> {
+    let (now, id, attempt) = (checkout.context.now, payment.id, payment.attempt);
+    let ended = match ending {
+        Ending::Declined => payments::declined(tx, now, id, attempt, decline)?,
+        Ending::Failed => payments::failed(tx, now, id, attempt, decline)?,
+    };
+    if !ended {
+        return Err(late());
+    }
+    let result = reopen(tx, checkout, payment, decline)?;
+    remember(tx, checkout, payment, &result)?;
+    Ok(result)
+}
+
+/// Takes the open attempt to pay a cart from whoever holds it: what they find out comes too late.
+pub(super) fn claim_attempt(tx: &mut Tx, now: Instant, actor: &Actor, cart: CartId, seconds: i64) -> Result<Payment> {
+    let found = carts::load(tx, cart)?;
+    if !actor.sees_channel(found.channel) {
+        return Err(Error::not_found("cart"));
+    }
+    let open = payments::of_cart(tx, cart)?.into_iter().find(|payment| payment.state.is_open());
+    let claimed = match open {
+        Some(payment) => payments::claim(tx, now, &payment.our_key, seconds)?,
+        None => None,
+    };
+    claimed.ok_or_else(|| Error::conflict("no attempt to pay this cart is open"))
 }
 
 /// What placing needs, read from the cart that was claimed.
 fn prepare(tx: &mut Tx, payment: &Payment) -> Result<Prepared> {
     let cart = carts::load(tx, payment.cart_id)?;
-    let skus: Vec<String> = cart.details.lines.iter().map(|line| line.sku.clone()).collect();
-    let variants = catalog::by_skus(tx, &skus)?.into_iter().map(|variant| (variant.id, variant)).collect();
-    let priced = carts::Priced { variants, changes: Vec::new() };
+    let priced = carts::known(tx, &cart)?;
     Ok(Prepared { needs: carts::needs(&cart, &priced), variants: priced.variants, cart })
 }
 
 /// The cart goes back to its shopper and the stock to everybody.
 fn reopen(tx: &mut Tx, checkout: &Checkout, payment: &Payment, decline: &Decline) -> Result<CheckoutResult> {
-    let minutes = checkout.context.channel.settings.abandonment_minutes;
-    if carts::reopen(tx, checkout.context.now, payment.cart_id, minutes)? {
-        stock::release(tx, checkout.context.now, payment.cart_id)?;
+    let (now, minutes) = (checkout.context.now, checkout.context.channel.settings.abandonment_minutes);
+    let why = LastDecline { code: decline.code.clone(), retryable: decline.retryable, at: now };
+    if carts::reopen(tx, now, payment.cart_id, minutes, why)? {
+        stock::release(tx, now, payment.cart_id)?;
     }
     Ok(CheckoutResult::PaymentFailed { cart_id: payment.cart_id, decline: decline.clone() })
 }

@@ -82,7 +82,7 @@ pub struct OrderLine {
     pub quantities: Quantities,
     /// The unit of the quantities (UN/ECE Rec 20).
     pub unit_code: String,
-    /// Whether it is shipped.
+    /// Whether it leaves through a fulfilment order: shipped, or handed over where it is counted and not shipped.
     pub requires_shipping: bool,
     /// The price of one unit.
     pub unit_price: UnitPrice,

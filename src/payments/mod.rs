@@ -18,13 +18,13 @@ pub use ledger::{Account, Posting};
 pub use manual::MANUAL;
 pub use model::{
     Action, Command, Conflict, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Outcome,
-    Payment, PaymentDetails, PaymentState, PaymentView, TRANSITIONS, mermaid,
+    Payment, PaymentDetails, PaymentState, PaymentView, TRANSITIONS, Trouble, mermaid,
 };
 pub use provider::{Headers, NOT_FOUND, Notification, Provider, ProviderError, Providers, providers};
 pub use sandbox::{SANDBOX, SandboxPayment, SandboxState, sign, work};
 pub use service::{
     action_required, any_due, authorised, begin_operation, claim, claim_due, declined, fail_operation, failed,
     finish_operation, get, given_up, late_promise, of_cart, of_order, of_orders, open, open_operations, operation,
-    operations, orphaned, record_operation, voided,
+    operations, orphaned, put_off, record_operation, voided,
 };
 pub use store::{failures, without_order};

@@ -166,6 +166,35 @@ pub enum Outcome {
     Unknown,
 }
 
+/// Why it is not known yet, or can not be written, what became of an attempt to pay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Since when.
+    pub since: Instant,
+    /// How often it was tried to find out.
+    pub tries: i64,
+    /// What went wrong the last time.
+    pub error: String,
+    /// When it is tried again; whoever asks for it may try before.
+    pub retry_at: Instant,
+}
+
+impl Trouble {
+    /// After so many tries somebody has to look.
+    pub const SHOWN: i64 = 3;
+    /// Never longer than so many seconds between two tries.
+    const LONGEST: i64 = 3600;
+
+    /// The trouble after one more try in vain: the pause doubles each time, from so many seconds on.
+    #[must_use]
+    pub fn again(before: Option<&Self>, now: Instant, error: String, seconds: i64) -> Self {
+        let tries = before.map_or(0, |trouble| trouble.tries).saturating_add(1);
+        let doubled = seconds.max(1).saturating_mul(1 << (tries - 1).clamp(0, 16));
+        let since = before.map_or(now, |trouble| trouble.since);
+        Self { since, tries, error, retry_at: now.plus_seconds(doubled.min(Self::LONGEST)) }
+    }
+}
+
 /// What is kept with a payment as one document.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -182,6 +211,12 @@ pub struct PaymentDetails {
     /// Why the provider said no, when it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decline: Option<Decline>,
+    /// When the provider is asked the next time whether the customer has acted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ask_at: Option<Instant>,
+    /// Why it is open still, when that is not as it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
     /// When it happened, where that was before it was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub occurred_at: Option<Instant>,
@@ -238,6 +273,14 @@ pub struct Payment {
 }
 
 impl Payment {
+    /// Whether somebody is finding out what became of it, under a lease.
+    #[must_use]
+    pub fn is_in_hand(&self, now: Instant) -> bool {
+        let put_off = self.details.trouble.as_ref().map(|trouble| trouble.retry_at);
+        let waits = |until| [self.details.ask_at, put_off].contains(&Some(until));
+        self.lease_until.is_some_and(|until| until > now && !waits(until))
+    }
+
     /// How much can still be captured or voided: promised, and not spoken for.
     #[must_use]
     pub fn capturable(&self) -> Money {

@@ -17,7 +17,7 @@ use crate::{
     db::Db,
     error::{Code, Error, Result},
     http::{State, seal::Secret},
-    kernel::Clock,
+    kernel::{Clock, Money},
 };
 
 /// Why a provider gave no answer, or a bad one.
@@ -56,6 +56,11 @@ pub trait Provider: Send + Sync {
     /// Whether nothing outside is asked: the payment is authorised as soon as it is written.
     fn is_immediate(&self) -> bool {
         false
+    }
+
+    /// Why an amount can not be paid with it; `None` when it can.
+    fn refusal(&self, _amount: Money) -> Option<String> {
+        None
     }
 
     /// Asks for the money, keyed by the payment's `our_key`.
@@ -131,4 +136,13 @@ impl Providers {
 #[must_use]
 pub fn providers(state: &State) -> Providers {
     Providers::new(state.db.clone(), state.clock.clone(), state.secret.clone(), state.public_url())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn channels_know_every_provider() {
+        let known = crate::channels::PAYMENT_METHODS;
+        assert_eq!(known, [super::super::MANUAL, super::super::SANDBOX]);
+    }
 }

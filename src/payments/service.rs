@@ -1,7 +1,7 @@
 //! Commands and queries on payments. All of them are part of the caller's transaction.
 
 use super::{
-    model::{Action, Decline, NewOperation, NewPayment, Operation, OperationKind, Payment, PaymentState},
+    model::{Action, Decline, NewOperation, NewPayment, Operation, OperationKind, Payment, PaymentState, Trouble},
     store,
 };
 use crate::{
@@ -76,6 +76,15 @@ pub fn voided(tx: &mut Tx, now: Instant, id: PaymentId, attempt: i64) -> Result<
 /// What the database says.
 pub fn failed(tx: &mut Tx, now: Instant, id: PaymentId, attempt: i64, reason: &Decline) -> Result<bool> {
     store::ended(tx, now, id, attempt, PaymentState::Failed, Some(reason))
+}
+
+/// It is not known yet what became of it, or it could not be written down: it is tried again at `trouble.retry_at`. False
+/// when it comes too late.
+///
+/// # Errors
+/// What the database says.
+pub fn put_off(tx: &mut Tx, now: Instant, id: PaymentId, attempt: i64, trouble: &Trouble) -> Result<bool> {
+    store::put_off(tx, now, id, attempt, trouble)
 }
 
 /// Takes up to `limit` payments whose answer is overdue, the longest overdue first, each under a new lease. What another

@@ -7,7 +7,7 @@ use super::{
     ledger::Account,
     model::{
         Action, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Payment, PaymentDetails,
-        PaymentState,
+        PaymentState, Trouble,
     },
 };
 use crate::{
@@ -139,12 +139,31 @@ pub(super) fn action_required(
     provider_ref: Option<&str>,
     lease_until: Instant,
 ) -> Result<bool> {
-    let doc = dialect::with_member(tx, "doc", "action");
+    // What went wrong before has been overcome: the provider answers.
+    let untroubled = dialect::with_member(tx, "doc", "trouble");
+    let planned = dialect::with_member(tx, &untroubled, "ask_at");
+    let doc = dialect::with_member(tx, &planned, "action");
     let update = format!(
         "UPDATE payments SET state = 'action_required', doc = {doc}, provider_ref = coalesce(?, provider_ref), \
          lease_until = ?, version = version + 1, updated_at = ? {OPEN}"
     );
-    let update = sql(update).bind(Json::of(action)?).bind(provider_ref.map(str::to_owned)).bind(lease_until).bind(now);
+    let none = Json::of(&None::<Trouble>)?;
+    let update = sql(update)
+        .bind(none)
+        .bind(Json::of(&lease_until)?)
+        .bind(Json::of(action)?)
+        .bind(provider_ref.map(str::to_owned))
+        .bind(lease_until)
+        .bind(now);
+    Ok(update.bind(id).bind(attempt).execute(tx)? == 1)
+}
+
+/// Leaves an open payment to whoever comes after `trouble.retry_at`.
+pub(super) fn put_off(tx: &mut Tx, now: Instant, id: PaymentId, attempt: i64, trouble: &Trouble) -> Result<bool> {
+    let doc = dialect::with_member(tx, "doc", "trouble");
+    let update =
+        format!("UPDATE payments SET doc = {doc}, lease_until = ?, version = version + 1, updated_at = ? {OPEN}");
+    let update = sql(update).bind(Json::of(trouble)?).bind(trouble.retry_at).bind(now);
     Ok(update.bind(id).bind(attempt).execute(tx)? == 1)
 }
 
@@ -440,8 +459,23 @@ pub fn without_order(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> 
     Ok(load(tx, sql(query).bind(limit))?.into_iter().map(waiting).collect())
 }
 
-/// Payments that failed after an instant for a reason that a person has to look at, and captures, voids and refunds that
-/// failed and have not been done since; the oldest first of each, with the cart they were for.
+/// Attempts to pay of which it could not be found out for a while what became of them, the oldest first.
+fn troubled(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
+    let query = format!(
+        "SELECT {PAYMENT} FROM payments WHERE state IN ('pending', 'action_required') \
+         AND CAST(doc->'trouble'->>'tries' AS BIGINT) >= ? ORDER BY created_at, id LIMIT ?"
+    );
+    let waiting = |payment: Payment| {
+        let trouble = payment.details.trouble?;
+        let subject = format!("{} by {} is {}: {}", payment.amount, payment.provider, payment.state, trouble.error);
+        let link = format!("/v1/ops/carts/{}", payment.cart_id);
+        Some((payment.cart_id, Waiting { id: payment.id.to_string(), since: trouble.since, subject, link }))
+    };
+    Ok(load(tx, sql(query).bind(Trouble::SHOWN).bind(limit))?.into_iter().filter_map(waiting).collect())
+}
+
+/// Attempts to pay that have no answer, payments that failed after an instant for a reason that a person has to look at,
+/// and captures, voids and refunds that failed and have not been done since; the oldest first of each, with the cart they were for.
 ///
 /// # Errors
 /// What the database says.
@@ -455,8 +489,8 @@ pub fn failures(tx: &mut Tx, after: Instant, limit: i64) -> Result<Vec<(CartId, 
         let link = format!("/v1/ops/carts/{}", payment.cart_id);
         (payment.cart_id, Waiting { id: payment.id.to_string(), since: payment.updated_at, subject, link })
     };
-    let mut failures: Vec<(CartId, Waiting)> =
-        load(tx, sql(query).bind(after).bind(limit))?.into_iter().map(payment).collect();
+    let mut failures = troubled(tx, limit)?;
+    failures.extend(load(tx, sql(query).bind(after).bind(limit))?.into_iter().map(payment));
     let query = "SELECT failed.id, cart_id, order_id, failed.kind, failed.amount, currency, failed.error, failed.updated_at \
                  FROM payment_operations AS failed JOIN payments ON payments.id = payment_id \
                  WHERE failed.state = 'failed' AND NOT EXISTS (SELECT 1 FROM payment_operations AS later \

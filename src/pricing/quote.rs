@@ -35,12 +35,14 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The tax rate of a country for a class, with its step. A country without a rate levies no tax.
-    #[must_use]
-    pub fn tax(&self, country: Country, class: &str, at: Instant) -> (Decimal, Step) {
-        rates::tax_rate(&self.tax_rates, country, class, at).unwrap_or_else(|| {
-            (Decimal::ZERO, Step::new("no_tax_rate", format!("{country} has no rate for {class}: 0 %")))
-        })
+    /// The tax rate of a country for a class, with its step.
+    ///
+    /// # Errors
+    /// The step that says that there is none. Nothing is sold then: what is tax-free has a rate of 0, and a class that was
+    /// mistyped or a country that was forgotten must not be sold to at 0 % unnoticed.
+    pub fn tax(&self, country: Country, class: &str, at: Instant) -> Result<(Decimal, Step), Step> {
+        rates::tax_rate(&self.tax_rates, country, class, at)
+            .ok_or_else(|| Step::new("no_tax_rate", format!("there is no tax rate for `{class}` in {country}")))
     }
 
     /// A channel's shipping method by its code.
@@ -102,7 +104,8 @@ pub struct QuoteRequest {
 pub struct QuoteProblem {
     /// The line it is about; `None` is shipping or the whole.
     pub line_no: Option<i32>,
-    /// `price_missing`, `currency_not_sold`, `shipping_method_unavailable`, `line_unknown` or `amount_overflow`.
+    /// `price_missing`, `tax_rate_missing`, `currency_not_sold`, `shipping_method_unavailable`, `line_unknown` or
+    /// `amount_overflow`.
     pub code: Code,
     /// The same for people.
     pub detail: String,
@@ -122,14 +125,18 @@ pub struct Quote {
 }
 
 /// Prices lines and shipping. A line without a price becomes a problem and the totals are over the others; so does a
-/// shipping method that is not available. `prices` is what [`super::prices`] gave for the lines' variants.
+/// shipping method that is not available. What has no tax rate is a problem too, and stands in the totals without tax, for
+/// people to see what it will cost about. `prices` is what [`super::prices`] gave for the lines' variants.
 #[must_use]
 pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request: &QuoteRequest) -> Quote {
     let mut problems = Vec::new();
     let mut lines = Vec::with_capacity(request.lines.len());
     for line in &request.lines {
         match line_input(rules, prices, request, line) {
-            Ok(input) => lines.push(input),
+            Ok((input, untaxed)) => {
+                lines.push(input);
+                problems.extend(untaxed);
+            }
             Err(problem) => problems.push(problem),
         }
     }
@@ -148,8 +155,9 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
         && let Some(asked) = &request.shipping
     {
         match shipping_input(rules, request, asked, goods_value) {
-            Ok(shipping) => {
+            Ok((shipping, untaxed)) => {
                 input.shipping = Some(shipping);
+                problems.extend(untaxed);
                 totals = priced(&input, &mut problems);
             }
             Err(problem) => problems.push(problem),
@@ -163,7 +171,7 @@ fn line_input(
     prices: &HashMap<VariantId, Vec<PriceRow>>,
     request: &QuoteRequest,
     line: &LineRequest,
-) -> Result<LineInput, QuoteProblem> {
+) -> Result<(LineInput, Option<QuoteProblem>), QuoteProblem> {
     let problem = |code, detail, because| QuoteProblem { line_no: Some(line.line_no), code, detail, because };
     let (unit_price, mut because) = if let Some(price) = line.unit_price_override {
         if price.currency() != request.currency {
@@ -182,9 +190,25 @@ fn line_input(
             }
         }
     };
-    let (tax_rate, step) = rules.tax(request.country, &line.tax_class, request.at);
+    let (tax_rate, step, untaxed) = taxed(rules, request, &line.tax_class, Some(line.line_no));
     because.push(step);
-    Ok(LineInput { line_no: line.line_no, unit_price, quantity: line.quantity, tax_rate, because })
+    Ok((LineInput { line_no: line.line_no, unit_price, quantity: line.quantity, tax_rate, because }, untaxed))
+}
+
+/// The tax rate for a class, or 0 with the problem that there is none.
+fn taxed(
+    rules: &Rules,
+    request: &QuoteRequest,
+    class: &str,
+    line_no: Option<i32>,
+) -> (Decimal, Step, Option<QuoteProblem>) {
+    match rules.tax(request.country, class, request.at) {
+        Ok((rate, step)) => (rate, step, None),
+        Err(step) => {
+            let (code, detail) = (Code::TaxRateMissing, step.text.clone());
+            (Decimal::ZERO, step.clone(), Some(QuoteProblem { line_no, code, detail, because: vec![step] }))
+        }
+    }
 }
 
 /// The discounts without those on lines that have no price; one on a line that was never asked for is a problem.
@@ -228,7 +252,7 @@ fn shipping_input(
     request: &QuoteRequest,
     asked: &ShippingRequest,
     value: Money,
-) -> Result<ShippingInput, QuoteProblem> {
+) -> Result<(ShippingInput, Option<QuoteProblem>), QuoteProblem> {
     let problem = |detail, because| {
         let code = Code::ShippingMethodUnavailable;
         QuoteProblem { line_no: None, code, detail, because }
@@ -239,8 +263,8 @@ fn shipping_input(
     let (country, currency) = (request.country, request.currency);
     let (price, rate_step) = rates::shipping_rate(method, country, currency, asked.weight_grams, value.minor())
         .map_err(|reason| problem(reason.text.clone(), vec![reason]))?;
-    let (tax_rate, tax_step) = rules.tax(country, &method.tax_class, request.at);
-    Ok(ShippingInput { code: method.code.clone(), price, tax_rate, because: vec![rate_step, tax_step] })
+    let (tax_rate, tax_step, untaxed) = taxed(rules, request, &method.tax_class, None);
+    Ok((ShippingInput { code: method.code.clone(), price, tax_rate, because: vec![rate_step, tax_step] }, untaxed))
 }
 
 /// A shipping method as a shopper may choose it, or why not.

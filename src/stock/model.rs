@@ -169,6 +169,8 @@ impl Level {
 /// What a line of a cart or order needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
+    /// Where the line stands among the cart's, from 0: a refusal points there.
+    pub place: usize,
     /// The line.
     pub line_no: i32,
     /// The variant.

@@ -21,7 +21,8 @@ use crate::{
     },
 };
 
-/// What can be sold of variants at all active locations together; absent is none. One statement.
+/// What can be sold of variants at all active locations together; absent is none. A location that owes more than it has
+/// takes nothing from what lies elsewhere. One statement.
 ///
 /// # Errors
 /// What the database says.
@@ -222,11 +223,11 @@ fn overtaken() -> Error {
 }
 
 fn check_quantities(needs: &[Need]) -> Result<()> {
-    match needs.iter().position(|need| !(1..=Quantity::MAX).contains(&need.quantity)) {
+    match needs.iter().find(|need| !(1..=Quantity::MAX).contains(&need.quantity)) {
         None => Ok(()),
-        Some(place) => {
+        Some(need) => {
             let detail = format!("expected a whole number from 1 to {}", Quantity::MAX);
-            Err(Error::problem(Code::QuantityInvalid, detail).at(format!("/lines/{place}/quantity")))
+            Err(Error::problem(Code::QuantityInvalid, detail).at(format!("/lines/{}/quantity", need.place)))
         }
     }
 }
@@ -256,7 +257,7 @@ fn refusal(why: NoPlan, needs: &[Need]) -> Error {
     match why {
         NoPlan::NoLocation => Error::problem(Code::LocationInactive, "there is no active location"),
         NoPlan::Short { place, available } => {
-            let line_no = needs.get(place).map_or(0, |need| need.line_no);
+            let (place, line_no) = needs.get(place).map_or((place, 0), |need| (need.place, need.line_no));
             let detail = format!("line {line_no} asks for more than the {available} that are available");
             let error = Error::problem(Code::OutOfStock, detail).at(format!("/lines/{place}"));
             error.with("available", available).with("line_no", line_no)

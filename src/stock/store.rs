@@ -109,11 +109,13 @@ pub(super) fn available(tx: &mut Tx, variants: &[VariantId]) -> Result<Available
     Ok(rows.into_iter().map(|(variant, location, available)| ((variant, location), available)).collect())
 }
 
-/// What can be sold of variants at all active locations together; those without a level are absent.
+/// What can be sold of variants at all active locations together; those without a level are absent. As a plan divides it:
+/// where less than nothing is available, nothing is.
 pub(super) fn availability(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<(VariantId, i64)>> {
     let list = dialect::list(tx, &[("wanted", Col::Uid)]);
     let query = format!(
-        "SELECT variant_id, CAST(sum(on_hand - allocated - reserved - safety) AS BIGINT) \
+        "SELECT variant_id, CAST(sum(CASE WHEN on_hand - allocated - reserved - safety > 0 \
+           THEN on_hand - allocated - reserved - safety ELSE 0 END) AS BIGINT) \
          FROM {list} JOIN stock_levels ON variant_id = wanted JOIN locations ON locations.id = location_id \
          WHERE locations.active GROUP BY variant_id"
     );

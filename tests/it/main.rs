@@ -5,9 +5,11 @@
 mod abandonment;
 mod arrows;
 mod backup;
+mod carts;
 mod catalog;
 mod channels;
 mod checkout;
+mod checkout_ends;
 mod connectors;
 mod crash;
 mod customers;

@@ -34,6 +34,17 @@ async fn a_shop(app: &App, code: &str) -> Shop {
     Shop { id: text(&channel["id"]), key: text(&channel["publishable_keys"][0]) }
 }
 
+/// The same where no tax is due.
+async fn a_free_shop(app: &App, code: &str) -> Shop {
+    for country in ["DE", "AT"] {
+        let none = json!({"country": country, "tax_class": "standard", "rate": "0"});
+        let made = app.ops("POST", "/tax-rates", Some(&none)).await;
+        // Another shop may have said so before.
+        assert!(matches!(made.status, 201 | 409), "{}", made.text);
+    }
+    a_shop(app, code).await
+}
+
 async fn a_variant(app: &App, sku: &str, more: &Value) -> Value {
     let mut variant = json!({"sku": sku, "name": format!("The {sku}"), "tax_class": "standard", "weight_grams": 350});
     for (field, value) in more.as_object().unwrap() {
@@ -109,7 +120,7 @@ fn tiers_are_offered_as_they_will_be_charged() {
 #[test]
 fn prices_begin_and_end_by_the_clock() {
     on_both(|app| async move {
-        let shop = a_shop(&app, "de").await;
+        let shop = a_free_shop(&app, "de").await;
         a_variant(&app, "MUG", &json!({})).await;
         let list = a_list(&app, "retail", &json!({})).await;
         let mut sale = price("MUG", 1, "8.00");
@@ -141,7 +152,7 @@ fn prices_begin_and_end_by_the_clock() {
 #[test]
 fn a_channels_own_list_goes_first_then_the_priority() {
     on_both(|app| async move {
-        let (german, austrian) = (a_shop(&app, "de").await, a_shop(&app, "at").await);
+        let (german, austrian) = (a_free_shop(&app, "de").await, a_free_shop(&app, "at").await);
         a_variant(&app, "MUG", &json!({})).await;
         let common = a_list(&app, "common", &json!({})).await;
         set(&app, &common, &[price("MUG", 1, "10.00")]).await;
@@ -168,7 +179,7 @@ fn a_change_is_effective_in_another_process_within_a_second() {
         if !app.is_postgres() {
             return;
         }
-        let shop = a_shop(&app, "de").await;
+        let shop = a_free_shop(&app, "de").await;
         a_variant(&app, "MUG", &json!({})).await;
         let list = a_list(&app, "retail", &json!({"priority": 1})).await;
         set(&app, &list, &[price("MUG", 1, "10.00")]).await;
@@ -227,7 +238,7 @@ fn offers_cost_the_same_statements_for_one_article_and_for_two_hundred() {
 #[test]
 fn what_is_not_sold_says_why() {
     on_both(|app| async move {
-        let shop = a_shop(&app, "de").await;
+        let shop = a_free_shop(&app, "de").await;
         let list = a_list(&app, "retail", &json!({})).await;
         a_variant(&app, "MUG", &json!({})).await;
         a_variant(&app, "TALK", &json!({"stock_policy": "untracked"})).await;
@@ -510,7 +521,7 @@ async fn import(app: &App, path: &str, kind: &str, file: String, channels: Optio
 #[test]
 fn prices_come_in_bulk_and_bad_rows_stop_no_others() {
     on_both(|app| async move {
-        let (mine, other) = (a_shop(&app, "de").await, a_shop(&app, "at").await);
+        let (mine, other) = (a_free_shop(&app, "de").await, a_free_shop(&app, "at").await);
         a_variant(&app, "MUG", &json!({})).await;
         a_variant(&app, "TEE", &json!({})).await;
         let retail = a_list(&app, "retail", &json!({})).await;

@@ -53,7 +53,8 @@ pub async fn locations(app: &App) -> Arc<Locations> {
 }
 
 pub fn need(line_no: i32, variant: VariantId, quantity: i64) -> Need {
-    Need { line_no, variant, quantity, tracked: true, backorder: false }
+    let place = usize::try_from(line_no - 1).unwrap();
+    Need { place, line_no, variant, quantity, tracked: true, backorder: false }
 }
 
 pub async fn reserve(app: &App, cart: CartId, needs: &[Need], expires_at: Instant) -> Result<Vec<Share>> {
@@ -295,7 +296,7 @@ fn what_has_expired_is_sold_to_the_next_and_is_not_consumed_any_more() {
         assert!(app.state.db.write(move |tx| stock::extend(tx, extended, longer)).await.unwrap());
         let refused = reserve(&app, late, &[need(4, mug, 1)], due).await.unwrap_err();
         let Error::Problem(problem) = &refused else { panic!("{refused}") };
-        assert_eq!((problem.code, problem.pointer.as_deref()), (Code::OutOfStock, Some("/lines/0")));
+        assert_eq!((problem.code, problem.pointer.as_deref()), (Code::OutOfStock, Some("/lines/3")));
         assert_eq!((&problem.extra["available"], &problem.extra["line_no"]), (&json!(0), &json!(4)));
         // The clock stands still between the turns of the schedule, so it is the next buyer who expires it.
         app.clock.advance_seconds(21);

@@ -85,6 +85,8 @@ enum Script {
     Slow(u64),
     /// Never hear of it and never answer.
     Hang,
+    /// Can not be reached, whatever it is asked.
+    Unreachable,
     /// Approve, and tell it twice more.
     Twice,
     /// Approve, and break off.
@@ -102,6 +104,7 @@ impl Script {
             Some("decline_final") => Self::Decline(false),
             Some("redirect") => Self::Redirect,
             Some("hang") => Self::Hang,
+            Some("unreachable") => Self::Unreachable,
             Some("twice") => Self::Twice,
             Some("error") => Self::Break,
             Some(other) => {
@@ -169,7 +172,7 @@ impl Sandbox {
     }
 
     async fn authorise(&self, payment: &Payment) -> Result<Outcome, ProviderError> {
-        let script = Script::of(payment);
+        let script = reached(payment)?;
         if let Some(fixed) = script.fixed(payment) {
             return Ok(fixed);
         }
@@ -193,6 +196,7 @@ impl Sandbox {
     }
 
     async fn lookup(&self, payment: &Payment) -> Result<Outcome, ProviderError> {
+        reached(payment)?;
         let our_key = payment.our_key.clone();
         let known = self.db.read(move |tx| store::get(tx, &our_key)).await.map_err(|error| no_answer(&error))?;
         let unheard = || Outcome::Declined(Decline { code: NOT_FOUND.to_owned(), retryable: true });
@@ -203,6 +207,7 @@ impl Sandbox {
     }
 
     async fn operate(&self, payment: &Payment, operation: &Operation) -> Result<(), ProviderError> {
+        reached(payment)?;
         let (now, payment, operation) = (self.clock.now(), payment.clone(), operation.clone());
         // What was approved without memory is remembered from its first operation on.
         let approves = Script::of(&payment) == Script::Approve;
@@ -211,6 +216,14 @@ impl Sandbox {
             Code::StateConflict => ProviderError::Refused(error.to_string()),
             _ => no_answer(&error),
         })
+    }
+}
+
+/// The script of a payment, when the sandbox can be reached at all.
+fn reached(payment: &Payment) -> Result<Script, ProviderError> {
+    match Script::of(payment) {
+        Script::Unreachable => Err(ProviderError::NoAnswer("the sandbox can not be reached".to_owned())),
+        script => Ok(script),
     }
 }
 
@@ -235,6 +248,10 @@ fn outcome(known: &SandboxPayment, public_url: &str) -> Outcome {
 impl Provider for Sandbox {
     fn code(&self) -> &'static str {
         SANDBOX
+    }
+
+    fn refusal(&self, amount: Money) -> Option<String> {
+        (amount.minor() == 0).then(|| "there is nothing to pay: use `manual`".to_owned())
     }
 
     fn authorise<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Outcome> {

@@ -168,12 +168,28 @@ fn what_has_no_price_is_a_problem_and_the_rest_is_priced() {
 }
 
 #[test]
-fn a_country_without_a_rate_levies_no_tax_and_says_so() {
-    let mut request = request(vec![line(1, 1, "standard", 1)]);
+fn what_has_no_tax_rate_is_a_problem_and_a_rate_of_nothing_is_none() {
+    let mut request = request(vec![line(1, 1, "standard", 1), line(2, 1, "stanard", 1)]);
+    request.shipping = shipping("standard");
+    let missing = |quote: &Quote| quote.problems.iter().map(|it| (it.line_no, it.code)).collect::<Vec<_>>();
+    let quote = ask(&request);
+    assert_eq!(missing(&quote), [(Some(2), Code::TaxRateMissing)]);
+    assert!(quote.totals.unwrap().lines[1].explanation.iter().any(|step| step.code == "no_tax_rate"));
     request.country = country("AT");
-    let totals = ask(&request).totals.unwrap();
-    assert_eq!(totals.tax, euros("0.00"));
-    assert!(totals.lines[0].explanation.iter().any(|step| step.code == "no_tax_rate"));
+    let quote = ask(&request);
+    let all = [Some(1), Some(2), None].map(|line_no| (line_no, Code::TaxRateMissing));
+    assert_eq!((missing(&quote), quote.totals.unwrap().tax), (all.to_vec(), euros("0.00")));
+    let mut rules = rules();
+    let free = |number, class: &str| TaxRate {
+        id: id(number),
+        country: country("AT"),
+        tax_class: class.into(),
+        rate: Decimal::ZERO,
+        valid_from: None,
+        valid_until: None,
+    };
+    rules.tax_rates.extend([free(3, "standard"), free(4, "stanard")]);
+    assert_eq!(super::quote(&rules, &prices(), &request).problems, []);
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn locations(active: &[bool]) -> Locations {
 }
 
 fn need(line_no: i32, number: u8, quantity: i64) -> Need {
-    Need { line_no, variant: variant(number), quantity, tracked: true, backorder: false }
+    Need { place: 0, line_no, variant: variant(number), quantity, tracked: true, backorder: false }
 }
 
 fn levels(rows: &[(u8, u8, i64)]) -> Available {

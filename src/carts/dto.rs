@@ -1,0 +1,180 @@
+//! What carts are asked with and answered by, beside [`super::CartView`].
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use super::model::{Device, ForeignOrder, Source};
+use crate::{
+    customers::Address,
+    error::Result,
+    kernel::{
+        Currency, Instant, Quantity, UnitPrice,
+        ids::{CartId, ChannelId, CustomerId},
+        text::{Email, Sku, Text},
+    },
+    pricing::ShippingOption,
+};
+
+/// A line that is asked for.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"sku": "TEE-BLACK-M", "quantity": 2}))]
+pub struct LineRequest {
+    /// What.
+    #[schema(value_type = String)]
+    pub sku: Sku,
+    /// How many.
+    #[schema(value_type = i64, minimum = 1, maximum = 1_000_000_000)]
+    pub quantity: Quantity,
+    /// A price that was agreed instead of the list's; needs the scope `prices:override`.
+    pub unit_price: Option<UnitPrice>,
+    /// Free data of the storefront, at most 2048 bytes. Lines with other data stay apart.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+}
+
+/// A cart about to be made: empty, or with everything at once.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "lines": [{"sku": "TEE-BLACK-M", "quantity": 2}], "email": "ada@example.org", "device": "mobile",
+    "shipping_address": {"name": "Ada Lovelace", "street1": "Invalidenstr. 117", "postcode": "10115", "city": "Berlin", "country": "DE"},
+    "shipping_method": "standard"
+}))]
+pub struct CartRequest {
+    /// The channel; only for staff, a storefront's key names it.
+    #[schema(value_type = Option<String>)]
+    pub channel_id: Option<ChannelId>,
+    /// The customer who orders; only for staff who may read customers. The order is theirs then.
+    #[schema(value_type = Option<String>)]
+    pub customer_id: Option<CustomerId>,
+    /// One of the channel's currencies; its first when absent.
+    pub currency: Option<Currency>,
+    /// What is in it, at most 1,000 lines.
+    #[serde(default)]
+    pub lines: Vec<LineRequest>,
+    /// Who orders.
+    pub email: Option<Email>,
+    /// Whether they agree to messages about their cart.
+    #[serde(default)]
+    pub marketing_consent: bool,
+    /// Who pays.
+    pub billing_address: Option<Address>,
+    /// Where it goes.
+    pub shipping_address: Option<Address>,
+    /// The code of one of the cart's shipping-options.
+    #[schema(value_type = Option<String>)]
+    pub shipping_method: Option<Text<50>>,
+    /// One of the channel's locales.
+    #[schema(value_type = Option<String>)]
+    pub locale: Option<Text<35>>,
+    /// Where the visitor came from.
+    pub source: Option<Source>,
+    /// What the storefront runs on; `desktop` when absent.
+    pub device: Option<Device>,
+    /// Free data of the storefront, at most 8192 bytes.
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
+    /// When it was ordered, in the past; needs the scope `history:write`.
+    pub occurred_at: Option<Instant>,
+    /// What a foreign system calls the order: only one order ever gets the same name (`duplicate`). It is found by the
+    /// name then, alone or as `system:value`. Needs the scope `history:write`.
+    pub reference: Option<ForeignOrder>,
+}
+
+/// Tells a field that is `null` (clear it) from one that is absent (leave it).
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+/// A change of a cart: what is absent stays, `null` clears.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "ada@example.org", "shipping_method": "standard"}))]
+pub struct CartPatch {
+    /// The customer who orders; only for staff who may read customers.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub customer_id: Option<Option<CustomerId>>,
+    /// The lines, whole: what is not named goes. Lines that stay keep their ids.
+    pub lines: Option<Vec<LineRequest>>,
+    /// Who orders.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Email>)]
+    pub email: Option<Option<Email>>,
+    /// Whether they agree to messages about their cart.
+    pub marketing_consent: Option<bool>,
+    /// Who pays.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Address>)]
+    pub billing_address: Option<Option<Address>>,
+    /// Where it goes.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Address>)]
+    pub shipping_address: Option<Option<Address>>,
+    /// The code of one of the cart's shipping-options.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub shipping_method: Option<Option<Text<50>>>,
+    /// One of the channel's locales.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub locale: Option<Option<Text<35>>>,
+    /// Where the visitor came from.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Source>)]
+    pub source: Option<Option<Source>>,
+    /// What the storefront runs on.
+    pub device: Option<Device>,
+    /// Free data of the storefront, at most 8192 bytes, whole.
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// The new quantity of a line; 0 removes it.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinePatch {
+    /// How many. Where the price was agreed by staff, another quantity than 0 needs `prices:override`.
+    #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000)]
+    pub quantity: Quantity,
+}
+
+/// Which cart goes into this one.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MergeRequest {
+    /// The cart that ends.
+    #[schema(value_type = String)]
+    pub from: CartId,
+    /// Its token, when it is a guest's.
+    #[schema(value_type = Option<String>)]
+    pub from_token: Option<Text<100>>,
+}
+
+/// The shipping methods of a cart.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ShippingOptions {
+    /// Each with its price, or the reason why it is not available.
+    pub items: Vec<ShippingOption>,
+}
+
+/// A payment method, or the reason why it is not available.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct PaymentOption {
+    /// Its code, for `payment.method`.
+    pub code: String,
+    /// Whether it can be used now.
+    pub available: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The payment methods of a cart.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct PaymentOptions {
+    /// Each with whether it can be used.
+    pub items: Vec<PaymentOption>,
+}

@@ -1,0 +1,239 @@
+//! What follows a request: attempts that were left are taken up, notifications are heeded, promises that found no order are
+//! given up.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde::Deserialize;
+
+use super::{
+    drive::{PATIENCE, checkout},
+    model::CheckoutResult,
+    service::{self, Checkout, Ending, GIVE_UP, Surface},
+};
+use crate::{
+    carts,
+    error::{Code, Error, Result},
+    http::{Call, Reply, State, idempotency::Fingerprint},
+    jobs::{Job, Runner, Verdict},
+    kernel::ids::{CartId, PaymentId},
+    payments::{self, Decline, NOTIFIED, Notification, Outcome, Payment, Provider, ProviderError, Trouble},
+};
+
+/// How many attempts are looked up at once: a provider that does not answer holds none of the others up.
+const AT_ONCE: i64 = 16;
+/// The decline code of an attempt that staff have given up.
+const GIVEN_UP: &str = "given_up";
+
+/// Waits for a provider as long as anybody does.
+async fn patiently<T>(answer: impl Future<Output = Result<T, ProviderError>>) -> Result<T, ProviderError> {
+    let late = |_| ProviderError::NoAnswer(format!("nothing within {} seconds", Duration::as_secs(&PATIENCE)));
+    tokio::time::timeout(PATIENCE, answer).await.map_err(late)?
+}
+
+/// Asks the provider what became of an attempt that this process has claimed, and settles it. When that can not be found
+/// out or not be written, it is tried again later, each time after a longer pause, and shown to staff.
+pub(super) async fn look_up(state: &State, payment: Payment) -> Result<CheckoutResult> {
+    let settled = match ask_again(state, &payment).await {
+        Ok(outcome) => settle(state, payment.clone(), outcome).await,
+        Err(error) => Err(error),
+    };
+    match settled {
+        Err(error) if error.code() != Code::LeaseLost => put_off(state, payment, error.to_string()).await,
+        settled => settled,
+    }
+}
+
+/// What the provider says became of an attempt.
+async fn ask_again(state: &State, payment: &Payment) -> Result<Outcome> {
+    let provider = payments::providers(state).of(payment)?;
+    let outcome = patiently(provider.lookup(payment)).await.map_err(Error::internal)?;
+    match service::timed_out(payment, outcome, state.clock.now()) {
+        Outcome::Unknown => Err(Error::internal("the provider does not know yet")),
+        Outcome::Declined(decline) => refuse(payment, decline, provider.as_ref()).await,
+        outcome => Ok(outcome),
+    }
+}
+
+/// An attempt that ends because the provider never heard of it, or because the customer was away for too long, must not
+/// become a promise afterwards: the question may still be under way, the customer may still come back. So the provider is
+/// told first. As long as it does not say yes, the attempt is open.
+async fn refuse(payment: &Payment, decline: Decline, provider: &dyn Provider) -> Result<Outcome> {
+    if decline.code == payments::NOT_FOUND || decline.code == service::ACTION_TIMED_OUT {
+        void(payment, provider).await.map_err(Error::internal)?;
+    }
+    Ok(Outcome::Declined(decline))
+}
+
+async fn void(payment: &Payment, provider: &dyn Provider) -> Result<(), ProviderError> {
+    let operation = payments::Operation::void_all(payment);
+    patiently(provider.void(payment, &operation)).await
+}
+
+/// What settling an attempt needs, when it is not the one who began it that settles it.
+async fn checkout_of(state: &State, cart: CartId) -> Result<Checkout> {
+    let channel = state.db.read(move |tx| Ok(carts::load(tx, cart)?.channel)).await?;
+    checkout(state, service::sweeper(), channel, cart).await
+}
+
+/// Settles an attempt that this process has claimed, with an outcome at hand.
+async fn settle(state: &State, payment: Payment, outcome: Outcome) -> Result<CheckoutResult> {
+    let checkout = checkout_of(state, payment.cart_id).await?;
+    state.db.write(move |tx| service::settle(tx, &checkout, &payment, &outcome, None)).await
+}
+
+/// Leaves an attempt for later.
+async fn put_off(state: &State, payment: Payment, error: String) -> Result<CheckoutResult> {
+    tracing::warn!(payment = %payment.id, error, "an attempt to pay could not be settled; it is tried again");
+    let (now, seconds) = (state.clock.now(), state.settings.checkout.lease_seconds);
+    let trouble = Trouble::again(payment.details.trouble.as_ref(), now, error, seconds);
+    let (id, attempt, cart_id) = (payment.id, payment.attempt, payment.cart_id);
+    match state.db.write(move |tx| payments::put_off(tx, now, id, attempt, &trouble)).await? {
+        true => Ok(CheckoutResult::Pending { cart_id }),
+        false => Err(service::late()),
+    }
+}
+
+/// Takes up the attempts whose lease has run out: their process died, the provider was slow, the customer is away.
+async fn sweep(state: &State) -> Result<()> {
+    let lease_seconds = state.settings.checkout.lease_seconds;
+    loop {
+        let now = state.clock.now();
+        // A look first, on a reader: there is seldom something to do.
+        if !state.db.read(move |tx| payments::any_due(tx, now)).await? {
+            return Ok(());
+        }
+        let due = state.db.write(move |tx| payments::claim_due(tx, now, lease_seconds, AT_ONCE)).await?;
+        // What another sweeper is taking at this moment is due, and left to it.
+        let none = due.is_empty();
+        join_all(due.into_iter().map(|payment| take_up(state, payment))).await;
+        if none {
+            return Ok(());
+        }
+    }
+}
+
+async fn take_up(state: &State, payment: Payment) {
+    let id = payment.id;
+    match look_up(state, payment).await {
+        Ok(_) => {}
+        Err(error) if error.code() == Code::LeaseLost => {}
+        // Its lease runs out and it is taken again.
+        Err(error) => tracing::warn!(payment = %id, %error, "an attempt to pay could not be put off"),
+    }
+}
+
+/// A provider told what became of a payment.
+async fn notified(state: State, job: Job) -> Result<Verdict> {
+    let notification: Notification = serde_json::from_value(job.payload.clone())?;
+    let now = state.clock.now();
+    let (key, lease_seconds) = (notification.our_key.clone(), state.settings.checkout.lease_seconds);
+    let claimed = state.db.write(move |tx| payments::claim(tx, now, &key, lease_seconds)).await?;
+    match claimed {
+        Some(payment) => {
+            settle(&state, payment, notification.outcome).await?;
+            Ok(Verdict::Done)
+        }
+        None => {
+            let (key, authorised) = (notification.our_key, matches!(notification.outcome, Outcome::Authorised { .. }));
+            // A promise for an attempt that we had ended: it is given up.
+            let found = state
+                .db
+                .write(move |tx| if authorised { payments::late_promise(tx, now, &key) } else { Ok(None) })
+                .await?;
+            if let Some(payment) = found {
+                return give_up(state, payment).await;
+            }
+            Ok(Verdict::Done)
+        }
+    }
+}
+
+/// Ends the attempt to pay a cart that staff see no end of. The provider is told first, so that it does not promise money
+/// for a cart that is open again.
+pub(super) async fn give_up_attempt(call: Call, cart: CartId, force: bool, sent: &Fingerprint) -> Result<Reply> {
+    let (state, key, now) = (call.state.clone(), call.idempotency_key(sent)?, call.now);
+    let (actor, secret, looked) = (call.actor.clone(), state.secret.clone(), key.clone());
+    let lease_seconds = state.settings.checkout.lease_seconds;
+    let claim = move |tx: &mut crate::db::Tx| match looked.as_ref().map(|key| key.answered(tx, &secret)).transpose()? {
+        Some(Some(reply)) => Ok(Err(reply)),
+        _ => service::claim_attempt(tx, now, &actor, cart, lease_seconds).map(Ok),
+    };
+    let payment = match state.db.write(claim).await? {
+        Ok(payment) => payment,
+        Err(reply) => return Ok(reply),
+    };
+    let provider = payments::providers(&state).of(&payment);
+    let told = match &provider {
+        Ok(provider) => void(&payment, provider.as_ref()).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let ending = match told {
+        Ok(()) => Ending::Declined,
+        Err(_) if force => Ending::Failed,
+        Err(error) => {
+            put_off(&state, payment, error.clone()).await?;
+            let detail = format!("the provider could not be told: {error}. Look into its records and send `force`");
+            return Err(Error::conflict(detail));
+        }
+    };
+    let checkout = Checkout { actor: call.actor.clone(), ..checkout_of(&state, cart).await? };
+    let decline = Decline { code: GIVEN_UP.to_owned(), retryable: true };
+    let ended = state.db.write(move |tx| {
+        if let Some(key) = &key {
+            key.begin(tx, &checkout.secret)?;
+        }
+        let result = service::end(tx, &checkout, &payment, ending, &decline)?;
+        let reply = service::reply(&result, Surface::Ops)?;
+        if let Some(key) = &key {
+            key.finish(tx, &checkout.secret, &reply)?;
+        }
+        Ok(reply)
+    });
+    ended.await
+}
+
+/// What a `checkout.give-up` job knows.
+#[derive(Deserialize)]
+struct GiveUp {
+    payment: PaymentId,
+}
+
+/// Gives promised money up that found no order.
+async fn give_up(state: State, payment: Payment) -> Result<Verdict> {
+    let provider = payments::providers(&state).of(&payment)?;
+    if let Err(error) = void(&payment, provider.as_ref()).await {
+        return Ok(Verdict::Retry { error: error.to_string(), after_seconds: None });
+    }
+    let (id, now) = (payment.id, state.clock.now());
+    state.db.write(move |tx| payments::given_up(tx, now, id)).await?;
+    Ok(Verdict::Done)
+}
+
+/// Registers what goes on behind requests.
+pub fn work(state: &State, runner: &mut Runner) {
+    let sweeping = state.clone();
+    runner.every("checkout.sweep", 2, move |_| {
+        let state = sweeping.clone();
+        async move { sweep(&state).await }
+    });
+    let notifying = state.clone();
+    runner.handle(NOTIFIED, move |job| notified(notifying.clone(), job));
+    let giving_up = state.clone();
+    runner.handle(GIVE_UP, move |job| {
+        let state = giving_up.clone();
+        async move {
+            let GiveUp { payment } = serde_json::from_value(job.payload.clone())?;
+            let payment = state.db.read(move |tx| service::payment(tx, payment)).await?;
+            give_up(state, payment).await
+        }
+    });
+    let expiring = state.clone();
+    runner.every("carts.expire", 60, move |now| {
+        let state = expiring.clone();
+        async move {
+            while state.db.write_in(crate::db::Lane::Bulk, move |tx| carts::expire(tx, now, 100)).await? == 100 {}
+            Ok(())
+        }
+    });
+}
