@@ -177,7 +177,59 @@ impl Settings {
         if self.http.listen.parse::<std::net::SocketAddr>().is_err() {
             return wrong("http.listen must be an address and a port such as 127.0.0.1:8080");
         }
-        Ok(())
+        self.check_ranges().or_else(|text| wrong(&text))
+    }
+
+    /// What would be accepted as a number or a text, and would then do something odd.
+    fn check_ranges(&self) -> Result<(), String> {
+        let seconds = [
+            ("jobs.lease_seconds", self.jobs.lease_seconds),
+            ("http.request_timeout_seconds", i64::try_from(self.http.request_timeout_seconds).unwrap_or(i64::MAX)),
+            ("webhooks.timeout_seconds", i64::try_from(self.webhooks.timeout_seconds).unwrap_or(i64::MAX)),
+        ];
+        if let Some((name, _)) = seconds.into_iter().find(|(_, value)| !(1..=86_400).contains(value)) {
+            return Err(format!("{name} must be between 1 and 86400"));
+        }
+        let days = [
+            ("retention.events_days", self.retention.events_days, 0),
+            ("retention.idempotency_days", self.retention.idempotency_days, 1),
+        ];
+        if let Some((name, _, least)) = days.into_iter().find(|(_, value, least)| !(*least..=36_500).contains(value)) {
+            return Err(format!("{name} must be between {least} and 36500"));
+        }
+        if self.http.body_limit < 1024 {
+            return Err("http.body_limit must be at least 1024".to_owned());
+        }
+        if self.database.url.trim().is_empty() {
+            return Err("database.url must name a file or a PostgreSQL database".to_owned());
+        }
+        let addresses = [
+            ("http.public_url", &self.http.public_url),
+            ("auth.jwks_url", &self.auth.jwks_url),
+            ("auth.customer_jwks_url", &self.auth.customer_jwks_url),
+        ];
+        match addresses.into_iter().find(|(_, address)| !address.is_empty() && !is_web_address(address)) {
+            Some((name, _)) => Err(format!("{name} must be an address such as https://shop.example.com")),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses to guess the address that others reach this shop under, where the listen address does not tell it: links in
+    /// mails and events begin with it.
+    ///
+    /// # Errors
+    /// When `http.public_url` is needed and empty; the text says what to set.
+    pub fn needs_public_url(&self, serves: bool) -> Result<()> {
+        let listens = self.http.listen.parse::<std::net::SocketAddr>();
+        let known = serves && listens.is_ok_and(|address| address.ip().is_loopback());
+        if known || !self.http.public_url.is_empty() {
+            return Ok(());
+        }
+        let why = if serves { "this process listens for other machines" } else { "a worker listens nowhere" };
+        Err(Error::internal(format!(
+            "configuration: http.public_url must be set, for {why}: the address under which the shop is reached, such as \
+             KONTOR_HTTP_PUBLIC_URL=https://shop.example.com"
+        )))
     }
 
     /// The settings in force as TOML, secrets masked.
@@ -189,14 +241,34 @@ impl Settings {
         if !shown.auth.secret.is_empty() {
             "********".clone_into(&mut shown.auth.secret);
         }
-        if let Ok(mut url) = url::Url::parse(&shown.database.url)
-            && url.password().is_some()
-            && url.set_password(Some("********")).is_ok()
-        {
-            shown.database.url = url.to_string();
-        }
+        shown.database.url = masked_url(&shown.database.url);
         toml::to_string(&shown).map_err(Error::internal)
     }
+}
+
+fn is_web_address(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
+}
+
+/// A database's address without what opens it. PostgreSQL takes passwords among its parameters too.
+fn masked_url(text: &str) -> String {
+    const MASK: &str = "********";
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
+    let place = match place.rsplit_once('@') {
+        Some((user, host)) => match user.split_once(':') {
+            Some((name, _)) => format!("{name}:{MASK}@{host}"),
+            None => place.to_owned(),
+        },
+        None => place.to_owned(),
+    };
+    let pair = |pair: &str| match pair.split_once('=') {
+        // Whatever way the name is written: %70assword is one too.
+        Some((name, _)) if name.contains('%') || name.to_ascii_lowercase().contains("pass") => format!("{name}={MASK}"),
+        _ => pair.to_owned(),
+    };
+    let query = query.map(|query| query.split('&').map(pair).collect::<Vec<_>>().join("&"));
+    format!("{scheme}://{place}{}", query.map(|query| format!("?{query}")).unwrap_or_default())
 }
 
 /// Applies `KONTOR_<SECTION>_<KEY>` and `DATABASE_URL`; other variables are not ours.
@@ -262,5 +334,55 @@ mod tests {
         ]);
         let shown = Settings::layered("", variables.into_iter()).unwrap().masked().unwrap();
         assert!(!shown.contains("hunter2") && !shown.contains("0123456789abcdef") && shown.contains("********"));
+    }
+
+    #[test]
+    fn passwords_are_masked_wherever_they_stand() {
+        for (url, shown) in [
+            (
+                "postgres://me:hunter2@host:5433/shop?sslmode=disable",
+                "postgres://me:********@host:5433/shop?sslmode=disable",
+            ),
+            ("postgres://me@host/shop?password=hunter2&a=b", "postgres://me@host/shop?password=********&a=b"),
+            ("postgres:///shop?%70assword=hunter2", "postgres:///shop?%70assword=********"),
+            ("postgres://me:hunter@2@a,b:1/shop", "postgres://me:********@a,b:1/shop"),
+            ("kontor.db", "kontor.db"),
+        ] {
+            assert_eq!(masked_url(url), shown);
+        }
+    }
+
+    #[test]
+    fn what_would_do_something_odd_is_refused_at_the_start() {
+        let refused = |name: &str, value: &str| {
+            Settings::layered("", environment(&[(name, value)]).into_iter()).unwrap_err().to_string()
+        };
+        for (name, value, key) in [
+            ("KONTOR_JOBS_LEASE_SECONDS", "0", "jobs.lease_seconds"),
+            ("KONTOR_JOBS_LEASE_SECONDS", "-5", "jobs.lease_seconds"),
+            ("KONTOR_HTTP_REQUEST_TIMEOUT_SECONDS", "0", "http.request_timeout_seconds"),
+            ("KONTOR_WEBHOOKS_TIMEOUT_SECONDS", "0", "webhooks.timeout_seconds"),
+            ("KONTOR_RETENTION_EVENTS_DAYS", "-1", "retention.events_days"),
+            ("KONTOR_RETENTION_IDEMPOTENCY_DAYS", "0", "retention.idempotency_days"),
+            ("KONTOR_HTTP_BODY_LIMIT", "0", "http.body_limit"),
+            ("KONTOR_HTTP_PUBLIC_URL", "shop.example.com", "http.public_url"),
+            ("KONTOR_AUTH_JWKS_URL", "file:///etc/keys", "auth."),
+            ("DATABASE_URL", " ", "database.url"),
+        ] {
+            assert!(refused(name, value).contains(key), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn the_public_address_is_asked_for_where_it_can_not_be_known() {
+        let settings = |pairs: &[(&str, &str)]| Settings::layered("", environment(pairs).into_iter()).unwrap();
+        let public = ("KONTOR_HTTP_PUBLIC_URL", "https://shop.example.com");
+        for local in ["127.0.0.1:0", "[::1]:8080"] {
+            assert!(settings(&[("KONTOR_HTTP_LISTEN", local)]).needs_public_url(true).is_ok());
+        }
+        let open = ("KONTOR_HTTP_LISTEN", "0.0.0.0:8080");
+        assert!(settings(&[open]).needs_public_url(true).unwrap_err().to_string().contains("KONTOR_HTTP_PUBLIC_URL="));
+        assert!(settings(&[open, public]).needs_public_url(true).is_ok());
+        assert!(settings(&[]).needs_public_url(false).is_err() && settings(&[public]).needs_public_url(false).is_ok());
     }
 }

@@ -7,6 +7,11 @@
 //! Rules state what must hold over the tables whatever the slices do, so they read the tables themselves, and never
 //! write. A slice that keeps a new invariant adds a rule here.
 
+use std::{
+    fmt,
+    time::{Duration, Instant as Moment},
+};
+
 use diesel::sql_types::{BigInt, Text};
 use serde::Serialize;
 
@@ -33,6 +38,12 @@ pub struct Finding {
     pub detail: String,
 }
 
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BROKEN promise {}: {}: {}: {}", self.promise, self.rule, self.subject, self.detail)
+    }
+}
+
 /// A rule.
 #[derive(Clone, Copy)]
 pub struct Rule {
@@ -57,8 +68,10 @@ enum KeyKind {
     Text,
 }
 
-/// Keys gone through in one snapshot.
+/// Keys gone through in one snapshot, at most: fewer where they have much behind them, so that no look lasts long.
 const CHUNK: i64 = 1000;
+/// How long a look may last before the next one is a shorter one.
+const LONG: Duration = Duration::from_millis(300);
 
 const fn by_id<K: Kind>() -> KeyKind {
     KeyKind::Uid(|id| Id::<K>::from_bytes(*id.bytes()).to_string())
@@ -94,6 +107,67 @@ pub const RULES: &[Rule] = &[
         wrong: "SELECT p.id, 'captured ' || p.captured || ' ' || p.currency || ', and its order does not exist or does \
                 not know it' FROM payments AS p WHERE p.id BETWEEN ? AND ? AND p.captured > p.refunded \
                 AND (p.order_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.id = p.order_id))",
+        judge: Some,
+    },
+    Rule {
+        promise: 1,
+        name: "money without an order is in a work list",
+        scan: ("payments", "id"),
+        key: by_id::<ids::Payment>(),
+        wrong: "SELECT id, state || ', captured ' || captured || ', refunded ' || refunded || ' ' || currency || ', of no order, \
+                and in no work list' FROM payments WHERE id BETWEEN ? AND ? AND order_id IS NULL AND captured > refunded \
+                AND state NOT IN ('authorised', 'captured')",
+        judge: Some,
+    },
+    Rule {
+        promise: 2,
+        name: "no more is promised than there is, where backorders are denied",
+        scan: ("variants", "id"),
+        key: by_id::<ids::Variant>(),
+        // What was there when it was promised, and was corrected away later (broken, miscounted), was not oversold.
+        wrong: "WITH sides AS (SELECT s.variant_id, s.location_id, s.on_hand, s.allocated, s.reserved, \
+                  (SELECT coalesce(-sum(m.on_hand), 0) FROM stock_movements AS m WHERE m.variant_id = s.variant_id \
+                    AND m.location_id = s.location_id AND m.kind = 'adjustment' AND m.on_hand < 0) AS corrected \
+                  FROM stock_levels AS s JOIN variants AS v ON v.id = s.variant_id \
+                  WHERE v.id BETWEEN ? AND ? AND v.stock_policy = 'tracked' AND v.backorder_policy = 'deny' \
+                  AND s.on_hand < s.allocated + s.reserved) \
+                SELECT s.variant_id, 'at ' || coalesce(l.code, 'no location') || ': on hand ' || s.on_hand || ', allocated ' || \
+                  s.allocated || ', reserved ' || s.reserved || ', corrected away ' || s.corrected \
+                FROM sides AS s LEFT JOIN locations AS l ON l.id = s.location_id \
+                WHERE s.on_hand + s.corrected < s.allocated + s.reserved",
+        judge: Some,
+    },
+    Rule {
+        promise: 2,
+        name: "allocated is what open fulfilment orders wait for",
+        scan: ("variants", "id"),
+        key: by_id::<ids::Variant>(),
+        wrong: "WITH span AS (SELECT ? AS low, ? AS high), \
+                sides AS (SELECT variant_id, location_id, allocated, 0 AS waiting \
+                  FROM stock_levels, span WHERE variant_id BETWEEN low AND high \
+                  UNION ALL SELECT f.variant_id, o.location_id, 0, f.quantity - f.shipped - f.cancelled \
+                  FROM fulfilment_orders AS o JOIN fulfilment_lines AS f ON f.fulfilment_order_id = o.id, span \
+                  WHERE o.state NOT IN ('shipped', 'delivered', 'cancelled') AND f.tracked \
+                  AND f.variant_id BETWEEN low AND high) \
+                SELECT s.variant_id, 'at ' || coalesce(min(l.code), 'no location') || ': allocated ' || sum(s.allocated) || \
+                  ', fulfilment orders wait for ' || sum(s.waiting) \
+                FROM sides AS s LEFT JOIN locations AS l ON l.id = s.location_id GROUP BY s.variant_id, s.location_id \
+                HAVING sum(s.allocated) <> sum(s.waiting)",
+        judge: Some,
+    },
+    Rule {
+        promise: 2,
+        name: "an order line waits for what its fulfilment orders wait for",
+        scan: ("order_lines", "order_id"),
+        key: by_id::<ids::Order>(),
+        wrong: "WITH span AS (SELECT ? AS low, ? AS high), \
+                sides AS (SELECT order_id, line_no, allocated, 0 AS waiting \
+                  FROM order_lines, span WHERE order_id BETWEEN low AND high \
+                  UNION ALL SELECT o.order_id, f.line_no, 0, f.quantity - f.shipped - f.cancelled \
+                  FROM fulfilment_orders AS o JOIN fulfilment_lines AS f ON f.fulfilment_order_id = o.id, span \
+                  WHERE o.order_id BETWEEN low AND high) \
+                SELECT order_id, 'line ' || line_no || ': allocated ' || sum(allocated) || ', fulfilment orders wait for ' || \
+                  sum(waiting) FROM sides GROUP BY order_id, line_no HAVING sum(allocated) <> sum(waiting)",
         judge: Some,
     },
     Rule {
@@ -136,6 +210,22 @@ pub const RULES: &[Rule] = &[
         key: by_id::<ids::Order>(),
         wrong: "SELECT order_id, 'its entries sum to ' || sum(amount) || ' ' || currency FROM ledger_entries \
                 WHERE order_id BETWEEN ? AND ? GROUP BY order_id, currency HAVING sum(amount) <> 0",
+        judge: Some,
+    },
+    Rule {
+        promise: 4,
+        name: "the ledger books what payments captured and refunded",
+        scan: ("orders", "id"),
+        key: by_id::<ids::Order>(),
+        wrong: "WITH span AS (SELECT ? AS low, ? AS high), \
+                sides AS (SELECT order_id, CASE account WHEN 'captured' THEN amount ELSE 0 END AS captured, \
+                    CASE account WHEN 'refunded' THEN -amount ELSE 0 END AS refunded, 0 AS paid, 0 AS given_back \
+                  FROM ledger_entries, span WHERE order_id BETWEEN low AND high \
+                  UNION ALL SELECT order_id, 0, 0, captured, refunded \
+                  FROM payments, span WHERE order_id BETWEEN low AND high) \
+                SELECT order_id, 'the ledger has captured ' || sum(captured) || ' and refunded ' || sum(refunded) || \
+                  ', its payments ' || sum(paid) || ' and ' || sum(given_back) FROM sides GROUP BY order_id \
+                HAVING sum(captured) <> sum(paid) OR sum(refunded) <> sum(given_back)",
         judge: Some,
     },
     Rule {
@@ -257,12 +347,34 @@ pub async fn examine(db: &Db, mut heard: impl FnMut(&Rule)) -> Result<Vec<Findin
     Ok(findings)
 }
 
+/// Examines what one transaction sees: a snapshot, in which nothing is being mended meanwhile.
+///
+/// # Errors
+/// What the database says; findings are no error.
+pub fn examine_snapshot(tx: &mut Tx) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for rule in RULES {
+        let mut after = None;
+        loop {
+            let (wrong, last) = chunk(tx, rule, after.take(), CHUNK)?;
+            findings.extend(wrong.into_iter().map(|(key, detail)| rule.finding(&key, detail)));
+            match last {
+                Some(last) => after = Some(last),
+                None => break,
+            }
+        }
+    }
+    findings.extend(cursors(tx)?);
+    Ok(findings)
+}
+
 async fn go_through(db: &Db, rule: Rule) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    let mut after = None;
+    let (mut after, mut size) = (None, CHUNK);
     loop {
-        let from = after.take();
-        let (wrong, last) = db.read(move |tx| chunk(tx, &rule, from)).await?;
+        let (from, begun) = (after.take(), Moment::now());
+        let (wrong, last) = db.read(move |tx| chunk(tx, &rule, from, size)).await?;
+        size = if begun.elapsed() > LONG { (size / 4).max(1) } else { (size * 2).min(CHUNK) };
         let mut keys: Vec<Key> = Vec::new();
         for (key, _) in wrong {
             if !keys.contains(&key) {
@@ -271,10 +383,7 @@ async fn go_through(db: &Db, rule: Rule) -> Result<Vec<Finding>> {
         }
         for key in keys {
             let again = db.read(move |tx| rule.find(tx, &key.clone(), &key)).await?;
-            findings.extend(again.into_iter().map(|(key, detail)| {
-                let subject = rule.show(&key);
-                Finding { promise: rule.promise, rule: rule.name, subject, detail }
-            }));
+            findings.extend(again.into_iter().map(|(key, detail)| rule.finding(&key, detail)));
         }
         match last {
             Some(last) => after = Some(last),
@@ -293,16 +402,20 @@ enum Key {
 type Wrong = Vec<(Key, String)>;
 
 /// What is wrong among the next keys, and the last of them; `None` when there are no more.
-fn chunk(tx: &mut Tx, rule: &Rule, after: Option<Key>) -> Result<(Wrong, Option<Key>)> {
-    let keys = rule.keys(tx, after)?;
+fn chunk(tx: &mut Tx, rule: &Rule, after: Option<Key>, size: i64) -> Result<(Wrong, Option<Key>)> {
+    let keys = rule.keys(tx, after, size)?;
     let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok((Vec::new(), None)) };
     let wrong = rule.find(tx, first, last)?;
-    let more = i64::try_from(keys.len()).is_ok_and(|count| count == CHUNK);
+    let more = i64::try_from(keys.len()).is_ok_and(|count| count == size);
     Ok((wrong, more.then(|| last.clone())))
 }
 
 impl Rule {
-    fn keys(&self, tx: &mut Tx, after: Option<Key>) -> Result<Vec<Key>> {
+    fn finding(&self, key: &Key, detail: String) -> Finding {
+        Finding { promise: self.promise, rule: self.name, subject: self.show(key), detail }
+    }
+
+    fn keys(&self, tx: &mut Tx, after: Option<Key>, size: i64) -> Result<Vec<Key>> {
         let (table, column) = self.scan;
         let from = if after.is_some() { format!("WHERE {column} > ?") } else { String::new() };
         let mut query = sql(format!("SELECT {column} FROM {table} {from} GROUP BY {column} ORDER BY {column} LIMIT ?"));
@@ -311,7 +424,7 @@ impl Rule {
             Some(Key::Text(text)) => query.bind(text),
             None => query,
         };
-        let query = query.bind(CHUNK);
+        let query = query.bind(size);
         Ok(match self.key {
             KeyKind::Uid(_) => query.load::<UidSql, Id<()>>(tx)?.into_iter().map(Key::Uid).collect(),
             KeyKind::Text => query.load::<Text, String>(tx)?.into_iter().map(Key::Text).collect(),

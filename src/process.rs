@@ -1,15 +1,18 @@
 //! A running process: the state, the server, the work beside it. `kontor serve`, `kontor worker` and tests start it.
 
-use std::{net::SocketAddr, net::TcpListener, time::Duration};
+use std::{future::Future, net::SocketAddr, net::TcpListener, time::Duration};
 
 use actix_web::dev::ServerHandle;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
 
 use crate::{
-    api,
+    abandonment, api,
     config::Settings,
     connectors,
-    db::{Db, Lane},
+    db::{Db, Lane, Tx},
     error::{Error, Result},
     events,
     http::{State, idempotency, server},
@@ -24,6 +27,7 @@ pub struct Process {
     /// What its handlers share.
     pub state: State,
     server: Option<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+    stop_jobs: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     work: Vec<JoinHandle<()>>,
 }
@@ -60,20 +64,27 @@ impl Process {
             }
             None => None,
         };
-        let (stop, stopped) = watch::channel(false);
+        let ((stop_jobs, no_jobs), (stop, stopped)) = (watch::channel(false), watch::channel(false));
         let mut work = vec![
-            tokio::spawn(keep_fresh(state.clone(), stopped.clone())),
-            tokio::spawn(number(state.clone(), stopped.clone())),
+            keep_going("reference data", &state, &stopped, keep_fresh),
+            keep_going("numbering", &state, &stopped, number),
         ];
         if roles.work {
-            work.push(tokio::spawn(connectors::keep_dispatching(state.clone(), stopped.clone())));
-            work.push(tokio::spawn(runner(&state).run(stopped)));
+            work.push(keep_going("dispatching", &state, &stopped, connectors::keep_dispatching));
+            work.push(keep_going(
+                "jobs",
+                &state,
+                &no_jobs,
+                |state, stop| async move { runner(&state).run(stop).await },
+            ));
         }
-        Ok(Self { address, state, server, stop, work })
+        Ok(Self { address, state, server, stop_jobs, stop, work })
     }
 
-    /// Stops taking requests, lets those in flight end, then the jobs in hand.
+    /// Stops taking requests and jobs, and lets those in flight and in hand end; both at once, each for as long as
+    /// `http.shutdown_seconds` says.
     pub async fn stop(self) {
+        self.stop_jobs.send_replace(true);
         if let Some((handle, server)) = self.server {
             handle.stop(true).await;
             if let Ok(Err(error)) = server.await {
@@ -101,6 +112,37 @@ impl Process {
     }
 }
 
+/// Runs something until the process stops. What ends before that (a panic, a defect) is told loudly and begun again: a
+/// process that serves and does nothing beside it would look well and let everything wait.
+fn keep_going<F: Future<Output = ()> + Send + 'static>(
+    name: &'static str,
+    state: &State,
+    stop: &watch::Receiver<bool>,
+    begin: impl Fn(State, watch::Receiver<bool>) -> F + Send + 'static,
+) -> JoinHandle<()> {
+    let (state, mut stop) = (state.clone(), stop.clone());
+    tokio::spawn(async move {
+        loop {
+            // A task of its own, so that its panic ends there. Dropped with this one, it ends too.
+            let mut task = JoinSet::new();
+            task.spawn(begin(state.clone(), stop.clone()));
+            let ended = task.join_next().await;
+            if *stop.borrow() {
+                return;
+            }
+            let why = ended.and_then(Result::err).map_or_else(|| "it returned".to_owned(), |error| error.to_string());
+            tracing::error!(name, why, "a background task ended before its time and is begun again");
+            tokio::select! {
+                () = tokio::time::sleep(RESTART_PAUSE) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    })
+}
+
+/// How long a background task that broke rests before it is begun again.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
 /// A restore that broke off has left a part of a shop, which must not take orders.
 async fn refuse_half_restored(db: &Db) -> Result<()> {
     match db.read(events::state).await?.epoch.as_str() {
@@ -122,7 +164,8 @@ fn bind(listen: &str) -> Result<TcpListener> {
 #[must_use]
 pub fn runner(state: &State) -> Runner {
     let jobs = &state.settings.jobs;
-    let mut runner = Runner::new(state.db.clone(), state.clock.clone(), jobs.workers, jobs.lease_seconds);
+    let runner = Runner::new(state.db.clone(), state.clock.clone(), jobs.workers, jobs.lease_seconds);
+    let mut runner = runner.patient_for(Duration::from_secs(state.settings.http.shutdown_seconds));
     let purger = state.clone();
     runner.every("retention", 600, move |now| {
         let state = purger.clone();
@@ -139,11 +182,24 @@ async fn purge(state: &State, now: crate::kernel::Instant) -> Result<()> {
     let answers = now.plus_seconds(-86_400 * retention.idempotency_days.max(1));
     while state.db.write_in(Lane::Bulk, move |tx| idempotency::purge(tx, answers, BITE)).await? == 1000 {}
     if retention.events_days > 0 {
-        let events_before = now.plus_seconds(-86_400 * retention.events_days);
-        while state.db.write_in(Lane::Bulk, move |tx| events::purge(tx, events_before, BITE)).await? > 0 {}
+        let before = now.plus_seconds(-86_400 * retention.events_days);
+        let end = state.db.read(move |tx| droppable(tx, before)).await?;
+        while state.db.write_in(Lane::Bulk, move |tx| events::purge(tx, end, BITE)).await? > 0 {}
     }
     state.limits.tidy();
     Ok(())
+}
+
+/// Up to where events may be dropped: those recorded before an instant, but none that somebody inside has not read yet, or
+/// has to bring to another system still. Who polls from outside is told with 410.
+fn droppable(tx: &mut Tx, before: crate::kernel::Instant) -> Result<i64> {
+    let old = events::position_at(tx, before)? - 1;
+    let read = abandonment::read_up_to(tx)?;
+    let needed = connectors::read_up_to(tx)?.map_or(read, |delivered| delivered.min(read));
+    if needed < old {
+        tracing::warn!(old, needed, "events are kept beyond retention.events_days: not all of them have been read");
+    }
+    Ok(old.min(needed))
 }
 
 /// Looks several times a second whether reference data has changed in another process.
@@ -161,7 +217,9 @@ async fn keep_fresh(state: State, mut stop: watch::Receiver<bool>) {
 
 /// Gives events their positions soon after they were committed. Nothing to do on SQLite.
 async fn number(state: State, mut stop: watch::Receiver<bool>) {
-    if state.db.variant() == crate::db::Variant::Sqlite {
+    if !state.db.numbers_events() {
+        // Nothing to do, and no reason to be begun again.
+        drop(stop.wait_for(|stopped| *stopped).await);
         return;
     }
     while !*stop.borrow() {

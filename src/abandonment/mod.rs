@@ -11,3 +11,4 @@ mod store;
 
 pub use detect::{detect, recover, work};
 pub use model::{Abandonment, AbandonmentFigures, Figures};
+pub use service::read_up_to;

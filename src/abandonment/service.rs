@@ -186,6 +186,14 @@ pub(super) struct Ordered {
     pub orders: Vec<(CartId, OrderId, Instant, EventId)>,
 }
 
+/// Up to where the log has been read here.
+///
+/// # Errors
+/// What the database says.
+pub fn read_up_to(tx: &mut Tx) -> Result<i64> {
+    events::read_up_to(tx, READER)
+}
+
 /// Reads what has been ordered. `None` when there is nothing new in the log.
 pub(super) fn ordered(tx: &mut Tx) -> Result<Option<Ordered>> {
     let from = events::read_up_to(tx, READER)?;

@@ -6,7 +6,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     config::Settings,
-    db::dump,
+    connectors,
+    db::{Tx, Upkeep, dump},
+    doctor,
     error::{Error, Result},
     kernel::Clock,
 };
@@ -17,25 +19,55 @@ pub(super) struct Options {
     file: PathBuf,
 }
 
-pub(super) async fn backup(settings: Settings, options: &Options) -> Result<()> {
-    let db = super::open(&settings, false)?;
-    let bar = bar()?;
-    let shown = bar.clone();
-    let header =
-        dump::backup(&db, Clock::system().now(), &options.file, move |done, all| show(&shown, done, all)).await?;
-    bar.finish_and_clear();
-    println!("{} rows in {}", header.rows(), options.file.display());
-    Ok(())
+#[derive(Debug, clap::Args)]
+pub(super) struct RestoreOptions {
+    /// The file: gzipped NDJSON, such as `kontor-2026-03-01.ndjson.gz`.
+    file: PathBuf,
+    /// Let the connectors that were active go on as soon as the shop is served, as after a loss. Without it they are paused:
+    /// a copy must not send to the systems of the original.
+    #[arg(long)]
+    keep_connectors: bool,
 }
 
-pub(super) async fn restore(settings: Settings, options: &Options) -> Result<()> {
-    // Nobody serves from the file while it is filled.
-    let db = super::open(&settings, true)?;
+pub(super) async fn backup(settings: Settings, options: &Options) -> Result<()> {
+    let db = super::open(&settings, false, Upkeep::Nothing)?;
     let bar = bar()?;
-    let epoch = dump::restore(&db, &options.file, |done, all| show(&bar, done, all)).await?;
+    let shown = bar.clone();
+    let progress = move |done, all| show(&shown, done, all);
+    let now = Clock::system().now();
+    let (header, findings) = dump::backup_and(&db, now, &options.file, doctor::examine_snapshot, progress).await?;
+    bar.finish_and_clear();
+    // Read back from the disk: what can not be read is no backup.
+    dump::verify(&options.file)?;
+    println!("{} rows in {}, read back", header.rows(), options.file.display());
+    for finding in &findings {
+        println!("{finding}");
+    }
+    match findings.len() {
+        0 => {
+            println!("The doctor finds nothing wrong with it.");
+            Ok(())
+        }
+        count => Err(Error::internal(format!("the backup is whole, but what it holds is not: {count} findings"))),
+    }
+}
+
+pub(super) async fn restore(settings: Settings, options: &RestoreOptions) -> Result<()> {
+    // Nobody serves from the file while it is filled.
+    let db = super::open(&settings, true, Upkeep::Make)?;
+    let bar = bar()?;
+    let (now, keep) = (Clock::system().now(), options.keep_connectors);
+    let last = move |tx: &mut Tx| if keep { Ok(0) } else { connectors::pause_all(tx, now, "restored from a backup") };
+    let (epoch, paused) = dump::restore_and(&db, &options.file, last, |done, all| show(&bar, done, all)).await?;
     bar.finish_and_clear();
     println!("restored from {}; the log goes on in epoch {epoch}", options.file.display());
     println!("Cursors given out before get 409 log_epoch_changed. Run `kontor doctor` now.");
+    if paused > 0 {
+        println!(
+            "{paused} connectors are paused, so that a copy does not send to the original's systems: let each go on with"
+        );
+        println!("PATCH /v1/ops/connectors/{{id}} {{\"state\": \"active\"}}, or restore with --keep-connectors.");
+    }
     Ok(())
 }
 

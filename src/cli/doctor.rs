@@ -2,6 +2,7 @@
 
 use crate::{
     config::Settings,
+    db::Upkeep,
     doctor,
     error::{Error, Result},
 };
@@ -14,7 +15,7 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(settings: Settings, options: &Options) -> Result<()> {
-    let db = super::open(&settings, false)?;
+    let db = super::open(&settings, false, Upkeep::Nothing)?;
     let findings = doctor::examine(&db, |rule| {
         if !options.json {
             println!("promise {}: {}", rule.promise, rule.name);
@@ -25,7 +26,7 @@ pub(super) async fn run(settings: Settings, options: &Options) -> Result<()> {
         if options.json {
             println!("{}", serde_json::to_string(finding)?);
         } else {
-            println!("BROKEN promise {}: {}: {}: {}", finding.promise, finding.rule, finding.subject, finding.detail);
+            println!("{finding}");
         }
     }
     match findings.len() {

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     config::Settings,
-    db::{Db, Options},
+    db::{Db, Options, Upkeep},
     error::{Error, Result},
 };
 
@@ -52,7 +52,7 @@ enum Command {
     /// Write the whole database into a file, from one snapshot while the shop goes on.
     Backup(backup::Options),
     /// Fill an empty database of either kind from a backup.
-    Restore(backup::Options),
+    Restore(backup::RestoreOptions),
     /// Check on the live database what Kontor promises; fails and prints the rows when something is wrong.
     Doctor(doctor::Options),
     /// Fill the database with a demo shop.
@@ -88,7 +88,9 @@ impl Cli {
             match self.command {
                 Command::Serve(options) => serve::serve(settings, &options).await,
                 Command::Worker => serve::work(settings).await,
-                Command::Migrate => open(&settings, false).map(|_| println!("The database is up to date.")),
+                Command::Migrate => {
+                    open(&settings, false, Upkeep::Migrate).map(|_| println!("The database is up to date."))
+                }
                 Command::Token(options) => token::run(settings, &options).await,
                 Command::Backup(options) => backup::backup(settings, &options).await,
                 Command::Restore(options) => backup::restore(settings, &options).await,
@@ -103,12 +105,13 @@ impl Cli {
 }
 
 /// Opens the settings' database.
-pub(crate) fn open(settings: &Settings, exclusive: bool) -> Result<Db> {
+pub(crate) fn open(settings: &Settings, exclusive: bool, upkeep: Upkeep) -> Result<Db> {
     let database = &settings.database;
     Db::open(Options {
         connections: database.connections,
         queue: database.queue,
         exclusive,
+        upkeep,
         ..Options::new(database.url.clone())
     })
 }

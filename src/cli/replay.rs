@@ -78,7 +78,7 @@ async fn beside(mut settings: Settings, plan: &Plan, mapping: &Mapping, how: dri
     "127.0.0.1:0".clone_into(&mut settings.http.listen);
     settings.http.store_requests_per_minute = 0;
     settings.database.connections = settings.database.connections.max(how.parallel + 4);
-    let db = super::open(&settings, true)?;
+    let db = super::open(&settings, true, crate::db::Upkeep::Make)?;
     let process = Process::start(db, Clock::system(), settings, Roles { serve: true, work: true }).await?;
     let address = process.address.ok_or_else(|| Error::internal("no address"))?;
     let make = |usage| token::make(&process.state, usage, "replay", Scope::ALL, 24 * 7, None);

@@ -194,7 +194,7 @@ pub(super) async fn run(settings: crate::config::Settings) -> Result<()> {
     use crate::process::{Process, Roles};
     let mut settings = settings;
     "127.0.0.1:0".clone_into(&mut settings.http.listen);
-    let db = super::open(&settings, true)?;
+    let db = super::open(&settings, true, crate::db::Upkeep::Make)?;
     let process =
         Process::start(db, crate::kernel::Clock::system(), settings, Roles { serve: true, work: false }).await?;
     let key = demo_shop(&process.state).await?;

@@ -2,6 +2,7 @@
 
 use crate::{
     config::Settings,
+    db::Upkeep,
     error::{Error, Result},
     kernel::Clock,
     process::{Process, Roles},
@@ -15,8 +16,9 @@ pub(super) struct Options {
 }
 
 pub(super) async fn serve(settings: Settings, options: &Options) -> Result<()> {
+    settings.needs_public_url(true)?;
     let roles = Roles { serve: true, work: settings.jobs.in_serve };
-    let db = super::open(&settings, true)?;
+    let db = super::open(&settings, true, Upkeep::Migrate)?;
     let mut process = Process::start(db, Clock::system(), settings, roles).await?;
     let url = process.state.public_url();
     tracing::info!(url, "serving");
@@ -43,7 +45,8 @@ fn say(text: &str) {
 }
 
 pub(super) async fn work(settings: Settings) -> Result<()> {
-    let db = super::open(&settings, false)?;
+    settings.needs_public_url(false)?;
+    let db = super::open(&settings, false, Upkeep::Migrate)?;
     let process = Process::start(db, Clock::system(), settings, Roles { serve: false, work: true }).await?;
     tracing::info!("working on jobs");
     told_to_stop().await;

@@ -4,12 +4,16 @@ use std::str::FromStr;
 
 use crate::{
     config::Settings,
+    db::Upkeep,
     error::{Error, Result},
     http::{
         State,
         auth::{Audience, Claims},
     },
-    kernel::{Clock, Scope},
+    kernel::{
+        Clock, Scope,
+        ids::{ChannelId, LocationId},
+    },
 };
 
 #[derive(Debug, clap::Args)]
@@ -26,13 +30,22 @@ pub(super) struct Options {
     /// For so many hours.
     #[arg(long, default_value_t = 24)]
     hours: i64,
+    /// The channels it is limited to, as ids separated by commas; all when left out (staff and clients).
+    #[arg(long, value_delimiter = ',')]
+    channels: Option<Vec<ChannelId>>,
+    /// The locations it is limited to, as ids separated by commas; all when left out (staff and clients).
+    #[arg(long, value_delimiter = ',')]
+    locations: Option<Vec<LocationId>>,
+    /// The most it may refund or cancel at once, in minor units such as cents (staff and clients).
+    #[arg(long)]
+    ceiling: Option<i64>,
     /// An e-mail address, marked as verified (customers).
     #[arg(long)]
     email: Option<String>,
 }
 
 pub(super) async fn run(settings: Settings, options: &Options) -> Result<()> {
-    let db = super::open(&settings, false)?;
+    let db = super::open(&settings, false, Upkeep::Nothing)?;
     let state = State::new(db, Clock::system(), settings).await?;
     println!("{}", issue(&state, options)?);
     Ok(())
@@ -48,7 +61,11 @@ fn issue(state: &State, options: &Options) -> Result<String> {
             parsed.map_err(|error| Error::internal(format!("--scopes: {error}")))?
         }
     };
-    make(state, usage, &options.subject, &scopes, options.hours, options.email.clone())
+    let mut claims = claims(state, usage, &options.subject, &scopes, options.hours, options.email.clone());
+    claims.channels.clone_from(&options.channels);
+    claims.locations.clone_from(&options.locations);
+    claims.money_ceiling = options.ceiling;
+    state.verifier.issue(claims)
 }
 
 /// Makes a development token.
@@ -60,8 +77,19 @@ pub(crate) fn make(
     hours: i64,
     email: Option<String>,
 ) -> Result<String> {
+    state.verifier.issue(claims(state, usage, subject, scopes, hours, email))
+}
+
+fn claims(
+    state: &State,
+    usage: Audience,
+    subject: &str,
+    scopes: &[Scope],
+    hours: i64,
+    email: Option<String>,
+) -> Claims {
     let scope: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
-    state.verifier.issue(Claims {
+    Claims {
         iss: String::new(),
         sub: subject.to_owned(),
         aud: serde_json::Value::Null,
@@ -73,5 +101,5 @@ pub(crate) fn make(
         money_ceiling: None,
         email_verified: email.as_ref().map(|_| true),
         email,
-    })
+    }
 }

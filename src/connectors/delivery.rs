@@ -105,9 +105,11 @@ async fn deliver(state: &State, network: &Network, job: Job) -> Result<Verdict> 
         Some(event) => push(state, network, &connector, event).await,
         None => failed("the event has been dropped from the log: skip it"),
     };
+    // No other try would find it.
+    let lost = event.is_none();
     let dice = i64::from(rand::random_range(0..1000u32));
     let now = state.clock.now();
-    let written = move |tx: &mut Tx| settle(tx, now, &job, &dispatch, &outcome, dice);
+    let written = move |tx: &mut Tx| settle(tx, now, &job, &dispatch, &outcome, lost, dice);
     state.db.write_in(Lane::Bulk, written).await?;
     Ok(Verdict::Settled)
 }
@@ -158,7 +160,15 @@ pub(super) fn unseal(state: &State, connector: &Kept) -> Result<Value> {
 }
 
 /// Ends the job and writes down how, in one transaction. A late result is refused by the job.
-fn settle(tx: &mut Tx, now: Instant, job: &Job, dispatch: &Dispatch, outcome: &Outcome, dice: i64) -> Result<()> {
+fn settle(
+    tx: &mut Tx,
+    now: Instant,
+    job: &Job,
+    dispatch: &Dispatch,
+    outcome: &Outcome,
+    lost: bool,
+    dice: i64,
+) -> Result<()> {
     let error = outcome.error.as_deref().unwrap_or("it failed without a reason");
     let state = match outcome.ending {
         Ending::Delivered => {
@@ -170,7 +180,7 @@ fn settle(tx: &mut Tx, now: Instant, job: &Job, dispatch: &Dispatch, outcome: &O
             job.postpone(tx, now, now.plus_seconds(PAUSED_SECONDS))?;
             DispatchState::Pending
         }
-        Ending::Failed { .. } if job.attempt >= job.max_attempts => {
+        Ending::Failed { .. } if lost || job.attempt >= job.max_attempts => {
             job.bury(tx, now, error)?;
             DispatchState::Dead
         }

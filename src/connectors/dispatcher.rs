@@ -46,11 +46,20 @@ pub async fn keep_dispatching(state: State, mut stop: watch::Receiver<bool>) {
 /// What the database says.
 pub async fn dispatch(state: &State) -> Result<usize> {
     let behind = state.db.read(|tx| {
-        let last = events::state(tx)?.last;
-        store::behind(tx, last)
+        let log = events::state(tx)?;
+        Ok((store::behind(tx, log.last)?, log.dropped))
     });
+    let (behind, dropped) = behind.await?;
     let mut made = 0;
-    for mut connector in behind.await? {
+    for mut connector in behind {
+        if connector.position < dropped {
+            // Paused for long, or made while old events were being dropped: what it has missed must not go unsaid.
+            let (now, name) = (state.clock.now(), connector.name.clone());
+            if state.db.write_in(Lane::Bulk, move |tx| store::lose(tx, now, &connector, dropped)).await? {
+                tracing::error!(connector = name, dropped, "a connector is paused: events it had not read are gone");
+            }
+            continue;
+        }
         while let Some((position, count)) = bite(state, &connector).await? {
             made += count;
             connector.position = position;

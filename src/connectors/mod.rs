@@ -22,4 +22,4 @@ pub mod webhook;
 pub use delivery::register as work;
 pub use dispatcher::{dispatch, keep_dispatching};
 pub use model::{Connector, ConnectorState, Dispatch, DispatchState, NewConnector};
-pub use store::waiting_dead;
+pub use store::{pause_all, read_up_to, waiting_dead};

@@ -58,6 +58,40 @@ pub(super) fn behind(tx: &mut Tx, last: i64) -> Result<Vec<Kept>> {
     Ok(sql(query).bind(last).load::<Columns, Row>(tx)?.into_iter().map(kept).collect())
 }
 
+/// Up to where active connectors need no event of the log any more: what they have not been given and what has not arrived
+/// is behind it. `None` when there is none.
+///
+/// # Errors
+/// What the database says.
+pub fn read_up_to(tx: &mut Tx) -> Result<Option<i64>> {
+    let open = |state: &str| {
+        format!(
+            "SELECT min(d.position) - 1 FROM connectors AS c JOIN dispatches AS d ON d.connector_id = c.id \
+             WHERE c.state = 'active' AND d.state = '{state}'"
+        )
+    };
+    let query = format!(
+        "SELECT min(place) FROM (SELECT min(position) AS place FROM connectors WHERE state = 'active' \
+         UNION ALL {} UNION ALL {}) AS places",
+        open("pending"),
+        open("dead")
+    );
+    Ok(sql(query).first::<Nullable<BigInt>, Option<i64>>(tx)?.flatten())
+}
+
+/// Pauses a connector before whose place the log has been dropped, and sets it to where the log begins now.
+pub(super) fn lose(tx: &mut Tx, now: Instant, seen: &Kept, dropped: i64) -> Result<bool> {
+    let reason = format!(
+        "events up to position {dropped} were dropped from the log before they were read here (it stood at {}): bring \
+         the other system up to date, then let it go on",
+        seen.position
+    );
+    let update = sql("UPDATE connectors SET state = 'paused', pause_reason = ?, position = ?, version = version + 1, \
+         updated_at = ? WHERE id = ? AND version = ? AND state = 'active'");
+    let update = update.bind(reason).bind(dropped).bind(now).bind(seen.id).bind(seen.version);
+    Ok(update.execute(tx)? == 1)
+}
+
 /// Replaces a connector's name, state, set-up and secrets when it still has the given version. The cursor stays.
 pub(super) fn update(tx: &mut Tx, now: Instant, changed: &Kept, version: i64) -> Result<bool> {
     let update = sql("UPDATE connectors SET name = ?, state = ?, pause_reason = ?, doc = ?, secret = ?, \
@@ -72,6 +106,16 @@ pub(super) fn pause(tx: &mut Tx, now: Instant, id: ConnectorId, reason: &str) ->
         sql("UPDATE connectors SET state = 'paused', pause_reason = ?, version = version + 1, updated_at = ? \
          WHERE id = ? AND state = 'active'");
     Ok(update.bind(reason).bind(now).bind(id).execute(tx)? == 1)
+}
+
+/// Pauses all connectors: how many there were.
+///
+/// # Errors
+/// What the database says.
+pub fn pause_all(tx: &mut Tx, now: Instant, reason: &str) -> Result<usize> {
+    let update = "UPDATE connectors SET state = 'paused', pause_reason = ?, version = version + 1, updated_at = ? \
+                  WHERE state = 'active'";
+    sql(update).bind(reason).bind(now).execute(tx)
 }
 
 /// Whether a connector is paused, and stays so until the end of the transaction.

@@ -85,8 +85,22 @@ pub async fn backup(
     db: &Db,
     now: Instant,
     file: &Path,
-    mut progress: impl FnMut(u64, u64) + Send + 'static,
+    progress: impl FnMut(u64, u64) + Send + 'static,
 ) -> Result<Header> {
+    Ok(backup_and(db, now, file, |_| Ok(()), progress).await?.0)
+}
+
+/// The same, and what `look` finds on the very snapshot that is written.
+///
+/// # Errors
+/// As [`backup`], or what `look` says.
+pub async fn backup_and<T: Send + 'static>(
+    db: &Db,
+    now: Instant,
+    file: &Path,
+    look: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static,
+    mut progress: impl FnMut(u64, u64) + Send + 'static,
+) -> Result<(Header, T)> {
     if file.exists() {
         return Err(Error::internal(format!("{} exists already", file.display())));
     }
@@ -94,8 +108,8 @@ pub async fn backup(
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
     let output = File::create(&part).map_err(|error| trouble(file, error))?;
-    let header = db
-        .read(move |tx| {
+    let written = db
+        .read_at_length(move |tx| {
             dialect::without_time_limits(tx)?;
             let header = header(tx, now)?;
             let mut out = Out::new(output);
@@ -108,10 +122,10 @@ pub async fn backup(
                 })?;
             }
             out.finish()?;
-            Ok(header)
+            Ok((header, look(tx)?))
         })
         .await;
-    let renamed = header.and_then(|header| std::fs::rename(&part, file).map(|()| header).map_err(Error::internal));
+    let renamed = written.and_then(|written| std::fs::rename(&part, file).map(|()| written).map_err(Error::internal));
     if renamed.is_err() {
         drop(std::fs::remove_file(&part));
     }
@@ -297,7 +311,20 @@ fn open(file: &Path) -> Result<(Opened, Lines)> {
 /// # Errors
 /// When the backup is broken or of another schema, the database is not empty, or what the database says. A restore that
 /// broke off leaves a database that is not served: begin again with a new one.
-pub async fn restore(db: &Db, file: &Path, mut progress: impl FnMut(u64, u64)) -> Result<String> {
+pub async fn restore(db: &Db, file: &Path, progress: impl FnMut(u64, u64)) -> Result<String> {
+    Ok(restore_and(db, file, |_| Ok(()), progress).await?.0)
+}
+
+/// The same, and what `last` does before anybody can serve from it: part of the transaction that opens the new epoch.
+///
+/// # Errors
+/// As [`restore`], or what `last` says.
+pub async fn restore_and<T: Send + 'static>(
+    db: &Db,
+    file: &Path,
+    last: impl Fn(&mut Tx) -> Result<T> + Send + 'static,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<(String, T)> {
     let header = verify(file)?;
     refuse_unfit(db, &header).await?;
     db.write(|tx| sql("UPDATE log_state SET epoch = ?").bind(RESTORING).execute(tx)).await?;
@@ -329,7 +356,7 @@ pub async fn restore(db: &Db, file: &Path, mut progress: impl FnMut(u64, u64)) -
             ends.push((table.name, end));
         }
     }
-    finish(db, ends, log).await
+    finish(db, ends, log, last).await
 }
 
 /// Where the log of the backup stood.
@@ -391,10 +418,15 @@ fn insert(tx: &mut Tx, table: &Table, mut rows: Vec<Vec<Value>>) -> Result<()> {
 }
 
 /// Lets all numbers go on above the old ones and opens the new epoch.
-async fn finish(db: &Db, ends: Vec<(&'static str, i64)>, log: Log) -> Result<String> {
+async fn finish<T: Send + 'static>(
+    db: &Db,
+    ends: Vec<(&'static str, i64)>,
+    log: Log,
+    then: impl Fn(&mut Tx) -> Result<T> + Send + 'static,
+) -> Result<(String, T)> {
     let epoch = Id::<()>::new().hex();
     let given = epoch.clone();
-    db.write(move |tx| {
+    let done = db.write(move |tx| {
         let events = ends.iter().find(|(table, _)| *table == "events").map_or(0, |(_, end)| *end);
         let last = events.max(log.last).max(log.oldest) + JUMP;
         for (table, end) in &ends {
@@ -407,8 +439,7 @@ async fn finish(db: &Db, ends: Vec<(&'static str, i64)>, log: Log) -> Result<Str
             .bind(last)
             .bind(log.oldest)
             .execute(tx)?;
-        Ok(())
-    })
-    .await?;
-    Ok(given)
+        then(tx)
+    });
+    Ok((given, done.await?))
 }

@@ -1,10 +1,9 @@
 //! Migrations: embedded in the program, one set per database with the same names.
 
-use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::Pg;
 use diesel::sqlite::Sqlite;
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use super::{conn::Conn, dialect, sql};
 use crate::error::{Error, Result};
@@ -19,16 +18,36 @@ const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 pub(super) fn run(conn: &mut Conn) -> Result<usize> {
     dialect::lock_migrations(conn)?;
     refuse_newer(conn)?;
-    let failed =
-        |error: Box<dyn std::error::Error + Send + Sync>| Error::internal(format!("migration failed: {error}"));
-    let ran = match conn {
-        Conn::Postgres(pg) => pg.run_pending_migrations(POSTGRES).map_err(failed)?.len(),
-        // The file's write lock from the first statement on: of two programs started at once, one waits.
-        Conn::Sqlite(lite) => lite
-            .immediate_transaction(|lite| Ok::<_, Error>(lite.run_pending_migrations(SQLITE).map_err(failed)?.len()))?,
-    };
+    let ran = dialect::run_migrations(conn, POSTGRES, SQLITE)?;
     dialect::unlock_migrations(conn)?;
     Ok(ran)
+}
+
+/// Makes the tables in an empty database; leaves one of this program's version as it is.
+///
+/// # Errors
+/// When it holds another version, or as [`run`].
+pub(super) fn run_on_empty(conn: &mut Conn) -> Result<usize> {
+    if applied(conn)?.is_empty() { run(conn) } else { expect_current(conn) }
+}
+
+/// Refuses a database that is not of this program's version. Changes nothing; the number is that of migrations run, 0.
+///
+/// # Errors
+/// When it is empty, older or newer.
+pub(super) fn expect_current(conn: &mut Conn) -> Result<usize> {
+    let applied = applied(conn)?;
+    if applied.is_empty() {
+        return Err(Error::internal("there is no shop in this database: look at --database-url and DATABASE_URL"));
+    }
+    newer(&applied)?;
+    match pending(conn)? {
+        0 => Ok(0),
+        count => Err(Error::internal(format!(
+            "the database is older than this program ({count} migrations are missing): use the kontor that serves it, or \
+             bring it up to date with `kontor migrate` first"
+        ))),
+    }
 }
 
 /// Takes every migration back, the newest first: the database is empty then.
@@ -36,34 +55,32 @@ pub(super) fn run(conn: &mut Conn) -> Result<usize> {
 /// # Errors
 /// When one fails.
 pub(super) fn revert_all(conn: &mut Conn) -> Result<usize> {
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::internal(format!("reverting: {error}"));
-    Ok(match conn {
-        Conn::Postgres(pg) => pg.revert_all_migrations(POSTGRES).map_err(failed)?.len(),
-        Conn::Sqlite(lite) => lite.revert_all_migrations(SQLITE).map_err(failed)?.len(),
-    })
+    dialect::revert_migrations(conn, POSTGRES, SQLITE)
 }
 
 /// How many migrations of this program the database has not seen yet.
 ///
 /// # Errors
-/// When the database is newer than this program.
+/// What the database says.
 pub(super) fn pending(conn: &mut Conn) -> Result<usize> {
-    refuse_newer(conn)?;
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::internal(format!("migrations: {error}"));
-    Ok(match conn {
-        Conn::Postgres(pg) => pg.pending_migrations(POSTGRES).map_err(failed)?.len(),
-        Conn::Sqlite(lite) => lite.pending_migrations(SQLITE).map_err(failed)?.len(),
-    })
+    let applied = applied(conn)?;
+    Ok(versions()?.iter().filter(|version| !applied.contains(version)).count())
+}
+
+/// The versions of the migrations that the database has seen. Only looks.
+fn applied(conn: &mut Conn) -> Result<Vec<String>> {
+    if !dialect::has_table(conn, "__diesel_schema_migrations")? {
+        return Ok(Vec::new());
+    }
+    sql("SELECT CAST(version AS TEXT) FROM __diesel_schema_migrations").load::<diesel::sql_types::Text, String>(conn)
 }
 
 /// A program older than its database would misread it.
 fn refuse_newer(conn: &mut Conn) -> Result<()> {
-    conn.batch_execute(
-        "CREATE TABLE IF NOT EXISTS __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on \
-         TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)",
-    )?;
-    let applied = sql("SELECT CAST(version AS TEXT) FROM __diesel_schema_migrations")
-        .load::<diesel::sql_types::Text, String>(conn)?;
+    newer(&applied(conn)?)
+}
+
+fn newer(applied: &[String]) -> Result<()> {
     let known = versions()?;
     match applied.iter().find(|version| !known.contains(version)) {
         None => Ok(()),

@@ -7,7 +7,7 @@
 //!
 //! It knows nothing of slices, HTTP or jobs.
 
-use std::{fs::File, path::PathBuf, sync::Arc};
+use std::{fs::File, panic::Location, path::PathBuf, sync::Arc, time::Duration};
 
 use diesel::Connection;
 use diesel::connection::TransactionManager;
@@ -56,6 +56,8 @@ pub struct Options {
     pub queue: usize,
     /// Whether this process serves from the file and so must be the only one (SQLite).
     pub exclusive: bool,
+    /// What is done about a database that is missing or of another version.
+    pub upkeep: Upkeep,
     /// The most pages (of 4 KiB) that SQLite's file may have; a write beyond is refused like one on a full disk.
     pub max_pages: Option<u32>,
 }
@@ -64,8 +66,27 @@ impl Options {
     /// The defaults for a URL.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), connections: 8, queue: 1024, exclusive: false, max_pages: None }
+        Self {
+            url: url.into(),
+            connections: 8,
+            queue: 1024,
+            exclusive: false,
+            upkeep: Upkeep::Migrate,
+            max_pages: None,
+        }
     }
+}
+
+/// What opening does about a database that is missing or of another version. Migrating is for the programs that serve: a
+/// newer program that only looks must not change a running shop under the older one's hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upkeep {
+    /// It is made, or brought to this program's version.
+    Migrate,
+    /// It is made; one of another version is refused.
+    Make,
+    /// It must be there and of this program's version.
+    Nothing,
 }
 
 /// A database. Cheap to clone.
@@ -87,13 +108,23 @@ struct Inner {
 }
 
 impl Db {
-    /// Opens a database and brings it to this program's version.
+    /// Opens a database, and makes it or brings it to this program's version as far as [`Options::upkeep`] allows.
     ///
     /// # Errors
-    /// When it can not be opened, is newer than this program, would lose acknowledged writes, or is already served.
+    /// When it can not be opened, is newer than this program, is not as it must be, would lose acknowledged writes, or is
+    /// already served.
     pub fn open(options: Options) -> Result<Self> {
+        let upkeep = options.upkeep;
+        if upkeep == Upkeep::Nothing {
+            dialect::refuse_missing(&options.url)?;
+        }
         let db = Self::open_unmigrated(options)?;
-        let ran = db.inner.pool.run_here(dialect::no_transaction, migrate::run)?;
+        let prepare = match upkeep {
+            Upkeep::Migrate => migrate::run,
+            Upkeep::Make => migrate::run_on_empty,
+            Upkeep::Nothing => migrate::expect_current,
+        };
+        let ran = db.inner.pool.run_here(dialect::no_transaction, prepare)?;
         if ran > 0 {
             tracing::info!(migrations = ran, "database migrated");
         }
@@ -108,10 +139,9 @@ impl Db {
         let stats = Arc::new(Stats::default());
         let (url, counters) = (options.url.clone(), stats.clone());
         let pool = Pool::new(options.connections, move || dialect::open(&url, &counters));
-        let (writer, lock) = match Variant::of(&options.url) {
-            Variant::Postgres => (None, None),
-            Variant::Sqlite => {
-                let path = PathBuf::from(dialect::sqlite_path(&options.url));
+        let (writer, lock) = match dialect::file(&options.url) {
+            None => (None, None),
+            Some(path) => {
                 let lock = if options.exclusive { Some(lock_file(&path)?) } else { None };
                 let writer = Writer::start(&options, stats.clone())?;
                 (Some(writer), lock)
@@ -146,10 +176,11 @@ impl Db {
         self.inner.pool.run(dialect::no_transaction, migrate::revert_all).await
     }
 
-    /// How many migrations of this program the database has not seen yet.
+    /// How many migrations of this program the database has not seen yet. That it has seen others is no matter: they expand
+    /// before they contract, so that this program goes on beside a newer one.
     ///
     /// # Errors
-    /// When it does not answer or is newer than this program.
+    /// When it does not answer.
     pub async fn pending_migrations(&self) -> Result<usize> {
         self.inner.pool.run(dialect::no_transaction, migrate::pending).await
     }
@@ -160,17 +191,53 @@ impl Db {
         Variant::of(&self.inner.options.url)
     }
 
+    /// Whether events get their positions in a step of their own, after they were committed.
+    #[must_use]
+    pub fn numbers_events(&self) -> bool {
+        self.inner.writer.is_none()
+    }
+
     /// What has reached the database so far.
     #[must_use]
     pub fn stats(&self) -> stats::Reading {
         self.inner.stats.read()
     }
 
-    /// Reads, on one snapshot. On SQLite a read must not last over a second, for it keeps the log from being emptied.
+    /// Reads, on one snapshot. On SQLite a read must not last over a second, for it keeps the log from being emptied. Diesel
+    /// has no way to interrupt one: one that lasts longer is counted, and told of in the log with its place, to be mended.
     ///
     /// # Errors
     /// What `work` or the database says.
-    pub async fn read<T: Send + 'static>(&self, work: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static) -> Result<T> {
+    #[track_caller]
+    pub fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static,
+    ) -> impl Future<Output = Result<T>> + Send + '_ {
+        let place = Location::caller();
+        async move {
+            let (stats, shared) = (self.inner.stats.clone(), self.inner.writer.is_none());
+            let (value, took) = self
+                .read_at_length(move |tx| {
+                    let begun = std::time::Instant::now();
+                    work(tx).map(|value| (value, begun.elapsed()))
+                })
+                .await?;
+            if !shared && took > LONGEST_READ {
+                stats.slow_read();
+                tracing::warn!(ms = took.as_millis(), %place, "a read lasted over a second");
+            }
+            Ok(value)
+        }
+    }
+
+    /// The same for what has to see the whole database on one snapshot, as a backup does, and takes its time.
+    ///
+    /// # Errors
+    /// What `work` or the database says.
+    pub async fn read_at_length<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let ran = self.inner.pool.run(dialect::begin_read, move |conn| {
             let result = work(conn);
             // Nothing was written: rolling back is the cheapest end.
@@ -278,6 +345,12 @@ impl Db {
         result.map_err(as_told)
     }
 
+    /// How many writes wait for SQLite's writer; 0 on PostgreSQL, where nothing waits here.
+    #[must_use]
+    pub fn writes_waiting(&self) -> usize {
+        self.inner.writer.as_ref().map_or(0, Writer::waiting)
+    }
+
     /// Wakes those who wait in [`Db::written`].
     pub fn announce(&self) {
         self.inner.written.notify_waiters();
@@ -289,6 +362,9 @@ impl Db {
         let _elapsed = tokio::time::timeout(at_most, self.inner.written.notified()).await;
     }
 }
+
+/// How long a read may last on SQLite.
+const LONGEST_READ: Duration = Duration::from_secs(1);
 
 /// How often a transaction is run again after a deadlock before its caller hears of it.
 const ATTEMPTS: u32 = 12;
@@ -337,7 +413,8 @@ fn write_once<T>(conn: &mut Conn, work: &impl Fn(&mut Tx) -> Result<T>) -> Resul
     }
 }
 
-/// What callers can do something about is told as a problem: too much going on, no room on the disk, no connection.
+/// What callers can do something about is told as a problem: too much going on, no room on the disk, no connection. What
+/// ails the database inside is for the log only.
 fn as_told(error: Error) -> Error {
     if dialect::is_retryable(&error) {
         return Error::problem(Code::Overloaded, "too many writes want the same rows").retry_after(1);
@@ -347,10 +424,13 @@ fn as_told(error: Error) -> Error {
         Some(trouble) => {
             tracing::error!(%error, "the database is in trouble");
             match trouble {
-                dialect::Trouble::Slow => Error::problem(Code::Overloaded, "the database took too long").retry_after(1),
-                dialect::Trouble::Full => Error::problem(Code::Unavailable, "the database is full").retry_after(30),
+                dialect::Trouble::Slow => Error::problem(Code::Overloaded, "too much is going on").retry_after(1),
+                dialect::Trouble::Full => {
+                    Error::problem(Code::Unavailable, "nothing can be saved at the moment").retry_after(30)
+                }
                 dialect::Trouble::Gone => {
-                    Error::problem(Code::Unavailable, "the database's connection was lost").retry_after(1)
+                    Error::problem(Code::Unavailable, "a connection inside was lost; nothing was changed")
+                        .retry_after(1)
                 }
             }
         }

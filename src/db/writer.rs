@@ -150,6 +150,12 @@ impl Writer {
         Ok(Self { queue, thread: Some(thread) })
     }
 
+    /// How many writes wait in both lanes.
+    pub(super) fn waiting(&self) -> usize {
+        let lanes = self.queue.lock();
+        lanes.interactive.len() + lanes.bulk.len()
+    }
+
     /// Queues a write and gives the place where its answer will come.
     pub(super) fn submit<T: Send + 'static>(
         &self,
@@ -241,7 +247,7 @@ impl Scribe {
         if let Err(error) = began {
             self.conn = None;
             tracing::error!(%error, "a group could not begin");
-            first.answer(Some(Error::problem(Code::Overloaded, "the database is busy").retry_after(1)));
+            first.answer(Some(Error::problem(Code::Overloaded, "too much is going on").retry_after(1)));
             return 0;
         }
         let start = Instant::now();
@@ -317,7 +323,7 @@ impl Scribe {
                 tracing::error!(%error, "a write could not be committed");
                 self.conn = None;
                 // A constraint that is only looked at when the transaction ends is the write's own doing.
-                let unsaved = || Error::problem(Code::Unavailable, "the database could not save").retry_after(5);
+                let unsaved = || Error::problem(Code::Unavailable, "nothing can be saved at the moment").retry_after(5);
                 write.answer(Some(if dialect::is_constraint(&error) { error } else { unsaved() }));
             }
         }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::model::{Event, NewEvent, lay_over};
 use crate::{
-    db::{Col, Doc, DocSql, InstantSql, Tx, UidSql, Variant, dialect, insert_many, sql},
+    db::{Col, Doc, DocSql, InstantSql, Tx, UidSql, dialect, insert_many, sql},
     error::{Error, Result},
     kernel::{Actor, Id, Instant, ids},
 };
@@ -63,7 +63,7 @@ const NUMBERING: i64 = 5_284_711;
 /// # Errors
 /// What the database says.
 pub fn number(tx: &mut Tx) -> Result<usize> {
-    if dialect::variant(tx) == Variant::Sqlite {
+    if !dialect::numbers_events(tx) {
         return Ok(0);
     }
     dialect::lock_key(tx, NUMBERING)?;
@@ -95,10 +95,7 @@ pub struct LogState {
 /// # Errors
 /// What the database says.
 pub fn state(tx: &mut Tx) -> Result<LogState> {
-    let last = match dialect::variant(tx) {
-        Variant::Postgres => "last_position",
-        Variant::Sqlite => "(SELECT coalesce(max(seq), 0) FROM events)",
-    };
+    let last = dialect::last_position(tx);
     let state = sql(format!("SELECT epoch, {last}, oldest_position FROM log_state"))
         .first::<(Text, BigInt, BigInt), (String, i64, i64)>(tx)?;
     let (epoch, last, dropped) = state.ok_or_else(|| Error::internal("the log has no state"))?;
@@ -218,20 +215,21 @@ pub fn stream(tx: &mut Tx, stream: &str, after: i64, limit: i64) -> Result<Vec<E
     Ok(rows.into_iter().map(event).collect())
 }
 
-/// Drops up to `limit` events recorded before an instant and remembers how far the log is gone.
+/// Drops the events up to a position, at most `limit` positions at once, and remembers how far the log is gone. Returns how
+/// many positions were passed: 0 when there is nothing left to drop.
 ///
 /// # Errors
 /// What the database says.
-pub fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
+pub fn purge(tx: &mut Tx, up_to: i64, limit: i64) -> Result<i64> {
     let position = dialect::position_column(tx);
-    let end = sql(format!(
-        "SELECT max(place) FROM (SELECT {position} AS place FROM events WHERE {position} IS NOT NULL \
-         AND recorded_at < ? ORDER BY {position} LIMIT ?) AS old"
-    ));
-    let end = end.bind(before).bind(limit).first::<Nullable<BigInt>, Option<i64>>(tx)?.flatten();
-    let Some(end) = end else { return Ok(0) };
+    let log = state(tx)?;
+    let end = up_to.min(log.last).min(log.dropped.saturating_add(limit));
+    if end <= log.dropped {
+        return Ok(0);
+    }
     sql("UPDATE log_state SET oldest_position = ? WHERE oldest_position < ?").bind(end).bind(end).execute(tx)?;
-    sql(format!("DELETE FROM events WHERE {position} <= ?")).bind(end).execute(tx)
+    sql(format!("DELETE FROM events WHERE {position} <= ?")).bind(end).execute(tx)?;
+    Ok(end - log.dropped)
 }
 
 /// The position of the first event recorded at or after an instant; one past the newest when there is none.

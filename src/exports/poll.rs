@@ -150,8 +150,6 @@ pub(super) struct Request {
 struct Found {
     consumer: Consumer,
     due: Vec<Due>,
-    /// Items whose events have been dropped from the log.
-    gone: Vec<i64>,
     plan: Plan,
     events: Vec<Event>,
     has_more: bool,
@@ -221,20 +219,22 @@ fn find(tx: &mut Tx, asked: &Request) -> Result<Option<Found>> {
     let positions: Vec<i64> = due.iter().map(|due| due.position).collect();
     let mut events = if due.is_empty() { Vec::new() } else { events::by_positions(tx, &positions)? };
     let there: HashSet<i64> = events.iter().map(|event| event.position).collect();
-    let (due, gone): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|due| there.contains(&due.position));
+    if let Some(gone) = due.iter().find(|due| !there.contains(&due.position)) {
+        // What was handed out and never acknowledged has been dropped: forgetting it would be losing it without a word.
+        check(&log, wish.feed, &(consumer.epoch.clone(), gone.position - 1))?;
+    }
     events.extend(plan.fresh.iter().filter(|fresh| fresh.handed).map(|fresh| fresh.event.clone()));
     if wish.view == View::Current {
         current::lay_over(tx, &wish.actor, &mut events, current::documents)?;
     }
     let has_more = plan.full || plan.position < log.last;
-    let gone = gone.into_iter().map(|due| due.position).collect();
-    Ok(Some(Found { consumer, due, gone, plan, events, has_more }))
+    Ok(Some(Found { consumer, due, plan, events, has_more }))
 }
 
 /// Writes what was planned; `None` when something has happened to the consumer meanwhile.
 async fn hand_out(db: &Db, request: &Request, found: Found) -> Result<Option<FeedPage>> {
-    let Found { consumer, due, gone, plan, events, has_more } = found;
-    let nothing = events.is_empty() && gone.is_empty() && plan.fresh.is_empty();
+    let Found { consumer, due, plan, events, has_more } = found;
+    let nothing = events.is_empty() && plan.fresh.is_empty();
     let empty = FeedPage { items: Vec::new(), next_cursor: None, lease: None, lease_until: None, has_more };
     // An idle poll writes nothing; only a long way without anything wanted is worth remembering.
     if nothing && plan.position - consumer.position < SCAN / 2 {
@@ -250,7 +250,6 @@ async fn hand_out(db: &Db, request: &Request, found: Found) -> Result<Option<Fee
                 return Ok(false);
             }
             let lease = store::Lease { id: &lease, until };
-            store::delete_items(tx, consumer.id, &gone)?;
             store::lease_again(tx, now, consumer.id, &lease, &again)?;
             store::insert_items(tx, now, consumer.id, &lease, &plan.fresh)?;
             Ok(true)

@@ -62,15 +62,24 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8>> {
 /// # Errors
 /// A problem with `body_malformed`, `unknown_field`, `missing_field` or `invalid_value`.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    // PostgreSQL keeps no NUL in texts; no document of ours needs one.
-    let escaped_nul = bytes.windows(6).any(|window| window == b"\\u0000");
-    if escaped_nul {
+    if holds_nul(bytes) {
         return Err(Error::problem(Code::InvalidValue, "the body holds a NUL character (\\u0000)"));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| body_problem(&error))?;
     reader.end().map_err(|_| Error::problem(Code::BodyMalformed, "there is something after the JSON document"))?;
     Ok(value)
+}
+
+/// Whether a JSON document holds a NUL character, which JSON writes as an escape only. PostgreSQL keeps none in texts, and no
+/// document of ours needs one.
+pub(super) fn holds_nul(json: &[u8]) -> bool {
+    let mut escaped = false;
+    json.iter().enumerate().any(|(place, byte)| {
+        // Of several backslashes every second one stands for itself.
+        escaped = *byte == b'\\' && !escaped;
+        escaped && json.get(place..).is_some_and(|rest| rest.starts_with(b"\\u0000"))
+    })
 }
 
 fn body_problem(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
@@ -133,6 +142,9 @@ impl FromRequest for RawBody {
         let payload = payload.take();
         Box::pin(async move {
             let bytes = collect(payload, BULK_LIMIT).await?;
+            if bytes.contains(&0) {
+                return Err(Error::problem(Code::BodyMalformed, "the body holds a NUL character"));
+            }
             Ok(Self { fingerprint: Fingerprint::of(&bytes), bytes, media_type })
         })
     }
@@ -146,10 +158,42 @@ impl<T: DeserializeOwned> FromRequest for Params<T> {
     type Future = std::future::Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let parsed = web::Query::<T>::from_query(request.query_string());
-        let parsed = parsed.map(|query| Self(query.into_inner()));
-        std::future::ready(parsed.map_err(|error| Error::problem(Code::InvalidQuery, error.to_string())))
+        std::future::ready(parse_query(request.query_string()).map(Self))
     }
+}
+
+/// Reads a query; errors carry the parameter's name.
+fn parse_query<T: DeserializeOwned>(text: &str) -> Result<T> {
+    if let Some((name, _)) = url::form_urlencoded::parse(text.as_bytes()).find(|(_, value)| value.contains('\0')) {
+        return Err(Error::problem(Code::InvalidQuery, "a parameter holds a NUL character").at(name));
+    }
+    let parsed = web::Query::<T>::from_query(text).map_err(|error| {
+        let detail = error.to_string();
+        let detail = detail.strip_prefix("Query deserialize error: ").unwrap_or(&detail);
+        let problem = Error::problem(Code::InvalidQuery, detail);
+        match culprit::<T>(text, detail) {
+            Some(name) => problem.at(name),
+            None => problem,
+        }
+    });
+    Ok(parsed?.into_inner())
+}
+
+/// The parameter that an error is about: the one it names, or else the first that is refused on its own too.
+fn culprit<T: DeserializeOwned>(text: &str, detail: &str) -> Option<String> {
+    let names = |detail: &str| {
+        let known = ["unknown field `", "missing field `", "duplicate field `"];
+        let rest = known.iter().find_map(|start| detail.strip_prefix(start))?;
+        rest.split('`').next().map(str::to_owned)
+    };
+    names(detail).or_else(|| {
+        let refused = |pair: &&str| {
+            let alone = web::Query::<T>::from_query(pair).err().map(|error| error.to_string());
+            alone.is_some_and(|error| !error.contains("missing field"))
+        };
+        let pair = text.split('&').filter(|pair| !pair.is_empty()).find(refused)?;
+        url::form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name.into_owned())
+    })
 }
 
 /// The last variable part of a path: an id or a reference, percent-decoded, at most 200 characters, no control characters.
@@ -160,7 +204,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for RefPath<T> {
     type Future = std::future::Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let sane = request.match_info().iter().all(|(_, value)| value.len() <= 200 && !value.contains("%00"));
+        // The router has decoded them by now.
+        let sane = |value: &str| value.len() <= 200 && !value.contains(char::is_control);
+        let sane = request.match_info().iter().all(|(_, value)| sane(value));
         let parsed = web::Path::<T>::extract(request);
         let parsed = parsed.into_inner().map(|path| Self(path.into_inner()));
         std::future::ready(match parsed {
@@ -175,5 +221,43 @@ impl Fingerprint {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(seal::sha256_hex(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Query {
+        limit: Option<u8>,
+        #[allow(dead_code, reason = "only read from texts")]
+        name: String,
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_named() {
+        let wrong = |text: &str| match parse_query::<Query>(text).unwrap_err() {
+            Error::Problem(problem) => problem.pointer.unwrap_or_default(),
+            error => panic!("{error}"),
+        };
+        assert_eq!(parse_query::<Query>("name=a&limit=3").unwrap().limit, Some(3));
+        assert_eq!(wrong("name=a&limit=many"), "limit");
+        assert_eq!(wrong("limit=300&name=a"), "limit");
+        assert_eq!(wrong("name=a&size=3"), "size");
+        assert_eq!(wrong("limit=3"), "name");
+        assert_eq!(wrong("name=a&name=b"), "name");
+        assert_eq!(wrong("limit=3&name=a%00b"), "name");
+    }
+
+    #[test]
+    fn a_nul_is_found_and_a_text_about_one_is_not() {
+        assert!(holds_nul(br#"{"a": "x\u0000"}"#) && holds_nul(br#"["\\\u0000"]"#));
+        assert!(!holds_nul(br#"["\\u0000", "\u0001", "\\\\u0000"]"#));
+        assert!(parse_json::<String>(br#""\u0000""#).is_err());
+        assert_eq!(parse_json::<String>(br#""\\u0000""#).unwrap(), "\\u0000");
     }
 }

@@ -7,6 +7,7 @@ use actix_web::{
     HttpResponse,
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
+    error::InternalError,
     http::{
         Method,
         header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -45,14 +46,26 @@ pub(super) async fn around(
     };
     let asks =
         request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response =
-        if asks { request.into_response(HttpResponse::NoContent().finish()) } else { next.call(request).await? };
-    let headers = response.headers_mut();
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    if allowed {
-        permit(headers, origin, asks);
+    let add = |headers: &mut HeaderMap| {
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        if allowed {
+            permit(headers, origin, asks);
+        }
+    };
+    let answered =
+        if asks { Ok(request.into_response(HttpResponse::NoContent().finish())) } else { next.call(request).await };
+    match answered {
+        Ok(mut response) => {
+            add(response.headers_mut());
+            Ok(response)
+        }
+        // An answer that travels as an error, as that to a request which took too long.
+        Err(error) => {
+            let mut response = error.error_response();
+            add(response.headers_mut());
+            Err(InternalError::from_response(error, response).into())
+        }
     }
-    Ok(response)
 }
 
 fn permit(headers: &mut HeaderMap, origin: HeaderValue, asks: bool) {

@@ -105,6 +105,8 @@ fn take(limiter: &Limiter, key: String, request: &HttpRequest) -> Result<()> {
         Err(until) => {
             let wait = until.wait_time_from(DefaultClock::default().now()).as_secs().saturating_add(1);
             let wait = u32::try_from(wait).unwrap_or(60);
+            let limit = until.quota().burst_size().get();
+            request.extensions_mut().insert(Remaining { limit, remaining: 0 });
             Err(Error::problem(Code::RateLimited, "too many requests").retry_after(wait))
         }
     }

@@ -1,11 +1,26 @@
 //! Counters in the Prometheus text format at `/metrics`.
 
+use actix_web::http::Method;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use crate::{
     db::Db,
     error::{Error, Result},
 };
+
+/// A method as a label. Anybody may make one up: those that no route takes are counted together.
+fn label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
 
 /// The counters of a process.
 pub struct Metrics {
@@ -16,6 +31,8 @@ pub struct Metrics {
     commits: IntGauge,
     groups: IntGauge,
     retries: IntGauge,
+    slow_reads: IntGauge,
+    writes_waiting: IntGauge,
     jobs_waiting: IntGauge,
     jobs_dead: IntGauge,
 }
@@ -40,6 +57,8 @@ impl Metrics {
             commits: gauge("kontor_db_commits", "Transactions committed since the start")?,
             groups: gauge("kontor_db_groups", "Group commits since the start (SQLite)")?,
             retries: gauge("kontor_db_retries", "Transactions run again after a deadlock")?,
+            slow_reads: gauge("kontor_db_slow_reads", "Reads that lasted over a second since the start (SQLite)")?,
+            writes_waiting: gauge("kontor_db_writes_waiting", "Writes that wait for the writer (SQLite)")?,
             jobs_waiting: gauge("kontor_jobs_waiting", "Jobs ready or under lease")?,
             jobs_dead: gauge("kontor_jobs_dead", "Dead letters")?,
             requests: requests.map_err(Error::internal)?,
@@ -51,7 +70,8 @@ impl Metrics {
         Ok(metrics)
     }
 
-    pub(super) fn answered(&self, method: &str, route: &str, status: u16, elapsed: std::time::Duration) {
+    pub(super) fn answered(&self, method: &Method, route: &str, status: u16, elapsed: std::time::Duration) {
+        let method = label(method);
         self.requests.with_label_values(&[method, route, &status.to_string()]).inc();
         self.seconds.with_label_values(&[method, route]).observe(elapsed.as_secs_f64());
     }
@@ -67,6 +87,8 @@ impl Metrics {
         set(&self.commits, reading.commits);
         set(&self.groups, reading.groups);
         set(&self.retries, reading.retries);
+        set(&self.slow_reads, reading.slow_reads);
+        self.writes_waiting.set(i64::try_from(db.writes_waiting()).unwrap_or(i64::MAX));
         self.jobs_waiting.set(jobs.0);
         self.jobs_dead.set(jobs.1);
         TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(Error::internal)

@@ -17,9 +17,11 @@ mod problem;
 pub mod seal;
 pub mod server;
 mod state;
+mod trace;
 
 pub use body::{Body, Params, RawBody, RefPath, parse_json};
 pub use call::{Call, Reply, answered_before, run_command, run_command_after};
 pub use paging::{Cursor, ListQuery, Page};
 pub use problem::ProblemDocument;
 pub use state::State;
+pub use trace::Trace;

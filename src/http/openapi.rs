@@ -182,6 +182,14 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
             ));
         operation.parameters.get_or_insert_default().push(key.build().into());
     }
+    if matches!(method, HttpMethod::Patch | HttpMethod::Delete) {
+        let tag = ParameterBuilder::new()
+            .name("If-Match")
+            .parameter_in(ParameterIn::Header)
+            .description(Some("The `ETag` you have seen: refused with 412 when somebody has changed it since."))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String).examples(["\"v3\""])));
+        operation.parameters.get_or_insert_default().push(tag.build().into());
+    }
     let has_body = operation.request_body.is_some();
     let mut problems = vec![
         ("400", "The request is malformed."),
@@ -212,6 +220,34 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
             .responses
             .entry(status.to_owned())
             .or_insert_with(|| RefOr::T(problem(description, status)));
+    }
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response {
+            add_headers(surface, method, status, response);
+        }
+    }
+}
+
+/// The headers that an answer of this kind may carry.
+fn add_headers(surface: Surface, method: &HttpMethod, status: &str, response: &mut openapi::Response) {
+    let mut add = |name: &str, kind: Type, description: &str| {
+        let header =
+            HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind))).description(Some(description));
+        response.headers.entry(name.to_owned()).or_insert_with(|| header.build().into());
+    };
+    add("X-Request-Id", Type::String, "Names the request in the log: the caller's own when it sent a sane one.");
+    if status.starts_with('2') {
+        if matches!(method, HttpMethod::Get | HttpMethod::Post | HttpMethod::Put | HttpMethod::Patch) {
+            add("ETag", Type::String, "The version of what is answered, where it has one: send it as `If-Match`.");
+        }
+        if *method == HttpMethod::Post {
+            add("Idempotency-Replayed", Type::String, "`true` when this is the first answer to this key once more.");
+        }
+    }
+    // The store surface is limited, and so is whatever answers 429.
+    if surface == Surface::Store || status == "429" {
+        add("RateLimit-Limit", Type::Integer, "Requests a minute.");
+        add("RateLimit-Remaining", Type::Integer, "How many of them are left now.");
     }
 }
 

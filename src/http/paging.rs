@@ -101,6 +101,9 @@ impl<K: DeserializeOwned> Cursor<K> {
     pub fn decode(text: &str) -> Result<Self> {
         let wrong = || Error::problem(Code::InvalidCursor, "this cursor was not given by this list").at("cursor");
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
+        if super::body::holds_nul(&bytes) {
+            return Err(wrong());
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|_| wrong())
     }
 
@@ -125,4 +128,78 @@ pub fn named_cursor<K: DeserializeOwned>(text: Option<&str>, named: bool) -> Res
         return Err(Error::problem(Code::InvalidCursor, "this cursor was not given by this list").at("cursor"));
     }
     Ok(Some((name.unwrap_or_default(), id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernel::{
+        Instant,
+        ids::{Id, OrderId},
+    };
+
+    /// What a list's key may be made of.
+    type Key = (String, i64, Option<String>, Instant, OrderId);
+
+    fn key() -> impl Strategy<Value = Key> {
+        // The years 1 to 9999, which is what an instant may be.
+        let at = (-62_135_596_800_000_000i64..=253_402_300_799_999_999).prop_map(Instant::from_micros);
+        let text = "[^\u{0}]{0,40}";
+        (text, any::<i64>(), proptest::option::of(text), at, any::<[u8; 16]>().prop_map(Id::from_bytes))
+    }
+
+    proptest! {
+        #[test]
+        fn a_cursor_is_read_as_it_was_written(key in key()) {
+            let text = Cursor(key.clone()).encode().unwrap();
+            prop_assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
+            prop_assert_eq!(Cursor::<Key>::decode(&text).unwrap().0, key);
+        }
+
+        #[test]
+        fn what_is_no_cursor_is_refused_and_never_more(text in "\\PC{0,80}") {
+            if let Err(error) = Cursor::<Key>::decode(&text) {
+                prop_assert_eq!(error.code(), Code::InvalidCursor);
+            }
+        }
+
+        #[test]
+        fn a_changed_cursor_is_refused_or_another_key(key in key(), place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = serde_json::to_vec(&key).unwrap();
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+            match Cursor::<Key>::decode(&URL_SAFE_NO_PAD.encode(&bytes)) {
+                Ok(Cursor(other)) => prop_assert!(!other.0.contains('\0')),
+                Err(error) => prop_assert_eq!(error.code(), Code::InvalidCursor),
+            }
+        }
+
+        #[test]
+        fn pages_hold_every_item_once_and_in_order(count in 0usize..60, limit in 1i64..=20) {
+            let all: Vec<usize> = (0..count).collect();
+            let (mut seen, mut after, mut pages) = (Vec::new(), None::<usize>, 0);
+            loop {
+                // A list's statement: what comes after the key, one more than the limit.
+                let rest = all.iter().copied().filter(|item| after.is_none_or(|after| *item > after));
+                let page = Page::cut(rest.take(usize::try_from(limit).unwrap() + 1).collect(), limit, |item| *item).unwrap();
+                prop_assert!(page.items.len() <= usize::try_from(limit).unwrap());
+                seen.extend(page.items);
+                pages += 1;
+                match page.next_cursor {
+                    Some(cursor) => after = Cursor::decode_optional(Some(&cursor)).unwrap(),
+                    None => break,
+                }
+            }
+            prop_assert_eq!(&seen, &all);
+            prop_assert!(pages <= count + 1);
+        }
+    }
+
+    #[test]
+    fn a_nul_in_a_cursor_is_refused() {
+        let forged = URL_SAFE_NO_PAD.encode(br#"["a\u0000b"]"#);
+        assert_eq!(Cursor::<(String,)>::decode(&forged).unwrap_err().code(), Code::InvalidCursor);
+    }
 }

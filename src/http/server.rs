@@ -6,13 +6,17 @@ use actix_web::{
     App, HttpMessage, HttpRequest, HttpResponse, HttpServer,
     body::{BoxBody, MessageBody},
     dev::{Server, ServiceRequest, ServiceResponse},
-    http::header::{HeaderName, HeaderValue},
+    error::InternalError,
+    http::{
+        Method,
+        header::{HeaderName, HeaderValue},
+    },
     middleware::{Compress, Next, from_fn},
     web,
 };
 use tracing::Instrument;
 
-use super::{cors, limits::Remaining, state::State};
+use super::{cors, limits::Remaining, state::State, trace::Trace};
 use crate::{
     error::{Code, Error, Result},
     kernel::{Id, ids},
@@ -79,16 +83,21 @@ async fn around(
     let state = request.app_data::<web::Data<State>>().map(|state| state.get_ref().clone());
     let Some(state) = state else { return Err(Error::internal("no state").into()) };
     let id = request_id(&request);
+    let path = request.path().to_owned();
+    let routes = request.app_data::<web::Data<Routes>>().map(|routes| routes.get_ref().clone());
     let method = request.method().clone();
     let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
-    let trace = trace.and_then(|value| value.split('-').nth(1)).unwrap_or_default();
-    let span = tracing::info_span!("request", id, trace, %method, path = request.path());
+    let trace = trace.and_then(Trace::parse).unwrap_or_default();
+    let span = tracing::info_span!("request", id, %trace, %method, path);
     let limit = std::time::Duration::from_secs(state.settings.http.request_timeout_seconds);
     let limit = if is_bulk(&request) { limit.max(BULK_TIME) } else { limit };
-    // The request must not be cloned before it is routed, which is why a late answer is the framework's to build.
-    let answered = tokio::time::timeout(limit, next.call(request)).instrument(span.clone()).await;
-    let late = |_| Error::problem(Code::Overloaded, "the request took too long").retry_after(5);
-    let mut response = answered.map_err(late)??.map_into_boxed_body();
+    let answered = tokio::time::timeout(limit, trace.run(next.call(request))).instrument(span.clone()).await;
+    let Ok(answered) = answered else {
+        let route = routes.as_deref().and_then(|routes| routes.iter().find(|(route, _)| route.is_match(&path)));
+        let route = route.and_then(|(route, _)| route.pattern()).unwrap_or("unmatched");
+        return Err(late(&state, &id, &method, route, start, &span));
+    };
+    let mut response = answered?.map_into_boxed_body();
     if let Some(problem) = response.response().error().and_then(as_problem) {
         response = response.into_response(problem);
     }
@@ -102,10 +111,38 @@ async fn around(
     }
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let status = response.status().as_u16();
-    state.metrics.answered(method.as_str(), &route, status, start.elapsed());
+    state.metrics.answered(&method, &route, status, start.elapsed());
     let _in_span = span.enter();
-    tracing::debug!(status, ms = start.elapsed().as_millis(), "answered");
+    let ms = start.elapsed().as_millis();
+    // One line for each request; those of whoever watches the process are of no interest.
+    if path.starts_with("/health/") || path == "/metrics" {
+        tracing::debug!(status, ms, "answered");
+    } else {
+        tracing::info!(status, ms, "answered");
+    }
     Ok(response)
+}
+
+/// The answer to a request that took too long. The request must not be cloned before it is routed, so it has gone with what
+/// was dropped: the answer travels as an error, with all the headers of another one.
+fn late(
+    state: &State,
+    id: &str,
+    method: &Method,
+    route: &str,
+    start: Moment,
+    span: &tracing::Span,
+) -> actix_web::Error {
+    let error = Error::problem(Code::Overloaded, "the request took too long").retry_after(5);
+    let mut response = actix_web::ResponseError::error_response(&error);
+    if let Ok(value) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    }
+    let status = response.status().as_u16();
+    state.metrics.answered(method, route, status, start.elapsed());
+    let _in_span = span.enter();
+    tracing::warn!(status, ms = start.elapsed().as_millis(), "given up: it took too long");
+    InternalError::from_response(error, response).into()
 }
 
 /// How long a bulk import may take: 64 MiB want their time to arrive, and then to be applied.
@@ -137,7 +174,8 @@ fn as_problem(error: &actix_web::Error) -> Option<HttpResponse> {
         413 => Code::BodyTooLarge,
         415 => Code::MediaTypeUnsupported,
         400..500 => Code::BodyMalformed,
-        _ => Code::Internal,
+        // What went wrong inside is for the log.
+        _ => return Some(actix_web::ResponseError::error_response(&Error::internal(error))),
     };
     Some(actix_web::ResponseError::error_response(&Error::problem(code, error.to_string())))
 }

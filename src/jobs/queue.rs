@@ -113,22 +113,47 @@ fn job(row: Row) -> Job {
     Job { id, kind, ordering_key, state, run_at, attempt, max_attempts, payload, last_error, created_at }
 }
 
+/// The kinds of jobs that a program knows. Others are left to a program that does, as long as old and new ones run side by
+/// side; what nobody has taken for a day nobody will, and it is taken to be buried where people see it.
+#[derive(Debug, Clone)]
+pub(super) struct Kinds(pub(super) Vec<&'static str>);
+
+const ORPHANED_SECONDS: i64 = 86_400;
+
+impl Kinds {
+    /// Whether a job is one for this program, or for nobody. The text is the same for all of a runner's statements.
+    fn condition(&self) -> String {
+        match self.0.len() {
+            0 => "run_at <= ?".to_owned(),
+            count => format!("(kind IN ({}) OR run_at <= ?)", vec!["?"; count].join(", ")),
+        }
+    }
+
+    fn bind(&self, mut query: crate::db::Sql, now: Instant) -> crate::db::Sql {
+        for kind in &self.0 {
+            query = query.bind(*kind);
+        }
+        query.bind(now.plus_seconds(-ORPHANED_SECONDS))
+    }
+}
+
 /// Takes up to `limit` jobs that are due, each under a lease. A job whose lease has run out is due again.
 ///
 /// # Errors
 /// What the database says.
-pub(super) fn claim(tx: &mut Tx, now: Instant, lease_seconds: i64, limit: i64) -> Result<Vec<Job>> {
-    let skip = dialect::skip_locked(tx);
+pub(super) fn claim(tx: &mut Tx, kinds: &Kinds, now: Instant, lease_seconds: i64, limit: i64) -> Result<Vec<Job>> {
+    let (skip, known) = (dialect::skip_locked(tx), kinds.condition());
     // Materialised: inside the IN, PostgreSQL may run the sub-select more than once, and lock more rows than `limit`.
     let query = format!(
         "WITH taken AS MATERIALIZED ( \
            SELECT seq FROM jobs AS due WHERE (state = 'ready' AND run_at <= ? OR state = 'leased' AND lease_until <= ?) \
-           AND {FIRST_OF_ITS_KEY} ORDER BY run_at, seq LIMIT ?{skip}) \
+           AND {known} AND {FIRST_OF_ITS_KEY} ORDER BY run_at, seq LIMIT ?{skip}) \
          UPDATE jobs SET state = 'leased', attempt = attempt + 1, lease_until = ?, updated_at = ? \
          WHERE seq IN (SELECT seq FROM taken) RETURNING {SELECTED}"
     );
     let until = now.plus_seconds(lease_seconds);
-    let claimed = sql(query).bind(now).bind(now).bind(limit).bind(until).bind(now).load::<Columns, Row>(tx)?;
+    let query = kinds.bind(sql(query).bind(now).bind(now), now).bind(limit);
+    let claimed = query.bind(until).bind(now).load::<Columns, Row>(tx)?;
     let mut jobs: Vec<Job> = claimed.into_iter().map(job).collect();
     jobs.sort_by_key(|job| (job.run_at, job.id));
     Ok(jobs)
@@ -138,17 +163,23 @@ pub(super) fn claim(tx: &mut Tx, now: Instant, lease_seconds: i64, limit: i64) -
 const FIRST_OF_ITS_KEY: &str = "(ordering_key IS NULL OR NOT EXISTS (SELECT 1 FROM jobs AS earlier \
      WHERE earlier.ordering_key = due.ordering_key AND earlier.seq < due.seq))";
 
-/// When the next job is due, those that wait behind an earlier one of their key left out; `None` when there is none.
+/// When the next job for a program that knows these kinds is due, those that wait behind an earlier one of their key left
+/// out; `None` when there is none.
 ///
 /// # Errors
 /// What the database says.
-pub(super) fn next_due(tx: &mut Tx) -> Result<Option<Instant>> {
-    let query = format!(
-        "SELECT min(at) FROM (SELECT * FROM (SELECT run_at AS at FROM jobs AS due WHERE state = 'ready' \
+pub(super) fn next_due(tx: &mut Tx, kinds: &Kinds, now: Instant) -> Result<Option<Instant>> {
+    let query = next_due_where(&kinds.condition());
+    let query = kinds.bind(kinds.bind(sql(query), now), now);
+    Ok(query.first::<Nullable<InstantSql>, Option<Instant>>(tx)?.flatten())
+}
+
+fn next_due_where(condition: &str) -> String {
+    format!(
+        "SELECT min(at) FROM (SELECT * FROM (SELECT run_at AS at FROM jobs AS due WHERE state = 'ready' AND {condition} \
            AND {FIRST_OF_ITS_KEY} ORDER BY run_at LIMIT 1) AS ready \
-         UNION ALL SELECT min(lease_until) FROM jobs WHERE state = 'leased') AS next"
-    );
-    Ok(sql(query).first::<Nullable<InstantSql>, Option<Instant>>(tx)?.flatten())
+         UNION ALL SELECT min(lease_until) FROM jobs WHERE state = 'leased' AND {condition}) AS next"
+    )
 }
 
 impl Job {
@@ -234,7 +265,8 @@ pub fn counts(tx: &mut Tx) -> Result<(i64, i64)> {
 /// # Errors
 /// What the database says.
 pub fn lag_seconds(tx: &mut Tx, now: Instant) -> Result<i64> {
-    Ok(next_due(tx)?.map_or(0, |due| now.seconds_since(due).max(0)))
+    let due = sql(next_due_where("1 = 1")).first::<Nullable<InstantSql>, Option<Instant>>(tx)?.flatten();
+    Ok(due.map_or(0, |due| now.seconds_since(due).max(0)))
 }
 
 /// How many tries a job gets, unless it says otherwise, and how many a replay gives.

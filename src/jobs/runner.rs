@@ -1,14 +1,30 @@
 //! Workers: take due jobs, run what is registered for them, write down how it ended.
 
-use std::{collections::HashMap, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use futures::FutureExt;
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 
-use super::queue::{self, Job, retry_delay};
+use tracing::Instrument;
+
+use super::queue::{self, Job, Kinds, retry_delay};
 use crate::{
     db::{Db, Lane},
     error::{Code, Error, Result},
+    http::Trace,
     kernel::{Clock, Instant},
 };
 
@@ -37,21 +53,40 @@ type Running = Pin<Box<dyn Future<Output = Result<Verdict>> + Send>>;
 type Handler = Arc<dyn Fn(Job) -> Running + Send + Sync>;
 type Turn = Arc<dyn Fn(Instant) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
 
+/// What is done again and again.
+struct Schedule {
+    name: &'static str,
+    seconds: i64,
+    turn: Turn,
+    /// Whether this process is at it: a turn that lasts longer than its interval is not begun twice.
+    busy: Arc<AtomicBool>,
+}
+
 /// What a process works on beside its requests.
 pub struct Runner {
     db: Db,
     clock: Clock,
     workers: usize,
     lease_seconds: i64,
+    patience: Duration,
     handlers: HashMap<&'static str, Handler>,
-    turns: Vec<(&'static str, i64, Turn)>,
+    schedules: Vec<Schedule>,
 }
 
 impl Runner {
     /// A runner with nothing registered yet.
     #[must_use]
     pub fn new(db: Db, clock: Clock, workers: usize, lease_seconds: i64) -> Self {
-        Self { db, clock, workers, lease_seconds, handlers: HashMap::new(), turns: Vec::new() }
+        let (handlers, schedules) = (HashMap::new(), Vec::new());
+        Self { db, clock, workers, lease_seconds, patience: PATIENCE, handlers, schedules }
+    }
+
+    /// The same that waits so long for the work in hand when it is told to stop. What lasts longer is broken off: a job is
+    /// taken over when its lease runs out, a schedule's work at its next turn.
+    #[must_use]
+    pub const fn patient_for(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Registers what to do with jobs of a kind.
@@ -67,24 +102,28 @@ impl Runner {
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        self.turns.push((name, seconds, Arc::new(move |now| Box::pin(run(now)))));
+        let turn: Turn = Arc::new(move |now| Box::pin(run(now)));
+        self.schedules.push(Schedule { name, seconds, turn, busy: Arc::default() });
     }
 
-    /// Works until told to stop, then waits for the jobs in hand.
+    /// Works until told to stop, then waits for the jobs and turns in hand, as long as its patience lasts. Each is a task
+    /// of its own: none waits for another, and none's defect ends the runner.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let permits = Arc::new(Semaphore::new(self.workers));
-        let mut looked_at_turns = None::<std::time::Instant>;
+        let mut in_hand = JoinSet::new();
+        let mut looked_at_schedules = None::<std::time::Instant>;
         while !*stop.borrow() {
+            while in_hand.try_join_next().is_some() {}
             let took = match self.take(permits.available_permits()).await {
-                Ok(jobs) => self.start(jobs, &permits),
+                Ok(jobs) => self.start(jobs, &permits, &mut in_hand),
                 Err(error) => {
                     tracing::warn!(%error, "jobs could not be claimed");
                     0
                 }
             };
-            if looked_at_turns.is_none_or(|at| at.elapsed() >= PAUSE) {
-                self.take_turns().await;
-                looked_at_turns = Some(std::time::Instant::now());
+            if looked_at_schedules.is_none_or(|at| at.elapsed() >= PAUSE) {
+                self.take_turns(&mut in_hand).await;
+                looked_at_schedules = Some(std::time::Instant::now());
             }
             if took == 0 {
                 // On a busy shop something is written all the time: a breath keeps looking from being all that is done.
@@ -95,8 +134,11 @@ impl Runner {
                 }
             }
         }
-        // All permits back means that no job is in hand any more.
-        let _all = permits.acquire_many(u32::try_from(self.workers).unwrap_or(1)).await;
+        let all = async { while in_hand.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.patience, all).await.is_err() {
+            tracing::warn!(left = in_hand.len(), "work in hand is broken off; it is taken up again later");
+            in_hand.shutdown().await;
+        }
     }
 
     /// Runs everything that is due now, in this task, until nothing is: what tests wait for.
@@ -122,8 +164,8 @@ impl Runner {
     /// # Errors
     /// The first failure.
     pub async fn run_all_turns(&self) -> Result<()> {
-        for (_, _, turn) in &self.turns {
-            turn(self.clock.now()).await?;
+        for schedule in &self.schedules {
+            (schedule.turn)(self.clock.now()).await?;
         }
         Ok(())
     }
@@ -134,14 +176,23 @@ impl Runner {
             return Ok(Vec::new());
         }
         // Looking is cheap and happens on a reader; the writer is asked only when there is something to take.
-        let due = self.db.read(queue::next_due).await?;
+        let kinds = self.kinds();
+        let due = self.db.read(move |tx| queue::next_due(tx, &kinds, now)).await?;
         if due.is_none_or(|due| due > now) {
             return Ok(Vec::new());
         }
-        self.db.write_quietly(Lane::Bulk, move |tx| queue::claim(tx, now, lease, room)).await
+        let kinds = self.kinds();
+        self.db.write_quietly(Lane::Bulk, move |tx| queue::claim(tx, &kinds, now, lease, room)).await
     }
 
-    fn start(&self, jobs: Vec<Job>, permits: &Arc<Semaphore>) -> usize {
+    /// What this program knows how to do, always in the same order.
+    fn kinds(&self) -> Kinds {
+        let mut kinds: Vec<&'static str> = self.handlers.keys().copied().collect();
+        kinds.sort_unstable();
+        Kinds(kinds)
+    }
+
+    fn start(&self, jobs: Vec<Job>, permits: &Arc<Semaphore>, in_hand: &mut JoinSet<()>) -> usize {
         let count = jobs.len();
         for job in jobs {
             let handler = self.handlers.get(job.kind.as_str()).cloned();
@@ -149,7 +200,7 @@ impl Runner {
             // Taken here and not in the task, so that the next look does not count the same room twice. There is room:
             // nobody else takes permits, and no more jobs were claimed than there were.
             let permit = permits.clone().try_acquire_owned();
-            tokio::spawn(async move {
+            in_hand.spawn(async move {
                 let _permit = permit;
                 run_job(db, clock, handler, job).await;
             });
@@ -157,30 +208,60 @@ impl Runner {
         count
     }
 
-    async fn take_turns(&self) {
+    async fn take_turns(&self, in_hand: &mut JoinSet<()>) {
         let now = self.clock.now();
         let to_come = match self.db.read(move |tx| queue::turns_to_come(tx, now)).await {
             Ok(names) => names,
             Err(error) => return tracing::warn!(%error, "the schedules could not be read"),
         };
-        for (name, seconds, turn) in &self.turns {
-            let (name, seconds) = (*name, *seconds);
-            if to_come.iter().any(|other| other == name) {
+        for schedule in &self.schedules {
+            let (name, seconds) = (schedule.name, schedule.seconds);
+            if to_come.iter().any(|other| other == name) || schedule.busy.load(SeqCst) {
                 continue;
             }
-            let taken = self.db.write_quietly(Lane::Bulk, move |tx| queue::take_turn(tx, name, now, seconds)).await;
-            let result = match taken {
-                Ok(true) => turn(now).await,
-                Ok(false) => Ok(()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = result {
-                tracing::warn!(%error, name, "a scheduled task failed; its next turn tries again");
+            match self.db.write_quietly(Lane::Bulk, move |tx| queue::take_turn(tx, name, now, seconds)).await {
+                Ok(true) => schedule.begin(now, in_hand),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, name, "a turn could not be taken"),
             }
         }
     }
 }
 
+impl Schedule {
+    /// Begins the turn that was taken, in a task of its own.
+    fn begin(&self, now: Instant, in_hand: &mut JoinSet<()>) {
+        let (name, turn) = (self.name, self.turn.clone());
+        let busy = Busy::begin(&self.busy);
+        in_hand.spawn(async move {
+            let _busy = busy;
+            match AssertUnwindSafe(async { turn(now).await }).catch_unwind().await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, name, "a scheduled task failed; its next turn tries again"),
+                Err(_) => tracing::error!(name, "a scheduled task panicked; its next turn tries again"),
+            }
+        });
+    }
+}
+
+/// Says that a turn is in hand, until it is dropped, however the turn ends.
+struct Busy(Arc<AtomicBool>);
+
+impl Busy {
+    fn begin(flag: &Arc<AtomicBool>) -> Self {
+        flag.store(true, SeqCst);
+        Self(flag.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, SeqCst);
+    }
+}
+
+/// How long a stopping runner waits unless it is told otherwise.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long to wait at most before looking again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long to wait at least.
@@ -195,7 +276,9 @@ async fn verdict(handler: Option<Handler>, job: &Job) -> Verdict {
         // Its worker has died every time, perhaps of it.
         return Verdict::Dead { error: "every try ended without an answer from its worker".to_owned() };
     }
-    let ran = AssertUnwindSafe(async { handler(job.clone()).await }).catch_unwind().await;
+    let trace = Trace::of(job.id);
+    let span = tracing::info_span!("job", id = %job.id, kind = job.kind, attempt = job.attempt, %trace);
+    let ran = AssertUnwindSafe(trace.run(async { handler(job.clone()).await })).catch_unwind().instrument(span).await;
     match ran {
         Ok(Ok(verdict)) => verdict,
         Ok(Err(error)) if error.code() == Code::LeaseLost => Verdict::Settled,

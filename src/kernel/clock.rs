@@ -24,10 +24,12 @@ impl Instant {
         Self(at.trunc_subsecs(6))
     }
 
-    /// The instant so many microseconds after 1970-01-01T00:00:00Z. Out of range becomes the epoch.
+    /// The instant so many microseconds after 1970-01-01T00:00:00Z. Outside the years 1 to 9999 becomes the epoch: databases
+    /// do not keep all of what chrono knows.
     #[must_use]
     pub fn from_micros(micros: i64) -> Self {
-        Self(DateTime::from_timestamp_micros(micros).unwrap_or_default())
+        let at = DateTime::from_timestamp_micros(micros).filter(is_kept);
+        Self(at.unwrap_or_default())
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z.
@@ -89,8 +91,12 @@ impl FromStr for Instant {
 
     fn from_str(text: &str) -> Result<Self, NotAnInstant> {
         let at = DateTime::parse_from_rfc3339(text).map_err(|_| NotAnInstant)?.to_utc();
-        if (1..=9999).contains(&chrono::Datelike::year(&at)) { Ok(Self::from_utc(at)) } else { Err(NotAnInstant) }
+        if is_kept(&at) { Ok(Self::from_utc(at)) } else { Err(NotAnInstant) }
     }
+}
+
+fn is_kept(at: &DateTime<Utc>) -> bool {
+    (1..=9999).contains(&chrono::Datelike::year(at))
 }
 
 impl Serialize for Instant {
@@ -166,5 +172,6 @@ mod tests {
         assert_eq!(whole.sortable(), "2026-03-01T12:00:00.000000Z");
         assert_eq!(later.sortable().parse::<Instant>().unwrap(), later);
         assert!("2026-03-01".parse::<Instant>().is_err());
+        assert_eq!(Instant::from_micros(-99_999_999_999_999_999), Instant::from_micros(0));
     }
 }

@@ -131,15 +131,30 @@ pub(super) fn row(tx: &mut Tx, id: OrderId) -> Result<Option<OrderRow>> {
     Ok(orders::table.find(id).select(OrderRow::as_select()).first(tx).optional()?)
 }
 
+/// The columns of an [`OrderRow`], in its order.
+const ROW: &str = "id, number, channel_id, customer_id, cart_id, state, payment_state, fulfilment_state, test, version, \
+    currency, total, email_folded, name_folded, postcode_folded, phone_digits, placed_at, recorded_at, updated_at, doc";
+
+fn wanted(ids: &[OrderId]) -> Bind {
+    dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect())
+}
+
 /// The rows of several orders with one statement, in no order.
 pub(super) fn rows(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<OrderRow>> {
-    Ok(orders::table.filter(orders::id.eq_any(ids.to_vec())).select(OrderRow::as_select()).load(tx)?)
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT {ROW} FROM orders WHERE id IN (SELECT wanted FROM {list})");
+    sql(query).bind(wanted(ids)).load::<orders::SqlType, OrderRow>(tx)
 }
 
 /// The lines of several orders with one statement, those of each in their order.
 pub(super) fn lines_of(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<LineRow>> {
-    let query = order_lines::table.filter(order_lines::order_id.eq_any(ids.to_vec()));
-    Ok(query.order((order_lines::order_id, order_lines::line_no)).select(LineRow::as_select()).load(tx)?)
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let names: Vec<&str> = LINE_COLUMNS.iter().map(|(name, _)| *name).collect();
+    let query = format!(
+        "SELECT {} FROM order_lines WHERE order_id IN (SELECT wanted FROM {list}) ORDER BY order_id, line_no",
+        names.join(", ")
+    );
+    sql(query).bind(wanted(ids)).load::<order_lines::SqlType, LineRow>(tx)
 }
 
 pub(super) fn lines(tx: &mut Tx, id: OrderId) -> Result<Vec<LineRow>> {

@@ -2,6 +2,7 @@
 
 use std::{io::Read, path::Path};
 
+use diesel::sql_types::BigInt;
 use kontor::{
     db::{Col, Db, dialect, dump, sql},
     doctor,
@@ -11,7 +12,7 @@ use kontor::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Bare, app::START, block_on};
+use crate::support::{Bare, app::START, block_on, eventually};
 
 fn now() -> Instant {
     Clock::controlled(START.parse().unwrap()).now()
@@ -287,5 +288,59 @@ fn the_doctor_finds_what_was_broken_by_hand() {
         let found = doctor::examine(db, |_| {}).await.unwrap();
         let found: Vec<(u8, String)> = found.into_iter().map(|finding| (finding.promise, finding.subject)).collect();
         assert_eq!(found, [(4, order.to_string()), (4, summed.to_string()), (6, "order_1".to_owned())]);
+    });
+}
+
+#[test]
+fn the_doctor_knows_each_damage_by_its_name() {
+    crate::support::on_both(|app| async move {
+        let shop = crate::support::Shop::open(&app, &[("TEE", "19.90", 10)]).await;
+        shop.order(&[("TEE", 2)]).await;
+        // What is broken, and how it is mended again.
+        let damages = [
+            (
+                "no more is promised than there is, where backorders are denied",
+                "UPDATE stock_levels SET reserved = reserved + 9",
+                "UPDATE stock_levels SET reserved = reserved - 9",
+            ),
+            (
+                "allocated is what open fulfilment orders wait for",
+                "UPDATE stock_levels SET allocated = allocated + 1",
+                "UPDATE stock_levels SET allocated = allocated - 1",
+            ),
+            (
+                "an order line waits for what its fulfilment orders wait for",
+                "UPDATE order_lines SET allocated = allocated - 1",
+                "UPDATE order_lines SET allocated = allocated + 1",
+            ),
+            (
+                "the ledger books what payments captured and refunded",
+                "UPDATE payments SET captured = captured + 1",
+                "UPDATE payments SET captured = captured - 1",
+            ),
+            (
+                "money without an order is in a work list",
+                "UPDATE payments SET order_id = NULL, captured = 1, state = 'failed'",
+                "UPDATE payments SET order_id = (SELECT id FROM orders), captured = 0, state = 'authorised'",
+            ),
+        ];
+        let db = &app.state.db;
+        eventually("the jobs are done", || async {
+            app.read(|tx| sql("SELECT count(*) FROM jobs WHERE state = 'leased'").first::<BigInt, i64>(tx)).await
+                == Some(0)
+        })
+        .await;
+        for (rule, broken, mended) in damages {
+            db.write(move |tx| sql(broken).execute(tx)).await.unwrap();
+            let found = doctor::examine(db, |_| {}).await.unwrap();
+            assert!(found.iter().any(|finding| finding.rule == rule), "{rule}: {found:#?}");
+            let on_snapshot = db.read(doctor::examine_snapshot).await.unwrap();
+            assert_eq!(found, on_snapshot);
+            db.write(move |tx| sql(mended).execute(tx)).await.unwrap();
+            assert_eq!(doctor::examine(db, |_| {}).await.unwrap(), [], "{rule}");
+        }
+        // What was promised while it was there, and is found broken on the shelf, was not oversold.
+        shop.stock_up("TEE", -9).await;
+        assert_eq!(doctor::examine(db, |_| {}).await.unwrap(), []);
     });
 }

@@ -56,6 +56,11 @@ async fn hold(db: &Db) -> (mpsc::Sender<()>, tokio::task::JoinHandle<()>) {
     (release, held)
 }
 
+/// Waits until so many writes stand behind the one that is held.
+async fn queued(db: &Db, count: usize) {
+    eventually("the writes are queued", || async { db.writes_waiting() == count }).await;
+}
+
 #[test]
 fn a_panicking_write_costs_its_neighbours_nothing() {
     on_both_bare(|bare| async move {
@@ -72,8 +77,8 @@ fn a_panicking_write_costs_its_neighbours_nothing() {
         });
         let later = join_all((6..12).map(|id| insert(db, id)));
         let release = async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
             if let Some((release, _)) = &held {
+                queued(db, 13).await;
                 release.send(()).unwrap();
             }
         };
@@ -99,8 +104,8 @@ fn a_commit_that_fails_is_told_to_its_own_caller_only() {
         });
         let neighbours = join_all((0..8).map(|id| insert(db, id)));
         let release = async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
             if let Some((release, _)) = &held {
+                queued(db, 9).await;
                 release.send(()).unwrap();
             }
         };
@@ -164,7 +169,7 @@ fn a_full_queue_says_come_again() {
         let (release, held) = hold(db).await;
         let many = join_all((0..6).map(|id| insert(db, id)));
         let release = async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            queued(db, 2).await;
             release.send(()).unwrap();
         };
         let (answers, ()) = tokio::join!(many, release);
@@ -222,7 +227,7 @@ fn somebody_waiting_goes_before_bulk_and_bulk_is_not_starved() {
         let bulk = join_all((0..3).map(|_| note(Lane::Bulk)));
         let interactive = join_all((0..900).map(|_| note(Lane::Interactive)));
         let release = async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            queued(db, 903).await;
             release.send(()).unwrap();
         };
         tokio::join!(bulk, interactive, release);
@@ -429,4 +434,65 @@ fn connections_that_broke_while_idle_are_replaced_unheard() {
             insert(&bare.db, id).await.unwrap();
         }
     });
+}
+
+#[test]
+fn a_read_that_lasts_is_counted_on_sqlite() {
+    on_both_bare(|bare| async move {
+        let lasting = bare.db.read(|_| {
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < Duration::from_millis(1050) {
+                std::thread::yield_now();
+            }
+            Ok(())
+        });
+        lasting.await.unwrap();
+        bare.db.read(|_| Ok(())).await.unwrap();
+        assert_eq!(bare.db.stats().slow_reads, if bare.is_postgres() { 0 } else { 1 });
+    });
+}
+
+/// The lines of our sources that hold one of these texts, without the files that may.
+fn lines_with(texts: &[&str], may: &[&str]) -> Vec<String> {
+    fn files(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    files(&root, &mut sources);
+    let mut lines = Vec::new();
+    for path in sources {
+        let name = path.strip_prefix(&root).unwrap().display().to_string();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let held =
+            text.lines().filter(|line| !line.trim_start().starts_with("//") && texts.iter().any(|t| line.contains(t)));
+        if !may.contains(&name.as_str()) {
+            lines.extend(held.map(|line| format!("{name}: {}", line.trim())));
+        }
+    }
+    lines
+}
+
+#[test]
+fn the_dialect_alone_tells_the_databases_apart() {
+    let none: [String; 0] = [];
+    assert_eq!(lines_with(&["Conn::Postgres", "Conn::Sqlite"], &["db/dialect.rs"]), none);
+    // How many connections, a writer or none: what the database layer itself is made of, and what a report prints.
+    let may = ["db/dialect.rs", "db/mod.rs", "cli/bench/mod.rs"];
+    assert_eq!(lines_with(&["Variant::Postgres", "Variant::Sqlite"], &may), none);
+}
+
+#[test]
+fn nothing_is_prepared_anew_each_time_it_runs() {
+    // Diesel keeps none of these: neither a list as `eq_any` on SQLite, nor its own UPDATE, DELETE and raw statements.
+    let uncached = [".eq_any(", "diesel::update(", "diesel::delete(", "diesel::sql_query(", "dsl::sql("];
+    let none: [String; 0] = [];
+    assert_eq!(lines_with(&uncached, &[]), none);
 }

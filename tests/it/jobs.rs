@@ -144,6 +144,78 @@ fn a_stalled_worker_of_before_a_replay_is_refused_too() {
     });
 }
 
+/// After so long a job that no program knows is taken to be buried.
+const A_DAY: i64 = 86_401;
+
+#[test]
+fn jobs_that_a_newer_program_knows_are_left_to_it() {
+    on_both_bare(|bare| async move {
+        let (clock, db) = (clock(), &bare.db);
+        let (mut old, mut new) = (runner(db, &clock), runner(db, &clock));
+        noting(&mut old, &[]);
+        let notes = noting(&mut new, &[]);
+        let ran = notes.clone();
+        new.handle("newer", move |_| {
+            ran.lock().unwrap().push("newer".to_owned());
+            async { Ok(Verdict::Done) }
+        });
+        let now = clock.now();
+        let behind = NewJob::now("note", now, json!("behind")).in_order("a");
+        enqueue(db, now, vec![NewJob::now("newer", now, json!({})).in_order("a"), behind, job(now, "free")]).await;
+        assert_eq!(old.drain().await.unwrap(), 1, "only what it knows, and nothing behind what it does not");
+        assert_eq!(db.read(move |tx| jobs::lag_seconds(tx, now.plus_seconds(7))).await.unwrap(), 7);
+        assert_eq!(new.drain().await.unwrap(), 2);
+        assert_eq!(*notes.lock().unwrap(), ["newer", "behind"]);
+        // What nobody knows is not left for ever: people see it among the dead.
+        enqueue(db, now, vec![NewJob::now("unheard-of", now, json!({}))]).await;
+        assert_eq!((old.drain().await.unwrap(), new.drain().await.unwrap()), (0, 0));
+        clock.advance_seconds(A_DAY);
+        assert_eq!(old.drain().await.unwrap(), 1);
+        let dead = db.read(|tx| jobs::dead(tx, None, 10)).await.unwrap();
+        assert!(dead[0].last_error.as_deref().unwrap().contains("unheard-of"), "{dead:?}");
+    });
+}
+
+#[test]
+fn a_turn_that_lasts_or_panics_stops_nothing_else() {
+    on_both_bare(|bare| async move {
+        let (clock, db) = (clock(), &bare.db);
+        let mut runner = runner(db, &clock).patient_for(std::time::Duration::ZERO);
+        let notes = noting(&mut runner, &[]);
+        let (lasting, quick, broken) =
+            (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let count = lasting.clone();
+        runner.every("lasts", 60, move |_| {
+            count.fetch_add(1, SeqCst);
+            std::future::pending()
+        });
+        let count = broken.clone();
+        runner.every("panics", 60, move |_| {
+            count.fetch_add(1, SeqCst);
+            async { panic!("a defect in a scheduled task") }
+        });
+        let count = quick.clone();
+        runner.every("quick", 60, move |_| {
+            count.fetch_add(1, SeqCst);
+            async { Ok(()) }
+        });
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(runner.run(stopped));
+        for turn in 1..=3 {
+            eventually("each had its turn", || async { quick.load(SeqCst) >= turn && broken.load(SeqCst) >= turn })
+                .await;
+            let now = clock.now();
+            enqueue(db, now, vec![job(now, &format!("job {turn}"))]).await;
+            eventually("and the job ran", || async { notes.lock().unwrap().len() >= turn as usize }).await;
+            clock.advance_seconds(61);
+        }
+        assert_eq!(lasting.load(SeqCst), 1, "a turn in hand is not begun again");
+        stop.send_replace(true);
+        // It does not wait for ever for what lasts.
+        tokio::time::timeout(std::time::Duration::from_secs(10), running).await.unwrap().unwrap();
+    });
+}
+
 async fn due(db: &Db) -> Option<Instant> {
     let query = "SELECT run_at FROM jobs WHERE state = 'ready'";
     db.read(move |tx| sql(query).first::<InstantSql, Instant>(tx)).await.unwrap()
@@ -206,6 +278,7 @@ fn operators_see_replay_and_discard_dead_letters() {
     on_both(|app| async move {
         let now = app.now();
         enqueue(&app.state.db, now, vec![NewJob::now("nobody_knows_this", now, json!({"a": 1}))]).await;
+        app.clock.advance_seconds(A_DAY);
         let dead = || async { app.ops("GET", "/jobs/dead", None).await.expect(200)["items"].clone() };
         let attempt = |wanted: i64| {
             let dead = &dead;
@@ -216,11 +289,12 @@ fn operators_see_replay_and_discard_dead_letters() {
         assert!(shown["last_error"].as_str().unwrap().contains("nobody_knows_this"), "{shown}");
         let id = shown["id"].as_str().unwrap();
         app.ops("POST", &format!("/jobs/{id}/replay"), None).await.expect(204);
+        app.clock.advance_seconds(A_DAY);
         eventually("the job is dead again", attempt(2)).await;
         app.ops("POST", &format!("/jobs/{id}/discard"), None).await.expect(204);
         assert_eq!(dead().await, json!([]));
         app.ops("POST", &format!("/jobs/{id}/replay"), None).await.problem(404, "not_found");
-        let later = NewJob { run_at: now.plus_seconds(3600), ..NewJob::now("nobody_knows_this", now, json!({})) };
+        let later = NewJob { run_at: app.now().plus_seconds(3600), ..NewJob::now("nobody_knows_this", now, json!({})) };
         let id = later.id;
         enqueue(&app.state.db, now, vec![later]).await;
         app.ops("POST", &format!("/jobs/{id}/replay"), None).await.problem(409, "job_not_dead");

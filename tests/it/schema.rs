@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kontor::db::{Db, Options, dialect, sql, tables};
+use kontor::db::{Col, Db, Options, Upkeep, dialect, sql, tables};
 
 use crate::support::{Bare, block_on, on_both_bare};
 
@@ -74,8 +74,41 @@ fn a_database_newer_than_the_program_is_refused() {
         bare.db.write(move |tx| sql(newer).execute(tx)).await.unwrap();
         let refused = Db::open(Options::new(bare.url.clone())).err().unwrap().to_string();
         assert!(refused.contains("newer than this program") && refused.contains("29990101000000"), "{refused}");
-        assert!(bare.db.pending_migrations().await.is_err());
+        // It goes on beside the newer one where it runs already.
+        assert_eq!(bare.db.pending_migrations().await.unwrap(), 0);
+        let look = Options { upkeep: Upkeep::Nothing, ..Options::new(bare.url.clone()) };
+        assert!(Db::open(look).err().unwrap().to_string().contains("newer than this program"));
     });
+}
+
+#[test]
+fn a_server_stays_ready_when_a_newer_one_has_migrated() {
+    crate::support::on_both(|app| async move {
+        let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')";
+        app.state.db.write(move |tx| sql(newer).execute(tx)).await.unwrap();
+        let ready = app.send("GET", "/health/ready", &[], None).await.expect(200);
+        assert_eq!(ready["migrations"], true);
+        let missing = "DELETE FROM __diesel_schema_migrations WHERE version <> '29990101000000'";
+        app.state.db.write(move |tx| sql(missing).execute(tx)).await.unwrap();
+        app.send("GET", "/health/ready", &[], None).await.expect(503);
+    });
+}
+
+#[test]
+fn who_only_looks_changes_no_schema_and_makes_no_database() {
+    on_both_bare(|bare| async move {
+        let open = |upkeep: Upkeep, url: &str| Db::open(Options { upkeep, connections: 1, ..Options::new(url) });
+        assert!(open(Upkeep::Nothing, &bare.url).is_ok() && open(Upkeep::Make, &bare.url).is_ok());
+        // An empty one.
+        bare.db.write(|tx| sql("DELETE FROM __diesel_schema_migrations").execute(tx)).await.unwrap();
+        let refused = open(Upkeep::Nothing, &bare.url).err().unwrap().to_string();
+        assert!(refused.contains("no shop"), "{refused}");
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("kontor.db");
+    let look = Options { upkeep: Upkeep::Nothing, ..Options::new(nowhere.display().to_string()) };
+    assert!(Db::open(look).err().unwrap().to_string().contains("there is no database at"));
+    assert!(!nowhere.exists());
 }
 
 #[test]
@@ -107,4 +140,99 @@ fn a_second_server_on_the_same_file_is_refused() {
     assert!(second.err().unwrap().to_string().contains("already being served"));
     // Other commands may read and write.
     drop(Db::open(Options::new(bare.url.clone())).unwrap());
+}
+
+/// The statements of all migrations of a database, without comments, in one notation: what only the databases' own words
+/// for the same thing tell apart is made equal.
+fn statements(texts: &[&str]) -> BTreeSet<String> {
+    let words = [
+        ("bigserial primary key", "integer primary key autoincrement"),
+        (" collate \"c\"", ""),
+        ("timestamptz", "text"),
+        ("bigint", "integer"),
+        ("boolean", "integer"),
+        ("jsonb", "text"),
+        ("uuid", "blob"),
+        (") strict, without rowid", ")"),
+        (") strict", ")"),
+        // How full pages are written is a matter of speed.
+        (") with (fillfactor = 70)", ")"),
+    ];
+    let plain = |text: &str| {
+        let lines = text.lines().map(|line| line.split("--").next().unwrap());
+        lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ").to_lowercase()
+    };
+    let same =
+        |statement: &str| words.iter().fold(statement.trim().to_owned(), |text, (from, to)| text.replace(from, to));
+    let all = texts.iter().flat_map(|text| plain(text).split(';').map(same).collect::<Vec<_>>());
+    all.filter(|statement| !statement.is_empty()).collect()
+}
+
+/// The `up.sql` of every migration of a database, in order.
+fn migrations(database: &str) -> Vec<(String, String)> {
+    let folder = format!("{}/migrations/{database}", env!("CARGO_MANIFEST_DIR"));
+    let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    let text = |name: &String| std::fs::read_to_string(format!("{folder}/{name}/up.sql")).unwrap();
+    names.iter().map(|name| (name.clone(), text(name))).collect()
+}
+
+#[test]
+fn both_databases_have_the_same_types_constraints_and_indexes() {
+    let (sqlite, postgres) = (migrations("sqlite"), migrations("postgres"));
+    let names = |of: &[(String, String)]| of.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&sqlite), names(&postgres));
+    let texts = |of: &[(String, String)]| statements(&of.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>());
+    // On SQLite the rowid is an event's position; on PostgreSQL it is given by a step of its own.
+    let virtual_position = "position integer generated always as (seq) virtual";
+    let sqlite: BTreeSet<String> =
+        texts(&sqlite).into_iter().map(|text| text.replace(virtual_position, "position integer")).collect();
+    let mut postgres = texts(&postgres);
+    for own in ["create unique index events_position on", "create index events_unnumbered on"] {
+        let before = postgres.len();
+        postgres.retain(|statement| !statement.starts_with(own));
+        assert_eq!(postgres.len() + 1, before, "{own}");
+    }
+    let differ: Vec<_> = sqlite.symmetric_difference(&postgres).collect();
+    assert!(differ.is_empty(), "one database says what the other does not: {differ:#?}");
+    assert!(
+        sqlite.iter().filter(|statement| statement.contains("check (")).count() > 20,
+        "the texts were not understood"
+    );
+}
+
+#[test]
+fn columns_have_the_types_that_the_program_reads_them_as() {
+    use diesel::sql_types::Text;
+    on_both_bare(|bare| async move {
+        let postgres = bare.is_postgres();
+        let query = match postgres {
+            true => {
+                "SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns \
+                     WHERE table_schema = 'public'"
+            }
+            false => {
+                "SELECT t.name, c.name, lower(c.type) FROM pragma_table_list AS t \
+                      JOIN pragma_table_xinfo(t.name) AS c WHERE t.schema = 'main' AND t.type = 'table'"
+            }
+        };
+        let found = bare.db.read(move |tx| sql(query).load::<(Text, Text, Text), (String, String, String)>(tx));
+        let found = found.await.unwrap();
+        for table in tables::all() {
+            for column in &table.columns {
+                let (in_sqlite, in_postgres) = match column.kind {
+                    Col::Uid => ("blob", "uuid"),
+                    Col::Text => ("text", "text"),
+                    Col::Int => ("integer", "bigint"),
+                    Col::At => ("text", "timestamp with time zone"),
+                    Col::Doc => ("text", "jsonb"),
+                    Col::Bool => ("integer", "boolean"),
+                };
+                let wanted = if postgres { in_postgres } else { in_sqlite };
+                let live = found.iter().find(|(of, name, _)| of == table.name && name == column.name);
+                assert_eq!(live.map(|(_, _, kind)| kind.as_str()), Some(wanted), "{}.{}", table.name, column.name);
+            }
+        }
+    });
 }

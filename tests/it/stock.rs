@@ -284,6 +284,8 @@ fn a_reservation_becomes_an_allocation_a_shipment_and_a_return() {
 #[test]
 fn what_has_expired_is_sold_to_the_next_and_is_not_consumed_any_more() {
     on_both_idle(|app| async move {
+        // What is allocated is allocated for no order.
+        app.makes_things_up();
         let (mug, cup) = (variant(&app, "MUG").await, variant(&app, "CUP").await);
         location(&app, "main", 1).await;
         put(&app, "MUG", "main", 2).await;

@@ -138,6 +138,8 @@ fn money_without_an_order_and_jobs_that_do_not_go_on_are_seen() {
         let now = app.now();
         let unknown = NewJob::now("nobody-knows-this", now, json!({}));
         app.state.db.write(move |tx| jobs::enqueue(tx, now, vec![unknown.clone()])).await.unwrap();
+        // What no program knows is dead after a day.
+        app.clock.advance_seconds(86_401);
         eventually("the job is dead", || async { items(&app, "dead_jobs").await.len() == 1 }).await;
         assert!(items(&app, "stuck_jobs").await.is_empty());
         let dead = app.read(|tx| jobs::waiting_dead(tx, 10)).await;

@@ -16,7 +16,7 @@ use clap::Subcommand;
 use super::seed;
 use crate::{
     config::Settings,
-    db::{Db, Options, Variant, stats::Reading},
+    db::{Db, Options, Upkeep, Variant, stats::Reading},
     error::{Error, Result},
     kernel::Clock,
     process::{Process, Roles},
@@ -101,6 +101,7 @@ fn between(before: Reading, after: Reading) -> Reading {
         groups: after.groups - before.groups,
         grouped: after.grouped - before.grouped,
         retries: after.retries - before.retries,
+        slow_reads: after.slow_reads - before.slow_reads,
     }
 }
 
@@ -135,8 +136,12 @@ pub(super) async fn run(mut settings: Settings, bench: &Bench, database_given: b
 async fn start(settings: Settings, work: bool, scratch: &Path) -> Result<Process> {
     let started = Moment::now();
     let database = &settings.database;
-    let db =
-        Db::open(Options { connections: database.connections, exclusive: true, ..Options::new(database.url.clone()) })?;
+    let db = Db::open(Options {
+        connections: database.connections,
+        exclusive: true,
+        upkeep: Upkeep::Make,
+        ..Options::new(database.url.clone())
+    })?;
     let process = Process::start(db, Clock::system(), settings.clone(), Roles { serve: true, work }).await?;
     let address = process.address.ok_or_else(|| Error::internal("no address"))?;
     wire::get(address, "/health/live").await?;

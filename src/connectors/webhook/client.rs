@@ -6,7 +6,7 @@ use super::{Secrets, Settings, map};
 use crate::{
     connectors::ports::{Delivery, Ending, Outcome},
     error::Result,
-    http::seal,
+    http::{Trace, seal},
     kernel::Instant,
 };
 
@@ -42,7 +42,7 @@ fn request(delivery: Delivery<'_>, sent_sha256: &mut String) -> Result<reqwest::
     let message = map::message(delivery.event, delivery.source, &secrets, delivery.now)?;
     *sent_sha256 = seal::sha256_hex(&message.body);
     let client = delivery.network.client(&url, delivery.allow_private)?;
-    let request = client.post(url).body(message.body);
+    let request = client.post(url).header("traceparent", Trace::traceparent()).body(message.body);
     Ok(message.headers.into_iter().fold(request, |request, (name, value)| request.header(name, value)))
 }
 

@@ -331,6 +331,7 @@ async fn deliver(state: State, job: Job) -> Result<Verdict> {
     for (name, value) in sign(&state.secret, &notification.id, state.clock.now(), &body) {
         request = request.header(name, value);
     }
+    let request = request.header("traceparent", crate::http::Trace::traceparent());
     let sent = request.header("content-type", "application/json").body(body).send().await;
     Ok(match sent.and_then(reqwest::Response::error_for_status) {
         Ok(_) => Verdict::Done,

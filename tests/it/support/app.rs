@@ -69,22 +69,30 @@ pub const SECRET: &str = "a secret that the tests and their programs share";
 
 impl App {
     pub async fn on_sqlite(work: bool) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("kontor.db");
-        std::fs::copy(sqlite_template(), &path).unwrap();
-        Self::start(path.display().to_string(), folder, work).await
+        Self::on_sqlite_with(work, settings()).await
     }
 
     pub async fn on_postgres(work: bool) -> Self {
-        let url = postgres::fresh_database(postgres::cluster().unwrap());
-        Self::start(url, tempfile::tempdir().unwrap(), work).await
+        Self::on_postgres_with(work, settings()).await
     }
 
-    async fn start(database_url: String, folder: tempfile::TempDir, work: bool) -> Self {
+    pub async fn on_sqlite_with(work: bool, settings: Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kontor.db");
+        std::fs::copy(sqlite_template(), &path).unwrap();
+        Self::start(path.display().to_string(), folder, work, settings).await
+    }
+
+    pub async fn on_postgres_with(work: bool, settings: Settings) -> Self {
+        let url = postgres::fresh_database(postgres::cluster().unwrap());
+        Self::start(url, tempfile::tempdir().unwrap(), work, settings).await
+    }
+
+    async fn start(database_url: String, folder: tempfile::TempDir, work: bool, settings: Settings) -> Self {
         let clock = Clock::controlled(START.parse().unwrap());
         let options = Options { connections: 5, exclusive: true, ..Options::new(database_url.clone()) };
         let db = Db::open(options).unwrap();
-        let process = Process::start(db, clock.clone(), settings(), Roles { serve: true, work }).await.unwrap();
+        let process = Process::start(db, clock.clone(), settings, Roles { serve: true, work }).await.unwrap();
         let url = format!("http://{}", process.address.unwrap());
         Self {
             url,
@@ -215,7 +223,11 @@ impl App {
     pub async fn tear_down(self) {
         let leaves_work = self.leaves_work.load(SeqCst);
         if !leaves_work && self.process.lock().await.is_some() {
-            super::eventually("no job is due or in hand any more", || async { self.idle().await }).await;
+            let begun = std::time::Instant::now();
+            while !self.idle().await {
+                assert!(begun.elapsed().as_secs() < 20, "jobs are left undone: {:#?}", self.undone().await);
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
         }
         self.stop().await;
         self.state.db.write(kontor::events::number).await.unwrap();
@@ -238,12 +250,21 @@ impl App {
             .unwrap_or_default()
     }
 
-    /// Jobs that could run now; those planned for later are no work left undone.
+    /// Jobs in hand, that could run now, or that failed and wait for another try. Those planned for later are no work left
+    /// undone.
     async fn due(&self) -> i64 {
         let now = self.now();
-        let due = "SELECT count(*) FROM jobs WHERE state = 'leased' OR state = 'ready' AND run_at <= ?";
+        let due = "SELECT count(*) FROM jobs \
+                   WHERE state = 'leased' OR state = 'ready' AND (run_at <= ? OR last_error IS NOT NULL)";
         let due = self.read(move |tx| kontor::db::sql(due).bind(now).first::<diesel::sql_types::BigInt, i64>(tx));
         due.await.unwrap_or_default()
+    }
+
+    /// The kinds of the jobs that are left, with what went wrong.
+    async fn undone(&self) -> Vec<(String, String)> {
+        use diesel::sql_types::Text;
+        let query = "SELECT kind, state || ': ' || coalesce(last_error, 'no error') FROM jobs WHERE state <> 'dead'";
+        self.read(move |tx| kontor::db::sql(query).load::<(Text, Text), (String, String)>(tx)).await
     }
 
     async fn idle(&self) -> bool {

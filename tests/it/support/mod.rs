@@ -26,6 +26,19 @@ pub fn on_both_idle<F: Future<Output = ()>>(story: impl Fn(App) -> F) {
     each(false, &story);
 }
 
+/// Runs a test's story on servers whose settings are changed first.
+pub fn on_both_set<F: Future<Output = ()>>(change: impl Fn(&mut kontor::config::Settings), story: impl Fn(App) -> F) {
+    let settings = || {
+        let mut settings = app::settings();
+        change(&mut settings);
+        settings
+    };
+    run(|| App::on_sqlite_with(true, settings()), &story);
+    if postgres::cluster().is_some() {
+        run(|| App::on_postgres_with(true, settings()), &story);
+    }
+}
+
 fn each<F: Future<Output = ()>>(work: bool, story: &impl Fn(App) -> F) {
     run(|| App::on_sqlite(work), story);
     if postgres::cluster().is_some() {

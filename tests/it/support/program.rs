@@ -57,6 +57,18 @@ impl Site {
         Program { child, url: String::new(), log: self.folder.path().join("log") }
     }
 
+    /// Runs a command to its end, with this database unless the arguments name another.
+    pub fn run(&self, arguments: &[&str]) -> std::process::Output {
+        self.run_with(arguments, &[])
+    }
+
+    /// The same with these settings too.
+    pub fn run_with(&self, arguments: &[&str], settings: &[(&str, &str)]) -> std::process::Output {
+        let (command, rest) = arguments.split_first().unwrap();
+        let mut program = self.command(command, settings);
+        program.args(rest).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap()
+    }
+
     fn command(&self, command: &str, settings: &[(&str, &str)]) -> Command {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let mut program = Command::new(env!("CARGO_BIN_EXE_kontor"));
@@ -68,6 +80,10 @@ impl Site {
             .env("KONTOR_CHECKOUT_LEASE_SECONDS", "1")
             .env("KONTOR_JOBS_LEASE_SECONDS", "2")
             .env("KONTOR_LOG_FILTER", "info");
+        if command == "worker" {
+            // Nobody is there, where a test does not say otherwise.
+            program.env("KONTOR_HTTP_PUBLIC_URL", "http://127.0.0.1:9");
+        }
         program.envs(settings.iter().copied()).stdin(Stdio::null()).stderr(log);
         program
     }
