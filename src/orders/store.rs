@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     db::{
-        Bind, Col, Doc, InstantSql, Json, Tx, UidSql, dialect, insert_many,
+        Bind, Col, Doc, DocSql, InstantSql, Json, Tx, UidSql, dialect, insert_many,
         schema::{order_lines, orders},
         sql,
     },
@@ -146,15 +146,19 @@ pub(super) fn rows(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<OrderRow>> {
     sql(query).bind(wanted(ids)).load::<orders::SqlType, OrderRow>(tx)
 }
 
+/// The types of a [`LineRow`].
+#[rustfmt::skip]
+type LineTypes = (UidSql, BigInt, UidSql, Text, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, DocSql);
+
 /// The lines of several orders with one statement, those of each in their order.
 pub(super) fn lines_of(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<LineRow>> {
     let list = dialect::list(tx, &[("wanted", Col::Uid)]);
-    let names: Vec<&str> = LINE_COLUMNS.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = LINE_COLUMNS.iter().map(|(name, _)| *name).filter(|name| *name != "placed_at").collect();
     let query = format!(
         "SELECT {} FROM order_lines WHERE order_id IN (SELECT wanted FROM {list}) ORDER BY order_id, line_no",
         names.join(", ")
     );
-    sql(query).bind(wanted(ids)).load::<order_lines::SqlType, LineRow>(tx)
+    sql(query).bind(wanted(ids)).load::<LineTypes, LineRow>(tx)
 }
 
 pub(super) fn lines(tx: &mut Tx, id: OrderId) -> Result<Vec<LineRow>> {
@@ -242,7 +246,7 @@ pub(super) fn add_ref(
 pub(super) fn find_ref(tx: &mut Tx, system: &str, kind: &str, value: &str) -> Result<Option<(OrderId, Value)>> {
     let query = sql("SELECT owner, doc FROM external_refs WHERE system = ? AND kind = ? AND value = ?");
     let found = query.bind(system).bind(kind).bind(value);
-    let found = found.first::<(UidSql, crate::db::DocSql), (OrderId, Doc<Value>)>(tx)?;
+    let found = found.first::<(UidSql, DocSql), (OrderId, Doc<Value>)>(tx)?;
     Ok(found.map(|(owner, Doc(doc))| (owner, doc)))
 }
 
