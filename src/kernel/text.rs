@@ -158,11 +158,31 @@ pub fn squeeze(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
 }
 
-/// Only the digits of a phone number, without an international `00` or a national `0` in front.
+/// Only the digits of a phone number as it is dialled within its country: without the country's code, when it is written
+/// with one, and without a `0` in front. So `+49 30 1234`, `0049 (0)30 1234` and `030 1234` are the same.
 #[must_use]
 pub fn phone_digits(text: &str) -> String {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    digits.trim_start_matches('0').to_owned()
+    let abroad = match text.trim_start().starts_with('+') {
+        true => Some(digits.as_str()),
+        false => digits.strip_prefix("00"),
+    };
+    let national = abroad.map_or(digits.as_str(), |abroad| abroad.get(country_code(abroad)..).unwrap_or_default());
+    national.trim_start_matches('0').to_owned()
+}
+
+/// How many digits of an international number are its country's code (ITU-T E.164).
+fn country_code(digits: &str) -> usize {
+    const TWO: &[&str] = &[
+        "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47", "48", "49",
+        "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65", "66", "81", "82", "84",
+        "86", "90", "91", "92", "93", "94", "95", "98",
+    ];
+    match digits.get(..2) {
+        _ if digits.starts_with(['1', '7']) => 1,
+        Some(two) if TWO.contains(&two) => 2,
+        _ => 3,
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +194,16 @@ mod tests {
         assert_eq!(fold("Jörg  MÜLLER-Lüdenscheidt"), "jorg muller ludenscheidt");
         assert_eq!(fold("Joerg Mueller"), fold("Jörg Müller"));
         assert_eq!(fold("Łódź"), "lodz");
+    }
+
+    #[test]
+    fn a_phone_number_is_the_same_from_home_and_from_abroad() {
+        for same in ["+49 30 1234567", "0049 30 1234567", "030 / 123 45 67", "+49 (0)30-1234567", "30 1234567"] {
+            assert_eq!(phone_digits(same), "301234567", "{same}");
+        }
+        assert_eq!(phone_digits("+1 212 555 0100"), phone_digits("(212) 555-0100"));
+        assert_eq!(phone_digits("+358 9 1234"), phone_digits("09 1234"));
+        assert_eq!((phone_digits("+4"), phone_digits("no number")), (String::new(), String::new()));
     }
 
     #[test]
