@@ -337,6 +337,7 @@ fn line_totals(line: &LineInput, part: Part, money: impl Fn(i64) -> Money) -> Li
 fn shipping_totals(shipping: &ShippingInput, part: Part, money: impl Fn(i64) -> Money) -> ShippingTotals {
     ShippingTotals {
         code: shipping.code.clone(),
+        name: shipping.name.clone(),
         subtotal: money(part.subtotal),
         discount: money(part.discount),
         net: money(part.net),

@@ -70,6 +70,8 @@ pub struct LineInput {
 pub struct ShippingInput {
     /// The shipping method's code.
     pub code: String,
+    /// Its name.
+    pub name: String,
     /// The price, with or without tax as the channel has it.
     pub price: Money,
     /// The tax rate as a fraction.
@@ -193,6 +195,9 @@ pub struct LineTotals {
 pub struct ShippingTotals {
     /// The shipping method's code.
     pub code: String,
+    /// Its name at that time.
+    #[serde(default)]
+    pub name: String,
     /// The price in the channel's tax mode, before discount.
     pub subtotal: Money,
     /// What discounts took off the subtotal.

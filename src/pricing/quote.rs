@@ -264,7 +264,8 @@ fn shipping_input(
     let (price, rate_step) = rates::shipping_rate(method, country, currency, asked.weight_grams, value.minor())
         .map_err(|reason| problem(reason.text.clone(), vec![reason]))?;
     let (tax_rate, tax_step, untaxed) = taxed(rules, request, &method.tax_class, None);
-    Ok((ShippingInput { code: method.code.clone(), price, tax_rate, because: vec![rate_step, tax_step] }, untaxed))
+    let (code, name) = (method.code.clone(), method.name.clone());
+    Ok((ShippingInput { code, name, price, tax_rate, because: vec![rate_step, tax_step] }, untaxed))
 }
 
 /// A shipping method as a shopper may choose it, or why not.

@@ -26,7 +26,7 @@ fn line(line_no: i32, quantity: i64, unit: &str, code: &str, rate: &str) -> Line
 
 fn shipping(price: &str, code: &str, rate: &str) -> ShippingInput {
     let price = Money::parse(price, currency(code)).unwrap();
-    ShippingInput { code: "dhl".into(), price, tax_rate: decimal(rate), because: vec![] }
+    ShippingInput { code: "dhl".into(), name: "DHL".into(), price, tax_rate: decimal(rate), because: vec![] }
 }
 
 fn input(code: &str, included: bool, point: RoundingPoint, lines: Vec<LineInput>) -> Input {
@@ -285,7 +285,7 @@ prop_compose! {
             },
             lines: lines.collect(),
             shipping: shipping.map(|(minor, tax_rate)| ShippingInput {
-                code: "dhl".into(), price: Money::from_minor(minor, currency), tax_rate, because: vec![],
+                code: "dhl".into(), name: "DHL".into(), price: Money::from_minor(minor, currency), tax_rate, because: vec![],
             }),
             adjustments,
         }
@@ -372,7 +372,7 @@ proptest! {
             because: vec![],
         }).collect();
         cart.shipping = Some(ShippingInput {
-            code: "dhl".into(), price: Money::from_minor(minor, eur), tax_rate: Decimal::ZERO, because: vec![],
+            code: "dhl".into(), name: "DHL".into(), price: Money::from_minor(minor, eur), tax_rate: Decimal::ZERO, because: vec![],
         });
         cart.adjustments = vec![off(AdjustmentTarget::Order, AdjustmentValue::Percentage(Decimal::new(mantissa, scale)))];
         let _ = price(&cart);
