@@ -10,7 +10,7 @@ use crate::{
     events::EventSchema,
     exports, fulfilment,
     http::{self, State, openapi::Surface, server::Routes},
-    imports, jobs, offers, orders, payments, pricing, stock, worklists,
+    imports, jobs, offers, orders, payments, pricing, stock, whereabouts, worklists,
 };
 
 fn store(config: &mut ServiceConfig<'_>) {
@@ -22,6 +22,15 @@ fn store(config: &mut ServiceConfig<'_>) {
     offers::store(config);
     abandonment::api::store(config);
 }
+
+/// What giving up a dead job means, by its kind.
+const DISCARDS: jobs::Discards = jobs::Discards(&[
+    (fulfilment::CAPTURE, fulfilment::discarded),
+    (fulfilment::VOID, fulfilment::discarded),
+    (fulfilment::REFUND, fulfilment::discarded),
+    (connectors::DISPATCH, connectors::discarded),
+    (imports::HELD, imports::discarded),
+]);
 
 fn ops(config: &mut ServiceConfig<'_>) {
     channels::api::ops(config);
@@ -36,8 +45,10 @@ fn ops(config: &mut ServiceConfig<'_>) {
     fulfilment::api::ops(config);
     connectors::api::ops(config);
     http::credentials::ops(config);
+    config.app_data(web::Data::new(DISCARDS));
     jobs::api::ops(config);
     abandonment::api::ops(config);
+    whereabouts::ops(config);
     worklists::api::ops(config);
 }
 
@@ -55,6 +66,7 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
     payments::work(state, runner);
     connectors::work(state, runner);
     abandonment::work(state, runner);
+    imports::work(state, runner);
     worklists::work(state, runner);
 }
 
@@ -98,13 +110,17 @@ pub fn openapi_text(surface: Surface) -> Result<String> {
     Ok(serde_json::to_string_pretty(&openapi(surface))? + "\n")
 }
 
-/// What events carry, by their types, as far as their payloads are typed.
+/// What events carry, by their types.
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
-    let mut schemas = fulfilment::event_schemas();
-    schemas.push(EventSchema::of::<orders::OrderDocument>("order.placed.v1"));
-    schemas.push(EventSchema::of::<abandonment::Abandonment>("cart.recovered.v1"));
-    schemas
+    [
+        abandonment::event_schemas(),
+        checkout::event_schemas(),
+        fulfilment::event_schemas(),
+        imports::event_schemas(),
+        stock::event_schemas(),
+    ]
+    .concat()
 }
 
 /// Which methods each path takes, for 405 answers.

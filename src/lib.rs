@@ -13,7 +13,7 @@
 //! | | [`http`] | requests: credentials, bodies, idempotency, pages, limits, problems |
 //! | reference | [`channels`], `catalog`, `customers`, [`pricing`], `stock` | what a shop is, sells, charges and has |
 //! | buying | `carts`, `payments`, `orders`, `fulfilment`, `checkout` | from "add to cart" to "delivered" |
-//! | around it | [`abandonment`], `connectors`, `exports`, `imports`, `worklists` | what watches, tells others and waits for people |
+//! | around it | [`abandonment`], `connectors`, `exports`, `imports`, `whereabouts`, `worklists` | what watches, tells others and waits for people |
 //! | roof | `doctor`, [`api`], [`process`], [`replay`], [`cli`] | checks everything, mounts everything, runs everything |
 //!
 //! What never knows what:
@@ -59,4 +59,5 @@ pub mod pricing;
 pub mod process;
 pub mod replay;
 pub mod stock;
+pub mod whereabouts;
 pub mod worklists;

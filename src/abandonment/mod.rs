@@ -11,4 +11,4 @@ mod store;
 
 pub use detect::{detect, recover, work};
 pub use model::{Abandonment, AbandonmentFigures, Figures};
-pub use service::read_up_to;
+pub use service::{event_schemas, read_up_to};

@@ -3,22 +3,21 @@
 use std::collections::HashSet;
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::{
     model::{self, Abandonment, AbandonmentFigures},
     store,
 };
 use crate::{
-    carts::{self, Cart, CartState},
+    carts::{self, Cart, CartState, Source},
     channels::Directory,
     db::Tx,
     error::{Code, Error, Result},
-    events::{self, Event, NewEvent, Payload},
+    events::{self, Event, EventSchema, NewEvent, Payload},
     http::seal::Secret,
     kernel::{
         Actor, Instant, Money,
-        ids::{AbandonmentId, CartId, ChannelId, EventId, OrderId},
+        ids::{AbandonmentId, CartId, ChannelId, CustomerId, EventId, OrderId},
     },
 };
 
@@ -46,13 +45,51 @@ pub(super) fn recovery_token(secret: &Secret, cart: CartId) -> String {
 }
 
 /// A line of an abandoned cart, without what a storefront may have noted on it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AbandonedLine)]
 struct Line<'a> {
     line_no: i32,
     sku: &'a str,
     name: &'a str,
     quantity: i64,
     gross: Option<Money>,
+}
+
+/// What `cart.abandoned.v1` says.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Abandoned<'a> {
+    #[serde(flatten)]
+    abandonment: &'a Abandonment,
+    lines: Vec<Line<'a>>,
+    customer_id: Option<CustomerId>,
+    locale: Option<&'a str>,
+    source: Option<&'a Source>,
+    /// Whether the shopper has agreed to messages.
+    marketing_consent: bool,
+    /// The address to send to; only of shoppers who have agreed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    /// The link that opens the cart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_url: Option<String>,
+    /// The token in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_token: Option<String>,
+}
+
+/// What is personal in it. The link opens the cart with the addresses in it, so it is as personal as they are.
+#[derive(Debug, Serialize)]
+struct Personal<'a> {
+    recovery_url: String,
+    recovery_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+}
+
+/// What the events of this slice carry.
+#[must_use]
+pub fn event_schemas() -> Vec<EventSchema> {
+    vec![EventSchema::of::<Abandoned<'_>>(ABANDONED), EventSchema::of::<Abandonment>(RECOVERED)]
 }
 
 /// Notes which carts have been left alone for too long, each once. Returns how many carts were looked at.
@@ -102,26 +139,31 @@ fn abandonment(id: AbandonmentId, cart: &Cart, at: Instant) -> Abandonment {
 
 /// The event: the cart without anything personal, and apart from that the link that opens it and, where the shopper has
 /// agreed to messages, the address to send it to.
-fn announcement(id: EventId, abandonment: &Abandonment, cart: &Cart, finder: &Finder) -> Result<NewEvent> {
+fn announcement<'a>(id: EventId, abandonment: &'a Abandonment, cart: &'a Cart, finder: &Finder) -> Result<NewEvent> {
     let totals = cart.details.totals.as_ref();
     let gross = |line_no: i32| totals?.lines.iter().find(|line| line.line_no == line_no).map(|line| line.gross);
-    let line = |line: &carts::CartLine| {
+    let line = |line: &'a carts::CartLine| {
         let (line_no, quantity) = (line.line_no, line.quantity.get());
-        json!(Line { line_no, sku: &line.sku, name: &line.name, quantity, gross: gross(line_no) })
+        Line { line_no, sku: &line.sku, name: &line.name, quantity, gross: gross(line_no) }
     };
-    let lines: Vec<Value> = cart.details.lines.iter().map(line).collect();
-    let mut data = serde_json::to_value(abandonment)?;
-    let mut personal = recovery(finder, cart.id);
-    if let (Value::Object(data), Value::Object(personal)) = (&mut data, &mut personal) {
-        data.insert("lines".to_owned(), lines.into());
-        data.insert("customer_id".to_owned(), json!(cart.customer));
-        data.insert("locale".to_owned(), json!(cart.details.locale));
-        data.insert("source".to_owned(), json!(cart.details.source));
-        data.insert("marketing_consent".to_owned(), cart.details.marketing_consent.into());
-        if let Some(email) = cart.details.email.as_ref().filter(|_| cart.details.marketing_consent) {
-            personal.insert("email".to_owned(), email.as_str().into());
-        }
-    }
+    let details = &cart.details;
+    let data = Abandoned {
+        abandonment,
+        lines: details.lines.iter().map(line).collect(),
+        customer_id: cart.customer,
+        locale: details.locale.as_deref(),
+        source: details.source.as_ref(),
+        marketing_consent: details.marketing_consent,
+        email: None,
+        recovery_url: None,
+        recovery_token: None,
+    };
+    let token = recovery_token(&finder.secret, cart.id);
+    let personal = Personal {
+        recovery_url: format!("{}/v1/store/carts/{}/recover?token={token}", finder.public_url, cart.id),
+        recovery_token: token,
+        email: details.email.as_ref().filter(|_| details.marketing_consent).map(|email| email.as_str()),
+    };
     Ok(NewEvent {
         id,
         stream: cart.id.to_string(),
@@ -134,13 +176,6 @@ fn announcement(id: EventId, abandonment: &Abandonment, cart: &Cart, finder: &Fi
         payload: Payload::with_personal(&data, &personal)?,
         subject: cart.customer,
     })
-}
-
-/// The link opens the cart with the addresses in it, so it is as personal as they are.
-fn recovery(finder: &Finder, cart: CartId) -> Value {
-    let token = recovery_token(&finder.secret, cart);
-    let url = format!("{}/v1/store/carts/{cart}/recover?token={token}", finder.public_url);
-    json!({"recovery_url": url, "recovery_token": token})
 }
 
 /// Opens a cart by the token of its link and notes that somebody came back to it.

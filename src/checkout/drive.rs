@@ -75,7 +75,7 @@ async fn run(state: &State, mut checkout: Checkout, request: CompleteRequest, ke
                 checkout.asked = true;
                 match follow_up::look_up(state, *payment).await {
                     Ok(result @ CheckoutResult::Pending { .. }) if !customer_acts => {
-                        return service::reply(&result, surface);
+                        return service::reply(&state.secret, state.clock.now(), &result, surface);
                     }
                     // What has been settled, by us or by somebody faster, is seen in the next round; and what the customer
                     // still has to do, as far as anybody knows.
@@ -87,7 +87,14 @@ async fn run(state: &State, mut checkout: Checkout, request: CompleteRequest, ke
             Step::Busy if begun.elapsed() < PATIENCE => state.db.written(Duration::from_millis(50)).await,
             // What the customer has to do is known, whatever else is being found out.
             Step::Busy if !checkout.waited => checkout.waited = true,
-            Step::Busy => return service::reply(&CheckoutResult::Pending { cart_id: cart }, surface),
+            Step::Busy => {
+                return service::reply(
+                    &state.secret,
+                    state.clock.now(),
+                    &CheckoutResult::Pending { cart_id: cart },
+                    surface,
+                );
+            }
         }
         // Somebody else's lease may run out while this request waits for them.
         checkout.context.now = state.clock.now();
@@ -167,7 +174,7 @@ async fn ask(state: &State, checkout: Checkout, asked: Asked, provider: Arc<dyn 
     let settled =
         state.db.write(move |tx| service::settle(tx, &checkout, &asked.payment, &outcome, Some(&asked.prepared)));
     match settled.await {
-        Ok(result) => service::reply(&result, surface),
+        Ok(result) => service::reply(&state.secret, state.clock.now(), &result, surface),
         Err(error) if error.code() == Code::LeaseLost => overtaken(state, payment, promised, surface).await,
         Err(error) => Err(error),
     }
@@ -180,7 +187,12 @@ async fn overtaken(state: &State, payment: Payment, promised: bool, surface: Sur
     while begun.elapsed() < PATIENCE {
         let (order, open) = state.db.read(move |tx| service::standing(tx, cart, id)).await?;
         if let Some(order) = order {
-            return service::reply(&CheckoutResult::Order { order: Box::new(order) }, surface);
+            return service::reply(
+                &state.secret,
+                state.clock.now(),
+                &CheckoutResult::Order { order: Box::new(order) },
+                surface,
+            );
         }
         if !open {
             break;
@@ -192,5 +204,5 @@ async fn overtaken(state: &State, payment: Payment, promised: bool, surface: Sur
         let (now, job) = (state.clock.now(), Id::new());
         state.db.write(move |tx| service::give_up_late(tx, now, job, &payment.our_key)).await?;
     }
-    service::reply(&CheckoutResult::Pending { cart_id: cart }, surface)
+    service::reply(&state.secret, state.clock.now(), &CheckoutResult::Pending { cart_id: cart }, surface)
 }

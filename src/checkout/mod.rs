@@ -15,3 +15,4 @@ mod service;
 pub use drive::complete_for;
 pub use follow_up::work;
 pub use model::{CheckoutResult, CompleteRequest, GiveUpRequest, PaymentChoice};
+pub use place::event_schemas;

@@ -10,11 +10,11 @@ use crate::{
     catalog::Variant,
     db::{Json, Tx},
     error::{Code, Error, Result},
-    events::{self, Payload},
+    events::{self, EventSchema, Payload},
     fulfilment::{self, FulfilmentOrder},
     kernel::{
         Id, Instant, Money,
-        ids::{CartId, EventId, ExternalRefId, FulfilmentOrderId, JobId, OrderId, PaymentId, VariantId},
+        ids::{CartId, EventId, ExternalRefId, FulfilmentOrderId, JobId, LocationId, OrderId, PaymentId, VariantId},
     },
     orders::{self, ExternalRef, LineDetails, NewOrder, OrderDetails, OrderDocument, PlacedLine},
     payments::{Account, Payment, PaymentView, Posting, ledger},
@@ -30,7 +30,7 @@ pub(super) struct Tickets {
     pub number: String,
     pub payment: PaymentId,
     pub job: JobId,
-    pub events: [EventId; 3],
+    pub events: [EventId; 6],
     pub fulfilment: [FulfilmentOrderId; 4],
     pub capture: std::sync::Arc<fulfilment::Fresh>,
     pub reference: ExternalRefId,
@@ -44,7 +44,7 @@ impl Tickets {
             number: number.to_string(),
             payment: Id::new(),
             job: Id::new(),
-            events: [Id::new(), Id::new(), Id::new()],
+            events: std::array::from_fn(|_| Id::new()),
             fulfilment: [Id::new(), Id::new(), Id::new(), Id::new()],
             capture: std::sync::Arc::new(fulfilment::Fresh::new()),
             reference: Id::new(),
@@ -168,7 +168,7 @@ fn new_order(
         lines: lines?,
         payment: PaymentView::from(payment),
         placed_at,
-        events: 3,
+        events: SOLD + opened(prepared, shares)?,
         reference: details.reference.as_ref().map(|reference| {
             let (system, value) = (reference.system.to_string(), reference.value.to_string());
             (checkout.tickets.reference, ExternalRef { system, kind: orders::FOREIGN_ORDER.to_owned(), value })
@@ -241,18 +241,30 @@ pub(super) struct Authorised<'a> {
     payment: PaymentView,
 }
 
-/// What `order.allocated.v1` says.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Allocated<'a> {
-    /// The order.
-    order_id: OrderId,
-    /// Its number.
-    order_number: &'a str,
-    /// Who ships what of it.
-    fulfilment_orders: &'a [FulfilmentOrder],
+/// What the events of this slice carry.
+#[must_use]
+pub fn event_schemas() -> Vec<EventSchema> {
+    vec![EventSchema::of::<OrderDocument>(PLACED), EventSchema::of::<Authorised<'_>>(AUTHORISED)]
 }
 
-/// Appends the three events of a placed order, with one statement.
+const PLACED: &str = "order.placed.v1";
+const AUTHORISED: &str = "payment.authorised.v1";
+/// How many events tell that an order was sold; one for each location that has work with it follows them.
+const SOLD: i64 = 2;
+
+/// How many fulfilment orders will be opened.
+fn opened(prepared: &Prepared, shares: &[Share]) -> Result<i64> {
+    let ships = |share: &Share| {
+        prepared.variants.get(&share.variant).is_some_and(|variant| variant.requires_shipping || share.tracked)
+    };
+    let mut places: Vec<LocationId> =
+        shares.iter().filter(|share| share.quantity > 0 && ships(share)).map(|share| share.location).collect();
+    places.sort_unstable();
+    places.dedup();
+    i64::try_from(places.len()).map_err(Error::internal)
+}
+
+/// Appends the events of a placed order, with one statement.
 fn announce(
     tx: &mut Tx,
     checkout: &Checkout,
@@ -261,15 +273,21 @@ fn announce(
     fulfilment_orders: &[FulfilmentOrder],
     placed_at: Instant,
 ) -> Result<()> {
-    let [placed, authorised, allocated] = checkout.tickets.events;
+    let mut fresh = checkout.tickets.events.iter().copied();
     let whole = order.payload(Json::of)?;
     let (order_id, order_number) = (order.id, order.number.as_str());
     let paid = Payload::of(&Authorised { order_id, order_number, payment: PaymentView::from(payment) })?;
-    let placed_on = Payload::of(&Allocated { order_id, order_number, fulfilment_orders })?;
-    let all = vec![
-        orders::event(order, (1, 3), placed, "order.placed.v1", placed_at, whole),
-        orders::event(order, (2, 3), authorised, "payment.authorised.v1", placed_at, paid),
-        orders::event(order, (3, 3), allocated, "order.allocated.v1", placed_at, placed_on),
-    ];
+    let mut told = vec![(PLACED, whole), (AUTHORISED, paid)];
+    for opened in fulfilment_orders {
+        told.push((fulfilment::OPENED, fulfilment::work_payload(order, opened, Vec::new())?));
+    }
+    let count = i64::try_from(told.len()).map_err(Error::internal)?;
+    if count != order.version {
+        return Err(Error::internal("an order was placed for another number of events than it has"));
+    }
+    let all = (1..).zip(told).map(|(place, (kind, payload))| {
+        orders::event(order, (place, count), fresh.next().unwrap_or_default(), kind, placed_at, payload)
+    });
+    let all: Vec<events::NewEvent> = all.collect();
     events::append(tx, &checkout.actor, checkout.context.now, all)
 }

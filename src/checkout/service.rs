@@ -101,15 +101,23 @@ pub(super) struct Asked {
     pub prepared: Prepared,
 }
 
-/// The answer for a result, with its status and headers.
-pub(super) fn reply(result: &CheckoutResult, surface: Surface) -> Result<Reply> {
-    let surface = surface.path();
+/// The answer for a result, with its status and headers. On the store surface an order is told as its shopper sees it, with
+/// the link that opens it.
+pub(super) fn reply(secret: &Secret, now: Instant, result: &CheckoutResult, surface: Surface) -> Result<Reply> {
+    let path = surface.path();
     let accepted = |cart: &CartId| {
-        Ok::<_, Error>(Reply::accepted(result)?.location(format!("{surface}/carts/{cart}")).retry_after(2))
+        Ok::<_, Error>(Reply::accepted(result)?.location(format!("{path}/carts/{cart}")).retry_after(2))
     };
     match result {
         CheckoutResult::Order { order } => {
-            Ok(Reply::created(result)?.version(order.version).location(format!("{surface}/orders/{}", order.id)))
+            let created = match surface {
+                Surface::Store => {
+                    let shown = Box::new(order.for_shopper(secret, now));
+                    Reply::created(&CheckoutResult::Order { order: shown })?.secret()
+                }
+                Surface::Ops => Reply::created(result)?,
+            };
+            Ok(created.version(order.version).location(format!("{path}/orders/{}", order.id)))
         }
         // What the provider's script needs is nobody else's business.
         CheckoutResult::ActionRequired { cart_id, .. } => Ok(accepted(cart_id)?.secret()),
@@ -191,7 +199,7 @@ pub(super) fn begin(
 
 /// Stores an answer under the request's key and gives it.
 fn answer(tx: &mut Tx, checkout: &Checkout, key: Option<IdempotencyKeyId>, result: &CheckoutResult) -> Result<Step> {
-    let reply = reply(result, Surface::of(&checkout.actor))?;
+    let reply = reply(&checkout.secret, checkout.context.now, result, Surface::of(&checkout.actor))?;
     if let Some(id) = key {
         idempotency::finish(tx, &checkout.secret, id, &reply)?;
     }
@@ -391,7 +399,8 @@ pub(super) fn settle(
 /// Stores the answer for whoever began an attempt.
 fn remember(tx: &mut Tx, checkout: &Checkout, payment: &Payment, result: &CheckoutResult) -> Result<()> {
     let Some(key) = payment.idempotency_id else { return Ok(()) };
-    idempotency::finish(tx, &checkout.secret, key, &reply(result, Surface::of_attempt(payment))?)
+    let reply = reply(&checkout.secret, checkout.context.now, result, Surface::of_attempt(payment))?;
+    idempotency::finish(tx, &checkout.secret, key, &reply)
 }
 
 /// An attempt is somebody else's by now.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The kind of the jobs.
-pub(super) const KIND: &str = "connector.dispatch";
+pub const KIND: &str = "connector.dispatch";
 
 /// How long a dispatch of a paused connector sleeps; letting the connector go on wakes it.
 const PAUSED_SECONDS: i64 = 600;
@@ -62,8 +62,8 @@ pub fn register(state: &State, runner: &mut Runner) {
 }
 
 #[derive(Deserialize)]
-struct Payload {
-    dispatch: DispatchId,
+pub(super) struct Payload {
+    pub dispatch: DispatchId,
 }
 
 /// A dispatch with all that its delivery needs.

@@ -13,8 +13,8 @@ use crate::{
     channels::Directory,
     db::Tx,
     error::{Code, Error, Result, on_duplicate},
-    events,
-    jobs::{self, NewJob},
+    events::{self, Behind, Head, Stream},
+    jobs::{self, Job, NewJob},
     kernel::{
         Actor, Instant,
         ids::{ConnectorId, DispatchId, JobId},
@@ -219,6 +219,42 @@ pub(super) fn skip_dispatch(
         return Err(decided());
     }
     Ok(Dispatch { state: DispatchState::Skipped, trace, updated_at: now, ..seen })
+}
+
+/// How far each connector is behind that gets the events of a stream.
+///
+/// # Errors
+/// What the database says.
+pub fn behind(tx: &mut Tx, stream: &Stream) -> Result<Vec<Behind>> {
+    let waiting = store::waiting_of(tx, &stream.name)?;
+    let wants = |setup: &Setup, kind: &str| {
+        let of_type = setup.types.is_empty() || setup.types.iter().any(|prefix| kind.starts_with(&**prefix));
+        let of_channel = setup.channels.as_ref().is_none_or(|channels| channels.contains(&stream.channel));
+        of_type && of_channel && (setup.include_test || !stream.test)
+    };
+    let lag = |kept: Kept| {
+        let on_its_way = |position| waiting.contains(&(kept.id, position));
+        let missing =
+            |head: &Head| on_its_way(head.position) || head.position > kept.position && wants(&kept.setup, &head.kind);
+        let hears = stream.heads.iter().any(|head| missing(head) || wants(&kept.setup, &head.kind));
+        hears.then(|| stream.behind(kept.name.clone(), missing))
+    };
+    Ok(store::list(tx, None, MANY)?.into_iter().filter_map(lag).collect())
+}
+
+/// More connectors than a shop has.
+const MANY: i64 = 200;
+
+/// What giving up the dead job of a dispatch means: it need not arrive any more, and the later events of its stream go on.
+///
+/// # Errors
+/// `state_conflict` when the dispatch has moved on meanwhile.
+pub fn discarded(tx: &mut Tx, now: Instant, actor: &Actor, job: &Job) -> Result<()> {
+    let Ok(payload) = serde_json::from_value::<super::delivery::Payload>(job.payload.clone()) else { return Ok(()) };
+    let Some(seen) = store::dispatch(tx, payload.dispatch)?.filter(|seen| seen.job_id == job.id) else { return Ok(()) };
+    let reason = Some("its job was given up".to_owned());
+    let trace = Trace { reason, decided_by: Some(actor.label()), ..seen.trace.clone() };
+    if store::decide(tx, now, &seen, DispatchState::Skipped, seen.job_id, &trace)? { Ok(()) } else { Err(decided()) }
 }
 
 /// A place in the log.

@@ -1,6 +1,6 @@
 //! The only file that touches `connectors` and `dispatches`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::json;
@@ -263,6 +263,12 @@ pub(super) fn dispatches(
     );
     let query = sql(query).bind(connector).bind(before.unwrap_or(i64::MAX)).bind(limit);
     Ok(query.load::<DispatchColumns, DispatchRow>(tx)?.into_iter().map(as_dispatch).collect())
+}
+
+/// The connectors and positions of a stream's dispatches that have not arrived.
+pub(super) fn waiting_of(tx: &mut Tx, stream: &str) -> Result<HashSet<(ConnectorId, i64)>> {
+    let query = sql("SELECT connector_id, position FROM dispatches WHERE stream = ? AND state IN ('pending', 'dead')");
+    Ok(query.bind(stream).load::<(UidSql, BigInt), (ConnectorId, i64)>(tx)?.into_iter().collect())
 }
 
 /// Writes down how a try ended. False when the dispatch is not the job's any more.

@@ -541,6 +541,7 @@ diesel::table! {
         channel_id -> UidSql,
         location_id -> UidSql,
         state -> Text,
+        state_since -> InstantSql,
         version -> BigInt,
         due_at -> InstantSql,
         created_at -> InstantSql,

@@ -3,7 +3,7 @@
 use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::{Value, json};
 
-use super::model::{Event, NewEvent, lay_over};
+use super::model::{Event, Head, NewEvent, lay_over};
 use crate::{
     db::{Col, Doc, DocSql, InstantSql, Tx, UidSql, dialect, insert_many, sql},
     error::{Error, Result},
@@ -213,6 +213,25 @@ pub fn stream(tx: &mut Tx, stream: &str, after: i64, limit: i64) -> Result<Vec<E
         format!("SELECT {columns} FROM events WHERE stream = ? AND {position} > ? ORDER BY stream, seq LIMIT ?");
     let rows = sql(query).bind(stream).bind(after).bind(limit).load::<Columns, Row>(tx)?;
     Ok(rows.into_iter().map(event).collect())
+}
+
+/// The latest thousand events of a stream without what they say, the newest first.
+///
+/// # Errors
+/// What the database says.
+pub fn heads(tx: &mut Tx, stream: &str) -> Result<Vec<Head>> {
+    let position = dialect::position_column(tx);
+    let query = format!(
+        "SELECT {position}, type, recorded_at FROM events WHERE stream = ? ORDER BY stream DESC, seq DESC LIMIT 1000"
+    );
+    let rows =
+        sql(query).bind(stream).load::<(Nullable<BigInt>, Text, InstantSql), (Option<i64>, String, Instant)>(tx)?;
+    let head = |(position, kind, recorded_at): (Option<i64>, String, Instant)| Head {
+        position: position.unwrap_or(i64::MAX),
+        kind,
+        recorded_at,
+    };
+    Ok(rows.into_iter().map(head).collect())
 }
 
 /// Drops the events up to a position, at most `limit` positions at once, and remembers how far the log is gone. Returns how

@@ -118,6 +118,51 @@ pub struct Event {
     pub data: Value,
 }
 
+/// An event of a stream without what it says.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Its place in the log; past all others while it has none.
+    pub position: i64,
+    /// Its type.
+    pub kind: String,
+    /// When it was recorded.
+    pub recorded_at: Instant,
+}
+
+/// A stream, and what has happened in it.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    /// Its key.
+    pub name: String,
+    /// The channel it belongs to.
+    pub channel: ChannelId,
+    /// Whether that is a test channel.
+    pub test: bool,
+    /// Its events.
+    pub heads: Vec<Head>,
+}
+
+/// How far somebody who hears of a stream is behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// Who.
+    pub name: String,
+    /// How many of its events have not reached them.
+    pub events: i64,
+    /// Since when the oldest of those has been waiting.
+    pub since: Option<Instant>,
+}
+
+impl Stream {
+    /// How far somebody is behind whom these events have not reached.
+    pub fn behind(&self, name: String, missing: impl Fn(&Head) -> bool) -> Behind {
+        let missing: Vec<Instant> =
+            self.heads.iter().filter(|head| missing(head)).map(|head| head.recorded_at).collect();
+        let events = i64::try_from(missing.len()).unwrap_or(i64::MAX);
+        Behind { name, events, since: missing.into_iter().min() }
+    }
+}
+
 /// Which events a reader of the log gets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {

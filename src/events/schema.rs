@@ -6,6 +6,7 @@ use utoipa::openapi::{RefOr, schema::Schema};
 use crate::error::Result;
 
 /// The JSON schema of the `data` of one type of event.
+#[derive(Clone)]
 pub struct EventSchema {
     /// The type.
     pub kind: &'static str,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    events::{self, Event, LogState},
+    events::{self, Behind, Event, Head, LogState, Stream},
     kernel::{
         Actor, Instant,
         ids::{ConsumerId, EventId},
@@ -234,6 +234,33 @@ fn view(consumer: Consumer, log: &LogState, counts: &HashMap<(ConsumerId, ItemSt
         updated_at: consumer.updated_at,
     }
 }
+
+/// How far each consumer is behind that reads the events of a stream.
+///
+/// # Errors
+/// What the database says.
+pub fn behind(tx: &mut Tx, stream: &Stream) -> Result<Vec<Behind>> {
+    let log = events::state(tx)?;
+    let mut readers = store::all(tx, MANY)?;
+    readers.retain(|(principal, consumer)| {
+        let reads = |head: &Head| model::holds(&consumer.binding, &head.kind, stream.test);
+        let hears = model::is_shown(principal, stream.channel) && stream.heads.iter().any(reads);
+        hears && consumer.epoch == log.epoch
+    });
+    let ids: Vec<ConsumerId> = readers.iter().map(|(_, consumer)| consumer.id).collect();
+    let outstanding = store::outstanding_of(tx, &ids, &stream.name)?;
+    let lag = |(_, consumer): (String, Consumer)| {
+        let missing = |head: &Head| {
+            let ahead = head.position > consumer.position && model::holds(&consumer.binding, &head.kind, stream.test);
+            ahead || outstanding.contains(&(consumer.id, head.position))
+        };
+        stream.behind(consumer.name.clone(), missing)
+    };
+    Ok(readers.into_iter().map(lag).collect())
+}
+
+/// More consumers than a shop has.
+const MANY: i64 = 500;
 
 /// Sets a consumer to another place; what was out or set aside is forgotten.
 pub(super) fn seek(tx: &mut Tx, named: &Named, binding: &str, to: &str) -> Result<ConsumerView> {

@@ -12,5 +12,6 @@ mod model;
 mod poll;
 mod store;
 
+pub use consumers::behind;
 pub use model::{Feed, FeedItem, FeedPage, View};
 pub use store::waiting_parked;

@@ -9,7 +9,7 @@ use crate::{
     events::Event,
     kernel::{
         Actor, Instant,
-        ids::{ConsumerId, EventId},
+        ids::{ChannelId, ConsumerId, EventId},
     },
 };
 
@@ -160,6 +160,30 @@ pub fn binding(feed: Feed, types: &[String], include_test: bool) -> String {
     format!("{feed}{types}{}", if include_test { " include_test" } else { "" })
 }
 
+/// Whether what a consumer reads, as [`binding`] has it, holds events of a type; of test channels, when `test`.
+#[must_use]
+pub fn holds(binding: &str, kind: &str, test: bool) -> bool {
+    let mut words = binding.split(' ');
+    let feed: Option<Feed> = words.next().and_then(|feed| feed.parse().ok());
+    let Some(feed) = feed else { return false };
+    let rest: Vec<&str> = words.collect();
+    let narrowed = rest.iter().find_map(|word| word.strip_prefix("types="));
+    let of_type = match narrowed {
+        Some(types) => types.split(',').any(|prefix| kind.starts_with(prefix)),
+        None => feed.prefixes().is_empty() || feed.prefixes().iter().any(|prefix| kind.starts_with(prefix)),
+    };
+    of_type && (!test || rest.contains(&"include_test"))
+}
+
+/// Whether a principal, as [`principal`] has it, is shown the events of a channel.
+#[must_use]
+pub fn is_shown(principal: &str, channel: ChannelId) -> bool {
+    match principal.rsplit_once(' ').map(|(_, last)| last) {
+        Some(channels) if channels.starts_with("chan_") => channels.split(',').any(|own| own == channel.to_string()),
+        _ => true,
+    }
+}
+
 /// Whose consumers these are. Who is limited to channels has others than the same client without the limit, so that no
 /// cursor passes by what one of them was not shown.
 #[must_use]
@@ -288,6 +312,20 @@ mod tests {
         for wrong in ["stock.", "", "order.,", "Order.", "o%"] {
             assert!(Feed::Orders.types(Some(wrong)).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_a_consumer_reads_is_read_back_from_its_binding() {
+        let narrowed = binding(Feed::Orders, &["order.placed".to_owned(), "payment.".to_owned()], false);
+        assert!(holds(&narrowed, "payment.captured.v1", false) && !holds(&narrowed, "order.cancelled.v1", false));
+        assert!(!holds(&narrowed, "order.placed.v1", true));
+        let all = binding(Feed::All, &[], true);
+        assert!(holds(&all, "stock.adjusted.v1", true));
+        let whole: Vec<String> = Feed::Stock.types(None).unwrap();
+        assert!(!holds(&binding(Feed::Stock, &whole, false), "order.placed.v1", false));
+        let (own, other) = (ChannelId::new(), ChannelId::new());
+        let limited = format!("client:erp {own}");
+        assert!(is_shown("client:erp", other) && is_shown(&limited, own) && !is_shown(&limited, other));
     }
 
     fn event(position: i64, stream: &str) -> Event {

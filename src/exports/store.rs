@@ -33,6 +33,32 @@ pub(super) fn list(tx: &mut Tx, principal: &str, after: &str, limit: i64) -> Res
     Ok(query.load::<Columns, Row>(tx)?.into_iter().map(consumer).collect())
 }
 
+/// All consumers, each with whose it is.
+pub(super) fn all(tx: &mut Tx, limit: i64) -> Result<Vec<(String, Consumer)>> {
+    let query = "SELECT principal, id, name, feed, position, epoch, version, created_at, updated_at FROM consumers \
+                 ORDER BY name, id LIMIT ?";
+    #[rustfmt::skip]
+    type Columns = (Text, UidSql, Text, Text, BigInt, Text, BigInt, InstantSql, InstantSql);
+    type Found = (String, ConsumerId, String, String, i64, String, i64, Instant, Instant);
+    let rows = sql(query).bind(limit).load::<Columns, Found>(tx)?;
+    let found = |(principal, id, name, feed, position, epoch, version, created_at, updated_at): Found| {
+        (principal, consumer((id, name, feed, position, epoch, version, created_at, updated_at)))
+    };
+    Ok(rows.into_iter().map(found).collect())
+}
+
+/// The consumers and positions of a stream's items that are out, wait or were set aside.
+pub(super) fn outstanding_of(tx: &mut Tx, of: &[ConsumerId], stream: &str) -> Result<HashSet<(ConsumerId, i64)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT consumer_id, position FROM consumer_items WHERE consumer_id IN (SELECT wanted FROM {list}) \
+         AND stream = ? AND state <> 'skipped'"
+    );
+    let wanted = dialect::rows(of.iter().map(|id| json!([id.hex()])).collect());
+    let rows = sql(query).bind(wanted).bind(stream).load::<(UidSql, BigInt), (ConsumerId, i64)>(tx)?;
+    Ok(rows.into_iter().collect())
+}
+
 /// Makes a consumer unless there is one of that name.
 pub(super) fn insert(tx: &mut Tx, principal: &str, new: &Consumer) -> Result<()> {
     sql("INSERT INTO consumers (id, principal, name, feed, position, epoch, version, created_at, updated_at) \

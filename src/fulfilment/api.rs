@@ -5,19 +5,19 @@ use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    cancel::{self, Cancellation, Receipt},
+    cancel::{self, Cancellation},
     ids::Fresh,
-    model::{FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment},
+    model::{Command, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentCommand},
     returns,
     service::{self, NewShipment},
-    status::{self, OrderProgress},
     store::{self, Filter},
+    till,
 };
 use crate::{
     error::{Code, Error, Result},
     http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
     kernel::{
-        Instant, Money, Scope,
+        Action, Instant, Scope,
         ids::{FulfilmentOrderId, ShipmentId},
         text::Text,
     },
@@ -106,15 +106,40 @@ fn limited(actor: &crate::kernel::Actor, locations: &Locations) -> Option<Vec<cr
     (seen.len() < locations.iter().count()).then_some(seen)
 }
 
+/// A fulfilment order, and what can be done with it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct FulfilmentDetail {
+    /// It.
+    #[serde(flatten)]
+    pub fulfilment_order: FulfilmentOrder,
+    /// What can be done now.
+    pub actions: Vec<Action>,
+}
+
+impl From<FulfilmentOrder> for FulfilmentDetail {
+    fn from(fulfilment_order: FulfilmentOrder) -> Self {
+        let action = |command: Command| {
+            let left = fulfilment_order.counts().any(|counts| counts.left_for(command) > 0);
+            let nothing = || Error::conflict(format!("nothing is left to {command}"));
+            let taken = fulfilment_order.state.takes(command);
+            Action::of(command.as_str(), taken.and_then(|()| if left { Ok(()) } else { Err(nothing()) }))
+        };
+        // Delivering is a shipment's, cancelling the order's.
+        let actions = [Command::Pick, Command::Pack, Command::Ship].map(action).to_vec();
+        Self { fulfilment_order, actions }
+    }
+}
+
 /// Read a fulfilment order
 #[utoipa::path(tag = "ship", params(("id" = String, Path)), security(("token" = ["fulfilment:read"])),
-    responses((status = 200, body = FulfilmentOrder)))]
+    responses((status = 200, body = FulfilmentDetail)))]
 #[get("/fulfilment-orders/{id}")]
 async fn read_fulfilment_order(call: Call, path: RefPath<FulfilmentOrderId>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentRead)?.clone();
     let id = path.0;
     let found = call.read(move |tx| service::get(tx, &actor, id)).await?;
-    Ok(Reply::ok(&found)?.version(found.version))
+    let version = found.version;
+    Ok(Reply::ok(&FulfilmentDetail::from(found))?.version(version))
 }
 
 /// Which pieces.
@@ -131,7 +156,7 @@ pub struct PiecesRequest {
 ///
 /// Notes that pieces have been taken from the shelf.
 #[utoipa::path(tag = "ship", params(("id" = String, Path)), request_body = PiecesRequest,
-    security(("token" = ["fulfilment:write"])), responses((status = 200, body = FulfilmentOrder)))]
+    security(("token" = ["fulfilment:write"])), responses((status = 200, body = FulfilmentDetail)))]
 #[post("/fulfilment-orders/{id}/pick")]
 async fn pick(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<PiecesRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentWrite)?.clone();
@@ -139,7 +164,8 @@ async fn pick(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<PiecesReq
     let (id, now, fresh, lines) = (path.0, call.now, Fresh::new(), body.lines.clone());
     call.command(&body.fingerprint, move |tx| {
         let changed = service::pick(tx, now, &actor, &fresh, id, lines.as_deref())?;
-        Ok(Reply::ok(&changed)?.version(changed.version))
+        let version = changed.version;
+        Ok(Reply::ok(&FulfilmentDetail::from(changed))?.version(version))
     })
     .await
 }
@@ -148,7 +174,7 @@ async fn pick(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<PiecesReq
 ///
 /// Notes that pieces have been put into a parcel; what was not picked is picked with it.
 #[utoipa::path(tag = "ship", params(("id" = String, Path)), request_body = PiecesRequest,
-    security(("token" = ["fulfilment:write"])), responses((status = 200, body = FulfilmentOrder)))]
+    security(("token" = ["fulfilment:write"])), responses((status = 200, body = FulfilmentDetail)))]
 #[post("/fulfilment-orders/{id}/pack")]
 async fn pack(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<PiecesRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentWrite)?.clone();
@@ -156,7 +182,8 @@ async fn pack(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<PiecesReq
     let (id, now, fresh, lines) = (path.0, call.now, Fresh::new(), body.lines.clone());
     call.command(&body.fingerprint, move |tx| {
         let changed = service::pack(tx, now, &actor, &fresh, id, lines.as_deref())?;
-        Ok(Reply::ok(&changed)?.version(changed.version))
+        let version = changed.version;
+        Ok(Reply::ok(&FulfilmentDetail::from(changed))?.version(version))
     })
     .await
 }
@@ -208,6 +235,29 @@ async fn ship(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<ShipReque
     };
     let (id, now, fresh) = (path.0, call.now, Fresh::new());
     call.command(&body.fingerprint, move |tx| Reply::created(&service::ship(tx, now, &actor, &fresh, id, &new)?)).await
+}
+
+/// A shipment, and what can be done with it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ShipmentDetail {
+    /// It.
+    #[serde(flatten)]
+    pub shipment: Shipment,
+    /// What can be done now.
+    pub actions: Vec<Action>,
+}
+
+/// Read a shipment
+#[utoipa::path(tag = "ship", params(("id" = String, Path)), security(("token" = ["fulfilment:read"])),
+    responses((status = 200, body = ShipmentDetail)))]
+#[get("/shipments/{id}")]
+async fn read_shipment(call: Call, path: RefPath<ShipmentId>) -> Result<Reply> {
+    let actor = call.allow(Scope::FulfilmentRead)?.clone();
+    let id = path.0;
+    let shipment = call.read(move |tx| service::shipment_of(tx, &actor, id)).await?;
+    let action = |command: &ShipmentCommand| Action::of(command.as_str(), shipment.state.apply(*command).map(|_| ()));
+    let actions = ShipmentCommand::ALL.iter().map(action).collect();
+    Reply::ok(&ShipmentDetail { shipment, actions })
 }
 
 /// When something happened.
@@ -291,23 +341,6 @@ async fn order_fulfilment(call: Call, path: RefPath<String>) -> Result<Reply> {
     Reply::ok(&found.await?)
 }
 
-/// Where is my order?
-///
-/// What it waits for since when, what stands in its way, its parcels with their links and last scans, its money, what
-/// foreign systems call it; and all of it in one sentence to read out.
-#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), security(("token" = ["orders:read"])),
-    responses((status = 200, body = OrderProgress)))]
-#[get("/orders/{ref}/status")]
-async fn order_status(call: Call, path: RefPath<String>) -> Result<Reply> {
-    let actor = call.allow(Scope::OrdersRead)?.clone();
-    let (now, locations) = (call.now, call.snapshot::<Locations>().await?);
-    let found = call.read(move |tx| {
-        let id = orders::resolve(tx, &actor, &path.0)?;
-        status::progress(tx, now, &locations, id)
-    });
-    Reply::ok(&found.await?)
-}
-
 /// What is cancelled, and why.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -319,6 +352,9 @@ pub struct CancelRequest {
     /// Why.
     #[schema(value_type = String)]
     pub reason: Text<500>,
+    /// Whether what goes back by hand has been paid out already; else it waits in the work list `refunds_to_pay`.
+    #[serde(default)]
+    pub paid_out: bool,
     /// When, if that was not now. Needs the scope `history:write`.
     pub occurred_at: Option<Instant>,
 }
@@ -335,7 +371,7 @@ async fn cancel_order(call: Call, path: RefPath<String>, body: Body<CancelReques
     checked_lines(body.lines.as_ref())?;
     checked_time(&call, body.occurred_at)?;
     let (pieces, reason, occurred_at) = (body.lines.clone(), body.reason.to_string(), body.occurred_at);
-    let what = Cancellation { pieces, reason, occurred_at };
+    let what = Cancellation { pieces, reason, paid_out: body.paid_out, occurred_at };
     let (now, fresh, reference) = (call.now, Fresh::new(), path.0);
     call.command(&body.fingerprint, move |tx| {
         let id = orders::resolve(tx, &actor, &reference)?;
@@ -345,76 +381,12 @@ async fn cancel_order(call: Call, path: RefPath<String>, body: Body<CancelReques
     .await
 }
 
-/// Money that came in.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"reference": "BANK-2026-03-02-17"}))]
-pub struct ReceiptRequest {
-    /// How much; all that is owed when absent.
-    pub amount: Option<Money>,
-    /// What names it: the bank's reference. Each is booked once.
-    #[schema(value_type = String)]
-    pub reference: Text<200>,
-    /// When it came, if that was not now. Needs the scope `history:write`.
-    pub occurred_at: Option<Instant>,
-}
-
-/// Record money received
-///
-/// For orders that are paid by prepayment or invoice.
-#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = ReceiptRequest,
-    security(("token" = ["payments:write"])), responses((status = 200, body = OrderDocument)))]
-#[post("/orders/{ref}/payments")]
-async fn record_payment(call: Call, path: RefPath<String>, body: Body<ReceiptRequest>) -> Result<Reply> {
-    let actor = call.allow(Scope::PaymentsWrite)?.clone();
-    checked_time(&call, body.occurred_at)?;
-    let (amount, reference, occurred_at) = (body.amount, body.reference.to_string(), body.occurred_at);
-    let receipt = Receipt { amount, reference, occurred_at };
-    let (now, fresh, of) = (call.now, Fresh::new(), path.0);
-    call.command(&body.fingerprint, move |tx| {
-        let id = orders::resolve(tx, &actor, &of)?;
-        let order = cancel::record_payment(tx, now, &actor, &fresh, id, &receipt)?;
-        Ok(Reply::ok(&order)?.version(order.version))
-    })
-    .await
-}
-
-/// Money to give back.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"amount": {"amount": "5.00", "currency": "EUR"}, "reason": "scratched"}))]
-pub struct RefundRequest {
-    /// How much.
-    pub amount: Money,
-    /// Why.
-    #[schema(value_type = String)]
-    pub reason: Text<500>,
-}
-
-/// Give money back
-///
-/// As goodwill, beside any return: never more than was captured. The provider is asked at once, in the background;
-/// `payment.refunded.v1` tells when it has done it.
-#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = RefundRequest,
-    security(("token" = ["payments:write"])), responses((status = 202, body = OrderDocument)))]
-#[post("/orders/{ref}/refunds")]
-async fn refund_order(call: Call, path: RefPath<String>, body: Body<RefundRequest>) -> Result<Reply> {
-    let actor = call.allow(Scope::PaymentsWrite)?.clone();
-    let (amount, reason) = (body.amount, body.reason.to_string());
-    let (now, fresh, of) = (call.now, Fresh::new(), path.0);
-    call.command(&body.fingerprint, move |tx| {
-        let id = orders::resolve(tx, &actor, &of)?;
-        let order = cancel::refund(tx, now, &actor, &fresh, id, amount, &reason)?;
-        Ok(Reply::accepted(&order)?.version(order.version))
-    })
-    .await
-}
-
 /// The routes of the ops surface.
 pub fn ops(config: &mut ServiceConfig<'_>) {
     config.service(list_fulfilment_orders).service(read_fulfilment_order);
     config.service(pick).service(pack).service(ship).service(deliver).service(scan);
-    config.service(order_fulfilment).service(order_status);
-    config.service(cancel_order).service(record_payment).service(refund_order);
+    config.service(order_fulfilment).service(read_shipment);
+    config.service(cancel_order);
+    till::api::ops(config);
     returns::api::ops(config);
 }

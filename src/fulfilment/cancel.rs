@@ -1,4 +1,4 @@
-//! Cancelling what has not left, money received, money given back: commands on a placed order.
+//! Cancelling what has not left of a placed order.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,21 @@ use serde::Serialize;
 
 use super::{
     ids::Fresh,
-    jobs,
     model::{Command, FulfilmentOrder, Pieces, ShipmentState, ShippedLine, Step, sum_pieces},
-    money,
-    service::{announce, make_steps, save_states, shares},
+    money::{self, Settling},
+    service::{announce, make_steps, place, save_states, shares},
     store,
+    told::{CANCELLED, pieces_of, work_payload},
 };
 use crate::{
     db::{Json, Tx},
-    error::{Code, Error, Result, on_duplicate},
-    events::Payload,
+    error::{Code, Error, Result},
     kernel::{
         Actor, Instant, Money,
-        ids::{EventId, OrderId, PaymentOperationId},
+        ids::{EventId, OrderId},
     },
     orders::{self, LineMove, OrderDocument},
-    payments::{
-        self, Account, MANUAL, NewOperation, Operation, OperationKind, OperationState, Payment, Posting, ledger,
-    },
+    payments::ledger,
     pricing::engine::TaxedShare,
     stock,
 };
@@ -35,6 +32,8 @@ pub struct Cancellation {
     pub pieces: Option<Vec<Pieces>>,
     /// Why.
     pub reason: String,
+    /// Whether what goes back by hand has been paid out already.
+    pub paid_out: bool,
     /// When, if that was not now.
     pub occurred_at: Option<Instant>,
 }
@@ -66,15 +65,16 @@ pub fn cancel(
     order.state.apply(orders::Command::Cancel)?;
     let at = what.occurred_at.unwrap_or(now);
     let pieces = wanted(&order, what.pieces.as_deref())?;
-    let freed = take_off(tx, now, id, &pieces)?;
+    let (freed, touched) = take_off(tx, now, id, &pieces)?;
     let amount = amount(&order, &pieces)?;
     within_ceiling(actor, amount.gross)?;
     let moves: Result<Vec<LineMove>> = pieces.iter().map(|piece| line_move(&order, piece)).collect();
-    orders::save(tx, now, &mut order, &moves?, 1)?;
+    orders::save(tx, now, &mut order, &moves?, place(touched.len() + 1))?;
     let mut draw = fresh.draw();
     let name: EventId = draw.next();
     ledger::post(tx, now, vec![money::credit(&order, format!("cancel:{name}"), at, amount)])?;
-    money::settle(tx, (now, at), &order, &mut draw, &what.reason)?;
+    let how = Settling { paid_out: what.paid_out, ..Settling::because(&what.reason) };
+    money::settle(tx, (now, at), &order, &mut draw, &how)?;
     let kind = match order.state {
         orders::OrderState::Cancelled => "order.cancelled.v1",
         _ => "order.line_cancelled.v1",
@@ -82,7 +82,10 @@ pub fn cancel(
     let cancelled_amount = Money::from_minor(amount.gross, order.currency);
     let payload = order
         .payload(|order| Json::of(&Cancelled { order, cancelled: pieces, cancelled_amount, reason: &what.reason }))?;
-    let happened = vec![(kind, payload)];
+    let mut happened = vec![(kind, payload)];
+    for (fulfilment, moved) in touched {
+        happened.push((CANCELLED, work_payload(&order, &fulfilment, moved)?));
+    }
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
     if !freed.is_empty() {
         stock::deallocate(tx, now, actor, &freed, &id.to_string(), at)?;
@@ -115,27 +118,33 @@ fn wanted(order: &OrderDocument, pieces: Option<&[Pieces]>) -> Result<Vec<Shippe
     wanted.into_iter().map(piece).collect()
 }
 
-/// Takes pieces off an order's fulfilment orders and writes these. Gives the stock that comes free.
-fn take_off(tx: &mut Tx, now: Instant, order: OrderId, pieces: &[ShippedLine]) -> Result<Vec<stock::Share>> {
+/// What was taken off an order's fulfilment orders: the stock that comes free, and each with what it need not ship.
+type TakenOff = (Vec<stock::Share>, Vec<(FulfilmentOrder, Vec<ShippedLine>)>);
+
+/// Takes pieces off an order's fulfilment orders and writes these.
+fn take_off(tx: &mut Tx, now: Instant, order: OrderId, pieces: &[ShippedLine]) -> Result<TakenOff> {
     let (mut fulfilments, shipments) = (store::of_order(tx, order)?, store::shipments(tx, order)?);
     let stepped = distribute(&mut fulfilments, pieces)?;
     if stepped.is_empty() {
-        return Ok(Vec::new());
+        return Ok(TakenOff::default());
     }
     let (mut moved, mut free) = (Vec::new(), Vec::new());
     let touched = fulfilments.iter_mut().enumerate().filter_map(|(place, one)| Some((one, stepped.get(&place)?)));
     for (fulfilment, steps) in touched {
         let mut parcels = shipments.iter().filter(|parcel| parcel.fulfilment_order_id == fulfilment.id);
         let arrived = parcels.all(|parcel| parcel.state == ShipmentState::Delivered);
-        fulfilment.state = fulfilment.state.apply(Command::Cancel, fulfilment.counts(), arrived)?;
-        (fulfilment.version, fulfilment.updated_at) = (fulfilment.version + 1, now);
+        fulfilment.advance(fulfilment.state.apply(Command::Cancel, fulfilment.counts(), arrived)?, now);
         moved.extend(steps.iter().map(|(line_no, step)| (fulfilment.id, *line_no, *step)));
         free.extend(freed(fulfilment, steps));
     }
     store::move_lines(tx, &moved)?;
-    let changed = fulfilments.iter().enumerate().filter(|(place, _)| stepped.contains_key(place));
-    save_states(tx, now, changed.map(|(_, one)| one))?;
-    Ok(free)
+    let changed = fulfilments.into_iter().enumerate().filter_map(|(place, one)| {
+        let pieces = pieces_of(&one, stepped.get(&place)?, |step| step.cancelled);
+        Some((one, pieces))
+    });
+    let changed: Vec<_> = changed.collect();
+    save_states(tx, now, changed.iter().map(|(one, _)| one))?;
+    Ok((free, changed))
 }
 
 /// Takes the pieces from the fulfilment orders, those that have come least far first, and makes the steps on them. Gives
@@ -205,177 +214,4 @@ pub(super) fn within_ceiling(actor: &Actor, minor: i64) -> Result<()> {
         true => Ok(()),
         false => Err(Error::problem(Code::CeilingExceeded, "the amount is above what this credential may move")),
     }
-}
-
-/// Money that came in.
-#[derive(Debug, Clone)]
-pub struct Receipt {
-    /// How much; all that is owed when absent.
-    pub amount: Option<Money>,
-    /// What names it: the bank's reference. Each is booked once.
-    pub reference: String,
-    /// When it came, if that was not now.
-    pub occurred_at: Option<Instant>,
-}
-
-/// Records money received for an order that is paid without a provider.
-///
-/// # Errors
-/// `not_found`, `state_conflict`, `duplicate` for a reference booked before, `payment_not_capturable`.
-pub fn record_payment(
-    tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
-    fresh: &Fresh,
-    id: OrderId,
-    receipt: &Receipt,
-) -> Result<OrderDocument> {
-    let order = orders::lock(tx, id)?;
-    record_payment_of(tx, now, actor, fresh, order, receipt)
-}
-
-/// The same for an order that is locked and was read under the lock.
-///
-/// # Errors
-/// As [`record_payment`].
-pub fn record_payment_of(
-    tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
-    fresh: &Fresh,
-    mut order: OrderDocument,
-    receipt: &Receipt,
-) -> Result<OrderDocument> {
-    let id = order.id;
-    order.state.apply(orders::Command::RecordPayment)?;
-    let at = receipt.occurred_at.unwrap_or(now);
-    let payments = payments::of_order(tx, id)?;
-    let open = payments.iter().find(|payment| payment.provider == MANUAL && payment.capturable().minor() > 0);
-    let missing = || Error::problem(Code::PaymentNotCapturable, "the order has no open payment to record money for");
-    let payment = open.ok_or_else(missing)?;
-    let amount = match receipt.amount {
-        Some(amount) => in_currency(&order, amount)?,
-        None => payment.capturable().minor().min(owed(tx, id)?),
-    };
-    if amount <= 0 {
-        return Err(Error::conflict("nothing is owed"));
-    }
-    let mut draw = fresh.draw();
-    let new = NewOperation {
-        id: draw.next(),
-        payment: payment.id,
-        kind: OperationKind::Capture,
-        our_key: format!("received:{id}:{}", receipt.reference),
-        amount,
-        reason: Some(receipt.reference.clone()),
-        idempotency_id: None,
-    };
-    let recorded = payments::record_operation(tx, now, &new);
-    let twice = || Error::problem(Code::Duplicate, "money with this reference has been recorded already");
-    on_duplicate(recorded, twice).map_err(|error| match error.code() {
-        Code::Duplicate => twice().at("/reference"),
-        _ => error,
-    })?;
-    let operation = done(&new, now);
-    ledger::post(tx, now, jobs::posting(&order, &operation, at).into_iter().collect())?;
-    let payment = jobs::refresh(tx, &mut order, &operation)?;
-    orders::save(tx, now, &mut order, &[], 1)?;
-    money::settle(tx, (now, at), &order, &mut draw, "payment received")?;
-    let happened = vec![jobs::moved(&order, &payment, &operation)?];
-    announce(tx, (now, at), actor, &order, &mut draw, happened)?;
-    Ok(order)
-}
-
-/// An operation that has been recorded as done.
-fn done(new: &NewOperation, now: Instant) -> Operation {
-    let NewOperation { id, payment, kind, our_key, amount, reason, idempotency_id } = new.clone();
-    let (state, error) = (OperationState::Done, None);
-    Operation {
-        id,
-        payment,
-        kind,
-        our_key,
-        state,
-        amount,
-        reason,
-        error,
-        idempotency_id,
-        created_at: now,
-        updated_at: now,
-    }
-}
-
-/// What the customer owes by the ledger.
-fn owed(tx: &mut Tx, order: OrderId) -> Result<i64> {
-    let balance = ledger::balance(tx, order)?;
-    Ok(balance.iter().find(|(account, _)| *account == Account::Receivable).map_or(0, |(_, sum)| *sum))
-}
-
-fn in_currency(order: &OrderDocument, amount: Money) -> Result<i64> {
-    if amount.currency() != order.currency {
-        return Err(Error::invalid("/amount/currency", format!("the order is in {}", order.currency)));
-    }
-    match amount.minor() {
-        minor @ 1.. => Ok(minor),
-        _ => Err(Error::invalid("/amount/amount", "expected an amount above zero")),
-    }
-}
-
-/// Gives money back beside any return: a goodwill. Jobs ask the providers.
-///
-/// # Errors
-/// `not_found`, `state_conflict`, `refund_exceeded`, `ceiling_exceeded`.
-pub fn refund(
-    tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
-    fresh: &Fresh,
-    id: OrderId,
-    amount: Money,
-    reason: &str,
-) -> Result<OrderDocument> {
-    let mut order = orders::lock(tx, id)?;
-    order.state.apply(orders::Command::Refund)?;
-    let amount = in_currency(&order, amount)?;
-    within_ceiling(actor, amount)?;
-    let payments = payments::of_order(tx, id)?;
-    let planned = spread(&order, &payments, amount)?;
-    let mut draw = fresh.draw();
-    let name: PaymentOperationId = draw.next();
-    // What is given away is not owed: only so does the money that goes back leave the customer's account as it was.
-    let posting = Posting {
-        order: id,
-        posting: format!("goodwill:{name}"),
-        occurred_at: now,
-        currency: order.currency,
-        entries: vec![(Account::Receivable, -amount), (Account::WriteOff, amount)],
-    };
-    ledger::post(tx, now, vec![posting])?;
-    orders::save(tx, now, &mut order, &[], 1)?;
-    money::begin(tx, (now, now), &order, &mut draw, reason, &planned)?;
-    let data = serde_json::json!({
-        "order_id": id, "order_number": order.number, "amount": Money::from_minor(amount, order.currency),
-        "reason": reason, "payments": order.payments,
-    });
-    announce(tx, (now, now), actor, &order, &mut draw, vec![("payment.refund_requested.v1", Payload::of(&data)?)])?;
-    Ok(order)
-}
-
-/// Which payment gives how much back.
-fn spread<'a>(order: &OrderDocument, payments: &'a [Payment], amount: i64) -> Result<Vec<money::Planned<'a>>> {
-    let mut missing = amount;
-    let mut planned = Vec::new();
-    for payment in payments {
-        let part = payment.refundable().minor().min(missing);
-        if part > 0 {
-            planned.push((payment, OperationKind::Refund, part));
-            missing -= part;
-        }
-    }
-    if missing > 0 {
-        let refundable = Money::from_minor(amount - missing, order.currency);
-        let error = Error::problem(Code::RefundExceeded, format!("at most {refundable} can be refunded"));
-        return Err(error.at("/amount").with("refundable", serde_json::to_value(refundable)?));
-    }
-    Ok(planned)
 }

@@ -1,6 +1,8 @@
 //! Ids that a command needs, made before its transaction.
 
-use crate::kernel::Id;
+use sha2::{Digest, Sha256};
+
+use crate::kernel::{Id, ids::JobId};
 
 /// Ids for what a command makes. They are made outside the transaction, so that a second run of it gives the same.
 #[derive(Debug, Clone)]
@@ -11,6 +13,19 @@ impl Fresh {
     #[must_use]
     pub fn new() -> Self {
         Self((0..16).map(|_| *Id::<()>::new().bytes()).collect())
+    }
+
+    /// The same for a command that a job stands for: they follow from its id.
+    #[must_use]
+    pub fn of(job: JobId) -> Self {
+        let id = |place: u8| {
+            let mut id = *job.bytes();
+            let hash = Sha256::new().chain_update(job.bytes()).chain_update([place]).finalize();
+            // New rows lie together: the beginning is the time, as in the job's own.
+            id.iter_mut().skip(8).zip(hash).for_each(|(to, from)| *to = from);
+            id
+        };
+        Self((0..16).map(id).collect())
     }
 
     /// The id of what the command makes first: of a shipment, when it ships.

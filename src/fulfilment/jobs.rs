@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ids::Fresh,
-    money::{self, CAPTURE, REFUND, VOID},
-    returns,
+    money::{self, CAPTURE, REFUND, Settling, VOID},
     service::announce,
 };
 use crate::{
@@ -73,14 +72,27 @@ async fn perform(state: &State, providers: &Providers, job: Job) -> Result<Verdi
     let (fresh, now) = (Fresh::new(), state.clock.now());
     let written = state.db.write_in(Lane::Bulk, move |tx| {
         job.finish(tx)?;
-        conclude(tx, now, &fresh, task, refused.as_deref())
+        conclude(tx, now, &fresh, &Actor::System("payments"), task, refused.as_deref())
     });
     written.await?;
     Ok(Verdict::Settled)
 }
 
+/// What giving up a dead job of this slice means: the provider is not asked any more, so what it was to do has failed.
+/// Else the amount would count as under way for ever.
+///
+/// # Errors
+/// What the database says.
+pub fn discarded(tx: &mut Tx, now: Instant, actor: &Actor, job: &Job) -> Result<()> {
+    // A job that does not say what it is about has begun nothing.
+    let Ok(task) = serde_json::from_value::<Task>(job.payload.clone()) else { return Ok(()) };
+    let why = format!("given up: {}", job.last_error.as_deref().unwrap_or("it was never answered"));
+    conclude(tx, now, &Fresh::of(job.id), actor, task, Some(&why))
+}
+
 /// Writes down how an operation ended: the counters, the ledger, the order's states, the event; and begins what follows.
-fn conclude(tx: &mut Tx, now: Instant, fresh: &Fresh, task: Task, refused: Option<&str>) -> Result<()> {
+/// What was refused is not asked again by itself: it is in a work list until somebody settles or confirms it.
+fn conclude(tx: &mut Tx, now: Instant, fresh: &Fresh, actor: &Actor, task: Task, refused: Option<&str>) -> Result<()> {
     let mut order = orders::lock(tx, task.order)?;
     let at = task.at.unwrap_or(now);
     let ended = match refused {
@@ -96,13 +108,9 @@ fn conclude(tx: &mut Tx, now: Instant, fresh: &Fresh, task: Task, refused: Optio
     orders::save(tx, now, &mut order, &[], 1)?;
     let mut draw = fresh.draw();
     let happened = vec![moved(&order, &payment, &operation)?];
-    if refused.is_none() {
-        let left = money::settle(tx, (now, at), &order, &mut draw, "balance")?;
-        if operation.kind == OperationKind::Refund && left == 0 {
-            returns::refunded(tx, order.id)?;
-        }
-    }
-    announce(tx, (now, at), &Actor::System("payments"), &order, &mut draw, happened)
+    let how = Settling { but: refused.map(|_| operation.kind), ..Settling::because("balance") };
+    money::settle_returns(tx, (now, at), &order, &mut draw, &how)?;
+    announce(tx, (now, at), actor, &order, &mut draw, happened)
 }
 
 /// Reads an order's payments again, for one of them has changed, and gives that one.

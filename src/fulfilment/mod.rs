@@ -14,19 +14,22 @@ pub mod returns;
 mod service;
 mod status;
 mod store;
+mod till;
+mod told;
 
-pub use cancel::{Cancellation, Receipt, cancel, record_payment, record_payment_of, refund};
+pub use cancel::{Cancellation, cancel};
 pub use ids::Fresh;
+pub use jobs::discarded;
 pub use model::{
-    Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentState,
-    ShippedLine, TRANSITIONS, mermaid,
+    Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, SHIPMENT_TRANSITIONS, Scan, Shipment,
+    ShipmentCommand, ShipmentState, ShippedLine, TRANSITIONS, mermaid, shipments_mermaid,
 };
 pub use money::{CAPTURE, REFUND, VOID, capture_due};
-pub use service::{
-    NewShipment, Part, deliver, event_schemas, get, of_order, open, pack, pick, scan, ship, ship_parts, shipments,
-};
-pub use status::{OrderProgress, progress};
+pub use service::{NewShipment, Part, deliver, get, of_order, open, pack, pick, scan, ship, ship_parts, shipments};
+pub use status::{Lag, OrderProgress, progress};
 pub use store::waiting_past_due;
+pub use till::{Confirmation, Receipt, confirm, record_payment, record_payment_of, refund};
+pub use told::{OPENED, event_schemas, work_payload};
 
 /// Registers the jobs that ask payment providers.
 pub fn work(state: &crate::http::State, runner: &mut crate::jobs::Runner) {

@@ -298,6 +298,8 @@ pub struct FulfilmentOrder {
     pub location_id: LocationId,
     /// Where it stands. More states may come.
     pub state: FulfilmentState,
+    /// Since when it has stood there.
+    pub state_since: Instant,
     /// Rises with every change.
     pub version: i64,
     /// When it should have left.
@@ -311,6 +313,14 @@ pub struct FulfilmentOrder {
 }
 
 impl FulfilmentOrder {
+    /// Moves it on to a state, which may be the one it is in.
+    pub(super) fn advance(&mut self, to: FulfilmentState, now: Instant) {
+        if to != self.state {
+            (self.state, self.state_since) = (to, now);
+        }
+        (self.version, self.updated_at) = (self.version + 1, now);
+    }
+
     /// The quantities of its lines.
     pub fn counts(&self) -> impl Iterator<Item = &Counts> {
         self.lines.iter().map(|line| &line.counts)
@@ -336,6 +346,46 @@ crate::words! {
         /// It has arrived.
         Delivered = "delivered",
     }
+}
+
+crate::words! {
+    /// What can be done with a shipment.
+    pub enum ShipmentCommand {
+        /// Note what the carrier said about it.
+        Scan = "scan",
+        /// Note that it has arrived.
+        Deliver = "deliver",
+    }
+}
+
+/// Every transition of shipments there is: from, command, to. What is not here is refused.
+pub const SHIPMENT_TRANSITIONS: &[(ShipmentState, ShipmentCommand, ShipmentState)] = &[
+    (ShipmentState::Shipped, ShipmentCommand::Scan, ShipmentState::Shipped),
+    (ShipmentState::Shipped, ShipmentCommand::Deliver, ShipmentState::Delivered),
+    // Carriers tell late of what happened on the way.
+    (ShipmentState::Delivered, ShipmentCommand::Scan, ShipmentState::Delivered),
+];
+
+impl ShipmentState {
+    /// The state after a command.
+    ///
+    /// # Errors
+    /// `state_conflict` when the state does not take it.
+    pub fn apply(self, command: ShipmentCommand) -> Result<Self> {
+        let found = SHIPMENT_TRANSITIONS.iter().find(|(from, with, _)| (*from, *with) == (self, command));
+        let refused = || Error::conflict(format!("the shipment is {self}: `{command}` is not possible any more"));
+        found.map(|(_, _, to)| *to).ok_or_else(refused)
+    }
+}
+
+/// The transition table of shipments as a Mermaid diagram.
+#[must_use]
+pub fn shipments_mermaid() -> String {
+    let mut text = String::from("stateDiagram-v2\n    [*] --> shipped\n");
+    for (from, command, to) in SHIPMENT_TRANSITIONS {
+        text.push_str(&format!("    {from} --> {to}: {command}\n"));
+    }
+    text
 }
 
 /// What a carrier said about a shipment on its way.

@@ -4,7 +4,10 @@
 
 use serde_json::{Value, json};
 
-use super::ids::{Draw, Fresh};
+use super::{
+    ids::{Draw, Fresh},
+    returns,
+};
 use crate::{
     db::Tx,
     error::Result,
@@ -81,9 +84,27 @@ fn earned(order: &OrderDocument) -> (i64, bool) {
     }
 }
 
+/// Why money is moved, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settling<'a> {
+    /// Why.
+    pub reason: &'a str,
+    /// Whether what goes back by hand has been paid out already.
+    pub paid_out: bool,
+    /// What is not asked for now: the provider has just refused it, and somebody has to look first.
+    pub but: Option<OperationKind>,
+}
+
+impl<'a> Settling<'a> {
+    /// Everything that the money asks for.
+    pub const fn because(reason: &'a str) -> Self {
+        Self { reason, paid_out: false, but: None }
+    }
+}
+
 /// Begins what the standing of an order's money asks for, `at` the time of what it follows from. Call it after the order
-/// was saved and the ledger written; at most one capture, refund and void per payment, each with its job. Gives what is
-/// still on its way back to the customer.
+/// was saved and the ledger written; at most one capture, refund and void per payment. A job asks the provider; what goes
+/// back by hand waits until somebody says that it has been paid out. Gives what is still on its way back to the customer.
 ///
 /// # Errors
 /// What the database says.
@@ -92,7 +113,7 @@ pub(super) fn settle(
     (now, at): (Instant, Instant),
     order: &OrderDocument,
     draw: &mut Draw<'_>,
-    reason: &str,
+    how: &Settling<'_>,
 ) -> Result<i64> {
     let payments = payments::of_order(tx, order.id)?;
     let balance = ledger::balance(tx, order.id)?;
@@ -108,8 +129,8 @@ pub(super) fn settle(
         open,
     };
     let moves = standing.moves();
-    let (planned, unpaid) = plan(&payments, moves);
-    begin(tx, (now, at), order, draw, reason, &planned)?;
+    let (planned, unpaid) = plan(&payments, moves, how.but);
+    begin(tx, (now, at), order, draw, how, &planned)?;
     // No more is given back than was captured: what a goodwill has given back already is not given back again.
     let absorbed = (unpaid - standing.capture_pending).min(of(Account::WriteOff));
     if absorbed > 0 {
@@ -127,14 +148,33 @@ pub(super) fn settle(
 /// # Errors
 /// What the database says.
 pub fn capture_due(tx: &mut Tx, now: Instant, order: &OrderDocument, fresh: &Fresh) -> Result<()> {
-    settle(tx, (now, order.placed_at), order, &mut fresh.draw(), "order").map(|_| ())
+    settle(tx, (now, order.placed_at), order, &mut fresh.draw(), &Settling::because("order")).map(|_| ())
+}
+
+/// The same as [`settle`] where returns of the order may wait for their money: those for which nothing is owed any more
+/// are done with.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn settle_returns(
+    tx: &mut Tx,
+    at: (Instant, Instant),
+    order: &OrderDocument,
+    draw: &mut Draw<'_>,
+    how: &Settling<'_>,
+) -> Result<()> {
+    match settle(tx, at, order, draw, how)? {
+        0 => returns::refunded(tx, order.id),
+        _ => Ok(()),
+    }
 }
 
 /// An operation about to be begun on a payment, with its amount.
 pub(super) type Planned<'a> = (&'a Payment, OperationKind, i64);
 
-/// Which payment moves what; and what is to be given back that no payment can give.
-fn plan(payments: &[Payment], moves: Moves) -> (Vec<Planned<'_>>, i64) {
+/// Which payment moves what, but for operations of one kind; and what is to be given back that no payment can give. What
+/// came last goes back first: what was paid twice goes back the way it came.
+fn plan(payments: &[Payment], moves: Moves, but: Option<OperationKind>) -> (Vec<Planned<'_>>, i64) {
     let (mut capture, mut refund) = (moves.capture, moves.refund);
     let mut planned = Vec::new();
     let mut left = Vec::new();
@@ -142,26 +182,31 @@ fn plan(payments: &[Payment], moves: Moves) -> (Vec<Planned<'_>>, i64) {
         let capturable = payment.capturable().minor();
         // What was not promised by a provider comes when somebody says that it came.
         let taken = if payment.provider == MANUAL { 0 } else { capture.min(capturable) };
-        let given = refund.min(payment.refundable().minor());
-        (capture, refund) = (capture - taken, refund - given);
-        planned.extend([(payment, OperationKind::Capture, taken), (payment, OperationKind::Refund, given)]);
+        capture -= taken;
+        planned.push((payment, OperationKind::Capture, taken));
         left.push((payment, OperationKind::Void, capturable - taken));
     }
+    for payment in payments.iter().rev() {
+        let given = refund.min(payment.refundable().minor());
+        refund -= given;
+        planned.push((payment, OperationKind::Refund, given));
+    }
     // While something is owed that nobody is asked for, the promise stands.
-    if moves.void && capture == 0 {
+    let unasked = capture > 0 || but == Some(OperationKind::Capture) && moves.capture > 0;
+    if moves.void && !unasked {
         planned.extend(left);
     }
-    planned.retain(|(_, _, amount)| *amount > 0);
+    planned.retain(|(_, kind, amount)| *amount > 0 && Some(*kind) != but);
     (planned, refund)
 }
 
-/// Begins operations, each with the job that asks the provider.
+/// Begins operations, each with the job that asks the provider. What goes back by hand has none until it is paid out.
 pub(super) fn begin(
     tx: &mut Tx,
     (now, at): (Instant, Instant),
     order: &OrderDocument,
     draw: &mut Draw<'_>,
-    reason: &str,
+    how: &Settling<'_>,
     planned: &[Planned<'_>],
 ) -> Result<()> {
     let mut queue = Vec::with_capacity(planned.len());
@@ -176,11 +221,14 @@ pub(super) fn begin(
                 kind: *kind,
                 our_key: id.to_string(),
                 amount: *amount,
-                reason: Some(reason.to_owned()),
+                reason: Some(how.reason.to_owned()),
                 idempotency_id: None,
             },
         )?;
-        queue.push(job((now, at), order, draw.next(), *kind, id));
+        let by_hand = payment.provider == MANUAL && *kind == OperationKind::Refund;
+        if !by_hand || how.paid_out {
+            queue.push(job((now, at), order, draw.next(), *kind, id));
+        }
     }
     jobs::enqueue(tx, now, queue)
 }

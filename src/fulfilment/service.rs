@@ -3,20 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use super::{
     ids::{Draw, Fresh},
     model::{
-        Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentState,
-        ShippedLine, Step, sum_pieces,
+        Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentCommand,
+        ShipmentState, ShippedLine, Step, sum_pieces,
     },
-    money, store,
+    money::{self, Settling},
+    store,
+    told::{parcel, pieces_of, progressed},
 };
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    events::{self, EventSchema, Payload},
+    events::{self, Payload},
+    jobs,
     kernel::{
         Actor, Instant,
         ids::{FulfilmentOrderId, LocationId, OrderId, ShipmentId},
@@ -64,6 +65,7 @@ pub fn open(
         channel_id: order.channel_id,
         location_id,
         state: FulfilmentState::Open,
+        state_since: now,
         version: 1,
         due_at,
         lines: lines.into_values().collect(),
@@ -145,8 +147,7 @@ fn advance(
     steps: &[(i32, Step)],
 ) -> Result<()> {
     make_steps(fulfilment, steps);
-    fulfilment.state = fulfilment.state.apply(command, fulfilment.counts(), false)?;
-    (fulfilment.version, fulfilment.updated_at) = (fulfilment.version + 1, now);
+    fulfilment.advance(fulfilment.state.apply(command, fulfilment.counts(), false)?, now);
     let moves: Vec<_> = steps.iter().map(|(line_no, step)| (fulfilment.id, *line_no, *step)).collect();
     store::move_lines(tx, &moves)?;
     save_states(tx, now, [&*fulfilment])
@@ -171,40 +172,6 @@ pub(super) fn save_states<'a>(
         true => Ok(()),
         false => Err(Error::problem(Code::VersionStale, "the fulfilment order changed meanwhile")),
     }
-}
-
-/// The payload of a fulfilment order's events: it, and what was moved.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Progress<'a> {
-    #[serde(flatten)]
-    fulfilment_order: &'a FulfilmentOrder,
-    moved: Vec<ShippedLine>,
-}
-
-fn progress<'a>(fulfilment: &'a FulfilmentOrder, steps: &[(i32, Step)], count: fn(&Step) -> i64) -> Progress<'a> {
-    Progress { fulfilment_order: fulfilment, moved: pieces_of(fulfilment, steps, count) }
-}
-
-/// The pieces that steps move, with their SKUs.
-fn pieces_of(fulfilment: &FulfilmentOrder, steps: &[(i32, Step)], count: fn(&Step) -> i64) -> Vec<ShippedLine> {
-    let piece = |(line_no, step): &(i32, Step)| {
-        let line = fulfilment.lines.iter().find(|line| line.line_no == *line_no)?;
-        let (sku, quantity) = (line.sku.clone(), count(step));
-        (quantity > 0).then_some(ShippedLine { line_no: *line_no, sku, quantity })
-    };
-    steps.iter().filter_map(piece).collect()
-}
-
-const PICKED: &str = "fulfilment_order.picked.v1";
-const PACKED: &str = "fulfilment_order.packed.v1";
-
-/// The events of what has been picked and packed, with what was moved in each.
-fn progressed(fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) -> Result<Vec<(&'static str, Payload)>> {
-    let picked = progress(fulfilment, steps, |step| step.picked);
-    let packed = progress(fulfilment, steps, |step| step.packed);
-    let both = [(PICKED, picked), (PACKED, packed)];
-    let moved = both.iter().filter(|(_, progress)| !progress.moved.is_empty());
-    moved.map(|(kind, progress)| Ok((*kind, Payload::of(&progress)?))).collect()
 }
 
 /// Appends events to an order's stream, all with one statement; the order has been saved for so many.
@@ -289,47 +256,6 @@ pub struct NewShipment {
     pub pieces: Option<Vec<Pieces>>,
     /// When it left, if that was not now.
     pub occurred_at: Option<Instant>,
-}
-
-/// The payload of a shipment's events.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Parcel<'a> {
-    #[serde(flatten)]
-    shipment: &'a Shipment,
-    order_number: &'a str,
-    order_state: orders::OrderState,
-    payment_state: orders::PaymentStatus,
-    order_fulfilment_state: orders::FulfilmentStatus,
-}
-
-/// What the events of this slice carry.
-#[must_use]
-pub fn event_schemas() -> Vec<EventSchema> {
-    use super::{cancel::Cancelled, jobs::Moved, returns::Return};
-    vec![
-        EventSchema::of::<Progress<'_>>(PICKED),
-        EventSchema::of::<Progress<'_>>(PACKED),
-        EventSchema::of::<Parcel<'_>>("shipment.shipped.v1"),
-        EventSchema::of::<Parcel<'_>>("shipment.scanned.v1"),
-        EventSchema::of::<Parcel<'_>>("shipment.delivered.v1"),
-        EventSchema::of::<Cancelled<'_>>("order.line_cancelled.v1"),
-        EventSchema::of::<Cancelled<'_>>("order.cancelled.v1"),
-        EventSchema::of::<Moved<'_>>("payment.captured.v1"),
-        EventSchema::of::<Moved<'_>>("payment.voided.v1"),
-        EventSchema::of::<Moved<'_>>("payment.refunded.v1"),
-        EventSchema::of::<Moved<'_>>("payment.operation_failed.v1"),
-        EventSchema::of::<Return>("return.received.v1"),
-    ]
-}
-
-fn parcel(order: &OrderDocument, shipment: &Shipment) -> Result<Payload> {
-    Payload::of(&Parcel {
-        shipment,
-        order_number: &order.number,
-        order_state: order.state,
-        payment_state: order.payment_state,
-        order_fulfilment_state: order.fulfilment_state,
-    })
 }
 
 /// Ships pieces of a fulfilment order, or all that is left; what was not picked and packed is so with it. The money of
@@ -418,8 +344,10 @@ fn dispatch(
         orders::add_ref(tx, now, draw.next(), order.id, &reference, serde_json::json!({"shipment": shipment.id}))?;
     }
     happened.push(("shipment.shipped.v1", parcel(order, &shipment)?));
-    money::settle(tx, (now, at), order, draw, "shipment")?;
+    money::settle(tx, (now, at), order, draw, &Settling::because("shipment"))?;
     announce(tx, (now, at), actor, order, draw, happened)?;
+    // What was reported before it had left can be booked now.
+    jobs::hasten_keys(tx, now, &orders::after(order.id))?;
     let levels = shares(fulfilment, &shipment.lines);
     Ok((shipment, levels))
 }
@@ -478,6 +406,19 @@ fn start_shipment(tx: &mut Tx, actor: &Actor, id: ShipmentId) -> Result<(OrderDo
     Ok((order, shipment))
 }
 
+/// A shipment that the actor may see.
+///
+/// # Errors
+/// `not_found`.
+pub(super) fn shipment_of(tx: &mut Tx, actor: &Actor, id: ShipmentId) -> Result<Shipment> {
+    let missing = || Error::not_found("shipment");
+    let found = store::shipment(tx, id)?.filter(|shipment| actor.sees_location(shipment.location_id));
+    let shipment = found.ok_or_else(missing)?;
+    // Its fulfilment order knows the channel.
+    get(tx, actor, shipment.fulfilment_order_id).map_err(|_| missing())?;
+    Ok(shipment)
+}
+
 /// Notes that a shipment has arrived.
 ///
 /// # Errors
@@ -508,15 +449,15 @@ fn arrive(
     shipment: &mut Shipment,
 ) -> Result<()> {
     let at = at.max(shipment.shipped_at);
+    let state = shipment.state.apply(ShipmentCommand::Deliver)?;
     if !store::deliver(tx, shipment.id, at)? {
-        return Err(Error::conflict("the shipment has been delivered already"));
+        return Err(Error::internal("a shipment has changed while its order was locked"));
     }
-    (shipment.state, shipment.delivered_at) = (ShipmentState::Delivered, Some(at));
+    (shipment.state, shipment.delivered_at) = (state, Some(at));
     let arrived = store::shipments(tx, order.id)?;
     let arrived = arrived.iter().filter(|other| other.fulfilment_order_id == fulfilment.id);
     let arrived = arrived.into_iter().all(|other| other.state == ShipmentState::Delivered);
-    fulfilment.state = fulfilment.state.apply(Command::Deliver, fulfilment.counts(), arrived)?;
-    fulfilment.version += 1;
+    fulfilment.advance(fulfilment.state.apply(Command::Deliver, fulfilment.counts(), arrived)?, now);
     save_states(tx, now, [&*fulfilment])?;
     let move_of =
         |line: &ShippedLine| LineMove { line_no: line.line_no, delivered: line.quantity, ..LineMove::default() };
@@ -535,6 +476,7 @@ const SCANS: usize = 50;
 /// `not_found`.
 pub fn scan(tx: &mut Tx, now: Instant, actor: &Actor, fresh: &Fresh, id: ShipmentId, scan: &Scan) -> Result<Shipment> {
     let (mut order, mut shipment) = start_shipment(tx, actor, id)?;
+    shipment.state = shipment.state.apply(ShipmentCommand::Scan)?;
     if !shipment.scans.contains(scan) {
         shipment.scans.push(scan.clone());
         shipment.scans.sort_by_key(|scan| scan.at);

@@ -5,18 +5,18 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::{
-    model::{FulfilmentOrder, FulfilmentState, Scan, Shipment, ShipmentState, ShippedLine},
+    model::{Command, FulfilmentOrder, FulfilmentState, Scan, Shipment, ShipmentState, ShippedLine},
     service,
 };
 use crate::{
     db::Tx,
-    error::{Error, Result},
+    error::Result,
     kernel::{
         Instant, Money,
         ids::{LocationId, OrderId, ShipmentId, VariantId},
     },
     orders::{self, ExternalRef, FulfilmentStatus, OrderDocument, OrderState, PaymentStatus},
-    payments::MANUAL,
+    payments::{self, MANUAL},
     stock::{self, Locations},
 };
 
@@ -111,10 +111,16 @@ pub struct MoneyStatus {
     pub refund_pending: Money,
 }
 
-/// How far foreign systems are behind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+/// How far somebody who hears of the order is behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Lag {
-    /// How many of the order's events they have not taken yet.
+    /// A `connector` that events are pushed to, or a `consumer` that polls a feed. More kinds may come.
+    #[schema(example = "connector")]
+    pub kind: String,
+    /// Its name.
+    #[schema(example = "ERP")]
+    pub name: String,
+    /// How many of the order's events have not reached it yet.
     pub events: i64,
     /// Since when the oldest of them has been waiting.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,33 +155,45 @@ pub struct OrderProgress {
     pub money: MoneyStatus,
     /// What foreign systems call it.
     pub external_refs: Vec<ExternalRef>,
-    /// How far those are behind.
-    pub lag: Lag,
+    /// How far those that hear of it are behind.
+    pub lag: Vec<Lag>,
 }
 
-/// Where an order is: eight statements at most.
+/// Where an order is: nine statements at most. `lag` is how far those that hear of it are behind, which is asked above.
 ///
 /// # Errors
 /// `not_found`.
-pub fn progress(tx: &mut Tx, now: Instant, locations: &Locations, id: OrderId) -> Result<OrderProgress> {
-    let order = orders::document(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
+pub fn progress(
+    tx: &mut Tx,
+    now: Instant,
+    locations: &Locations,
+    order: &OrderDocument,
+    lag: Vec<Lag>,
+) -> Result<OrderProgress> {
+    let id = order.id;
+    let failures = payments::failures_of(tx, id)?;
     let (fulfilments, shipments) = service::of_order(tx, id)?;
     let open = fulfilments.iter().filter(|one| one.state.is_open()).flat_map(|one| &one.lines);
     let open: Vec<VariantId> =
         open.filter(|line| line.tracked && line.counts.open() > 0).map(|line| line.variant_id).collect();
     let available = stock::availability(tx, &open)?;
-    Ok(describe(now, &order, &fulfilments, &shipments, &available, locations))
+    let known = Known { order, fulfilments, shipments, available, failures, lag };
+    Ok(describe(now, known, locations))
 }
 
-fn describe(
-    now: Instant,
-    order: &OrderDocument,
-    fulfilments: &[FulfilmentOrder],
-    shipments: &[Shipment],
-    available: &HashMap<VariantId, i64>,
-    locations: &Locations,
-) -> OrderProgress {
-    let short = short(fulfilments, available);
+/// What is known of an order.
+struct Known<'a> {
+    order: &'a OrderDocument,
+    fulfilments: Vec<FulfilmentOrder>,
+    shipments: Vec<Shipment>,
+    available: HashMap<VariantId, i64>,
+    failures: Vec<crate::kernel::Waiting>,
+    lag: Vec<Lag>,
+}
+
+fn describe(now: Instant, known: Known<'_>, locations: &Locations) -> OrderProgress {
+    let Known { order, fulfilments, shipments, available, failures, lag } = known;
+    let short = short(&fulfilments, &available);
     let money = money(order);
     let mut waiting: Vec<Waiting> = Vec::new();
     waiting.extend(payment(order, &money));
@@ -183,11 +201,11 @@ fn describe(
     waiting.extend(shipments.iter().filter(|one| one.state == ShipmentState::Shipped).map(on_its_way));
     waiting.extend(refund(order, &money));
     waiting.sort_by_key(|one| one.since);
-    let blockers = blockers(order, &short, &waiting);
+    let blockers = blockers(&failures, &short, &waiting);
     OrderProgress {
         order_id: order.id,
         number: order.number.clone(),
-        sentence: sentence(order, &waiting, &blockers, &money),
+        sentence: sentence(order, &waiting, &blockers, &money, &lag),
         state: order.state,
         payment_state: order.payment_state,
         fulfilment_state: order.fulfilment_state,
@@ -196,7 +214,7 @@ fn describe(
         parcels: shipments.iter().map(parcel).collect(),
         money,
         external_refs: order.external_refs.clone(),
-        lag: Lag::default(),
+        lag,
     }
 }
 
@@ -233,13 +251,14 @@ fn at_location(
 ) -> Option<Waiting> {
     let pieces: i64 = one.counts().map(super::Counts::open).sum();
     let missing = short.values().any(|(location, _)| *location == one.location_id);
+    let left = |command| one.counts().any(|counts| counts.left_for(command) > 0);
     let (what, since) = match one.state {
         FulfilmentState::Shipped | FulfilmentState::Delivered | FulfilmentState::Cancelled => return None,
         FulfilmentState::Open if missing => (WaitingFor::Goods, one.created_at),
-        FulfilmentState::Open => (WaitingFor::Picking, one.created_at),
-        FulfilmentState::Picking | FulfilmentState::PartiallyShipped => (WaitingFor::Picking, one.updated_at),
-        FulfilmentState::Picked => (WaitingFor::Packing, one.updated_at),
-        FulfilmentState::Packed => (WaitingFor::Dispatch, one.updated_at),
+        // What is not picked has been waiting from the beginning, whatever was picked beside it.
+        _ if left(Command::Pick) => (WaitingFor::Picking, one.created_at),
+        _ if left(Command::Pack) => (WaitingFor::Packing, one.state_since),
+        _ => (WaitingFor::Dispatch, one.state_since),
     };
     let location = locations.get(one.location_id).ok().map(|location| location.name.clone());
     let (due_at, overdue) = (Some(one.due_at), one.due_at < now);
@@ -251,7 +270,11 @@ fn on_its_way(shipment: &Shipment) -> Waiting {
     Waiting { pieces: Some(pieces), ..waiting(WaitingFor::Delivery, shipment.shipped_at) }
 }
 
-fn blockers(order: &OrderDocument, short: &HashMap<i32, (LocationId, String)>, waiting: &[Waiting]) -> Vec<Blocker> {
+fn blockers(
+    failures: &[crate::kernel::Waiting],
+    short: &HashMap<i32, (LocationId, String)>,
+    waiting: &[Waiting],
+) -> Vec<Blocker> {
     let mut blockers: Vec<Blocker> = Vec::new();
     let mut lines: Vec<_> = short.iter().collect();
     lines.sort_unstable_by_key(|(line_no, _)| **line_no);
@@ -269,13 +292,11 @@ fn blockers(order: &OrderDocument, short: &HashMap<i32, (LocationId, String)>, w
         ),
         line_no: None,
     }));
-    let failed = |state: crate::payments::PaymentState| {
-        matches!(state, crate::payments::PaymentState::Failed | crate::payments::PaymentState::Declined)
-    };
-    if !order.payments.is_empty() && order.payments.iter().all(|payment| failed(payment.state)) {
-        let text = "the payment came to nothing".to_owned();
-        blockers.push(Blocker { code: "payment_failed".to_owned(), text, line_no: None });
-    }
+    blockers.extend(failures.iter().map(|failure| Blocker {
+        code: "payment_failed".to_owned(),
+        text: failure.subject.clone(),
+        line_no: None,
+    }));
     blockers
 }
 
@@ -313,7 +334,13 @@ fn day(at: Instant) -> String {
 }
 
 /// All of it in one sentence.
-fn sentence(order: &OrderDocument, waiting: &[Waiting], blockers: &[Blocker], money: &MoneyStatus) -> String {
+fn sentence(
+    order: &OrderDocument,
+    waiting: &[Waiting],
+    blockers: &[Blocker],
+    money: &MoneyStatus,
+    lag: &[Lag],
+) -> String {
     let sum = |count: fn(&orders::OrderLine) -> i64| {
         order.lines.iter().filter(|l| l.requires_shipping).map(count).sum::<i64>()
     };
@@ -343,8 +370,10 @@ fn sentence(order: &OrderDocument, waiting: &[Waiting], blockers: &[Blocker], mo
             WaitingFor::Refund => format!("{} are being given back since {since}", money.refund_pending),
         });
     }
-    if blockers.iter().any(|blocker| blocker.code == "payment_failed") {
-        parts.push("its payment came to nothing".to_owned());
+    parts.extend(blockers.iter().filter(|one| one.code == "payment_failed").map(|one| one.text.clone()));
+    for behind in lag.iter().filter(|behind| behind.events > 0) {
+        let since = behind.since.map(|since| format!(" since {}", day(since))).unwrap_or_default();
+        parts.push(format!("{} has not heard of {} of its events{since}", behind.name, behind.events));
     }
     parts.push(match order.payment_state {
         PaymentStatus::Captured => "it is paid".to_owned(),

@@ -25,6 +25,7 @@ const ORDER: &[(&str, Col)] = &[
     ("channel_id", Col::Uid),
     ("location_id", Col::Uid),
     ("state", Col::Text),
+    ("state_since", Col::At),
     ("version", Col::Int),
     ("due_at", Col::At),
     ("created_at", Col::At),
@@ -54,6 +55,7 @@ pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder]) -> Result<()> {
             one.channel_id.into(),
             one.location_id.into(),
             one.state.as_str().into(),
+            one.state_since.into(),
             one.version.into(),
             one.due_at.into(),
             one.created_at.into(),
@@ -81,14 +83,27 @@ pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder]) -> Result<()> {
     insert_many(tx, "fulfilment_lines", LINE, lines.collect()).map(|_| ())
 }
 
-type OrderColumns = (UidSql, UidSql, SqlText, UidSql, UidSql, SqlText, BigInt, InstantSql, InstantSql, InstantSql);
 #[rustfmt::skip]
-type OrderRow = (FulfilmentOrderId, OrderId, String, ChannelId, LocationId, FulfilmentState, i64, Instant, Instant, Instant);
-const SELECTED: &str =
-    "id, order_id, order_number, channel_id, location_id, state, version, due_at, created_at, updated_at";
+type OrderColumns = (UidSql, UidSql, SqlText, UidSql, UidSql, SqlText, InstantSql, BigInt, InstantSql, InstantSql, InstantSql);
+#[rustfmt::skip]
+type OrderRow = (FulfilmentOrderId, OrderId, String, ChannelId, LocationId, FulfilmentState, Instant, i64, Instant, Instant, Instant);
+const SELECTED: &str = "id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, created_at, \
+     updated_at";
 
 fn order(row: OrderRow) -> FulfilmentOrder {
-    let (id, order_id, order_number, channel_id, location_id, state, version, due_at, created_at, updated_at) = row;
+    let (
+        id,
+        order_id,
+        order_number,
+        channel_id,
+        location_id,
+        state,
+        state_since,
+        version,
+        due_at,
+        created_at,
+        updated_at,
+    ) = row;
     let lines = Vec::new();
     FulfilmentOrder {
         id,
@@ -97,6 +112,7 @@ fn order(row: OrderRow) -> FulfilmentOrder {
         channel_id,
         location_id,
         state,
+        state_since,
         version,
         due_at,
         lines,
@@ -241,12 +257,13 @@ pub(super) fn save_states<'a>(
 ) -> Result<bool> {
     let list = dialect::list(tx, &[("wanted", Col::Uid), ("next", Col::Text), ("seen", Col::Int)]);
     let update = format!(
-        "UPDATE fulfilment_orders SET state = list.next, version = version + 1, updated_at = ? \
+        "UPDATE fulfilment_orders SET state = list.next, version = version + 1, updated_at = ?, \
+         state_since = CASE WHEN state = list.next THEN state_since ELSE ? END \
          FROM {list} WHERE id = list.wanted AND version = list.seen"
     );
     let rows: Vec<Value> = changed.into_iter().map(|one| json!([one.id.hex(), one.state, one.version - 1])).collect();
     let count = rows.len();
-    Ok(count == 0 || sql(update).bind(now).bind(dialect::rows(rows)).execute(tx)? == count)
+    Ok(count == 0 || sql(update).bind(now).bind(now).bind(dialect::rows(rows)).execute(tx)? == count)
 }
 
 type ShipmentColumns = (

@@ -1,7 +1,8 @@
 //! Bulk imports: files of rows, each applied as a command of the slice whose record it is.
 //!
-//! It owns no table; what other systems report about single orders is in [`writeback`]. [`rows`] reads NDJSON and CSV into typed rows, [`run`] applies them in chunks, each in one
-//! transaction of the bulk lane, so that a checkout waits for one chunk at most.
+//! It owns no table; what other systems report about single orders is in [`writeback`]. [`rows`] reads NDJSON and CSV into
+//! typed rows, [`run`] applies them in chunks, each in one transaction of the bulk lane, so that a checkout waits for one
+//! chunk at most.
 
 pub mod api;
 pub mod rows;
@@ -9,3 +10,4 @@ mod run;
 pub mod writeback;
 
 pub use run::{Import, ImportQuery, Report, RowError, run};
+pub use writeback::{HELD, discarded, event_schemas, work};

@@ -1,14 +1,22 @@
 //! Dead letters for operators: seen, replayed, given up.
 
-use actix_web::{get, post};
+use actix_web::{get, post, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::queue::{self, Job};
 use crate::{
+    db::Tx,
     error::Result,
     http::{Call, Cursor, ListQuery, Page, Params, RefPath, Reply, idempotency::Fingerprint},
-    kernel::{Scope, ids::JobId},
+    kernel::{Actor, Instant, Scope, ids::JobId},
 };
+
+/// What giving up a dead job of a kind means beyond its end.
+pub type OnDiscard = fn(&mut Tx, Instant, &Actor, &Job) -> Result<()>;
+
+/// What it means, by the jobs' kinds, as the slices tell it.
+#[derive(Clone, Copy)]
+pub struct Discards(pub &'static [(&'static str, OnDiscard)]);
 
 /// List the dead jobs
 ///
@@ -42,15 +50,21 @@ async fn replay_job(call: Call, path: RefPath<JobId>) -> Result<Reply> {
 
 /// Give a dead job up
 ///
-/// Jobs that waited behind it go on.
+/// Jobs that waited behind it go on. What it was to do counts as failed then: a capture or refund that nobody asks the
+/// provider for any more is in the work list `failed_payments`, a dispatch is skipped. Where a provider has not answered,
+/// replay asks it with the same key; discard only what it has not done.
 #[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:write"])),
     responses((status = 204)))]
 #[post("/jobs/{id}/discard")]
 async fn discard_job(call: Call, path: RefPath<JobId>) -> Result<Reply> {
-    call.allow(Scope::ConnectorsWrite)?;
-    let id = path.0;
+    let actor = call.allow(Scope::ConnectorsWrite)?.clone();
+    let discards = call.request().app_data::<web::Data<Discards>>().map_or(Discards(&[]), |all| ***all);
+    let (id, now) = (path.0, call.now);
     call.command(&Fingerprint::none(), move |tx| {
-        queue::discard(tx, id)?;
+        let job = queue::discard(tx, id)?;
+        if let Some((_, on_discard)) = discards.0.iter().find(|(kind, _)| *kind == job.kind) {
+            on_discard(tx, now, &actor, &job)?;
+        }
         Ok(Reply::no_content())
     })
     .await

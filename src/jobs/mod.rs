@@ -11,6 +11,7 @@ pub mod api;
 mod queue;
 mod runner;
 
+pub use api::{Discards, OnDiscard};
 pub use queue::{
     Job, NewJob, cancel, cancel_keys, counts, dead, discard, enqueue, hasten_keys, lag_seconds, replay, replay_many,
     retry_delay, waiting_dead, waiting_stuck,

@@ -288,22 +288,27 @@ pub fn replay(tx: &mut Tx, now: Instant, id: Id<ids::Job>) -> Result<()> {
     changed_dead(tx, sql(update).bind(TRIES).bind(now).bind(now).bind(id), id)
 }
 
-/// Gives a dead letter up.
+/// Gives a dead letter up. Gives what it was: whoever knows its kind writes down in the same transaction what that means.
 ///
 /// # Errors
 /// Not found, or not dead.
-pub fn discard(tx: &mut Tx, id: Id<ids::Job>) -> Result<()> {
-    changed_dead(tx, sql("DELETE FROM jobs WHERE id = ? AND state = 'dead'").bind(id), id)
+pub fn discard(tx: &mut Tx, id: Id<ids::Job>) -> Result<Job> {
+    let delete = format!("DELETE FROM jobs WHERE id = ? AND state = 'dead' RETURNING {SELECTED}");
+    match sql(delete).bind(id).first::<Columns, Row>(tx)? {
+        Some(row) => Ok(job(row)),
+        None => Err(not_dead(tx, id)?),
+    }
 }
 
 fn changed_dead(tx: &mut Tx, statement: crate::db::Sql, id: Id<ids::Job>) -> Result<()> {
-    if statement.execute(tx)? == 1 {
-        return Ok(());
-    }
-    match sql("SELECT state FROM jobs WHERE id = ?").bind(id).first::<Text, String>(tx)? {
-        Some(state) => Err(Error::problem(Code::JobNotDead, format!("the job is {state}"))),
-        None => Err(Error::not_found("job")),
-    }
+    if statement.execute(tx)? == 1 { Ok(()) } else { Err(not_dead(tx, id)?) }
+}
+
+fn not_dead(tx: &mut Tx, id: Id<ids::Job>) -> Result<Error> {
+    Ok(match sql("SELECT state FROM jobs WHERE id = ?").bind(id).first::<Text, String>(tx)? {
+        Some(state) => Error::problem(Code::JobNotDead, format!("the job is {state}")),
+        None => Error::not_found("job"),
+    })
 }
 
 /// Gives those of these jobs that are dead new tries, from now on, in one statement. Returns which those are.

@@ -2,6 +2,7 @@
 //!
 //! The kernel knows nothing of databases, HTTP or any slice. Everything in it is pure.
 
+pub mod action;
 pub mod actor;
 pub mod clock;
 pub mod country;
@@ -13,6 +14,7 @@ pub mod text;
 pub mod waiting;
 pub mod words;
 
+pub use action::Action;
 pub use actor::{Actor, Scope};
 pub use clock::{Clock, Instant};
 pub use country::Country;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
+    access,
     document::OrderDocument,
     search::{self, OrderQuery, OrderSummary, Place},
     service, store,
@@ -134,24 +135,38 @@ async fn order_timeline(call: Call, path: RefPath<String>, query: Params<ListQue
     Reply::page(&call, &Page::cut(items, limit, |event| event.position)?)
 }
 
-/// An order as its customer sees it.
-async fn visible(call: &Call, id: OrderId) -> Result<OrderDocument> {
-    let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
+/// An order as its customer sees it, or whoever has its link.
+async fn visible(call: &Call, id: OrderId, token: Option<String>) -> Result<OrderDocument> {
+    let (actor, secret, now) = (call.actor.clone(), call.state.secret.clone(), call.now);
     call.read(move |tx| {
-        let order = service::document(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
-        let seen = carts::may_see_order(tx, &actor, &secret, order.channel_id, order.customer_id, order.cart_id)?;
-        if seen { Ok(order) } else { Err(Error::not_found("order")) }
+        let order = service::document(tx, id)?.filter(|order| actor.sees_channel(order.channel_id));
+        let order = order.ok_or_else(|| Error::not_found("order"))?;
+        let by_link = token.as_deref().map_or(Ok(false), |token| access::opens(&secret, now, id, token))?;
+        let owned = (order.channel_id, order.customer_id, order.cart_id);
+        let seen = by_link || carts::may_see_order(tx, &actor, &secret, owned.0, owned.1, owned.2)?;
+        if seen { Ok(order.for_shopper(&secret, now)) } else { Err(Error::not_found("order")) }
     })
     .await
 }
 
+/// What opens an order.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OwnOrderQuery {
+    /// The token of a link to the order, as completing the cart and looking the order up give it.
+    pub token: Option<String>,
+}
+
 /// Read one's order
 ///
-/// As the customer who ordered it, or as a guest with the `Cart-Token` of the cart it was.
-#[utoipa::path(tag = "my orders", params(("id" = String, Path)), responses((status = 200, body = OrderDocument)))]
+/// As the customer who ordered it, as a guest with the `Cart-Token` of the cart it was, or as anybody with the `token` of a
+/// link to it.
+#[utoipa::path(tag = "my orders", params(("id" = String, Path), OwnOrderQuery),
+    responses((status = 200, body = OrderDocument)))]
 #[get("/orders/{id}")]
-async fn read_own_order(call: Call, path: RefPath<OrderId>) -> Result<Reply> {
-    let order = visible(&call, path.0).await?;
+async fn read_own_order(call: Call, path: RefPath<OrderId>, query: Params<OwnOrderQuery>) -> Result<Reply> {
+    let order = visible(&call, path.0, query.0.token).await?;
     Ok(Reply::ok(&order)?.version(order.version))
 }
 
@@ -173,9 +188,9 @@ pub struct OrderLookup {
 /// An order that was found, and the secret that opens it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct FoundOrder {
-    /// The order.
+    /// The order. Its `link` opens it again.
     pub order: OrderDocument,
-    /// Send it as `Cart-Token` to read the order again.
+    /// Send it as `token` in the query to read the order again; it is that of the order's `link`.
     pub token: String,
 }
 
@@ -189,12 +204,14 @@ async fn look_up_order(call: Call, body: Body<OrderLookup>) -> Result<Reply> {
     let Actor::Shopper(shopper) = call.actor.clone() else { return Err(Error::internal("not a shopper")) };
     let (wanted, secret) = (body.value, call.state.secret.clone());
     let (email, postcode) = (wanted.email.folded(), text::squeeze(&wanted.postcode));
+    let now = call.now;
     let found = call
         .read(move |tx| {
-            let found = store::lookup(tx, shopper.channel, &wanted.number, &email, &postcode)?;
-            let (id, cart) = found.ok_or_else(|| Error::not_found("order"))?;
-            let order = service::document(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
-            Ok(FoundOrder { order, token: carts::cart_token(&secret, cart) })
+            let id = store::lookup(tx, shopper.channel, &wanted.number, &email, &postcode)?;
+            let order = id.map(|id| service::document(tx, id)).transpose()?.flatten();
+            let order = order.ok_or_else(|| Error::not_found("order"))?.for_shopper(&secret, now);
+            let token = order.link.as_ref().map(|link| link.token.clone()).unwrap_or_default();
+            Ok(FoundOrder { order, token })
         })
         .await?;
     Reply::ok(&found)
@@ -212,12 +229,14 @@ async fn list_own_orders(call: Call, query: Params<ListQuery>) -> Result<Reply> 
     // Documents are large: a page has 20 of them unless fewer are asked for.
     let limit = query.0.limit()?.min(20);
     let after: Option<Place> = Cursor::decode_optional(query.0.cursor.as_deref())?;
+    let (secret, now) = (call.state.secret.clone(), call.now);
     let items = call
         .read(move |tx| {
             let Some(customer) = customers::find(tx, &identity)? else { return Ok(Vec::new()) };
             let after = after.map(|(micros, id)| (Instant::from_micros(micros), id));
             let ids = store::of_customer(tx, (customer, shopper.channel), after, limit + 1)?;
-            service::documents(tx, &ids)
+            let orders = service::documents(tx, &ids)?;
+            Ok(orders.iter().map(|order| order.for_shopper(&secret, now)).collect())
         })
         .await?;
     Reply::page(&call, &Page::cut(items, limit, |order: &OrderDocument| (order.placed_at.micros(), order.id))?)

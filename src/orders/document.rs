@@ -3,13 +3,17 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::model::{self, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities};
+use super::{
+    access::OrderLink,
+    model::{self, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities},
+};
 use crate::{
     carts::{Delivery, Device, Source},
     customers::Address,
     db::Json,
     error::{Error, Result},
     events::Payload,
+    http::seal::Secret,
     kernel::{
         Currency, Instant, Money, Quantity, UnitPrice,
         ids::{CartId, ChannelId, CustomerId, OrderId, VariantId},
@@ -211,9 +215,33 @@ pub struct OrderDocument {
     pub metadata: Map<String, Value>,
     /// What can be done now.
     pub actions: Vec<Action>,
+    /// Opens it without signing in; told to its shopper only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<OrderLink>,
 }
 
 impl OrderDocument {
+    /// The order as its shopper sees it: without what providers and other systems call it, without the prices that they
+    /// did not get, and without the commands of staff, of which shoppers have none; with a link that opens it again.
+    #[must_use]
+    pub fn for_shopper(&self, secret: &Secret, now: Instant) -> Self {
+        let told = |steps: &[Step]| steps.iter().filter(|step| step.code != "passed_over").cloned().collect();
+        let mut shown = self.clone();
+        shown.link = Some(OrderLink::new(secret, now, self.id));
+        (shown.external_refs, shown.actions) = (Vec::new(), Vec::new());
+        shown.explanation = told(&self.explanation);
+        for line in &mut shown.lines {
+            line.explanation = told(&line.explanation);
+        }
+        if let Some(shipping) = &mut shown.shipping {
+            shipping.explanation = told(&shipping.explanation);
+        }
+        for payment in &mut shown.payments {
+            payment.provider_ref = None;
+        }
+        shown
+    }
+
     /// A line by its number.
     ///
     /// # Errors
@@ -249,13 +277,19 @@ impl OrderDocument {
         if anything { lines + shipping } else { 0 }
     }
 
+    /// What was taken back of it and is not owed any more, in minor units.
+    #[must_use]
+    pub fn credited(&self) -> i64 {
+        self.lines.iter().map(|line| line.refunded.minor()).sum()
+    }
+
     /// What the money states are derived from.
     #[must_use]
     pub fn money(&self) -> MoneyCounts {
         use crate::payments::PaymentState as P;
         let sum = |amount: fn(&PaymentView) -> i64| self.payments.iter().map(amount).sum::<i64>();
         MoneyCounts {
-            due: self.due(),
+            due: self.due() - self.credited(),
             authorised: self
                 .payments
                 .iter()
@@ -279,7 +313,7 @@ impl OrderDocument {
 
     fn possible(&self) -> Vec<Action> {
         let any = |test: fn(&OrderLine) -> bool| self.lines.iter().any(test);
-        let money = self.money();
+        let refundable: i64 = self.payments.iter().map(|payment| payment.refundable.minor()).sum();
         let reason = |command: model::Command| -> Option<String> {
             use model::Command as C;
             if let Err(Error::Problem(problem)) = self.state.apply(command) {
@@ -289,9 +323,8 @@ impl OrderDocument {
                 C::Ship if !any(|l| l.requires_shipping && l.quantities.open() > 0) => "nothing is left to ship",
                 C::Deliver if !any(|l| l.quantities.delivered < l.quantities.shipped) => "nothing is on its way",
                 C::Cancel if !any(|l| l.quantities.open() > 0) => "nothing is left to cancel",
-                C::Return if !any(|l| l.quantities.returnable() > 0) => "nothing has left yet",
-                C::RecordPayment if money.captured >= money.due => "it is paid",
-                C::Refund if money.captured <= money.refunded => "nothing is left to give back",
+                C::Return if !any(|l| l.returnable() > 0) => "nothing is there to come back",
+                C::Refund if refundable == 0 => "nothing is left to give back",
                 _ => return None,
             };
             Some(missing.to_owned())
@@ -339,6 +372,27 @@ impl OrderDocument {
 }
 
 impl OrderLine {
+    /// How many can come back: those that have left; of what is never shipped, all that was not cancelled.
+    #[must_use]
+    pub const fn returnable(&self) -> i64 {
+        self.sold() - self.quantities.returned
+    }
+
+    /// How many the customer was given.
+    const fn sold(&self) -> i64 {
+        if self.requires_shipping {
+            self.quantities.shipped
+        } else {
+            self.quantities.quantity - self.quantities.cancelled
+        }
+    }
+
+    /// The price of those, in minor units: no more can be credited for what comes back.
+    #[must_use]
+    pub fn creditable(&self) -> i64 {
+        self.gross_of(self.sold())
+    }
+
     /// The share of the first `pieces` in the line's gross amount, in minor units.
     #[must_use]
     pub fn gross_of(&self, pieces: i64) -> i64 {

@@ -3,6 +3,7 @@
 //! It owns orders, their lines and what foreign systems call them. It never picks stock and never talks to a payment
 //! provider; the slices that do change an order through [`lock`] and [`save`].
 
+mod access;
 pub mod api;
 mod document;
 mod model;
@@ -10,11 +11,13 @@ mod search;
 mod service;
 mod store;
 
+pub use access::OrderLink;
 pub use document::{Action, ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine};
 pub use model::{
     Command, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities, Statuses, derive, mermaid,
 };
 pub use service::{
-    FOREIGN_ORDER, NewOrder, add_ref, document, event, known_already, known_ref, lock, of_cart, place, resolve, save,
+    FOREIGN_ORDER, NewOrder, add_ref, after, document, drop_ref, event, keep_ref, known_already, known_ref, lock,
+    of_cart, place, resolve, save,
 };
 pub use store::waiting_unpaid;

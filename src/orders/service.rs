@@ -184,6 +184,7 @@ fn assemble(row: OrderRow, lines: Vec<LineRow>, payments: Vec<PaymentView>, refs
         explanation: totals.explanation,
         metadata: details.metadata,
         actions: Vec::new(),
+        link: None,
     }
 }
 
@@ -262,13 +263,32 @@ pub(super) fn documents(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<OrderDocumen
     Ok(documents)
 }
 
-/// The order that an id, a number or a foreign reference names, when the actor may see it.
+/// The order that an id, a number or a foreign reference names, among those that the actor may see. What a system calls an
+/// order goes before what one calls a document of it.
 ///
 /// # Errors
-/// `not_found`.
+/// `not_found`; `reference_ambiguous` when it stands for several orders.
 pub fn resolve(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<OrderId> {
-    let found = store::resolve(tx, reference)?.filter(|(_, channel)| actor.sees_channel(*channel));
-    found.map(|(id, _)| id).ok_or_else(|| Error::not_found("order"))
+    if let Some(id) = store::by_name(tx, actor, reference)? {
+        return Ok(id);
+    }
+    let mut named = store::by_reference(tx, actor, None, reference)?;
+    if let Some((system, value)) = reference.split_once(':').filter(|_| named.is_empty()) {
+        named = store::by_reference(tx, actor, Some(system), value)?;
+    }
+    if named.iter().any(|(.., is_order)| *is_order) {
+        named.retain(|(.., is_order)| *is_order);
+    }
+    named.dedup_by_key(|(id, ..)| *id);
+    match named.as_slice() {
+        [] => Err(Error::not_found("order")),
+        [(id, ..)] => Ok(*id),
+        several => {
+            let numbers: Vec<&str> = several.iter().map(|(_, number, _)| number.as_str()).collect();
+            let detail = format!("`{reference}` stands for the orders {}", numbers.join(", "));
+            Err(Error::problem(Code::ReferenceAmbiguous, detail).with("candidates", numbers))
+        }
+    }
 }
 
 /// Locks an order until the transaction ends and reads it whole. Every command on a placed order begins so: what is
@@ -339,6 +359,29 @@ pub fn add_ref(
     kept: serde_json::Value,
 ) -> Result<bool> {
     store::add_ref(tx, now, id, order, reference, kept)
+}
+
+/// Keeps something else beside a reference of an order, such as the document that was still to be booked when it came.
+///
+/// # Errors
+/// What the database says.
+pub fn keep_ref(tx: &mut Tx, order: OrderId, reference: &ExternalRef, kept: serde_json::Value) -> Result<bool> {
+    store::keep_ref(tx, order, reference, kept)
+}
+
+/// Forgets a reference of an order: its document was given up before it was booked.
+///
+/// # Errors
+/// What the database says.
+pub fn drop_ref(tx: &mut Tx, order: OrderId, reference: &ExternalRef) -> Result<bool> {
+    store::drop_ref(tx, order, reference)
+}
+
+/// What the ordering keys of jobs begin with that wait for something to happen to an order: whoever makes it happen
+/// hastens them.
+#[must_use]
+pub fn after(order: OrderId) -> String {
+    format!("after:{order}:")
 }
 
 /// What a foreign reference stands for: the order, and what was kept beside it.

@@ -1,7 +1,7 @@
 //! The only file that touches `orders`, `order_lines` and `external_refs`.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use serde_json::{Value, json};
 
 use super::{
@@ -242,6 +242,20 @@ pub(super) fn add_ref(
     Ok(insert.execute(tx)? == 1)
 }
 
+/// Keeps something else beside a reference of an order.
+pub(super) fn keep_ref(tx: &mut Tx, order: OrderId, reference: &ExternalRef, doc: Value) -> Result<bool> {
+    let update = sql("UPDATE external_refs SET doc = ? WHERE system = ? AND kind = ? AND value = ? AND owner = ?");
+    let update = update.bind(Doc(doc)).bind(reference.system.as_str()).bind(reference.kind.as_str());
+    Ok(update.bind(reference.value.as_str()).bind(order).execute(tx)? == 1)
+}
+
+/// Forgets a reference of an order.
+pub(super) fn drop_ref(tx: &mut Tx, order: OrderId, reference: &ExternalRef) -> Result<bool> {
+    let delete = sql("DELETE FROM external_refs WHERE system = ? AND kind = ? AND value = ? AND owner = ?");
+    let delete = delete.bind(reference.system.as_str()).bind(reference.kind.as_str()).bind(reference.value.as_str());
+    Ok(delete.bind(order).execute(tx)? == 1)
+}
+
 /// Whose a foreign reference is, with what was kept beside it.
 pub(super) fn find_ref(tx: &mut Tx, system: &str, kind: &str, value: &str) -> Result<Option<(OrderId, Value)>> {
     let query = sql("SELECT owner, doc FROM external_refs WHERE system = ? AND kind = ? AND value = ?");
@@ -256,24 +270,35 @@ pub(super) fn refs(tx: &mut Tx, order: OrderId) -> Result<Vec<ExternalRef>> {
     Ok(rows.into_iter().map(|(system, kind, value)| ExternalRef { system, kind, value }).collect())
 }
 
-/// The order that an id, a number or a foreign reference names.
-pub(super) fn resolve(tx: &mut Tx, reference: &str) -> Result<Option<(OrderId, ChannelId)>> {
-    let query = "SELECT id, channel_id FROM orders WHERE id = ? OR number = ?";
+/// The order that an id or a number names, of the channels that the actor sees.
+pub(super) fn by_name(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<Option<OrderId>> {
     let id: Option<OrderId> = reference.parse().ok();
-    let own = sql(query).bind(id).bind(reference).first::<(UidSql, UidSql), (OrderId, ChannelId)>(tx)?;
-    if own.is_some() || id.is_some() {
-        return Ok(own);
-    }
-    let query = "SELECT orders.id, channel_id FROM external_refs JOIN orders ON orders.id = owner \
-                 WHERE value_folded = ? AND value = ? ORDER BY kind = 'order' DESC, external_refs.id LIMIT 1";
-    let named = sql(query).bind(text::squeeze(reference)).bind(reference);
-    let named = named.first::<(UidSql, UidSql), (OrderId, ChannelId)>(tx)?;
-    let Some((system, value)) = reference.split_once(':').filter(|_| named.is_none()) else { return Ok(named) };
-    let query = "SELECT orders.id, channel_id FROM external_refs JOIN orders ON orders.id = owner \
-                 WHERE system = ? AND value = ? AND value_folded = ? ORDER BY kind = 'order' DESC, external_refs.id LIMIT 1";
-    let qualified = sql(query).bind(system).bind(value).bind(text::squeeze(value));
-    qualified.first::<(UidSql, UidSql), (OrderId, ChannelId)>(tx)
+    let query = sql("SELECT id, channel_id FROM orders WHERE id = ? OR number = ?").bind(id).bind(reference);
+    let found = query.first::<(UidSql, UidSql), (OrderId, ChannelId)>(tx)?;
+    Ok(found.filter(|(_, channel)| actor.sees_channel(*channel)).map(|(id, _)| id))
 }
+
+/// An order that a foreign reference stands for: its id, its number, and whether the reference names the order itself and
+/// not a document of it.
+pub(super) type Named = (OrderId, String, bool);
+
+/// The orders that a foreign reference stands for, of the channels that the actor sees; with `system`, of that one's.
+pub(super) fn by_reference(tx: &mut Tx, actor: &Actor, system: Option<&str>, value: &str) -> Result<Vec<Named>> {
+    let channels = actor.channels().unwrap_or_default();
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT DISTINCT orders.id, number, kind = 'order' FROM external_refs JOIN orders ON orders.id = owner \
+         WHERE value_folded = ? AND value = ? AND system = coalesce(?, system) \
+         AND (? OR channel_id IN (SELECT wanted FROM {list})) ORDER BY number LIMIT ?"
+    );
+    let wanted = dialect::rows(channels.iter().map(|id| json!([id.hex()])).collect());
+    let query = sql(query).bind(text::squeeze(value)).bind(value).bind(system.map(str::to_owned));
+    let query = query.bind(actor.channels().is_none()).bind(wanted).bind(CANDIDATES);
+    query.load::<(UidSql, Text, Bool), Named>(tx)
+}
+
+/// How many orders of one reference are looked at.
+const CANDIDATES: i64 = 50;
 
 /// The order that a cart became.
 pub(super) fn by_cart(tx: &mut Tx, cart: CartId) -> Result<Option<OrderId>> {
@@ -300,12 +325,10 @@ pub(super) fn lookup(
     number: &str,
     email: &str,
     postcode: &str,
-) -> Result<Option<(OrderId, CartId)>> {
-    let query = "SELECT id, cart_id FROM orders WHERE number = ? AND channel_id = ? AND email_folded = ? AND postcode_folded = ? \
-                 AND cart_id IS NOT NULL";
-    let query = sql(query).bind(number).bind(channel).bind(email).bind(postcode);
-    let found = query.first::<(UidSql, Nullable<UidSql>), (OrderId, Option<CartId>)>(tx)?;
-    Ok(found.and_then(|(order, cart)| Some((order, cart?))))
+) -> Result<Option<OrderId>> {
+    let query =
+        "SELECT id FROM orders WHERE number = ? AND channel_id = ? AND email_folded = ? AND postcode_folded = ?";
+    sql(query).bind(number).bind(channel).bind(email).bind(postcode).first::<UidSql, OrderId>(tx)
 }
 
 /// Orders placed before an instant whose money has to come from outside (a transfer), or whose goods have left, and that

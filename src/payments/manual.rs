@@ -1,4 +1,5 @@
-//! Prepayment and invoice: nobody outside is asked. The money is captured when staff or the ERP record that it came.
+//! Prepayment and invoice: nobody outside is asked. The money is captured when staff or the ERP record that it came, and
+//! given back when they confirm that it was paid out; only then is this provider told of it.
 
 use super::{
     model::{Operation, Outcome, Payment},

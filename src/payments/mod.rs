@@ -17,14 +17,15 @@ pub use api::NOTIFIED;
 pub use ledger::{Account, Posting};
 pub use manual::MANUAL;
 pub use model::{
-    Action, Command, Conflict, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Outcome,
-    Payment, PaymentDetails, PaymentState, PaymentView, TRANSITIONS, Trouble, mermaid,
+    Action, Command, Conflict, Decline, NewOperation, NewPayment, OPERATION_TRANSITIONS, Operation, OperationCommand,
+    OperationKind, OperationState, Outcome, Payment, PaymentDetails, PaymentState, PaymentView, TRANSITIONS, Trouble,
+    mermaid, operations_mermaid,
 };
 pub use provider::{Headers, NOT_FOUND, Notification, Provider, ProviderError, Providers, providers};
 pub use sandbox::{SANDBOX, SandboxPayment, SandboxState, sign, work};
 pub use service::{
-    action_required, any_due, authorised, begin_operation, claim, claim_due, declined, fail_operation, failed,
-    finish_operation, get, given_up, late_promise, of_cart, of_order, of_orders, open, open_operations, operation,
-    operations, orphaned, put_off, record_operation, voided,
+    action_required, any_due, authorised, begin_operation, claim, claim_due, confirm_operation, declined,
+    fail_operation, failed, finish_operation, get, given_up, late_promise, of_cart, of_order, of_orders, open,
+    open_operations, operation, operations, orphaned, put_off, record_operation, voided,
 };
-pub use store::{failures, without_order};
+pub use store::{failures, failures_of, to_pay_out, without_order};

@@ -349,6 +349,45 @@ crate::words! {
     }
 }
 
+crate::words! {
+    /// What can happen to an operation.
+    pub enum OperationCommand {
+        /// The provider has done it.
+        Finish = "finish",
+        /// The provider refuses for good, or nobody asks it any more.
+        Fail = "fail",
+        /// Somebody has done it by hand.
+        Confirm = "confirm",
+    }
+}
+
+/// Every transition of operations there is: from, command, to. What is not here is refused.
+pub const OPERATION_TRANSITIONS: &[(OperationState, OperationCommand, OperationState)] = &[
+    (OperationState::Pending, OperationCommand::Finish, OperationState::Done),
+    (OperationState::Pending, OperationCommand::Fail, OperationState::Failed),
+    (OperationState::Pending, OperationCommand::Confirm, OperationState::Done),
+    (OperationState::Failed, OperationCommand::Confirm, OperationState::Done),
+];
+
+impl OperationState {
+    /// The state after a command; `None` when the state does not take it.
+    #[must_use]
+    pub fn apply(self, command: OperationCommand) -> Option<Self> {
+        let found = OPERATION_TRANSITIONS.iter().find(|(from, with, _)| (*from, *with) == (self, command));
+        found.map(|(_, _, to)| *to)
+    }
+}
+
+/// The transition table of operations as a Mermaid diagram.
+#[must_use]
+pub fn operations_mermaid() -> String {
+    let mut text = String::from("stateDiagram-v2\n    [*] --> pending\n    [*] --> done: recorded\n");
+    for (from, command, to) in OPERATION_TRANSITIONS {
+        text.push_str(&format!("    {from} --> {to}: {command}\n"));
+    }
+    text
+}
+
 /// A capture, void or refund.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
@@ -377,6 +416,24 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// Whether somebody can say that it was done by hand, `others` being what else was done with its payment. What was
+    /// tried again since is a part of that.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn confirmable(&self, payment: &Payment, others: &[Self]) -> Result<(), String> {
+        self.state.apply(OperationCommand::Confirm).ok_or_else(|| format!("the {} is {}", self.kind, self.state))?;
+        if self.state == OperationState::Pending && payment.provider != super::MANUAL {
+            return Err("the provider is being asked".to_owned());
+        }
+        let later = |other: &Self| (other.created_at, other.id) > (self.created_at, self.id);
+        let same = |other: &Self| other.payment == self.payment && other.kind == self.kind;
+        if self.state == OperationState::Failed && others.iter().any(|other| same(other) && later(other)) {
+            return Err(format!("the {} was tried again since", self.kind));
+        }
+        Ok(())
+    }
+
     /// The void of all of a payment, for one that never reached an order: it has no row, and its key is always the same.
     #[must_use]
     pub fn void_all(payment: &Payment) -> Self {

@@ -1,7 +1,10 @@
 //! Commands and queries on payments. All of them are part of the caller's transaction.
 
 use super::{
-    model::{Action, Decline, NewOperation, NewPayment, Operation, OperationKind, Payment, PaymentState, Trouble},
+    model::{
+        Action, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Payment, PaymentState,
+        Trouble,
+    },
     store,
 };
 use crate::{
@@ -209,6 +212,31 @@ pub fn fail_operation(tx: &mut Tx, now: Instant, id: PaymentOperationId, error: 
     Ok(Some(operation))
 }
 
+/// Somebody has done an operation by hand: a refund that waited for it, or what the provider had refused. `note` is added
+/// to its reason. Call it under the lock of what the payment is for.
+///
+/// # Errors
+/// `state_conflict` when it has ended, is being asked for or was tried again since; as [`begin_operation`] when the money
+/// has gone another way.
+pub fn confirm_operation(tx: &mut Tx, now: Instant, id: PaymentOperationId, note: Option<&str>) -> Result<Operation> {
+    let missing = || Error::not_found("payment operation");
+    let found = store::operation(tx, id)?.ok_or_else(missing)?;
+    let payment = store::get(tx, found.payment)?.ok_or_else(missing)?;
+    let others = store::operations(tx, &[found.payment])?;
+    found.confirmable(&payment, &others).map_err(Error::conflict)?;
+    let reason = [found.reason.as_deref(), note].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let ended = || Error::conflict("the operation has ended meanwhile");
+    let operation = store::confirm(tx, now, &found, &reason)?.ok_or_else(ended)?;
+    if found.state == OperationState::Pending {
+        store::count(tx, now, &operation, store::Counting::Done)?;
+        return Ok(operation);
+    }
+    let (payment, kind, our_key) = (operation.payment, operation.kind, operation.our_key.clone());
+    let (amount, idempotency_id) = (operation.amount, operation.idempotency_id);
+    let new = NewOperation { id, payment, kind, our_key, amount, reason: None, idempotency_id };
+    if store::record(tx, now, &new)? { Ok(operation) } else { Err(why_not(tx, &new)?) }
+}
+
 /// Writes down money that has moved already and that no provider is asked about: a bank transfer that came in.
 ///
 /// # Errors
@@ -227,7 +255,7 @@ pub fn record_operation(tx: &mut Tx, now: Instant, new: &NewOperation) -> Result
 /// What the database says.
 pub fn open_operations(tx: &mut Tx, payment: PaymentId) -> Result<Vec<Operation>> {
     let mut operations = store::operations(tx, &[payment])?;
-    operations.retain(|operation| operation.state == super::OperationState::Pending);
+    operations.retain(|operation| operation.state == OperationState::Pending);
     Ok(operations)
 }
 

@@ -407,6 +407,16 @@ pub(super) fn end_operation(
     Ok(load_operations(tx, update)?.pop())
 }
 
+/// Ends an operation that was done by hand. `None` when it is not any more as it was seen.
+pub(super) fn confirm(tx: &mut Tx, now: Instant, seen: &Operation, reason: &str) -> Result<Option<Operation>> {
+    let update = format!(
+        "UPDATE payment_operations SET state = 'done', error = NULL, reason = ?, updated_at = ? WHERE id = ? AND state = ? \
+         RETURNING {OPERATION}"
+    );
+    let update = sql(update).bind(reason).bind(now).bind(seen.id).bind(seen.state.as_str());
+    Ok(load_operations(tx, update)?.pop())
+}
+
 pub(super) fn operation(tx: &mut Tx, id: PaymentOperationId) -> Result<Option<Operation>> {
     let query = format!("SELECT {OPERATION} FROM payment_operations WHERE id = ?");
     Ok(load_operations(tx, sql(query).bind(id))?.pop())
@@ -474,8 +484,63 @@ fn troubled(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
     Ok(load(tx, sql(query).bind(Trouble::SHOWN).bind(limit))?.into_iter().filter_map(waiting).collect())
 }
 
-/// Attempts to pay that have no answer, payments that failed after an instant for a reason that a person has to look at,
-/// and captures, voids and refunds that failed and have not been done since; the oldest first of each, with the cart they were for.
+/// What of `payment_operations AS failed JOIN payments` a person has to look at: it failed, nothing of its kind was tried
+/// since, and what it was for is still to be done.
+const UNRESOLVED: &str = "failed.state = 'failed' AND NOT EXISTS (SELECT 1 FROM payment_operations AS later \
+       WHERE later.payment_id = failed.payment_id AND later.kind = failed.kind \
+       AND (later.created_at, later.id) > (failed.created_at, failed.id)) \
+     AND (failed.kind = 'void' AND payments.state = 'authorised' OR failed.kind <> 'void' AND (payments.order_id IS NULL \
+       OR (SELECT sum(CASE failed.kind WHEN 'capture' THEN entry.amount ELSE -entry.amount END) FROM ledger_entries AS entry \
+         WHERE entry.order_id = payments.order_id AND entry.account = 'receivable') > 0))";
+
+type FailedColumns = (UidSql, UidSql, Nullable<UidSql>, Text, BigInt, Text, Nullable<Text>, InstantSql);
+#[rustfmt::skip]
+type FailedRow = (PaymentOperationId, CartId, Option<OrderId>, OperationKind, i64, Currency, Option<String>, Instant);
+const FAILED: &str = "SELECT failed.id, cart_id, order_id, failed.kind, failed.amount, currency, failed.error, failed.updated_at \
+     FROM payment_operations AS failed JOIN payments ON payments.id = payment_id";
+
+fn failed(row: FailedRow) -> (CartId, Waiting) {
+    let (id, cart, order, kind, amount, currency, error, since) = row;
+    let amount = Money::from_minor(amount, currency);
+    let subject = format!("the {kind} of {amount} failed: {}", error.unwrap_or_default());
+    let cart_link = || format!("/v1/ops/carts/{cart}");
+    let link = order.map_or_else(cart_link, |order| format!("/v1/ops/orders/{order}/payments"));
+    (cart, Waiting { id: id.to_string(), since, subject, link })
+}
+
+/// The captures, voids and refunds of an order that failed and that a person has to look at, the oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn failures_of(tx: &mut Tx, order: OrderId) -> Result<Vec<Waiting>> {
+    let query = sql(format!("{FAILED} WHERE order_id = ? AND {UNRESOLVED} ORDER BY failed.updated_at, failed.id"));
+    let rows = query.bind(order).load::<FailedColumns, FailedRow>(tx)?;
+    Ok(rows.into_iter().map(|row| failed(row).1).collect())
+}
+
+/// Refunds that somebody has to pay out by hand, the oldest first, each with the cart it was for.
+///
+/// # Errors
+/// What the database says.
+pub fn to_pay_out(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
+    type Columns = (UidSql, UidSql, Nullable<UidSql>, BigInt, Text, Nullable<Text>, InstantSql);
+    type Row = (PaymentOperationId, CartId, Option<OrderId>, i64, Currency, Option<String>, Instant);
+    let query = "SELECT waiting.id, cart_id, order_id, waiting.amount, currency, reason, waiting.created_at \
+                 FROM payment_operations AS waiting JOIN payments ON payments.id = payment_id \
+                 WHERE waiting.state = 'pending' AND waiting.kind = 'refund' AND provider = ? \
+                 ORDER BY waiting.created_at, waiting.id LIMIT ?";
+    let waiting = |(id, cart, order, amount, currency, reason, since): Row| {
+        let amount = Money::from_minor(amount, currency);
+        let subject = format!("{amount} are to be paid out: {}", reason.unwrap_or_default());
+        let link = order.map_or_else(String::new, |order| format!("/v1/ops/orders/{order}/payments"));
+        (cart, Waiting { id: id.to_string(), since, subject, link })
+    };
+    let rows = sql(query).bind(super::MANUAL).bind(limit).load::<Columns, Row>(tx)?;
+    Ok(rows.into_iter().map(waiting).collect())
+}
+
+/// Attempts to pay that have no answer, payments that failed after an instant for a reason that a person has to look at, and captures, voids and refunds that
+/// failed and are still to be done; the oldest first of each, with the cart they were for.
 ///
 /// # Errors
 /// What the database says.
@@ -491,21 +556,7 @@ pub fn failures(tx: &mut Tx, after: Instant, limit: i64) -> Result<Vec<(CartId, 
     };
     let mut failures = troubled(tx, limit)?;
     failures.extend(load(tx, sql(query).bind(after).bind(limit))?.into_iter().map(payment));
-    let query = "SELECT failed.id, cart_id, order_id, failed.kind, failed.amount, currency, failed.error, failed.updated_at \
-                 FROM payment_operations AS failed JOIN payments ON payments.id = payment_id \
-                 WHERE failed.state = 'failed' AND NOT EXISTS (SELECT 1 FROM payment_operations AS later \
-                   WHERE later.payment_id = failed.payment_id AND later.kind = failed.kind AND later.state = 'done' \
-                   AND later.updated_at >= failed.updated_at) ORDER BY failed.updated_at, failed.id LIMIT ?";
-    type Columns = (UidSql, UidSql, Nullable<UidSql>, Text, BigInt, Text, Nullable<Text>, InstantSql);
-    #[rustfmt::skip]
-    type Row = (PaymentOperationId, CartId, Option<OrderId>, OperationKind, i64, Currency, Option<String>, Instant);
-    let operation = |(id, cart, order, kind, amount, currency, error, since): Row| {
-        let amount = Money::from_minor(amount, currency);
-        let subject = format!("the {kind} of {amount} failed: {}", error.unwrap_or_default());
-        let cart_link = || format!("/v1/ops/carts/{cart}");
-        let link = order.map_or_else(cart_link, |order| format!("/v1/ops/orders/{order}"));
-        (cart, Waiting { id: id.to_string(), since, subject, link })
-    };
-    failures.extend(sql(query).bind(limit).load::<Columns, Row>(tx)?.into_iter().map(operation));
+    let query = format!("{FAILED} WHERE {UNRESOLVED} ORDER BY failed.updated_at, failed.id LIMIT ?");
+    failures.extend(sql(query).bind(limit).load::<FailedColumns, FailedRow>(tx)?.into_iter().map(failed));
     Ok(failures)
 }

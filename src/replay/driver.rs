@@ -376,7 +376,7 @@ impl Driver<'_> {
         // The first return of a document has its number, so that it is found by it.
         let reference = if place == 1 { head.number.to_string() } else { format!("{}#{place}", head.number) };
         let common = json!({
-            "system": self.shop.code, "reference": reference, "restock": goods, "refund": true,
+            "system": self.shop.code, "reference": reference, "restock": goods, "refund": true, "paid_out": true,
             "reason": "taken over from the old shop", "occurred_at": head.at,
         });
         if let (Some(body), Some(common)) = (body.as_object_mut(), common.as_object()) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::{
     model::{Level, LevelChange, LevelKey, Location, Locations, MovementKind, NewMovement, Occasion, sum_changes},
@@ -11,8 +11,11 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    events::{self, NewEvent, Payload},
-    kernel::{Actor, Instant, Quantity, ids::EventId, ids::VariantId},
+    events::{self, EventSchema, NewEvent, Payload},
+    kernel::{
+        Actor, Instant, Quantity,
+        ids::{EventId, LocationId, VariantId},
+    },
 };
 
 /// What happens to a level's `on_hand`.
@@ -113,7 +116,7 @@ pub fn adjust(
     let told = steps.iter().filter_map(|(line, change, running)| {
         after.get(&line.key).map(|level| event(line, *change, *running, level, occurred_at))
     });
-    events::append(tx, actor, now, told.collect())?;
+    events::append(tx, actor, now, told.collect::<Result<_>>()?)?;
     let levels = lines.iter().filter_map(|line| after.get(&line.key).copied()).collect();
     Ok(Adjusted { levels, changed: steps.len() })
 }
@@ -143,35 +146,66 @@ fn step(line: &Adjustment, current: i64) -> Result<i64> {
     }
 }
 
-/// The document of `stock.adjusted.v1`. The stream is the SKU's, the aggregate its level.
-fn event(line: &Resolved<'_>, change: i64, on_hand: i64, level: &Level, occurred_at: Instant) -> NewEvent {
+/// What `stock.adjusted.v1` says.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct StockAdjusted<'a> {
+    sku: &'a str,
+    variant_id: VariantId,
+    location_id: LocationId,
+    /// The location's code.
+    location: &'a str,
+    /// By how much what lies on hand has changed.
+    change: i64,
+    /// How much lies there now.
+    on_hand: i64,
+    /// How much of it is an order's.
+    allocated: i64,
+    /// How much of it a cart waits for.
+    reserved: i64,
+    /// How much of it is kept back.
+    safety: i64,
+    /// What is left to sell.
+    available: i64,
+    reason: Option<&'a str>,
+}
+
+const ADJUSTED: &str = "stock.adjusted.v1";
+
+/// What the events of this slice carry.
+#[must_use]
+pub fn event_schemas() -> Vec<EventSchema> {
+    vec![EventSchema::of::<StockAdjusted<'_>>(ADJUSTED)]
+}
+
+/// The event. The stream is the SKU's, the aggregate its level.
+fn event(line: &Resolved<'_>, change: i64, on_hand: i64, level: &Level, occurred_at: Instant) -> Result<NewEvent> {
     let (sku, location) = (&line.line.sku, line.location);
     let available = on_hand - level.allocated - level.reserved - level.safety;
-    let data = json!({
-        "sku": sku,
-        "variant_id": level.variant,
-        "location_id": location.id,
-        "location": location.code,
-        "change": change,
-        "on_hand": on_hand,
-        "allocated": level.allocated,
-        "reserved": level.reserved,
-        "safety": level.safety,
-        "available": available,
-        "reason": line.line.reason,
-    });
-    NewEvent {
+    let data = StockAdjusted {
+        sku,
+        variant_id: level.variant,
+        location_id: location.id,
+        location: &location.code,
+        change,
+        on_hand,
+        allocated: level.allocated,
+        reserved: level.reserved,
+        safety: level.safety,
+        available,
+        reason: line.line.reason.as_deref(),
+    };
+    Ok(NewEvent {
         id: line.line.event,
         stream: format!("stock:{sku}"),
         aggregate: "stock",
         aggregate_id: format!("{sku}@{}", location.code),
         aggregate_version: level.version,
         channel: None,
-        kind: "stock.adjusted.v1",
+        kind: ADJUSTED,
         occurred_at,
-        payload: Payload { data: data.into(), personal: None },
+        payload: Payload::of(&data)?,
         subject: None,
-    }
+    })
 }
 
 fn resolve<'a>(

@@ -16,7 +16,7 @@ mod plan;
 mod service;
 mod store;
 
-pub use adjust::{Adjusted, Adjustment, Change, SafetyChange, adjust, set_safety};
+pub use adjust::{Adjusted, Adjustment, Change, SafetyChange, adjust, event_schemas, set_safety};
 pub use check::{Finding, check};
 pub use model::{
     Available, Level, LevelChange, Location, LocationPatch, Locations, MovementKind, Need, NewLocation, Share,

@@ -11,6 +11,8 @@ crate::words! {
         PaidWithoutOrder = "paid_without_order",
         /// A payment, capture, void or refund failed.
         FailedPayments = "failed_payments",
+        /// Money is to be paid out by hand.
+        RefundsToPay = "refunds_to_pay",
         /// A job has failed for good.
         DeadJobs = "dead_jobs",
         /// A job should have been worked on long ago.

@@ -61,6 +61,10 @@ fn waiting(tx: &mut Tx, actor: &Actor, now: Instant, list: WorkList, limit: i64)
             let found = payments::failures(tx, now.plus_seconds(-FAILED_DAYS * 86_400), limit)?;
             of_channels(tx, actor, found)?
         }
+        WorkList::RefundsToPay => {
+            let found = payments::to_pay_out(tx, limit)?;
+            of_channels(tx, actor, found)?
+        }
         WorkList::DeadJobs if unlimited => jobs::waiting_dead(tx, limit)?,
         WorkList::StuckJobs if unlimited => jobs::waiting_stuck(tx, now.plus_seconds(-STUCK_SECONDS), limit)?,
         WorkList::ParkedFeedItems if unlimited => exports::waiting_parked(tx, limit)?,

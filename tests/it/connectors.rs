@@ -300,6 +300,29 @@ fn a_dead_letter_parks_its_stream_until_it_is_replayed_or_skipped() {
 }
 
 #[test]
+fn a_dispatch_whose_dead_job_is_given_up_is_skipped() {
+    on_both(|app| async move {
+        let healthy = Arc::new(Mutex::new(false));
+        let asked = healthy.clone();
+        let receiver = Receiver::start(move |_, _| match *asked.lock().unwrap() {
+            true => Deed::Answer(200, ""),
+            false => Deed::Answer(500, ""),
+        });
+        let made = connector(&app, &receiver, json!({"max_attempts": 1})).await;
+        placed(&app, &[("a", 1), ("a", 2)]).await;
+        reaches(&app, &made, "dead", 1).await;
+        *healthy.lock().unwrap() = true;
+        let dead = app.ops("GET", "/jobs/dead", None).await.expect(200);
+        let discard = format!("/jobs/{}/discard", dead["items"][0]["id"].as_str().unwrap());
+        app.ops("POST", &discard, None).await.expect(204);
+        reaches(&app, &made, "delivered", 1).await;
+        let skipped = dispatches(&app, &made, "skipped").await;
+        assert_eq!((skipped.len(), &skipped[0]["reason"]), (1, &json!("its job was given up")));
+        assert_eq!(skipped[0]["decided_by"], "staff:ada");
+    });
+}
+
+#[test]
 fn gone_pauses_the_connector_and_nothing_is_lost() {
     on_both(|app| async move {
         let receiver = Receiver::start(|_, before| Deed::Answer(if before == 0 { 410 } else { 200 }, ""));

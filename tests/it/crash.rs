@@ -99,7 +99,7 @@ impl Scene {
         type Columns = (UidSql, BigInt, BigInt, BigInt, BigInt, BigInt);
         type Row = (OrderId, i64, i64, i64, i64, i64);
         let events = "SELECT stream, count(*) FROM events WHERE aggregate_version <= 3 AND type IN \
-             ('order.placed.v1', 'payment.authorised.v1', 'order.allocated.v1') GROUP BY stream ORDER BY stream";
+             ('order.placed.v1', 'payment.authorised.v1', 'fulfilment_order.opened.v1') GROUP BY stream ORDER BY stream";
         let look = self.site.look(move |tx| {
             let events = sql(events).load::<(Text, BigInt), (String, i64)>(tx)?;
             Ok((sql(parts).load::<Columns, Row>(tx)?, events))

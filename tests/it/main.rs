@@ -22,6 +22,7 @@ mod fulfilment;
 mod imports;
 mod jobs;
 mod order_search;
+mod orders;
 mod payments;
 mod pricing;
 mod processes;

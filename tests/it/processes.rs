@@ -116,7 +116,7 @@ fn two_servers_sell_each_piece_and_each_cart_once_and_a_reader_misses_nothing() 
         }
         assert_eq!(i64::try_from(streams.len()).unwrap(), orders, "each order is told of");
         for (stream, types) in streams {
-            assert_eq!(types, ["order.placed.v1", "payment.authorised.v1", "order.allocated.v1"], "{stream}");
+            assert_eq!(types, ["order.placed.v1", "payment.authorised.v1", "fulfilment_order.opened.v1"], "{stream}");
         }
         worker.kill();
         two.end(orders).await;

@@ -89,6 +89,9 @@ fn the_diagrams_are_the_transition_tables() {
         ("payments", kontor::payments::mermaid()),
         ("orders", kontor::orders::mermaid()),
         ("fulfilment", kontor::fulfilment::mermaid()),
+        ("shipments", kontor::fulfilment::shipments_mermaid()),
+        ("returns", kontor::fulfilment::returns::mermaid()),
+        ("operations", kontor::payments::operations_mermaid()),
     ];
     for (name, diagram) in diagrams {
         holds("docs/state-machines.md", name, &format!("```mermaid\n{}\n```", diagram.trim()));

@@ -171,8 +171,8 @@ fn what_does_not_fit_changes_nothing() {
         erp(&app, id, "shipments", &nameless).await.problem(422, "missing_field");
         let future = json!({"system": "wms", "document": "LS-1", "occurred_at": "2099-01-01T00:00:00Z"});
         erp(&app, id, "shipments", &future).await.problem(422, "history_in_future");
-        let early = json!({"system": "wms", "document": "RT-1", "lines": [{"line_no": 1, "quantity": 1}]});
-        erp(&app, id, "returns", &early).await.problem(409, "quantity_exceeded");
+        let never = json!({"system": "wms", "document": "RT-1", "lines": [{"line_no": 1, "quantity": 2}]});
+        erp(&app, id, "returns", &never).await.problem(409, "quantity_exceeded");
         erp(&app, "nobody", "external-refs", &json!({"system": "sap", "value": "A-1"})).await.problem(404, "not_found");
         assert_eq!(read(&app, id).await["version"], before);
         // What was refused was not booked: the same document goes through when it is right.
@@ -183,5 +183,72 @@ fn what_does_not_fit_changes_nothing() {
         app.send("POST", &path, &[("Authorization", &none)], Some(&json!({"system": "sap", "value": "A-1"})))
             .await
             .problem(403, "scope_missing");
+    });
+}
+
+#[test]
+fn a_return_that_is_told_before_its_shipment_is_booked_after_it() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "10.00", 20), ("MUG", "5.00", 20)]).await;
+        let order = shop.order(&[("TEE", 2), ("MUG", 1)]).await;
+        let id = order["id"].as_str().unwrap();
+        let returned = async || {
+            read(&app, id).await["lines"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|line| line["returned"].as_i64().unwrap())
+                .collect::<Vec<_>>()
+        };
+        let tees =
+            json!({"system": "wms", "document": "RT-1", "lines": [{"sku": "TEE", "quantity": 2}], "refund": true});
+        let mug =
+            json!({"system": "wms", "document": "RT-2", "lines": [{"line_no": 2, "quantity": 1}], "restock": true});
+        // However often it is told, at once too, it is held once.
+        for answer in join_all((0..6).map(|_| erp(&app, id, "returns", &tees))).await {
+            assert_eq!(answer.expect(202)["status"], "held");
+        }
+        erp(&app, id, "returns", &mug).await.expect(202);
+        let other = shop.order(&[("TEE", 2)]).await;
+        erp(&app, other["id"].as_str().unwrap(), "returns", &tees).await.problem(409, "duplicate");
+        // The mug leaves: only its return is booked. A tee alone is not enough for the other.
+        let part = |document: &str, line_no: i64| json!({"system": "wms", "document": document, "lines": [{"line_no": line_no, "quantity": 1}]});
+        erp(&app, id, "shipments", &part("LS-1", 2)).await.expect(201);
+        erp(&app, id, "shipments", &part("LS-2", 1)).await.expect(201);
+        eventually("the mug is back", || async { returned().await == [0, 1] }).await;
+        assert_eq!(erp(&app, id, "returns", &mug).await.expect(200)["state"], "received");
+        erp(&app, id, "returns", &tees).await.expect(202);
+        // The warehouse ships the rest by hand.
+        let found = app.ops("GET", &format!("/orders/{id}/fulfilment"), None).await.expect(200);
+        let path = format!("/fulfilment-orders/{}/ship", found["fulfilment_orders"][0]["id"].as_str().unwrap());
+        app.ops("POST", &path, Some(&json!({}))).await.expect(201);
+        eventually("the tees are back", || async { returned().await == [2, 1] }).await;
+        let known = erp(&app, id, "returns", &tees).await.expect(200);
+        assert_eq!((&known["amount"]["amount"], &known["reference"]), (&json!("20.00"), &json!("RT-1")));
+        assert_eq!(shop.count("returns").await, 2);
+        eventually("paid, and given back", || async { read(&app, id).await["payment_state"] == "partially_refunded" })
+            .await;
+    });
+}
+
+#[test]
+fn a_held_return_that_can_not_be_booked_any_more_waits_for_somebody() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;
+        let order = shop.order(&[("TEE", 2)]).await;
+        let id = order["id"].as_str().unwrap();
+        let back = json!({"system": "wms", "document": "RT-1", "lines": [{"sku": "TEE", "quantity": 2}]});
+        erp(&app, id, "returns", &back).await.expect(202);
+        let one = json!({"system": "sap", "document": "ST-1", "lines": [{"line_no": 1, "quantity": 1}]});
+        erp(&app, id, "cancellations", &one).await.expect(201);
+        erp(&app, id, "shipments", &json!({"system": "wms", "document": "LS-1"})).await.expect(201);
+        let dead = async || app.ops("GET", "/jobs/dead", None).await.expect(200)["items"].clone();
+        eventually("it is seen", || async { dead().await[0]["kind"] == "writeback.return" }).await;
+        let job = dead().await[0]["id"].as_str().unwrap().to_owned();
+        app.ops("POST", &format!("/jobs/{job}/discard"), None).await.expect(204);
+        // Its document stands for nothing any more and may be told again, as it was.
+        let right = json!({"system": "wms", "document": "RT-1", "lines": [{"sku": "TEE", "quantity": 1}]});
+        erp(&app, id, "returns", &right).await.expect(201);
+        assert_eq!(read(&app, id).await["lines"][0]["returned"], 1);
     });
 }

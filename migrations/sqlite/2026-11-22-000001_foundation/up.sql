@@ -307,6 +307,7 @@ CREATE TABLE payment_operations (
     updated_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX payment_operations_payment ON payment_operations (payment_id);
+CREATE INDEX payment_operations_pending ON payment_operations (created_at, id) WHERE state = 'pending';
 CREATE INDEX payment_operations_failed ON payment_operations (updated_at, id) WHERE state = 'failed';
 
 -- The memory of the sandbox provider: what it believes to have authorised. It stands for a system outside.
@@ -463,6 +464,7 @@ CREATE TABLE fulfilment_orders (
     channel_id BLOB NOT NULL,
     location_id BLOB NOT NULL REFERENCES locations (id),
     state TEXT NOT NULL,
+    state_since TEXT NOT NULL,
     version INTEGER NOT NULL,
     due_at TEXT NOT NULL,
     created_at TEXT NOT NULL,
@@ -598,6 +600,7 @@ CREATE TABLE dispatches (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dispatches_pending ON dispatches (connector_id, position) WHERE state = 'pending';
 CREATE INDEX dispatches_dead ON dispatches (connector_id, position) WHERE state = 'dead';
+CREATE INDEX dispatches_waiting ON dispatches (stream) WHERE state IN ('pending', 'dead');
 CREATE INDEX dispatches_skipped ON dispatches (connector_id, position) WHERE state = 'skipped';
 CREATE INDEX dispatches_answered ON dispatches (connector_id) WHERE state = 'delivered' AND response IS NOT NULL;
 CREATE INDEX dispatches_done ON dispatches (updated_at) WHERE state IN ('delivered', 'skipped');

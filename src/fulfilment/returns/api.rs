@@ -69,6 +69,9 @@ pub struct ReturnRequest {
     /// Whether what was paid for it is given back, or taken off what is owed.
     #[serde(default)]
     pub refund: bool,
+    /// Whether it has been paid out already, where it goes back by hand; else it waits in the work list `refunds_to_pay`.
+    #[serde(default)]
+    pub paid_out: bool,
     /// Why it came back.
     #[schema(value_type = Option<String>)]
     pub reason: Option<Text<500>>,
@@ -171,6 +174,7 @@ async fn create_return(call: Call, body: Body<ReturnRequest>) -> Result<Reply> {
             restock: request.restock,
             location,
             refund: request.refund,
+            paid_out: request.paid_out,
             reason: request.reason.as_ref().map(ToString::to_string),
             reference: reference.clone(),
             occurred_at: request.occurred_at,

@@ -7,6 +7,8 @@ mod model;
 mod service;
 mod store;
 
-pub use model::{NewReturn, NewReturnLine, Origin, Return, ReturnState, ReturnedLine};
+pub use model::{
+    NewReturn, NewReturnLine, Origin, RETURN_TRANSITIONS, Return, ReturnCommand, ReturnState, ReturnedLine, mermaid,
+};
 pub use service::{Noted, receive};
 pub(super) use store::refunded;

@@ -19,6 +19,40 @@ crate::words! {
     }
 }
 
+crate::words! {
+    /// What can happen to a return.
+    pub enum ReturnCommand {
+        /// Nothing is owed for it any more.
+        Refund = "refund",
+    }
+}
+
+/// Every transition of returns there is: from, command, to.
+pub const RETURN_TRANSITIONS: &[(ReturnState, ReturnCommand, ReturnState)] =
+    &[(ReturnState::RefundPending, ReturnCommand::Refund, ReturnState::Refunded)];
+
+impl ReturnState {
+    /// The state after a command; `None` when the state does not take it.
+    #[must_use]
+    pub fn apply(self, command: ReturnCommand) -> Option<Self> {
+        let found = RETURN_TRANSITIONS.iter().find(|(from, with, _)| (*from, *with) == (self, command));
+        found.map(|(_, _, to)| *to)
+    }
+}
+
+/// The transition table of returns as a Mermaid diagram.
+#[must_use]
+pub fn mermaid() -> String {
+    let mut text = String::from("stateDiagram-v2\n");
+    for first in ReturnState::ALL {
+        text.push_str(&format!("    [*] --> {first}\n"));
+    }
+    for (from, command, to) in RETURN_TRANSITIONS {
+        text.push_str(&format!("    {from} --> {to}: {command}\n"));
+    }
+    text
+}
+
 /// A line of a return.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReturnedLine {
@@ -151,6 +185,8 @@ pub struct NewReturn {
     pub location: Option<LocationId>,
     /// Whether what was paid for it is given back.
     pub refund: bool,
+    /// Whether what goes back by hand has been paid out already.
+    pub paid_out: bool,
     /// Why.
     pub reason: Option<String>,
     /// The foreign system whose document it is, and what that calls it: booked once.

@@ -15,7 +15,7 @@ use crate::{
         Fresh, FulfilmentOrder,
         cancel::within_ceiling,
         ids::Draw,
-        money,
+        money::{self, Settling},
         service::{announce, of_order},
     },
     kernel::{
@@ -62,21 +62,31 @@ pub fn receive(
 }
 
 const KIND: &str = "return";
+/// What is kept beside the reference of a return that was reported and is not booked yet.
+const HELD: &str = "held";
 
 /// The return that was booked under the reference, when it was.
 fn known(tx: &mut Tx, actor: &Actor, new: &NewReturn) -> Result<Option<Return>> {
     let Some((system, value)) = &new.reference else { return Ok(None) };
     let Some((_, kept)) = orders::known_ref(tx, system, KIND, value)? else { return Ok(None) };
+    if kept.get(HELD).is_some() {
+        return Ok(None);
+    }
     let id: Option<ReturnId> = serde_json::from_value(kept.get(KIND).cloned().unwrap_or_default()).ok();
     let found = id.map(|id| store::get(tx, id)).transpose()?.flatten();
     found.filter(|found| actor.sees_channel(found.channel_id)).map(Some).ok_or_else(taken)
 }
 
-/// Notes the reference. False when another request has booked it meanwhile.
+/// Notes the reference, which its own document may hold already. False when another request has booked it meanwhile.
 fn note(tx: &mut Tx, now: Instant, owner: OrderId, new: &NewReturn, draw: &mut Draw<'_>) -> Result<bool> {
     let Some((system, value)) = &new.reference else { return Ok(true) };
     let reference = ExternalRef { system: system.clone(), kind: KIND.to_owned(), value: value.clone() };
-    orders::add_ref(tx, now, draw.next(), owner, &reference, serde_json::json!({KIND: new.id}))
+    let kept = serde_json::json!({KIND: new.id});
+    if orders::add_ref(tx, now, draw.next(), owner, &reference, kept.clone())? {
+        return Ok(true);
+    }
+    let held = orders::known_ref(tx, system, KIND, value)?.is_some_and(|(_, kept)| kept.get(HELD).is_some());
+    Ok(held && orders::keep_ref(tx, owner, &reference, kept)?)
 }
 
 fn taken() -> Error {
@@ -114,7 +124,8 @@ fn of_known_order(
         true => {
             ledger::post(tx, now, vec![money::credit(&order, format!("return:{}", new.id), at, sum)])?;
             let reason = new.reason.as_deref().unwrap_or("return");
-            match money::settle(tx, (now, at), &order, &mut draw, reason)? {
+            let how = Settling { paid_out: new.paid_out, ..Settling::because(reason) };
+            match money::settle(tx, (now, at), &order, &mut draw, &how)? {
                 0 => ReturnState::Refunded,
                 _ => ReturnState::RefundPending,
             }
@@ -154,7 +165,7 @@ fn taken_back(order: &OrderDocument, new: &NewReturn) -> Result<Vec<(Back, Taxed
         let line_no = wanted.line_no.ok_or_else(|| missing().at(format!("{pointer}/line_no")))?;
         let line = order.line(line_no).map_err(|error| error.at(format!("{pointer}/line_no")))?;
         let (before, given) = sums.entry(line_no).or_insert((0, line.refunded.minor()));
-        let left = returnable(line) - *before;
+        let left = line.returnable() - *before;
         if wanted.quantity > left {
             let detail = format!("only {left} of line {line_no} have left and not come back");
             let error = Error::problem(Code::QuantityExceeded, detail).at(format!("{pointer}/quantity"));
@@ -166,8 +177,8 @@ fn taken_back(order: &OrderDocument, new: &NewReturn) -> Result<Vec<(Back, Taxed
             Some(amount) => agreed(order, line, *given, amount).map_err(|e| e.at(format!("{pointer}/amount")))?,
             // What was agreed before for other pieces may have left less than the share.
             None => match money::share_of(order, line_no, back.from, back.to)? {
-                share if new.refund && share.gross > line.gross.minor() - *given => {
-                    part(line, *given, line.gross.minor() - *given)
+                share if new.refund && share.gross > line.creditable() - *given => {
+                    part(line, *given, line.creditable() - *given)
                 }
                 share => share,
             },
@@ -181,16 +192,6 @@ fn taken_back(order: &OrderDocument, new: &NewReturn) -> Result<Vec<(Back, Taxed
     Ok(taken)
 }
 
-/// How many pieces of a line can come back: those that have left; of what is never shipped, all that was not cancelled.
-const fn returnable(line: &OrderLine) -> i64 {
-    let quantities = &line.quantities;
-    if line.requires_shipping {
-        quantities.returnable()
-    } else {
-        quantities.quantity - quantities.cancelled - quantities.returned
-    }
-}
-
 /// So much of a line's price after `given` of it, with the tax in it.
 fn part(line: &OrderLine, given: i64, gross: i64) -> TaxedShare {
     let tax = share(line.tax.minor(), given, given + gross, line.gross.minor());
@@ -202,7 +203,7 @@ fn agreed(order: &OrderDocument, line: &OrderLine, given: i64, amount: Money) ->
     if amount.currency() != order.currency || amount.minor() < 0 {
         return Err(Error::invalid("", format!("expected an amount in {}, not below zero", order.currency)));
     }
-    let left = line.gross.minor() - given;
+    let left = line.creditable() - given;
     let share = if order.prices_include_tax {
         part(line, given, amount.minor())
     } else {

@@ -3,7 +3,7 @@
 use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::json;
 
-use super::model::{Return, ReturnDetails, ReturnState};
+use super::model::{RETURN_TRANSITIONS, Return, ReturnDetails, ReturnState};
 use crate::{
     db::{Bind, Col, Doc, DocSql, InstantSql, Sql, Tx, UidSql, dialect, sql},
     error::Result,
@@ -47,9 +47,10 @@ pub(super) fn insert(tx: &mut Tx, made: &Return) -> Result<()> {
 
 /// Nothing is owed any more for what came back of an order.
 pub(in crate::fulfilment) fn refunded(tx: &mut Tx, order: OrderId) -> Result<()> {
-    let update =
-        "UPDATE returns SET state = 'refunded', version = version + 1 WHERE order_id = ? AND state = 'refund_pending'";
-    sql(update).bind(order).execute(tx)?;
+    let update = "UPDATE returns SET state = ?, version = version + 1 WHERE order_id = ? AND state = ?";
+    for (from, _, to) in RETURN_TRANSITIONS {
+        sql(update).bind(to.as_str()).bind(order).bind(from.as_str()).execute(tx)?;
+    }
     Ok(())
 }
 

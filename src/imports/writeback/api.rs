@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
+    held::{self, HeldReport},
     model::{Document, Invoice, InvoiceKind, Reported, ReportedRef, ReportedShipments},
-    service::{self, Noted, Report, ReturnReport, ShipmentReport},
+    service::{self, Back, Noted, Report, ReturnReport, ShipmentReport},
 };
 use crate::{
     error::{Code, Error, Result},
-    fulfilment::{Fresh, NewShipment, returns::Return},
+    fulfilment::{Cancellation, Fresh, NewShipment, returns::Return},
     http::{Body, Call, RefPath, Reply},
     kernel::{
         Actor, Id, Instant, Money, Quantity, Scope,
@@ -282,6 +283,9 @@ pub struct CancellationReportRequest {
     /// Why.
     #[schema(value_type = Option<String>)]
     pub reason: Option<Text<500>>,
+    /// Whether what goes back by hand has been paid out already.
+    #[serde(default)]
+    pub paid_out: bool,
     /// When; now unless told.
     pub occurred_at: Option<Instant>,
 }
@@ -300,12 +304,11 @@ async fn report_cancellation(
 ) -> Result<Reply> {
     let report = report(&call, &path.0, &body.system, &body.document)?;
     past(&call, body.occurred_at, "occurred_at")?;
-    let (lines, at) = (body.lines.as_deref().map(reported).transpose()?, body.occurred_at);
+    let lines = body.lines.as_deref().map(reported).transpose()?;
     let reason = body.reason.as_ref().map_or_else(|| format!("cancelled in {}", body.system), ToString::to_string);
-    call.command(&body.fingerprint, move |tx| {
-        reply(&service::cancellation(tx, &report, lines.as_deref(), &reason, at)?)
-    })
-    .await
+    let what = Cancellation { pieces: None, reason, paid_out: body.paid_out, occurred_at: body.occurred_at };
+    call.command(&body.fingerprint, move |tx| reply(&service::cancellation(tx, &report, lines.as_deref(), &what)?))
+        .await
 }
 
 /// What came back.
@@ -331,6 +334,9 @@ pub struct ReturnReportRequest {
     /// Whether what was paid for it is given back, or taken off what is owed.
     #[serde(default)]
     pub refund: bool,
+    /// Whether it has been paid out already, where it goes back by hand.
+    #[serde(default)]
+    pub paid_out: bool,
     /// Why it came back.
     #[schema(value_type = Option<String>)]
     pub reason: Option<Text<500>>,
@@ -340,10 +346,12 @@ pub struct ReturnReportRequest {
 
 /// Report a return
 ///
-/// Goods that came back, in parts too; never more than have left.
+/// Goods that came back, in parts too; never more than have left. What comes back before its shipment was reported is held
+/// and booked when that is.
 #[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = ReturnReportRequest,
     security(("token" = ["writeback:write"])),
-    responses((status = 201, body = Return), (status = 200, description = "Booked before", body = Return)))]
+    responses((status = 201, body = Return), (status = 200, description = "Booked before", body = Return),
+        (status = 202, description = "Held until it has left", body = HeldReport)))]
 #[post("/orders/{ref}/returns")]
 async fn report_return(call: Call, path: RefPath<String>, body: Body<ReturnReportRequest>) -> Result<Reply> {
     let report = report(&call, &path.0, &body.system, &body.document)?;
@@ -355,11 +363,20 @@ async fn report_return(call: Call, path: RefPath<String>, body: Body<ReturnRepor
         restock: body.restock,
         location: location(body.location.as_ref(), &report.actor, &locations)?,
         refund: body.refund,
+        paid_out: body.paid_out,
         reason: body.reason.as_ref().map(ToString::to_string),
         occurred_at: body.occurred_at,
         number: format!("R{}", call.state.db.next_number("returns").await?),
     };
-    call.command(&body.fingerprint, move |tx| reply(&service::goods_back(tx, &report, &locations, &new)?)).await
+    let job = Id::new();
+    call.command(&body.fingerprint, move |tx| match service::goods_back(tx, &report, &locations, &new)? {
+        Back::Booked(noted) => reply(noted.as_ref()),
+        Back::Early(order) => {
+            held::hold(tx, &report, &order, job, &new)?;
+            Reply::accepted(&HeldReport::new(&order))
+        }
+    })
+    .await
 }
 
 /// The routes of the integration surface.

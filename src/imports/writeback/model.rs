@@ -1,5 +1,7 @@
 //! What other systems report, and what comes of it. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -82,7 +84,7 @@ pub(super) const DOCUMENTS: &[&str] =
     &["shipment", "payment", "cancellation", "return", "invoice", "credit_note", "tracking"];
 
 /// The document that a report comes from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Document {
     pub system: String,
     pub value: String,
@@ -95,7 +97,7 @@ impl Document {
 }
 
 /// A reported line: the order's line, or the SKU.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Reported {
     pub line_no: Option<i32>,
     pub sku: Option<String>,
@@ -121,6 +123,20 @@ pub(super) fn lines(order: &OrderDocument, all: &[Reported], room: fn(&OrderLine
         }
     }
     Ok(meant)
+}
+
+/// Whether there is room on the order's lines for all that is meant.
+pub(super) fn fit(order: &OrderDocument, meant: &[(i32, i64)], room: fn(&OrderLine) -> i64) -> Result<bool> {
+    let mut sums: BTreeMap<i32, i64> = BTreeMap::new();
+    for (line_no, quantity) in meant {
+        *sums.entry(*line_no).or_default() += quantity;
+    }
+    for (line_no, sum) in sums {
+        if sum > room(order.line(line_no)?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn spread(

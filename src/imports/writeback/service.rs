@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    events::{self, Payload},
+    events::{self, EventSchema, Payload},
     fulfilment::{
         self, Cancellation, Fresh, FulfilmentOrder, NewShipment, Part, Pieces, Receipt, Shipment, ShipmentState,
         returns::{self, NewReturn, NewReturnLine, Noted as NotedReturn, Origin, Return},
@@ -20,7 +21,7 @@ use crate::{
         Actor, Instant, Money,
         ids::{EventId, ExternalRefId, FulfilmentOrderId, LocationId, ReturnId, ShipmentId},
     },
-    orders::{self, ExternalRef, OrderDocument},
+    orders::{self, ExternalRef, OrderDocument, OrderLine},
     stock::Locations,
 };
 
@@ -58,7 +59,7 @@ impl Report {
     }
 
     /// What was kept when the document was booked. Asked under the order's lock.
-    fn known(&self, tx: &mut Tx, order: &OrderDocument, kind: &str) -> Result<Option<Value>> {
+    pub(super) fn known(&self, tx: &mut Tx, order: &OrderDocument, kind: &str) -> Result<Option<Value>> {
         match orders::known_ref(tx, &self.document.system, kind, &self.document.value)? {
             None => Ok(None),
             Some((owner, kept)) if owner == order.id => Ok(Some(kept)),
@@ -67,7 +68,7 @@ impl Report {
     }
 
     /// Books the document: for one order only, whoever else has it in hand at this moment.
-    fn note(&self, tx: &mut Tx, order: &OrderDocument, kind: &str, kept: Value) -> Result<()> {
+    pub(super) fn note(&self, tx: &mut Tx, order: &OrderDocument, kind: &str, kept: Value) -> Result<()> {
         match orders::add_ref(tx, self.now, self.ref_id, order.id, &self.document.as_ref(kind), kept)? {
             true => Ok(()),
             false => Err(taken()),
@@ -80,12 +81,30 @@ impl Report {
         tx: &mut Tx,
         order: &mut OrderDocument,
         (kind, at): (&'static str, Instant),
-        data: &impl serde::Serialize,
+        data: Payload,
     ) -> Result<()> {
         orders::save(tx, self.now, order, &[], 1)?;
-        let event = orders::event(order, (1, 1), self.event, kind, at, Payload::of(data)?);
+        let event = orders::event(order, (1, 1), self.event, kind, at, data);
         events::append(tx, &self.actor, self.now, vec![event])
     }
+}
+
+/// What `order.referenced.v1` says.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Referenced<'a> {
+    #[serde(flatten)]
+    reported: &'a ReportedRef,
+    /// All that foreign systems call it.
+    external_refs: &'a [ExternalRef],
+}
+
+const REFERENCED: &str = "order.referenced.v1";
+const RECORDED: &str = "invoice.recorded.v1";
+
+/// What the events of this part carry.
+#[must_use]
+pub fn event_schemas() -> Vec<EventSchema> {
+    vec![EventSchema::of::<Referenced<'_>>(REFERENCED), EventSchema::of::<Invoice>(RECORDED)]
 }
 
 /// Notes what a foreign system calls an order.
@@ -103,12 +122,8 @@ pub(super) fn external_ref(tx: &mut Tx, report: &Report, kind: &str) -> Result<N
     }
     report.note(tx, &order, kind, json!({})).map_err(|error| error.at("/value"))?;
     order.external_refs.push(external_ref);
-    let all: &Vec<ExternalRef> = &order.external_refs;
-    let mut data = serde_json::to_value(&reported)?;
-    if let Value::Object(data) = &mut data {
-        data.insert("external_refs".to_owned(), serde_json::to_value(all)?);
-    }
-    report.announce(tx, &mut order, ("order.referenced.v1", report.now), &data)?;
+    let data = Payload::of(&Referenced { reported: &reported, external_refs: &order.external_refs })?;
+    report.announce(tx, &mut order, (REFERENCED, report.now), data)?;
     Ok(Noted::New(reported))
 }
 
@@ -136,7 +151,7 @@ pub(super) fn invoice(tx: &mut Tx, report: &Report, new: &Invoice) -> Result<Not
     // So that the order is found by the number of its invoice.
     let reference = report.document.as_ref(new.kind.as_str());
     orders::add_ref(tx, report.now, report.ref_id, order.id, &reference, json!({"invoice": made.id}))?;
-    report.announce(tx, &mut order, ("invoice.recorded.v1", made.issued_at), &made)?;
+    report.announce(tx, &mut order, (RECORDED, made.issued_at), Payload::of(&made)?)?;
     Ok(Noted::New(made))
 }
 
@@ -235,8 +250,7 @@ pub(super) fn cancellation(
     tx: &mut Tx,
     report: &Report,
     lines: Option<&[Reported]>,
-    reason: &str,
-    occurred_at: Option<Instant>,
+    what: &Cancellation,
 ) -> Result<Noted<OrderDocument>> {
     let order = report.order(tx)?;
     if report.known(tx, &order, "cancellation")?.is_some() {
@@ -245,12 +259,12 @@ pub(super) fn cancellation(
     report.note(tx, &order, "cancellation", json!({}))?;
     let meant = lines.map(|lines| model::lines(&order, lines, |line| line.quantities.open())).transpose()?;
     let pieces = meant.map(|meant| model::pieces(&meant)).transpose()?;
-    let what = Cancellation { pieces, reason: reason.to_owned(), occurred_at };
+    let what = Cancellation { pieces, ..what.clone() };
     fulfilment::cancel(tx, report.now, &report.actor, &report.fresh, order.id, &what).map(Noted::New)
 }
 
 /// A return that is reported.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ReturnReport {
     pub id: ReturnId,
     pub number: String,
@@ -258,23 +272,34 @@ pub(super) struct ReturnReport {
     pub restock: bool,
     pub location: Option<LocationId>,
     pub refund: bool,
+    pub paid_out: bool,
     pub reason: Option<String>,
     pub occurred_at: Option<Instant>,
 }
 
+/// What became of the report of a return.
+pub(super) enum Back {
+    /// It is booked.
+    Booked(Box<Noted<Return>>),
+    /// What came back has not been reported to have left yet: it is booked when it has.
+    Early(Box<OrderDocument>),
+}
+
+pub(super) const RETURN: &str = "return";
+
 /// Books goods that came back. Returns know their documents themselves.
-pub(super) fn goods_back(
-    tx: &mut Tx,
-    report: &Report,
-    locations: &Locations,
-    new: &ReturnReport,
-) -> Result<Noted<Return>> {
+pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, new: &ReturnReport) -> Result<Back> {
     let order = report.order(tx)?;
-    // The lines of a document that is known do not matter any more: they have come back, so there is no room for them.
-    let lines = match report.known(tx, &order, "return")? {
-        Some(_) => Vec::new(),
-        None => model::lines(&order, &new.lines, |line| line.quantities.returnable())?,
-    };
+    // The lines of a document that is booked do not matter any more: they have come back, so there is no room for them.
+    let booked = report.known(tx, &order, RETURN)?.is_some_and(|kept| kept.get(RETURN).is_some());
+    let lines = if booked { Vec::new() } else { model::lines(&order, &new.lines, OrderLine::returnable)? };
+    if !model::fit(&order, &lines, OrderLine::returnable)? {
+        let later = model::lines(&order, &new.lines, later_returnable)?;
+        // What can never come back is refused by whoever books it.
+        if model::fit(&order, &later, later_returnable)? {
+            return Ok(Back::Early(Box::new(order)));
+        }
+    }
     let line = |(line_no, quantity): &(i32, i64)| NewReturnLine {
         line_no: Some(*line_no),
         sku: None,
@@ -290,12 +315,19 @@ pub(super) fn goods_back(
         restock: new.restock,
         location: new.location,
         refund: new.refund,
+        paid_out: new.paid_out,
         reason: new.reason.clone(),
         reference: Some((report.document.system.clone(), report.document.value.clone())),
         occurred_at: new.occurred_at,
     };
-    Ok(match returns::receive(tx, report.now, &report.actor, &report.fresh, locations, &new)? {
+    let noted = match returns::receive(tx, report.now, &report.actor, &report.fresh, locations, &new)? {
         NotedReturn::New(made) => Noted::New(made),
         NotedReturn::Known(known) => Noted::Known(known),
-    })
+    };
+    Ok(Back::Booked(Box::new(noted)))
+}
+
+/// How many can come back once all that was not cancelled has left.
+const fn later_returnable(line: &OrderLine) -> i64 {
+    line.quantities.quantity - line.quantities.cancelled - line.quantities.returned
 }

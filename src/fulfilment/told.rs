@@ -1,0 +1,132 @@
+//! What the events of the warehouse say.
+
+use serde::Serialize;
+
+use super::model::{FulfilmentOrder, Shipment, ShippedLine, Step};
+use crate::{
+    customers::Address,
+    error::Result,
+    events::{EventSchema, Payload},
+    orders::{self, OrderDocument},
+};
+
+/// The payload of a fulfilment order's events: it, and what was moved.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Progress<'a> {
+    #[serde(flatten)]
+    fulfilment_order: &'a FulfilmentOrder,
+    moved: Vec<ShippedLine>,
+}
+
+fn progress<'a>(fulfilment: &'a FulfilmentOrder, steps: &[(i32, Step)], count: fn(&Step) -> i64) -> Progress<'a> {
+    Progress { fulfilment_order: fulfilment, moved: pieces_of(fulfilment, steps, count) }
+}
+
+/// The pieces that steps move, with their SKUs.
+pub(super) fn pieces_of(
+    fulfilment: &FulfilmentOrder,
+    steps: &[(i32, Step)],
+    count: fn(&Step) -> i64,
+) -> Vec<ShippedLine> {
+    let piece = |(line_no, step): &(i32, Step)| {
+        let line = fulfilment.lines.iter().find(|line| line.line_no == *line_no)?;
+        let (sku, quantity) = (line.sku.clone(), count(step));
+        (quantity > 0).then_some(ShippedLine { line_no: *line_no, sku, quantity })
+    };
+    steps.iter().filter_map(piece).collect()
+}
+
+/// The payload of the events that tell a warehouse what it has to do, or need not do any more.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Work<'a> {
+    #[serde(flatten)]
+    fulfilment_order: &'a FulfilmentOrder,
+    /// What need not be shipped any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    moved: Vec<ShippedLine>,
+    /// How it is shipped: the shipping method's code.
+    shipping_method: Option<&'a str>,
+    /// Where to.
+    ship_to: Option<&'a Address>,
+}
+
+/// What is personal in it.
+#[derive(Debug, Serialize)]
+struct PersonalWork<'a> {
+    ship_to: Option<&'a Address>,
+}
+
+/// What an event says that tells a warehouse what it has to do for an order; `moved` is what it need not do any more.
+///
+/// # Errors
+/// When it can not be written as JSON, which would be a defect.
+pub fn work_payload(
+    order: &OrderDocument,
+    fulfilment_order: &FulfilmentOrder,
+    moved: Vec<ShippedLine>,
+) -> Result<Payload> {
+    let delivery = order.deliveries.first();
+    let shipping_method = delivery.and_then(|delivery| delivery.method.as_deref());
+    let personal = PersonalWork { ship_to: delivery.and_then(|delivery| delivery.address.as_ref()) };
+    Payload::with_personal(&Work { fulfilment_order, moved, shipping_method, ship_to: None }, &personal)
+}
+
+/// The type of the event that a location has work with an order.
+pub const OPENED: &str = "fulfilment_order.opened.v1";
+/// The type of the event that some or all of it need not be done.
+pub(super) const CANCELLED: &str = "fulfilment_order.cancelled.v1";
+const PICKED: &str = "fulfilment_order.picked.v1";
+const PACKED: &str = "fulfilment_order.packed.v1";
+
+/// The events of what has been picked and packed, with what was moved in each.
+pub(super) fn progressed(fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) -> Result<Vec<(&'static str, Payload)>> {
+    let picked = progress(fulfilment, steps, |step| step.picked);
+    let packed = progress(fulfilment, steps, |step| step.packed);
+    let both = [(PICKED, picked), (PACKED, packed)];
+    let moved = both.iter().filter(|(_, progress)| !progress.moved.is_empty());
+    moved.map(|(kind, progress)| Ok((*kind, Payload::of(&progress)?))).collect()
+}
+
+/// The payload of a shipment's events.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Parcel<'a> {
+    #[serde(flatten)]
+    shipment: &'a Shipment,
+    order_number: &'a str,
+    order_state: orders::OrderState,
+    payment_state: orders::PaymentStatus,
+    order_fulfilment_state: orders::FulfilmentStatus,
+}
+
+/// What the events of this slice carry.
+#[must_use]
+pub fn event_schemas() -> Vec<EventSchema> {
+    use super::{cancel::Cancelled, jobs::Moved, returns::Return, till::RefundRequested};
+    vec![
+        EventSchema::of::<Work<'_>>(OPENED),
+        EventSchema::of::<Work<'_>>(CANCELLED),
+        EventSchema::of::<Progress<'_>>(PICKED),
+        EventSchema::of::<Progress<'_>>(PACKED),
+        EventSchema::of::<Parcel<'_>>("shipment.shipped.v1"),
+        EventSchema::of::<Parcel<'_>>("shipment.scanned.v1"),
+        EventSchema::of::<Parcel<'_>>("shipment.delivered.v1"),
+        EventSchema::of::<Cancelled<'_>>("order.line_cancelled.v1"),
+        EventSchema::of::<Cancelled<'_>>("order.cancelled.v1"),
+        EventSchema::of::<Moved<'_>>("payment.captured.v1"),
+        EventSchema::of::<Moved<'_>>("payment.voided.v1"),
+        EventSchema::of::<Moved<'_>>("payment.refunded.v1"),
+        EventSchema::of::<Moved<'_>>("payment.operation_failed.v1"),
+        EventSchema::of::<RefundRequested<'_>>("payment.refund_requested.v1"),
+        EventSchema::of::<Return>("return.received.v1"),
+    ]
+}
+
+pub(super) fn parcel(order: &OrderDocument, shipment: &Shipment) -> Result<Payload> {
+    Payload::of(&Parcel {
+        shipment,
+        order_number: &order.number,
+        order_state: order.state,
+        payment_state: order.payment_state,
+        order_fulfilment_state: order.fulfilment_state,
+    })
+}

@@ -1,0 +1,80 @@
+//! Links that open an order without signing in.
+
+use serde::Serialize;
+
+use crate::{
+    error::{Code, Error, Result},
+    http::seal::Secret,
+    kernel::{Instant, ids::OrderId},
+};
+
+/// For so long a link opens its order.
+const SECONDS: i64 = 30 * 86_400;
+/// What the links' tokens are derived for: they open nothing else.
+const PURPOSE: &str = "order-link";
+
+/// A link that opens an order without signing in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct OrderLink {
+    /// The secret in it: send it as `token` in the query.
+    pub token: String,
+    /// Where the order is read with it.
+    #[schema(
+        example = "/v1/store/orders/order_01h455vb4pex5vsknk084sn02q?token=1775034000.Zm9yLWV4YW1wbGUtb25seS0zMi1jaGFy"
+    )]
+    pub url: String,
+    /// Until when.
+    pub expires_at: Instant,
+}
+
+impl OrderLink {
+    /// The link of an order, from now on for thirty days. It is derived, not kept.
+    pub(super) fn new(secret: &Secret, now: Instant, order: OrderId) -> Self {
+        let expires_at = now.plus_seconds(SECONDS);
+        let expiry = expires_at.micros() / 1_000_000;
+        let token = format!("{expiry}.{}", secret.token(PURPOSE, &subject(order, expiry)));
+        let url = format!("/v1/store/orders/{order}?token={token}");
+        Self { token, url, expires_at: Instant::from_micros(expiry * 1_000_000) }
+    }
+}
+
+fn subject(order: OrderId, expiry: i64) -> String {
+    format!("{order}.{expiry}")
+}
+
+/// Whether a token is that of a link to the order.
+///
+/// # Errors
+/// `token_expired` when it was.
+pub(super) fn opens(secret: &Secret, now: Instant, order: OrderId, token: &str) -> Result<bool> {
+    let Some((expiry, mac)) = token.split_once('.') else { return Ok(false) };
+    let Ok(expiry) = expiry.parse::<i64>() else { return Ok(false) };
+    if !secret.is_token(PURPOSE, &subject(order, expiry), mac) {
+        return Ok(false);
+    }
+    match now.micros() / 1_000_000 <= expiry {
+        true => Ok(true),
+        false => Err(Error::problem(Code::TokenExpired, "the link has expired").at("token")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_opens_its_order_until_it_expires() {
+        let (secret, now) = (Secret::new(b"a"), Instant::from_micros(1_000_000));
+        let (order, other) = (OrderId::new(), OrderId::new());
+        let link = OrderLink::new(&secret, now, order);
+        assert!(opens(&secret, now, order, &link.token).unwrap());
+        assert!(!opens(&secret, now, other, &link.token).unwrap());
+        assert!(!opens(&Secret::new(b"b"), now, order, &link.token).unwrap());
+        let (_, mac) = link.token.split_once('.').unwrap();
+        for wrong in ["", ".", mac, &format!("99999999999.{mac}"), &format!("x.{mac}")] {
+            assert!(!opens(&secret, now, order, wrong).unwrap(), "{wrong}");
+        }
+        let later = link.expires_at.plus_seconds(1);
+        assert_eq!(opens(&secret, later, order, &link.token).unwrap_err().code(), Code::TokenExpired);
+    }
+}
