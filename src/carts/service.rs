@@ -15,7 +15,7 @@ use crate::{
     customers::{self, Address},
     db::Tx,
     error::{Code, Error, Result},
-    http::seal::Secret,
+    http::seal::{self, Secret},
     kernel::{
         Actor, Currency, Instant, Quantity, UnitPrice,
         ids::{CartId, CartLineId, ChannelId, CustomerId, OrderId},
@@ -317,7 +317,7 @@ pub(super) fn merge(
         cart.customer = customer_of(tx, context.now, actor, fresh_customer)?;
     }
     let opens_other = match from_token {
-        Some(token) => other.customer.is_none() && secret.is_token("cart", &other.id.to_string(), token),
+        Some(token) => other.customer.is_none() && secret.is_token(seal::CART, &other.id.to_string(), token),
         None => access::can_open(tx, actor, secret, &other)?,
     };
     if !opens_other || !access::can_open(tx, actor, secret, &cart)? {

@@ -22,4 +22,5 @@ pub mod webhook;
 pub use delivery::register as work;
 pub use dispatcher::{dispatch, keep_dispatching};
 pub use model::{Connector, ConnectorState, Dispatch, DispatchState, NewConnector};
+pub use service::seal_again;
 pub use store::waiting_dead;

@@ -34,9 +34,15 @@ pub(super) async fn around(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let Some(origin) = origin.filter(|_| request.path().starts_with(Surface::Store.prefix())) else {
+    if Surface::of(request.path()) != Some(Surface::Store) {
         return next.call(request).await;
+    }
+    let vary = HeaderValue::from_static("Origin");
+    let Some(origin) = request.headers().get(header::ORIGIN).cloned() else {
+        // An answer that is kept on the way must not be given to a page of an origin.
+        let mut response = next.call(request).await?;
+        response.headers_mut().append(header::VARY, vary);
+        return Ok(response);
     };
     let state = request.app_data::<web::Data<State>>().map(|state| state.get_ref().clone());
     let allowed = match (state, origin.to_str()) {
@@ -48,7 +54,7 @@ pub(super) async fn around(
     let mut response =
         if asks { request.into_response(HttpResponse::NoContent().finish()) } else { next.call(request).await? };
     let headers = response.headers_mut();
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    headers.append(header::VARY, vary);
     if allowed {
         permit(headers, origin, asks);
     }

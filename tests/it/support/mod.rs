@@ -7,6 +7,7 @@ pub mod app;
 pub mod postgres;
 pub mod program;
 pub mod shop;
+pub mod world;
 
 pub use app::{Answer, App};
 pub use program::{Program, Site, on_both_sites, on_postgres_site};
@@ -24,6 +25,19 @@ pub fn on_both<F: Future<Output = ()>>(story: impl Fn(App) -> F) {
 /// The same with a server that works on no jobs and schedules: the test does that itself where it wants it.
 pub fn on_both_idle<F: Future<Output = ()>>(story: impl Fn(App) -> F) {
     each(false, &story);
+}
+
+/// Runs a test's story on servers whose settings are changed first.
+pub fn on_both_set<F: Future<Output = ()>>(change: impl Fn(&mut kontor::config::Settings), story: impl Fn(App) -> F) {
+    let settings = || {
+        let mut settings = app::settings();
+        change(&mut settings);
+        settings
+    };
+    run(|| App::on_sqlite_with(true, settings()), &story);
+    if postgres::cluster().is_some() {
+        run(|| App::on_postgres_with(true, settings()), &story);
+    }
 }
 
 fn each<F: Future<Output = ()>>(work: bool, story: &impl Fn(App) -> F) {
