@@ -312,16 +312,17 @@ pub(super) fn merge(
     let mut carts = locked.into_iter().flatten();
     let (Some(first), Some(second)) = (carts.next(), carts.next()) else { return Err(Error::not_found("cart")) };
     let (mut cart, other) = if first.id == into { (first, second) } else { (second, first) };
-    if cart.customer.is_none() {
-        // A guest's cart that is opened by a signed-in customer becomes theirs.
-        cart.customer = customer_of(tx, context.now, actor, fresh_customer)?;
-    }
     let opens_other = match from_token {
         Some(token) => other.customer.is_none() && secret.is_token(seal::CART, &other.id.to_string(), token),
         None => access::can_open(tx, actor, secret, &other)?,
     };
+    // Both as they are: a cart must not be given to somebody before it is known that they may open it.
     if !opens_other || !access::can_open(tx, actor, secret, &cart)? {
         return Err(Error::not_found("cart"));
+    }
+    if cart.customer.is_none() {
+        // A guest's cart that is opened by a signed-in customer becomes theirs.
+        cart.customer = customer_of(tx, context.now, actor, fresh_customer)?;
     }
     if cart.channel != other.channel || cart.currency != other.currency {
         return Err(Error::problem(Code::CartMergeForeign, "the carts are of another channel or currency").at("/from"));
