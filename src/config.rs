@@ -3,7 +3,7 @@
 //! `http.listen` is `KONTOR_HTTP_LISTEN` in the environment; `DATABASE_URL` is `database.url`. A key that does not exist
 //! is an error that names it, so a misspelt setting is never silently ignored.
 
-use std::path::Path;
+use std::{net::IpAddr, path::Path, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -60,6 +60,7 @@ pub struct Http {
 #[allow(missing_docs, reason = "config.default.toml documents every key, once")]
 pub struct Auth {
     pub secret: String,
+    pub previous_secrets: String,
     pub jwks_url: String,
     pub issuer: String,
     pub audience: String,
@@ -112,6 +113,74 @@ pub struct Log {
     pub filter: String,
 }
 
+impl Auth {
+    /// The secrets that were used before.
+    pub fn previous_secrets(&self) -> impl Iterator<Item = &str> {
+        self.previous_secrets.split(',').map(str::trim).filter(|secret| !secret.is_empty())
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let short = |secret: &str| secret.len() < SECRET_BYTES;
+        if !self.secret.is_empty() && short(&self.secret) {
+            return Err("auth.secret must have 32 bytes or more");
+        }
+        if self.secret.contains(',') {
+            return Err("auth.secret must not hold a comma: it will stand in a list when it is renewed");
+        }
+        if self.previous_secrets().any(short) {
+            return Err("auth.previous_secrets must have 32 bytes or more each");
+        }
+        let nameless = |keys: &str, issuer: &str| !keys.is_empty() && issuer.is_empty();
+        if nameless(&self.jwks_url, &self.issuer) || nameless(&self.customer_jwks_url, &self.customer_issuer) {
+            return Err("auth.jwks_url needs auth.issuer, and auth.customer_jwks_url needs auth.customer_issuer");
+        }
+        Ok(())
+    }
+}
+
+const SECRET_BYTES: usize = 32;
+
+/// An address or a network (`10.0.0.0/8`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// Whether an address is in it.
+    #[must_use]
+    pub fn holds(&self, address: IpAddr) -> bool {
+        let masked = |bits: u128, width: u8| bits.checked_shr(u32::from(width - self.prefix)).unwrap_or_default();
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                masked(own.to_bits().into(), 32) == masked(other.to_bits().into(), 32)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => masked(own.to_bits(), 128) == masked(other.to_bits(), 128),
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let address = address.parse::<IpAddr>().map_err(drop)?.to_canonical();
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(width), |prefix| prefix.parse().map_err(drop))?;
+        if prefix <= width { Ok(Self { address, prefix }) } else { Err(()) }
+    }
+}
+
+impl Http {
+    /// The proxies that are believed; `Err` for what is no address and no network.
+    pub fn trusted_proxies(&self) -> impl Iterator<Item = Result<Network, ()>> {
+        self.trusted_proxies.split(',').map(str::trim).filter(|proxy| !proxy.is_empty()).map(str::parse)
+    }
+}
+
 impl Settings {
     /// The settings of a file (which may be missing) under the process's environment.
     ///
@@ -162,8 +231,11 @@ impl Settings {
 
     fn check(&self) -> Result<()> {
         let wrong = |text: &str| Err(Error::internal(format!("configuration: {text}")));
-        if !self.auth.secret.is_empty() && self.auth.secret.len() < 32 {
-            return wrong("auth.secret must have 32 bytes or more");
+        if let Err(text) = self.auth.check() {
+            return wrong(text);
+        }
+        if self.http.trusted_proxies().any(|proxy| proxy.is_err()) {
+            return wrong("http.trusted_proxies takes addresses and networks such as 10.0.0.0/8, separated by commas");
         }
         if self.database.connections == 0 || self.database.queue == 0 || self.jobs.workers == 0 {
             return wrong("database.connections, database.queue and jobs.workers must be at least 1");
@@ -238,8 +310,10 @@ impl Settings {
     /// When they can not be written as TOML, which would be a defect.
     pub fn masked(&self) -> Result<String> {
         let mut shown = self.clone();
-        if !shown.auth.secret.is_empty() {
-            "********".clone_into(&mut shown.auth.secret);
+        for secret in [&mut shown.auth.secret, &mut shown.auth.previous_secrets] {
+            if !secret.is_empty() {
+                "********".clone_into(secret);
+            }
         }
         shown.database.url = masked_url(&shown.database.url);
         toml::to_string(&shown).map_err(Error::internal)
@@ -331,9 +405,38 @@ mod tests {
         let variables = environment(&[
             ("DATABASE_URL", "postgres://me:hunter2@localhost/kontor"),
             ("KONTOR_AUTH_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("KONTOR_AUTH_PREVIOUS_SECRETS", "fedcba9876543210fedcba9876543210"),
         ]);
         let shown = Settings::layered("", variables.into_iter()).unwrap().masked().unwrap();
-        assert!(!shown.contains("hunter2") && !shown.contains("0123456789abcdef") && shown.contains("********"));
+        let told = ["hunter2", "0123456789abcdef", "fedcba9876543210"].iter().any(|secret| shown.contains(secret));
+        assert!(!told && shown.contains("********"));
+    }
+
+    #[test]
+    fn what_would_weaken_the_doors_is_refused_at_the_start() {
+        let refused = |name: &str, value: &str| {
+            Settings::layered("", environment(&[(name, value)]).into_iter()).unwrap_err().to_string()
+        };
+        let long = "0123456789abcdef0123456789abcdef";
+        assert!(refused("KONTOR_AUTH_PREVIOUS_SECRETS", &format!("{long}, short")).contains("auth.previous_secrets"));
+        assert!(refused("KONTOR_AUTH_SECRET", &format!("{long},{long}")).contains("comma"));
+        assert!(refused("KONTOR_AUTH_JWKS_URL", "https://id.example.org/keys").contains("auth.issuer"));
+        assert!(
+            refused("KONTOR_AUTH_CUSTOMER_JWKS_URL", "https://id.example.org/keys").contains("auth.customer_issuer")
+        );
+        for wrong in ["10.0.0", "10.0.0.0/33", "proxy.local", "10.0.0.1;10.0.0.2"] {
+            assert!(refused("KONTOR_HTTP_TRUSTED_PROXIES", wrong).contains("http.trusted_proxies"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn networks_hold_their_addresses() {
+        let holds = |network: &str, address: &str| network.parse::<Network>().unwrap().holds(address.parse().unwrap());
+        assert!(holds("10.0.0.0/8", "10.200.3.4") && !holds("10.0.0.0/8", "11.0.0.1"));
+        assert!(holds("10.0.0.1", "10.0.0.1") && !holds("10.0.0.1", "10.0.0.2"));
+        assert!(holds("10.0.0.1", "::ffff:10.0.0.1") && holds("::ffff:10.0.0.1", "10.0.0.1"));
+        assert!(holds("fd00::/8", "fdff::1") && !holds("fd00::/8", "2001:db8::1") && !holds("fd00::/8", "10.0.0.1"));
+        assert!(holds("0.0.0.0/0", "203.0.113.9") && !holds("0.0.0.0/0", "2001:db8::1"));
     }
 
     #[test]

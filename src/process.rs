@@ -186,7 +186,6 @@ async fn purge(state: &State, now: crate::kernel::Instant) -> Result<()> {
         let end = state.db.read(move |tx| droppable(tx, before)).await?;
         while state.db.write_in(Lane::Bulk, move |tx| events::purge(tx, end, BITE)).await? > 0 {}
     }
-    state.limits.tidy();
     Ok(())
 }
 
@@ -202,9 +201,18 @@ fn droppable(tx: &mut Tx, before: crate::kernel::Instant) -> Result<i64> {
     Ok(old.min(needed))
 }
 
-/// Looks several times a second whether reference data has changed in another process.
+/// How often the limits forget who has not come for a while.
+const TIDY: Duration = Duration::from_secs(60);
+
+/// Looks several times a second whether reference data has changed in another process; and forgets, in each process for
+/// itself, who has asked for something a while ago.
 async fn keep_fresh(state: State, mut stop: watch::Receiver<bool>) {
+    let mut tidied = tokio::time::Instant::now();
     while !*stop.borrow() {
+        if tidied.elapsed() > TIDY {
+            state.limits.tidy();
+            tidied = tokio::time::Instant::now();
+        }
         if let Err(error) = state.db.refresh_snapshots().await {
             tracing::warn!(%error, "reference data could not be checked");
         }

@@ -5,7 +5,7 @@ use crate::{
     customers,
     db::Tx,
     error::Result,
-    http::seal::Secret,
+    http::seal::{self, Secret},
     kernel::{
         Actor, Scope,
         ids::{CartId, ChannelId, CustomerId},
@@ -15,7 +15,7 @@ use crate::{
 /// The secret that opens a guest's cart. It is derived, not kept: whoever reads the database can not open carts with it.
 #[must_use]
 pub fn cart_token(secret: &Secret, cart: CartId) -> String {
-    secret.token("cart", &cart.to_string())
+    secret.token(seal::CART, &cart.to_string())
 }
 
 /// Whether an actor may open a cart: its customer, a guest with its token, or staff of its channel.
@@ -69,7 +69,7 @@ fn owns(
         (Some(_), None) => Ok(false),
         (None, _) => {
             let token = shopper.cart_token.as_deref().unwrap_or_default();
-            Ok(cart.is_some_and(|cart| secret.is_token("cart", &cart.to_string(), token)))
+            Ok(cart.is_some_and(|cart| secret.is_token(seal::CART, &cart.to_string(), token)))
         }
     }
 }

@@ -135,6 +135,7 @@ pub struct CartPatch {
 /// The new quantity of a line; 0 removes it.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"quantity": 3}))]
 pub struct LinePatch {
     /// How many. Where the price was agreed by staff, another quantity than 0 needs `prices:override`.
     #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000)]
@@ -144,6 +145,7 @@ pub struct LinePatch {
 /// Which cart goes into this one.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"from": "cart_01h455vb4pex5vsknk084sn02q"}))]
 pub struct MergeRequest {
     /// The cart that ends.
     #[schema(value_type = String)]

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    http::seal::Secret,
+    http::seal::{self, Secret},
     kernel::{
         Actor,
         ids::{CartId, CustomerId},
@@ -80,7 +80,7 @@ fn lock_both(tx: &mut Tx, into: CartId, from: CartId) -> Result<(Cart, Cart)> {
 
 /// Whether the cart that ends may be opened: by the token in the request, or as any other cart.
 fn opens_other(tx: &mut Tx, (actor, secret): (&Actor, &Secret), other: &Cart, token: Option<&str>) -> Result<bool> {
-    let by_token = token.is_some_and(|token| secret.is_token("cart", &other.id.to_string(), token));
+    let by_token = token.is_some_and(|token| secret.is_token(seal::CART, &other.id.to_string(), token));
     let guests = other.customer.is_none() && actor.sees_channel(other.channel);
     Ok(guests && by_token || access::can_open(tx, actor, secret, other)?)
 }

@@ -22,7 +22,7 @@ use crate::{
     responses((status = 201, body = Variant)))]
 #[post("/variants")]
 async fn create_variant(call: Call, body: Body<NewVariant>) -> Result<Reply> {
-    call.allow(Scope::CatalogWrite)?;
+    call.allow_everywhere(Scope::CatalogWrite)?;
     let (id, now, new) = (Id::new(), call.now, body.value.clone());
     call.command(&body.fingerprint, move |tx| {
         let made = service::create(tx, now, id, &new)?;
@@ -116,7 +116,7 @@ async fn read_variant(call: Call, path: RefPath<VariantId>) -> Result<Reply> {
     security(("token" = ["catalog:write"])), responses((status = 200, body = Variant)))]
 #[patch("/variants/{id}")]
 async fn update_variant(call: Call, path: RefPath<VariantId>, body: Body<VariantChange>) -> Result<Reply> {
-    call.allow(Scope::CatalogWrite)?;
+    call.allow_everywhere(Scope::CatalogWrite)?;
     let (id, now, expected, change) = (path.0, call.now, call.if_match()?, body.value.clone());
     call.command(&body.fingerprint, move |tx| {
         let changed = service::update(tx, now, id, expected, &change)?;

@@ -311,6 +311,7 @@ impl VariantChange {
 /// is new; `name` and `tax_class` a new SKU must have.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"sku": "MUG-GREEN", "name": "Mug, green", "tax_class": "standard"}))]
 pub struct VariantRow {
     /// Its SKU.
     #[schema(value_type = String, min_length = 1, max_length = 100)]

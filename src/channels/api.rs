@@ -19,7 +19,7 @@ use crate::{
     responses((status = 201, body = LegalEntity)))]
 #[post("/legal-entities")]
 async fn create_legal_entity(call: Call, body: Body<NewLegalEntity>) -> Result<Reply> {
-    call.allow(Scope::SettingsWrite)?;
+    call.allow_everywhere(Scope::SettingsWrite)?;
     let (id, now, new) = (Id::new(), call.now, body.value.clone());
     call.command(&body.fingerprint, move |tx| {
         let made = service::create_legal_entity(tx, now, id, &new)?;
@@ -32,8 +32,15 @@ async fn create_legal_entity(call: Call, body: Body<NewLegalEntity>) -> Result<R
 #[utoipa::path(tag = "set up a shop", security(("token" = ["settings:read"])), responses((status = 200, body = Page<LegalEntity>)))]
 #[get("/legal-entities")]
 async fn list_legal_entities(call: Call) -> Result<Reply> {
-    call.allow(Scope::SettingsRead)?;
-    let items = call.read(store::legal_entities).await?;
+    let actor = call.allow(Scope::SettingsRead)?;
+    let directory = call.snapshot::<Directory>().await?;
+    // Who is limited to channels sees who stands behind these.
+    let theirs = |entity: &LegalEntity| {
+        let own = |channel: &Channel| channel.legal_entity_id == entity.id && actor.sees_channel(channel.id);
+        actor.channels().is_none() || directory.iter().any(own)
+    };
+    let mut items = call.read(store::legal_entities).await?;
+    items.retain(theirs);
     Reply::ok(&Page { items, next_cursor: None, count: None })
 }
 
@@ -44,7 +51,7 @@ async fn list_legal_entities(call: Call) -> Result<Reply> {
     responses((status = 201, body = Channel)))]
 #[post("/channels")]
 async fn create_channel(call: Call, body: Body<NewChannel>) -> Result<Reply> {
-    call.allow(Scope::SettingsWrite)?;
+    call.allow_everywhere(Scope::SettingsWrite)?;
     let key = format!("{}{}", credentials::PUBLISHABLE_PREFIX, seal::random_text(18));
     let ids = service::ChannelIds { channel: Id::new(), credential: Id::new(), key };
     let (now, new) = (call.now, body.value.clone());
@@ -84,6 +91,7 @@ fn visible(tx: &mut crate::db::Tx, actor: &Actor, id: ChannelId) -> Result<Chann
 /// What can be changed about a channel.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Acme for all"}))]
 pub struct ChannelPatch {
     /// Its name.
     pub name: Option<Text<200>>,

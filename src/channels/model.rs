@@ -218,6 +218,13 @@ impl Channel {
 /// A channel about to be made.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "code": "acme-at", "name": "Acme Austria", "legal_entity_id": "le_01h455vb4pex5vsknk084sn02q",
+    "settings": {
+        "currencies": ["EUR"], "locales": ["de-AT"], "countries": ["AT"], "time_zone": "Europe/Vienna",
+        "prices_include_tax": true, "rounding": {"point": "per_line", "strategy": "half_up"}, "payment_methods": ["manual"]
+    }
+}))]
 pub struct NewChannel {
     /// A short unique name.
     pub code: Text<50>,

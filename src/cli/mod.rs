@@ -19,6 +19,7 @@ mod config;
 mod doctor;
 mod openapi;
 mod replay;
+mod reseal;
 mod seed;
 mod serve;
 mod token;
@@ -47,6 +48,8 @@ enum Command {
     Migrate,
     /// Make a development token.
     Token(token::Options),
+    /// Seal again, under the current secret, what is sealed under a former one.
+    Reseal(reseal::Options),
     /// Print the settings in force, secrets masked.
     Config,
     /// Write the whole database into a file, from one snapshot while the shop goes on.
@@ -92,6 +95,7 @@ impl Cli {
                     open(&settings, false, Upkeep::Migrate).map(|_| println!("The database is up to date."))
                 }
                 Command::Token(options) => token::run(settings, &options).await,
+                Command::Reseal(options) => reseal::run(settings, &options).await,
                 Command::Backup(options) => backup::backup(settings, &options).await,
                 Command::Restore(options) => backup::restore(settings, &options).await,
                 Command::Doctor(options) => doctor::run(settings, &options).await,

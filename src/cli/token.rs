@@ -94,6 +94,7 @@ fn claims(
         sub: subject.to_owned(),
         aud: serde_json::Value::Null,
         exp: state.clock.now().plus_seconds(hours * 3600).micros() / 1_000_000,
+        nbf: None,
         usage: Some(usage),
         scope: if usage == Audience::Customer { String::new() } else { scope.join(" ") },
         channels: None,

@@ -102,6 +102,7 @@ pub(super) async fn wanted(state: &State, connector: &Kept, found: Vec<Event>) -
         types: setup.types.iter().map(ToString::to_string).collect(),
         channels: setup.channels.clone(),
         left_out: if setup.include_test { Default::default() } else { directory.test_channels() },
+        locations: None,
     };
     Ok(found.iter().filter(|event| filter.wants(event)).map(NewDispatch::of).collect())
 }

@@ -78,9 +78,13 @@ impl Setup {
         Ok(())
     }
 
-    /// Whether somebody may see and change it: who is limited to channels, only what stays within them.
+    /// Whether somebody may see and change it: who is limited to channels, only what stays within them. Who is limited to
+    /// locations sees none, for a connector is told of all of them.
     #[must_use]
     pub fn is_visible_to(&self, actor: &Actor) -> bool {
+        if actor.locations().is_some() {
+            return false;
+        }
         match (actor.channels(), &self.channels) {
             (None, _) => true,
             (Some(_), None) => false,

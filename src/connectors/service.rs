@@ -14,6 +14,7 @@ use crate::{
     db::Tx,
     error::{Code, Error, Result, on_duplicate},
     events::{self, Behind, Head, Stream},
+    http::seal::Secret,
     jobs::{self, Job, NewJob},
     kernel::{
         Actor, Instant,
@@ -23,6 +24,10 @@ use crate::{
 
 /// Checks what a connector is told: by its adapter, and by what the actor may see.
 fn check(actor: &Actor, adapter: &str, setup: &Setup, directory: &Directory, allow_private: bool) -> Result<()> {
+    if actor.locations().is_some() {
+        let detail = "a connector is told of all locations, and the credential is limited to some";
+        return Err(Error::problem(Code::ScopeMissing, detail));
+    }
     let adapter = registry::find(adapter)?;
     setup.check()?;
     for (place, channel) in setup.channels.iter().flatten().enumerate() {
@@ -154,6 +159,26 @@ pub(super) fn reseal(tx: &mut Tx, now: Instant, mut kept: Kept, sealed: String) 
     view(tx, now, kept)
 }
 
+/// Seals the secrets of all connectors again that are sealed under a former secret. Gives how many, and the names of those
+/// that no secret opens: they stay as they are.
+///
+/// # Errors
+/// `version_stale` when one was changed meanwhile: then nothing has happened.
+pub fn seal_again(tx: &mut Tx, now: Instant, secret: &Secret) -> Result<(usize, Vec<String>)> {
+    let (mut count, mut lost) = (0, Vec::new());
+    for kept in store::list(tx, None, i64::MAX)? {
+        match kept.sealed.as_deref().map(|sealed| secret.reseal(sealed)) {
+            Some(Ok(Some(sealed))) => {
+                reseal(tx, now, kept, sealed)?;
+                count += 1;
+            }
+            Some(Err(_)) => lost.push(kept.name),
+            Some(Ok(None)) | None => {}
+        }
+    }
+    Ok((count, lost))
+}
+
 /// Removes a connector, what waits for it, and its log.
 pub(super) fn delete(tx: &mut Tx, actor: &Actor, id: ConnectorId, expected: Option<i64>) -> Result<()> {
     let kept = visible(tx, actor, id)?;
@@ -166,7 +191,16 @@ pub(super) fn delete(tx: &mut Tx, actor: &Actor, id: ConnectorId, expected: Opti
 pub(super) fn dispatch(tx: &mut Tx, actor: &Actor, connector: ConnectorId, id: DispatchId) -> Result<(Kept, Dispatch)> {
     let kept = visible(tx, actor, connector)?;
     let found = store::dispatch(tx, id)?.filter(|dispatch| dispatch.connector_id == connector);
-    Ok((kept, found.ok_or_else(|| Error::not_found("dispatch"))?))
+    let found = found.ok_or_else(|| Error::not_found("dispatch"))?;
+    // From a time when the connector got more than now, it may bring what the actor has no business with.
+    if actor.channels().is_some() {
+        let event = events::by_positions(tx, &[found.position])?.pop();
+        let seen = event.and_then(|event| event.channel_id).is_some_and(|channel| actor.sees_channel(channel));
+        if !seen {
+            return Err(Error::not_found("dispatch"));
+        }
+    }
+    Ok((kept, found))
 }
 
 fn decided() -> Error {

@@ -56,6 +56,9 @@ pub struct BookEntry {
 /// An address about to be added.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "address": {"name": "Ada Lovelace", "street1": "Invalidenstr. 117", "postcode": "10115", "city": "Berlin", "country": "DE"}
+}))]
 pub struct NewBookEntry {
     /// The address.
     pub address: Address,
@@ -70,6 +73,7 @@ pub struct NewBookEntry {
 /// What can be changed about an address in the book; what is absent stays.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"default_shipping": true}))]
 pub struct BookChange {
     /// The address, whole.
     pub address: Option<Address>,

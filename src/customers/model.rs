@@ -256,6 +256,7 @@ impl From<ProfileChange> for CustomerChange {
 /// A row of an import: the customer's number, and what is to be so about them. What is absent stays; null removes.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"number": "K-4711", "name": "Ada Lovelace", "email": "ada@example.org"}))]
 pub struct CustomerRow {
     /// Their number.
     #[schema(value_type = String, min_length = 1, max_length = 50)]

@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     kernel::{
         Instant,
-        ids::{ChannelId, CustomerId, EventId},
+        ids::{ChannelId, CustomerId, EventId, LocationId},
     },
 };
 
@@ -172,6 +172,8 @@ pub struct Filter {
     pub channels: Option<Vec<ChannelId>>,
     /// Channels whose events are left out: the test channels.
     pub left_out: HashSet<ChannelId>,
+    /// Of events that tell of something at locations, only those that tell of one of these; `None` is all.
+    pub locations: Option<Vec<LocationId>>,
 }
 
 impl Filter {
@@ -184,8 +186,27 @@ impl Filter {
             (Some(_), None) => false,
             (Some(channels), Some(channel)) => channels.contains(&channel),
         };
-        of_type && allowed && event.channel_id.is_none_or(|channel| !self.left_out.contains(&channel))
+        of_type
+            && allowed
+            && self.is_near(event)
+            && event.channel_id.is_none_or(|channel| !self.left_out.contains(&channel))
     }
+
+    /// Whether the event names no location, or one of the reader's: of an order that several locations serve, each is told.
+    fn is_near(&self, event: &Event) -> bool {
+        let Some(locations) = &self.locations else { return true };
+        let mut named = named_locations(&event.data).peekable();
+        // A location that can not be read is nobody's.
+        let own = |id: &str| id.parse().is_ok_and(|id: LocationId| locations.contains(&id));
+        named.peek().is_none() || named.any(own)
+    }
+}
+
+/// The locations that a document names: its own, and those of the parts that it lists.
+fn named_locations(document: &Value) -> impl Iterator<Item = &str> {
+    let members = document.as_object().into_iter().flat_map(|document| document.values());
+    let parts = members.filter_map(Value::as_array).flatten();
+    std::iter::once(document).chain(parts).filter_map(|part| part.get("location_id")?.as_str())
 }
 
 /// The event as a CloudEvents 1.0 envelope. `source` is the shop's public address.

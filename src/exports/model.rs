@@ -178,24 +178,23 @@ pub fn holds(binding: &str, kind: &str, test: bool) -> bool {
 /// Whether a principal, as [`principal`] has it, is shown the events of a channel.
 #[must_use]
 pub fn is_shown(principal: &str, channel: ChannelId) -> bool {
-    match principal.rsplit_once(' ').map(|(_, last)| last) {
-        Some(channels) if channels.starts_with("chan_") => channels.split(',').any(|own| own == channel.to_string()),
-        _ => true,
-    }
+    let limit = principal.split(' ').find(|word| word.starts_with("chan_"));
+    limit.is_none_or(|channels| channels.split(',').any(|own| own == channel.to_string()))
 }
 
-/// Whose consumers these are. Who is limited to channels has others than the same client without the limit, so that no
-/// cursor passes by what one of them was not shown.
+/// Whose consumers these are. Who is limited to channels or locations has others than the same client without the limit,
+/// so that no cursor passes by what one of them was not shown.
 #[must_use]
 pub fn principal(actor: &Actor) -> String {
-    match actor.channels() {
-        None => actor.label(),
-        Some(channels) => {
-            let mut channels: Vec<String> = channels.iter().map(ToString::to_string).collect();
-            channels.sort();
-            format!("{} {}", actor.label(), channels.join(","))
-        }
+    let mut name = actor.label();
+    let channels = actor.channels().map(|channels| channels.iter().map(ToString::to_string).collect());
+    let locations = actor.locations().map(|locations| locations.iter().map(ToString::to_string).collect());
+    for limits in [channels, locations].into_iter().flatten() {
+        let mut limits: Vec<String> = limits;
+        limits.sort();
+        name = format!("{name} {}", limits.join(","));
     }
+    name
 }
 
 /// An item that may be handed out now.

@@ -45,7 +45,8 @@ impl Wish {
             false => call.snapshot::<Directory>().await?.test_channels(),
         };
         let binding = model::binding(feed, &types, include_test);
-        let filter = Filter { types, channels: actor.channels().map(<[_]>::to_vec), left_out };
+        let locations = actor.locations().map(<[_]>::to_vec);
+        let filter = Filter { types, channels: actor.channels().map(<[_]>::to_vec), left_out, locations };
         Ok(Self { actor: actor.clone(), feed, filter, view: View::AtEvent, limit: 100, binding })
     }
 }

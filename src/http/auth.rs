@@ -6,27 +6,29 @@
 //! | `/v1/ops` | a staff JWT as `Authorization: Bearer` |
 //! | `/v1/integration` | an API key or a client's JWT as `Authorization: Bearer` |
 
-use std::{
-    str::FromStr,
-    sync::{PoisonError, RwLock},
-    time::{Duration, Instant as Moment},
-};
+use std::{rc::Rc, str::FromStr, sync::Arc};
 
-use actix_web::HttpRequest;
+use actix_web::{HttpMessage, HttpRequest, web};
 use jsonwebtoken::{
-    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
-    errors::ErrorKind,
-    jwk::{AlgorithmParameters, JwkSet},
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode, errors::ErrorKind,
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 
-use super::{credentials::Credentials, seal::Secret, state::State};
+use super::{
+    credentials::Credentials,
+    keys::KeySet,
+    openapi::Surface,
+    seal::{self, Secret},
+    state::State,
+};
 use crate::{
     config,
     error::{Code, Error, Result},
     kernel::{
         Actor, Id, Instant, Scope,
         actor::{Identity, Principal, Shopper},
+        ids::CartId,
     },
 };
 
@@ -45,7 +47,8 @@ crate::words! {
     }
 }
 
-/// The claims of a token. Those of an identity provider need `sub`, `exp`, `aud` and `scope`.
+/// The claims of a token. Those of an identity provider need `iss`, `sub`, `exp`, `aud` and `scope`; and `use`, where it
+/// signs both customers' and staff's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claims {
     /// Issuer.
@@ -57,6 +60,9 @@ pub struct Claims {
     pub aud: serde_json::Value,
     /// Expiry, seconds since 1970.
     pub exp: i64,
+    /// Not to be taken before, seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
     /// Whose token it is, where the issuer says so.
     #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Audience>,
@@ -83,7 +89,7 @@ pub struct Claims {
 /// Checks tokens.
 pub struct Verifier {
     audience: String,
-    own: DecodingKey,
+    own: Vec<DecodingKey>,
     own_signing: EncodingKey,
     staff: Issuer,
     customer: Issuer,
@@ -91,28 +97,37 @@ pub struct Verifier {
 
 /// An identity provider, or our own development tokens where there is none.
 struct Issuer {
-    jwks_url: String,
-    issuer: String,
-    keys: RwLock<Option<(Moment, JwkSet)>>,
+    name: String,
+    keys: Option<Arc<KeySet>>,
 }
 
-const JWKS_FRESH: Duration = Duration::from_secs(300);
+/// How far another machine's clock may be ahead of ours.
+const SKEW_SECONDS: i64 = 60;
+
+fn wrong(text: &str) -> Error {
+    Error::problem(Code::Unauthenticated, text.to_owned())
+}
 
 impl Verifier {
-    pub(super) fn new(settings: &config::Auth, secret: &Secret) -> Result<Self> {
-        let key = secret.key("jwt");
-        let or = |first: &str, second: &str| if first.is_empty() { second.to_owned() } else { first.to_owned() };
-        let issuer = |jwks_url: String, issuer: String| Issuer { jwks_url, issuer, keys: RwLock::new(None) };
-        Ok(Self {
+    pub(super) fn new(settings: &config::Auth, secret: &Secret) -> Self {
+        let keys = |url: &str| (!url.is_empty()).then(|| Arc::new(KeySet::new(url)));
+        let name = |name: &str| if name.is_empty() { OWN_ISSUER.to_owned() } else { name.to_owned() };
+        let staff = Issuer { name: name(&settings.issuer), keys: keys(&settings.jwks_url) };
+        let customer = Issuer {
+            name: if settings.customer_issuer.is_empty() {
+                staff.name.clone()
+            } else {
+                settings.customer_issuer.clone()
+            },
+            keys: keys(&settings.customer_jwks_url).or_else(|| staff.keys.clone()),
+        };
+        Self {
             audience: settings.audience.clone(),
-            own: DecodingKey::from_secret(&key),
-            own_signing: EncodingKey::from_secret(&key),
-            staff: issuer(settings.jwks_url.clone(), settings.issuer.clone()),
-            customer: issuer(
-                or(&settings.customer_jwks_url, &settings.jwks_url),
-                or(&settings.customer_issuer, &settings.issuer),
-            ),
-        })
+            own: secret.keys("jwt").iter().map(|key| DecodingKey::from_secret(key)).collect(),
+            own_signing: EncodingKey::from_secret(&secret.key("jwt")),
+            staff,
+            customer,
+        }
     }
 
     /// Makes a development token (HS256).
@@ -121,107 +136,119 @@ impl Verifier {
     /// When an identity provider is configured: then tokens are its business.
     pub fn issue(&self, mut claims: Claims) -> Result<String> {
         let issuer = if claims.usage == Some(Audience::Customer) { &self.customer } else { &self.staff };
-        if !issuer.jwks_url.is_empty() {
+        if issuer.keys.is_some() {
             return Err(Error::internal("auth.jwks_url is set: get tokens from your identity provider"));
         }
-        claims.iss = if issuer.issuer.is_empty() { OWN_ISSUER.to_owned() } else { issuer.issuer.clone() };
+        claims.iss.clone_from(&issuer.name);
         claims.aud = serde_json::Value::String(self.audience.clone());
         encode(&Header::new(Algorithm::HS256), &claims, &self.own_signing).map_err(Error::internal)
     }
 
     /// The claims of a token that is in order and meant for this surface.
     async fn verify(&self, client: &reqwest::Client, token: &str, usage: Audience, now: Instant) -> Result<Claims> {
-        let wrong = |text: &str| Error::problem(Code::Unauthenticated, text.to_owned());
         let issuer = if usage == Audience::Customer { &self.customer } else { &self.staff };
         let header = decode_header(token).map_err(|_| wrong("the token is no JWT"))?;
-        let (key, algorithm) = if issuer.jwks_url.is_empty() {
-            (self.own.clone(), Algorithm::HS256)
-        } else {
-            issuer.key(client, header.kid.as_deref()).await?
+        if header.crit.is_some() {
+            return Err(wrong("the token demands an extension that is not known here"));
+        }
+        let claims = match &issuer.keys {
+            Some(keys) => {
+                let key = keys.key(client, (header.kid.as_deref(), header.alg), now).await?;
+                self.read(issuer, token, std::slice::from_ref(&key.key), key.algorithm)?
+            }
+            None => self.read(issuer, token, &self.own, Algorithm::HS256)?,
         };
-        let mut validation = Validation::new(algorithm);
-        validation.set_audience(&[&self.audience]);
-        validation.set_issuer(&[if issuer.issuer.is_empty() { OWN_ISSUER } else { &issuer.issuer }]);
-        validation.set_required_spec_claims(&["exp", "sub", "aud", "iss"]);
-        // The clock that decides about expiry is ours, so that tests can turn it.
-        validation.validate_exp = false;
-        validation.validate_nbf = true;
-        let claims = decode::<Claims>(token, &key, &validation).map_err(|error| match error.kind() {
-            ErrorKind::InvalidSignature => wrong("the token's signature is wrong"),
-            ErrorKind::InvalidAudience | ErrorKind::InvalidIssuer => wrong("the token is not meant for this server"),
-            _ => wrong("the token is not valid"),
-        })?;
-        let claims = claims.claims;
-        if claims.exp <= now.micros() / 1_000_000 {
+        let seconds = now.micros() / 1_000_000;
+        if claims.exp <= seconds {
             return Err(Error::problem(Code::TokenExpired, "the token has expired"));
         }
-        if claims.usage.is_some_and(|found| found != usage) {
-            return Err(wrong("the token is meant for another surface"));
+        if claims.nbf.is_some_and(|from| from > seconds.saturating_add(SKEW_SECONDS)) {
+            return Err(wrong("the token is not valid yet"));
         }
+        self.check_usage(claims.usage, usage)?;
         Ok(claims)
     }
-}
 
-impl Issuer {
-    /// The key that a token names, fetched again when it is not known.
-    async fn key(&self, client: &reqwest::Client, kid: Option<&str>) -> Result<(DecodingKey, Algorithm)> {
-        if let Some(found) = self.known(kid, JWKS_FRESH)? {
-            return Ok(found);
+    /// The claims of a token that one of these keys has signed for us.
+    fn read(&self, issuer: &Issuer, token: &str, keys: &[DecodingKey], algorithm: Algorithm) -> Result<Claims> {
+        let mut validation = Validation::new(algorithm);
+        validation.set_audience(&[&self.audience]);
+        validation.set_issuer(&[&issuer.name]);
+        validation.set_required_spec_claims(&["exp", "sub", "aud", "iss"]);
+        // The clock that decides about times is ours, so that tests can turn it.
+        (validation.validate_exp, validation.validate_nbf) = (false, false);
+        for key in keys {
+            match decode::<Claims>(token, key, &validation) {
+                Ok(found) if found.claims.sub.is_empty() => return Err(wrong("the token names nobody")),
+                Ok(found) => return Ok(found.claims),
+                Err(error) => match error.kind() {
+                    ErrorKind::InvalidSignature => {}
+                    ErrorKind::InvalidAudience | ErrorKind::InvalidIssuer => {
+                        return Err(wrong("the token is not meant for this server"));
+                    }
+                    _ => return Err(wrong("the token is not valid")),
+                },
+            }
         }
-        let cannot = |error: reqwest::Error| {
-            tracing::error!(%error, url = self.jwks_url, "the key set can not be fetched");
-            Error::problem(Code::Unavailable, "the identity provider does not answer").retry_after(5)
-        };
-        let fetched: JwkSet = client
-            .get(&self.jwks_url)
-            .send()
-            .await
-            .and_then(reqwest::Response::error_for_status)
-            .map_err(cannot)?
-            .json()
-            .await
-            .map_err(cannot)?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some((Moment::now(), fetched));
-        let unknown = || Error::problem(Code::Unauthenticated, "the token's key is not known");
-        self.known(kid, JWKS_FRESH)?.ok_or_else(unknown)
+        Err(wrong("the token's signature is wrong"))
     }
 
-    fn known(&self, kid: Option<&str>, fresh: Duration) -> Result<Option<(DecodingKey, Algorithm)>> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let Some((fetched, set)) = keys.as_ref().filter(|(fetched, _)| fetched.elapsed() < fresh) else {
-            return Ok(None);
-        };
-        let key = match kid {
-            Some(kid) => set.find(kid),
-            None => set.keys.first(),
-        };
-        // An unknown key id is looked up again, though not more often than every ten seconds.
-        let Some(key) = key else {
-            let just_now = fetched.elapsed() < Duration::from_secs(10);
-            let unknown = || Error::problem(Code::Unauthenticated, "the token's key is not known");
-            return if just_now { Err(unknown()) } else { Ok(None) };
-        };
-        let algorithm = match (&key.common.key_algorithm, &key.algorithm) {
-            (Some(named), _) => Algorithm::from_str(&named.to_string()).ok(),
-            (None, AlgorithmParameters::RSA(_)) => Some(Algorithm::RS256),
-            (None, AlgorithmParameters::EllipticCurve(_)) => Some(Algorithm::ES256),
-            (None, AlgorithmParameters::OctetKeyPair(_)) => Some(Algorithm::EdDSA),
-            _ => None,
-        };
-        let allowed = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
-        let refused = || Error::problem(Code::Unauthenticated, "the token's algorithm is not allowed");
-        let algorithm = algorithm.filter(|algorithm| allowed.contains(algorithm)).ok_or_else(refused)?;
-        let key = DecodingKey::from_jwk(key).map_err(|_| refused())?;
-        Ok(Some((key, algorithm)))
+    /// A token of one surface is refused on the others. Where one issuer signs customers' and staff's tokens, each has to
+    /// say whose it is; else a customer's would pass for one of staff.
+    fn check_usage(&self, said: Option<Audience>, usage: Audience) -> Result<()> {
+        match said {
+            Some(said) if said == usage => Ok(()),
+            Some(_) => Err(wrong("the token is meant for another surface")),
+            None if self.staff.name == self.customer.name => {
+                Err(wrong("the token does not say whose it is: it needs the claim `use`"))
+            }
+            None => Ok(()),
+        }
     }
 }
 
-/// Finds out who sent a request.
-pub(super) async fn authenticate(state: &State, request: &HttpRequest, now: Instant) -> Result<Actor> {
-    let path = request.path();
+/// Who sent a request, and when it came.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub actor: Actor,
+    pub now: Instant,
+}
+
+/// Finds out who sent a request, once however many of its parts ask: nothing of it is read, and it counts against no
+/// limit twice, before that is known.
+pub(super) async fn caller(request: &HttpRequest) -> Result<(State, Caller)> {
+    let state = request.app_data::<web::Data<State>>().ok_or_else(|| Error::internal("no state"))?;
+    let state = state.get_ref().clone();
+    let known = request.extensions().get::<Rc<OnceCell<Caller>>>().cloned();
+    let cell = known.unwrap_or_else(|| {
+        let cell: Rc<OnceCell<Caller>> = Rc::default();
+        request.extensions_mut().insert(cell.clone());
+        cell
+    });
+    let find = || async {
+        let now = state.clock.now();
+        let actor = authenticate(&state, request, now).await?;
+        state.limits.check(&state.secret, &actor, request)?;
+        Ok::<_, Error>(Caller { actor, now })
+    };
+    let caller = cell.get_or_try_init(find).await?.clone();
+    Ok((state, caller))
+}
+
+/// The guest's cart that a request is about, when its token is the right one.
+pub(super) fn proven_cart(secret: &Secret, shopper: &Shopper, request: &HttpRequest) -> Option<CartId> {
+    let token = shopper.cart_token.as_deref()?;
+    let cart: CartId = request.match_info().get("id")?.parse().ok()?;
+    secret.is_token(seal::CART, &cart.to_string(), token).then_some(cart)
+}
+
+async fn authenticate(state: &State, request: &HttpRequest, now: Instant) -> Result<Actor> {
+    // By the route that was found, not by the path as it was written: that may be percent-encoded.
+    let surface = request.match_pattern().and_then(|route| Surface::of(&route));
+    let surface = surface.ok_or_else(|| Error::internal("a route of no surface"))?;
     let credentials = state.db.snapshot::<Credentials>().await?;
     let bearer = bearer(request);
-    if path.starts_with("/v1/store") {
+    if surface == Surface::Store {
         let key = header(request, "Channel-Key");
         let missing = || Error::problem(Code::ChannelKeyInvalid, "send the channel's publishable key as Channel-Key");
         let channel = key.and_then(|key| credentials.channel_of(key)).ok_or_else(missing)?;
@@ -234,16 +261,16 @@ pub(super) async fn authenticate(state: &State, request: &HttpRequest, now: Inst
     }
     let missing = || Error::problem(Code::Unauthenticated, "send a token as Authorization: Bearer");
     let token = bearer.ok_or_else(missing)?;
-    if path.starts_with("/v1/integration") {
-        if token.starts_with(super::credentials::API_KEY_PREFIX) {
-            let unknown = || Error::problem(Code::Unauthenticated, "the API key is not valid");
-            return Ok(Actor::Client(credentials.principal_of(token).ok_or_else(unknown)?));
-        }
-        let claims = state.verifier.verify(&state.client, token, Audience::Client, now).await?;
-        return Ok(Actor::Client(principal(claims)));
+    if surface == Surface::Ops {
+        let claims = state.verifier.verify(&state.client, token, Audience::Staff, now).await?;
+        return Ok(Actor::Staff(principal(claims)));
     }
-    let claims = state.verifier.verify(&state.client, token, Audience::Staff, now).await?;
-    Ok(Actor::Staff(principal(claims)))
+    if token.starts_with(super::credentials::API_KEY_PREFIX) {
+        let unknown = || Error::problem(Code::Unauthenticated, "the API key is not valid");
+        return Ok(Actor::Client(credentials.principal_of(token).ok_or_else(unknown)?));
+    }
+    let claims = state.verifier.verify(&state.client, token, Audience::Client, now).await?;
+    Ok(Actor::Client(principal(claims)))
 }
 
 fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {

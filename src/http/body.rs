@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web};
 use serde::de::DeserializeOwned;
 
-use super::{idempotency::Fingerprint, seal, state::State};
+use super::{auth::caller, idempotency::Fingerprint, seal};
 use crate::error::{Code, Error, Result};
 
 /// A JSON body. Unknown fields are refused where `T` says `deny_unknown_fields`, which every request type does.
@@ -31,12 +31,13 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
+            // Nobody's body is read before it is known whose it is.
+            let (state, _) = caller(&request).await?;
             let mime = request.mime_type().ok().flatten();
             if !mime.is_some_and(|mime| mime.subtype() == "json" || mime.suffix().is_some_and(|s| s == "json")) {
                 return Err(Error::problem(Code::MediaTypeUnsupported, "the body must be application/json"));
             }
-            let limit = request.app_data::<web::Data<State>>().map_or(1 << 20, |state| state.settings.http.body_limit);
-            let bytes = collect(payload, limit).await?;
+            let bytes = collect(payload, state.settings.http.body_limit).await?;
             let value = parse_json(&bytes)?;
             Ok(Self { value, fingerprint: Fingerprint::of(&bytes) })
         })
@@ -138,9 +139,10 @@ impl FromRequest for RawBody {
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let media_type = request.content_type().to_owned();
-        let payload = payload.take();
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
+            caller(&request).await?;
+            let media_type = request.content_type().to_owned();
             let bytes = collect(payload, BULK_LIMIT).await?;
             if bytes.contains(&0) {
                 return Err(Error::problem(Code::BodyMalformed, "the body holds a NUL character"));
@@ -153,12 +155,16 @@ impl FromRequest for RawBody {
 /// Query parameters; unknown ones are refused where `T` says `deny_unknown_fields`.
 pub struct Params<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest for Params<T> {
+impl<T: DeserializeOwned + 'static> FromRequest for Params<T> {
     type Error = Error;
-    type Future = std::future::Ready<Result<Self>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(parse_query(request.query_string()).map(Self))
+        let request = request.clone();
+        Box::pin(async move {
+            caller(&request).await?;
+            parse_query(request.query_string()).map(Self)
+        })
     }
 }
 
@@ -201,17 +207,20 @@ pub struct RefPath<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for RefPath<T> {
     type Error = Error;
-    type Future = std::future::Ready<Result<Self>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        // The router has decoded them by now.
-        let sane = |value: &str| value.len() <= 200 && !value.contains(char::is_control);
-        let sane = request.match_info().iter().all(|(_, value)| sane(value));
-        let parsed = web::Path::<T>::extract(request);
-        let parsed = parsed.into_inner().map(|path| Self(path.into_inner()));
-        std::future::ready(match parsed {
-            Ok(path) if sane => Ok(path),
-            _ => Err(Error::problem(Code::InvalidPath, "the path holds no valid id or reference")),
+        let request = request.clone();
+        Box::pin(async move {
+            caller(&request).await?;
+            // The router has decoded them by now.
+            let sane = |value: &str| value.len() <= 200 && !value.contains(char::is_control);
+            let sane = request.match_info().iter().all(|(_, value)| sane(value));
+            let parsed = web::Path::<T>::extract(&request);
+            match parsed.into_inner().map(|path| Self(path.into_inner())) {
+                Ok(path) if sane => Ok(path),
+                _ => Err(Error::problem(Code::InvalidPath, "the path holds no valid id or reference")),
+            }
         })
     }
 }

@@ -2,13 +2,11 @@
 
 use std::{future::Future, pin::Pin};
 
-use actix_web::{
-    FromRequest, HttpRequest, HttpResponse, Responder, body::BoxBody, dev::Payload, http::StatusCode, web,
-};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, body::BoxBody, dev::Payload, http::StatusCode};
 use serde::Serialize;
 
 use super::{
-    auth,
+    auth::{self, Caller},
     idempotency::{Begun, Fingerprint, Key},
     paging::Page,
     state::State,
@@ -38,11 +36,7 @@ impl FromRequest for Call {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let state = request.app_data::<web::Data<State>>().ok_or_else(|| Error::internal("no state"))?;
-            let state = state.get_ref().clone();
-            let now = state.clock.now();
-            let actor = auth::authenticate(&state, &request, now).await?;
-            state.limits.check(&actor, &request)?;
+            let (state, Caller { actor, now }) = auth::caller(&request).await?;
             Ok(Self { state, actor, now, request })
         })
     }
@@ -58,6 +52,19 @@ impl Call {
             return Ok(&self.actor);
         }
         Err(Error::problem(Code::ScopeMissing, format!("this needs the scope `{scope}`")).with("scope", scope.as_str()))
+    }
+
+    /// The actor, when they hold a scope and are limited to no channels: for what all channels have in common.
+    ///
+    /// # Errors
+    /// `scope_missing` otherwise.
+    pub fn allow_everywhere(&self, scope: Scope) -> Result<&Actor> {
+        let actor = self.allow(scope)?;
+        if actor.channels().is_none() {
+            return Ok(actor);
+        }
+        let detail = "this is for all channels, and the credential is limited to some";
+        Err(Error::problem(Code::ScopeMissing, detail))
     }
 
     /// A header as text.
@@ -107,9 +114,9 @@ impl Call {
             Actor::Shopper(shopper) => match &shopper.identity {
                 Some(identity) => format!("{} {} {}", shopper.channel, identity.issuer, identity.subject),
                 // Somebody without a cart yet is told apart by their address: two strangers who use the same key must
-                // not get each other's new cart.
-                None => match &shopper.cart_token {
-                    Some(token) => format!("{} {token}", shopper.channel),
+                // not get each other's new cart. Nor may they by sending the same made-up token.
+                None => match auth::proven_cart(&self.state.secret, shopper, &self.request) {
+                    Some(cart) => format!("{} {cart}", shopper.channel),
                     None => format!("{} from {}", shopper.channel, self.state.limits.address(&self.request)),
                 },
             },

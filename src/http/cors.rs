@@ -35,9 +35,15 @@ pub(super) async fn around(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let Some(origin) = origin.filter(|_| request.path().starts_with(Surface::Store.prefix())) else {
+    if Surface::of(request.path()) != Some(Surface::Store) {
         return next.call(request).await;
+    }
+    let vary = HeaderValue::from_static("Origin");
+    let Some(origin) = request.headers().get(header::ORIGIN).cloned() else {
+        // An answer that is kept on the way must not be given to a page of an origin.
+        let mut response = next.call(request).await?;
+        response.headers_mut().append(header::VARY, vary);
+        return Ok(response);
     };
     let state = request.app_data::<web::Data<State>>().map(|state| state.get_ref().clone());
     let allowed = match (state, origin.to_str()) {
@@ -47,7 +53,7 @@ pub(super) async fn around(
     let asks =
         request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let add = |headers: &mut HeaderMap| {
-        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        headers.append(header::VARY, vary);
         if allowed {
             permit(headers, origin, asks);
         }

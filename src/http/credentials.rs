@@ -231,27 +231,30 @@ fn is_within<T: PartialEq>(own: Option<&[T]>, wanted: Option<&[T]>) -> bool {
 #[get("/api-keys")]
 async fn list_api_keys(call: Call, query: Params<ListQuery>) -> Result<Reply> {
     call.allow(Scope::KeysWrite)?;
-    let limit = query.0.limit()?;
+    let (actor, limit) = (call.actor.clone(), query.0.limit()?);
     let after: Option<CredentialId> = Cursor::decode_optional(query.0.cursor.as_deref())?;
     let items = call.read(move |tx| list(tx, after, limit)).await?;
-    Reply::page(&call, &Page::cut(items, limit, |key| key.id)?)
+    let page = Page::cut(items, limit, |(key, _)| key.id)?;
+    // What is not theirs is left out after the cut: the cursor goes on all the same.
+    let theirs = page.items.into_iter().filter(|(_, grant)| is_theirs(&actor, grant)).map(|(key, _)| key).collect();
+    Reply::page(&call, &Page::<ApiKey> { items: theirs, next_cursor: page.next_cursor, count: None })
 }
 
-fn list(tx: &mut Tx, after: Option<CredentialId>, limit: i64) -> Result<Vec<ApiKey>> {
+/// Whether somebody may see and revoke a key: who is limited to channels or locations, only what stays within them.
+fn is_theirs(actor: &Actor, grant: &Grant) -> bool {
+    is_within(actor.channels(), grant.channels.as_deref()) && is_within(actor.locations(), grant.locations.as_deref())
+}
+
+fn list(tx: &mut Tx, after: Option<CredentialId>, limit: i64) -> Result<Vec<(ApiKey, Grant)>> {
     type Row = (CredentialId, String, String, Doc<Grant>, Instant, Option<Instant>);
     type Columns = (UidSql, Text, Text, DocSql, InstantSql, Nullable<InstantSql>);
     let query = "SELECT id, name, shown, doc, created_at, revoked_at FROM credentials \
                  WHERE kind = 'api_key' AND id > ? ORDER BY id LIMIT ?";
     let after = after.unwrap_or(Id::<ids::Credential>::from_bytes([0; 16]));
     let rows = sql(query).bind(after).bind(limit + 1).load::<Columns, Row>(tx)?;
-    let key = |(id, name, shown, Doc(grant), created_at, revoked_at): Row| ApiKey {
-        id,
-        name,
-        shown,
-        key: None,
-        scopes: grant.scopes,
-        created_at,
-        revoked_at,
+    let key = |(id, name, shown, Doc(grant), created_at, revoked_at): Row| {
+        let scopes = grant.scopes.clone();
+        (ApiKey { id, name, shown, key: None, scopes, created_at, revoked_at }, grant)
     };
     Ok(rows.into_iter().map(key).collect())
 }
@@ -262,13 +265,13 @@ fn list(tx: &mut Tx, after: Option<CredentialId>, limit: i64) -> Result<Vec<ApiK
 #[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["keys:write"])), responses((status = 204)))]
 #[delete("/api-keys/{id}")]
 async fn revoke_api_key(call: Call, path: RefPath<CredentialId>) -> Result<Reply> {
-    call.allow(Scope::KeysWrite)?;
-    let (id, now) = (path.0, call.now);
+    let (actor, id, now) = (call.allow(Scope::KeysWrite)?.clone(), path.0, call.now);
     call.reference_command(&Fingerprint::none(), move |tx| {
+        let grant = "SELECT doc FROM credentials WHERE id = ? AND kind = 'api_key'";
+        let grant = sql(grant).bind(id).first::<DocSql, Doc<Grant>>(tx)?;
+        grant.filter(|Doc(grant)| is_theirs(&actor, grant)).ok_or_else(|| Error::not_found("API key"))?;
         let revoke = "UPDATE credentials SET revoked_at = coalesce(revoked_at, ?) WHERE id = ? AND kind = 'api_key'";
-        if sql(revoke).bind(now).bind(id).execute(tx)? == 0 {
-            return Err(Error::not_found("API key"));
-        }
+        sql(revoke).bind(now).bind(id).execute(tx)?;
         bump::<Credentials>(tx)?;
         Ok(Reply::no_content())
     })

@@ -5,11 +5,12 @@
 //! duplicates are told to come again. What is rolled back leaves no key. The scope of a key is principal and route.
 
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{call::Reply, seal::Secret};
 use crate::{
-    db::{Tx, sql},
+    db::{Col, Tx, UidSql, dialect, sql},
     error::{Code, Error, Result},
     kernel::{Id, Instant, ids},
 };
@@ -143,4 +144,48 @@ pub fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
         .bind(before)
         .bind(limit)
         .execute(tx)
+}
+
+/// What came of sealing stored answers again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealedAgain {
+    /// The last one looked at; `None` when there was none.
+    pub last: Option<Id<ids::IdempotencyKey>>,
+    /// How many are sealed under the current secret now that were not.
+    pub sealed: usize,
+    /// How many no secret opens.
+    pub lost: usize,
+}
+
+/// Seals the next `limit` stored answers after one again, where they are sealed under a former secret. What no secret
+/// opens stays as it is.
+///
+/// # Errors
+/// What the database says.
+pub fn seal_again(
+    tx: &mut Tx,
+    secret: &Secret,
+    after: Option<Id<ids::IdempotencyKey>>,
+    limit: i64,
+) -> Result<SealedAgain> {
+    type Row = (Id<ids::IdempotencyKey>, String);
+    let query =
+        "SELECT id, body FROM idempotency_keys WHERE sealed AND body IS NOT NULL AND id > ? ORDER BY id LIMIT ?";
+    let query = sql(query).bind(after.unwrap_or(Id::from_bytes([0; 16]))).bind(limit);
+    let rows = query.load::<(UidSql, Text), Row>(tx)?;
+    let mut done = SealedAgain { last: rows.last().map(|(id, _)| *id), sealed: 0, lost: 0 };
+    let mut fresh = Vec::new();
+    for (id, body) in rows {
+        match secret.reseal(&body) {
+            Ok(Some(sealed)) => fresh.push(json!([id.hex(), sealed])),
+            Ok(None) => {}
+            Err(_) => done.lost += 1,
+        }
+    }
+    if !fresh.is_empty() {
+        let list = dialect::list(tx, &[("wanted", Col::Uid), ("fresh", Col::Text)]);
+        let update = format!("UPDATE idempotency_keys SET body = list.fresh FROM {list} WHERE id = list.wanted");
+        done.sealed = sql(update).bind(dialect::rows(fresh)).execute(tx)?;
+    }
+    Ok(done)
 }

@@ -1,6 +1,10 @@
-//! Request rates, per process: on the store surface per cart, customer or address; order look-ups per address.
+//! Request rates, per process: on the store surface per cart, customer or address; order look-ups per address. Of IPv6 an
+//! address is its /64.
 
-use std::{net::IpAddr, num::NonZeroU32};
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    num::NonZeroU32,
+};
 
 use actix_web::{HttpMessage, HttpRequest};
 use governor::{
@@ -10,8 +14,9 @@ use governor::{
     state::keyed::DefaultKeyedStateStore,
 };
 
+use super::{auth::proven_cart, seal::Secret};
 use crate::{
-    config,
+    config::{self, Network},
     error::{Code, Error, Result},
     kernel::Actor,
 };
@@ -22,7 +27,7 @@ type Limiter = RateLimiter<String, DefaultKeyedStateStore<String>, DefaultClock,
 pub struct Limits {
     store: Option<Limiter>,
     lookups: Option<Limiter>,
-    proxies: Vec<IpAddr>,
+    proxies: Vec<Network>,
 }
 
 /// What is left, for the `RateLimit` headers of the answer.
@@ -43,16 +48,20 @@ impl Limits {
         Self {
             store: limiter(settings.store_requests_per_minute),
             lookups: limiter(settings.lookup_requests_per_minute),
-            proxies: settings.trusted_proxies.split(',').filter_map(|proxy| proxy.trim().parse().ok()).collect(),
+            proxies: settings.trusted_proxies().flatten().collect(),
         }
     }
 
-    pub(super) fn check(&self, actor: &Actor, request: &HttpRequest) -> Result<()> {
+    /// Counts a request on the store surface: for the customer who is signed in, for the cart that the token opens, for the
+    /// network otherwise. What a caller can make up counts for nothing: else a new token for each request would be no limit.
+    pub(super) fn check(&self, secret: &Secret, actor: &Actor, request: &HttpRequest) -> Result<()> {
         let (Some(limiter), Actor::Shopper(shopper)) = (&self.store, actor) else { return Ok(()) };
-        let key = match (&shopper.identity, &shopper.cart_token) {
-            (Some(identity), _) => format!("c {} {}", identity.issuer, identity.subject),
-            (None, Some(token)) => format!("t {token}"),
-            (None, None) => format!("a {}", self.address(request)),
+        let key = match &shopper.identity {
+            Some(identity) => format!("c {} {}", identity.issuer, identity.subject),
+            None => match proven_cart(secret, shopper, request) {
+                Some(cart) => format!("t {cart}"),
+                None => format!("a {}", self.network(request)),
+            },
         };
         take(limiter, key, request)
     }
@@ -63,7 +72,7 @@ impl Limits {
     /// `rate_limited` when there were too many from this address.
     pub fn check_lookup(&self, request: &HttpRequest) -> Result<()> {
         match &self.lookups {
-            Some(limiter) => take(limiter, self.address(request), request),
+            Some(limiter) => take(limiter, self.network(request), request),
             None => Ok(()),
         }
     }
@@ -78,21 +87,50 @@ impl Limits {
     /// The client's address: the connection's, or what a trusted proxy says it is.
     #[must_use]
     pub fn address(&self, request: &HttpRequest) -> String {
-        let peer = request.peer_addr().map(|peer| peer.ip());
-        if let Some(peer) = peer
-            && self.proxies.contains(&peer)
-        {
-            // A proxy may add a header of its own behind the one that the client sent.
-            let forwarded = request.headers().get_all("X-Forwarded-For").filter_map(|value| value.to_str().ok());
-            let hops = forwarded.flat_map(|list| list.split(',')).filter_map(|hop| hop.trim().parse().ok());
-            // From the right: the last hop that is not one of our own proxies.
-            let hops: Vec<IpAddr> = hops.collect();
-            if let Some(client) = hops.iter().rev().find(|hop| !self.proxies.contains(hop)) {
-                return client.to_string();
+        self.client(request).map(|client| client.to_string()).unwrap_or_default()
+    }
+
+    /// The network that the client's address counts for: of IPv6 its /64, for whoever has one address has all of that.
+    fn network(&self, request: &HttpRequest) -> String {
+        match self.client(request) {
+            None => String::new(),
+            Some(IpAddr::V4(address)) => address.to_string(),
+            Some(IpAddr::V6(address)) => {
+                format!("{}/64", Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
             }
         }
-        peer.map(|peer| peer.to_string()).unwrap_or_default()
     }
+
+    fn client(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr()?.ip().to_canonical();
+        // A proxy may add a header of its own behind the one that the client sent.
+        let headers = request.headers().get_all("X-Forwarded-For");
+        let hops: Vec<&str> = headers.flat_map(|value| value.to_str().unwrap_or("?").split(',')).collect();
+        Some(self.sender(peer, &hops))
+    }
+
+    /// From the right: the first that is not one of our own proxies. What stands left of that the client may have made up;
+    /// where a hop can not be read, the proxy that sent it is as far as we can see.
+    fn sender(&self, peer: IpAddr, hops: &[&str]) -> IpAddr {
+        let mut known = peer;
+        for hop in hops.iter().rev() {
+            if !self.proxies.iter().any(|proxy| proxy.holds(known)) {
+                return known;
+            }
+            match hop_address(hop.trim()) {
+                Some(address) => known = address,
+                None => return known,
+            }
+        }
+        known
+    }
+}
+
+/// The address of a hop, which some proxies write with a port.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    let with_port = || hop.parse::<SocketAddr>().map(|address| address.ip());
+    bare.parse().or_else(|_| with_port()).map(|address: IpAddr| address.to_canonical()).ok()
 }
 
 fn take(limiter: &Limiter, key: String, request: &HttpRequest) -> Result<()> {
@@ -109,5 +147,42 @@ fn take(limiter: &Limiter, key: String, request: &HttpRequest) -> Result<()> {
             request.extensions_mut().insert(Remaining { limit, remaining: 0 });
             Err(Error::problem(Code::RateLimited, "too many requests").retry_after(wait))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(proxies: &str) -> Limits {
+        let mut settings = config::Settings::defaults().unwrap().http;
+        proxies.clone_into(&mut settings.trusted_proxies);
+        Limits::new(&settings)
+    }
+
+    fn sender(proxies: &str, peer: &str, hops: &[&str]) -> String {
+        limits(proxies).sender(peer.parse().unwrap(), hops).to_string()
+    }
+
+    #[test]
+    fn whom_no_proxy_of_ours_vouches_for_is_who_has_connected() {
+        assert_eq!(sender("", "192.0.2.1", &["198.51.100.7"]), "192.0.2.1");
+        assert_eq!(sender("10.0.0.1", "192.0.2.1", &["198.51.100.7"]), "192.0.2.1");
+        assert_eq!(sender("10.0.0.1", "10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn what_the_client_has_written_itself_is_not_believed() {
+        assert_eq!(sender("10.0.0.1", "10.0.0.1", &["203.0.113.9", " 198.51.100.7"]), "198.51.100.7");
+        assert_eq!(sender("10.0.0.0/8", "10.0.0.1", &["203.0.113.9", "198.51.100.7", "10.2.3.4"]), "198.51.100.7");
+        // What can not be read hides nobody: it counts for the proxy.
+        assert_eq!(sender("10.0.0.1", "10.0.0.1", &["203.0.113.9", "unknown"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn hops_are_read_with_ports_and_brackets() {
+        assert_eq!(sender("10.0.0.1", "10.0.0.1", &["203.0.113.9", "198.51.100.7:4711"]), "198.51.100.7");
+        assert_eq!(sender("fd00::/8", "fd00::1", &["203.0.113.9", "[2001:db8::7]:443"]), "2001:db8::7");
+        assert_eq!(sender("10.0.0.1", "10.0.0.1", &["::ffff:198.51.100.7"]), "198.51.100.7");
     }
 }

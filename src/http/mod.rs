@@ -9,6 +9,7 @@ pub mod cors;
 pub mod credentials;
 pub mod docs;
 pub mod idempotency;
+mod keys;
 pub mod limits;
 pub mod metrics;
 pub mod openapi;

@@ -46,6 +46,15 @@ impl Surface {
         }
     }
 
+    /// The surface of a route.
+    #[must_use]
+    pub fn of(route: &str) -> Option<Self> {
+        let within = |surface: &Self| {
+            route.strip_prefix(surface.prefix()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        Self::ALL.into_iter().find(within)
+    }
+
     const fn description(self) -> &'static str {
         match self {
             Self::Store => {

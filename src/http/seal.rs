@@ -7,45 +7,62 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
-/// The secret of a shop. All keys are derived from it by purpose, so one use tells nothing about another.
-pub struct Secret([u8; 32]);
+/// The secret of a shop, and those it had before. All keys are derived from it by purpose, so one use tells nothing about
+/// another. What was made with a former secret is still taken; nothing new is made with one.
+pub struct Secret {
+    current: [u8; 32],
+    previous: Vec<[u8; 32]>,
+}
+
+/// The purpose of the tokens that open carts.
+pub const CART: &str = "cart";
 
 impl Secret {
     /// The secret made from any text of enough length.
     #[must_use]
     pub fn new(text: &[u8]) -> Self {
-        Self(Sha256::digest(text).into())
+        Self { current: digest(text), previous: Vec::new() }
+    }
+
+    /// The same, which takes what was made with these too.
+    #[must_use]
+    pub fn with_previous<T: AsRef<[u8]>>(mut self, texts: impl IntoIterator<Item = T>) -> Self {
+        for text in texts {
+            let secret = digest(text.as_ref());
+            if secret != self.current && !self.previous.contains(&secret) {
+                self.previous.push(secret);
+            }
+        }
+        self
+    }
+
+    /// The current secret, then those before it.
+    fn all(&self) -> impl Iterator<Item = &[u8; 32]> {
+        std::iter::once(&self.current).chain(&self.previous)
     }
 
     /// A key for one purpose.
     #[must_use]
     pub fn key(&self, purpose: &str) -> [u8; 32] {
-        self.mac(&[b"key", purpose.as_bytes()])
+        derived(&self.current, purpose)
+    }
+
+    /// The keys that what has been made for a purpose may have been made with, the current one first.
+    #[must_use]
+    pub fn keys(&self, purpose: &str) -> Vec<[u8; 32]> {
+        self.all().map(|secret| derived(secret, purpose)).collect()
     }
 
     /// A token that only the holder of the secret can make for this purpose and subject: 32 base64url characters.
     #[must_use]
     pub fn token(&self, purpose: &str, subject: &str) -> String {
-        let mac = self.mac(&[b"token", purpose.as_bytes(), subject.as_bytes()]);
-        URL_SAFE_NO_PAD.encode(mac.get(..24).unwrap_or(&mac))
+        token(&self.current, purpose, subject)
     }
 
-    /// Whether a token is the one for this purpose and subject; takes the same time for every wrong one.
+    /// Whether a token is one for this purpose and subject; takes the same time for every wrong one.
     #[must_use]
-    pub fn is_token(&self, purpose: &str, subject: &str, token: &str) -> bool {
-        let right = self.token(purpose, subject);
-        let differs = right.bytes().zip(token.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
-        right.len() == token.len() && differs == 0
-    }
-
-    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        // HMAC takes keys of any length, so this can not fail; the fallback is never reached.
-        let Ok(mut mac) = <Hmac<Sha256> as Mac>::new_from_slice(&self.0) else { return [0; 32] };
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+    pub fn is_token(&self, purpose: &str, subject: &str, given: &str) -> bool {
+        self.all().fold(false, |found, secret| found | is_same(&token(secret, purpose, subject), given))
     }
 
     /// Seals a text (ChaCha20-Poly1305 under a random nonce): it can be kept and not read.
@@ -54,7 +71,7 @@ impl Secret {
     /// When the cipher refuses, which it does only for texts of many gigabytes.
     pub fn seal(&self, text: &str) -> Result<String> {
         let nonce: [u8; 12] = rand::random();
-        let sealed = self.cipher()?.encrypt(Nonce::from_slice(&nonce), text.as_bytes());
+        let sealed = cipher(&self.current)?.encrypt(Nonce::from_slice(&nonce), text.as_bytes());
         let mut bytes = nonce.to_vec();
         bytes.extend(sealed.map_err(|_| Error::internal("sealing failed"))?);
         Ok(URL_SAFE_NO_PAD.encode(bytes))
@@ -63,18 +80,61 @@ impl Secret {
     /// Opens what [`Secret::seal`] has sealed.
     ///
     /// # Errors
-    /// When it was sealed under another secret or has been changed.
+    /// When it was sealed under a secret that is not known any more, or has been changed.
     pub fn unseal(&self, sealed: &str) -> Result<String> {
-        let broken = || Error::internal("a sealed text can not be opened: was auth.secret changed?");
-        let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| broken())?;
-        let (nonce, body) = bytes.split_at_checked(12).ok_or_else(broken)?;
-        let text = self.cipher()?.decrypt(Nonce::from_slice(nonce), body).map_err(|_| broken())?;
-        String::from_utf8(text).map_err(|_| broken())
+        let found = self.all().find_map(|secret| open(secret, sealed));
+        found.ok_or_else(|| Error::internal("a sealed text can not be opened: is auth.previous_secrets complete?"))
     }
 
-    fn cipher(&self) -> Result<ChaCha20Poly1305> {
-        ChaCha20Poly1305::new_from_slice(&self.key("seal")).map_err(Error::internal)
+    /// The same text sealed under the current secret; `None` when it is that already.
+    ///
+    /// # Errors
+    /// When it was sealed under a secret that is not known any more, or has been changed.
+    pub fn reseal(&self, sealed: &str) -> Result<Option<String>> {
+        match open(&self.current, sealed) {
+            Some(_) => Ok(None),
+            None => self.seal(&self.unseal(sealed)?).map(Some),
+        }
     }
+}
+
+fn digest(text: &[u8]) -> [u8; 32] {
+    Sha256::digest(text).into()
+}
+
+fn mac(secret: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    // HMAC takes keys of any length, so this can not fail; the fallback is never reached.
+    let Ok(mut mac) = <Hmac<Sha256> as Mac>::new_from_slice(secret) else { return [0; 32] };
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+fn derived(secret: &[u8; 32], purpose: &str) -> [u8; 32] {
+    mac(secret, &[b"key", purpose.as_bytes()])
+}
+
+fn token(secret: &[u8; 32], purpose: &str, subject: &str) -> String {
+    let mac = mac(secret, &[b"token", purpose.as_bytes(), subject.as_bytes()]);
+    URL_SAFE_NO_PAD.encode(mac.get(..24).unwrap_or(&mac))
+}
+
+fn is_same(right: &str, given: &str) -> bool {
+    let differs = right.bytes().zip(given.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
+    right.len() == given.len() && differs == 0
+}
+
+fn cipher(secret: &[u8; 32]) -> Result<ChaCha20Poly1305> {
+    ChaCha20Poly1305::new_from_slice(&derived(secret, "seal")).map_err(Error::internal)
+}
+
+fn open(secret: &[u8; 32], sealed: &str) -> Option<String> {
+    let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    let (nonce, body) = bytes.split_at_checked(12)?;
+    let text = cipher(secret).ok()?.decrypt(Nonce::from_slice(nonce), body).ok()?;
+    String::from_utf8(text).ok()
 }
 
 /// A random text of so many bytes in base64url.
@@ -112,5 +172,18 @@ mod tests {
         assert!(!secret.is_token("cart", "cart_2", &token));
         assert!(!secret.is_token("order", "cart_1", &token));
         assert!(!secret.is_token("cart", "cart_1", ""));
+    }
+
+    #[test]
+    fn what_a_former_secret_made_is_taken_and_sealed_again_under_the_current_one() {
+        let (former, current) = (Secret::new(b"a"), Secret::new(b"b").with_previous([b"a", b"b"]));
+        let (sealed, token) = (former.seal("whsec_123").unwrap(), former.token("cart", "cart_1"));
+        assert_eq!(current.unseal(&sealed).unwrap(), "whsec_123");
+        assert!(current.is_token("cart", "cart_1", &token) && !current.is_token("cart", "cart_2", &token));
+        assert_ne!(current.token("cart", "cart_1"), token);
+        let again = current.reseal(&sealed).unwrap().unwrap();
+        assert_eq!(Secret::new(b"b").unseal(&again).unwrap(), "whsec_123");
+        assert!(current.reseal(&again).unwrap().is_none() && former.reseal(&again).is_err());
+        assert_eq!(current.keys("jwt"), [Secret::new(b"b").key("jwt"), former.key("jwt")]);
     }
 }

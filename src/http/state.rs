@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{auth::Verifier, limits::Limits, metrics::Metrics, seal::Secret};
 use crate::{
     config::Settings,
-    db::{Db, sql},
+    db::{Db, Tx, sql},
     error::{Error, Result},
     kernel::Clock,
 };
@@ -47,7 +47,7 @@ impl State {
             .build()
             .map_err(Error::internal)?;
         Ok(Self {
-            verifier: Arc::new(Verifier::new(&settings.auth, &secret)?),
+            verifier: Arc::new(Verifier::new(&settings.auth, &secret)),
             limits: Arc::new(Limits::new(&settings.http)),
             metrics: Arc::new(Metrics::new()?),
             settings: Arc::new(settings),
@@ -58,11 +58,21 @@ impl State {
         })
     }
 
-    /// The configured secret, or the one that this database's first process made.
+    /// The configured secret, or the one that this database's first process made. Behind it those that were used before:
+    /// the listed ones, and the database's own where one is configured, so that configuring one loses nothing.
     async fn secret(db: &Db, clock: &Clock, settings: &Settings) -> Result<Secret> {
-        if !settings.auth.secret.is_empty() {
-            return Ok(Secret::new(settings.auth.secret.as_bytes()));
-        }
+        let auth = &settings.auth;
+        let own = match auth.secret.is_empty() {
+            true => Some(Self::own_secret(db, clock).await?),
+            false => db.read(kept_secret).await?,
+        };
+        let configured = Some(auth.secret.as_str()).filter(|secret| !secret.is_empty());
+        let current = configured.or(own.as_deref()).ok_or_else(|| Error::internal("no signing secret"))?;
+        Ok(Secret::new(current.as_bytes()).with_previous(auth.previous_secrets()).with_previous(&own))
+    }
+
+    /// The secret that is kept in the database; made when there is none.
+    async fn own_secret(db: &Db, clock: &Clock) -> Result<String> {
         let (fresh, now) = (super::seal::random_text(32), clock.now());
         let kept = db
             .write(move |tx| {
@@ -70,10 +80,21 @@ impl State {
                     .bind(fresh.as_str())
                     .bind(now)
                     .execute(tx)?;
-                sql("SELECT value FROM secrets WHERE name = 'signing'").first::<diesel::sql_types::Text, String>(tx)
+                kept_secret(tx)
             })
             .await?;
-        kept.map(|text| Secret::new(text.as_bytes())).ok_or_else(|| Error::internal("no signing secret"))
+        kept.ok_or_else(|| Error::internal("no signing secret"))
+    }
+
+    /// Forgets the secret that is kept in the database, once another is configured. False when there is none.
+    ///
+    /// # Errors
+    /// When none is configured, or what the database says.
+    pub async fn forget_own_secret(&self) -> Result<bool> {
+        if self.settings.auth.secret.is_empty() {
+            return Err(Error::internal("auth.secret is not set: the database's own secret is the only one"));
+        }
+        self.db.write(|tx| Ok(sql("DELETE FROM secrets WHERE name = 'signing'").execute(tx)? == 1)).await
     }
 
     /// The address that links begin with.
@@ -84,4 +105,9 @@ impl State {
             url => url.to_owned(),
         }
     }
+}
+
+/// The secret that is kept in the database.
+fn kept_secret(tx: &mut Tx) -> Result<Option<String>> {
+    sql("SELECT value FROM secrets WHERE name = 'signing'").first::<diesel::sql_types::Text, String>(tx)
 }

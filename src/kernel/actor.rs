@@ -160,6 +160,19 @@ impl Actor {
         }
     }
 
+    /// Whether they are limited to some channels or locations: what belongs to none of them is for others to see.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.channels().is_some() || self.locations().is_some()
+    }
+
+    /// Whether they may count and book stock at a location. Stock serves all channels alike: who is limited to channels
+    /// keeps it only where they are limited to locations too, and it is one of these.
+    #[must_use]
+    pub fn keeps_stock_at(&self, location: Id<Location>) -> bool {
+        self.sees_location(location) && (self.channels().is_none() || self.locations().is_some())
+    }
+
     /// Whether an amount is within their ceiling.
     #[must_use]
     pub fn within_ceiling(&self, minor: i64) -> bool {
@@ -183,5 +196,26 @@ impl Actor {
             Self::Staff(principal) => format!("staff:{}", principal.subject),
             Self::Client(principal) => format!("client:{}", principal.subject),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn staff(channels: Option<Vec<Id<Channel>>>, locations: Option<Vec<Id<Location>>>) -> Actor {
+        let (subject, scopes) = ("ada".to_owned(), Vec::new());
+        Actor::Staff(Principal { subject, credential: None, scopes, channels, locations, money_ceiling: None })
+    }
+
+    #[test]
+    fn stock_is_kept_by_those_whose_it_is() {
+        let (channel, here, there) = (Id::new(), Id::new(), Id::new());
+        assert!(staff(None, None).keeps_stock_at(here) && !staff(None, None).is_limited());
+        assert!(staff(None, Some(vec![here])).keeps_stock_at(here));
+        assert!(!staff(None, Some(vec![here])).keeps_stock_at(there));
+        assert!(!staff(Some(vec![channel]), None).keeps_stock_at(here));
+        assert!(staff(Some(vec![channel]), Some(vec![here])).keeps_stock_at(here));
+        assert!(Actor::System("jobs").keeps_stock_at(here) && !Actor::System("jobs").is_limited());
     }
 }

@@ -220,7 +220,8 @@ async fn look_up_order(call: Call, body: Body<OrderLookup>) -> Result<Reply> {
 /// List one's orders
 ///
 /// Newest first; for signed-in customers.
-#[utoipa::path(tag = "my orders", params(ListQuery), responses((status = 200, body = Page<OrderDocument>)))]
+#[utoipa::path(tag = "my orders", params(ListQuery), security(("channel_key" = [], "token" = [])),
+    responses((status = 200, body = Page<OrderDocument>)))]
 #[get("/me/orders")]
 async fn list_own_orders(call: Call, query: Params<ListQuery>) -> Result<Reply> {
     let Actor::Shopper(shopper) = call.actor.clone() else { return Err(Error::internal("not a shopper")) };

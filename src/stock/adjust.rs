@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     model::{Level, LevelChange, LevelKey, Location, Locations, MovementKind, NewMovement, Occasion, sum_changes},
-    store,
+    places, store,
 };
 use crate::{
     db::Tx,
@@ -66,8 +66,8 @@ pub struct Adjusted {
 /// A line that changes nothing leaves no trace.
 ///
 /// # Errors
-/// `sku_unknown`; `not_found` for a location that is not there or not the actor's; `compare_failed` with `on_hand`;
-/// `stock_negative`; each with the line's pointer.
+/// `sku_unknown`; `not_found` for a location that is not there or not the actor's; `scope_missing` for those who are limited
+/// to channels alone; `compare_failed` with `on_hand`; `stock_negative`; each with the line's pointer.
 pub fn adjust(
     tx: &mut Tx,
     now: Instant,
@@ -237,7 +237,7 @@ fn known(variants: &HashMap<String, VariantId>, sku: &str, pointer: &str) -> Res
     variants.get(sku).copied().ok_or_else(unknown)
 }
 
-/// A location by code or id, when the actor may see it.
+/// A location by code or id, when the actor may book stock there.
 pub(super) fn place<'a>(
     actor: &Actor,
     locations: &'a Locations,
@@ -245,7 +245,9 @@ pub(super) fn place<'a>(
     pointer: &str,
 ) -> Result<&'a Location> {
     let location = locations.by_ref(reference).filter(|location| actor.sees_location(location.id));
-    location.ok_or_else(|| Error::not_found("location").at(format!("{pointer}/location")))
+    let location = location.ok_or_else(|| Error::not_found("location").at(format!("{pointer}/location")))?;
+    places::keeps(actor, location.id).map_err(|error| error.at(format!("{pointer}/location")))?;
+    Ok(location)
 }
 
 /// A level's safety stock about to be set.

@@ -77,15 +77,12 @@ async fn update_location(call: Call, path: RefPath<LocationId>, body: Body<Locat
 
 /// What a list's query asks for, within what the actor may see.
 fn filter(tx: &mut Tx, actor: &Actor, locations: &Locations, query: &StockQuery) -> Result<Filter> {
-    let seen: Vec<LocationId> =
-        locations.iter().map(|location| location.id).filter(|id| actor.sees_location(*id)).collect();
     let locations = match &query.location {
         Some(reference) => {
-            let found = locations.by_ref(reference).filter(|location| seen.contains(&location.id));
+            let found = locations.by_ref(reference).filter(|location| actor.sees_location(location.id));
             Some(vec![found.ok_or_else(|| Error::not_found("location").at("location"))?.id])
         }
-        None if seen.len() == locations.iter().count() => None,
-        None => Some(seen),
+        None => actor.locations().map(<[_]>::to_vec),
     };
     let Some(skus) = &query.sku else { return Ok(Filter { variants: None, locations }) };
     let skus: Vec<&str> = skus.split(',').map(str::trim).filter(|sku| !sku.is_empty()).collect();
@@ -139,7 +136,12 @@ async fn list_movements(call: Call, query: Params<StockQuery>) -> Result<Reply> 
         let filter = filter(tx, &actor, &locations, &query)?;
         let rows = list::movements(tx, &filter, before, limit + 1)?;
         let names = names(tx, rows.iter().map(|row| row.key.0), &locations)?;
-        let items = rows.into_iter().map(|row| names.movement(row)).collect();
+        // An order behind a movement may be of any channel: who is limited to some is not told which it is.
+        let told = |movement: Movement| match actor.channels() {
+            None => movement,
+            Some(_) => Movement { reference: None, ..movement },
+        };
+        let items = rows.into_iter().map(|row| told(names.movement(row))).collect();
         Page::cut(items, limit, |movement: &Movement| movement.seq)
     });
     Reply::page(&call, &page.await?)

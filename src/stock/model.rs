@@ -69,6 +69,7 @@ const fn default_active() -> bool {
 /// What can be changed about a location.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"priority": 5}))]
 pub struct LocationPatch {
     /// Its name.
     pub name: Option<Text<200>>,

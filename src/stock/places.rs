@@ -28,6 +28,7 @@ pub fn create_location(
         let detail = "this credential is limited to some locations and can not make another";
         return Err(Error::problem(Code::ScopeMissing, detail));
     }
+    keeps(actor, id)?;
     let row = LocationRow {
         id,
         code: new.code.to_string(),
@@ -50,6 +51,18 @@ pub fn create_location(
     Location::try_from(row)
 }
 
+/// Refuses those who are limited to channels alone: stock serves them all.
+///
+/// # Errors
+/// `scope_missing`.
+pub(super) fn keeps(actor: &Actor, id: LocationId) -> Result<()> {
+    if actor.keeps_stock_at(id) {
+        return Ok(());
+    }
+    let detail = "stock serves all channels, and the credential is limited to some: limit it to locations too";
+    Err(Error::problem(Code::ScopeMissing, detail))
+}
+
 /// A location that the actor may see.
 ///
 /// # Errors
@@ -62,7 +75,7 @@ pub(super) fn visible(tx: &mut Tx, actor: &Actor, id: LocationId) -> Result<Loca
 /// Changes a location. `expected` is the version that the caller has seen.
 ///
 /// # Errors
-/// `not_found`; `version_stale` when it has changed since.
+/// `not_found`; `scope_missing` for those who are limited to channels alone; `version_stale` when it has changed since.
 pub fn update_location(
     tx: &mut Tx,
     actor: &Actor,
@@ -72,6 +85,7 @@ pub fn update_location(
     patch: &LocationPatch,
 ) -> Result<Location> {
     let mut location = visible(tx, actor, id)?;
+    keeps(actor, id)?;
     let stale = |version: i64| Error::problem(Code::VersionStale, format!("the location is at version {version}"));
     let seen = expected.unwrap_or(location.version);
     if seen != location.version {

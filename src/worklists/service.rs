@@ -50,8 +50,8 @@ pub(super) fn name(actor: &Actor) -> String {
 
 /// What waits in a list that the actor may see, the oldest first.
 fn waiting(tx: &mut Tx, actor: &Actor, now: Instant, list: WorkList, limit: i64) -> Result<Vec<Waiting>> {
-    // What belongs to no channel is for those who are limited to none.
-    let unlimited = actor.channels().is_none();
+    // What belongs to no channel and no location is for those who are limited to none.
+    let unlimited = !actor.is_limited();
     let mut found = match list {
         WorkList::PaidWithoutOrder => {
             let found = payments::without_order(tx, limit)?;

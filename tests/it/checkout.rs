@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
+use kontor::http::auth::Audience;
+
 use crate::support::{Shop, app::settings, eventually, on_both, shop::address};
 use kontor::{
     carts, checkout,
@@ -279,6 +281,13 @@ fn foreign_carts_are_not_there() {
             let into = format!("/carts/{}/merge", other.id);
             shop.store("POST", &into, Some(&other.token), Some(&merge)).await.problem(404, "not_found");
         }
+        // Nor does signing in open a guest's cart to whoever knows its id.
+        let signed_in = format!("Bearer {}", app.token(Audience::Customer, "mallory", &[]));
+        let headers = [("Channel-Key", shop.key.as_str()), ("Authorization", signed_in.as_str())];
+        let own = app.send("POST", "/v1/store/carts", &headers, Some(&json!({}))).await.expect(201);
+        let merge = json!({"from": own["id"]});
+        let answer = app.send("POST", &format!("/v1/store{path}/merge"), &headers, Some(&merge)).await;
+        answer.problem(404, "not_found");
         assert_eq!(shop.store("GET", &path, Some(&mine.token), None).await.expect(200)["version"], 1);
     });
 }

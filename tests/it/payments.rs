@@ -354,11 +354,15 @@ fn payments_of_carts_and_orders_are_found_with_one_statement() {
     on_both_idle(|app| async move {
         let all = join_all((0..5).map(|amount| a_promise(&app, 100 + amount))).await;
         let orders: Vec<OrderId> = all.iter().filter_map(|payment| payment.order_id).collect();
-        let before = app.state.db.stats();
-        let found = app.read(move |tx| payments::of_orders(tx, &orders)).await;
-        let after = app.state.db.stats();
-        assert_eq!(found.len(), 5);
-        assert_eq!(after.statements - before.statements, 1);
+        // What runs beside (numbering events, looking for changed reference data) is counted too: the least of a few counts.
+        let mut least = u64::MAX;
+        for _ in 0..20 {
+            let (before, orders) = (app.state.db.stats().statements, orders.clone());
+            let found = app.read(move |tx| payments::of_orders(tx, &orders)).await;
+            least = least.min(app.state.db.stats().statements - before);
+            assert_eq!(found.len(), 5);
+        }
+        assert_eq!(least, 1);
         let (cart, order) = (all[0].cart_id, all[0].order_id.unwrap());
         assert_eq!(app.read(move |tx| payments::of_cart(tx, cart)).await, [all[0].clone()]);
         assert_eq!(app.read(move |tx| payments::of_order(tx, order)).await, [all[0].clone()]);

@@ -214,13 +214,24 @@ async fn list_returns(call: Call, query: Params<ReturnQuery>) -> Result<Reply> {
     let (query, limit) = (query.0.clone(), paging::limit(query.0.limit)?);
     let after: Option<(i64, ReturnId)> = Cursor::decode_optional(query.cursor.as_deref())?;
     let after = after.map(|(at, id)| (Instant::from_micros(at), id));
+    let sees = sees(actor.clone());
     let items = call
         .read(move |tx| {
             let order = query.order.as_deref().map(|order| orders::resolve(tx, &actor, order)).transpose()?;
             store::page(tx, order, actor.channels(), after, limit + 1)
         })
         .await?;
-    Reply::page(&call, &Page::cut(items, limit, |one| (one.occurred_at.micros(), one.id))?)
+    let mut page = Page::cut(items, limit, |one| (one.occurred_at.micros(), one.id))?;
+    // What is not at their locations is left out after the cut: the cursor goes on all the same.
+    page.items.retain(sees);
+    Reply::page(&call, &page)
+}
+
+/// Whether an actor may see a return: of their channels, and at their locations where it names one.
+fn sees(actor: Actor) -> impl Fn(&Return) -> bool {
+    move |found| {
+        actor.sees_channel(found.channel_id) && found.location_id.is_none_or(|location| actor.sees_location(location))
+    }
 }
 
 /// Read a return
@@ -231,8 +242,7 @@ async fn read_return(call: Call, path: RefPath<ReturnId>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersRead)?.clone();
     let id = path.0;
     let found = call.read(move |tx| store::get(tx, id)).await?;
-    let found = found.filter(|found| actor.sees_channel(found.channel_id));
-    let found = found.ok_or_else(|| Error::not_found("return"))?;
+    let found = found.filter(sees(actor)).ok_or_else(|| Error::not_found("return"))?;
     Ok(Reply::ok(&found)?.version(found.version))
 }
 

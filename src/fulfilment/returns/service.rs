@@ -139,7 +139,7 @@ fn of_known_order(
     };
     store::insert(tx, &made)?;
     let happened = vec![("return.received.v1", Payload::of(&made)?)];
-    let restocked = if new.restock { restocked(tx, locations, new, &made)? } else { Vec::new() };
+    let restocked = if new.restock { restocked(tx, actor, locations, new, &made)? } else { Vec::new() };
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
     if !restocked.is_empty() {
         stock::receive_return(tx, now, actor, &restocked, &id.to_string(), at)?;
@@ -283,7 +283,7 @@ fn document(
 }
 
 /// The stock that comes back of an order: where it was received, or else where it had left from.
-fn restocked(tx: &mut Tx, locations: &Locations, new: &NewReturn, made: &Return) -> Result<Vec<Share>> {
+fn restocked(tx: &mut Tx, actor: &Actor, locations: &Locations, new: &NewReturn, made: &Return) -> Result<Vec<Share>> {
     let Some(order) = made.order_id else { return Ok(Vec::new()) };
     let (fulfilments, _) = of_order(tx, order)?;
     let share = |line: &ReturnedLine| {
@@ -299,6 +299,10 @@ fn restocked(tx: &mut Tx, locations: &Locations, new: &NewReturn, made: &Return)
     let shares = made.lines.iter().filter_map(share).filter(|share| share.tracked).collect::<Vec<_>>();
     for share in &shares {
         locations.get(share.location).map_err(|error| error.at("/location"))?;
+        if !actor.sees_location(share.location) {
+            let detail = "it had left from a location that is not yours: name where it was received";
+            return Err(Error::problem(Code::NotFound, detail).at("/location"));
+        }
     }
     Ok(shares)
 }

@@ -128,6 +128,11 @@ impl App {
         }
     }
 
+    /// The same shop through another server of it.
+    pub fn through(&self, process: &Process) -> Self {
+        Self { url: format!("http://{}", process.address.unwrap()), state: process.state.clone(), ..self.clone() }
+    }
+
     pub fn is_postgres(&self) -> bool {
         Variant::of(&self.database_url) == Variant::Postgres
     }
@@ -152,6 +157,7 @@ impl App {
             sub: subject.to_owned(),
             aud: Value::Null,
             exp: self.now().plus_seconds(86_400 * 365).micros() / 1_000_000,
+            nbf: None,
             usage: Some(usage),
             scope: scope.to_owned(),
             channels: None,
@@ -175,12 +181,34 @@ impl App {
         headers: &[(&str, &str)],
         body: Option<&Value>,
     ) -> reqwest::Result<Answer> {
+        let body = body.map(|body| ("application/json", body.to_string()));
+        self.try_send_text(method, path, headers, body).await
+    }
+
+    /// Sends a body of any media type.
+    pub async fn send_text(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<(&str, String)>,
+    ) -> Answer {
+        self.try_send_text(method, path, headers, body).await.unwrap()
+    }
+
+    async fn try_send_text(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<(&str, String)>,
+    ) -> reqwest::Result<Answer> {
         let mut request = self.client.request(method.parse().unwrap(), format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if let Some(body) = body {
-            request = request.header("Content-Type", "application/json").body(body.to_string());
+        if let Some((kind, body)) = body {
+            request = request.header("Content-Type", kind).body(body);
         }
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

@@ -7,6 +7,7 @@ pub mod app;
 pub mod postgres;
 pub mod program;
 pub mod shop;
+pub mod world;
 
 pub use app::{Answer, App};
 pub use program::{Program, Site, on_both_sites, on_postgres_site};

@@ -1,0 +1,305 @@
+//! What is somebody else's is not there: every route with an id of another channel, every list, every location.
+
+use std::collections::BTreeMap;
+
+use kontor::{
+    http::{auth::Audience, openapi::Surface},
+    kernel::Scope,
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Answer, App, Shop, on_both_idle,
+    world::{Route, Side, dump, limited_to, two_sides},
+};
+
+/// What belongs to the merchant and serves every channel: it may be read, as far as it is not about people, and it is
+/// changed by those who are limited to no channel.
+const SHARED: &[&str] = &["variants", "tax-rates", "locations"];
+
+/// What comes of a route with an id of another channel, for somebody who may do everything in their own.
+fn expected(route: &Route) -> (u16, &'static str) {
+    let path = route.path.strip_prefix(route.surface.prefix()).unwrap();
+    let of = path.split('/').nth(1).unwrap();
+    match (route.method.as_str(), of) {
+        ("GET", of) if SHARED.contains(&of) => (200, ""),
+        (_, of) if SHARED.contains(&of) || of == "customers" => (403, "scope_missing"),
+        // The list is everybody's, its items are not.
+        ("GET", "worklists") => (200, ""),
+        // A feed is everybody's too; consumers are whose they are.
+        ("GET", "feeds") if path == "/feeds/{feed}" || path == "/feeds/{feed}/consumers" => (200, ""),
+        _ => (404, "not_found"),
+    }
+}
+
+fn is(answer: &Answer, (status, code): (u16, &str)) -> bool {
+    let found = if answer.status < 400 { "" } else { answer.body["code"].as_str().unwrap_or_default() };
+    (answer.status, found) == (status, code)
+}
+
+/// Words that tell of the other side, as far as they are found in an answer.
+fn told<'s>(answer: &Answer, side: &'s Side) -> Vec<&'s String> {
+    let shared = ["feeds", "consumers", "parked", "worklists", "jobs", "variants", "tax-rates", "locations"];
+    let ids = side.ids.iter().filter(|(word, _)| !shared.contains(word)).map(|(_, id)| id);
+    let words = side.words.iter().chain([&side.shop.key]);
+    // A number is looked for as it stands in a document, not within another word.
+    ids.chain(words).filter(|word| answer.text.contains(&format!("\"{word}\"")) || is_line_of(answer, word)).collect()
+}
+
+fn is_line_of(answer: &Answer, word: &str) -> bool {
+    answer.headers["content-type"].to_str().unwrap().starts_with("text/csv") && answer.text.contains(word)
+}
+
+#[test]
+fn nothing_of_another_channel_is_there() {
+    on_both_idle(|app| async move {
+        let (ours, theirs) = two_sides(&app).await;
+        let (staff, client) = (limited_to(&app, Audience::Staff, &ours), limited_to(&app, Audience::Client, &ours));
+        // A consumer of the same name, with an item set aside, of the same client without the limit.
+        let whole = format!("Bearer {}", app.token(Audience::Client, "eve", Scope::ALL));
+        let poll = "/v1/integration/feeds/orders?consumer=erp&limit=200";
+        let page = app.send("GET", poll, &[("Authorization", &whole)], None).await.expect(200);
+        assert!(page["items"].as_array().unwrap().len() > 4);
+        let (before, mut wrong) = (dump(&app).await, Vec::new());
+        for route in Route::all().iter().filter(|route| route.surface != Surface::Store) {
+            let token = if route.surface == Surface::Ops { &staff } else { &client };
+            let headers = [("Authorization", token.as_str())];
+            let name = format!("{} {}", route.method, route.path);
+            if route.path.contains('{') {
+                let answer = route.send(&app, &route.fill(&theirs.ids), &headers).await;
+                if !is(&answer, expected(route)) || !told(&answer, &theirs).is_empty() {
+                    wrong.push(format!("{name}: {} {}", answer.status, answer.text));
+                }
+            } else if route.method == "GET" {
+                let answer = route.send(&app, &route.fill(&theirs.ids), &headers).await;
+                let told = told(&answer, &theirs);
+                if answer.status != if route.path.ends_with("/customers") { 403 } else { 200 } || !told.is_empty() {
+                    wrong.push(format!("{name}: {} tells of {told:?}", answer.status));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+        let after = dump(&app).await;
+        let changed: Vec<_> = before.iter().filter(|(table, rows)| after[*table] != **rows).collect();
+        assert!(changed.is_empty(), "somebody else's things have changed: {changed:#?}");
+    });
+}
+
+/// Bodies of the commands that name no object in their path: what they are about is another channel's or all channels'.
+fn commands(theirs: &Side) -> BTreeMap<&'static str, (Value, u16)> {
+    let channel = &theirs.shop.channel;
+    let change = json!({"sku": "TEE", "location": "berlin", "change": -1, "reason": "x"});
+    let safety = json!({"sku": "TEE", "location": "berlin", "safety": 1});
+    let rate = json!({"countries": ["DE"], "price": {"amount": "1.00", "currency": "EUR"}});
+    [
+        ("POST /api-keys", json!({"name": "k", "scopes": [], "channels": [channel]}), 403),
+        ("POST /carts", json!({ "channel_id": channel }), 404),
+        ("POST /connectors", json!({"name": "n", "adapter": "webhook", "settings": {"url": "http://127.0.0.1:9/"}, "channels": [channel]}), 404),
+        ("POST /price-lists", json!({"code": "c", "name": "n", "currency": "EUR", "channel_id": channel}), 404),
+        ("POST /returns", json!({"order": theirs.ids["orders"], "lines": [{"line_no": 1, "quantity": 1}]}), 404),
+        ("POST /shipping-methods", json!({"channel_id": channel, "code": "c", "name": "n", "tax_class": "standard", "rates": [rate]}), 404),
+        ("POST /stock/adjustments", json!({ "lines": [change] }), 403),
+        ("PATCH /stock/levels", json!({ "lines": [safety] }), 403),
+        ("POST /stock-levels", json!([{"sku": "TEE", "location": "berlin", "on_hand": 1}]), 403),
+        // These have examples that will do: nobody who is limited to a channel makes any.
+        ("POST /channels", Value::Null, 403),
+        ("POST /customers", Value::Null, 403),
+        ("POST /legal-entities", Value::Null, 403),
+        ("POST /locations", Value::Null, 403),
+        ("POST /tax-rates", Value::Null, 403),
+        ("POST /variants", Value::Null, 403),
+        // Refused row by row.
+        ("POST /prices", json!({"price_list": "bravo-list", "sku": "TEE", "unit_price": {"amount": "1.00", "currency": "EUR"}}), 200),
+    ]
+    .map(|(name, body, status)| (name, (body, status)))
+    .into()
+}
+
+#[test]
+fn nothing_is_made_or_changed_for_another_channel() {
+    on_both_idle(|app| async move {
+        let (ours, theirs) = two_sides(&app).await;
+        let (staff, client) = (limited_to(&app, Audience::Staff, &ours), limited_to(&app, Audience::Client, &ours));
+        let (commands, before) = (commands(&theirs), dump(&app).await);
+        let is_command =
+            |route: &&Route| route.surface != Surface::Store && route.method != "GET" && !route.path.contains('{');
+        for route in Route::all().iter().filter(is_command) {
+            let name = format!("{} {}", route.method, route.path.strip_prefix(route.surface.prefix()).unwrap());
+            let (body, status) = commands.get(name.as_str()).unwrap_or_else(|| panic!("say what {name} may not do"));
+            let mut route = route.clone();
+            if !body.is_null() {
+                route.body = route.body.map(|(kind, _)| (kind, body.to_string()));
+            }
+            let token = if route.surface == Surface::Ops { &staff } else { &client };
+            let answer = route.send(&app, &route.path, &[("Authorization", token)]).await;
+            assert_eq!(answer.status, *status, "{name}: {}", answer.text);
+            if answer.status == 200 {
+                assert_eq!(
+                    (&answer.body["failed"], &answer.body["errors"][0]["code"]),
+                    (&json!(1), &json!("not_found"))
+                );
+            }
+        }
+        let after = dump(&app).await;
+        // Returns are numbered before it is known whose they are.
+        let same = |(table, rows): &(&String, &Vec<String>)| after[*table] == **rows || *table == "number_ranges";
+        let changed: Vec<_> = before.iter().filter(|table| !same(table)).collect();
+        assert!(changed.is_empty(), "{changed:#?}");
+    });
+}
+
+#[test]
+fn an_api_key_reaches_no_further_than_its_channels() {
+    on_both_idle(|app| async move {
+        let (ours, theirs) = two_sides(&app).await;
+        let key = json!({"name": "ERP", "scopes": ["feeds:read", "writeback:write", "stock:write", "prices:write"],
+            "channels": [ours.shop.channel]});
+        let key = app.ops("POST", "/api-keys", Some(&key)).await.expect(201)["key"].as_str().unwrap().to_owned();
+        let key = format!("Bearer {key}");
+        let send = async |method: &str, path: &str, body: Option<Value>| {
+            app.send(method, &format!("/v1/integration{path}"), &[("Authorization", &key)], body.as_ref()).await
+        };
+        for of in ["external-refs", "shipments", "invoices", "payments", "cancellations", "returns"] {
+            let path = format!("/orders/{{ref}}/{of}");
+            let is_it = |route: &Route| route.surface == Surface::Integration && route.is("POST", &path);
+            let route = Route::all().into_iter().find(is_it).unwrap();
+            // By its id, its number, and what a foreign system calls it.
+            for order in [&theirs.ids["orders"], &theirs.words[0], &format!("sap:{}", theirs.words[0])] {
+                let path = route.path.replace("{ref}", order);
+                let answer = route.send(&app, &path, &[("Authorization", &key)]).await;
+                answer.problem(404, "not_found");
+            }
+        }
+        let own = json!({"system": "sap", "value": "4711"});
+        send("POST", &format!("/orders/{}/external-refs", ours.ids["orders"]), Some(own)).await.expect(201);
+        // Alone, as a consumer, and as a table: events of its channel and no others, stock's neither.
+        for query in ["", "?consumer=wms", "?format=csv"] {
+            let feed = send("GET", &format!("/feeds/all{query}"), None).await;
+            assert_eq!((feed.status, told(&feed, &theirs)), (200, Vec::new()), "{query}");
+            assert!(feed.text.contains(&ours.ids["orders"]) && !feed.text.contains("stock.adjusted"), "{query}");
+        }
+        let consumers = send("GET", "/feeds/all/consumers", None).await.expect(200);
+        assert_eq!(consumers["items"].as_array().unwrap().len(), 1);
+        let level = json!([{"sku": "TEE", "location": "berlin", "on_hand": 1}]);
+        send("POST", "/stock-levels", Some(level)).await.problem(403, "scope_missing");
+    });
+}
+
+/// Somebody who may do everything, at one location only.
+fn at(app: &App, usage: Audience, location: &Value) -> String {
+    let scopes: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+    let mut claims = app.claims(usage, "picker", &scopes.join(" "));
+    claims.locations = Some(vec![location.as_str().unwrap().parse().unwrap()]);
+    format!("Bearer {}", app.state.verifier.issue(claims).unwrap())
+}
+
+#[test]
+fn nothing_of_another_location_is_there() {
+    on_both_idle(|app| async move {
+        app.leaves_work();
+        let shop = Shop::open(&app, &[("TEE", "19.90", 10)]).await;
+        let bremen = json!({"code": "bremen", "name": "Bremen", "country": "DE", "time_zone": "Europe/Berlin", "priority": 5000});
+        let bremen = app.ops("POST", "/locations", Some(&bremen)).await.expect(201)["id"].clone();
+        let line = json!({"lines": [{"sku": "TEE", "location": "bremen", "change": 1, "reason": "test"}]});
+        app.ops("POST", "/stock/adjustments", Some(&line)).await.expect(200);
+        let order = shop.order(&[("TEE", 2)]).await["id"].as_str().unwrap().to_owned();
+        let fulfilment = app.ops("GET", &format!("/orders/{order}/fulfilment"), None).await.expect(200);
+        let (berlin, fulfilment) = (
+            fulfilment["fulfilment_orders"][0]["location_id"].clone(),
+            fulfilment["fulfilment_orders"][0]["id"].as_str().unwrap().to_owned(),
+        );
+        let ship = format!("/fulfilment-orders/{fulfilment}/ship");
+        let shipment = app.ops("POST", &ship, Some(&json!({}))).await.expect(201)["id"].as_str().unwrap().to_owned();
+        let back = |place: Option<&str>| json!({"order": order, "lines": [{"line_no": 1, "quantity": 1}], "restock": true, "location": place});
+        let returned = app.ops("POST", "/returns", Some(&back(Some("berlin")))).await.expect(201);
+        let returned = returned["id"].as_str().unwrap().to_owned();
+
+        let (staff, client) = (at(&app, Audience::Staff, &bremen), at(&app, Audience::Client, &bremen));
+        let ops = async |method: &str, path: &str, body: Option<Value>| {
+            app.send(method, &format!("/v1/ops{path}"), &[("Authorization", &staff)], body.as_ref()).await
+        };
+        let berlin_id = berlin.as_str().unwrap();
+        let unseen = [
+            ("GET", format!("/locations/{berlin_id}"), None),
+            ("PATCH", format!("/locations/{berlin_id}"), Some(json!({"active": false}))),
+            ("GET", "/stock/levels?location=berlin".to_owned(), None),
+            ("GET", "/stock/movements?location=berlin".to_owned(), None),
+            ("GET", "/fulfilment-orders?location=berlin".to_owned(), None),
+            ("GET", format!("/fulfilment-orders/{fulfilment}"), None),
+            ("POST", format!("/fulfilment-orders/{fulfilment}/pick"), Some(json!({}))),
+            ("POST", format!("/fulfilment-orders/{fulfilment}/pack"), Some(json!({}))),
+            ("POST", ship, Some(json!({}))),
+            ("POST", format!("/shipments/{shipment}/deliver"), Some(json!({}))),
+            ("POST", format!("/shipments/{shipment}/scans"), Some(json!({"text": "x"}))),
+            ("GET", format!("/returns/{returned}"), None),
+            // Neither by name nor because the goods had left from there.
+            ("POST", "/returns".to_owned(), Some(back(Some("berlin")))),
+            ("POST", "/returns".to_owned(), Some(back(None))),
+            (
+                "POST",
+                "/stock/adjustments".to_owned(),
+                Some(json!({"lines": [{"sku": "TEE", "location": "berlin", "change": 1, "reason": "x"}]})),
+            ),
+            (
+                "PATCH",
+                "/stock/levels".to_owned(),
+                Some(json!({"lines": [{"sku": "TEE", "location": "berlin", "safety": 1}]})),
+            ),
+        ];
+        for (method, path, body) in unseen {
+            let answer = ops(method, &path, body).await;
+            assert!(is(&answer, (404, "not_found")), "{method} {path}: {}", answer.text);
+        }
+        for path in [
+            "/locations",
+            "/stock/levels",
+            "/stock/movements",
+            "/fulfilment-orders?state=shipped",
+            "/returns",
+            "/jobs/dead",
+            "/connectors",
+        ] {
+            let answer = ops("GET", path, None).await;
+            assert_eq!((answer.status, answer.text.contains(berlin_id)), (200, false), "{path}: {}", answer.text);
+        }
+        let connector = json!({"name": "n", "adapter": "webhook", "settings": {"url": "http://127.0.0.1:9/"}});
+        ops("POST", "/connectors", Some(connector)).await.problem(403, "scope_missing");
+        ops("POST", "/returns", Some(back(Some("bremen")))).await.expect(201);
+        // Those who poll get what is at their location, and what is at none.
+        for query in ["", "?consumer=wms"] {
+            let path = format!("/v1/integration/feeds/all{query}");
+            let feed = app.send("GET", &path, &[("Authorization", &client)], None).await;
+            let told = [berlin_id, fulfilment.as_str(), shipment.as_str()].map(|id| feed.text.contains(id));
+            assert_eq!((feed.status, told), (200, [false; 3]), "{}", feed.text);
+            assert!(feed.text.contains("stock.adjusted") && feed.text.contains(&order));
+        }
+        let row = |place: &str| json!([{"sku": "TEE", "location": place, "on_hand": 3}]);
+        let headers = [("Authorization", client.as_str())];
+        let rows = app.send("POST", "/v1/integration/stock-levels", &headers, Some(&row("berlin"))).await;
+        rows.problem(404, "not_found");
+        app.send("POST", "/v1/integration/stock-levels", &headers, Some(&row("bremen"))).await.expect(200);
+    });
+}
+
+#[test]
+fn who_is_limited_to_a_channel_keeps_stock_where_they_are_limited_to_a_location_too() {
+    on_both_idle(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 10)]).await;
+        let places = app.ops("GET", "/locations", None).await.expect(200);
+        let mut claims = app.claims(Audience::Staff, "keeper", "stock:read stock:write");
+        claims.channels = Some(vec![shop.channel.parse().unwrap()]);
+        let line = json!({"lines": [{"sku": "TEE", "location": "berlin", "change": 1, "reason": "x"}]});
+        let send = async |claims: &kontor::http::auth::Claims| {
+            let token = format!("Bearer {}", app.state.verifier.issue(claims.clone()).unwrap());
+            let movements = app.send("GET", "/v1/ops/stock/movements", &[("Authorization", &token)], None).await;
+            // An order behind a movement may be of any channel.
+            assert!(!movements.text.contains("reference"), "{}", movements.text);
+            app.send("POST", "/v1/ops/stock/adjustments", &[("Authorization", &token)], Some(&line)).await
+        };
+        shop.order(&[("TEE", 1)]).await;
+        send(&claims).await.problem(403, "scope_missing");
+        claims.locations = Some(vec![places["items"][0]["id"].as_str().unwrap().parse().unwrap()]);
+        send(&claims).await.expect(200);
+        app.leaves_work();
+    });
+}

@@ -1,0 +1,256 @@
+//! Two channels of one merchant, each with something of everything in it: what one's people must not see of the other.
+
+use std::{collections::BTreeMap, io::Read};
+
+use kontor::{
+    abandonment, connectors,
+    db::{dump, sql},
+    http::{auth::Audience, openapi::Surface},
+    jobs::{self, NewJob},
+    kernel::Scope,
+};
+use serde_json::{Value, json};
+
+use super::{Answer, App, Shop};
+
+/// One channel. `ids` are by the word that stands before them in a path.
+pub struct Side {
+    pub shop: Shop,
+    pub ids: BTreeMap<&'static str, String>,
+    /// The order's number, and other words that must not be told.
+    pub words: Vec<String>,
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned()
+}
+
+/// The two sides. Nothing runs beside requests; it is nine days after the orders.
+pub async fn two_sides(app: &App) -> (Side, Side) {
+    app.leaves_work();
+    let goods = [("TEE", "19.90", 100), ("MUG", "9.90", 100)];
+    let ours = Shop::open(app, &goods).await;
+    let theirs = beside(&ours).await;
+    let mut sides = (fill(ours, "alpha").await, fill(theirs, "bravo").await);
+    app.clock.advance_seconds(9 * 86_400);
+    app.state.db.write(kontor::events::number).await.unwrap();
+    connectors::dispatch(&app.state).await.unwrap();
+    abandonment::detect(&app.state, app.now()).await.unwrap();
+    let job = a_dead_job(app).await;
+    for side in [&mut sides.0, &mut sides.1] {
+        let path = format!("/connectors/{}/dispatches", side.ids["connectors"]);
+        let dispatches = app.ops("GET", &path, None).await.expect(200);
+        side.ids.insert("dispatches", text(&dispatches["items"][0]["id"]));
+        side.ids.insert("jobs", job.clone());
+    }
+    sides
+}
+
+/// A second channel beside a shop's, of another legal entity, with a warehouse that it shares.
+async fn beside(ours: &Shop) -> Shop {
+    let app = &ours.app;
+    let entity = json!({"code": "bravo", "name": "Bravo GmbH", "country": "AT", "time_zone": "Europe/Vienna"});
+    let entity = app.ops("POST", "/legal-entities", Some(&entity)).await.expect(201);
+    let channel = json!({
+        "code": "at", "name": "Bravo", "legal_entity_id": entity["id"],
+        "settings": {
+            "currencies": ["EUR"], "locales": ["de-AT"], "countries": ["DE", "AT"], "time_zone": "Europe/Vienna",
+            "prices_include_tax": true, "rounding": {"point": "per_line", "strategy": "half_up"},
+            "payment_methods": ["manual", "sandbox"]
+        }
+    });
+    let channel = app.ops("POST", "/channels", Some(&channel)).await.expect(201);
+    let method = json!({
+        "channel_id": channel["id"], "code": "standard", "name": "Parcel", "tax_class": "standard",
+        "rates": [{"countries": ["DE", "AT"], "price": {"amount": "4.90", "currency": "EUR"}}]
+    });
+    app.ops("POST", "/shipping-methods", Some(&method)).await.expect(201);
+    Shop { channel: text(&channel["id"]), key: text(&channel["publishable_keys"][0]), ..ours.clone() }
+}
+
+async fn fill(shop: Shop, name: &str) -> Side {
+    let (app, channel) = (shop.app.clone(), shop.channel.clone());
+    let make = async |path: &str, body: Value| app.ops("POST", path, Some(&body)).await.expect(201);
+    let mut ids: BTreeMap<&'static str, String> = [
+        ("channels", channel.clone()),
+        ("feeds", "orders".to_owned()),
+        ("consumers", "erp".to_owned()),
+        ("parked", "1".to_owned()),
+        ("worklists", "unpaid_orders".to_owned()),
+    ]
+    .into();
+    // First, so that it is told of all that follows.
+    let connector = json!({"name": name, "adapter": "webhook", "settings": {"url": "http://127.0.0.1:9/"},
+        "channels": [channel]});
+    ids.insert("connectors", text(&make("/connectors", connector).await["id"]));
+    let order = shop.order(&[("TEE", 3)]).await;
+    let id = text(&order["id"]);
+    let fulfilment = app.ops("GET", &format!("/orders/{id}/fulfilment"), None).await.expect(200);
+    let fulfilment = text(&fulfilment["fulfilment_orders"][0]["id"]);
+    let parcel = json!({"lines": [{"line_no": 1, "quantity": 1}]});
+    let shipment = make(&format!("/fulfilment-orders/{fulfilment}/ship"), parcel.clone()).await;
+    let back = make("/returns", json!({"order": id, "lines": parcel["lines"], "restock": true})).await;
+    let words = vec![text(&order["number"]), text(&back["number"])];
+    for (word, id) in [
+        ("orders", id),
+        ("fulfilment-orders", fulfilment),
+        ("shipments", text(&shipment["id"])),
+        ("returns", text(&back["id"])),
+        ("payments", a_sandbox_payment(&shop).await),
+    ] {
+        ids.insert(word, id);
+    }
+    let unpaid = shop.cart(&[("TEE", 1)]).await;
+    let pay = json!({"payment": {"method": "manual"}});
+    let path = format!("/carts/{}/complete", unpaid.id);
+    let unpaid = shop.store("POST", &path, Some(&unpaid.token), Some(&pay)).await.expect(201);
+    ids.insert("items", text(&unpaid["order"]["id"]));
+    let cart = shop.cart(&[("MUG", 1)]).await;
+    ids.insert("lines", text(&cart.body["lines"][0]["id"]));
+    ids.insert("carts", cart.id);
+    let list = json!({"code": format!("{name}-list"), "name": name, "currency": "EUR", "channel_id": channel});
+    ids.insert("price-lists", text(&make("/price-lists", list).await["id"]));
+    let method = json!({"channel_id": channel, "code": name, "name": name, "tax_class": "standard",
+        "rates": [{"countries": ["DE"], "price": {"amount": "9.90", "currency": "EUR"}}]});
+    ids.insert("shipping-methods", text(&make("/shipping-methods", method).await["id"]));
+    let key = json!({"name": name, "scopes": ["feeds:read"], "channels": [channel]});
+    ids.insert("api-keys", text(&make("/api-keys", key).await["id"]));
+    shared(&app, name, &mut ids).await;
+    Side { shop, ids, words }
+}
+
+/// What belongs to the merchant and to no channel. Made for each side, so that each finds its own changed.
+async fn shared(app: &App, name: &str, ids: &mut BTreeMap<&'static str, String>) {
+    let make = async |path: &str, body: Value| app.ops("POST", path, Some(&body)).await.expect(201);
+    let customer = json!({"name": name, "address": super::shop::address()});
+    let customer = make("/customers", customer).await;
+    ids.insert("customers", text(&customer["id"]));
+    ids.insert("addresses", text(&customer["addresses"][0]["id"]));
+    let variant = json!({"sku": name, "name": name, "tax_class": "standard"});
+    ids.insert("variants", text(&make("/variants", variant).await["id"]));
+    let rate = json!({"country": "DE", "tax_class": name, "rate": "0.07"});
+    ids.insert("tax-rates", text(&make("/tax-rates", rate).await["id"]));
+    let locations = app.ops("GET", "/locations", None).await.expect(200);
+    ids.insert("locations", text(&locations["items"][0]["id"]));
+}
+
+/// A payment that the sandbox has been asked for and that waits for its customer, by its key.
+async fn a_sandbox_payment(shop: &Shop) -> String {
+    let waits = shop.complete(&shop.cart(&[("MUG", 1)]).await, "redirect").await.expect(202);
+    text(&waits["action"]["url"]).rsplit('/').next().unwrap().to_owned()
+}
+
+async fn a_dead_job(app: &App) -> String {
+    let (job, now) = (NewJob::now("nobody-knows-this", app.now(), json!({})), app.now());
+    let id = job.id;
+    let work = move |tx: &mut kontor::db::Tx| {
+        jobs::enqueue(tx, now, vec![job.clone()])?;
+        sql("UPDATE jobs SET state = 'dead' WHERE id = ?").bind(id).execute(tx)
+    };
+    app.state.db.write(work).await.unwrap();
+    id.to_string()
+}
+
+/// A route as its document tells of it.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub surface: Surface,
+    pub method: String,
+    /// With its variables in braces.
+    pub path: String,
+    /// What stands under `security`.
+    pub security: Value,
+    /// The media type and an example.
+    pub body: Option<(String, String)>,
+    /// The query parameters that must be there.
+    pub query: Vec<String>,
+}
+
+impl Route {
+    /// All routes of all documents.
+    pub fn all() -> Vec<Self> {
+        Surface::ALL.into_iter().flat_map(of_surface).collect()
+    }
+
+    pub fn is(&self, method: &str, path: &str) -> bool {
+        self.method == method && self.path.strip_prefix(self.surface.prefix()) == Some(path)
+    }
+
+    /// The path with what `ids` has for its variables.
+    pub fn fill(&self, ids: &BTreeMap<&'static str, String>) -> String {
+        let (mut filled, mut before) = (Vec::new(), "");
+        for step in self.path.split('/') {
+            let known = || ids.get(before).unwrap_or_else(|| panic!("nothing for {step} of {}", self.path));
+            filled.push(if step.starts_with('{') { known().as_str() } else { step });
+            before = if step.starts_with('{') { before } else { step };
+        }
+        let query: Vec<String> = self.query.iter().map(|name| format!("{name}=erp")).collect();
+        format!("{}{}{}", filled.join("/"), if query.is_empty() { "" } else { "?" }, query.join("&"))
+    }
+
+    /// Sends it with its example.
+    pub async fn send(&self, app: &App, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let body = self.body.as_ref().map(|(kind, text)| (kind.as_str(), text.clone()));
+        app.send_text(&self.method, path, headers, body).await
+    }
+}
+
+fn of_surface(surface: Surface) -> Vec<Route> {
+    let document = serde_json::to_value(kontor::api::openapi(surface)).unwrap();
+    let operations = |(path, item): (&String, &Value)| {
+        let all = item.as_object().unwrap().iter().filter(|(_, operation)| operation["responses"].is_object());
+        let route = |(method, operation): (&String, &Value)| Route {
+            surface,
+            method: method.to_uppercase(),
+            path: path.clone(),
+            security: operation["security"].clone(),
+            body: example(&document, operation),
+            query: required(operation),
+        };
+        all.map(route).collect::<Vec<_>>()
+    };
+    document["paths"].as_object().unwrap().iter().flat_map(operations).collect()
+}
+
+fn required(operation: &Value) -> Vec<String> {
+    let all = operation["parameters"].as_array().into_iter().flatten();
+    let needed = all.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
+    needed.map(|parameter| text(&parameter["name"])).collect()
+}
+
+/// The example of a body: every route has one, so that whoever reads the documents can try it.
+fn example(document: &Value, operation: &Value) -> Option<(String, String)> {
+    let content = operation["requestBody"]["content"].as_object()?;
+    let kind =
+        ["application/json", "application/x-ndjson"].into_iter().find(|kind| content.contains_key(*kind)).unwrap();
+    let schema = &content[kind]["schema"];
+    let of = |schema: &Value| {
+        let name = schema["$ref"].as_str().unwrap_or_default().rsplit('/').next().unwrap();
+        let found = document["components"]["schemas"][name]["example"].clone();
+        assert!(!found.is_null(), "the body {name} has no example");
+        found
+    };
+    let body = if schema["items"].is_object() { json!([of(&schema["items"])]) } else { of(schema) };
+    Some((kind.to_owned(), body.to_string()))
+}
+
+/// Everything in the database, table by table.
+pub async fn dump(app: &App) -> BTreeMap<String, Vec<String>> {
+    app.state.db.write(kontor::events::number).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dump.gz");
+    let header = dump::backup(&app.state.db, app.now(), &file, |_, _| {}).await.unwrap();
+    let mut all = String::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(&file).unwrap()).read_to_string(&mut all).unwrap();
+    let mut lines = all.lines().skip(1).map(str::to_owned);
+    let rows = |count: u64| usize::try_from(count).unwrap();
+    header.tables.iter().map(|table| (table.name.clone(), lines.by_ref().take(rows(table.rows)).collect())).collect()
+}
+
+/// A token of somebody who may do everything, to a side's channel only.
+pub fn limited_to(app: &App, usage: Audience, side: &Side) -> String {
+    let scopes: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+    let mut claims = app.claims(usage, "eve", &scopes.join(" "));
+    claims.channels = Some(vec![side.shop.channel.parse().unwrap()]);
+    format!("Bearer {}", app.state.verifier.issue(claims).unwrap())
+}
