@@ -14,5 +14,5 @@ pub use model::{
 };
 pub use service::{
     ImportRow, add_address, by_id, change_address, create, find, find_or_link, import, named, number, remove_address,
-    update,
+    require, update,
 };

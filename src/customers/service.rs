@@ -58,7 +58,15 @@ pub fn named(tx: &mut Tx, actor: &Actor, id: CustomerId) -> Result<CustomerId> {
         let detail = format!("naming a customer needs the scope `{}`", Scope::CustomersRead);
         return Err(Error::problem(Code::ScopeMissing, detail).with("scope", Scope::CustomersRead.as_str()));
     }
-    if store::exists(tx, id)? { Ok(id) } else { Err(Error::not_found("customer")) }
+    require(tx, id).map(|()| id)
+}
+
+/// That there is such a customer.
+///
+/// # Errors
+/// `not_found`.
+pub fn require(tx: &mut Tx, id: CustomerId) -> Result<()> {
+    if store::exists(tx, id)? { Ok(()) } else { Err(Error::not_found("customer")) }
 }
 
 /// How often a first sign-in looks again when another was faster.

@@ -267,6 +267,17 @@ pub(super) fn checkpoint(conn: &mut Conn) -> Result<i64> {
     }
 }
 
+/// Has PostgreSQL look at how its tables are filled, as it does by itself after a while. SQLite's plans do without.
+///
+/// # Errors
+/// What the database says.
+pub fn analyse(tx: &mut Tx) -> Result<()> {
+    match tx {
+        Conn::Postgres(_) => sql("ANALYZE").execute(tx).map(|_| ()),
+        Conn::Sqlite(_) => Ok(()),
+    }
+}
+
 /// Runs the migrations that are missing: how many there were.
 pub(super) fn run_migrations(
     conn: &mut Conn,

@@ -29,7 +29,7 @@ pub mod types;
 mod writer;
 
 pub use conn::{Conn, MultiBackend};
-pub use dialect::{Col, Variant, insert_many};
+pub use dialect::{Col, Variant, analyse, insert_many};
 pub use numbers::number_in;
 pub use snapshot::{Snapshot, bump};
 pub use sql::{Sql, sql};

@@ -341,15 +341,13 @@ fn nobody_is_named_as_a_customer_who_is_none_or_by_whom_may_not() {
         app.ops("GET", &orders, None).await.problem(404, "not_found");
 
         // Who may not read customers does not name one either, and so can not find out who is one.
-        let eve = format!("Bearer {}", app.token(Audience::Staff, "eve", &[Scope::OrdersWrite, Scope::OrdersRead]));
+        let eve = format!("Bearer {}", app.token(Audience::Staff, "eve", &[Scope::OrdersWrite]));
         for customer in [&ada["id"], &nobody] {
             let send = async |method: &str, path: &str, body: &Value| {
                 app.send(method, &format!("/v1/ops{path}"), &[("Authorization", &eve)], Some(body)).await
             };
             at(send("POST", "/carts", &cart(customer)).await.problem(403, "scope_missing"));
             at(send("PATCH", &path, &json!({"customer_id": customer})).await.problem(403, "scope_missing"));
-            let path = format!("/v1/ops/customers/{}/orders", customer.as_str().unwrap());
-            app.send("GET", &path, &[("Authorization", &eve)], None).await.problem(403, "scope_missing");
         }
         assert_eq!(app.ops("GET", &path, None).await.expect(200)["version"], made["version"]);
 

@@ -279,25 +279,16 @@ fn the_log_beside_the_file_stays_small() {
         let wal = format!("{}-wal", bare.url);
         let size = || std::fs::metadata(&wal).map_or(0, |file| file.len());
         let mut largest = 0;
-        for id in 0..400 {
+        // Some hundred megabytes: many times what the log may hold before it begins anew.
+        for id in 0..1500 {
             let text = "x".repeat(100_000);
             let insert = "INSERT INTO scratch (id, text) VALUES (?, ?)";
             bare.db.write(move |tx| sql(insert).bind(id).bind(text.as_str()).execute(tx)).await.unwrap();
             largest = largest.max(size());
         }
-        assert!(largest < 16 << 20, "the log grew to {largest} bytes");
-        // Emptied, it does not stay as long as it was: else every further group would empty it again.
-        eventually("the log is short again", || async {
-            insert(&bare.db, -i64::from(rand_id())).await.ok();
-            size() < 4 << 20
-        })
-        .await;
+        // It begins anew at 16 MiB, looked at once in 64 groups, and while one batch is copied another may come in.
+        assert!(largest < 48 << 20, "the log grew to {largest} bytes");
     });
-}
-
-fn rand_id() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    NEXT.fetch_add(1, SeqCst)
 }
 
 #[test]

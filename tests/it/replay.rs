@@ -183,8 +183,8 @@ fn no_more_is_taken_back_than_was_charged_whatever_was_agreed() {
         take(back(3, 1, euros("0.00"))).await.problem(409, "quantity_exceeded");
         // Of two orders one gets a foreign name.
         let channel = app.ops("GET", "/orders/laden:1", None).await.expect(200)["channel_id"].clone();
-        let cart = json!({"channel_id": channel, "email": "a@example.org", "lines": [{"sku": "VERSAND-DE", "quantity": 1}],
-            "reference": {"system": "laden", "value": "1"}});
+        let cart = json!({"channel_id": channel, "currency": "EUR", "email": "a@example.org",
+            "lines": [{"sku": "VERSAND-DE", "quantity": 1}], "reference": {"system": "laden", "value": "1"}});
         let cart = app.ops("POST", "/carts", Some(&cart)).await.expect(201);
         let path = format!("/carts/{}/complete", cart["id"].as_str().unwrap());
         app.ops("POST", &path, Some(&json!({"payment": {"method": "manual"}}))).await.problem(409, "duplicate");

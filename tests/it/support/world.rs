@@ -105,6 +105,7 @@ async fn fill(shop: Shop, name: &str) -> Side {
     let path = format!("/carts/{}/complete", unpaid.id);
     let unpaid = shop.store("POST", &path, Some(&unpaid.token), Some(&pay)).await.expect(201);
     ids.insert("items", text(&unpaid["order"]["id"]));
+    ids.insert("payment-operations", a_refund_by_hand(&shop).await);
     let cart = shop.cart(&[("MUG", 1)]).await;
     ids.insert("lines", text(&cart.body["lines"][0]["id"]));
     ids.insert("carts", cart.id);
@@ -132,6 +133,21 @@ async fn shared(app: &App, name: &str, ids: &mut BTreeMap<&'static str, String>)
     ids.insert("tax-rates", text(&make("/tax-rates", rate).await["id"]));
     let locations = app.ops("GET", "/locations", None).await.expect(200);
     ids.insert("locations", text(&locations["items"][0]["id"]));
+}
+
+/// Money that somebody has to transfer back: it came after its order had been cancelled.
+async fn a_refund_by_hand(shop: &Shop) -> String {
+    let cart = shop.cart(&[("MUG", 1)]).await;
+    let (pay, path) = (json!({"payment": {"method": "manual"}}), format!("/carts/{}/complete", cart.id));
+    let order = shop.store("POST", &path, Some(&cart.token), Some(&pay)).await.expect(201)["order"].clone();
+    let path = format!("/orders/{}", text(&order["id"]));
+    shop.app.ops("POST", &format!("{path}/cancel"), Some(&json!({"reason": "late"}))).await.expect(200);
+    let paid = json!({"amount": order["total"], "reference": "BANK-1"});
+    shop.app.ops("POST", &format!("{path}/payments"), Some(&paid)).await.expect(200);
+    let payments = shop.app.ops("GET", &format!("{path}/payments"), None).await.expect(200);
+    let mut operations =
+        payments["payments"].as_array().unwrap().iter().flat_map(|one| one["operations"].as_array().unwrap());
+    text(&operations.find(|one| one["state"] == "pending").unwrap()["id"])
 }
 
 /// A payment that the sandbox has been asked for and that waits for its customer, by its key.

@@ -7,7 +7,6 @@ use std::{net::SocketAddr, time::Instant as Moment};
 
 use super::{super::token, grouped, wire::Wire};
 use crate::{
-    db::Variant,
     error::{Error, Result},
     http::auth::Audience,
     kernel::Scope,
@@ -118,8 +117,5 @@ fn millis(micros: u64) -> String {
 
 /// Makes PostgreSQL look at its tables, as it does by itself after a while.
 async fn analyse(process: &Process) -> Result<()> {
-    if process.state.db.variant() == Variant::Postgres {
-        process.state.db.write(|tx| crate::db::sql("ANALYZE").execute(tx)).await?;
-    }
-    Ok(())
+    process.state.db.write(crate::db::analyse).await
 }
