@@ -177,7 +177,8 @@ pub fn event_schemas() -> Vec<EventSchema> {
     vec![EventSchema::of::<StockAdjusted<'_>>(ADJUSTED)]
 }
 
-/// The event. The stream is the SKU's, the aggregate its level.
+/// The event. The stream is the level's, for that is what an adjustment locks: of one SKU at two places each is counted
+/// without waiting for the other, and which comes first says nothing.
 fn event(line: &Resolved<'_>, change: i64, on_hand: i64, level: &Level, occurred_at: Instant) -> Result<NewEvent> {
     let (sku, location) = (&line.line.sku, line.location);
     let available = on_hand - level.allocated - level.reserved - level.safety;
@@ -196,7 +197,7 @@ fn event(line: &Resolved<'_>, change: i64, on_hand: i64, level: &Level, occurred
     };
     Ok(NewEvent {
         id: line.line.event,
-        stream: format!("stock:{sku}"),
+        stream: format!("stock:{sku}@{}", location.code),
         aggregate: "stock",
         aggregate_id: format!("{sku}@{}", location.code),
         aggregate_version: level.version,

@@ -130,10 +130,10 @@ fn goods_are_counted_received_and_written_off_and_every_movement_is_kept() {
         let rest = app.ops("GET", &next, None).await.expect(200);
         assert_eq!((rest["items"].as_array().unwrap().len(), &rest["items"][0]["on_hand"]), (1, &json!(10)));
         eventually("the events have positions", || async {
-            app.read(|tx| kontor::events::stream(tx, "stock:MUG", 0, 10)).await.len() == 2
+            app.read(|tx| kontor::events::stream(tx, "stock:MUG@main", 0, 10)).await.len() == 2
         })
         .await;
-        let told = app.read(|tx| kontor::events::stream(tx, "stock:MUG", 0, 10)).await;
+        let told = app.read(|tx| kontor::events::stream(tx, "stock:MUG@main", 0, 10)).await;
         let on_hand: Vec<_> = told.iter().map(|event| event.data["on_hand"].as_i64().unwrap()).collect();
         assert_eq!((told[0].kind.as_str(), on_hand), ("stock.adjusted.v1", vec![10, 8]));
         sums_agree(&app).await;
