@@ -160,15 +160,18 @@ pub(super) fn move_levels(tx: &mut Tx, now: Instant, changes: &[LevelChange]) ->
         ("needed", Col::Int),
     ];
     let (list, lock) = (dialect::list(tx, COLUMNS), dialect::for_update(tx));
+    // The new figures come from the locked rows. Reckoned in the UPDATE itself, they would first be those of the rows as they
+    // were when the statement began, and PostgreSQL looks whether these are below zero before it sees that they are outdated.
     let query = format!(
         "WITH wanted AS (SELECT * FROM {list}), \
-         held AS MATERIALIZED (SELECT wanted.*, \
+         held AS MATERIALIZED (SELECT variant, location, on_hand + more_on_hand AS then_on_hand, \
+             allocated + more_allocated AS then_allocated, reserved + more_reserved AS then_reserved, \
              (needed IS NULL OR on_hand - allocated - reserved - safety >= needed) AND on_hand + more_on_hand >= 0 \
              AND allocated + more_allocated >= 0 AND reserved + more_reserved >= 0 AS fits \
            FROM wanted JOIN stock_levels ON variant_id = variant AND location_id = location \
            ORDER BY variant_id, location_id{lock}) \
-         UPDATE stock_levels SET on_hand = on_hand + more_on_hand, allocated = allocated + more_allocated, \
-           reserved = reserved + more_reserved, version = version + 1, updated_at = ? \
+         UPDATE stock_levels SET on_hand = then_on_hand, allocated = then_allocated, reserved = then_reserved, \
+           version = version + 1, updated_at = ? \
          FROM held WHERE variant_id = held.variant AND location_id = held.location \
            AND (SELECT count(*) FROM held WHERE fits) = ? RETURNING {LEVEL}"
     );

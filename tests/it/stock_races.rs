@@ -13,7 +13,7 @@ use rand::seq::SliceRandom;
 
 use crate::{
     stock::{ACTOR, consume, levels, location, locations, need, put, release, reserve, sums_agree, variant},
-    support::{App, on_both_idle},
+    support::{App, eventually, on_both_idle},
 };
 
 /// One of each variant in random order.
@@ -200,6 +200,59 @@ fn a_refused_reservation_leaves_nothing_behind() {
         assert!(matches!(refused, Err(Error::Problem(problem)) if problem.pointer.as_deref() == Some("/lines/1")));
         assert_eq!(consume(&app, cart).await, None);
         assert_eq!(levels(&app, "MUG").await[0].1, [5, 0, 0, 0, 5]);
+        sums_agree(&app).await;
+    });
+}
+
+#[test]
+fn what_is_booked_in_at_the_very_moment_can_leave() {
+    on_both_idle(|app| async move {
+        if !app.is_postgres() {
+            // There is one writer: nothing happens at the very moment.
+            return;
+        }
+        let mug = variant(&app, "MUG").await;
+        location(&app, "main", 1).await;
+        put(&app, "MUG", "main", 1).await;
+        let cart = CartId::new();
+        reserve(&app, cart, &[need(1, mug, 1)], app.now().plus_seconds(60)).await.unwrap();
+        let shares = consume(&app, cart).await.unwrap();
+        put(&app, "MUG", "main", -1).await;
+        // One piece comes in, but its transaction lasts until the parcel waits for it.
+        let (now, places) = (app.now(), locations(&app).await);
+        let more = Adjustment {
+            sku: "MUG".to_owned(),
+            location: "main".to_owned(),
+            change: Change::By(1),
+            expected_on_hand: None,
+            reason: None,
+            pointer: String::new(),
+            event: Id::new(),
+        };
+        let (held, is_held) = tokio::sync::oneshot::channel();
+        let (go_on, goes_on) = std::sync::mpsc::channel::<()>();
+        let (held, goes_on) = (std::sync::Mutex::new(Some(held)), std::sync::Mutex::new(goes_on));
+        let db = app.state.db.clone();
+        let comes_in = tokio::spawn(async move {
+            db.write(move |tx| {
+                stock::adjust(tx, now, &ACTOR, std::slice::from_ref(&more), &places, now)?;
+                held.lock().unwrap().take().unwrap().send(()).unwrap();
+                goes_on.lock().unwrap().recv().unwrap();
+                Ok(())
+            })
+            .await
+        });
+        is_held.await.unwrap();
+        let db = app.state.db.clone();
+        let leaves =
+            tokio::spawn(async move { db.write(move |tx| stock::ship(tx, now, &ACTOR, &shares, "o", now)).await });
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("the parcel waits", || async { app.count(waiting).await > 0 }).await;
+        go_on.send(()).unwrap();
+        comes_in.await.unwrap().unwrap();
+        leaves.await.unwrap().unwrap();
+        assert_eq!(levels(&app, "MUG").await[0].1, [0, 0, 0, 0, 0]);
         sums_agree(&app).await;
     });
 }

@@ -272,7 +272,7 @@ impl App {
         }
     }
 
-    async fn count(&self, query: &'static str) -> i64 {
+    pub async fn count(&self, query: &'static str) -> i64 {
         self.read(move |tx| kontor::db::sql(query).first::<diesel::sql_types::BigInt, i64>(tx))
             .await
             .unwrap_or_default()
