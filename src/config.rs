@@ -93,6 +93,7 @@ pub struct Checkout {
 pub struct Webhooks {
     pub allow_private: bool,
     pub timeout_seconds: u64,
+    pub workers: usize,
 }
 
 /// `[retention]`
@@ -239,6 +240,9 @@ impl Settings {
         }
         if self.database.connections == 0 || self.database.queue == 0 || self.jobs.workers == 0 {
             return wrong("database.connections, database.queue and jobs.workers must be at least 1");
+        }
+        if self.webhooks.workers == 0 {
+            return wrong("webhooks.workers must be at least 1");
         }
         if self.checkout.lease_seconds < 1 {
             return wrong("checkout.lease_seconds must be at least 1");

@@ -165,6 +165,7 @@ fn bind(listen: &str) -> Result<TcpListener> {
 pub fn runner(state: &State) -> Runner {
     let jobs = &state.settings.jobs;
     let runner = Runner::new(state.db.clone(), state.clock.clone(), jobs.workers, jobs.lease_seconds);
+    let runner = runner.sharing(state.settings.webhooks.workers);
     let mut runner = runner.patient_for(Duration::from_secs(state.settings.http.shutdown_seconds));
     let purger = state.clone();
     runner.every("retention", 600, move |now| {

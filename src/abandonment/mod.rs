@@ -12,3 +12,4 @@ mod store;
 pub use detect::{detect, recover, work};
 pub use model::{Abandonment, AbandonmentFigures, Figures};
 pub use service::{event_schemas, read_up_to};
+pub use store::{after, of_carts};

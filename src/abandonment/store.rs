@@ -81,6 +81,30 @@ pub(super) fn recovered(tx: &mut Tx, ordered: &[(CartId, OrderId, Instant)]) -> 
     Ok(sql(update).bind(rows).load::<Columns, Row>(tx)?.into_iter().map(abandonment).collect())
 }
 
+/// The abandonments of these carts, in no order.
+///
+/// # Errors
+/// What the database says.
+pub fn of_carts(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<Abandonment>> {
+    if carts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT {SELECTED} FROM abandonments WHERE cart_id IN (SELECT wanted FROM {list})");
+    let wanted = dialect::rows(carts.iter().map(|id| json!([id.hex()])).collect());
+    Ok(sql(query).bind(wanted).load::<Columns, Row>(tx)?.into_iter().map(abandonment).collect())
+}
+
+/// Abandonments after one of them, in the order of their ids.
+///
+/// # Errors
+/// What the database says.
+pub fn after(tx: &mut Tx, after: Option<AbandonmentId>, limit: i64) -> Result<Vec<Abandonment>> {
+    let after = after.unwrap_or(Id::from_bytes([0; 16]));
+    let query = sql(format!("SELECT {SELECTED} FROM abandonments WHERE id > ? ORDER BY id LIMIT ?"));
+    Ok(query.bind(after).bind(limit).load::<Columns, Row>(tx)?.into_iter().map(abandonment).collect())
+}
+
 /// Abandonments of carts that were made in a span of time, counted by channel, device, stage and currency.
 pub(super) fn counted(tx: &mut Tx, from: Instant, to: Instant) -> Result<Vec<Counted>> {
     let query = "SELECT channel_id, device, stage, currency, count(*), count(returned_at), count(order_id), \

@@ -16,7 +16,7 @@ use crate::{
     error::{Code, Error, Result},
     events::{self, Event},
     http::State,
-    jobs::{Job, Runner, Verdict, retry_delay},
+    jobs::{Job, Runner, Verdict, retry_delay, try_of_round},
     kernel::{Instant, ids::DispatchId},
 };
 
@@ -109,7 +109,9 @@ async fn deliver(state: &State, network: &Network, job: Job) -> Result<Verdict> 
     let lost = event.is_none();
     let dice = i64::from(rand::random_range(0..1000u32));
     let now = state.clock.now();
-    let written = move |tx: &mut Tx| settle(tx, now, &job, &dispatch, &outcome, lost, dice);
+    // A replay begins with short delays again, whatever number of tries the connector allows.
+    let wait = retry_delay(try_of_round(&job, connector.setup.max_attempts), dice);
+    let written = move |tx: &mut Tx| settle(tx, now, &job, &dispatch, &outcome, lost, wait);
     state.db.write_in(Lane::Bulk, written).await?;
     Ok(Verdict::Settled)
 }
@@ -148,7 +150,39 @@ pub(super) async fn push(state: &State, network: &Network, connector: &Kept, eve
         allow_private: connector.setup.allow_private || state.settings.webhooks.allow_private,
         now: state.clock.now(),
     };
-    sink.push(delivery).await
+    masked(sink.push(delivery).await, &secrets)
+}
+
+/// Secrets shorter than this are not looked for: they would be found in harmless words.
+const SHORTEST_SECRET: usize = 6;
+
+/// An outcome without the secrets that the far end has repeated: what is kept of an answer is read by many.
+fn masked(mut outcome: Outcome, secrets: &Value) -> Outcome {
+    let mut known = Vec::new();
+    texts(secrets, &mut known);
+    // The longest first, so that none leaves a part of another behind.
+    known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for text in outcome.response.iter_mut().chain(outcome.error.iter_mut()) {
+        for secret in known.iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
+            if text.contains(secret.as_str()) {
+                *text = text.replace(secret.as_str(), "********");
+            }
+        }
+    }
+    outcome
+}
+
+/// Every text in a document, and what stands behind its beginning: of `Bearer x` and `whsec_x` the `x` is the secret.
+fn texts(document: &Value, found: &mut Vec<String>) {
+    match document {
+        Value::String(text) => {
+            found.extend(text.split_once([' ', '_']).map(|(_, secret)| secret.to_owned()));
+            found.push(text.clone());
+        }
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| texts(field, found)),
+        _ => {}
+    }
 }
 
 /// A connector's secrets, opened.
@@ -167,7 +201,7 @@ fn settle(
     dispatch: &Dispatch,
     outcome: &Outcome,
     lost: bool,
-    dice: i64,
+    wait: i64,
 ) -> Result<()> {
     let error = outcome.error.as_deref().unwrap_or("it failed without a reason");
     let state = match outcome.ending {
@@ -185,7 +219,6 @@ fn settle(
             DispatchState::Dead
         }
         Ending::Failed { after_seconds } => {
-            let wait = retry_delay(job.attempt, dice);
             // The far end's wish counts, within reason.
             let wait = after_seconds.map_or(wait, |asked| asked.clamp(1, 6 * 3600).max(wait / 2));
             job.retry(tx, now, now.plus_seconds(wait), error)?;
@@ -195,8 +228,25 @@ fn settle(
     if !store::settle(tx, now, dispatch, state, outcome)? {
         return Err(Error::problem(Code::LeaseLost, "the dispatch was decided upon meanwhile"));
     }
-    if outcome.ending == Ending::Delivered && outcome.response.is_some() {
+    if outcome.ending == Ending::Delivered {
         store::forget_answers(tx, dispatch.connector_id, dispatch.id)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_repeats_secrets_is_kept_without_them() {
+        let secrets = json!({"signing_secret": "whsec_c2VjcmV0", "authorization": "Bearer t0ps3cret", "previous": ["whsec_b2xk", 7]});
+        let said = |text: &str| masked(Outcome { response: Some(text.into()), ..failed(text) }, &secrets);
+        let kept = said("got Authorization: Bearer t0ps3cret, t0ps3cret and c2VjcmV0 (whsec_b2xk)");
+        let wanted = "got Authorization: ********, ******** and ******** (********)";
+        assert_eq!((kept.response.as_deref(), kept.error.as_deref()), (Some(wanted), Some(wanted)));
+        assert_eq!(said("nothing of the kind").response.as_deref(), Some("nothing of the kind"));
+    }
 }

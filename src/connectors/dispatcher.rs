@@ -117,7 +117,7 @@ pub(super) fn write(tx: &mut Tx, now: Instant, connector: &Kept, new: &[NewDispa
         let dispatch = written.get(&new.job)?;
         let job = NewJob::now(super::delivery::KIND, now, json!({"dispatch": dispatch}));
         let job = NewJob { id: new.job, max_attempts: connector.setup.max_attempts, ..job };
-        Some(job.in_order(ordering_key(connector.id, &new.stream)))
+        Some(job.in_order(ordering_key(connector.id, &new.stream)).in_lane(lane(connector.id)))
     });
     jobs::enqueue(tx, now, jobs.collect())
 }
@@ -125,6 +125,11 @@ pub(super) fn write(tx: &mut Tx, now: Instant, connector: &Kept, new: &[NewDispa
 /// Jobs of one connector and stream run one after another.
 pub(super) fn ordering_key(connector: ConnectorId, stream: &str) -> String {
     format!("{}{stream}", key_prefix(connector))
+}
+
+/// Deliveries of one connector share the workers with those of the others.
+pub(super) fn lane(connector: ConnectorId) -> String {
+    connector.to_string()
 }
 
 /// What the ordering keys of a connector's jobs begin with.

@@ -230,7 +230,8 @@ pub(super) fn replay_dispatch(
     if revived.is_empty() {
         let new = NewJob::now(super::delivery::KIND, now, json!({"dispatch": id}));
         let new = NewJob { id: job, max_attempts: kept.setup.max_attempts, ..new };
-        jobs::enqueue(tx, now, vec![new.in_order(dispatcher::ordering_key(connector, &seen.stream))])?;
+        let new = new.in_order(dispatcher::ordering_key(connector, &seen.stream)).in_lane(dispatcher::lane(connector));
+        jobs::enqueue(tx, now, vec![new])?;
     }
     Ok(Dispatch { state: DispatchState::Pending, job_id: job, trace, updated_at: now, ..seen })
 }

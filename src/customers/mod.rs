@@ -16,3 +16,4 @@ pub use service::{
     ImportRow, add_address, by_id, change_address, create, find, find_or_link, import, named, number, remove_address,
     require, update,
 };
+pub use store::{after, by_ids};

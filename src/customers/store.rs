@@ -92,6 +92,27 @@ pub(super) fn read(tx: &mut Tx, id: CustomerId) -> Result<Option<Customer>> {
     Ok(sql(query).bind(id).first::<Types, Record>(tx)?.map(Customer::from))
 }
 
+/// Customers by their ids. Those that are not there are left out.
+///
+/// # Errors
+/// What the database says.
+pub fn by_ids(tx: &mut Tx, ids: &[CustomerId]) -> Result<Vec<Customer>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = format!("SELECT {READ} FROM {} JOIN customers c ON c.id = list.id", list(tx, &[("id", Col::Uid)]));
+    let rows = ids.iter().map(|id| json!([id.hex()])).collect();
+    Ok(customers(sql(query).bind(dialect::rows(rows)).load::<Types, Record>(tx)?))
+}
+
+/// Customers after one of them, in the order of their ids.
+///
+/// # Errors
+/// What the database says.
+pub fn after(tx: &mut Tx, after: Option<CustomerId>, limit: i64) -> Result<Vec<Customer>> {
+    page(tx, &Filter::default(), after.map(|id| (String::new(), id)), limit)
+}
+
 /// The same, locked until the end of the transaction.
 pub(super) fn lock(tx: &mut Tx, id: CustomerId) -> Result<Option<Customer>> {
     let query = format!("SELECT {READ} FROM customers c WHERE c.id = ?{}", dialect::for_update(tx));

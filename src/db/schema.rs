@@ -640,6 +640,7 @@ diesel::table! {
         last_error -> Nullable<Text>,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+        lane -> Text,
     }
 }
 

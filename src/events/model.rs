@@ -181,15 +181,18 @@ impl Filter {
     #[must_use]
     pub fn wants(&self, event: &Event) -> bool {
         let of_type = self.types.is_empty() || self.types.iter().any(|prefix| event.kind.starts_with(prefix.as_str()));
-        let allowed = match (&self.channels, event.channel_id) {
+        of_type && self.admits(event.channel_id) && self.is_near(event)
+    }
+
+    /// Whether the reader gets anything of a channel, or of none.
+    #[must_use]
+    pub fn admits(&self, channel: Option<ChannelId>) -> bool {
+        let allowed = match (&self.channels, channel) {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(channels), Some(channel)) => channels.contains(&channel),
         };
-        of_type
-            && allowed
-            && self.is_near(event)
-            && event.channel_id.is_none_or(|channel| !self.left_out.contains(&channel))
+        allowed && channel.is_none_or(|channel| !self.left_out.contains(&channel))
     }
 
     /// Whether the event names no location, or one of the reader's: of an order that several locations serve, each is told.

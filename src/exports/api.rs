@@ -9,6 +9,7 @@ use super::{
     format::{self, Format},
     model::{self, Feed, FeedPage, ItemRef, ItemState, View},
     poll::{self, Request, Wish},
+    snapshot::{self, SnapshotPage},
 };
 use crate::{
     error::{Code, Error, Result},
@@ -31,15 +32,20 @@ pub struct FeedQuery {
     /// For how many seconds the items are the consumer's alone, 5 to 3600; 60 unless told.
     #[param(minimum = 5, maximum = 3600)]
     pub lease_seconds: Option<i64>,
+    /// For a consumer: how often an item is handed out without an answer before it is set aside by itself, 1 to 1000; 20
+    /// unless told. From half of that on it is handed out alone.
+    #[param(minimum = 1, maximum = 1000)]
+    pub max_attempts: Option<i64>,
     /// How many items at most, 1 to 200.
     #[param(minimum = 1, maximum = 200, default = 50)]
     pub limit: Option<i64>,
     /// Beginnings of types with commas between, which narrow the feed. A consumer keeps to its own.
     #[param(example = "order.placed,payment.")]
     pub types: Option<String>,
-    /// `at_event`: the document as it was then. `current`: the thing's newest, for types that have one.
+    /// `at_event`: the document as it was then. `current`: the newest of the order, fulfilment order, shipment, return, stock
+    /// level or abandonment that the event tells of; the event's own for other types.
     pub view: Option<View>,
-    /// `json` or `csv`; `Accept: text/csv` does too.
+    /// `json`, `ndjson` or `csv`; `Accept` with `application/x-ndjson` or `text/csv` does too.
     pub format: Option<Format>,
     /// Whether events of test channels are among them.
     pub include_test: Option<bool>,
@@ -65,7 +71,8 @@ fn consumer_name(name: &str) -> Result<String> {
 /// `lease_until`, or set it aside (`nack`); what you do neither with is handed out again. Events may come more than once:
 /// remember their ids.
 #[utoipa::path(tag = "poll", params(("feed" = Feed, Path), FeedQuery), security(("token" = ["feeds:read"])),
-    responses((status = 200, content((FeedPage = "application/json"), (String = "text/csv")))))]
+    responses((status = 200,
+        content((FeedPage = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")))))]
 #[get("/feeds/{feed}")]
 async fn poll_feed(call: Call, path: RefPath<String>, query: Params<FeedQuery>) -> Result<HttpResponse> {
     let (actor, query) = (call.allow(Scope::FeedsRead)?.clone(), query.0);
@@ -80,8 +87,8 @@ async fn poll_feed(call: Call, path: RefPath<String>, query: Params<FeedQuery>) 
     }
     let (db, clock) = (call.state.db.clone(), call.state.clock.clone());
     let page = match &query.consumer {
-        None if query.start.is_some() || query.lease_seconds.is_some() => {
-            return Err(refuse("consumer", "`start` and `lease_seconds` are for consumers"));
+        None if query.start.is_some() || query.lease_seconds.is_some() || query.max_attempts.is_some() => {
+            return Err(refuse("consumer", "`start`, `lease_seconds` and `max_attempts` are for consumers"));
         }
         None => {
             let ask = || {
@@ -95,19 +102,28 @@ async fn poll_feed(call: Call, path: RefPath<String>, query: Params<FeedQuery>) 
         }
         Some(name) => {
             let (name, start) = (consumer_name(name)?, query.start.clone());
-            let lease_seconds = query.lease_seconds.unwrap_or(60);
-            if !(5..=3600).contains(&lease_seconds) {
-                return Err(refuse("lease_seconds", "expected 5 to 3600 seconds"));
-            }
+            let (lease_seconds, max_attempts) = patience(&query)?;
             let ask = || {
                 let (wish, name, start, now) = (wish.clone(), name.clone(), start.clone(), clock.now());
-                let (db, request) = (db.clone(), Request { wish, name, start, lease_seconds, now });
+                let (db, request) = (db.clone(), Request { wish, name, start, lease_seconds, max_attempts, now });
                 async move { poll::lease(&db, &request).await }
             };
             poll::wait(&call.state.db, wait, ask).await?
         }
     };
     format::response(&page, format::wanted(&call, query.format))
+}
+
+/// For how long a consumer's items are its own, and how often.
+fn patience(query: &FeedQuery) -> Result<(i64, i64)> {
+    let (lease_seconds, max_attempts) = (query.lease_seconds.unwrap_or(60), query.max_attempts.unwrap_or(20));
+    if !(5..=3600).contains(&lease_seconds) {
+        return Err(refuse("lease_seconds", "expected 5 to 3600 seconds"));
+    }
+    if !(1..=1000).contains(&max_attempts) {
+        return Err(refuse("max_attempts", "expected 1 to 1000"));
+    }
+    Ok((lease_seconds, max_attempts))
 }
 
 fn feed(word: &str) -> Result<Feed> {
@@ -326,8 +342,53 @@ async fn skip_parked(call: Call, path: RefPath<(String, i64)>, body: Body<SkipPa
     .await
 }
 
+/// What a snapshot is asked for.
+#[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SnapshotQuery {
+    /// How many items at most, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub limit: Option<i64>,
+    /// Where to go on: `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// `json`, `ndjson` or `csv`; `Accept` with `application/x-ndjson` or `text/csv` does too.
+    pub format: Option<Format>,
+    /// Whether what belongs to test channels is among them. The same on every page.
+    pub include_test: Option<bool>,
+}
+
+/// Read a snapshot
+///
+/// Everything that the feed tells of, as it is now, page by page: where a copy begins, and the way on after
+/// `cursor_expired` and `log_epoch_changed`. When all pages are taken, poll the feed from `feed_cursor`: both together are
+/// complete. Of an aggregate's events, those up to a row's `aggregate_version` are in its document already. Customers need
+/// the scope `customers:read` too.
+#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), SnapshotQuery), security(("token" = ["feeds:read"])),
+    responses((status = 200,
+        content((SnapshotPage = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")))))]
+#[get("/snapshots/{feed}")]
+async fn read_snapshot(call: Call, path: RefPath<String>, query: Params<SnapshotQuery>) -> Result<HttpResponse> {
+    let (feed, query) = (feed(&path.0)?, query.0);
+    let mut actor = call.allow(Scope::FeedsRead)?;
+    if feed == Feed::Customers {
+        actor = call.allow(Scope::CustomersRead)?;
+    }
+    let filter = poll::filter(&call, actor, Vec::new(), query.include_test.unwrap_or(false)).await?;
+    let wish = snapshot::Wish { actor: actor.clone(), feed, filter, limit: paging::limit(query.limit)? };
+    let page = call.read(move |tx| snapshot::page(tx, &wish, query.cursor.as_deref())).await?;
+    let mut response = format::response(&page, format::wanted(&call, query.format))?;
+    if let Some(link) =
+        page.next_cursor.as_deref().and_then(|next| paging::next_link(call.request().uri(), next).parse().ok())
+    {
+        response.headers_mut().insert(actix_web::http::header::LINK, link);
+    }
+    Ok(response)
+}
+
 /// The routes of the integration surface.
 pub fn integration(config: &mut ServiceConfig<'_>) {
+    config.service(read_snapshot);
     config.service(poll_feed).service(ack).service(nack).service(list_consumers).service(seek_consumer);
     config.service(delete_consumer).service(list_parked).service(replay_parked).service(skip_parked);
 }

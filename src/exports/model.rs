@@ -202,8 +202,45 @@ pub fn principal(actor: &Actor) -> String {
 pub struct Due {
     /// The event's position.
     pub position: i64,
+    /// Its stream.
+    pub stream: String,
     /// How often it has been handed out.
     pub attempt: i64,
+}
+
+/// What becomes of the items that are due again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Triage {
+    /// Those that are handed out.
+    pub handed: Vec<Due>,
+    /// Those that have been handed out too often: they are set aside.
+    pub poison: Vec<Due>,
+    /// Whether some have to wait for the next poll.
+    pub held_back: bool,
+}
+
+/// Sorts out what has been handed out `most` times without an answer. From half of that on an item is handed out alone:
+/// a consumer that breaks down over one item of a batch must not see the whole batch set aside.
+#[must_use]
+pub fn triage(due: Vec<Due>, most: i64) -> Triage {
+    let suspicious = (most + 1) / 2;
+    let mut triage = Triage::default();
+    for item in due {
+        let follows = triage.poison.iter().any(|poison| poison.stream == item.stream);
+        if item.attempt >= most && !follows {
+            triage.poison.push(item);
+        } else if triage.held_back || follows {
+            triage.held_back = true;
+        } else if item.attempt < suspicious.max(1) {
+            triage.handed.push(item);
+        } else {
+            triage.held_back = true;
+            if triage.handed.is_empty() {
+                triage.handed.push(item);
+            }
+        }
+    }
+    triage
 }
 
 /// An event that the cursor passes for the first time.
@@ -266,7 +303,7 @@ crate::words! {
         AlreadyDone = "already_done",
         /// Its lease has passed to somebody else.
         LeaseLost = "lease_lost",
-        /// An earlier event of its stream is set aside, so it waits and will be handed out again.
+        /// It, or an earlier event of its stream, is set aside or in other hands: it waits and will be handed out again.
         StreamParked = "stream_parked",
         /// It was never handed out.
         Unknown = "unknown",
@@ -343,6 +380,25 @@ mod tests {
             actor: "guest".into(),
             data: serde_json::Value::Null,
         }
+    }
+
+    #[test]
+    fn what_is_handed_out_again_and_again_is_handed_out_alone_and_in_the_end_set_aside() {
+        let due = |position, stream: &str, attempt| Due { position, stream: stream.into(), attempt };
+        let positions = |items: &[Due]| items.iter().map(|item| item.position).collect::<Vec<_>>();
+        let sorted = |items: &[Due], most| {
+            let Triage { handed, poison, held_back } = triage(items.to_vec(), most);
+            (positions(&handed), positions(&poison), held_back)
+        };
+        let fresh = [due(1, "a", 1), due(2, "b", 0), due(3, "a", 1)];
+        assert_eq!(sorted(&fresh, 20), (vec![1, 2, 3], vec![], false));
+        let one_bad = [due(1, "a", 1), due(2, "b", 10), due(3, "a", 1)];
+        assert_eq!(sorted(&one_bad, 20), (vec![1], vec![], true));
+        let alone = [due(2, "b", 10), due(3, "a", 10)];
+        assert_eq!(sorted(&alone, 20), (vec![2], vec![], true));
+        let too_often = [due(2, "b", 20), due(3, "a", 1), due(4, "b", 20), due(5, "c", 20)];
+        assert_eq!(sorted(&too_often, 20), (vec![3], vec![2, 5], true));
+        assert_eq!(sorted(&[due(1, "a", 0), due(2, "b", 1)], 1), (vec![1], vec![2], false));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     current,
-    model::{self, Consumer, Due, Feed, FeedItem, FeedPage, Place, Plan, View},
+    model::{self, Consumer, Due, Feed, FeedItem, FeedPage, Place, Plan, Triage, View},
     store,
 };
 use crate::{
@@ -40,15 +40,20 @@ impl Wish {
         types: Vec<String>,
         include_test: bool,
     ) -> Result<Self> {
-        let left_out = match include_test {
-            true => HashSet::new(),
-            false => call.snapshot::<Directory>().await?.test_channels(),
-        };
         let binding = model::binding(feed, &types, include_test);
-        let locations = actor.locations().map(<[_]>::to_vec);
-        let filter = Filter { types, channels: actor.channels().map(<[_]>::to_vec), left_out, locations };
+        let filter = filter(call, actor, types, include_test).await?;
         Ok(Self { actor: actor.clone(), feed, filter, view: View::AtEvent, limit: 100, binding })
     }
+}
+
+/// What of the types the caller may see, without what belongs to test channels unless they ask for it.
+pub(super) async fn filter(call: &Call, actor: &Actor, types: Vec<String>, include_test: bool) -> Result<Filter> {
+    let left_out = match include_test {
+        true => HashSet::new(),
+        false => call.snapshot::<Directory>().await?.test_channels(),
+    };
+    let locations = actor.locations().map(<[_]>::to_vec);
+    Ok(Filter { types, channels: actor.channels().map(<[_]>::to_vec), left_out, locations })
 }
 
 /// The events after a position that are wanted, and how far was looked.
@@ -60,7 +65,7 @@ fn look(tx: &mut Tx, filter: &Filter, after: i64) -> Result<(Vec<Event>, i64)> {
 
 /// Refuses a place that the log can not go on from.
 pub(super) fn check(log: &LogState, feed: Feed, (epoch, position): &Place) -> Result<()> {
-    let snapshot = format!("/v1/integration/feeds/{feed}/snapshot");
+    let snapshot = format!("/v1/integration/snapshots/{feed}");
     if *epoch != log.epoch || *position > log.last {
         let detail = "the log has begun a new epoch since this cursor was given";
         return Err(Error::problem(Code::LogEpochChanged, detail).at("after").with("snapshot", snapshot));
@@ -110,7 +115,7 @@ pub(super) fn after(tx: &mut Tx, wish: &Wish, cursor: Option<&str>) -> Result<Fe
         }
     }
     if wish.view == View::Current {
-        current::lay_over(tx, &wish.actor, &mut events, current::documents)?;
+        current::lay_over(tx, &wish.actor, &mut events)?;
     }
     let items = events.into_iter().map(|event| FeedItem { event, attempt: None }).collect();
     let next_cursor = Some(Cursor((log.epoch, position)).encode()?);
@@ -144,6 +149,8 @@ pub(super) struct Request {
     /// Where it begins when it is new.
     pub start: Option<String>,
     pub lease_seconds: i64,
+    /// How often an item is handed out before it is set aside.
+    pub max_attempts: i64,
     pub now: Instant,
 }
 
@@ -151,6 +158,8 @@ pub(super) struct Request {
 struct Found {
     consumer: Consumer,
     due: Vec<Due>,
+    /// Items that have been handed out as often as they may.
+    poison: Vec<Due>,
     plan: Plan,
     events: Vec<Event>,
     has_more: bool,
@@ -206,14 +215,17 @@ fn find(tx: &mut Tx, asked: &Request) -> Result<Option<Found>> {
     let limit = usize::try_from(wish.limit).unwrap_or(1);
     let due = store::due(tx, consumer.id, asked.now, wish.limit)?;
     let room = limit - due.len().min(limit);
+    let Triage { handed: due, poison, held_back } = model::triage(due, asked.max_attempts);
     let plan = match room {
         0 => Plan { position: consumer.position, full: true, ..Plan::default() },
+        _ if held_back => Plan { position: consumer.position, full: true, ..Plan::default() },
         room => {
-            // Fewer are due than were asked for, so all of them are in this batch: only what is parked or in
-            // somebody's hands blocks a stream.
+            // Fewer are due than were asked for, so all of them are in this batch: only what is parked, or is about to
+            // be, or in somebody's hands blocks a stream.
             let (found, seen) = look(tx, &wish.filter, consumer.position)?;
             let streams: HashSet<&str> = found.iter().map(|event| event.stream.as_str()).collect();
-            let blocked = store::blocked(tx, consumer.id, asked.now, &streams)?;
+            let mut blocked = store::blocked(tx, consumer.id, asked.now, &streams)?;
+            blocked.extend(poison.iter().map(|due| due.stream.clone()));
             model::plan(found, seen, &blocked, room)
         }
     };
@@ -226,16 +238,16 @@ fn find(tx: &mut Tx, asked: &Request) -> Result<Option<Found>> {
     }
     events.extend(plan.fresh.iter().filter(|fresh| fresh.handed).map(|fresh| fresh.event.clone()));
     if wish.view == View::Current {
-        current::lay_over(tx, &wish.actor, &mut events, current::documents)?;
+        current::lay_over(tx, &wish.actor, &mut events)?;
     }
-    let has_more = plan.full || plan.position < log.last;
-    Ok(Some(Found { consumer, due, plan, events, has_more }))
+    let has_more = plan.full || plan.position < log.last || !poison.is_empty();
+    Ok(Some(Found { consumer, due, poison, plan, events, has_more }))
 }
 
 /// Writes what was planned; `None` when something has happened to the consumer meanwhile.
 async fn hand_out(db: &Db, request: &Request, found: Found) -> Result<Option<FeedPage>> {
-    let Found { consumer, due, plan, events, has_more } = found;
-    let nothing = events.is_empty() && plan.fresh.is_empty();
+    let Found { consumer, due, poison, plan, events, has_more } = found;
+    let nothing = events.is_empty() && poison.is_empty() && plan.fresh.is_empty();
     let empty = FeedPage { items: Vec::new(), next_cursor: None, lease: None, lease_until: None, has_more };
     // An idle poll writes nothing; only a long way without anything wanted is worth remembering.
     if nothing && plan.position - consumer.position < SCAN / 2 {
@@ -244,6 +256,8 @@ async fn hand_out(db: &Db, request: &Request, found: Found) -> Result<Option<Fee
     let lease = format!("lease_{}", seal::random_text(15));
     let (now, until) = (request.now, request.now.plus_seconds(request.lease_seconds));
     let again: Vec<i64> = due.iter().map(|due| due.position).collect();
+    let poison: Vec<i64> = poison.iter().map(|due| due.position).collect();
+    let reason = format!("handed out {} times and never acknowledged", request.max_attempts);
     let written = {
         let lease = lease.clone();
         db.write(move |tx| {
@@ -251,6 +265,7 @@ async fn hand_out(db: &Db, request: &Request, found: Found) -> Result<Option<Fee
                 return Ok(false);
             }
             let lease = store::Lease { id: &lease, until };
+            store::set_poison_aside(tx, now, consumer.id, &poison, &reason)?;
             store::lease_again(tx, now, consumer.id, &lease, &again)?;
             store::insert_items(tx, now, consumer.id, &lease, &plan.fresh)?;
             Ok(true)

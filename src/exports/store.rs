@@ -114,14 +114,15 @@ pub(super) fn delete(tx: &mut Tx, id: ConsumerId) -> Result<()> {
 /// of their stream is parked or in somebody's hands. Whoever blocks an item blocks all later ones of its stream, so the
 /// first so many are whole beginnings of streams.
 pub(super) fn due(tx: &mut Tx, id: ConsumerId, now: Instant, limit: i64) -> Result<Vec<Due>> {
-    let query = "SELECT position, attempt FROM consumer_items AS item WHERE consumer_id = ? \
+    let query = "SELECT position, stream, attempt FROM consumer_items AS item WHERE consumer_id = ? \
                  AND (state = 'waiting' OR state = 'leased' AND lease_until <= ?) \
                  AND NOT EXISTS (SELECT 1 FROM consumer_items AS earlier WHERE earlier.consumer_id = item.consumer_id \
                    AND earlier.stream = item.stream AND earlier.position < item.position \
                    AND (earlier.state = 'parked' OR earlier.state = 'leased' AND earlier.lease_until > ?)) \
                  ORDER BY position LIMIT ?";
-    let rows = sql(query).bind(id).bind(now).bind(now).bind(limit).load::<(BigInt, BigInt), (i64, i64)>(tx)?;
-    Ok(rows.into_iter().map(|(position, attempt)| Due { position, attempt }).collect())
+    let query = sql(query).bind(id).bind(now).bind(now).bind(limit);
+    let rows = query.load::<(BigInt, Text, BigInt), (i64, String, i64)>(tx)?;
+    Ok(rows.into_iter().map(|(position, stream, attempt)| Due { position, stream, attempt }).collect())
 }
 
 /// Those of these streams of which an item is parked or in somebody's hands.
@@ -244,19 +245,37 @@ pub(super) fn park(tx: &mut Tx, now: Instant, of: ConsumerId, items: &[i64], rea
     sql(update).bind(reason).bind(now).bind(of).bind(positions(items)).execute(tx)
 }
 
+/// Sets items aside that nobody has answered for; what came behind them in the same hands is taken back.
+pub(super) fn set_poison_aside(tx: &mut Tx, now: Instant, of: ConsumerId, items: &[i64], reason: &str) -> Result<()> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    let list = dialect::list(tx, &[("wanted", Col::Int)]);
+    let update = format!(
+        "UPDATE consumer_items SET state = 'parked', reason = ?, lease = NULL, lease_until = NULL, updated_at = ? \
+         WHERE consumer_id = ? AND state IN ('leased', 'waiting') AND position IN (SELECT wanted FROM {list})"
+    );
+    sql(update).bind(reason).bind(now).bind(of).bind(positions(items)).execute(tx)?;
+    let update = format!("{TAKE_BACK} AND lease_until <= ? AND {BEHIND_PARKED}");
+    sql(update).bind(now).bind(of).bind(now).execute(tx)?;
+    Ok(())
+}
+
+const TAKE_BACK: &str = "UPDATE consumer_items SET state = 'waiting', lease = NULL, lease_until = NULL, updated_at = ? \
+     WHERE consumer_id = ? AND state = 'leased'";
+const BEHIND_PARKED: &str = "EXISTS (SELECT 1 FROM consumer_items AS parked \
+     WHERE parked.consumer_id = consumer_items.consumer_id AND parked.stream = consumer_items.stream \
+     AND parked.state = 'parked' AND parked.position < consumer_items.position)";
+
 /// Takes back those items of a lease that stand behind a parked one of their stream. Returns which.
 pub(super) fn take_back(tx: &mut Tx, now: Instant, of: ConsumerId, lease: &str) -> Result<Vec<i64>> {
-    let update = "UPDATE consumer_items SET state = 'waiting', lease = NULL, lease_until = NULL, updated_at = ? \
-                  WHERE consumer_id = ? AND lease = ? AND state = 'leased' \
-                  AND EXISTS (SELECT 1 FROM consumer_items AS parked WHERE parked.consumer_id = consumer_items.consumer_id \
-                    AND parked.stream = consumer_items.stream AND parked.state = 'parked' \
-                    AND parked.position < consumer_items.position) RETURNING position";
+    let update = format!("{TAKE_BACK} AND lease = ? AND {BEHIND_PARKED} RETURNING position");
     let mut taken = sql(update).bind(now).bind(of).bind(lease).load::<BigInt, i64>(tx)?;
     taken.sort_unstable();
     Ok(taken)
 }
 
-/// Releases a parked item: to be handed out again, or skipped for good.
+/// Releases a parked item: to be handed out again, counted anew, or skipped for good.
 pub(super) fn release(
     tx: &mut Tx,
     now: Instant,
@@ -265,9 +284,12 @@ pub(super) fn release(
     to: ItemState,
     reason: Option<&str>,
 ) -> Result<bool> {
-    let update = "UPDATE consumer_items SET state = ?, reason = coalesce(?, reason), updated_at = ? \
-                  WHERE consumer_id = ? AND position = ? AND state = 'parked'";
-    let update = sql(update).bind(to.as_str()).bind(reason.map(str::to_owned)).bind(now).bind(of).bind(position);
+    let counted = if to == ItemState::Waiting { "0" } else { "attempt" };
+    let update = sql(format!(
+        "UPDATE consumer_items SET state = ?, attempt = {counted}, reason = coalesce(?, reason), updated_at = ? \
+         WHERE consumer_id = ? AND position = ? AND state = 'parked'"
+    ));
+    let update = update.bind(to.as_str()).bind(reason.map(str::to_owned)).bind(now).bind(of).bind(position);
     Ok(update.execute(tx)? == 1)
 }
 

@@ -6,6 +6,7 @@
 pub mod api;
 mod cancel;
 pub mod carriers;
+mod copies;
 mod ids;
 mod jobs;
 mod model;
@@ -18,6 +19,9 @@ mod till;
 mod told;
 
 pub use cancel::{Cancellation, cancel};
+pub use copies::{
+    orders_after, orders_by_ids, parcel, returns_after, returns_by_ids, shipments_after, shipments_by_ids,
+};
 pub use ids::Fresh;
 pub use jobs::discarded;
 pub use model::{

@@ -12,7 +12,7 @@ use crate::{
     db::{Bind, Col, Doc, DocSql, InstantSql, Sql, Tx, UidSql, dialect, insert_many, sql},
     error::{Code, Error, Result},
     kernel::{
-        Actor, Instant, Waiting,
+        Actor, Id, Instant, Waiting,
         ids::{ChannelId, FulfilmentOrderId, LocationId, OrderId, ShipmentId, VariantId},
         text,
     },
@@ -157,6 +157,21 @@ pub(super) fn get(tx: &mut Tx, id: FulfilmentOrderId) -> Result<Option<Fulfilmen
 /// An order's fulfilment orders, the oldest first.
 pub(super) fn of_order(tx: &mut Tx, order: OrderId) -> Result<Vec<FulfilmentOrder>> {
     load(tx, sql(format!("SELECT {SELECTED} FROM fulfilment_orders WHERE order_id = ? ORDER BY id")).bind(order))
+}
+
+/// Fulfilment orders by their ids.
+pub(super) fn by_ids(tx: &mut Tx, ids: &[FulfilmentOrderId]) -> Result<Vec<FulfilmentOrder>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT {SELECTED} FROM fulfilment_orders WHERE id IN (SELECT wanted FROM {list}) ORDER BY id");
+    let wanted = dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect());
+    load(tx, sql(query).bind(wanted))
+}
+
+/// Fulfilment orders after one of them, in the order of their ids.
+pub(super) fn after(tx: &mut Tx, after: Option<FulfilmentOrderId>, limit: i64) -> Result<Vec<FulfilmentOrder>> {
+    let after = after.unwrap_or(Id::from_bytes([0; 16]));
+    let query = format!("SELECT {SELECTED} FROM fulfilment_orders WHERE id > ? ORDER BY id LIMIT ?");
+    load(tx, sql(query).bind(after).bind(limit))
 }
 
 /// The order that a fulfilment order is of, with its location and channel, which never change.
@@ -362,6 +377,22 @@ pub(super) fn shipment(tx: &mut Tx, id: ShipmentId) -> Result<Option<Shipment>> 
 pub(super) fn shipments(tx: &mut Tx, order: OrderId) -> Result<Vec<Shipment>> {
     let query = sql(format!("SELECT {SHIPMENT} FROM shipments WHERE order_id = ? ORDER BY shipped_at, id")).bind(order);
     Ok(query.load::<ShipmentColumns, ShipmentRow>(tx)?.into_iter().map(shipment_of).collect())
+}
+
+/// Shipments by their ids.
+pub(super) fn shipments_by_ids(tx: &mut Tx, ids: &[ShipmentId]) -> Result<Vec<Shipment>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT {SHIPMENT} FROM shipments WHERE id IN (SELECT wanted FROM {list}) ORDER BY id");
+    let wanted = dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect());
+    Ok(sql(query).bind(wanted).load::<ShipmentColumns, ShipmentRow>(tx)?.into_iter().map(shipment_of).collect())
+}
+
+/// Shipments after one of them, in the order of their ids.
+pub(super) fn shipments_after(tx: &mut Tx, after: Option<ShipmentId>, limit: i64) -> Result<Vec<Shipment>> {
+    let after = after.unwrap_or(Id::from_bytes([0; 16]));
+    let query = sql(format!("SELECT {SHIPMENT} FROM shipments WHERE id > ? ORDER BY id LIMIT ?"));
+    let rows = query.bind(after).bind(limit).load::<ShipmentColumns, ShipmentRow>(tx)?;
+    Ok(rows.into_iter().map(shipment_of).collect())
 }
 
 /// Fulfilment orders that should have left before now and that the actor may see, as what waits for a person; those due

@@ -89,13 +89,13 @@ pub(super) fn progressed(fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) ->
 
 /// The payload of a shipment's events.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Parcel<'a> {
+pub(super) struct Parcel<'a> {
     #[serde(flatten)]
-    shipment: &'a Shipment,
-    order_number: &'a str,
-    order_state: orders::OrderState,
-    payment_state: orders::PaymentStatus,
-    order_fulfilment_state: orders::FulfilmentStatus,
+    pub shipment: &'a Shipment,
+    pub order_number: &'a str,
+    pub order_state: orders::OrderState,
+    pub payment_state: orders::PaymentStatus,
+    pub order_fulfilment_state: orders::FulfilmentStatus,
 }
 
 /// What the events of this slice carry.

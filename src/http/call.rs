@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     auth::{self, Caller},
     idempotency::{Begun, Fingerprint, Key},
-    paging::Page,
+    paging::{Page, next_link},
     state::State,
 };
 use crate::{
@@ -301,21 +301,7 @@ impl Reply {
     /// When it can not be written as JSON, which would be a defect.
     pub fn page<T: Serialize>(call: &Call, page: &Page<T>) -> Result<Self> {
         let mut reply = Self::ok(page)?;
-        reply.next = page.next_cursor.as_ref().map(|cursor| {
-            let uri = call.request.uri();
-            let kept = uri
-                .query()
-                .unwrap_or_default()
-                .split('&')
-                .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
-            let query: Vec<&str> = kept.collect();
-            format!(
-                "<{}?{}{}cursor={cursor}>; rel=\"next\"",
-                uri.path(),
-                query.join("&"),
-                if query.is_empty() { "" } else { "&" }
-            )
-        });
+        reply.next = page.next_cursor.as_ref().map(|cursor| next_link(call.request.uri(), cursor));
         Ok(reply)
     }
 

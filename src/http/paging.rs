@@ -116,6 +116,15 @@ impl<K: DeserializeOwned> Cursor<K> {
     }
 }
 
+/// The value of a `Link` header that leads from a page to the next: the same request with another cursor.
+#[must_use]
+pub fn next_link(uri: &actix_web::http::Uri, cursor: &str) -> String {
+    let kept = uri.query().unwrap_or_default().split('&');
+    let kept: Vec<&str> = kept.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor=")).collect();
+    let query = kept.into_iter().map(|pair| format!("{pair}&")).collect::<String>();
+    format!("<{}?{query}cursor={cursor}>; rel=\"next\"", uri.path())
+}
+
 /// The place after which a list goes on that is ordered by id, or by a folded name and id where names are searched
 /// (`named`): the name is empty in the first case.
 ///

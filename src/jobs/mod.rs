@@ -4,16 +4,18 @@
 //! worker that stalls, so a job's result is accepted only for its current attempt: [`Job::finish`] is part of the
 //! transaction that writes the result, and refuses a late one. Jobs with the same ordering key run one after another in
 //! the order in which they were written. A job that keeps failing ends as a dead letter that operators see and replay.
+//! Jobs that wait for others' systems run in lanes, which share the workers fairly: a slow system holds up itself only.
 //!
 //! It knows the database only; what a job does is registered by the slices.
 
 pub mod api;
+mod places;
 mod queue;
 mod runner;
 
 pub use api::{Discards, OnDiscard};
 pub use queue::{
     Job, NewJob, cancel, cancel_keys, counts, dead, discard, enqueue, hasten_keys, lag_seconds, replay, replay_many,
-    retry_delay, waiting_dead, waiting_stuck,
+    retry_delay, try_of_round, waiting_dead, waiting_stuck,
 };
 pub use runner::{Runner, Verdict};

@@ -1,6 +1,6 @@
 //! Writing, claiming, finishing. The only file that touches `jobs` and `schedules`.
 
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -19,6 +19,9 @@ pub struct NewJob {
     pub kind: &'static str,
     /// Jobs of one key run one after another.
     pub ordering_key: Option<String>,
+    /// With whom it shares the workers: a slow lane leaves room for the others. Empty: those that have workers of their
+    /// own.
+    pub lane: String,
     /// Not before this.
     pub run_at: Instant,
     /// How often it is tried before it is dead.
@@ -31,13 +34,21 @@ impl NewJob {
     /// A job to run at once, tried twelve times (over about a day and a half).
     #[must_use]
     pub fn now(kind: &'static str, now: Instant, payload: Value) -> Self {
-        Self { id: Id::new(), kind, ordering_key: None, run_at: now, max_attempts: TRIES, payload }
+        let (ordering_key, lane) = (None, String::new());
+        Self { id: Id::new(), kind, ordering_key, lane, run_at: now, max_attempts: TRIES, payload }
     }
 
     /// The same behind the earlier jobs of a key.
     #[must_use]
     pub fn in_order(mut self, key: impl Into<String>) -> Self {
         self.ordering_key = Some(key.into());
+        self
+    }
+
+    /// The same in a lane.
+    #[must_use]
+    pub fn in_lane(mut self, lane: impl Into<String>) -> Self {
+        self.lane = lane.into();
         self
     }
 }
@@ -72,6 +83,7 @@ const COLUMNS: &[(&str, Col)] = &[
     ("id", Col::Uid),
     ("kind", Col::Text),
     ("ordering_key", Col::Text),
+    ("lane", Col::Text),
     ("state", Col::Text),
     ("run_at", Col::At),
     ("attempt", Col::Int),
@@ -91,6 +103,7 @@ pub fn enqueue(tx: &mut Tx, now: Instant, jobs: Vec<NewJob>) -> Result<()> {
             job.id.into(),
             job.kind.into(),
             job.ordering_key.into(),
+            job.lane.into(),
             "ready".into(),
             job.run_at.into(),
             0.into(),
@@ -137,23 +150,34 @@ impl Kinds {
     }
 }
 
-/// Takes up to `limit` jobs that are due, each under a lease. A job whose lease has run out is due again.
+/// Takes up to `limit` jobs of a lane, each under a lease: those that are due, or those whose lease has run out.
 ///
 /// # Errors
 /// What the database says.
-pub(super) fn claim(tx: &mut Tx, kinds: &Kinds, now: Instant, lease_seconds: i64, limit: i64) -> Result<Vec<Job>> {
+pub(super) fn claim(
+    tx: &mut Tx,
+    kinds: &Kinds,
+    now: Instant,
+    lease_seconds: i64,
+    from: &Due,
+    limit: i64,
+) -> Result<Vec<Job>> {
     let (skip, known) = (dialect::skip_locked(tx), kinds.condition());
+    let (condition, order) = match from.stalled {
+        false => ("state = 'ready' AND lane = ? AND run_at <= ?", "run_at, seq"),
+        true => ("state = 'leased' AND lane = ? AND lease_until <= ?", "lease_until, seq"),
+    };
     // Materialised: inside the IN, PostgreSQL may run the sub-select more than once, and lock more rows than `limit`.
     let query = format!(
         "WITH taken AS MATERIALIZED ( \
-           SELECT seq FROM jobs AS due WHERE (state = 'ready' AND run_at <= ? OR state = 'leased' AND lease_until <= ?) \
-           AND {known} AND {FIRST_OF_ITS_KEY} ORDER BY run_at, seq LIMIT ?{skip}) \
+           SELECT seq FROM jobs AS due WHERE {condition} AND {known} AND {FIRST_OF_ITS_KEY} \
+           ORDER BY {order} LIMIT ?{skip}) \
          UPDATE jobs SET state = 'leased', attempt = attempt + 1, lease_until = ?, updated_at = ? \
          WHERE seq IN (SELECT seq FROM taken) RETURNING {SELECTED}"
     );
     let until = now.plus_seconds(lease_seconds);
-    let query = kinds.bind(sql(query).bind(now).bind(now), now).bind(limit);
-    let claimed = query.bind(until).bind(now).load::<Columns, Row>(tx)?;
+    let query = kinds.bind(sql(query).bind(from.lane.as_str()).bind(now), now);
+    let claimed = query.bind(limit).bind(until).bind(now).load::<Columns, Row>(tx)?;
     let mut jobs: Vec<Job> = claimed.into_iter().map(job).collect();
     jobs.sort_by_key(|job| (job.run_at, job.id));
     Ok(jobs)
@@ -163,23 +187,44 @@ pub(super) fn claim(tx: &mut Tx, kinds: &Kinds, now: Instant, lease_seconds: i64
 const FIRST_OF_ITS_KEY: &str = "(ordering_key IS NULL OR NOT EXISTS (SELECT 1 FROM jobs AS earlier \
      WHERE earlier.ordering_key = due.ordering_key AND earlier.seq < due.seq))";
 
-/// When the next job for a program that knows these kinds is due, those that wait behind an earlier one of their key left
-/// out; `None` when there is none.
+/// When the next job of a lane is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Due {
+    pub lane: String,
+    /// It is in the hands of a worker, whose lease ends then.
+    pub stalled: bool,
+    pub at: Instant,
+}
+
+/// When the next job of each lane is due for a program that knows these kinds, those that wait behind an earlier one of
+/// their key left out; and when the next lease ends. The longest due come first.
 ///
 /// # Errors
 /// What the database says.
-pub(super) fn next_due(tx: &mut Tx, kinds: &Kinds, now: Instant) -> Result<Option<Instant>> {
-    let query = next_due_where(&kinds.condition());
-    let query = kinds.bind(kinds.bind(sql(query), now), now);
-    Ok(query.first::<Nullable<InstantSql>, Option<Instant>>(tx)?.flatten())
+pub(super) fn due(tx: &mut Tx, kinds: &Kinds, now: Instant) -> Result<Vec<Due>> {
+    let query = kinds.bind(kinds.bind(sql(due_where(&kinds.condition())), now), now);
+    due_of(tx, query)
 }
 
-fn next_due_where(condition: &str) -> String {
+fn due_where(known: &str) -> String {
+    // From lane to lane on the index: a long queue in one of them costs nothing here.
     format!(
-        "SELECT min(at) FROM (SELECT * FROM (SELECT run_at AS at FROM jobs AS due WHERE state = 'ready' AND {condition} \
-           AND {FIRST_OF_ITS_KEY} ORDER BY run_at LIMIT 1) AS ready \
-         UNION ALL SELECT min(lease_until) FROM jobs WHERE state = 'leased' AND {condition}) AS next"
+        "WITH RECURSIVE lanes (lane) AS ( \
+           SELECT (SELECT lane FROM jobs WHERE state = 'ready' ORDER BY lane LIMIT 1) UNION ALL \
+           SELECT (SELECT next.lane FROM jobs AS next WHERE state = 'ready' AND next.lane > lanes.lane \
+             ORDER BY next.lane LIMIT 1) FROM lanes WHERE lanes.lane IS NOT NULL) \
+         SELECT lane, false, (SELECT run_at FROM jobs AS due WHERE state = 'ready' AND due.lane = lanes.lane \
+           AND {known} AND {FIRST_OF_ITS_KEY} ORDER BY run_at, seq LIMIT 1) FROM lanes WHERE lane IS NOT NULL \
+         UNION ALL SELECT lane, true, min(lease_until) FROM jobs WHERE state = 'leased' AND {known} GROUP BY lane"
     )
+}
+
+fn due_of(tx: &mut Tx, query: crate::db::Sql) -> Result<Vec<Due>> {
+    let rows = query.load::<(Text, Bool, Nullable<InstantSql>), (String, bool, Option<Instant>)>(tx)?;
+    let due = rows.into_iter().filter_map(|(lane, stalled, at)| Some(Due { lane, stalled, at: at? }));
+    let mut due: Vec<Due> = due.collect();
+    due.sort_by_key(|due| due.at);
+    Ok(due)
 }
 
 impl Job {
@@ -265,17 +310,17 @@ pub fn counts(tx: &mut Tx) -> Result<(i64, i64)> {
 /// # Errors
 /// What the database says.
 pub fn lag_seconds(tx: &mut Tx, now: Instant) -> Result<i64> {
-    let due = sql(next_due_where("1 = 1")).first::<Nullable<InstantSql>, Option<Instant>>(tx)?.flatten();
-    Ok(due.map_or(0, |due| now.seconds_since(due).max(0)))
+    Ok(due_of(tx, sql(due_where("1 = 1")))?.first().map_or(0, |due| now.seconds_since(due.at).max(0)))
 }
 
 /// How many tries a job gets, unless it says otherwise, and how many a replay gives.
-const TRIES: i64 = 12;
+pub(super) const TRIES: i64 = 12;
 
-/// Which try of its present round a job is at. A replay begins a new round and never counts attempts from the start
-/// again: a stalled worker of the old round would else pass for the new one's.
-pub(super) const fn try_of_round(job: &Job) -> i64 {
-    if job.max_attempts <= TRIES { job.attempt } else { TRIES - (job.max_attempts - job.attempt) }
+/// Which try of its present round a job is at, when its first round had `first_round` tries. A replay begins a new round
+/// and never counts attempts from the start again: a stalled worker of the old round would else pass for the new one's.
+#[must_use]
+pub const fn try_of_round(job: &Job, first_round: i64) -> i64 {
+    if job.max_attempts <= first_round { job.attempt } else { TRIES - (job.max_attempts - job.attempt) }
 }
 
 /// Gives a dead letter new tries, from now on.

@@ -13,14 +13,13 @@ use std::{
 };
 
 use futures::FutureExt;
-use tokio::{
-    sync::{Semaphore, watch},
-    task::JoinSet,
-};
-
+use tokio::{sync::watch, task::JoinSet};
 use tracing::Instrument;
 
-use super::queue::{self, Job, Kinds, retry_delay};
+use super::{
+    places::{Place, Places},
+    queue::{self, Due, Job, Kinds, retry_delay},
+};
 use crate::{
     db::{Db, Lane},
     error::{Code, Error, Result},
@@ -67,6 +66,7 @@ pub struct Runner {
     db: Db,
     clock: Clock,
     workers: usize,
+    shared: usize,
     lease_seconds: i64,
     patience: Duration,
     handlers: HashMap<&'static str, Handler>,
@@ -74,11 +74,18 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// A runner with nothing registered yet.
+    /// A runner with nothing registered yet. All lanes share as many workers as the empty one has for itself.
     #[must_use]
     pub fn new(db: Db, clock: Clock, workers: usize, lease_seconds: i64) -> Self {
         let (handlers, schedules) = (HashMap::new(), Vec::new());
-        Self { db, clock, workers, lease_seconds, patience: PATIENCE, handlers, schedules }
+        Self { db, clock, workers, shared: workers, lease_seconds, patience: PATIENCE, handlers, schedules }
+    }
+
+    /// The same with so many workers for all lanes together.
+    #[must_use]
+    pub const fn sharing(mut self, shared: usize) -> Self {
+        self.shared = shared;
+        self
     }
 
     /// The same that waits so long for the work in hand when it is told to stop. What lasts longer is broken off: a job is
@@ -109,18 +116,15 @@ impl Runner {
     /// Works until told to stop, then waits for the jobs and turns in hand, as long as its patience lasts. Each is a task
     /// of its own: none waits for another, and none's defect ends the runner.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let permits = Arc::new(Semaphore::new(self.workers));
+        let places = Places::new(self.workers, self.shared);
         let mut in_hand = JoinSet::new();
         let mut looked_at_schedules = None::<std::time::Instant>;
         while !*stop.borrow() {
             while in_hand.try_join_next().is_some() {}
-            let took = match self.take(permits.available_permits()).await {
-                Ok(jobs) => self.start(jobs, &permits, &mut in_hand),
-                Err(error) => {
-                    tracing::warn!(%error, "jobs could not be claimed");
-                    0
-                }
-            };
+            let took = self.fill(&places, &mut in_hand).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "jobs could not be claimed");
+                0
+            });
             if looked_at_schedules.is_none_or(|at| at.elapsed() >= PAUSE) {
                 self.take_turns(&mut in_hand).await;
                 looked_at_schedules = Some(std::time::Instant::now());
@@ -148,13 +152,16 @@ impl Runner {
     pub async fn drain(&self) -> Result<usize> {
         let mut ran = 0;
         loop {
-            let jobs = self.take(16).await?;
-            if jobs.is_empty() {
-                return Ok(ran);
+            let before = ran;
+            for due in self.due().await? {
+                for job in self.claim(due, 16).await? {
+                    ran += 1;
+                    let handler = self.handlers.get(job.kind.as_str()).cloned();
+                    run_job(self.db.clone(), self.clock.clone(), handler, job).await;
+                }
             }
-            for job in jobs {
-                ran += 1;
-                run_job(self.db.clone(), self.clock.clone(), self.handlers.get(job.kind.as_str()).cloned(), job).await;
+            if ran == before {
+                return Ok(ran);
             }
         }
     }
@@ -170,19 +177,19 @@ impl Runner {
         Ok(())
     }
 
-    async fn take(&self, room: usize) -> Result<Vec<Job>> {
+    /// What could be taken now. Looking is cheap and happens on a reader; the writer is asked only when there is something
+    /// to take.
+    async fn due(&self) -> Result<Vec<Due>> {
+        let (now, kinds) = (self.clock.now(), self.kinds());
+        let mut due = self.db.read(move |tx| queue::due(tx, &kinds, now)).await?;
+        due.retain(|due| due.at <= now);
+        Ok(due)
+    }
+
+    async fn claim(&self, due: Due, room: usize) -> Result<Vec<Job>> {
         let (now, lease, room) = (self.clock.now(), self.lease_seconds, i64::try_from(room).unwrap_or(1));
-        if room == 0 {
-            return Ok(Vec::new());
-        }
-        // Looking is cheap and happens on a reader; the writer is asked only when there is something to take.
         let kinds = self.kinds();
-        let due = self.db.read(move |tx| queue::next_due(tx, &kinds, now)).await?;
-        if due.is_none_or(|due| due > now) {
-            return Ok(Vec::new());
-        }
-        let kinds = self.kinds();
-        self.db.write_quietly(Lane::Bulk, move |tx| queue::claim(tx, &kinds, now, lease, room)).await
+        self.db.write_quietly(Lane::Bulk, move |tx| queue::claim(tx, &kinds, now, lease, &due, room)).await
     }
 
     /// What this program knows how to do, always in the same order.
@@ -192,20 +199,29 @@ impl Runner {
         Kinds(kinds)
     }
 
-    fn start(&self, jobs: Vec<Job>, permits: &Arc<Semaphore>, in_hand: &mut JoinSet<()>) -> usize {
-        let count = jobs.len();
-        for job in jobs {
-            let handler = self.handlers.get(job.kind.as_str()).cloned();
-            let (db, clock) = (self.db.clone(), self.clock.clone());
-            // Taken here and not in the task, so that the next look does not count the same room twice. There is room:
-            // nobody else takes permits, and no more jobs were claimed than there were.
-            let permit = permits.clone().try_acquire_owned();
-            in_hand.spawn(async move {
-                let _permit = permit;
-                run_job(db, clock, handler, job).await;
-            });
+    /// Takes what is due, as far as there are places for it, and begins it. Returns how many.
+    async fn fill(&self, places: &Arc<Places>, in_hand: &mut JoinSet<()>) -> Result<usize> {
+        let mut took = 0;
+        for due in self.due().await? {
+            let (lane, room) = (due.lane.clone(), places.room(&due.lane));
+            if room == 0 {
+                continue;
+            }
+            for job in self.claim(due, room).await? {
+                took += 1;
+                self.start(job, places.take(&lane), in_hand);
+            }
         }
-        count
+        Ok(took)
+    }
+
+    fn start(&self, job: Job, place: Place, in_hand: &mut JoinSet<()>) {
+        let handler = self.handlers.get(job.kind.as_str()).cloned();
+        let (db, clock) = (self.db.clone(), self.clock.clone());
+        in_hand.spawn(async move {
+            let _place = place;
+            run_job(db, clock, handler, job).await;
+        });
     }
 
     async fn take_turns(&self, in_hand: &mut JoinSet<()>) {
@@ -303,7 +319,7 @@ async fn run_job(db: Db, clock: Clock, handler: Option<Handler>, job: Job) {
             Verdict::Dead { error } => job.bury(tx, now, error),
             Verdict::Retry { error, .. } if job.attempt >= job.max_attempts => job.bury(tx, now, error),
             Verdict::Retry { error, after_seconds } => {
-                let wait = retry_delay(queue::try_of_round(&job), dice);
+                let wait = retry_delay(queue::try_of_round(&job, queue::TRIES), dice);
                 let wait = after_seconds.map_or(wait, |asked| asked.clamp(1, 6 * 3600).max(wait / 2));
                 job.retry(tx, now, now.plus_seconds(wait), error)
             }

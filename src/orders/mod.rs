@@ -5,6 +5,7 @@
 
 mod access;
 pub mod api;
+mod copies;
 mod document;
 mod model;
 mod search;
@@ -12,6 +13,7 @@ mod service;
 mod store;
 
 pub use access::OrderLink;
+pub use copies::{OrderHead, by_ids, heads, page_after};
 pub use document::{Action, ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine};
 pub use model::{
     Command, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities, Statuses, derive, mermaid,

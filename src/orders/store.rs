@@ -5,6 +5,7 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use serde_json::{Value, json};
 
 use super::{
+    copies::OrderHead,
     document::{ExternalRef, LineDetails, OrderDetails, OrderDocument, PlacedLine},
     model::{FulfilmentStatus, LineMove, OrderState, PaymentStatus},
 };
@@ -268,6 +269,46 @@ pub(super) fn refs(tx: &mut Tx, order: OrderId) -> Result<Vec<ExternalRef>> {
     let query = sql("SELECT system, kind, value FROM external_refs WHERE owner = ? ORDER BY id").bind(order);
     let rows = query.load::<(Text, Text, Text), (String, String, String)>(tx)?;
     Ok(rows.into_iter().map(|(system, kind, value)| ExternalRef { system, kind, value }).collect())
+}
+
+/// What foreign systems call several orders, with one statement.
+pub(super) fn refs_of(tx: &mut Tx, orders: &[OrderId]) -> Result<Vec<(OrderId, ExternalRef)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT owner, system, kind, value FROM external_refs WHERE owner IN (SELECT wanted FROM {list}) ORDER BY id"
+    );
+    type Found = (OrderId, String, String, String);
+    let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
+    let rows = sql(query).bind(wanted).load::<(UidSql, Text, Text, Text), Found>(tx)?;
+    Ok(rows.into_iter().map(|(owner, system, kind, value)| (owner, ExternalRef { system, kind, value })).collect())
+}
+
+/// Ids of orders after one of them, in their order.
+pub(super) fn ids_after(tx: &mut Tx, after: Option<OrderId>, limit: i64) -> Result<Vec<OrderId>> {
+    let after = after.unwrap_or(Id::from_bytes([0; 16]));
+    sql("SELECT id FROM orders WHERE id > ? ORDER BY id LIMIT ?").bind(after).bind(limit).load::<UidSql, OrderId>(tx)
+}
+
+/// What others show of orders beside their own things, with one statement.
+pub(super) fn heads(tx: &mut Tx, orders: &[OrderId]) -> Result<Vec<OrderHead>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT id, number, channel_id, version, state, payment_state, fulfilment_state FROM orders \
+         WHERE id IN (SELECT wanted FROM {list})"
+    );
+    type Found = (OrderId, String, ChannelId, i64, OrderState, PaymentStatus, FulfilmentStatus);
+    let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
+    let rows = sql(query).bind(wanted).load::<(UidSql, Text, UidSql, BigInt, Text, Text, Text), Found>(tx)?;
+    let head = |(id, number, channel_id, version, state, payment_state, fulfilment_state)| OrderHead {
+        id,
+        number,
+        channel_id,
+        version,
+        state,
+        payment_state,
+        fulfilment_state,
+    };
+    Ok(rows.into_iter().map(head).collect())
 }
 
 /// The order that an id or a number names, of the channels that the actor sees.

@@ -4,7 +4,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::{
     model::{Level, LevelKey},
-    store::{LEVEL, LevelColumns, LevelRow, ids, level},
+    store::{KEY, LEVEL, LevelColumns, LevelRow, ids, keys, level},
 };
 use crate::{
     db::{Bind, Col, InstantSql, Tx, UidSql, dialect, sql},
@@ -74,6 +74,17 @@ pub(super) fn levels(tx: &mut Tx, filter: &Filter, after: Option<LevelKey>, limi
     let select = format!("SELECT {LEVEL} FROM stock_levels");
     let statement = conditions.statement(&select, " ORDER BY variant_id, location_id LIMIT ?", Some(limit));
     Ok(statement.load::<LevelColumns, LevelRow>(tx)?.into_iter().map(level).collect())
+}
+
+/// The levels of these keys, in their order.
+pub(super) fn levels_of(tx: &mut Tx, wanted: &[LevelKey]) -> Result<Vec<Level>> {
+    let list = dialect::list(tx, KEY);
+    let query = format!(
+        "SELECT {LEVEL} FROM {list} JOIN stock_levels ON variant_id = variant AND location_id = location \
+         ORDER BY variant_id, location_id"
+    );
+    let rows = sql(query).bind(keys(wanted.iter().copied())).load::<LevelColumns, LevelRow>(tx)?;
+    Ok(rows.into_iter().map(level).collect())
 }
 
 /// A movement as it is kept.

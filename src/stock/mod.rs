@@ -8,6 +8,7 @@
 mod adjust;
 pub mod api;
 mod check;
+mod copies;
 mod dto;
 mod list;
 mod model;
@@ -18,8 +19,10 @@ mod store;
 
 pub use adjust::{Adjusted, Adjustment, Change, SafetyChange, adjust, event_schemas, set_safety};
 pub use check::{Finding, check};
+pub use copies::{levels_after, levels_of};
+pub use dto::LevelDocument;
 pub use model::{
-    Available, Level, LevelChange, Location, LocationPatch, Locations, MovementKind, Need, NewLocation, Share,
+    Available, Level, LevelChange, LevelKey, Location, LocationPatch, Locations, MovementKind, Need, NewLocation, Share,
 };
 pub use places::{create_location, update_location};
 pub use service::{

@@ -78,9 +78,9 @@ pub(super) fn update_location(tx: &mut Tx, now: Instant, changed: &Location, ver
     Ok(update.execute(tx)? == 1)
 }
 
-const KEY: &[(&str, Col)] = &[("variant", Col::Uid), ("location", Col::Uid)];
+pub(super) const KEY: &[(&str, Col)] = &[("variant", Col::Uid), ("location", Col::Uid)];
 
-fn keys(keys: impl IntoIterator<Item = LevelKey>) -> crate::db::Bind {
+pub(super) fn keys(keys: impl IntoIterator<Item = LevelKey>) -> crate::db::Bind {
     let rows = keys.into_iter().map(|(variant, location)| json!([variant.hex(), location.hex()]));
     dialect::rows(rows.collect())
 }

@@ -1,10 +1,6 @@
 //! Connectors: events pushed to a real receiver that fails, is slow, asks for patience, hangs up.
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use diesel::sql_types::{BigInt, Text};
 use futures::future::join_all;
@@ -19,127 +15,7 @@ use kontor::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{App, eventually, on_both};
-
-/// A request that the receiver got.
-#[derive(Debug, Clone)]
-struct Received {
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl Received {
-    fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-
-    /// `stream/number` of the event.
-    fn name(&self) -> String {
-        let body = self.json();
-        format!("{}/{}", body["partitionkey"].as_str().unwrap_or(""), body["data"]["n"])
-    }
-}
-
-/// What the receiver does with a request.
-enum Deed {
-    Answer(u16, &'static str),
-    HangUp,
-    /// Answers 200 when the gate opens.
-    Wait(Arc<Gate>),
-}
-
-#[derive(Default)]
-struct Gate(Mutex<bool>, Condvar);
-
-impl Gate {
-    fn open(&self) {
-        *self.0.lock().unwrap() = true;
-        self.1.notify_all();
-    }
-
-    fn wait(&self) {
-        let mut open = self.0.lock().unwrap();
-        while !*open {
-            open = self.1.wait(open).unwrap();
-        }
-    }
-}
-
-/// A server that writes down what it gets.
-#[derive(Clone)]
-struct Receiver {
-    url: String,
-    log: Arc<Mutex<Vec<Received>>>,
-}
-
-impl Receiver {
-    /// `deed` is asked with the request and how often this event has come before.
-    fn start(deed: impl Fn(&Received, usize) -> Deed + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let (log, deed) = (Arc::new(Mutex::new(Vec::new())), Arc::new(deed));
-        let receiver = Self { url, log: log.clone() };
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (log, deed) = (log.clone(), deed.clone());
-                std::thread::spawn(move || serve(stream, &log, &*deed));
-            }
-        });
-        receiver
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.log.lock().unwrap().iter().map(Received::name).collect()
-    }
-
-    async fn got(&self, count: usize) {
-        eventually(&format!("{count} requests"), || async { self.log.lock().unwrap().len() >= count }).await;
-    }
-}
-
-fn serve(stream: TcpStream, log: &Mutex<Vec<Received>>, deed: &dyn Fn(&Received, usize) -> Deed) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
-    let mut line = String::new();
-    if reader.read_line(&mut line).unwrap_or(0) == 0 {
-        return;
-    }
-    let mut headers = Vec::new();
-    loop {
-        line.clear();
-        reader.read_line(&mut line).unwrap();
-        match line.trim_end().split_once(": ") {
-            Some((name, value)) => headers.push((name.to_lowercase(), value.to_owned())),
-            None => break,
-        }
-    }
-    let length =
-        headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    let received = Received { headers, body: String::from_utf8(body).unwrap() };
-    let before = {
-        let mut log = log.lock().unwrap();
-        let id = received.header("webhook-id").to_owned();
-        let before = log.iter().filter(|known| known.header("webhook-id") == id).count();
-        log.push(received.clone());
-        before
-    };
-    let (status, extra) = match deed(&received, before) {
-        Deed::HangUp => return,
-        Deed::Answer(status, extra) => (status, extra),
-        Deed::Wait(gate) => {
-            gate.wait();
-            (200, "")
-        }
-    };
-    let text = format!("HTTP/1.1 {status} X\r\ncontent-length: 4\r\nconnection: close\r\n{extra}\r\nseen");
-    drop(stream.write_all(text.as_bytes()));
-}
+use crate::support::{App, Deed, Gate, Receiver, eventually, on_both};
 
 pub fn event(stream: &str, n: i64, kind: &'static str, channel: Option<ChannelId>, now: Instant) -> NewEvent {
     NewEvent {
@@ -161,28 +37,28 @@ pub async fn append(app: &App, list: Vec<NewEvent>) {
     app.state.db.write(move |tx| events::append(tx, &Actor::System("test"), now, list.clone())).await.unwrap();
 }
 
-async fn placed(app: &App, names: &[(&str, i64)]) {
+pub async fn placed(app: &App, names: &[(&str, i64)]) {
     let now = app.now();
     append(app, names.iter().map(|(stream, n)| event(stream, *n, "order.placed.v1", None, now)).collect()).await;
 }
 
-async fn connector(app: &App, receiver: &Receiver, more: Value) -> Value {
+pub async fn connector(app: &App, receiver: &Receiver, more: Value) -> Value {
     let mut body = json!({"name": "ERP", "adapter": "webhook", "settings": {"url": receiver.url}});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     app.ops("POST", "/connectors", Some(&body)).await.expect(201)
 }
 
-fn path(connector: &Value, rest: &str) -> String {
+pub fn path(connector: &Value, rest: &str) -> String {
     format!("/connectors/{}{rest}", connector["id"].as_str().unwrap())
 }
 
-async fn dispatches(app: &App, connector: &Value, state: &str) -> Vec<Value> {
+pub async fn dispatches(app: &App, connector: &Value, state: &str) -> Vec<Value> {
     let list =
         app.ops("GET", &path(connector, &format!("/dispatches?state={state}&limit=200")), None).await.expect(200);
     list["items"].as_array().unwrap().clone()
 }
 
-async fn reaches(app: &App, connector: &Value, state: &str, count: usize) {
+pub async fn reaches(app: &App, connector: &Value, state: &str, count: usize) {
     eventually(&format!("{count} {state}"), || async { dispatches(app, connector, state).await.len() == count }).await;
 }
 

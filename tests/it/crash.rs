@@ -34,12 +34,12 @@ impl Scene {
     }
 
     /// Kills the server.
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.program.take().unwrap().kill();
     }
 
     /// Starts another one on the same database.
-    async fn restart(&mut self) {
+    pub async fn restart(&mut self) {
         self.restart_with(&[]).await;
     }
 
@@ -74,7 +74,7 @@ impl Scene {
     }
 
     /// Waits until nobody is paying any more.
-    async fn settled(&self) {
+    pub async fn settled(&self) {
         self.site.until("SELECT count(*) FROM carts WHERE state = 'completing'", 0).await;
         self.site.until("SELECT count(*) FROM jobs WHERE state <> 'ready' OR attempt > 0", 0).await;
     }
@@ -89,7 +89,7 @@ impl Scene {
     }
 
     /// No order lacks a part, no part lacks its order, and the counters of the stock are the sums behind them.
-    async fn whole(&self) {
+    pub async fn whole(&self) {
         let parts = "SELECT id, (SELECT count(*) FROM order_lines WHERE order_id = orders.id), \
              (SELECT count(*) FROM ledger_entries WHERE order_id = orders.id), \
              (SELECT count(*) FROM payments WHERE order_id = orders.id AND state = 'authorised'), \
@@ -168,7 +168,7 @@ async fn complete(shop: &Shop, cart: &Cart, instrument: &str, key: &str) -> Opti
 
 /// What shoppers remember of what they were told.
 #[derive(Default)]
-struct Told {
+pub struct Told {
     orders: Vec<Value>,
     carts: Vec<(Cart, &'static str)>,
 }
@@ -176,7 +176,7 @@ struct Told {
 const INSTRUMENTS: [&str; 4] = ["approve", "approve_recorded", "manual", "approve_recorded"];
 
 /// Orders and orders until the server is gone.
-async fn shopper(shop: Shop, told: Arc<Mutex<Told>>, number: usize) {
+pub async fn shopper(shop: Shop, told: Arc<Mutex<Told>>, number: usize) {
     for round in number.. {
         let instrument = INSTRUMENTS[round % INSTRUMENTS.len()];
         // Half of them name the two in the other order.

@@ -42,32 +42,32 @@ pub async fn numbered(app: &App, count: i64) {
     eventually("numbered", || async { app.read(|tx| Ok(events::state(tx)?.last)).await >= count }).await;
 }
 
-async fn call(app: &App, method: &str, path: &str, body: Option<&Value>) -> Answer {
+pub async fn call(app: &App, method: &str, path: &str, body: Option<&Value>) -> Answer {
     let token = format!("Bearer {}", app.token(Audience::Client, "erp", &[Scope::FeedsRead]));
     app.send(method, &format!("/v1/integration{path}"), &[("Authorization", &token)], body).await
 }
 
-async fn poll(app: &App, query: &str) -> Value {
+pub async fn poll(app: &App, query: &str) -> Value {
     call(app, "GET", &format!("/feeds/{query}"), None).await.expect(200)
 }
 
-fn names(page: &Value) -> Vec<String> {
+pub fn names(page: &Value) -> Vec<String> {
     let name = |item: &Value| format!("{}/{}", item["stream"].as_str().unwrap(), item["data"]["n"]);
     page["items"].as_array().unwrap().iter().map(name).collect()
 }
 
-fn positions(page: &Value) -> Vec<i64> {
+pub fn positions(page: &Value) -> Vec<i64> {
     page["items"].as_array().unwrap().iter().map(|item| item["position"].as_i64().unwrap()).collect()
 }
 
-async fn orders(app: &App, list: &[(&str, i64)]) {
+pub async fn orders(app: &App, list: &[(&str, i64)]) {
     let before = app.read(|tx| Ok(events::state(tx)?.last)).await;
     let now = app.now();
     append(app, list.iter().map(|(stream, n)| event(stream, *n, "order.placed.v1", None, now)).collect()).await;
     numbered(app, before + i64::try_from(list.len()).unwrap()).await;
 }
 
-async fn ack(app: &App, page: &Value, items: Value) -> Answer {
+pub async fn ack(app: &App, page: &Value, items: Value) -> Answer {
     let body = json!({"consumer": "erp", "lease": page["lease"], "items": items});
     call(app, "POST", "/feeds/orders/ack", Some(&body)).await
 }
@@ -92,14 +92,18 @@ fn a_cursor_walks_the_log_in_order_and_narrow_feeds_hold_their_types() {
         assert!(csv.header("content-type").unwrap().starts_with("text/csv"));
         assert!(csv.header("kontor-next-cursor").is_some());
         let lines: Vec<&str> = csv.text.lines().collect();
-        assert_eq!(lines[0], "position,id,type,time,stream,aggregate_id,channel,data");
+        assert_eq!(lines[0], "position,id,type,time,stream,aggregate_id,aggregate_version,channel,attempt,data");
         assert!(lines.len() == 2 && lines[1].ends_with(r#","{""n"":1}""#), "{}", csv.text);
         call(&app, "GET", "/feeds/nothing", None).await.problem(404, "not_found");
         call(&app, "GET", "/feeds/orders?after=x", None).await.problem(400, "invalid_cursor");
         call(&app, "GET", "/feeds/orders?types=stock.", None).await.problem(400, "invalid_query");
         call(&app, "GET", "/feeds/orders?limit=0", None).await.problem(400, "invalid_query");
         call(&app, "GET", "/feeds/orders?wait=21", None).await.problem(400, "invalid_query");
-        call(&app, "GET", "/feeds/orders?view=current", None).await.problem(400, "invalid_query");
+        call(&app, "GET", "/feeds/orders?view=newest", None).await.problem(400, "invalid_query");
+        call(&app, "GET", "/feeds/orders?max_attempts=3", None).await.problem(400, "invalid_query");
+        call(&app, "GET", "/feeds/orders?consumer=erp&max_attempts=0", None).await.problem(400, "invalid_query");
+        // What is not there any more keeps what was told of it.
+        assert_eq!(names(&poll(&app, "orders?view=current").await), ["a/1", "b/1", "a/2"]);
     });
 }
 

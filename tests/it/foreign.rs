@@ -26,7 +26,8 @@ fn expected(route: &Route) -> (u16, &'static str) {
         (_, of) if SHARED.contains(&of) || of == "customers" => (403, "scope_missing"),
         // The list is everybody's, its items are not.
         ("GET", "worklists") => (200, ""),
-        // A feed is everybody's too; consumers are whose they are.
+        // A feed is everybody's too, and so is its snapshot; consumers are whose they are.
+        ("GET", "snapshots") => (200, ""),
         ("GET", "feeds") if path == "/feeds/{feed}" || path == "/feeds/{feed}/consumers" => (200, ""),
         _ => (404, "not_found"),
     }
@@ -39,7 +40,8 @@ fn is(answer: &Answer, (status, code): (u16, &str)) -> bool {
 
 /// Words that tell of the other side, as far as they are found in an answer.
 fn told<'s>(answer: &Answer, side: &'s Side) -> Vec<&'s String> {
-    let shared = ["feeds", "consumers", "parked", "worklists", "jobs", "variants", "tax-rates", "locations"];
+    let shared =
+        ["feeds", "snapshots", "consumers", "parked", "worklists", "jobs", "variants", "tax-rates", "locations"];
     let ids = side.ids.iter().filter(|(word, _)| !shared.contains(word)).map(|(_, id)| id);
     let words = side.words.iter().chain([&side.shop.key]);
     // A number is looked for as it stands in a document, not within another word.

@@ -11,4 +11,4 @@ pub use model::{
     NewReturn, NewReturnLine, Origin, RETURN_TRANSITIONS, Return, ReturnCommand, ReturnState, ReturnedLine, mermaid,
 };
 pub use service::{Noted, receive};
-pub(super) use store::refunded;
+pub(super) use store::{after, by_ids, refunded};

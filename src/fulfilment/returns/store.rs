@@ -117,6 +117,20 @@ pub(super) fn get(tx: &mut Tx, id: ReturnId) -> Result<Option<Return>> {
     Ok(load(tx, sql(format!("SELECT {SELECTED} FROM returns WHERE id = ?")).bind(id))?.pop())
 }
 
+/// Returns by their ids.
+pub(in crate::fulfilment) fn by_ids(tx: &mut Tx, ids: &[ReturnId]) -> Result<Vec<Return>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT {SELECTED} FROM returns WHERE id IN (SELECT wanted FROM {list}) ORDER BY id");
+    let wanted = dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect());
+    load(tx, sql(query).bind(wanted))
+}
+
+/// Returns after one of them, in the order of their ids.
+pub(in crate::fulfilment) fn after(tx: &mut Tx, after: Option<ReturnId>, limit: i64) -> Result<Vec<Return>> {
+    let after = after.unwrap_or(Id::from_bytes([0; 16]));
+    load(tx, sql(format!("SELECT {SELECTED} FROM returns WHERE id > ? ORDER BY id LIMIT ?")).bind(after).bind(limit))
+}
+
 /// A page of returns, newest first; of one order when that is named, of some channels when they are.
 pub(super) fn page(
     tx: &mut Tx,

@@ -14,3 +14,4 @@ mod store;
 pub use held::{HELD, HeldReport, discarded, work};
 pub use model::{Invoice, InvoiceKind, ReportedRef, ReportedShipments};
 pub use service::event_schemas;
+pub use store::after as invoices_after;

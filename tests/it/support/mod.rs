@@ -6,11 +6,13 @@
 pub mod app;
 pub mod postgres;
 pub mod program;
+pub mod receiver;
 pub mod shop;
 pub mod world;
 
 pub use app::{Answer, App};
 pub use program::{Program, Site, on_both_sites, on_postgres_site};
+pub use receiver::{Deed, Gate, Received, Receiver};
 pub use shop::{Cart, Shop};
 
 use std::future::Future;

@@ -74,6 +74,7 @@ async fn fill(shop: Shop, name: &str) -> Side {
     let mut ids: BTreeMap<&'static str, String> = [
         ("channels", channel.clone()),
         ("feeds", "orders".to_owned()),
+        ("snapshots", "orders".to_owned()),
         ("consumers", "erp".to_owned()),
         ("parked", "1".to_owned()),
         ("worklists", "unpaid_orders".to_owned()),

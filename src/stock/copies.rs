@@ -1,0 +1,43 @@
+//! Stock levels as they are now, many at once, for those who keep copies of them.
+
+use super::{
+    dto::{LevelDocument, Names},
+    list::{self, Filter},
+    model::{Level, LevelKey, Locations},
+    store,
+};
+use crate::{
+    db::{Snapshot, Tx},
+    error::Result,
+};
+
+/// The levels of these keys: three statements. Those that are not there are left out.
+///
+/// # Errors
+/// What the database says.
+pub fn levels_of(tx: &mut Tx, keys: &[LevelKey]) -> Result<Vec<LevelDocument>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let levels = list::levels_of(tx, keys)?;
+    documents(tx, &levels)
+}
+
+/// Levels after one of them in the order of their keys: three statements.
+///
+/// # Errors
+/// What the database says.
+pub fn levels_after(tx: &mut Tx, after: Option<LevelKey>, limit: i64) -> Result<Vec<LevelDocument>> {
+    let levels = list::levels(tx, &Filter::default(), after, limit)?;
+    documents(tx, &levels)
+}
+
+/// The names are read in the same snapshot as the levels: a location may be younger than what is in memory.
+fn documents(tx: &mut Tx, levels: &[Level]) -> Result<Vec<LevelDocument>> {
+    let mut variants: Vec<_> = levels.iter().map(|level| level.variant).collect();
+    variants.dedup();
+    let skus = store::skus(tx, &variants)?.into_iter().collect();
+    let locations = Locations::load(tx)?;
+    let names = Names { skus, locations: &locations };
+    Ok(levels.iter().map(|level| names.level(level)).collect())
+}
