@@ -1,15 +1,16 @@
 //! Every slice's routes, mounted on the three surfaces, and the OpenAPI documents assembled from them.
 
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpResponse, dev::ResourceDef, get, web};
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, service_config::ServiceConfig};
 
 use crate::{
     abandonment, carts, catalog, channels, checkout, connectors, customers,
+    db::Snapshot,
     error::Result,
     events::EventSchema,
     exports, fulfilment,
-    http::{self, State, openapi::Surface, server::Routes},
+    http::{self, State, cors, credentials::Credentials, openapi::Surface, server::Routes},
     imports, jobs, offers, orders, payments, pricing, stock, whereabouts, worklists,
 };
 
@@ -32,6 +33,13 @@ const DISCARDS: jobs::Discards = jobs::Discards(&[
     (imports::HELD, imports::discarded),
 ]);
 
+/// Where API keys can be limited to.
+const PLACES: http::credentials::Places = http::credentials::Places(|tx| {
+    let channels = <channels::Directory as Snapshot>::load(tx)?.iter().map(|channel| channel.id).collect();
+    let locations = <stock::Locations as Snapshot>::load(tx)?.iter().map(|location| location.id).collect();
+    Ok((channels, locations))
+});
+
 fn ops(config: &mut ServiceConfig<'_>) {
     channels::api::ops(config);
     catalog::api::ops(config);
@@ -44,6 +52,7 @@ fn ops(config: &mut ServiceConfig<'_>) {
     payments::api::ops(config);
     fulfilment::api::ops(config);
     connectors::api::ops(config);
+    config.app_data(web::Data::new(PLACES));
     http::credentials::ops(config);
     config.app_data(web::Data::new(DISCARDS));
     jobs::api::ops(config);
@@ -80,10 +89,15 @@ pub fn mount(config: &mut web::ServiceConfig) {
     config.service(live).service(ready).service(metrics).service(document).configure(http::docs::routes);
 }
 
-/// Whether a browser's page of this origin may call the store surface.
+/// Whether a browser's page may read what the store surface answers it. With a key of nobody it may when any channel lists its
+/// origin: it is told then that the key is not valid.
 #[must_use]
-pub fn allows_origin(state: State, origin: String) -> std::pin::Pin<Box<dyn Future<Output = Result<bool>>>> {
-    Box::pin(async move { Ok(state.db.snapshot::<channels::Directory>().await?.allows_origin(&origin)) })
+pub fn allows_origin(state: State, visitor: cors::Visitor) -> std::pin::Pin<Box<dyn Future<Output = Result<bool>>>> {
+    Box::pin(async move {
+        let credentials = state.db.snapshot::<Credentials>().await?;
+        let channel = visitor.channel_key.and_then(|key| credentials.channel_of(&key));
+        Ok(state.db.snapshot::<channels::Directory>().await?.allows_origin(&visitor.origin, channel))
+    })
 }
 
 /// The document of a surface.
@@ -136,11 +150,22 @@ pub fn routes() -> Routes {
                 ("PATCH", item.patch),
                 ("DELETE", item.delete),
             ];
-            let methods = slots.into_iter().filter_map(|(name, slot)| slot.map(|_| name.to_owned())).collect();
-            routes.push((actix_web::dev::ResourceDef::new(path.as_str()), methods));
+            let methods = slots.into_iter().filter_map(|(name, slot)| slot.map(|_| name.to_owned()));
+            routes.push((ResourceDef::new(path.as_str()), with_head(methods)));
         }
     }
+    let to_read = ["/health/live", "/health/ready", "/metrics", "/openapi/{name}.json", "/docs", "/docs/{file:.*}"];
+    routes.extend(to_read.map(|path| (ResourceDef::new(path), with_head(["GET".to_owned()]))));
+    routes.push((ResourceDef::new(payments::api::WEBHOOKS), vec!["POST".to_owned()]));
     routes.into()
+}
+
+/// What answers GET answers HEAD.
+fn with_head(methods: impl IntoIterator<Item = String>) -> Vec<String> {
+    methods
+        .into_iter()
+        .flat_map(|name| if name == "GET" { vec![name, "HEAD".to_owned()] } else { vec![name] })
+        .collect()
 }
 
 /// The documents' texts, made once.

@@ -8,7 +8,10 @@ use std::{net::IpAddr, path::Path, str::FromStr};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    kernel::text::is_web_address,
+};
 
 /// The file with every default and what it means.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -322,10 +325,6 @@ impl Settings {
         shown.database.url = masked_url(&shown.database.url);
         toml::to_string(&shown).map_err(Error::internal)
     }
-}
-
-fn is_web_address(text: &str) -> bool {
-    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
 }
 
 /// A database's address without what opens it. PostgreSQL takes passwords among its parameters too.

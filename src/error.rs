@@ -37,9 +37,10 @@ macro_rules! codes {
 
 codes! {
     // The request as such.
-    BodyMalformed, "body_malformed", 400, "The body is not valid JSON", "Send one JSON document in UTF-8.";
+    BodyMalformed, "body_malformed", 400, "The body can not be read", "Send a document in UTF-8 of the type that Content-Type names.";
     BodyTooLarge, "body_too_large", 413, "The body is too large", "Send less at once; bulk routes take NDJSON in chunks.";
-    MediaTypeUnsupported, "media_type_unsupported", 415, "The media type is not supported", "Send Content-Type: application/json.";
+    MediaTypeUnsupported, "media_type_unsupported", 415, "The media type is not supported", "Send the body as the detail says.";
+    ContentEncodingUnsupported, "content_encoding_unsupported", 415, "The content encoding is not supported", "Send the body as it is, without Content-Encoding.";
     UnknownField, "unknown_field", 422, "A field is not known", "Remove the field or correct its name.";
     MissingField, "missing_field", 422, "A field is missing", "Add the field that the pointer names.";
     InvalidValue, "invalid_value", 422, "A value is not allowed", "Correct the value that the pointer names.";
@@ -70,7 +71,6 @@ codes! {
     VersionStale, "version_stale", 412, "Somebody changed it meanwhile", "Read it again and repeat the change on the new version.";
     StateConflict, "state_conflict", 409, "Its state does not allow this", "Read it again: `actions` tells what is allowed now.";
     Duplicate, "duplicate", 409, "It exists already", "Use the existing one, or another key.";
-    StillUsed, "still_used", 409, "It is still used", "Remove what uses it first.";
 
     // Channels and catalogue.
     CurrencyNotSold, "currency_not_sold", 422, "The channel does not sell in this currency", "Use one of the currencies in /v1/store/config.";

@@ -1,15 +1,15 @@
 //! What carts are asked with and answered by, beside [`super::CartView`].
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::model::{Device, ForeignOrder, Source};
 use crate::{
     customers::Address,
-    error::Result,
     kernel::{
         Currency, Instant, Quantity, UnitPrice,
         ids::{CartId, ChannelId, CustomerId},
+        patch::present,
         text::{Email, Sku, Text},
     },
     pricing::ShippingOption,
@@ -83,46 +83,41 @@ pub struct CartRequest {
     pub reference: Option<ForeignOrder>,
 }
 
-/// Tells a field that is `null` (clear it) from one that is absent (leave it).
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
-}
-
 /// A change of a cart: what is absent stays, `null` clears.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"email": "ada@example.org", "shipping_method": "standard"}))]
 pub struct CartPatch {
     /// The customer who orders; only for staff who may read customers.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub customer_id: Option<Option<CustomerId>>,
     /// The lines, whole: what is not named goes. Lines that stay keep their ids.
     pub lines: Option<Vec<LineRequest>>,
     /// Who orders.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Email>)]
     pub email: Option<Option<Email>>,
     /// Whether they agree to messages about their cart.
     pub marketing_consent: Option<bool>,
     /// Who pays.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Address>)]
     pub billing_address: Option<Option<Address>>,
     /// Where it goes.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Address>)]
     pub shipping_address: Option<Option<Address>>,
     /// The code of one of the cart's shipping-options.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub shipping_method: Option<Option<Text<50>>>,
     /// One of the channel's locales.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub locale: Option<Option<Text<35>>>,
     /// Where the visitor came from.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Source>)]
     pub source: Option<Option<Source>>,
     /// What the storefront runs on.

@@ -14,6 +14,7 @@ mod service;
 mod store;
 
 pub use access::{can_open, cart_token, may_see_order};
+pub(crate) use model::refuse_incomplete;
 pub use model::{
     Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, Device, ForeignOrder, LastDecline,
     Problem, Source, Stage, mermaid,
@@ -23,4 +24,4 @@ pub use service::{
     any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, merged, reopen,
     take_abandoned, versions,
 };
-pub(crate) use service::{check_version, needs, refuse_incomplete};
+pub(crate) use service::{check_version, needs};

@@ -7,7 +7,7 @@ use crate::{
     customers::Address,
     error::{Code, Error, Result},
     kernel::{
-        Currency, Instant, Money, Quantity, UnitPrice,
+        Action, Currency, Instant, Money, Quantity, UnitPrice,
         ids::{CartId, CartLineId, ChannelId, CustomerId, OrderId, VariantId},
         text::{Email, Text},
     },
@@ -75,6 +75,40 @@ impl CartState {
             (Self::Open | Self::Frozen, C::Merge) => Ok(Self::Merged),
             (Self::Open | Self::Frozen, C::Expire) => Ok(Self::Expired),
             _ => Err(Error::problem(Code::CartNotOpen, format!("the cart is {self}")).with("state", self.as_str())),
+        }
+    }
+}
+
+crate::words! {
+    /// What somebody can do with a cart, by the names of the routes.
+    pub enum CartAction {
+        /// Change its lines, addresses and choices.
+        Edit = "edit",
+        /// Begin the checkout.
+        Checkout = "checkout",
+        /// Pay and order it.
+        Complete = "complete",
+        /// Merge it with another.
+        Merge = "merge",
+        /// End an attempt to pay that has no answer.
+        GiveUpPayment = "give_up_payment",
+    }
+}
+
+impl CartAction {
+    /// What shoppers can do.
+    pub const OF_SHOPPERS: &[Self] = &[Self::Edit, Self::Checkout, Self::Complete, Self::Merge];
+    /// What staff can do.
+    pub const OF_STAFF: &[Self] = &[Self::Edit, Self::Complete, Self::GiveUpPayment];
+
+    /// The command of the transition table that it begins with.
+    const fn command(self) -> CartCommand {
+        match self {
+            Self::Edit => CartCommand::Edit,
+            Self::Checkout => CartCommand::Freeze,
+            Self::Complete => CartCommand::Claim,
+            Self::Merge => CartCommand::Merge,
+            Self::GiveUpPayment => CartCommand::Reopen,
         }
     }
 }
@@ -330,6 +364,19 @@ impl Cart {
         }
     }
 
+    /// Which of these actions the cart takes now, by its transition table and by what was found wrong with it when it was
+    /// last priced.
+    #[must_use]
+    pub fn possible(&self, actions: &[CartAction]) -> Vec<Action> {
+        let orders = |action: CartAction| matches!(action, CartAction::Checkout | CartAction::Complete);
+        let taken = |action: CartAction| {
+            self.state.apply(action.command())?;
+            // What is being paid has been looked at before.
+            if orders(action) && self.state != CartState::Completing { refuse_incomplete(self) } else { Ok(()) }
+        };
+        actions.iter().map(|action| Action::of(action.as_str(), taken(*action))).collect()
+    }
+
     /// Its one delivery.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
@@ -346,6 +393,23 @@ impl Cart {
     /// `not_found`.
     pub fn line_index(&self, id: CartLineId) -> Result<usize> {
         self.details.lines.iter().position(|line| line.id == id).ok_or_else(|| Error::not_found("cart line"))
+    }
+}
+
+/// A cart with blocking problems can not be ordered.
+///
+/// # Errors
+/// `cart_incomplete`, with all of them.
+pub(crate) fn refuse_incomplete(cart: &Cart) -> Result<()> {
+    let blocking: Vec<&Problem> = cart.details.problems.iter().filter(|problem| problem.blocking).collect();
+    match blocking.first() {
+        None => Ok(()),
+        Some(first) => {
+            let problems = serde_json::to_value(&blocking)?;
+            Err(Error::problem(Code::CartIncomplete, first.detail.clone())
+                .at(first.pointer.clone())
+                .with("problems", problems))
+        }
     }
 }
 
@@ -421,6 +485,9 @@ pub struct CartView {
     /// Why the last attempt to pay came to nothing, until the next one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_decline: Option<LastDecline>,
+    /// What whoever asks can do with it now, or why not: `edit`, `checkout`, `complete`, `merge` in a storefront, `edit`,
+    /// `complete`, `give_up_payment` for staff. A `completed` cart that is completed again gives its order all the same.
+    pub actions: Vec<Action>,
     /// When it expires.
     pub expires_at: Instant,
     /// Since when.
@@ -443,10 +510,10 @@ impl CartView {
     #[must_use]
     pub fn new(cart: &Cart, changes: Vec<Problem>) -> Self {
         let whole = Self::for_staff(cart, changes);
-        Self { totals: whole.totals.map(public), ..whole }
+        Self { totals: whole.totals.map(public), actions: cart.possible(CartAction::OF_SHOPPERS), ..whole }
     }
 
-    /// The same with all that explains its price.
+    /// The same with all that explains its price, as staff see it.
     #[must_use]
     pub fn for_staff(cart: &Cart, changes: Vec<Problem>) -> Self {
         let details = cart.details.clone();
@@ -475,8 +542,13 @@ impl CartView {
             metadata: details.metadata,
             frozen_until: details.frozen_until,
             last_decline: details.last_decline,
+            actions: cart.possible(CartAction::OF_STAFF),
             expires_at: cart.expires_at,
             created_at: cart.created_at,
         }
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

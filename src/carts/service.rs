@@ -9,7 +9,7 @@ use super::{
     lines::{self, WantedLine},
     model::{
         Cart, CartCommand, CartDetails, CartFigures, CartLine, CartState, Device, ForeignOrder, LastDecline, Problem,
-        Source, Stage,
+        Source, Stage, refuse_incomplete,
     },
     pricing::{self, Context, Priced},
     store,
@@ -302,20 +302,6 @@ pub(crate) fn needs(cart: &Cart, priced: &Priced) -> Vec<stock::Need> {
         })
     };
     cart.details.lines.iter().enumerate().filter_map(need).collect()
-}
-
-/// A cart with blocking problems can not be ordered.
-pub(crate) fn refuse_incomplete(cart: &Cart) -> Result<()> {
-    let blocking: Vec<&Problem> = cart.details.problems.iter().filter(|problem| problem.blocking).collect();
-    match blocking.first() {
-        None => Ok(()),
-        Some(first) => {
-            let problems = serde_json::to_value(&blocking)?;
-            Err(Error::problem(Code::CartIncomplete, first.detail.clone())
-                .at(first.pointer.clone())
-                .with("problems", problems))
-        }
-    }
 }
 
 /// Locks a cart that the actor may open, whatever its state, to begin paying.

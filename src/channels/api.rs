@@ -1,17 +1,24 @@
 //! Routes of legal entities and channels, and the storefront's configuration.
 
-use actix_web::{get, patch, post};
+use actix_web::{delete, get, patch, post};
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    model::{Channel, ChannelSettings, Directory, LegalEntity, NewChannel, NewLegalEntity, TimeZone},
+    model::{
+        Channel, ChannelSettings, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PublishableKey,
+        TimeZone,
+    },
     service, store,
 };
 use crate::{
     error::{Error, Result},
-    http::{Body, Call, Page, RefPath, Reply, credentials, seal},
-    kernel::{Actor, Country, Currency, Id, Scope, ids::ChannelId, text::Text},
+    http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply, credentials, idempotency::Fingerprint, seal},
+    kernel::{
+        Actor, Country, Currency, Id, Scope,
+        ids::{ChannelId, CredentialId, LegalEntityId},
+        text::Text,
+    },
 };
 
 /// Make a legal entity
@@ -23,25 +30,64 @@ async fn create_legal_entity(call: Call, body: Body<NewLegalEntity>) -> Result<R
     let (id, now, new) = (Id::new(), call.now, body.value.clone());
     call.command(&body.fingerprint, move |tx| {
         let made = service::create_legal_entity(tx, now, id, &new)?;
-        Ok(Reply::created(&made)?.version(made.version))
+        Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/ops/legal-entities/{}", made.id)))
     })
     .await
 }
 
+/// Who is limited to channels sees who stands behind these.
+fn sees_entity(actor: &Actor, directory: &Directory, id: LegalEntityId) -> bool {
+    let own = |channel: &Channel| channel.legal_entity_id == id && actor.sees_channel(channel.id);
+    actor.channels().is_none() || directory.iter().any(own)
+}
+
 /// List the legal entities
-#[utoipa::path(tag = "set up a shop", security(("token" = ["settings:read"])), responses((status = 200, body = Page<LegalEntity>)))]
+#[utoipa::path(tag = "set up a shop", params(ListQuery), security(("token" = ["settings:read"])),
+    responses((status = 200, body = Page<LegalEntity>)))]
 #[get("/legal-entities")]
-async fn list_legal_entities(call: Call) -> Result<Reply> {
+async fn list_legal_entities(call: Call, query: Params<ListQuery>) -> Result<Reply> {
     let actor = call.allow(Scope::SettingsRead)?;
+    let (directory, limit) = (call.snapshot::<Directory>().await?, query.0.limit()?);
+    let after: Option<LegalEntityId> = Cursor::decode_optional(query.0.cursor.as_deref())?;
+    let items = call.read(move |tx| store::legal_entities(tx, after, limit + 1)).await?;
+    let mut page = Page::cut(items, limit, |entity| entity.id)?;
+    // What is not theirs is left out after the cut: the cursor goes on all the same.
+    page.items.retain(|entity| sees_entity(actor, &directory, entity.id));
+    Reply::page(&call, &page)
+}
+
+/// Read a legal entity
+#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["settings:read"])),
+    responses((status = 200, body = LegalEntity)))]
+#[get("/legal-entities/{id}")]
+async fn read_legal_entity(call: Call, path: RefPath<LegalEntityId>) -> Result<Reply> {
+    let (id, actor) = (path.0, call.allow(Scope::SettingsRead)?);
     let directory = call.snapshot::<Directory>().await?;
-    // Who is limited to channels sees who stands behind these.
-    let theirs = |entity: &LegalEntity| {
-        let own = |channel: &Channel| channel.legal_entity_id == entity.id && actor.sees_channel(channel.id);
-        actor.channels().is_none() || directory.iter().any(own)
-    };
-    let mut items = call.read(store::legal_entities).await?;
-    items.retain(theirs);
-    Reply::ok(&Page { items, next_cursor: None, count: None })
+    let found = call.read(move |tx| store::legal_entity(tx, id)).await?;
+    let found = found.filter(|entity| sees_entity(actor, &directory, entity.id));
+    let entity = found.ok_or_else(|| Error::not_found("legal entity"))?;
+    Ok(Reply::ok(&entity)?.version(entity.version))
+}
+
+/// Change a legal entity
+///
+/// Send the `ETag` you have seen as `If-Match`. What was sold before keeps what it was sold with.
+#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), request_body = LegalEntityPatch,
+    security(("token" = ["settings:write"])), responses((status = 200, body = LegalEntity)))]
+#[patch("/legal-entities/{id}")]
+async fn update_legal_entity(call: Call, path: RefPath<LegalEntityId>, body: Body<LegalEntityPatch>) -> Result<Reply> {
+    let (actor, directory) = (call.allow(Scope::SettingsWrite)?, call.snapshot::<Directory>().await?);
+    if !sees_entity(actor, &directory, path.0) {
+        return Err(Error::not_found("legal entity"));
+    }
+    // It may stand behind other channels too.
+    call.allow_everywhere(Scope::SettingsWrite)?;
+    let (id, now, expected, patch) = (path.0, call.now, call.if_match()?, body.value.clone());
+    call.command(&body.fingerprint, move |tx| {
+        let changed = service::update_legal_entity(tx, now, id, expected, &patch)?;
+        Ok(Reply::ok(&changed)?.version(changed.version))
+    })
+    .await
 }
 
 /// Make a channel
@@ -52,8 +98,7 @@ async fn list_legal_entities(call: Call) -> Result<Reply> {
 #[post("/channels")]
 async fn create_channel(call: Call, body: Body<NewChannel>) -> Result<Reply> {
     call.allow_everywhere(Scope::SettingsWrite)?;
-    let key = format!("{}{}", credentials::PUBLISHABLE_PREFIX, seal::random_text(18));
-    let ids = service::ChannelIds { channel: Id::new(), credential: Id::new(), key };
+    let ids = service::ChannelIds { channel: Id::new(), credential: Id::new(), key: fresh_key() };
     let (now, new) = (call.now, body.value.clone());
     call.reference_command(&body.fingerprint, move |tx| {
         let made = service::create_channel(tx, now, &ids, &new)?;
@@ -62,15 +107,24 @@ async fn create_channel(call: Call, body: Body<NewChannel>) -> Result<Reply> {
     .await
 }
 
+fn fresh_key() -> String {
+    format!("{}{}", credentials::PUBLISHABLE_PREFIX, seal::random_text(18))
+}
+
 /// List the channels
-#[utoipa::path(tag = "set up a shop", security(("token" = ["settings:read"])), responses((status = 200, body = Page<Channel>)))]
+///
+/// Without their publishable keys, which each channel has by itself.
+#[utoipa::path(tag = "set up a shop", params(ListQuery), security(("token" = ["settings:read"])),
+    responses((status = 200, body = Page<Channel>)))]
 #[get("/channels")]
-async fn list_channels(call: Call) -> Result<Reply> {
+async fn list_channels(call: Call, query: Params<ListQuery>) -> Result<Reply> {
     let actor = call.allow(Scope::SettingsRead)?;
-    let directory = call.snapshot::<Directory>().await?;
-    let mut items: Vec<Channel> = directory.iter().filter(|channel| actor.sees_channel(channel.id)).cloned().collect();
+    let (directory, limit) = (call.snapshot::<Directory>().await?, query.0.limit()?);
+    let after: Option<ChannelId> = Cursor::decode_optional(query.0.cursor.as_deref())?;
+    let listed = |channel: &&Channel| actor.sees_channel(channel.id) && after.is_none_or(|after| channel.id > after);
+    let mut items: Vec<Channel> = directory.iter().filter(listed).cloned().collect();
     items.sort_by_key(|channel| channel.id);
-    Reply::ok(&Page { items, next_cursor: None, count: None })
+    Reply::page(&call, &Page::cut(items, limit, |channel| channel.id)?)
 }
 
 /// Read a channel
@@ -123,6 +177,40 @@ async fn update_channel(call: Call, path: RefPath<ChannelId>, body: Body<Channel
     .await
 }
 
+/// Make another publishable key of a channel
+///
+/// As before the storefront is switched over to it; the channel's other keys stay valid until each is revoked. It can be used
+/// at once, through other servers within a second.
+#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["keys:write"])),
+    responses((status = 201, body = PublishableKey)))]
+#[post("/channels/{id}/keys")]
+async fn create_channel_key(call: Call, path: RefPath<ChannelId>) -> Result<Reply> {
+    let actor = call.allow(Scope::KeysWrite)?.clone();
+    let (channel, now, id, key): (_, _, CredentialId, _) = (path.0, call.now, Id::new(), fresh_key());
+    call.reference_command(&Fingerprint::none(), move |tx| {
+        visible(tx, &actor, channel)?;
+        Reply::created(&service::issue_key(tx, now, id, channel, &key)?)
+    })
+    .await
+}
+
+/// Revoke a publishable key of a channel
+///
+/// It stops working everywhere within a second. The last one may go too: then no storefront calls for this channel until it
+/// has another.
+#[utoipa::path(tag = "set up a shop", params(("id" = String, Path), ("key" = String, Path)),
+    security(("token" = ["keys:write"])), responses((status = 204)))]
+#[delete("/channels/{id}/keys/{key}")]
+async fn revoke_channel_key(call: Call, path: RefPath<(ChannelId, String)>) -> Result<Reply> {
+    let (actor, now, (channel, key)) = (call.allow(Scope::KeysWrite)?.clone(), call.now, path.0);
+    call.reference_command(&Fingerprint::none(), move |tx| {
+        visible(tx, &actor, channel)?;
+        service::revoke_key(tx, now, channel, &key)?;
+        Ok(Reply::no_content())
+    })
+    .await
+}
+
 /// What a storefront needs to know of its channel.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct StoreConfig {
@@ -169,7 +257,9 @@ async fn store_config(call: Call) -> Result<Reply> {
 /// The routes of the ops surface.
 pub fn ops(config: &mut ServiceConfig<'_>) {
     config.service(create_legal_entity).service(list_legal_entities);
+    config.service(read_legal_entity).service(update_legal_entity);
     config.service(create_channel).service(list_channels).service(read_channel).service(update_channel);
+    config.service(create_channel_key).service(revoke_channel_key);
 }
 
 /// The routes of the store surface.

@@ -8,6 +8,7 @@ mod service;
 mod store;
 
 pub use model::{
-    Channel, ChannelSettings, Directory, LegalEntity, NewChannel, NewLegalEntity, PAYMENT_METHODS, TimeZone,
+    Channel, ChannelSettings, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PAYMENT_METHODS,
+    PublishableKey, TimeZone,
 };
-pub use service::{ChannelIds, create_channel, create_legal_entity, update_channel};
+pub use service::{ChannelIds, create_channel, create_legal_entity, update_channel, update_legal_entity};

@@ -9,7 +9,8 @@ use crate::{
     kernel::{
         Country, Currency, Instant,
         ids::{ChannelId, LegalEntityId},
-        text::Text,
+        patch::present,
+        text::{Text, is_web_address},
     },
     pricing::model::RoundingRule,
 };
@@ -70,6 +71,37 @@ pub struct NewLegalEntity {
     pub vat_id: Option<Text<30>>,
     /// The zone of its books.
     pub time_zone: TimeZone,
+}
+
+/// What can be changed about a legal entity.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Acme Europe GmbH"}))]
+pub struct LegalEntityPatch {
+    /// The company's name.
+    pub name: Option<Text<200>>,
+    /// Where it is registered.
+    pub country: Option<Country>,
+    /// Its VAT identification number; `null` when it has none any more.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub vat_id: Option<Option<Text<30>>>,
+    /// The zone of its books.
+    pub time_zone: Option<TimeZone>,
+}
+
+impl LegalEntityPatch {
+    /// Lays it over a legal entity.
+    pub fn apply(&self, entity: &mut LegalEntity) {
+        if let Some(name) = &self.name {
+            entity.name = name.to_string();
+        }
+        if let Some(vat_id) = &self.vat_id {
+            entity.vat_id = vat_id.as_ref().map(ToString::to_string);
+        }
+        entity.country = self.country.unwrap_or(entity.country);
+        entity.time_zone = self.time_zone.unwrap_or(entity.time_zone);
+    }
 }
 
 /// How a channel sells. The first currency, locale and country are the defaults.
@@ -137,31 +169,79 @@ impl ChannelSettings {
     /// What the schema can not say.
     ///
     /// # Errors
-    /// `invalid_value` with the pointer to the field.
+    /// `invalid_value` with the pointer to the field in a body that has them under `settings`.
     pub fn check(&self) -> Result<()> {
+        self.check_items()?;
         let empty = |pointer: &str| Error::invalid(pointer, "expected at least one");
         if self.currencies.is_empty() {
-            return Err(empty("/currencies"));
+            return Err(empty("/settings/currencies"));
         }
         if self.locales.is_empty() {
-            return Err(empty("/locales"));
+            return Err(empty("/settings/locales"));
         }
         if self.countries.is_empty() {
-            return Err(empty("/countries"));
+            return Err(empty("/settings/countries"));
         }
         if let Some(place) = self.payment_methods.iter().position(|code| !PAYMENT_METHODS.contains(&&**code)) {
             let detail = format!("expected some of {}", PAYMENT_METHODS.join(", "));
-            return Err(Error::problem(Code::ProviderUnknown, detail).at(format!("/payment_methods/{place}")));
+            return Err(Error::problem(Code::ProviderUnknown, detail).at(format!("/settings/payment_methods/{place}")));
         }
         let within = |value: i64, most: i64, pointer: &str| match (1..=most).contains(&value) {
             true => Ok(()),
             false => Err(Error::invalid(pointer, format!("expected a number from 1 to {most}"))),
         };
-        within(self.abandonment_minutes, 43_200, "/abandonment_minutes")?;
-        within(self.reservation_minutes, 1_440, "/reservation_minutes")?;
-        within(self.cart_days, 365, "/cart_days")?;
-        within(self.due_hours, 8_760, "/due_hours")
+        within(self.abandonment_minutes, 43_200, "/settings/abandonment_minutes")?;
+        within(self.reservation_minutes, 1_440, "/settings/reservation_minutes")?;
+        within(self.cart_days, 365, "/settings/cart_days")?;
+        within(self.due_hours, 8_760, "/settings/due_hours")
     }
+}
+
+impl ChannelSettings {
+    /// The items of the lists: none twice, each of its form.
+    fn check_items(&self) -> Result<()> {
+        fn doubled<T: PartialEq>(items: &[T]) -> Option<usize> {
+            items
+                .iter()
+                .enumerate()
+                .find(|(place, item)| items.iter().take(*place).any(|one| one == *item))
+                .map(|it| it.0)
+        }
+        let wrong =
+            |list: &str, place: usize, detail: &str| Err(Error::invalid(format!("/settings/{list}/{place}"), detail));
+        let lists = [
+            ("currencies", doubled(&self.currencies)),
+            ("locales", doubled(&self.locales)),
+            ("countries", doubled(&self.countries)),
+            ("payment_methods", doubled(&self.payment_methods)),
+            ("cors_origins", doubled(&self.cors_origins)),
+        ];
+        if let Some((list, place)) = lists.into_iter().find_map(|(list, place)| Some((list, place?))) {
+            return wrong(list, place, "it is there twice");
+        }
+        if let Some(place) = self.locales.iter().position(|locale| !is_locale(locale)) {
+            return wrong("locales", place, "expected a language tag such as de-DE (BCP 47)");
+        }
+        match self.cors_origins.iter().position(|origin| !is_origin(origin)) {
+            Some(place) => {
+                wrong("cors_origins", place, "expected scheme and host alone, such as https://shop.example.org")
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether it has the form of a language tag: a language of two to eight letters, then letters and digits between hyphens.
+fn is_locale(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let is_language = |part: &str| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    parts.next().is_some_and(is_language) && parts.all(is_subtag)
+}
+
+/// Whether it is an origin as browsers send it: no path, no standard port, lower case.
+fn is_origin(text: &str) -> bool {
+    is_web_address(text) && url::Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text)
 }
 
 /// A channel: a brand, a country, a marketplace.
@@ -213,6 +293,18 @@ impl Channel {
     pub fn default_country(&self) -> Result<Country> {
         self.settings.countries.first().copied().ok_or_else(|| Error::internal("a channel without countries"))
     }
+}
+
+/// A publishable key of a channel.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct PublishableKey {
+    /// The key, which storefronts send as `Channel-Key`. It is no secret: it names the channel.
+    #[schema(example = "pk_5xXbKqFJ0aVtq3n1u2Zy8w4e")]
+    pub key: String,
+    /// Whose it is.
+    pub channel_id: ChannelId,
+    /// Since when.
+    pub created_at: Instant,
 }
 
 /// A channel about to be made.
@@ -277,9 +369,14 @@ impl Directory {
         self.channels.contains_key(&id)
     }
 
-    /// Whether a browser's origin may call the store surface.
+    /// Whether a page of an origin may read what the store surface answers to a channel's key: when that channel lists the
+    /// origin. Before a channel is known, as when a browser asks beforehand, it is enough that one of them does.
     #[must_use]
-    pub fn allows_origin(&self, origin: &str) -> bool {
-        self.iter().any(|channel| channel.settings.cors_origins.iter().any(|allowed| &**allowed == origin))
+    pub fn allows_origin(&self, origin: &str, channel: Option<ChannelId>) -> bool {
+        let lists = |one: &Channel| one.settings.cors_origins.iter().any(|allowed| &**allowed == origin);
+        match channel {
+            Some(id) => self.channels.get(&id).is_some_and(lists),
+            None => self.iter().any(lists),
+        }
     }
 }

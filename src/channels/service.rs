@@ -1,7 +1,7 @@
 //! Commands on legal entities and channels.
 
 use super::{
-    model::{Channel, Directory, LegalEntity, NewChannel, NewLegalEntity},
+    model::{Channel, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PublishableKey},
     store::{self, ChannelRow, LegalEntityRow},
 };
 use crate::{
@@ -34,6 +34,36 @@ pub fn create_legal_entity(tx: &mut Tx, now: Instant, id: LegalEntityId, new: &N
     LegalEntity::try_from(row)
 }
 
+/// Changes a legal entity. `expected` is the version that the caller has seen.
+///
+/// # Errors
+/// `not_found`; `version_stale` when it has changed since.
+pub fn update_legal_entity(
+    tx: &mut Tx,
+    now: Instant,
+    id: LegalEntityId,
+    expected: Option<i64>,
+    patch: &LegalEntityPatch,
+) -> Result<LegalEntity> {
+    let mut entity = store::legal_entity(tx, id)?.ok_or_else(|| Error::not_found("legal entity"))?;
+    let seen = seen("legal entity", entity.version, expected)?;
+    patch.apply(&mut entity);
+    if !store::update_legal_entity(tx, now, &entity, seen)? {
+        return Err(stale("legal entity", seen));
+    }
+    entity.version += 1;
+    Ok(entity)
+}
+
+/// The version that a change begins with: the current one, when it is the expected one.
+fn seen(what: &str, version: i64, expected: Option<i64>) -> Result<i64> {
+    if expected.is_none_or(|expected| expected == version) { Ok(version) } else { Err(stale(what, version)) }
+}
+
+fn stale(what: &str, version: i64) -> Error {
+    Error::problem(Code::VersionStale, format!("the {what} is at version {version}")).with("version", version)
+}
+
 /// What a new channel gets from outside, so that a second run of the transaction gives the same.
 #[derive(Debug, Clone)]
 pub struct ChannelIds {
@@ -51,7 +81,7 @@ pub struct ChannelIds {
 /// `duplicate` when the code is taken, `not_found` when the legal entity is not there.
 pub fn create_channel(tx: &mut Tx, now: Instant, ids: &ChannelIds, new: &NewChannel) -> Result<Channel> {
     new.settings.check()?;
-    if !store::legal_entities(tx)?.iter().any(|entity| entity.id == new.legal_entity_id) {
+    if store::legal_entity(tx, new.legal_entity_id)?.is_none() {
         return Err(Error::not_found("legal entity").at("/legal_entity_id"));
     }
     let row = ChannelRow {
@@ -83,19 +113,39 @@ pub fn update_channel(
     change: impl FnOnce(&mut Channel),
 ) -> Result<Channel> {
     let mut channel = store::channel(tx, id)?.ok_or_else(|| Error::not_found("channel"))?;
-    let stale = |version: i64| Error::problem(Code::VersionStale, format!("the channel is at version {version}"));
-    let seen = expected.unwrap_or(channel.version);
-    if seen != channel.version {
-        return Err(stale(channel.version));
-    }
+    let seen = seen("channel", channel.version, expected)?;
     change(&mut channel);
     channel.settings.check()?;
     if !store::update_channel(tx, now, &channel, seen)? {
-        return Err(stale(seen));
+        return Err(stale("channel", seen));
     }
     channel.version += 1;
     bump::<Directory>(tx)?;
     Ok(channel)
+}
+
+/// Makes another publishable key of a channel.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn issue_key(
+    tx: &mut Tx,
+    now: Instant,
+    id: CredentialId,
+    channel: ChannelId,
+    key: &str,
+) -> Result<PublishableKey> {
+    credentials::issue_publishable(tx, now, id, channel, key)?;
+    Ok(PublishableKey { key: key.to_owned(), channel_id: channel, created_at: now })
+}
+
+/// Revokes a publishable key of a channel; one that was revoked before stays so.
+///
+/// # Errors
+/// `not_found` when the channel never had it.
+pub(super) fn revoke_key(tx: &mut Tx, now: Instant, channel: ChannelId, key: &str) -> Result<()> {
+    let had = credentials::revoke_publishable(tx, now, channel, key)?;
+    if had { Ok(()) } else { Err(Error::not_found("publishable key")) }
 }
 
 fn taken(what: &str, code: &str) -> Error {

@@ -11,7 +11,7 @@ use crate::{
     },
     error::{Error, Result},
     http::credentials,
-    kernel::{Country, Instant, ids::ChannelId, ids::LegalEntityId},
+    kernel::{Country, Id, Instant, ids::ChannelId, ids::LegalEntityId},
 };
 
 /// A row of `legal_entities`.
@@ -74,9 +74,32 @@ pub(super) fn insert_legal_entity(tx: &mut Tx, row: &LegalEntityRow) -> Result<(
     Ok(())
 }
 
-pub(super) fn legal_entities(tx: &mut Tx) -> Result<Vec<LegalEntity>> {
-    let query = legal_entities::table.select(LegalEntityRow::as_select()).order(legal_entities::id);
-    query.load(tx)?.into_iter().map(LegalEntity::try_from).collect()
+/// Legal entities in the order of their ids, after one of them.
+pub(super) fn legal_entities(tx: &mut Tx, after: Option<LegalEntityId>, limit: i64) -> Result<Vec<LegalEntity>> {
+    let after = after.unwrap_or(Id::from_bytes([0; 16]));
+    let query = legal_entities::table.select(LegalEntityRow::as_select()).filter(legal_entities::id.gt(after));
+    let rows = query.order(legal_entities::id).limit(limit).load(tx)?;
+    rows.into_iter().map(LegalEntity::try_from).collect()
+}
+
+pub(super) fn legal_entity(tx: &mut Tx, id: LegalEntityId) -> Result<Option<LegalEntity>> {
+    let row = legal_entities::table.find(id).select(LegalEntityRow::as_select()).first(tx).optional()?;
+    row.map(LegalEntity::try_from).transpose()
+}
+
+/// Replaces a legal entity when it still has the given version. False when it has not.
+pub(super) fn update_legal_entity(tx: &mut Tx, now: Instant, changed: &LegalEntity, version: i64) -> Result<bool> {
+    let update =
+        sql("UPDATE legal_entities SET name = ?, country = ?, vat_id = ?, time_zone = ?, version = version + 1, \
+                      updated_at = ? WHERE id = ? AND version = ?")
+        .bind(changed.name.as_str())
+        .bind(changed.country)
+        .bind(changed.vat_id.clone())
+        .bind(changed.time_zone.to_string())
+        .bind(now)
+        .bind(changed.id)
+        .bind(version);
+    Ok(update.execute(tx)? == 1)
 }
 
 pub(super) fn insert_channel(tx: &mut Tx, row: &ChannelRow) -> Result<()> {

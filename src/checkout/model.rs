@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    kernel::{Money, ids::CartId, text::Text},
+    kernel::{
+        Money,
+        ids::CartId,
+        text::{Text, WebAddress},
+    },
     orders::OrderDocument,
     payments::{Action, Decline},
 };
@@ -20,9 +24,8 @@ pub struct PaymentChoice {
     /// `redirect` and more.
     #[schema(value_type = Option<String>)]
     pub instrument: Option<Text<200>>,
-    /// Where the customer comes back to after a redirect.
-    #[schema(value_type = Option<String>)]
-    pub return_url: Option<Text<500>>,
+    /// Where the customer comes back to after a redirect: a whole http or https address.
+    pub return_url: Option<WebAddress>,
 }
 
 /// The wish to order a cart.

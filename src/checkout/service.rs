@@ -248,12 +248,13 @@ fn pay(
         return Err(Error::problem(Code::PaymentMethodUnavailable, reason).at("/payment/method"));
     }
     let mut prepared = ready.prepared.clone();
-    if place::is_known(tx, &prepared.cart)? {
-        return Err(orders::known_already());
-    }
     let was_frozen = prepared.cart.state == CartState::Frozen;
     let payment = new_payment(checkout, key, request, provider, ready.total, &prepared.cart);
     carts::begin_payment(tx, context, &mut prepared.cart)?;
+    // Only now: somebody else may have completed this very cart meanwhile, and then the order is its own.
+    if place::is_known(tx, &prepared.cart)? {
+        return Err(orders::known_already());
+    }
     payments::open(tx, context.now, &payment)?;
     let opened = as_payment(&payment, context.now);
     if provider.is_immediate() {

@@ -2,7 +2,7 @@
 
 use crate::{
     config::Settings,
-    db::Upkeep,
+    db::{Db, Upkeep},
     doctor,
     error::{Error, Result},
 };
@@ -38,4 +38,18 @@ pub(super) async fn run(settings: Settings, options: &Options) -> Result<()> {
         }
         count => Err(Error::internal(format!("{count} findings"))),
     }
+}
+
+/// Examines a database after much has been done to it, and says in one line that nothing is wrong.
+///
+/// # Errors
+/// What is wrong, or what the database says.
+pub(super) async fn assure(db: &Db) -> Result<()> {
+    let findings = doctor::examine(db, |_| {}).await?;
+    findings.iter().for_each(|finding| println!("{finding}"));
+    match findings.len() {
+        0 => println!("doctor        nothing is wrong"),
+        count => return Err(Error::internal(format!("the doctor has {count} findings"))),
+    }
+    Ok(())
 }

@@ -84,8 +84,9 @@ async fn beside(mut settings: Settings, plan: &Plan, mapping: &Mapping, how: dri
     let make = |usage| token::make(&process.state, usage, "replay", Scope::ALL, 24 * 7, None);
     let remote = Remote::new(&format!("http://{address}"), make(Audience::Staff)?, make(Audience::Client)?)?;
     let outcome = driver::run(&remote, plan, mapping, how).await;
+    let sound = super::doctor::assure(&process.state.db).await;
     process.stop().await;
-    outcome
+    outcome.and_then(|outcome| sound.map(|()| outcome))
 }
 
 fn report(outcome: &Outcome, markdown: bool) -> Result<()> {

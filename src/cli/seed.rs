@@ -129,7 +129,11 @@ pub(crate) async fn demo_shop(state: &State) -> Result<String> {
     if let Some(channel) = directory.by_code("demo") {
         let id = channel.id;
         let keys = state.db.read(move |tx| crate::http::credentials::publishable_keys(tx, id)).await?;
-        return keys.into_iter().next().ok_or_else(|| Error::internal("the demo channel has no key"));
+        return keys.into_iter().next().ok_or_else(|| {
+            Error::internal(
+                "the demo channel has no publishable key left: make one with POST /v1/ops/channels/{id}/keys",
+            )
+        });
     }
     let api = Api::new(state)?;
     let shop = shop(&api, "demo", "Demo shop").await?;

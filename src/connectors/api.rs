@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     delivery,
-    model::{Connector, ConnectorPatch, Dispatch, DispatchState, NewConnector},
+    model::{Connector, ConnectorPatch, Dispatch, DispatchState, NewConnector, no_renewal},
     network::Network,
     ports::{Adapter, Ending},
     registry,
@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     channels::Directory,
-    error::{Error, Result},
+    error::Result,
     events::Event,
     http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
-        Id, Scope,
+        Action, Id, Scope,
         ids::{ConnectorId, DispatchId, JobId},
         text::Text,
     },
@@ -181,7 +181,7 @@ async fn renew_secrets(call: Call, path: RefPath<ConnectorId>) -> Result<Reply> 
     let (actor, id, now) = (call.allow(Scope::ConnectorsWrite)?.clone(), path.0, call.now);
     let kept = call.read(move |tx| service::visible(tx, &actor, id)).await?;
     let adapter = registry::find(&kept.adapter)?;
-    let renew = adapter.renew_secrets.ok_or_else(|| Error::conflict("this adapter has no secrets to renew"))?;
+    let renew = adapter.renew_secrets.ok_or_else(no_renewal)?;
     let secrets = renew(now, &delivery::unseal(&call.state, &kept)?)?;
     let sealed = call.state.secret.seal(&secrets.to_string())?;
     call.command(&Fingerprint::none(), move |tx| {
@@ -277,6 +277,8 @@ pub struct DispatchDetail {
     pub dispatch: Dispatch,
     /// The event as the log has it now: without what an erasure has removed, absent when it has been dropped.
     pub event: Option<Event>,
+    /// What can be done with it now, or why not: `replay`, `skip`.
+    pub actions: Vec<Action>,
 }
 
 /// Read a dispatch
@@ -290,7 +292,8 @@ async fn read_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>) -> 
     let found = call.read(move |tx| {
         let (_, dispatch) = service::dispatch(tx, &actor, id, dispatch)?;
         let event = crate::events::by_positions(tx, &[dispatch.position])?.into_iter().next();
-        Ok(DispatchDetail { dispatch, event })
+        let actions = dispatch.state.actions();
+        Ok(DispatchDetail { dispatch, event, actions })
     });
     Reply::ok(&found.await?)
 }

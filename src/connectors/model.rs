@@ -6,8 +6,9 @@ use serde_json::Value;
 use crate::{
     error::{Error, Result},
     kernel::{
-        Actor, Instant,
+        Action, Actor, Instant,
         ids::{ChannelId, ConnectorId, DispatchId, EventId, JobId},
+        patch::present,
         text::Text,
     },
 };
@@ -23,6 +24,45 @@ crate::words! {
 }
 
 crate::words! {
+    /// What somebody can do with a connector.
+    pub enum ConnectorCommand {
+        /// Halt it, with `{"state": "paused"}`.
+        Pause = "pause",
+        /// Let it go on where it stood, with `{"state": "active"}`.
+        Resume = "resume",
+        /// Send it a ping.
+        Test = "test",
+        /// Send it a stretch of the log again.
+        Replay = "replay",
+        /// Renew its secrets.
+        RenewSecrets = "renew_secrets",
+    }
+}
+
+impl ConnectorState {
+    /// The transition table.
+    ///
+    /// | | pause | resume | test, replay, renew_secrets |
+    /// |---|---|---|---|
+    /// | active | paused | – | active |
+    /// | paused | – | active | paused |
+    ///
+    /// # Errors
+    /// `state_conflict`.
+    pub fn apply(self, command: ConnectorCommand) -> Result<Self> {
+        use ConnectorCommand as C;
+        match (self, command) {
+            (Self::Active, C::Pause) => Ok(Self::Paused),
+            (Self::Paused, C::Resume) => Ok(Self::Active),
+            (Self::Paused, C::Pause) | (Self::Active, C::Resume) => {
+                Err(Error::conflict(format!("the connector is {self} already")))
+            }
+            (_, C::Test | C::Replay | C::RenewSecrets) => Ok(self),
+        }
+    }
+}
+
+crate::words! {
     /// Where a dispatch stands.
     pub enum DispatchState {
         /// It is on its way, or waits for its next try or for an earlier event of its stream.
@@ -33,6 +73,45 @@ crate::words! {
         Dead = "dead",
         /// Somebody decided that it need not arrive.
         Skipped = "skipped",
+    }
+}
+
+crate::words! {
+    /// What somebody can do with a dispatch.
+    pub enum DispatchCommand {
+        /// Send it again.
+        Replay = "replay",
+        /// Decide that it need not arrive.
+        Skip = "skip",
+    }
+}
+
+impl DispatchState {
+    /// The transition table of what is decided by hand.
+    ///
+    /// | | replay | skip |
+    /// |---|---|---|
+    /// | pending | – | skipped |
+    /// | dead | pending | skipped |
+    /// | delivered, skipped | pending | – |
+    ///
+    /// # Errors
+    /// `state_conflict`.
+    pub fn apply(self, command: DispatchCommand) -> Result<Self> {
+        use DispatchCommand as C;
+        match (self, command) {
+            (Self::Pending, C::Replay) => Err(Error::conflict("the dispatch is on its way already")),
+            (Self::Delivered | Self::Dead | Self::Skipped, C::Replay) => Ok(Self::Pending),
+            (Self::Pending | Self::Dead, C::Skip) => Ok(Self::Skipped),
+            (Self::Delivered | Self::Skipped, C::Skip) => Err(Error::conflict(format!("the dispatch is {self}"))),
+        }
+    }
+
+    /// What can be done with it now, or why not.
+    #[must_use]
+    pub fn actions(self) -> Vec<Action> {
+        let action = |command: &DispatchCommand| Action::of(command.as_str(), self.apply(*command).map(|_| ()));
+        DispatchCommand::ALL.iter().map(action).collect()
     }
 }
 
@@ -162,6 +241,8 @@ pub struct Connector {
     pub position: i64,
     /// How much waits for it.
     pub backlog: Backlog,
+    /// What can be done with it now, or why not: `pause`, `resume`, `test`, `replay`, `renew_secrets`.
+    pub actions: Vec<Action>,
     /// Rises with every change.
     pub version: i64,
     /// Since when.
@@ -171,9 +252,15 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// The view of a kept connector.
+    /// The view of a kept connector; `renewable` is whether its adapter can renew secrets.
     #[must_use]
-    pub fn new(kept: Kept, backlog: Backlog) -> Self {
+    pub fn new(kept: Kept, backlog: Backlog, renewable: bool) -> Self {
+        let action = |command: &ConnectorCommand| {
+            let fixed = *command == ConnectorCommand::RenewSecrets && !renewable;
+            let taken = if fixed { Err(no_renewal()) } else { kept.state.apply(*command).map(|_| ()) };
+            Action::of(command.as_str(), taken)
+        };
+        let actions = ConnectorCommand::ALL.iter().map(action).collect();
         Self {
             id: kept.id,
             name: kept.name,
@@ -184,11 +271,17 @@ impl Connector {
             secrets: None,
             position: kept.position,
             backlog,
+            actions,
             version: kept.version,
             created_at: kept.created_at,
             updated_at: kept.updated_at,
         }
     }
+}
+
+/// An adapter whose secrets are somebody else's.
+pub(super) fn no_renewal() -> Error {
+    Error::conflict("this adapter has no secrets to renew")
 }
 
 const fn twelve() -> i64 {
@@ -247,7 +340,7 @@ pub struct ConnectorPatch {
     #[schema(value_type = Option<Vec<String>>)]
     pub types: Option<Vec<Text<100>>>,
     /// The channels whose events it gets; `null` is all.
-    #[serde(default, with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Vec<String>>)]
     pub channels: Option<Option<Vec<ChannelId>>>,
     /// Whether it gets the events of test channels.
@@ -257,15 +350,6 @@ pub struct ConnectorPatch {
     /// How often an event is tried before it is a dead letter.
     #[schema(minimum = 1, maximum = 50)]
     pub max_attempts: Option<i64>,
-}
-
-/// Tells a field that is `null` from one that is not there.
-mod given {
-    use serde::{Deserialize, Deserializer};
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
-        T::deserialize(from).map(Some)
-    }
 }
 
 impl ConnectorPatch {
@@ -348,4 +432,35 @@ pub struct Dispatch {
     pub created_at: Instant,
     /// The last change.
     pub updated_at: Instant,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_done_with_a_dispatch_is_what_its_table_takes() {
+        let allowed = |state: DispatchState| -> Vec<&str> {
+            state.actions().into_iter().filter(|action| action.allowed).map(|action| action.command).collect()
+        };
+        assert_eq!(allowed(DispatchState::Pending), ["skip"]);
+        assert_eq!(allowed(DispatchState::Dead), ["replay", "skip"]);
+        assert_eq!(allowed(DispatchState::Delivered), ["replay"]);
+        assert_eq!(allowed(DispatchState::Skipped), ["replay"]);
+        let refused = DispatchState::Delivered.actions().into_iter().filter_map(|action| action.reason);
+        assert_eq!(refused.collect::<Vec<_>>(), ["state_conflict: the dispatch is delivered"]);
+    }
+
+    #[test]
+    fn a_connector_is_paused_or_goes_on_and_takes_the_rest_in_both_states() {
+        for state in ConnectorState::ALL {
+            let taken = |command: &&ConnectorCommand| state.apply(**command).is_ok_and(|to| to != *state);
+            let moves: Vec<_> = ConnectorCommand::ALL.iter().filter(taken).collect();
+            let other =
+                if *state == ConnectorState::Active { ConnectorCommand::Pause } else { ConnectorCommand::Resume };
+            assert_eq!(moves, [&other], "{state}");
+            let refused = ConnectorCommand::ALL.iter().filter(|command| state.apply(**command).is_err());
+            assert_eq!(refused.count(), 1, "{state}");
+        }
+    }
 }

@@ -4,7 +4,10 @@ use serde_json::json;
 
 use super::{
     dispatcher,
-    model::{Connector, ConnectorPatch, ConnectorState, Dispatch, DispatchState, Kept, NewConnector, Setup, Trace},
+    model::{
+        Connector, ConnectorPatch, ConnectorState, Dispatch, DispatchCommand, DispatchState, Kept, NewConnector, Setup,
+        Trace,
+    },
     registry,
     replay::{self, Stretch},
     store,
@@ -14,6 +17,7 @@ use crate::{
     db::Tx,
     error::{Code, Error, Result, on_duplicate},
     events::{self, Behind, Head, Stream},
+    exports,
     http::seal::Secret,
     jobs::{self, Job, NewJob},
     kernel::{
@@ -30,6 +34,10 @@ fn check(actor: &Actor, adapter: &str, setup: &Setup, directory: &Directory, all
     }
     let adapter = registry::find(adapter)?;
     setup.check()?;
+    if let Some(place) = setup.types.iter().position(|prefix| !exports::is_of_some_type(prefix)) {
+        let detail = "no event has a type that begins so: see the feeds for what there is";
+        return Err(Error::invalid(format!("/types/{place}"), detail));
+    }
     for (place, channel) in setup.channels.iter().flatten().enumerate() {
         if !directory.knows(*channel) || !actor.sees_channel(*channel) {
             return Err(Error::not_found("channel").at(format!("/channels/{place}")));
@@ -107,7 +115,8 @@ pub(super) fn views(tx: &mut Tx, now: Instant, kept: Vec<Kept>) -> Result<Vec<Co
     let mut backlogs = store::backlogs(tx, &kept, last, now)?;
     let view = |kept: Kept| {
         let backlog = backlogs.remove(&kept.id).unwrap_or_default();
-        Connector::new(kept, backlog)
+        let renewable = registry::find(&kept.adapter).is_ok_and(|adapter| adapter.renew_secrets.is_some());
+        Connector::new(kept, backlog, renewable)
     };
     Ok(kept.into_iter().map(view).collect())
 }
@@ -217,14 +226,12 @@ pub(super) fn replay_dispatch(
     fresh: JobId,
 ) -> Result<Dispatch> {
     let (kept, seen) = dispatch(tx, actor, connector, id)?;
-    if seen.state == DispatchState::Pending {
-        return Err(Error::conflict("the dispatch is on its way already"));
-    }
+    let state = seen.state.apply(DispatchCommand::Replay)?;
     // The job before the dispatch, as everywhere: whoever delivers locks in this order.
     let revived = jobs::replay_many(tx, now, &[seen.job_id])?;
     let job = if revived.is_empty() { fresh } else { seen.job_id };
     let trace = Trace { decided_by: Some(actor.label()), reason: None, ..seen.trace.clone() };
-    if !store::decide(tx, now, &seen, DispatchState::Pending, job, &trace)? {
+    if !store::decide(tx, now, &seen, state, job, &trace)? {
         return Err(decided());
     }
     if revived.is_empty() {
@@ -233,7 +240,7 @@ pub(super) fn replay_dispatch(
         let new = new.in_order(dispatcher::ordering_key(connector, &seen.stream)).in_lane(dispatcher::lane(connector));
         jobs::enqueue(tx, now, vec![new])?;
     }
-    Ok(Dispatch { state: DispatchState::Pending, job_id: job, trace, updated_at: now, ..seen })
+    Ok(Dispatch { state, job_id: job, trace, updated_at: now, ..seen })
 }
 
 /// Decides that a dispatch need not arrive; the later events of its stream go on.
@@ -245,15 +252,13 @@ pub(super) fn skip_dispatch(
     reason: &str,
 ) -> Result<Dispatch> {
     let (_, seen) = dispatch(tx, actor, connector, id)?;
-    if !matches!(seen.state, DispatchState::Pending | DispatchState::Dead) {
-        return Err(Error::conflict(format!("the dispatch is {}", seen.state)));
-    }
+    let state = seen.state.apply(DispatchCommand::Skip)?;
     jobs::cancel(tx, seen.job_id)?;
     let trace = Trace { reason: Some(reason.to_owned()), decided_by: Some(actor.label()), ..seen.trace.clone() };
-    if !store::decide(tx, now, &seen, DispatchState::Skipped, seen.job_id, &trace)? {
+    if !store::decide(tx, now, &seen, state, seen.job_id, &trace)? {
         return Err(decided());
     }
-    Ok(Dispatch { state: DispatchState::Skipped, trace, updated_at: now, ..seen })
+    Ok(Dispatch { state, trace, updated_at: now, ..seen })
 }
 
 /// How far each connector is behind that gets the events of a stream.
@@ -294,7 +299,7 @@ pub fn discarded(tx: &mut Tx, now: Instant, actor: &Actor, job: &Job) -> Result<
 
 /// A place in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a position or a time")]
 pub enum Mark {
     /// A position.
     Position(i64),

@@ -31,12 +31,6 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// Whether e-mails may advertise.
-    #[must_use]
-    pub fn to_marketing_email(&self) -> bool {
-        self.marketing_email.is_some_and(|flag| flag.granted)
-    }
-
     /// Notes an answer. The same answer again keeps its date: what counts is since when.
     fn answer_marketing_email(&mut self, granted: bool, at: Instant) {
         if self.marketing_email.is_none_or(|flag| flag.granted != granted) {
@@ -318,7 +312,7 @@ mod tests {
     fn consent_keeps_the_date_of_its_answer() {
         let (early, late) = (Instant::from_micros(1), Instant::from_micros(2));
         let mut consent = Consent::default();
-        assert!(!consent.to_marketing_email());
+        assert_eq!(consent.marketing_email, None);
         consent.answer_marketing_email(true, early);
         consent.answer_marketing_email(true, late);
         assert_eq!(consent.marketing_email, Some(ConsentFlag { granted: true, at: early }));

@@ -10,7 +10,7 @@ use std::io::Write;
 
 use diesel::{
     backend::Backend,
-    deserialize::{self, FromSql, FromSqlRow, FromStaticSqlRow, Queryable},
+    deserialize::{self, FromSql, FromStaticSqlRow, Queryable},
     expression::AsExpression,
     internal::derives::as_expression::Bound,
     pg::{Pg, PgValue},
@@ -383,7 +383,3 @@ impl From<bool> for Bind {
         Self::Bool(value)
     }
 }
-
-/// Reads a row made of an id alone and the like: implemented by every kernel type through its SQL type.
-pub trait Row<ST>: FromSqlRow<ST, MultiBackend> + 'static {}
-impl<ST, T: FromSqlRow<ST, MultiBackend> + 'static> Row<ST> for T {}

@@ -44,8 +44,10 @@ pub struct FeedQuery {
     pub types: Option<String>,
     /// `at_event`: the document as it was then. `current`: the newest of the order, fulfilment order, shipment, return, stock
     /// level or abandonment that the event tells of; the event's own for other types.
+    #[param(inline)]
     pub view: Option<View>,
     /// `json`, `ndjson` or `csv`; `Accept` with `application/x-ndjson` or `text/csv` does too.
+    #[param(inline)]
     pub format: Option<Format>,
     /// Whether events of test channels are among them.
     pub include_test: Option<bool>,
@@ -70,7 +72,7 @@ fn consumer_name(name: &str) -> Result<String> {
 /// keep the cursor: send `next_cursor` as `after`. With `consumer` we keep it: acknowledge every item (`ack`) before
 /// `lease_until`, or set it aside (`nack`); what you do neither with is handed out again. Events may come more than once:
 /// remember their ids.
-#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), FeedQuery), security(("token" = ["feeds:read"])),
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), FeedQuery), security(("token" = ["feeds:read"])),
     responses((status = 200,
         content((FeedPage = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")))))]
 #[get("/feeds/{feed}")]
@@ -176,7 +178,7 @@ fn check_items(items: Option<&[ItemRef]>) -> Result<()> {
 ///
 /// They are done and not handed out again. Each item has its own outcome; when all of them have passed to somebody else
 /// the answer is 409 `lease_lost`.
-#[utoipa::path(tag = "poll", params(("feed" = Feed, Path)), request_body = Ack, security(("token" = ["feeds:read"])),
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path)), request_body = Ack, security(("token" = ["feeds:read"])),
     responses((status = 200, body = Acknowledged)))]
 #[post("/feeds/{feed}/ack")]
 async fn ack(call: Call, path: RefPath<String>, body: Body<Ack>) -> Result<Reply> {
@@ -192,7 +194,7 @@ async fn ack(call: Call, path: RefPath<String>, body: Body<Ack>) -> Result<Reply
 ///
 /// A set-aside item parks its stream: later events of the same order wait until it is replayed or skipped, all others
 /// flow. `taken_back` names items of the same lease that wait now: do not process them.
-#[utoipa::path(tag = "poll", params(("feed" = Feed, Path)), request_body = Nack, security(("token" = ["feeds:read"])),
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path)), request_body = Nack, security(("token" = ["feeds:read"])),
     responses((status = 200, body = Acknowledged)))]
 #[post("/feeds/{feed}/nack")]
 async fn nack(call: Call, path: RefPath<String>, body: Body<Nack>) -> Result<Reply> {
@@ -207,7 +209,7 @@ async fn nack(call: Call, path: RefPath<String>, body: Body<Nack>) -> Result<Rep
 /// List the consumers of a feed
 ///
 /// Yours, with how far each has come and what it has out.
-#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), ListQuery), security(("token" = ["feeds:read"])),
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), ListQuery), security(("token" = ["feeds:read"])),
     responses((status = 200, body = Page<ConsumerView>)))]
 #[get("/feeds/{feed}/consumers")]
 async fn list_consumers(call: Call, path: RefPath<String>, query: Params<ListQuery>) -> Result<Reply> {
@@ -236,7 +238,7 @@ pub struct Seek {
 /// Set a consumer to another place
 ///
 /// What it has out or has set aside is forgotten. The way on after `cursor_expired` and `log_epoch_changed`.
-#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), ("consumer" = String, Path)), request_body = Seek,
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), ("consumer" = String, Path)), request_body = Seek,
     security(("token" = ["feeds:read"])), responses((status = 200, body = ConsumerView)))]
 #[post("/feeds/{feed}/consumers/{consumer}/seek")]
 async fn seek_consumer(call: Call, path: RefPath<(String, String)>, body: Body<Seek>) -> Result<Reply> {
@@ -246,7 +248,7 @@ async fn seek_consumer(call: Call, path: RefPath<(String, String)>, body: Body<S
 }
 
 /// Remove a consumer
-#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), ("consumer" = String, Path)), security(("token" = ["feeds:read"])),
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), ("consumer" = String, Path)), security(("token" = ["feeds:read"])),
     responses((status = 204)))]
 #[delete("/feeds/{feed}/consumers/{consumer}")]
 async fn delete_consumer(call: Call, path: RefPath<(String, String)>) -> Result<Reply> {
@@ -267,6 +269,7 @@ pub struct ParkedQuery {
     #[param(min_length = 1, max_length = 100)]
     pub consumer: String,
     /// `parked` (the default), or `skipped` for those that were given up.
+    #[param(inline)]
     pub state: Option<ItemState>,
     /// How many at most, 1 to 200.
     #[param(minimum = 1, maximum = 200, default = 50)]
@@ -278,7 +281,7 @@ pub struct ParkedQuery {
 /// List the items set aside
 ///
 /// With their reasons and how many events wait behind each.
-#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), ParkedQuery), security(("token" = ["feeds:read"])),
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), ParkedQuery), security(("token" = ["feeds:read"])),
     responses((status = 200, body = Page<ParkedItem>)))]
 #[get("/feeds/{feed}/parked")]
 async fn list_parked(call: Call, path: RefPath<String>, query: Params<ParkedQuery>) -> Result<Reply> {
@@ -304,7 +307,7 @@ pub struct ReplayParked {
 /// Replay an item set aside
 ///
 /// It is handed out again, then what waited behind it, in order.
-#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), ("position" = i64, Path)), request_body = ReplayParked,
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), ("position" = i64, Path)), request_body = ReplayParked,
     security(("token" = ["feeds:read"])), responses((status = 204)))]
 #[post("/feeds/{feed}/parked/{position}/replay")]
 async fn replay_parked(call: Call, path: RefPath<(String, i64)>, body: Body<ReplayParked>) -> Result<Reply> {
@@ -330,7 +333,7 @@ pub struct SkipParked {
 /// Skip an item set aside
 ///
 /// It is not handed out again; what waited behind it is, in order.
-#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), ("position" = i64, Path)), request_body = SkipParked,
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), ("position" = i64, Path)), request_body = SkipParked,
     security(("token" = ["feeds:read"])), responses((status = 204)))]
 #[post("/feeds/{feed}/parked/{position}/skip")]
 async fn skip_parked(call: Call, path: RefPath<(String, i64)>, body: Body<SkipParked>) -> Result<Reply> {
@@ -353,6 +356,7 @@ pub struct SnapshotQuery {
     /// Where to go on: `next_cursor` of the page before.
     pub cursor: Option<String>,
     /// `json`, `ndjson` or `csv`; `Accept` with `application/x-ndjson` or `text/csv` does too.
+    #[param(inline)]
     pub format: Option<Format>,
     /// Whether what belongs to test channels is among them. The same on every page.
     pub include_test: Option<bool>,
@@ -364,7 +368,7 @@ pub struct SnapshotQuery {
 /// `cursor_expired` and `log_epoch_changed`. When all pages are taken, poll the feed from `feed_cursor`: both together are
 /// complete. Of an aggregate's events, those up to a row's `aggregate_version` are in its document already. Customers need
 /// the scope `customers:read` too.
-#[utoipa::path(tag = "poll", params(("feed" = Feed, Path), SnapshotQuery), security(("token" = ["feeds:read"])),
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), SnapshotQuery), security(("token" = ["feeds:read"])),
     responses((status = 200,
         content((SnapshotPage = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")))))]
 #[get("/snapshots/{feed}")]

@@ -8,8 +8,8 @@ use super::{
     snapshot::{SnapshotPage, SnapshotRow},
 };
 use crate::{
-    error::{Code, Error, Result},
-    http::Call,
+    error::Result,
+    http::{Call, csv},
 };
 
 crate::words! {
@@ -61,7 +61,8 @@ pub(super) fn response<T: Table>(page: &T, format: Format) -> Result<HttpRespons
             Ok(beside(&mut response, page).content_type("application/x-ndjson; charset=utf-8").body(text))
         }
         Format::Csv => {
-            let text = csv(page)?;
+            // The document as JSON is the last cell.
+            let text = csv::write(T::COLUMNS, page.rows().iter().map(T::cells))?;
             Ok(beside(&mut response, page).content_type("text/csv; charset=utf-8; header=present").body(text))
         }
     }
@@ -74,17 +75,6 @@ fn beside<'r, T: Table>(response: &'r mut HttpResponseBuilder, page: &T) -> &'r 
         }
     }
     response
-}
-
-/// Flat columns, and the document as JSON in the last.
-fn csv<T: Table>(page: &T) -> Result<Vec<u8>> {
-    let broken = |error: csv::Error| Error::problem(Code::Internal, error.to_string());
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(T::COLUMNS).map_err(broken)?;
-    for row in page.rows() {
-        writer.write_record(T::cells(row)).map_err(broken)?;
-    }
-    writer.into_inner().map_err(Error::internal)
 }
 
 fn text(value: Option<impl ToString>) -> String {

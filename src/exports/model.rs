@@ -59,7 +59,7 @@ impl Feed {
                 let detail = "expected beginnings of types with commas between, such as `order.,payment.captured.v1`";
                 return Err(Error::problem(Code::InvalidQuery, detail).at("types"));
             }
-            if own.is_empty() || own.iter().any(|prefix| wanted.starts_with(prefix)) {
+            if own.iter().any(|prefix| wanted.starts_with(prefix)) || (own.is_empty() && is_of_some_type(wanted)) {
                 narrowed.push(wanted.to_owned());
             } else {
                 narrowed.extend(own.iter().filter(|prefix| prefix.starts_with(wanted)).map(ToString::to_string));
@@ -73,6 +73,13 @@ impl Feed {
         }
         Ok(narrowed)
     }
+}
+
+/// Whether a text may be the beginning of some type's name, by what the feeds hold.
+#[must_use]
+pub fn is_of_some_type(text: &str) -> bool {
+    let mut beginnings = Feed::ALL.iter().flat_map(|feed| feed.prefixes());
+    beginnings.any(|beginning| text.starts_with(beginning) || beginning.starts_with(text))
 }
 
 crate::words! {
@@ -284,7 +291,7 @@ pub fn plan(found: Vec<Event>, seen: i64, blocked: &HashSet<String>, room: usize
 
 /// Names an item: its position or its event's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a position or the id of an event")]
 pub enum ItemRef {
     /// The position.
     Position(i64),

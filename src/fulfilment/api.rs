@@ -19,7 +19,7 @@ use crate::{
     kernel::{
         Action, Instant, Scope,
         ids::{FulfilmentOrderId, ShipmentId},
-        text::Text,
+        text::{Text, WebAddress},
     },
     orders::{self, OrderDocument},
     stock::Locations,
@@ -194,8 +194,7 @@ pub struct ShipRequest {
     #[schema(value_type = Option<String>)]
     pub tracking_number: Option<Text<100>>,
     /// Where its way can be followed (https); made from carrier and number where the carrier is a known one.
-    #[schema(value_type = Option<String>)]
-    pub tracking_url: Option<Text<500>>,
+    pub tracking_url: Option<WebAddress>,
     /// Which pieces; all that is left when absent.
     #[schema(min_items = 1, max_items = 1000)]
     pub lines: Option<Vec<Pieces>>,
@@ -214,12 +213,6 @@ async fn ship(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<ShipReque
     let actor = call.allow(Scope::FulfilmentWrite)?.clone();
     checked_lines(body.lines.as_ref())?;
     checked_time(&call, body.occurred_at)?;
-    if let Some(address) = &body.tracking_url {
-        let web = url::Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
-        if !web {
-            return Err(Error::invalid("/tracking_url", "expected a web address"));
-        }
-    }
     let new = NewShipment {
         carrier: body.carrier.as_ref().map(ToString::to_string),
         tracking_number: body.tracking_number.as_ref().map(ToString::to_string),

@@ -198,7 +198,10 @@ fn describe(now: Instant, known: Known<'_>, locations: &Locations) -> OrderProgr
     let mut waiting: Vec<Waiting> = Vec::new();
     waiting.extend(payment(order, &money));
     waiting.extend(fulfilments.iter().filter_map(|one| at_location(now, one, &short, locations)));
-    waiting.extend(shipments.iter().filter(|one| one.state == ShipmentState::Shipped).map(on_its_way));
+    // What has come back is not on its way any more, whether or not somebody saw it arrive.
+    let all_back = order.lines.iter().all(|line| line.quantities.returned >= line.quantities.shipped);
+    let on_the_way = shipments.iter().filter(|one| one.state == ShipmentState::Shipped && !all_back);
+    waiting.extend(on_the_way.map(on_its_way));
     waiting.extend(refund(order, &money));
     waiting.sort_by_key(|one| one.since);
     let blockers = blockers(&failures, &short, &waiting);
@@ -346,15 +349,22 @@ fn sentence(
     };
     let wanted = sum(|line| line.quantities.quantity - line.quantities.cancelled);
     let (shipped, delivered) = (sum(|line| line.quantities.shipped), sum(|line| line.quantities.delivered));
+    let returned = sum(|line| line.quantities.returned);
     let mut parts: Vec<String> = Vec::new();
     parts.push(match order.fulfilment_state {
         _ if order.state == OrderState::Cancelled => "it was cancelled".to_owned(),
         FulfilmentStatus::NotRequired => "nothing of it is shipped".to_owned(),
         FulfilmentStatus::Cancelled => "what would have been shipped was cancelled".to_owned(),
+        _ if returned > 0 && returned == wanted => "all of it has come back".to_owned(),
+        FulfilmentStatus::Delivered if wanted == 1 => "its one piece has arrived".to_owned(),
         FulfilmentStatus::Delivered => format!("all {wanted} pieces have arrived"),
+        FulfilmentStatus::Unfulfilled if wanted == 1 => "its one piece has not left yet".to_owned(),
         FulfilmentStatus::Unfulfilled => format!("none of its {wanted} pieces has left yet"),
         _ => format!("{shipped} of {wanted} pieces have left and {delivered} have arrived"),
     });
+    if returned > 0 && returned < wanted {
+        parts.push(format!("{returned} came back"));
+    }
     for one in waiting {
         let since = day(one.since);
         let pieces = one.pieces.unwrap_or_default();
@@ -366,6 +376,7 @@ fn sentence(
             WaitingFor::Picking => format!("{pieces} wait to be picked{place} since {since}{late}"),
             WaitingFor::Packing => format!("{pieces} wait to be packed{place} since {since}{late}"),
             WaitingFor::Dispatch => format!("{pieces} wait for the carrier{place} since {since}{late}"),
+            WaitingFor::Delivery if pieces == 1 => format!("1 is on its way since {since}"),
             WaitingFor::Delivery => format!("{pieces} are on their way since {since}"),
             WaitingFor::Refund => format!("{} are being given back since {since}", money.refund_pending),
         });

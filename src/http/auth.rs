@@ -8,7 +8,7 @@
 
 use std::{rc::Rc, str::FromStr, sync::Arc};
 
-use actix_web::{HttpMessage, HttpRequest, web};
+use actix_web::{HttpMessage, HttpRequest, http::header::AUTHORIZATION, web};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode, errors::ErrorKind,
 };
@@ -247,7 +247,7 @@ async fn authenticate(state: &State, request: &HttpRequest, now: Instant) -> Res
     let surface = request.match_pattern().and_then(|route| Surface::of(&route));
     let surface = surface.ok_or_else(|| Error::internal("a route of no surface"))?;
     let credentials = state.db.snapshot::<Credentials>().await?;
-    let bearer = bearer(request);
+    let bearer = bearer(request)?;
     if surface == Surface::Store {
         let key = header(request, "Channel-Key");
         let missing = || Error::problem(Code::ChannelKeyInvalid, "send the channel's publishable key as Channel-Key");
@@ -277,9 +277,13 @@ fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
-fn bearer(request: &HttpRequest) -> Option<&str> {
-    let (scheme, token) = header(request, "Authorization")?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+/// The token that was sent. Whoever sends another credential, or half of one, is not taken for somebody without.
+fn bearer(request: &HttpRequest) -> Result<Option<&str>> {
+    let Some(sent) = request.headers().get(AUTHORIZATION) else { return Ok(None) };
+    let bearer = sent.to_str().ok().and_then(|sent| sent.split_once(' '));
+    let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let token = bearer.filter(|token| !token.is_empty());
+    token.map(Some).ok_or_else(|| wrong("send the token as Authorization: Bearer, or no Authorization at all"))
 }
 
 fn identity(claims: Claims) -> Identity {

@@ -2,10 +2,10 @@
 
 use std::{future::Future, pin::Pin};
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web};
-use serde::de::DeserializeOwned;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
+use serde::de::{DeserializeOwned, Deserializer};
 
-use super::{auth::caller, idempotency::Fingerprint, seal};
+use super::{auth::caller, idempotency::Fingerprint, seal, strict::Strict};
 use crate::error::{Code, Error, Result};
 
 /// A JSON body. Unknown fields are refused where `T` says `deny_unknown_fields`, which every request type does.
@@ -37,11 +37,27 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
             if !mime.is_some_and(|mime| mime.subtype() == "json" || mime.suffix().is_some_and(|s| s == "json")) {
                 return Err(Error::problem(Code::MediaTypeUnsupported, "the body must be application/json"));
             }
+            as_it_is(&request)?;
             let bytes = collect(payload, state.settings.http.body_limit).await?;
             let value = parse_json(&bytes)?;
             Ok(Self { value, fingerprint: Fingerprint::of(&bytes) })
         })
     }
+}
+
+/// Refuses a body that would have to be unpacked or be read in another character set than UTF-8.
+fn as_it_is(request: &HttpRequest) -> Result<()> {
+    let mut encodings = request.headers().get_all(header::CONTENT_ENCODING);
+    if !encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let detail = "the body must come without a Content-Encoding";
+        return Err(Error::problem(Code::ContentEncodingUnsupported, detail).at("Content-Encoding"));
+    }
+    let mime = request.mime_type().ok().flatten();
+    let charset = mime.as_ref().and_then(|mime| mime.get_param("charset"));
+    if charset.is_some_and(|charset| !charset.as_str().eq_ignore_ascii_case("utf-8")) {
+        return Err(Error::problem(Code::MediaTypeUnsupported, "the body must be in UTF-8").at("Content-Type"));
+    }
+    Ok(())
 }
 
 async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8>> {
@@ -63,13 +79,26 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8>> {
 /// # Errors
 /// A problem with `body_malformed`, `unknown_field`, `missing_field` or `invalid_value`.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = read(&mut reader)?;
+    reader.end().map_err(|_| Error::problem(Code::BodyMalformed, "there is something after the JSON document"))?;
+    // What is passed over is not looked at.
     if holds_nul(bytes) {
         return Err(Error::problem(Code::InvalidValue, "the body holds a NUL character (\\u0000)"));
     }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| body_problem(&error))?;
-    reader.end().map_err(|_| Error::problem(Code::BodyMalformed, "there is something after the JSON document"))?;
     Ok(value)
+}
+
+/// Reads what is within a document as strictly as [`parse_json`] reads the whole.
+///
+/// # Errors
+/// A problem with `unknown_field`, `missing_field` or `invalid_value`.
+pub fn parse_value<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T> {
+    read(value)
+}
+
+fn read<'de, T: DeserializeOwned>(from: impl Deserializer<'de, Error = serde_json::Error>) -> Result<T> {
+    serde_path_to_error::deserialize(Strict(from)).map_err(|error| body_problem(&error))
 }
 
 /// Whether a JSON document holds a NUL character, which JSON writes as an escape only. PostgreSQL keeps none in texts, and no
@@ -91,6 +120,7 @@ fn body_problem(error: &serde_path_to_error::Error<serde_json::Error>) -> Error 
     let text = inner.to_string();
     // serde_json appends the place in the text, which the pointer tells better.
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    let text = &without_widths(text);
     let code = if text.starts_with("unknown field") {
         Code::UnknownField
     } else if text.starts_with("missing field") {
@@ -106,6 +136,15 @@ fn body_problem(error: &serde_path_to_error::Error<serde_json::Error>) -> Error 
         pointer.push_str(field);
     }
     Error::problem(code, text).at(pointer)
+}
+
+/// What is expected in the words of JSON, which knows numbers and no widths of them.
+fn without_widths(text: &str) -> String {
+    const WIDTHS: [&str; 8] = ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"];
+    match text.rsplit_once(", expected ") {
+        Some((what, expected)) if WIDTHS.contains(&expected) => format!("{what}, expected a whole number in range"),
+        _ => text.to_owned(),
+    }
 }
 
 /// A serde path as a JSON pointer (RFC 6901).
@@ -142,6 +181,7 @@ impl FromRequest for RawBody {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             caller(&request).await?;
+            as_it_is(&request)?;
             let media_type = request.content_type().to_owned();
             let bytes = collect(payload, BULK_LIMIT).await?;
             if bytes.contains(&0) {
@@ -263,10 +303,23 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_spoken_of_as_in_json() {
+        let said = |json: &str| match parse_json::<Vec<u8>>(json.as_bytes()).unwrap_err() {
+            Error::Problem(problem) => format!("{} {}", problem.pointer.unwrap_or_default(), problem.detail),
+            error => panic!("{error}"),
+        };
+        assert_eq!(said("[1, 1.5]"), "/1 invalid type: floating point `1.5`, expected a whole number in range");
+        assert_eq!(said("[300]"), "/0 invalid value: integer `300`, expected a whole number in range");
+        assert_eq!(said(r#"["1"]"#), "/0 invalid type: string \"1\", expected a whole number");
+        assert_eq!(said("{}"), " invalid type: map, expected an array");
+    }
+
+    #[test]
     fn a_nul_is_found_and_a_text_about_one_is_not() {
         assert!(holds_nul(br#"{"a": "x\u0000"}"#) && holds_nul(br#"["\\\u0000"]"#));
         assert!(!holds_nul(br#"["\\u0000", "\u0001", "\\\\u0000"]"#));
         assert!(parse_json::<String>(br#""\u0000""#).is_err());
+        assert!(parse_json::<serde::de::IgnoredAny>(br#""\u0000""#).is_err());
         assert_eq!(parse_json::<String>(br#""\\u0000""#).unwrap(), "\\u0000");
     }
 }

@@ -100,7 +100,8 @@ impl Call {
     /// When it is empty, longer than 255 characters or not visible ASCII.
     pub fn idempotency_key(&self, fingerprint: &Fingerprint) -> Result<Option<Key>> {
         let Some(value) = self.request.headers().get("Idempotency-Key") else { return Ok(None) };
-        let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+        let visible = |key: &&str| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        let key = value.to_str().ok().filter(visible);
         let wrong = || Error::problem(Code::InvalidHeader, "Idempotency-Key must be 1 to 255 visible ASCII characters");
         let key = key.ok_or_else(|| wrong().at("Idempotency-Key"))?;
         // The whole path, not its pattern: the same key on another cart is another command.
@@ -206,8 +207,9 @@ pub async fn run_command(
     ran.await
 }
 
-/// The same for a command that reads before it writes ([`crate::db::Db::read_then_write`]). A key that has its answer
-/// already gets it, whatever the reading would say now.
+/// The same for a command that reads before it writes ([`crate::db::Db::read_then_write`]). Its key is written once, last
+/// and with the answer: of two requests at once with one key both run, and the later one is taken back. A key that has its
+/// answer already gets it, whatever the reading would say now.
 ///
 /// # Errors
 /// What `read` or `write` says; nothing has changed then.
@@ -219,12 +221,10 @@ pub async fn run_command_after<P: Send + 'static>(
 ) -> Result<Reply> {
     let (secret, taken) = (state.secret.clone(), key.clone());
     let ran = state.db.read_then_write(read, move |tx, seen| {
-        let Some(key) = &taken else { return write(tx, seen) };
-        if let Begun::Replay(reply) = key.begin(tx, &secret)? {
-            return Ok(*reply);
-        }
         let reply = write(tx, seen)?;
-        key.finish(tx, &secret, &reply)?;
+        if let Some(key) = &taken {
+            key.record(tx, &secret, &reply)?;
+        }
         Ok(reply)
     });
     match ran.await {

@@ -19,8 +19,17 @@ use actix_web::{
 use super::{openapi::Surface, state::State};
 use crate::error::Result;
 
-/// Tells whether a page of an origin may call the store surface.
-pub type Allows = fn(State, String) -> Pin<Box<dyn Future<Output = Result<bool>>>>;
+/// Who calls: a page of an origin, with a publishable key, where it sends one.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// The page's origin.
+    pub origin: String,
+    /// Its `Channel-Key`; never there when a browser asks beforehand, for that has no headers of the page's.
+    pub channel_key: Option<String>,
+}
+
+/// Tells whether a page may read what the store surface answers it.
+pub type Allows = fn(State, Visitor) -> Pin<Box<dyn Future<Output = Result<bool>>>>;
 
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 const SENT: &str =
@@ -29,7 +38,8 @@ const SHOWN: &str =
     "etag, idempotency-replayed, link, location, ratelimit-limit, ratelimit-remaining, retry-after, x-request-id";
 
 /// Around the requests that a browser marks with `Origin`: answers its question beforehand, and lets its page read the
-/// answer. A page of an origin that is not allowed gets no permission, which makes the browser keep the answer from it.
+/// answer. A page of an origin that is not allowed gets no permission, which makes the browser keep the answer from it; that
+/// of one brand gets none for what is answered to another brand's key.
 pub(super) async fn around(
     allows: Allows,
     request: ServiceRequest,
@@ -46,12 +56,15 @@ pub(super) async fn around(
         return Ok(response);
     };
     let state = request.app_data::<web::Data<State>>().map(|state| state.get_ref().clone());
-    let allowed = match (state, origin.to_str()) {
-        (Some(state), Ok(text)) => allows(state, text.to_owned()).await?,
-        _ => false,
-    };
     let asks =
         request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let channel_key = request.headers().get("Channel-Key").filter(|_| !asks).and_then(|key| key.to_str().ok());
+    let allowed = match (state, origin.to_str()) {
+        (Some(state), Ok(text)) => {
+            allows(state, Visitor { origin: text.to_owned(), channel_key: channel_key.map(str::to_owned) }).await?
+        }
+        _ => false,
+    };
     let add = |headers: &mut HeaderMap| {
         headers.append(header::VARY, vary);
         if allowed {

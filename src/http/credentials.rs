@@ -1,8 +1,8 @@
 //! Publishable keys and API keys: issued, listed, rotated, revoked; kept as hashes, looked up in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use actix_web::{delete, get, post};
+use actix_web::{delete, get, post, web};
 use diesel::sql_types::{Nullable, Text};
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -129,6 +129,19 @@ pub fn publishable_keys(tx: &mut Tx, channel: ChannelId) -> Result<Vec<String>> 
         .load::<Text, String>(tx)
 }
 
+/// Revokes a publishable key of a channel. False when the channel never had it.
+///
+/// # Errors
+/// What the database says.
+pub fn revoke_publishable(tx: &mut Tx, now: Instant, channel: ChannelId, key: &str) -> Result<bool> {
+    let revoke = "UPDATE credentials SET revoked_at = coalesce(revoked_at, ?) \
+                  WHERE secret_hash = ? AND channel_id = ? AND kind = 'publishable'";
+    let hash = seal::sha256_hex(key.as_bytes());
+    let revoked = sql(revoke).bind(now).bind(hash).bind(channel).execute(tx)?;
+    bump::<Credentials>(tx)?;
+    Ok(revoked == 1)
+}
+
 /// An API key about to be made.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -144,9 +157,14 @@ pub struct NewApiKey {
     /// The locations it is limited to; absent is all.
     #[schema(value_type = Option<Vec<String>>)]
     pub locations: Option<Vec<LocationId>>,
-    /// The most it may refund or cancel at once, in minor units.
+    /// The most it may refund or cancel at once, in minor units; absent is any amount.
+    #[schema(minimum = 0)]
     pub money_ceiling: Option<i64>,
 }
+
+/// The channels and locations that there are. Both are slices' business, which hand it in.
+#[derive(Clone, Copy)]
+pub struct Places(pub fn(&mut Tx) -> Result<(HashSet<ChannelId>, HashSet<LocationId>)>);
 
 /// An API key. The key itself is shown once, when it is made.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -162,6 +180,14 @@ pub struct ApiKey {
     pub key: Option<String>,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// The channels it is limited to; `null` is all.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub channels: Option<Vec<ChannelId>>,
+    /// The locations it is limited to; `null` is all.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub locations: Option<Vec<LocationId>>,
+    /// The most it may refund or cancel at once, in minor units; `null` is any amount.
+    pub money_ceiling: Option<i64>,
     /// Since when.
     pub created_at: Instant,
     /// Since when it is not valid any more.
@@ -180,10 +206,16 @@ async fn create_api_key(call: Call, body: Body<NewApiKey>) -> Result<Reply> {
     if let Some(missing) = body.scopes.iter().find(|scope| !actor.holds(**scope)) {
         return Err(Error::problem(Code::ScopeMissing, format!("you do not hold `{missing}` yourself")));
     }
+    if body.money_ceiling.is_some_and(|ceiling| ceiling < 0) {
+        return Err(Error::invalid("/money_ceiling", "expected 0 or more"));
+    }
     refuse_wider(&actor, &body)?;
+    let places = call.request().app_data::<web::Data<Places>>().map(|places| ***places);
+    let places = places.ok_or_else(|| Error::internal("no places"))?;
     let (id, now, new) = (Id::new(), call.now, body.value.clone());
     let key = format!("{API_KEY_PREFIX}{}", seal::random_text(24));
     call.reference_command(&body.fingerprint, move |tx| {
+        refuse_unknown(tx, places, &new)?;
         let shown: String = key.chars().take(10).collect();
         let grant = Grant {
             scopes: new.scopes.clone(),
@@ -198,12 +230,29 @@ async fn create_api_key(call: Call, body: Body<NewApiKey>) -> Result<Reply> {
             shown,
             key: Some(key.clone()),
             scopes: grant.scopes,
+            channels: grant.channels,
+            locations: grant.locations,
+            money_ceiling: grant.money_ceiling,
             created_at: now,
             revoked_at: None,
         };
         Ok(Reply::created(&made)?.secret())
     })
     .await
+}
+
+fn refuse_unknown(tx: &mut Tx, Places(places): Places, new: &NewApiKey) -> Result<()> {
+    if new.channels.is_none() && new.locations.is_none() {
+        return Ok(());
+    }
+    let (channels, locations) = places(tx)?;
+    let channel = new.channels.iter().flatten().position(|id| !channels.contains(id));
+    let location = new.locations.iter().flatten().position(|id| !locations.contains(id));
+    match (channel, location) {
+        (Some(place), _) => Err(Error::not_found("channel").at(format!("/channels/{place}"))),
+        (None, Some(place)) => Err(Error::not_found("location").at(format!("/locations/{place}"))),
+        (None, None) => Ok(()),
+    }
 }
 
 /// A credential that is limited to channels, locations or amounts makes no key that reaches further.
@@ -253,8 +302,11 @@ fn list(tx: &mut Tx, after: Option<CredentialId>, limit: i64) -> Result<Vec<(Api
     let after = after.unwrap_or(Id::<ids::Credential>::from_bytes([0; 16]));
     let rows = sql(query).bind(after).bind(limit + 1).load::<Columns, Row>(tx)?;
     let key = |(id, name, shown, Doc(grant), created_at, revoked_at): Row| {
-        let scopes = grant.scopes.clone();
-        (ApiKey { id, name, shown, key: None, scopes, created_at, revoked_at }, grant)
+        let Grant { scopes, channels, locations, money_ceiling } = grant.clone();
+        (
+            ApiKey { id, name, shown, key: None, scopes, channels, locations, money_ceiling, created_at, revoked_at },
+            grant,
+        )
     };
     Ok(rows.into_iter().map(key).collect())
 }

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: the second request with a key gets the first one's answer.
 //!
-//! A command of one transaction writes its key first in it: a concurrent duplicate waits for the commit and then finds
-//! the stored answer. A command in two transactions commits the key as `in_progress` with the first; until the second,
+//! A command of one transaction writes its key in it, first or last: a concurrent duplicate waits for the commit and then
+//! finds the stored answer. A command in two transactions commits the key as `in_progress` with the first; until the second,
 //! duplicates are told to come again. What is rolled back leaves no key. The scope of a key is principal and route.
 
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
@@ -95,6 +95,21 @@ impl Key {
         Reply::stored(status, stored).map(Some)
     }
 
+    /// Takes the key and stores the answer with it, last in the one transaction of a command.
+    ///
+    /// # Errors
+    /// [`Code::IdempotencyInProgress`] when another request has taken the key: what this one did is taken back then, and
+    /// [`Key::answered`] tells the other's answer.
+    pub fn record(&self, tx: &mut Tx, secret: &Secret, reply: &Reply) -> Result<()> {
+        let inserted = sql("INSERT INTO idempotency_keys (id, state, body_hash, status, body, sealed, created_at) \
+             VALUES (?, 'done', ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING");
+        let query = inserted.bind(self.id).bind(self.fingerprint.0.as_str()).bind(i64::from(reply.status()));
+        match query.bind(body_of(secret, reply)?).bind(reply.is_secret()).bind(self.now).execute(tx)? {
+            1 => Ok(()),
+            _ => Err(in_progress()),
+        }
+    }
+
     /// Stores the answer. Call it in the transaction that makes it true.
     ///
     /// # Errors
@@ -108,18 +123,22 @@ fn in_progress() -> Error {
     Error::problem(Code::IdempotencyInProgress, "the first request with this key is running").retry_after(1)
 }
 
+/// An answer's body as it is kept: sealed, where it holds a secret.
+fn body_of(secret: &Secret, reply: &Reply) -> Result<Option<String>> {
+    match reply.to_store() {
+        Some(body) if reply.is_secret() => secret.seal(&body).map(Some),
+        body => Ok(body),
+    }
+}
+
 /// Stores the answer under a key's id: for the job that ends what a request has begun.
 ///
 /// # Errors
 /// What the database says.
 pub fn finish(tx: &mut Tx, secret: &Secret, id: Id<ids::IdempotencyKey>, reply: &Reply) -> Result<()> {
-    let body = match reply.to_store() {
-        Some(body) if reply.is_secret() => Some(secret.seal(&body)?),
-        body => body,
-    };
     sql("UPDATE idempotency_keys SET state = 'done', status = ?, body = ?, sealed = ? WHERE id = ?")
         .bind(i64::from(reply.status()))
-        .bind(body)
+        .bind(body_of(secret, reply)?)
         .bind(reply.is_secret())
         .bind(id)
         .execute(tx)?;

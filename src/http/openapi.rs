@@ -117,7 +117,10 @@ const JOBS: &[(&str, &str)] = &[
     ),
     ("poll", "Poll as a named consumer, process in order, `ack`; what can not be processed is set aside with `nack`."),
     ("write back", "Tell what happened elsewhere; each foreign document counts once."),
-    ("import", "NDJSON or CSV, up to 64 MiB at once; each wrong row is answered with its number and reason."),
+    (
+        "import",
+        "NDJSON or CSV, up to 64 MiB at once, stock levels as a list of a thousand; each wrong row is answered with its reason.",
+    ),
 ];
 
 /// Those of the jobs that a document's operations name.
@@ -169,6 +172,18 @@ fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
     slots.into_iter().filter_map(|(method, slot)| slot.as_mut().map(|operation| (method, operation))).collect()
 }
 
+/// The POSTs that change nothing, or nothing of ours: an `Idempotency-Key` would keep an answer that is old by then.
+const UNKEYED: [&str; 3] = ["/v1/store/offers", "/v1/store/orders/lookup", "/v1/ops/connectors/{id}/test"];
+
+/// The changes that are what they are whatever was there before: none of them looks at `If-Match`.
+const UNGUARDED: [(HttpMethod, &str); 5] = [
+    (HttpMethod::Patch, "/v1/ops/stock/levels"),
+    (HttpMethod::Delete, "/v1/ops/tax-rates/{id}"),
+    (HttpMethod::Delete, "/v1/ops/api-keys/{id}"),
+    (HttpMethod::Delete, "/v1/ops/channels/{id}/keys/{key}"),
+    (HttpMethod::Delete, "/v1/integration/feeds/{feed}/consumers/{consumer}"),
+];
+
 fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operation: &mut Operation) {
     if surface == Surface::Store && operation.security.is_none() {
         let none: [&str; 0] = [];
@@ -177,7 +192,9 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
             Some(vec![SecurityRequirement::new("channel_key", none), with("cart_token"), with("token")]);
     }
     let is_post = *method == HttpMethod::Post;
-    if is_post {
+    let only_asks = *method == HttpMethod::Get || is_post && UNKEYED.contains(&path);
+    let guarded = !only_asks && !UNGUARDED.iter().any(|(of, at)| (of, *at) == (method, path));
+    if is_post && !only_asks {
         let key = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)
@@ -191,7 +208,7 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
             ));
         operation.parameters.get_or_insert_default().push(key.build().into());
     }
-    if matches!(method, HttpMethod::Patch | HttpMethod::Delete) {
+    if guarded && matches!(method, HttpMethod::Patch | HttpMethod::Delete) {
         let tag = ParameterBuilder::new()
             .name("If-Match")
             .parameter_in(ParameterIn::Header)
@@ -209,10 +226,22 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
         ("429", "Too many requests."),
         ("503", "Too much to do; try again."),
     ];
+    // An order is named by what several systems call it.
+    let by_reference = path.contains("/orders/{ref}") || takes_order(operation);
     if *method != HttpMethod::Get {
-        problems.push(("409", "The state does not allow it, or a request with this key is running."));
         problems.push(("422", "A value is not allowed; `pointer` names it."));
-    } else if path.contains("/feeds") {
+    }
+    if !only_asks && by_reference {
+        problems.push((
+            "409",
+            "The state does not allow it, a request with this key is running, or the reference stands for several orders \
+             (`reference_ambiguous`).",
+        ));
+    } else if !only_asks {
+        problems.push(("409", "The state does not allow it, or a request with this key is running."));
+    } else if by_reference {
+        problems.push(("409", "The reference stands for several orders (`reference_ambiguous`)."));
+    } else if path.contains("/feeds") || path.contains("/snapshots") {
         problems.push(("409", "The cursor is of another epoch."));
         problems.push(("410", "The cursor is too old."));
     }
@@ -220,7 +249,7 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
         problems.push(("413", "The body is too large."));
         problems.push(("415", "The body's media type is not supported."));
     }
-    if matches!(method, HttpMethod::Patch | HttpMethod::Put | HttpMethod::Delete) || is_post {
+    if guarded {
         problems.push(("412", "Somebody changed it meanwhile (`If-Match`)."));
     }
     for (status, description) in problems {
@@ -232,13 +261,32 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
     }
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response {
-            add_headers(surface, method, status, response);
+            if response.description.is_empty() {
+                response.description = success(status).to_owned();
+            }
+            add_headers(surface, method, status, response, !only_asks);
         }
     }
 }
 
+/// What a status says of itself; OpenAPI wants each answer described.
+fn success(status: &str) -> &'static str {
+    match status {
+        "201" => "It was made.",
+        "202" => "It goes on.",
+        "204" => "It is done; there is nothing to tell.",
+        _ => "The answer.",
+    }
+}
+
+/// Whether the query names an order as paths do.
+fn takes_order(operation: &Operation) -> bool {
+    let named = |parameter: &openapi::path::Parameter| parameter.name == "order";
+    operation.parameters.iter().flatten().any(|parameter| matches!(parameter, RefOr::T(it) if named(it)))
+}
+
 /// The headers that an answer of this kind may carry.
-fn add_headers(surface: Surface, method: &HttpMethod, status: &str, response: &mut openapi::Response) {
+fn add_headers(surface: Surface, method: &HttpMethod, status: &str, response: &mut openapi::Response, keyed: bool) {
     let mut add = |name: &str, kind: Type, description: &str| {
         let header =
             HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind))).description(Some(description));
@@ -249,7 +297,7 @@ fn add_headers(surface: Surface, method: &HttpMethod, status: &str, response: &m
         if matches!(method, HttpMethod::Get | HttpMethod::Post | HttpMethod::Put | HttpMethod::Patch) {
             add("ETag", Type::String, "The version of what is answered, where it has one: send it as `If-Match`.");
         }
-        if *method == HttpMethod::Post {
+        if *method == HttpMethod::Post && keyed {
             add("Idempotency-Replayed", Type::String, "`true` when this is the first answer to this key once more.");
         }
     }

@@ -21,6 +21,10 @@ impl actix_web::ResponseError for Error {
         if self.code().status() == 401 {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
+        if self.code() == Code::ContentEncodingUnsupported {
+            // RFC 9110, 15.5.16: the answer tells what would do.
+            response.insert_header((header::ACCEPT_ENCODING, "identity"));
+        }
         if self.code().status() >= 500 {
             tracing::error!(error = %self, "a request failed");
         }

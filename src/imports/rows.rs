@@ -96,7 +96,7 @@ fn csv_rows<T: Row>(bytes: &[u8]) -> Result<impl Iterator<Item = Numbered<T>> + 
         };
         let column = known.ok_or_else(unknown)?;
         if columns.iter().any(|(earlier, _)| *earlier == column.0) {
-            return Err(malformed(format!("the column `{name}` is there twice")));
+            return Err(malformed(format!("the column `{name}` is there twice")).at(name));
         }
         columns.push(*column);
     }
@@ -215,7 +215,7 @@ mod tests {
             all(Format::Ndjson, "nonsense\n{\"name\":\"a\",\"odd\":1}\n{\"name\":\"a\\u0000\"}\n{\"name\":\"b\"}\n");
         assert_eq!(problem(&rows[0]), (1, "body_malformed", None));
         assert_eq!(problem(&rows[1]), (2, "unknown_field", Some("/odd".into())));
-        assert_eq!(problem(&rows[2]), (3, "invalid_value", None));
+        assert_eq!(problem(&rows[2]), (3, "invalid_value", Some("/name".into())));
         assert!(rows[3].1.is_ok());
     }
 

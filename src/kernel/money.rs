@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An ISO 4217 currency.
+/// An ISO 4217 currency that something can be paid in: one with a minor unit, so neither gold nor `XXX`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency(iso_currency::Currency);
 
@@ -54,7 +54,8 @@ impl FromStr for Currency {
     type Err = NotACurrency;
 
     fn from_str(text: &str) -> Result<Self, NotACurrency> {
-        iso_currency::Currency::from_code(text).map(Self).ok_or(NotACurrency)
+        let known = iso_currency::Currency::from_code(text).filter(|known| known.exponent().is_some());
+        known.map(Self).ok_or(NotACurrency)
     }
 }
 
@@ -151,29 +152,45 @@ impl Money {
     /// # Errors
     /// When it is no plain decimal number, has too many digits, or is too large.
     pub fn parse(amount: &str, currency: Currency) -> Result<Self, NotMoney> {
-        let minor = scaled(amount, currency.exponent()).ok_or(NotMoney)?;
+        let minor = scaled(amount, currency.exponent())?;
         Ok(Self { minor, currency })
     }
 }
 
-/// A plain decimal text as an integer scaled by `10^places`; `None` when it is none, too precise or too large.
-fn scaled(text: &str, places: u32) -> Option<i64> {
+/// A plain decimal text as an integer scaled by `10^places`.
+fn scaled(text: &str, places: u32) -> Result<i64, NotMoney> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
-    if !plain || text.len() > 24 || text.starts_with('.') || text.ends_with('.') {
-        return None;
+    if !plain || text.is_empty() || text.starts_with('.') || text.ends_with('.') {
+        return Err(NotMoney::Form);
     }
-    let exact = Decimal::from_str_exact(text).ok()?;
+    let whole = text.trim_start_matches(['-', '0']).split('.').next().unwrap_or_default();
+    if whole.len() > 16 {
+        return Err(NotMoney::TooLarge);
+    }
+    if text.len() > 24 {
+        return Err(NotMoney::Digits);
+    }
+    let exact = Decimal::from_str_exact(text).map_err(|_| NotMoney::Form)?;
     if exact.normalize().scale() > places {
-        return None;
+        return Err(NotMoney::Digits);
     }
-    let value = i64::try_from(exact.checked_mul(Decimal::from(10i64.pow(places)))?).ok()?;
-    (value.abs() <= Money::MAX_INPUT).then_some(value)
+    let value = exact.checked_mul(Decimal::from(10i64.pow(places))).and_then(|value| i64::try_from(value).ok());
+    value.filter(|value| value.abs() <= Money::MAX_INPUT).ok_or(NotMoney::TooLarge)
 }
 
-/// The amount is not a plain decimal number within the currency's digits.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a plain decimal text with no more digits than the currency has, such as \"12.34\"")]
-pub struct NotMoney;
+/// What is wrong with an amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotMoney {
+    /// It is no plain decimal number.
+    #[error("expected a plain decimal text such as \"12.34\"")]
+    Form,
+    /// It has more decimal places than there are.
+    #[error("expected a plain decimal text with no more digits than the currency has, such as \"12.34\"")]
+    Digits,
+    /// It is above what is taken from outside.
+    #[error("the amount is too large: up to 15 digits are taken, those behind the point among them")]
+    TooLarge,
+}
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -279,7 +296,7 @@ impl UnitPrice {
     /// # Errors
     /// When it is no plain decimal number, has too many digits, or is too large.
     pub fn parse(amount: &str, currency: Currency) -> Result<Self, NotMoney> {
-        let scaled = scaled(amount, currency.exponent() + Self::EXTRA_DIGITS).ok_or(NotMoney)?;
+        let scaled = scaled(amount, currency.exponent() + Self::EXTRA_DIGITS)?;
         Ok(Self { scaled, currency })
     }
 
@@ -357,6 +374,20 @@ mod tests {
         for wrong in ["", "1e3", "1,5", " 1", "1_000", "+1", ".5", "5.", "--1", "1-1", "NaN", "99999999999999999999"] {
             assert!(Money::parse(wrong, currency("EUR")).is_err(), "{wrong:?}");
         }
+        assert!(["XXX", "XAU", "XTS", "eur"].iter().all(|code| code.parse::<Currency>().is_err()));
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_amount_is_told() {
+        let wrong = |text: &str| Money::parse(text, currency("EUR")).unwrap_err();
+        for large in ["10000000000000.01", "-99999999999999999999", "1000000000000000000000000000000000.123"] {
+            assert_eq!(wrong(large), NotMoney::TooLarge, "{large}");
+        }
+        for long in ["0.001", "1.0000000000000000000000000000000001"] {
+            assert_eq!(wrong(long), NotMoney::Digits, "{long}");
+        }
+        assert_eq!([wrong("twelve"), wrong("--1"), wrong("")], [NotMoney::Form; 3]);
+        assert_eq!(UnitPrice::parse("10000000000", currency("EUR")), Err(NotMoney::TooLarge));
     }
 
     #[test]

@@ -82,26 +82,49 @@ impl<const MAX: usize> utoipa::ToSchema for Text<MAX> {
 /// A SKU: exact, case-sensitive, trimmed, at most 100 characters.
 pub type Sku = Text<100>;
 
-/// An e-mail address: one `@` with something on both sides, no white space, at most 254 characters (RFC 5321).
+/// An e-mail address as it can be sent to everywhere, at most 254 characters (RFC 5321): ASCII, no comments, no quotes, no
+/// address in brackets. A domain with umlauts is written in its ASCII form (`xn--…`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Email(String);
 
 impl Email {
-    /// The address, checked for its outer form only: whether it can be delivered to, only sending tells.
+    /// What a name may hold beside letters, digits and single dots between; none of them but `_` begins it.
+    const SIGNS: &str = "_+'&~%#!$*=-";
+    const MAX: usize = 254;
+
+    /// The address, without spaces around it, checked for its form: whether it can be delivered to, only sending tells.
     ///
     /// # Errors
     /// When it does not look like `name@host`.
     pub fn new(text: &str) -> Result<Self, NotAText> {
-        let trimmed = text.trim();
-        let wrong = || NotAText("expected an e-mail address such as ada@example.org".into());
-        let (name, host) = trimmed.rsplit_once('@').ok_or_else(wrong)?;
-        let odd = |c: char| c.is_whitespace() || c.is_control();
-        let host_is_fine = !host.is_empty() && !host.starts_with('.') && !host.ends_with('.') && !host.contains("..");
-        if name.is_empty() || !host_is_fine || trimmed.chars().any(odd) || trimmed.len() > 254 || name.contains('@') {
-            return Err(wrong());
+        let trimmed = text.trim_matches(' ');
+        let is_right = |(name, host): (&str, &str)| Self::is_name(name) && host.split('.').all(Self::is_label);
+        if text.len() > Self::MAX || !trimmed.split_once('@').is_some_and(is_right) {
+            return Err(NotAText("expected an e-mail address such as ada@example.org".into()));
         }
         Ok(Self(trimmed.to_owned()))
+    }
+
+    fn is_name(name: &str) -> bool {
+        let fits = |c: char| c.is_ascii_alphanumeric() || Self::SIGNS.contains(c);
+        let begins = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        name.starts_with(begins) && name.split('.').all(|part| !part.is_empty() && part.chars().all(fits))
+    }
+
+    /// Whether it is a label of a host's name (RFC 1123).
+    fn is_label(label: &str) -> bool {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let hyphen_outside = label.starts_with('-') || label.ends_with('-');
+        (1..=63).contains(&label.len()) && !hyphen_outside && label.chars().all(fits)
+    }
+
+    /// The same as a regular expression.
+    fn pattern() -> String {
+        let sign = |c: char| if c == '-' { "\\-".to_owned() } else { c.to_string() };
+        let signs: String = Self::SIGNS.chars().map(sign).collect();
+        let (part, label) = (format!("[a-zA-Z0-9{signs}]"), r"[a-zA-Z0-9]([a-zA-Z0-9\-]{0,61}[a-zA-Z0-9])?");
+        format!(r"^ *[a-zA-Z0-9_]{part}*(\.{part}+)*@{label}(\.{label})* *$")
     }
 
     /// The address as given.
@@ -128,13 +151,61 @@ impl utoipa::PartialSchema for Email {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .pattern(Some(r"^[a-zA-Z0-9._+\-]+@[a-zA-Z0-9\-]+(\.[a-zA-Z0-9\-]+)*$"))
-            .max_length(Some(254))
+            .pattern(Some(Self::pattern()))
+            .max_length(Some(Self::MAX))
             .examples([serde_json::json!("ada@example.org")])
             .into()
     }
 }
 impl utoipa::ToSchema for Email {}
+
+/// Whether a text is the whole address of a page, which a browser may be sent to: http or https, with a host.
+#[must_use]
+pub fn is_web_address(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+/// The address of a page that a browser may be sent to ([`is_web_address`]), at most 500 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct WebAddress(Text<500>);
+
+impl Deref for WebAddress {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for WebAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for WebAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?;
+        // What a browser would leave out of an address is not in ours.
+        if is_web_address(&text) && !text.contains(char::is_whitespace) {
+            return Ok(Self(text));
+        }
+        Err(serde::de::Error::custom("expected a web address such as https://shop.example.org/thanks"))
+    }
+}
+
+impl utoipa::PartialSchema for WebAddress {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^ *[hH][tT][tT][pP][sS]?://"))
+            .max_length(Some(500))
+            .examples([serde_json::json!("https://shop.example.org/thanks")])
+            .into()
+    }
+}
+impl utoipa::ToSchema for WebAddress {}
 
 /// The form in which names and words are searched: umlauts and accents folded to ASCII, lower case, single spaces.
 ///
@@ -216,9 +287,73 @@ mod tests {
 
     #[test]
     fn addresses_of_odd_form_are_refused() {
-        assert!(Email::new("ada@example.org").is_ok());
-        for wrong in ["ada", "@example.org", "ada@", "a b@example.org", "ada@example..org", "a@b@c"] {
+        for right in
+            ["ada@example.org", " o'hara+shop_2@x-y.example.co.uk ", "a.b=c!d@localhost", "_@xn--exmple-cua.de"]
+        {
+            assert_eq!(Email::new(right).unwrap().as_str(), right.trim());
+        }
+        for wrong in [
+            "ada",
+            "@example.org",
+            "ada@",
+            "a b@example.org",
+            "ada@example..org",
+            "a@b@c",
+            "<a@b.de>",
+            "\"a\"@b.de",
+            "a@[1.2.3.4]",
+            "=cmd|'/C calc'!A0@x.de",
+            "=1@x.de",
+            "-a@x.de",
+            "+a@x.de",
+            "jörg@example.de",
+            "j@exämple.de",
+            ".a@b.de",
+            "a.@b.de",
+            "a..b@b.de",
+            "a@-b.de",
+            "a@b-.de",
+            "a@.de",
+            "a@b.",
+            "a,b@c.de",
+            "a@b.de\n",
+            "\ta@b.de",
+        ] {
             assert!(Email::new(wrong).is_err(), "{wrong}");
+        }
+        assert!(Email::new(&format!("a@{}.de", "b".repeat(63))).is_ok());
+        assert!(Email::new(&format!("a@{}.de", "b".repeat(64))).is_err());
+        assert!(Email::new(&format!("{}@b.de", "a".repeat(250))).is_err());
+    }
+
+    fn published() -> impl proptest::strategy::Strategy<Value = String> {
+        let pattern = Email::pattern();
+        // What is made up begins and ends where the pattern does.
+        proptest::string::string_regex(pattern.trim_start_matches('^').trim_end_matches('$')).unwrap()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_published_pattern_takes_is_an_address(text in published()) {
+            proptest::prop_assert_eq!(Email::new(&text).is_ok(), text.len() <= Email::MAX, "{}", text);
+        }
+    }
+
+    #[test]
+    fn web_addresses_are_whole_and_of_the_web() {
+        let read = |text: &str| serde_json::from_value::<WebAddress>(serde_json::json!(text));
+        assert!(read("https://shop.example.org/thanks?a=b#c").is_ok() && read("http://localhost:3000/").is_ok());
+        for wrong in [
+            "javascript:alert(1)",
+            "/thanks",
+            "//evil.example",
+            "data:text/html,x",
+            "ftp://x/",
+            "https://",
+            "java\nscript:x",
+            "https://a\n.example/",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
         }
     }
 }

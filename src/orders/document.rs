@@ -213,7 +213,7 @@ pub struct OrderDocument {
     /// Free data of the storefront.
     #[schema(value_type = Object)]
     pub metadata: Map<String, Value>,
-    /// What can be done now.
+    /// What staff can do now, or why not. Empty on the store surface: shoppers have no commands on orders.
     pub actions: Vec<Action>,
     /// Opens it without signing in; told to its shopper only.
     #[serde(skip_serializing_if = "Option::is_none")]

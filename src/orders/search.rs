@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::model::{FulfilmentStatus, OrderState, PaymentStatus};
 use crate::{
     db::{InstantSql, Tx, UidSql, sql},
-    error::{Error, Result},
+    error::{Code, Error, Result},
     http::paging,
     kernel::{
         Actor, Currency, Instant, Money,
         ids::{ChannelId, CustomerId, OrderId},
+        text,
     },
 };
 
@@ -71,6 +72,36 @@ pub struct OrderQuery {
     pub count: Option<String>,
     /// `csv` for a table instead of JSON.
     pub format: Option<String>,
+}
+
+impl OrderQuery {
+    /// Refuses what would be looked for with nothing left of it: that finds all orders, or none for a reason that nobody sees.
+    fn asks_for_something(&self) -> Result<()> {
+        type Left = fn(&str) -> String;
+        let as_given: Left = |text| text.trim().to_owned();
+        // A name in the box is looked for by its letters, anything else as it is.
+        let in_box: Left = |q| if q.contains('@') { q.trim().to_owned() } else { text::fold(q) };
+        let asked: [(&str, &Option<String>, Left); 9] = [
+            ("q", &self.q, in_box),
+            ("number", &self.number, as_given),
+            ("email", &self.email, as_given),
+            ("name", &self.name, text::fold),
+            ("postcode", &self.postcode, text::squeeze),
+            ("phone", &self.phone, text::phone_digits),
+            ("tracking", &self.tracking, text::squeeze),
+            ("sku", &self.sku, as_given),
+            ("external_ref", &self.external_ref, text::squeeze),
+        ];
+        let empty =
+            |(_, value, left): &&(&str, &Option<String>, Left)| value.as_deref().is_some_and(|v| left(v).is_empty());
+        match asked.iter().find(empty) {
+            Some((name, ..)) => {
+                let detail = format!("{name} holds nothing that could be looked for; leave it out for all");
+                Err(Error::problem(Code::InvalidQuery, detail).at(*name))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// An order in a list.
@@ -173,10 +204,11 @@ pub(super) fn shape(query: &OrderQuery) -> Result<(i64, bool)> {
     let counts = match query.count.as_deref() {
         None => false,
         Some("capped") => true,
-        Some(_) => return Err(Error::problem(crate::error::Code::InvalidQuery, "count must be `capped`").at("count")),
+        Some(_) => return Err(Error::problem(Code::InvalidQuery, "count must be `capped`").at("count")),
     };
     if query.format.as_deref().is_some_and(|format| !matches!(format, "csv" | "json")) {
-        return Err(Error::problem(crate::error::Code::InvalidQuery, "format must be `json` or `csv`").at("format"));
+        return Err(Error::problem(Code::InvalidQuery, "format must be `json` or `csv`").at("format"));
     }
+    query.asks_for_something()?;
     Ok((paging::limit(query.limit)?, counts))
 }

@@ -269,16 +269,25 @@ pub(super) fn documents(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<OrderDocumen
 /// # Errors
 /// `not_found`; `reference_ambiguous` when it stands for several orders.
 pub fn resolve(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<OrderId> {
-    if let Some(id) = store::by_name(tx, actor, reference)? {
-        return Ok(id);
+    let own = store::by_name(tx, actor, reference)?;
+    if let Some((id, _)) = &own
+        && reference.parse() == Ok(*id)
+    {
+        return Ok(*id);
     }
     let mut named = store::by_reference(tx, actor, None, reference)?;
+    if let Some((id, number)) = own {
+        // A number of ours that a system calls another order by stands for both.
+        named.retain(|(.., is_order)| *is_order);
+        named.insert(0, (id, number, true));
+    }
     if let Some((system, value)) = reference.split_once(':').filter(|_| named.is_empty()) {
         named = store::by_reference(tx, actor, Some(system), value)?;
     }
     if named.iter().any(|(.., is_order)| *is_order) {
         named.retain(|(.., is_order)| *is_order);
     }
+    named.sort_by(|one, other| one.1.cmp(&other.1));
     named.dedup_by_key(|(id, ..)| *id);
     match named.as_slice() {
         [] => Err(Error::not_found("order")),

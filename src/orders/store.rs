@@ -312,11 +312,11 @@ pub(super) fn heads(tx: &mut Tx, orders: &[OrderId]) -> Result<Vec<OrderHead>> {
 }
 
 /// The order that an id or a number names, of the channels that the actor sees.
-pub(super) fn by_name(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<Option<OrderId>> {
+pub(super) fn by_name(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<Option<(OrderId, String)>> {
     let id: Option<OrderId> = reference.parse().ok();
-    let query = sql("SELECT id, channel_id FROM orders WHERE id = ? OR number = ?").bind(id).bind(reference);
-    let found = query.first::<(UidSql, UidSql), (OrderId, ChannelId)>(tx)?;
-    Ok(found.filter(|(_, channel)| actor.sees_channel(*channel)).map(|(id, _)| id))
+    let query = sql("SELECT id, channel_id, number FROM orders WHERE id = ? OR number = ?").bind(id).bind(reference);
+    let found = query.first::<(UidSql, UidSql, Text), (OrderId, ChannelId, String)>(tx)?;
+    Ok(found.filter(|(_, channel, _)| actor.sees_channel(*channel)).map(|(id, _, number)| (id, number)))
 }
 
 /// An order that a foreign reference stands for: its id, its number, and whether the reference names the order itself and

@@ -22,6 +22,9 @@ pub const NOTIFIED: &str = "payment.notified";
 /// The largest notification.
 const BODY_LIMIT: usize = 64 << 10;
 
+/// Where providers notify us.
+pub const WEBHOOKS: &str = "/v1/webhooks/payments/{provider}";
+
 /// Takes a provider's notification: verified, written down as a job, and answered at once.
 #[post("/v1/webhooks/payments/{provider}")]
 async fn notify(

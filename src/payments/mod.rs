@@ -26,6 +26,6 @@ pub use sandbox::{SANDBOX, SandboxPayment, SandboxState, sign, work};
 pub use service::{
     action_required, any_due, authorised, begin_operation, claim, claim_due, confirm_operation, declined,
     fail_operation, failed, finish_operation, get, given_up, late_promise, of_cart, of_order, of_orders, open,
-    open_operations, operation, operations, orphaned, put_off, record_operation, voided,
+    operation, operations, orphaned, put_off, record_operation, voided,
 };
 pub use store::{failures, failures_of, to_pay_out, without_order};

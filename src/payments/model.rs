@@ -106,12 +106,6 @@ impl PaymentState {
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Pending | Self::ActionRequired)
     }
-
-    /// Whether money was promised or taken.
-    #[must_use]
-    pub const fn holds_money(self) -> bool {
-        matches!(self, Self::Authorised | Self::Captured)
-    }
 }
 
 /// The transition table as a Mermaid diagram.

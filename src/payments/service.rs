@@ -249,16 +249,6 @@ pub fn record_operation(tx: &mut Tx, now: Instant, new: &NewOperation) -> Result
     on_duplicate(store::insert_operation(tx, now, new, true), || taken(&new.our_key))
 }
 
-/// The operations of a payment that have not ended, oldest first.
-///
-/// # Errors
-/// What the database says.
-pub fn open_operations(tx: &mut Tx, payment: PaymentId) -> Result<Vec<Operation>> {
-    let mut operations = store::operations(tx, &[payment])?;
-    operations.retain(|operation| operation.state == OperationState::Pending);
-    Ok(operations)
-}
-
 /// The operations of payments, oldest first, with one statement.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     db::{Lane, Tx},
     error::{Code, Error, Result},
-    http::{Body, Call, Cursor, Page, Params, RefPath, Reply, State, paging::limit},
+    http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply, State, paging::limit},
     jobs::Runner,
     kernel::{Actor, Id, Instant, Scope, ids::LocationId, ids::VariantId},
 };
@@ -40,13 +40,19 @@ async fn create_location(call: Call, body: Body<NewLocation>) -> Result<Reply> {
 /// List the locations
 ///
 /// In the order in which they are asked when an order is placed.
-#[utoipa::path(tag = "keep stock", security(("token" = ["stock:read"])), responses((status = 200, body = Page<Location>)))]
+#[utoipa::path(tag = "keep stock", params(ListQuery), security(("token" = ["stock:read"])),
+    responses((status = 200, body = Page<Location>)))]
 #[get("/locations")]
-async fn list_locations(call: Call) -> Result<Reply> {
+async fn list_locations(call: Call, query: Params<ListQuery>) -> Result<Reply> {
     let actor = call.allow(Scope::StockRead)?;
-    let locations = call.snapshot::<Locations>().await?;
-    let items = locations.iter().filter(|location| actor.sees_location(location.id)).cloned().collect();
-    Reply::ok(&Page::<Location> { items, next_cursor: None, count: None })
+    let (locations, limit) = (call.snapshot::<Locations>().await?, query.0.limit()?);
+    let after: Option<(i64, String)> = Cursor::decode_optional(query.0.cursor.as_deref())?;
+    let place = |location: &Location| (location.priority, location.code.clone());
+    let listed = |location: &&Location| {
+        actor.sees_location(location.id) && after.as_ref().is_none_or(|after| place(location) > *after)
+    };
+    let items = locations.iter().filter(listed).cloned().collect();
+    Reply::page(&call, &Page::cut(items, limit, place)?)
 }
 
 /// Read a location

@@ -239,6 +239,28 @@ fn what_touches_tables_and_what_decides_knows_no_http() {
     assert_none("these know the web framework", wrong.map(|file| file.display().to_string()));
 }
 
+/// A panic in a request or a job must unwind: it ends that one, gives its connection back with its transaction undone, and
+/// leaves the others alone. `panic = "abort"` would end the process with all of them.
+#[test]
+fn a_panic_unwinds_in_every_profile() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let settings = ["Cargo.toml", ".cargo/config.toml", ".cargo/config"].map(|name| root.join(name));
+    let mut profiles = 0;
+    for file in settings.iter().filter(|file| file.is_file()) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let settings: toml::Table = text.parse().unwrap();
+        let named = settings.get("profile").and_then(toml::Value::as_table).into_iter().flatten();
+        for (name, profile) in named {
+            let said = profile.get("panic").and_then(toml::Value::as_str).unwrap_or("unwind");
+            assert_eq!(said, "unwind", "{}: profile.{name}", file.display());
+            profiles += 1;
+        }
+        assert!(!text.contains("panic=abort"), "{}: as a flag of the compiler", file.display());
+    }
+    assert!(profiles >= 2, "Cargo.toml has profiles");
+    const { assert!(cfg!(panic = "unwind")) };
+}
+
 #[test]
 fn only_the_dialect_tells_the_databases_apart() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -98,6 +98,73 @@ fn bad_input_is_refused_with_a_pointer() {
 }
 
 #[test]
+fn a_channels_lists_hold_nothing_twice_and_nothing_odd() {
+    on_both(|app| async move {
+        let channel = a_channel(&app).await;
+        let path = format!("/channels/{}", channel["id"].as_str().unwrap());
+        for (list, items, place) in [
+            ("currencies", json!(["EUR", "XXX"]), 1),
+            ("currencies", json!(["EUR", "CHF", "EUR"]), 2),
+            ("countries", json!(["DE", "DE"]), 1),
+            ("locales", json!(["de", "x y"]), 1),
+            ("locales", json!(["de-DE", "de-DE"]), 1),
+            ("locales", json!(["de_DE"]), 0),
+            ("payment_methods", json!(["manual", "manual"]), 1),
+            ("cors_origins", json!(["*"]), 0),
+            ("cors_origins", json!(["https://a.example", "https://a.example/shop"]), 1),
+            ("cors_origins", json!(["https://a.example/"]), 0),
+            ("cors_origins", json!(["https://A.example"]), 0),
+            ("cors_origins", json!(["https://a.example:443"]), 0),
+            ("cors_origins", json!(["null"]), 0),
+        ] {
+            let mut settings = json!({
+                "currencies": ["EUR"], "locales": ["de-DE", "en", "zh-Hant-TW"], "countries": ["DE"],
+                "time_zone": "Europe/Berlin", "prices_include_tax": true,
+                "rounding": {"point": "per_line", "strategy": "half_up"}, "payment_methods": ["manual"],
+                "cors_origins": ["https://shop.example.org", "http://localhost:3000"]
+            });
+            app.ops("PATCH", &path, Some(&json!({ "settings": settings }))).await.expect(200);
+            settings[list] = items.clone();
+            let answer = app.ops("PATCH", &path, Some(&json!({ "settings": settings }))).await;
+            let pointer = answer.problem(422, "invalid_value")["pointer"].clone();
+            assert_eq!(pointer, format!("/settings/{list}/{place}"), "{items}");
+        }
+    });
+}
+
+#[test]
+fn a_key_shows_where_it_reaches_and_reaches_only_what_there_is() {
+    on_both(|app| async move {
+        let channel = a_channel(&app).await;
+        let place = json!({"code": "berlin", "name": "Berlin", "country": "DE", "time_zone": "Europe/Berlin"});
+        let place = app.ops("POST", "/locations", Some(&place)).await.expect(201);
+        let key = json!({"name": "k", "scopes": [], "channels": [channel["id"]], "locations": [place["id"]], "money_ceiling": 0});
+        let with = |field: &str, value: serde_json::Value| {
+            let mut key = key.clone();
+            key[field] = value;
+            key
+        };
+        let (no_channel, no_place) = ("chan_01h455vb4pex5vsknk084sn02q", "loc_01h455vb4pex5vsknk084sn02q");
+        for (field, value, status, code, pointer) in [
+            ("channels", json!([channel["id"], no_channel]), 404, "not_found", "/channels/1"),
+            ("locations", json!([no_place]), 404, "not_found", "/locations/0"),
+            ("money_ceiling", json!(-1), 422, "invalid_value", "/money_ceiling"),
+        ] {
+            let answer = app.ops("POST", "/api-keys", Some(&with(field, value))).await.problem(status, code);
+            assert_eq!(answer["pointer"], pointer);
+        }
+        let made = app.ops("POST", "/api-keys", Some(&key)).await.expect(201);
+        let list = app.ops("GET", "/api-keys", None).await.expect(200);
+        assert_eq!(list["items"].as_array().unwrap().len(), 1);
+        for shown in [&made, &list["items"][0]] {
+            for field in ["channels", "locations", "money_ceiling"] {
+                assert_eq!(shown[field], key[field], "{shown}");
+            }
+        }
+    });
+}
+
+#[test]
 fn pages_of_a_channels_origins_may_call_the_store_surface_and_no_others() {
     on_both(|app| async move {
         let channel = a_channel(&app).await;
@@ -128,6 +195,182 @@ fn pages_of_a_channels_origins_may_call_the_store_surface_and_no_others() {
         refused.problem(401, "channel_key_invalid");
         let ops = app.send("GET", "/v1/ops/channels", &headers[..1], None).await;
         assert_eq!((ops.status, ops.header("Access-Control-Allow-Origin")), (401, None));
+    });
+}
+
+fn settings(origin: &str) -> serde_json::Value {
+    json!({
+        "currencies": ["EUR"], "locales": ["de-DE"], "countries": ["DE"], "time_zone": "Europe/Berlin",
+        "prices_include_tax": true, "rounding": {"point": "per_line", "strategy": "half_up"},
+        "payment_methods": ["manual"], "cors_origins": [origin]
+    })
+}
+
+#[test]
+fn a_page_of_one_brand_does_not_read_what_is_answered_to_anothers_key() {
+    on_both(|app| async move {
+        let ours = a_channel(&app).await;
+        let path = format!("/channels/{}", ours["id"].as_str().unwrap());
+        let ours =
+            app.ops("PATCH", &path, Some(&json!({"settings": settings("https://alpha.example")}))).await.expect(200);
+        let theirs = json!({"code": "b", "name": "B", "legal_entity_id": ours["legal_entity_id"],
+            "settings": settings("https://bravo.example")});
+        let theirs = app.ops("POST", "/channels", Some(&theirs)).await.expect(201);
+        let key = |channel: &serde_json::Value| channel["publishable_keys"][0].as_str().unwrap().to_owned();
+        let permitted = async |origin: &str, key: &str| {
+            let headers = [("Origin", origin), ("Channel-Key", key)];
+            let answer = app.send("GET", "/v1/store/config", &headers, None).await;
+            answer.header("Access-Control-Allow-Origin").map(str::to_owned)
+        };
+        for (origin, own, other) in
+            [("https://alpha.example", key(&ours), key(&theirs)), ("https://bravo.example", key(&theirs), key(&ours))]
+        {
+            assert_eq!(permitted(origin, &own).await.as_deref(), Some(origin));
+            assert_eq!(permitted(origin, &other).await, None, "{origin}");
+            // Of a key of nobody's it is told that it is not valid.
+            assert_eq!(permitted(origin, "pk_wrong").await.as_deref(), Some(origin));
+            // Beforehand a browser sends no key.
+            let asks = [("Origin", origin), ("Access-Control-Request-Method", "GET")];
+            let allowed = app.send("OPTIONS", "/v1/store/config", &asks, None).await;
+            assert_eq!(allowed.header("Access-Control-Allow-Origin"), Some(origin));
+        }
+    });
+}
+
+#[test]
+fn wrong_settings_are_pointed_at_where_they_stand_in_the_body() {
+    on_both(|app| async move {
+        let channel = a_channel(&app).await;
+        let path = format!("/channels/{}", channel["id"].as_str().unwrap());
+        for (field, value, code, pointer) in [
+            ("currencies", json!([]), "invalid_value", "/settings/currencies"),
+            ("locales", json!([]), "invalid_value", "/settings/locales"),
+            ("countries", json!([]), "invalid_value", "/settings/countries"),
+            ("payment_methods", json!(["manual", "barter"]), "provider_unknown", "/settings/payment_methods/1"),
+            ("cart_days", json!(0), "invalid_value", "/settings/cart_days"),
+            ("due_hours", json!("x"), "invalid_value", "/settings/due_hours"),
+        ] {
+            let mut wrong = settings("https://alpha.example");
+            wrong[field] = value;
+            let body = json!({"settings": wrong});
+            assert_eq!(app.ops("PATCH", &path, Some(&body)).await.problem(422, code)["pointer"], pointer);
+            let new =
+                json!({"code": "b", "name": "B", "legal_entity_id": channel["legal_entity_id"], "settings": wrong});
+            assert_eq!(app.ops("POST", "/channels", Some(&new)).await.problem(422, code)["pointer"], pointer);
+        }
+    });
+}
+
+#[test]
+fn a_legal_entity_is_read_and_changed_by_whoever_has_seen_its_version() {
+    on_both(|app| async move {
+        let entity = json!({"code": "acme", "name": "Acme GmbH", "country": "DE", "vat_id": "DE136695976", "time_zone": "Europe/Berlin"});
+        let made = app.ops("POST", "/legal-entities", Some(&entity)).await;
+        let path = made.header("Location").unwrap().strip_prefix("/v1/ops").unwrap().to_owned();
+        let made = made.expect(201);
+        let read = app.ops("GET", &path, None).await;
+        assert_eq!((read.header("ETag"), &read.body), (Some("\"v1\""), &made));
+        let token = format!("Bearer {}", app.staff());
+        let change = async |tag: &str, body: serde_json::Value| {
+            let headers = [("Authorization", token.as_str()), ("If-Match", tag)];
+            app.send("PATCH", &format!("/v1/ops{path}"), &headers, Some(&body)).await
+        };
+        let changed = change("\"v1\"", json!({"name": "Acme SE", "vat_id": null})).await;
+        assert_eq!(changed.header("ETag"), Some("\"v2\""));
+        let changed = changed.expect(200);
+        assert_eq!(
+            (&changed["name"], &changed["vat_id"], &changed["country"]),
+            (&json!("Acme SE"), &json!(null), &json!("DE"))
+        );
+        assert_eq!(change("\"v1\"", json!({"name": "Late"})).await.problem(412, "version_stale")["version"], 2);
+        // Of two who have seen the same version, one is told to look again.
+        let both = futures::future::join(
+            change("\"v2\"", json!({"country": "AT"})),
+            change("\"v2\"", json!({"country": "CH"})),
+        );
+        let (one, other) = both.await;
+        let mut statuses = [one.status, other.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 412]);
+        assert_eq!(app.ops("GET", &path, None).await.expect(200)["version"], 3);
+        assert_eq!(
+            app.ops("PATCH", &path, Some(&json!({"code": "x"}))).await.problem(422, "unknown_field")["pointer"],
+            "/code"
+        );
+        app.ops("GET", "/legal-entities/le_00000000000000000000000000", None).await.problem(404, "not_found");
+    });
+}
+
+#[test]
+fn small_lists_are_read_page_by_page_too() {
+    on_both(|app| async move {
+        let entity = a_channel(&app).await["legal_entity_id"].clone();
+        for n in 1..=4 {
+            let named = |word: &str| format!("{word}-{n}");
+            let more = json!({"code": named("le"), "name": "E", "country": "DE", "time_zone": "Europe/Berlin"});
+            app.ops("POST", "/legal-entities", Some(&more)).await.expect(201);
+            let more = json!({"code": named("ch"), "name": "C", "legal_entity_id": entity, "settings": settings("https://a.example")});
+            app.ops("POST", "/channels", Some(&more)).await.expect(201);
+            // In the order of their priority, which is not that in which they were made.
+            let more = json!({"code": named("lo"), "name": "L", "country": "DE", "time_zone": "Europe/Berlin", "priority": 50 - n / 2});
+            app.ops("POST", "/locations", Some(&more)).await.expect(201);
+        }
+        for list in ["/legal-entities", "/channels", "/locations"] {
+            let all = app.ops("GET", list, None).await.expect(200);
+            assert!(all["next_cursor"].is_null(), "{list}");
+            let (mut seen, mut path) = (Vec::new(), format!("{list}?limit=2"));
+            loop {
+                let page = app.ops("GET", &path, None).await;
+                let linked = page.header("Link").is_some();
+                let page = page.expect(200);
+                seen.extend(page["items"].as_array().unwrap().iter().cloned());
+                assert!(page["items"].as_array().unwrap().len() <= 2);
+                assert_eq!(linked, page["next_cursor"].is_string());
+                let Some(next) = page["next_cursor"].as_str() else { break };
+                path = format!("{list}?limit=2&cursor={next}");
+            }
+            assert_eq!(json!(seen), all["items"], "{list}");
+            app.ops("GET", &format!("{list}?limit=201"), None).await.problem(400, "invalid_query");
+            app.ops("GET", &format!("{list}?cursor=odd"), None).await.problem(400, "invalid_cursor");
+        }
+    });
+}
+
+#[test]
+fn a_channel_gets_another_key_and_loses_the_first_without_a_gap() {
+    on_both(|app| async move {
+        let channel = a_channel(&app).await;
+        let first = channel["publishable_keys"][0].as_str().unwrap().to_owned();
+        let path = format!("/channels/{}", channel["id"].as_str().unwrap());
+        let config = async |key: &str| app.send("GET", "/v1/store/config", &[("Channel-Key", key)], None).await;
+        let second = app.ops("POST", &format!("{path}/keys"), None).await.expect(201);
+        assert_eq!(second["channel_id"], channel["id"]);
+        let second = second["key"].as_str().unwrap().to_owned();
+        assert_eq!([config(&first).await.status, config(&second).await.status], [200, 200]);
+        assert_eq!(app.ops("GET", &path, None).await.expect(200)["publishable_keys"], json!([first, second]));
+        // Revoked as often as one likes; another channel's is not there.
+        for _ in 0..2 {
+            app.ops("DELETE", &format!("{path}/keys/{first}"), None).await.expect(204);
+        }
+        config(&first).await.problem(401, "channel_key_invalid");
+        config(&second).await.expect(200);
+        let other = json!({"code": "b", "name": "B", "legal_entity_id": channel["legal_entity_id"], "settings": settings("https://b.example")});
+        let other = app.ops("POST", "/channels", Some(&other)).await.expect(201);
+        let foreign = format!("/channels/{}/keys/{second}", other["id"].as_str().unwrap());
+        app.ops("DELETE", &foreign, None).await.problem(404, "not_found");
+        config(&second).await.expect(200);
+        // The last one may go too.
+        app.ops("DELETE", &format!("{path}/keys/{second}"), None).await.expect(204);
+        config(&second).await.problem(401, "channel_key_invalid");
+        assert!(app.ops("GET", &path, None).await.expect(200)["publishable_keys"].is_null());
+        let third = app.ops("POST", &format!("{path}/keys"), None).await.expect(201);
+        config(third["key"].as_str().unwrap()).await.expect(200);
+        let token = format!(
+            "Bearer {}",
+            app.token(kontor::http::auth::Audience::Staff, "eve", &[kontor::kernel::Scope::SettingsWrite])
+        );
+        let refused = app.send("POST", &format!("/v1/ops{path}/keys"), &[("Authorization", &token)], None).await;
+        refused.problem(403, "scope_missing");
     });
 }
 

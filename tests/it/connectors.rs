@@ -351,6 +351,9 @@ fn a_test_explains_what_is_wrong_and_bad_settings_are_refused() {
         post(json!({"settings": {"url": "https://u:p@x.example/"}})).await.problem(422, "settings_invalid");
         post(json!({"secrets": {"signing_secret": "short"}})).await.problem(422, "settings_invalid");
         post(json!({"types": ["Order%"]})).await.problem(422, "invalid_value");
+        let nothing = post(json!({"types": ["order.", "nope."]})).await.problem(422, "invalid_value");
+        assert_eq!(nothing["pointer"], "/types/1");
+        post(json!({"settings": ["https://x.example/"]})).await.problem(422, "settings_invalid");
         post(json!({"max_attempts": 0})).await.problem(422, "invalid_value");
         app.ops("DELETE", &path(&right, ""), None).await.expect(204);
         app.ops("GET", &path(&right, ""), None).await.problem(404, "not_found");

@@ -781,3 +781,16 @@ fn a_system_that_knows_only_the_order_ships_from_everywhere_at_its_own_date() {
         }
     });
 }
+
+#[test]
+fn a_refund_without_an_order_is_paid_out_before_it_is_told() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 9)]).await;
+        let mut back = json!({"channel_id": shop.channel, "currency": "EUR", "refund": true,
+            "lines": [{"sku": "TEE", "quantity": 1, "unit_price": {"amount": "19.90", "currency": "EUR"}}]});
+        let told = app.ops("POST", "/returns", Some(&back)).await.problem(422, "invalid_value");
+        assert_eq!(told["pointer"], "/paid_out");
+        back["paid_out"] = json!(true);
+        assert_eq!(app.ops("POST", "/returns", Some(&back)).await.expect(201)["state"], "refunded");
+    });
+}

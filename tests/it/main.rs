@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
 
 mod abandonment;
+mod actions;
 mod arrows;
 mod authorisation;
 mod backup;
@@ -18,6 +19,7 @@ mod crash;
 mod crash_delivery;
 mod customers;
 mod database;
+mod documented;
 mod events;
 mod exports;
 mod exports_current;

@@ -91,7 +91,7 @@ fn orders_are_found_by_whatever_a_caller_knows() {
             ("name=mueller", &[]),
             ("name=mueller&postcode=10115", &[&cy, &bob]),
             ("postcode=10115&channel_id=CHANNEL", &[&bob, &ada]),
-            ("phone=0049", &[]),
+            ("phone=0049%2099", &[]),
             ("phone=03055%202", &[&bob]),
             ("q=03055-3", &[&cy]),
             ("tracking=003404341", &[&ada]),

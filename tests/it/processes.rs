@@ -148,3 +148,27 @@ fn a_killed_workers_job_is_taken_over() {
         two.end(1).await;
     });
 }
+
+#[test]
+fn a_channels_key_that_is_revoked_through_one_server_is_refused_by_the_other() {
+    on_postgres_site(|site| async move {
+        let two = Two::start(site, &[("TEE", "19.90", 10)]).await;
+        let [first, second] = &two.shops;
+        let keys = format!("/channels/{}/keys", first.channel);
+        let another = first.app.ops("POST", &keys, None).await.expect(201)["key"].as_str().unwrap().to_owned();
+        let through = |key: &str| Shop { key: key.to_owned(), ..second.clone() };
+        let (old, new) = (through(&first.key), through(&another));
+        eventually("the second server takes the new key", || async {
+            new.store("GET", "/config", None, None).await.status == 200
+        })
+        .await;
+        first.app.ops("DELETE", &format!("{keys}/{}", first.key), None).await.expect(204);
+        first.store("GET", "/config", None, None).await.problem(401, "channel_key_invalid");
+        eventually("the second server refuses the old key", || async {
+            old.store("GET", "/config", None, None).await.status == 401
+        })
+        .await;
+        new.store("GET", "/config", None, None).await.expect(200);
+        two.end(0).await;
+    });
+}

@@ -269,3 +269,36 @@ fn the_tour_leads_from_a_cart_to_a_delivered_order() {
     assert!(said.contains(r#""fulfilment_state":"delivered""#), "{said}");
     assert!(said.contains("order.placed.v1") && said.contains("shipment.delivered.v1"), "{said}");
 }
+
+/// What a document refers to, wherever in it.
+fn references(value: &serde_json::Value, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(|name| name.as_str()).map(str::to_owned));
+            fields.values().for_each(|field| references(field, found));
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn documents_refer_to_nothing_that_is_not_in_them_and_describe_each_answer() {
+    for surface in kontor::http::openapi::Surface::ALL {
+        let document = serde_json::to_value(kontor::api::openapi(surface)).unwrap();
+        let mut all = Vec::new();
+        references(&document, &mut all);
+        assert!(all.len() > 100);
+        for name in all {
+            let place = name.strip_prefix('#').unwrap();
+            assert!(document.pointer(place).is_some(), "{}: {name} is nowhere", surface.name());
+        }
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for operation in item.as_object().unwrap().values().filter(|one| one["responses"].is_object()) {
+                for (status, answer) in operation["responses"].as_object().unwrap() {
+                    assert!(!answer["description"].as_str().unwrap().is_empty(), "{path} {status}");
+                }
+            }
+        }
+    }
+}

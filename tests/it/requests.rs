@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use kontor::{http::auth::Audience, kernel::Scope};
+use serde_json::{Value, json};
 
 use crate::support::{App, Shop, on_both};
 
@@ -34,6 +35,181 @@ fn a_nul_character_is_refused_wherever_it_comes() {
         assert!(answer.status < 500, "{}", answer.text);
         let body = serde_json::json!({"code": "a\u{0}", "name": "A", "country": "DE", "time_zone": "Europe/Berlin"});
         app.ops("POST", "/legal-entities", Some(&body)).await.problem(422, "invalid_value");
+    });
+}
+
+#[test]
+fn an_array_is_no_object_at_any_depth() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;
+        let cart = shop.cart(&[("TEE", 1)]).await;
+        let (own, line) = (format!("/carts/{}", cart.id), cart.body["lines"][0]["id"].as_str().unwrap());
+        let order = shop.order(&[("TEE", 1)]).await;
+        let order = format!("/orders/{}", order["number"].as_str().unwrap());
+        let store = async |method: &str, path: &str, body: Value| {
+            let answer = shop.store(method, path, Some(&cart.token), Some(&body)).await;
+            answer.problem(422, "invalid_value")
+        };
+        let wrong = [
+            store("PATCH", &format!("{own}/lines/{line}"), json!([5])).await,
+            store("PATCH", &own, json!({"shipping_address": ["Ada", "Weg 1"]})).await,
+            store("POST", "/carts", json!({"lines": [{"sku": "TEE", "quantity": 1}, ["TEE", 1]]})).await,
+            store("POST", &format!("{own}/complete"), json!({"payment": ["manual", null, null]})).await,
+            store("POST", &format!("{own}/complete"), json!({"expected_total": ["1", "EUR"], "payment": {}})).await,
+            app.ops("POST", &format!("{order}/cancel"), Some(&json!([null, "why", false, null])))
+                .await
+                .problem(422, "invalid_value"),
+        ];
+        let pointers: Vec<&str> = wrong.iter().map(|problem| problem["pointer"].as_str().unwrap()).collect();
+        assert_eq!(pointers, ["", "/shipping_address", "/lines/1", "/payment", "/expected_total", ""]);
+        for problem in wrong {
+            assert_eq!(problem["detail"], "invalid type: sequence, expected an object");
+        }
+        assert_eq!(app.ops("GET", &order, None).await.expect(200)["state"], "placed");
+    });
+}
+
+#[test]
+fn what_is_wrong_is_said_in_words_of_json() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;
+        let cart =
+            async |body: Value| shop.store("POST", "/carts", None, Some(&body)).await.problem(422, "invalid_value");
+        for (body, pointer) in [
+            (json!({"lines": 5}), "/lines"),
+            (json!({"device": 5}), "/device"),
+            (json!({"lines": [{"sku": "TEE", "quantity": 1.5}]}), "/lines/0/quantity"),
+            (
+                json!({"lines": [{"sku": "TEE", "quantity": 1, "metadata": {"a": ["x", "y\u{0}"]}}]}),
+                "/lines/0/metadata/a/1",
+            ),
+            (json!({"email": "=1@example.org"}), "/email"),
+            (json!({"email": "jörg@exämple.de"}), "/email"),
+        ] {
+            let problem = cart(body.clone()).await;
+            assert_eq!(problem["pointer"], pointer, "{problem}");
+            let said = problem["detail"].as_str().unwrap();
+            assert!(!said.contains("struct") && !said.contains("i64") && !said.contains("enum "), "{said}");
+        }
+        let price =
+            json!({"sku": "TEE", "min_quantity": 1, "unit_price": {"amount": "99999999999", "currency": "EUR"}});
+        let path = format!("/price-lists/{}/prices", shop.price_list);
+        let large = app.ops("PUT", &path, Some(&json!({"rows": [price]}))).await.problem(422, "invalid_value");
+        assert!(large["detail"].as_str().unwrap().contains("too large"), "{large}");
+    });
+}
+
+#[test]
+fn customers_come_back_to_web_addresses_only() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;
+        let cart = shop.cart(&[("TEE", 1)]).await;
+        for wrong in ["javascript:alert(1)", "/thanks", "data:text/html,x", "https://"] {
+            let body = json!({"payment": {"method": "sandbox", "return_url": wrong}});
+            let path = format!("/carts/{}/complete", cart.id);
+            let answer = shop.store("POST", &path, Some(&cart.token), Some(&body)).await.problem(422, "invalid_value");
+            assert_eq!(answer["pointer"], "/payment/return_url", "{wrong}");
+        }
+    });
+}
+
+#[test]
+fn a_body_that_can_not_be_read_as_it_is_is_refused() {
+    on_both(|app| async move {
+        let token = format!("Bearer {}", app.token(Audience::Client, "erp", Scope::ALL));
+        let post = async |path: &str, kind: &str, encoding: Option<&str>| {
+            let mut headers = vec![("Authorization", token.as_str())];
+            headers.extend(encoding.map(|encoding| ("Content-Encoding", encoding)));
+            let body = "{\"consumer\":\"x\"}".to_owned();
+            app.send_text("POST", &format!("/v1/integration{path}"), &headers, Some((kind, body))).await
+        };
+        for (path, kind) in [("/feeds/orders/ack", "application/json"), ("/variants", "application/x-ndjson")] {
+            let packed = post(path, kind, Some("gzip")).await;
+            assert_eq!(packed.header("accept-encoding"), Some("identity"));
+            packed.problem(415, "content_encoding_unsupported");
+            post(path, &format!("{kind}; charset=iso-8859-1"), None).await.problem(415, "media_type_unsupported");
+            assert_ne!(post(path, &format!("{kind}; charset=\"UTF-8\""), Some("identity")).await.status, 415);
+        }
+        let odd = post("/variants", "application/json", None).await.problem(415, "media_type_unsupported");
+        let said = format!("{} {}", odd["detail"], odd["advice"]);
+        assert!(said.contains("text/csv") && !said.contains("application/json"), "{said}");
+        let body = Some(("text/csv", "sku,sku\nA,B\n".to_owned()));
+        let twice = app.send_text("POST", "/v1/integration/variants", &[("Authorization", &token)], body).await;
+        let twice = twice.problem(400, "body_malformed");
+        assert!(twice["pointer"] == "sku" && !twice.to_string().contains("JSON"), "{twice}");
+    });
+}
+
+#[test]
+fn half_a_credential_is_no_guests() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[]).await;
+        for sent in ["Basic YWRhOng=", "Bearer", "Bearer ", "Token x", "x"] {
+            let headers = [("Channel-Key", shop.key.as_str()), ("Authorization", sent)];
+            app.send("GET", "/v1/store/config", &headers, None).await.problem(401, "unauthenticated");
+        }
+        shop.store("GET", "/config", None, None).await.expect(200);
+    });
+}
+
+#[test]
+fn head_is_answered_as_get_without_a_body() {
+    on_both(|app| async move {
+        for path in ["/health/live", "/health/ready", "/metrics", "/openapi/store.json", "/docs/"] {
+            let head = app.send("HEAD", path, &[], None).await;
+            assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}");
+            let post = app.send("POST", path, &[], None).await;
+            assert_eq!(post.header("allow"), Some("GET, HEAD"), "{path}");
+            post.problem(405, "method_not_allowed");
+        }
+        let head = app.ops("HEAD", "/channels", None).await;
+        assert_eq!((head.status, head.text.as_str()), (200, ""));
+        assert_eq!(head.header("content-type"), Some("application/json"));
+        assert_eq!(app.send("HEAD", "/v1/ops/channels", &[], None).await.status, 401);
+        assert_eq!(app.send("HEAD", "/v1/nothing", &[], None).await.status, 404);
+        assert_eq!(app.ops("DELETE", "/channels", None).await.header("allow"), Some("GET, HEAD, POST"));
+        let metrics = app.send("GET", "/metrics", &[], None).await.text;
+        assert!(metrics.contains(r#"method="HEAD",route="/health/live",status="200"} 1"#), "{metrics}");
+    });
+}
+
+#[test]
+fn orders_are_not_looked_for_with_nothing() {
+    on_both(|app| async move {
+        for (query, name) in [
+            ("email=", "email"),
+            ("number=%20", "number"),
+            ("sku=", "sku"),
+            ("name=-", "name"),
+            ("postcode=%20", "postcode"),
+            ("phone=%2B", "phone"),
+            ("phone=0049", "phone"),
+            ("tracking=-", "tracking"),
+            ("external_ref=.", "external_ref"),
+            ("q=", "q"),
+            ("q=*", "q"),
+            ("q=%25", "q"),
+            ("q=(", "q"),
+        ] {
+            let answer = app.ops("GET", &format!("/orders?{query}"), None).await.problem(400, "invalid_query");
+            assert_eq!(answer["pointer"], name, "{query}");
+        }
+        app.ops("GET", "/orders?q=a", None).await.expect(200);
+    });
+}
+
+#[test]
+fn no_cell_of_a_table_is_a_formula() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;
+        shop.order(&[("TEE", 1)]).await;
+        // What came into the house before addresses were looked at so closely.
+        app.makes_things_up();
+        let odd = "UPDATE orders SET email_folded = '=cmd@x.de'";
+        app.state.db.write(move |tx| kontor::db::sql(odd).execute(tx)).await.unwrap();
+        let table = app.ops("GET", "/orders?format=csv", None).await.text;
+        let row = table.lines().nth(1).unwrap();
+        assert!(row.ends_with(",24.80,EUR,'=cmd@x.de"), "{table}");
     });
 }
 
@@ -86,5 +262,22 @@ fn too_many_requests_are_told_how_many_would_do() {
         assert_eq!((many.header("ratelimit-limit"), many.header("ratelimit-remaining")), (Some("2"), Some("0")));
         assert!(many.header("retry-after").is_some());
         many.problem(429, "rate_limited");
+    });
+}
+
+#[test]
+fn the_largest_numbers_in_free_data_are_read_as_they_were_written() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 5)]).await;
+        let largest = json!({"a": f64::MAX, "b": f64::MIN_POSITIVE, "c": 0.1});
+        let variant = json!({"sku": "ODD", "name": "Odd", "tax_class": "standard", "attributes": largest});
+        app.ops("POST", "/variants", Some(&variant)).await.expect(201);
+        let found = app.ops("GET", "/variants?sku=ODD", None).await.expect(200);
+        assert_eq!(found["items"][0]["attributes"], largest);
+        let cart = json!({"lines": [{"sku": "TEE", "quantity": 1, "metadata": largest}], "metadata": largest});
+        let cart = shop.store("POST", "/carts", None, Some(&cart)).await.expect(201);
+        let path = format!("/carts/{}", cart["id"].as_str().unwrap());
+        let seen = shop.store("GET", &path, cart["token"].as_str(), None).await.expect(200);
+        assert_eq!((&seen["metadata"], &seen["lines"][0]["metadata"]), (&largest, &largest));
     });
 }

@@ -57,7 +57,7 @@ struct Made {
     kept: Answer,
 }
 
-const KEY: &[(&str, &str)] = &[("Idempotency-Key", "made once")];
+const KEY: &[(&str, &str)] = &[("Idempotency-Key", "made-once")];
 
 async fn api_key(app: &App, staff: &str) -> Answer {
     let key = json!({"name": "ERP", "scopes": ["feeds:read"]});
@@ -68,7 +68,7 @@ async fn api_key(app: &App, staff: &str) -> Answer {
 async fn make(shop: &Shop) -> Made {
     let app = &shop.app;
     let connector = json!({"name": "ERP", "adapter": "webhook", "settings": {"url": "http://127.0.0.1:9/"},
-        "types": ["nothing."]});
+        "types": ["customer."]});
     let connector = app.ops("POST", "/connectors", Some(&connector)).await.expect(201);
     let staff = format!("Bearer {}", app.staff());
     Made {

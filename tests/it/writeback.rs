@@ -252,3 +252,46 @@ fn a_held_return_that_can_not_be_booked_any_more_waits_for_somebody() {
         assert_eq!(read(&app, id).await["lines"][0]["returned"], 1);
     });
 }
+
+#[test]
+fn a_document_that_comes_again_says_the_same_or_is_refused() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;
+        let order = by_invoice(&shop, 4).await;
+        let number = order["number"].as_str().unwrap();
+        let euros = |amount: &str| json!({"amount": amount, "currency": "EUR"});
+        let paid = |amount: &str| json!({"system": "wms", "document": "P-1", "amount": euros(amount)});
+        erp(&app, number, "payments", &paid("10.00")).await.expect(201);
+        erp(&app, number, "payments", &paid("10.00")).await.expect(200);
+        let told = erp(&app, number, "payments", &paid("3.00")).await.problem(409, "duplicate");
+        assert_eq!(told["pointer"], "/amount");
+        // Who says less asks for what was booked.
+        erp(&app, number, "payments", &json!({"system": "wms", "document": "P-1"})).await.expect(200);
+        let pieces = |document: &str, quantity: i64| json!({"system": "wms", "document": document, "lines": [{"sku": "TEE", "quantity": quantity}]});
+        for (what, document) in [("shipments", "S-1"), ("cancellations", "C-1"), ("returns", "R-1")] {
+            erp(&app, number, what, &pieces(document, 1)).await.expect(201);
+            erp(&app, number, what, &pieces(document, 1)).await.expect(200);
+            let told = erp(&app, number, what, &pieces(document, 2)).await.problem(409, "duplicate");
+            assert_eq!(told["pointer"], "/lines", "{what}");
+        }
+        let now = read(&app, number).await;
+        let line = &now["lines"][0];
+        assert_eq!((&line["shipped"], &line["cancelled"], &line["returned"]), (&json!(1), &json!(1), &json!(1)));
+    });
+}
+
+#[test]
+fn a_number_of_ours_that_a_system_calls_another_order_by_is_refused() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;
+        let (one, other) = (by_invoice(&shop, 1).await, by_invoice(&shop, 1).await);
+        let (own, foreign) = (one["number"].as_str().unwrap(), other["number"].as_str().unwrap());
+        erp(&app, own, "external-refs", &json!({"system": "sap", "value": foreign})).await.expect(201);
+        let cancel = json!({"system": "sap", "document": "C-1"});
+        let told = erp(&app, foreign, "cancellations", &cancel).await.problem(409, "reference_ambiguous");
+        assert_eq!(told["candidates"], json!([own, foreign]));
+        assert_eq!(read(&app, other["id"].as_str().unwrap()).await["state"], "placed");
+        let done = erp(&app, &format!("sap:{foreign}"), "cancellations", &cancel).await.expect(201);
+        assert_eq!((&done["number"], &done["state"]), (&json!(own), &json!("cancelled")));
+    });
+}

@@ -116,7 +116,10 @@ pub(super) async fn run(mut settings: Settings, bench: &Bench, database_given: b
         Bench::Checkout(options) => {
             settings.database.connections = settings.database.connections.max(options.clients + 2);
             let process = start(settings, true, &scratch).await?;
-            let ran = checkout(&process, options).await;
+            let mut ran = checkout(&process, options).await;
+            if ran.is_ok() {
+                ran = super::doctor::assure(&process.state.db).await;
+            }
             process.stop().await;
             ran
         }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
+    http::parse_value,
     kernel::Instant,
 };
 
@@ -69,10 +70,12 @@ fn schema<T: utoipa::PartialSchema>() -> Value {
 }
 
 fn read<T: serde::de::DeserializeOwned>(root: &str, document: &Value) -> Result<T> {
-    serde_path_to_error::deserialize(document).map_err(|error| {
-        let path = error.path().to_string();
-        let pointer = if path == "." { root.to_owned() } else { format!("{root}/{}", path.replace('.', "/")) };
-        Error::problem(Code::SettingsInvalid, error.inner().to_string()).at(pointer)
+    parse_value(document).map_err(|error| match error {
+        Error::Problem(problem) => {
+            let pointer = format!("{root}{}", problem.pointer.unwrap_or_default());
+            Error::problem(Code::SettingsInvalid, problem.detail).at(pointer)
+        }
+        error => error,
     })
 }
 

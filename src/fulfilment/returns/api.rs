@@ -1,11 +1,11 @@
 //! Routes of returns.
 
 use actix_web::{get, post};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    model::{NewReturn, NewReturnLine, Origin, Return},
+    model::{NewReturn, NewReturnLine, Origin, Return, ReturnCommand},
     service::{self, Noted},
     store,
 };
@@ -16,7 +16,7 @@ use crate::{
     fulfilment::{Fresh, api::checked_time},
     http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
     kernel::{
-        Actor, Currency, Id, Instant, Money, Quantity, Scope, UnitPrice,
+        Action, Actor, Currency, Id, Instant, Money, Quantity, Scope, UnitPrice,
         ids::{ChannelId, CustomerId, LocationId, ReturnId},
         text::{Sku, Text},
     },
@@ -70,6 +70,7 @@ pub struct ReturnRequest {
     #[serde(default)]
     pub refund: bool,
     /// Whether it has been paid out already, where it goes back by hand; else it waits in the work list `refunds_to_pay`.
+    /// A refund without an order has to be paid out before it is told.
     #[serde(default)]
     pub paid_out: bool,
     /// Why it came back.
@@ -234,16 +235,39 @@ fn sees(actor: Actor) -> impl Fn(&Return) -> bool {
     }
 }
 
+/// A return, and what can be done with it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ReturnDetail {
+    /// It.
+    #[serde(flatten)]
+    pub found: Return,
+    /// What can be done now, or why not: `refund`, which is done with its order (`/v1/ops/orders/{ref}/settle`, or by
+    /// confirming the payment operation that waits).
+    pub actions: Vec<Action>,
+}
+
+impl From<Return> for ReturnDetail {
+    fn from(found: Return) -> Self {
+        let action = |command: &ReturnCommand| {
+            let refused = || Error::conflict(format!("a return that is {} takes no {command}", found.state));
+            Action::of(command.as_str(), found.state.apply(*command).map(|_| ()).ok_or_else(refused))
+        };
+        let actions = ReturnCommand::ALL.iter().map(action).collect();
+        Self { found, actions }
+    }
+}
+
 /// Read a return
 #[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), security(("token" = ["orders:read"])),
-    responses((status = 200, body = Return)))]
+    responses((status = 200, body = ReturnDetail)))]
 #[get("/returns/{id}")]
 async fn read_return(call: Call, path: RefPath<ReturnId>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersRead)?.clone();
     let id = path.0;
     let found = call.read(move |tx| store::get(tx, id)).await?;
     let found = found.filter(sees(actor)).ok_or_else(|| Error::not_found("return"))?;
-    Ok(Reply::ok(&found)?.version(found.version))
+    let version = found.version;
+    Ok(Reply::ok(&ReturnDetail::from(found))?.version(version))
 }
 
 /// The routes of the ops surface.

@@ -74,7 +74,20 @@ fn known(tx: &mut Tx, actor: &Actor, new: &NewReturn) -> Result<Option<Return>> 
     }
     let id: Option<ReturnId> = serde_json::from_value(kept.get(KIND).cloned().unwrap_or_default()).ok();
     let found = id.map(|id| store::get(tx, id)).transpose()?.flatten();
-    found.filter(|found| actor.sees_channel(found.channel_id)).map(Some).ok_or_else(taken)
+    let found = found.filter(|found| actor.sees_channel(found.channel_id)).ok_or_else(taken)?;
+    if says_the_same(&found, new) { Ok(Some(found)) } else { Err(said_otherwise()) }
+}
+
+/// Whether a document that comes again tells of as many pieces; one without lines asks for what was booked. Lines are not
+/// compared one by one, for one that is reported may have been booked as several.
+fn says_the_same(known: &Return, new: &NewReturn) -> bool {
+    let before: i64 = known.lines.iter().map(|line| line.quantity).sum();
+    new.lines.is_empty() || before == new.lines.iter().map(|line| line.quantity).sum::<i64>()
+}
+
+fn said_otherwise() -> Error {
+    let detail = "the document was booked with other lines: what corrects it is a document of its own";
+    Error::problem(Code::Duplicate, detail).at("/lines")
 }
 
 /// Notes the reference, which its own document may hold already. False when another request has booked it meanwhile.
@@ -327,6 +340,11 @@ fn of_no_order(
     let lines = lines.into_iter().map(|(line, _)| line).collect();
     let made = document(new, (now, at), state, (channel, currency, customer), lines);
     if new.refund {
+        if !new.paid_out {
+            let detail =
+                "without an order there is no payment to give it back by: pay it out and say so, or leave `refund` out";
+            return Err(Error::invalid("/paid_out", detail));
+        }
         within_ceiling(actor, made.amount.minor())?;
     }
     // The reference belongs to the return itself, for there is no order.

@@ -16,7 +16,7 @@ use crate::{
     kernel::{
         Actor, Id, Instant, Money, Quantity, Scope,
         ids::{LocationId, OrderId},
-        text::{Sku, Text},
+        text::{Sku, Text, WebAddress},
     },
     orders::OrderDocument,
     stock::Locations,
@@ -32,7 +32,19 @@ fn report(call: &Call, order: &str, system: &Text<50>, value: &Text<200>) -> Res
     let actor = call.allow(Scope::WritebackWrite)?.clone();
     let document = Document { system: system.to_string(), value: value.to_string() };
     let (ref_id, event, fresh) = (Id::new(), Id::new(), Fresh::new());
-    Ok(Report { actor, now: call.now, order: order.to_owned(), document, ref_id, event, fresh })
+    let said = serde_json::Map::new();
+    Ok(Report { actor, now: call.now, order: order.to_owned(), document, ref_id, event, fresh, said })
+}
+
+/// The fields of a document that can not change when it comes again, as far as they are there.
+fn said(fields: [(&str, Option<serde_json::Value>); 1]) -> serde_json::Map<String, serde_json::Value> {
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Lines as they are compared.
+fn said_lines(lines: Option<&[ReportedLine]>) -> Option<serde_json::Value> {
+    let line = |line: &ReportedLine| serde_json::json!([line.line_no, line.sku, line.quantity]);
+    lines.map(|lines| lines.iter().map(line).collect())
 }
 
 /// What other systems report has happened before.
@@ -42,14 +54,6 @@ fn past(call: &Call, at: Option<Instant>, field: &str) -> Result<()> {
             Err(Error::problem(Code::HistoryInFuture, format!("{field} lies in the future")).at(format!("/{field}")))
         }
         _ => Ok(()),
-    }
-}
-
-fn web_address(url: Option<&Text<500>>, pointer: &str) -> Result<Option<String>> {
-    let Some(address) = url else { return Ok(None) };
-    match url::Url::parse(address) {
-        Ok(url) if matches!(url.scheme(), "https" | "http") => Ok(Some(address.to_string())),
-        _ => Err(Error::invalid(pointer, "expected a web address")),
     }
 }
 
@@ -141,8 +145,7 @@ pub struct InvoiceRequest {
     /// When it was written; now unless told.
     pub issued_at: Option<Instant>,
     /// Where it can be fetched.
-    #[schema(value_type = Option<String>)]
-    pub url: Option<Text<500>>,
+    pub url: Option<WebAddress>,
 }
 
 /// Report an invoice
@@ -168,7 +171,7 @@ async fn report_invoice(call: Call, path: RefPath<String>, body: Body<InvoiceReq
         number: body.number.to_string(),
         amount: body.amount,
         issued_at: body.issued_at.unwrap_or(call.now),
-        url: web_address(body.url.as_ref(), "/url")?,
+        url: body.url.as_ref().map(ToString::to_string),
         recorded_at: call.now,
     };
     call.command(&body.fingerprint, move |tx| reply(&service::invoice(tx, &report, &new)?)).await
@@ -198,8 +201,7 @@ pub struct ShipmentReportRequest {
     #[schema(value_type = Option<String>)]
     pub tracking_number: Option<Text<100>>,
     /// Where its way can be followed.
-    #[schema(value_type = Option<String>)]
-    pub tracking_url: Option<Text<500>>,
+    pub tracking_url: Option<WebAddress>,
     /// When it left; now unless told.
     pub occurred_at: Option<Instant>,
     /// When it arrived, if it has. The same document may be sent again to tell.
@@ -215,7 +217,8 @@ pub struct ShipmentReportRequest {
     responses((status = 201, body = ReportedShipments), (status = 200, description = "Booked before", body = ReportedShipments)))]
 #[post("/orders/{ref}/shipments")]
 async fn report_shipment(call: Call, path: RefPath<String>, body: Body<ShipmentReportRequest>) -> Result<Reply> {
-    let report = report(&call, &path.0, &body.system, &body.document)?;
+    let lines = said([("lines", said_lines(body.lines.as_deref()))]);
+    let report = Report { said: lines, ..report(&call, &path.0, &body.system, &body.document)? };
     past(&call, body.occurred_at, "occurred_at")?;
     past(&call, body.delivered_at, "delivered_at")?;
     let locations = call.snapshot::<Locations>().await?;
@@ -225,7 +228,7 @@ async fn report_shipment(call: Call, path: RefPath<String>, body: Body<ShipmentR
         parcel: NewShipment {
             carrier: body.carrier.as_ref().map(ToString::to_string),
             tracking_number: body.tracking_number.as_ref().map(ToString::to_string),
-            tracking_url: web_address(body.tracking_url.as_ref(), "/tracking_url")?,
+            tracking_url: body.tracking_url.as_ref().map(ToString::to_string),
             pieces: None,
             occurred_at: body.occurred_at,
         },
@@ -260,7 +263,8 @@ pub struct PaymentReportRequest {
     responses((status = 201, body = OrderDocument), (status = 200, description = "Booked before", body = OrderDocument)))]
 #[post("/orders/{ref}/payments")]
 async fn report_payment(call: Call, path: RefPath<String>, body: Body<PaymentReportRequest>) -> Result<Reply> {
-    let report = report(&call, &path.0, &body.system, &body.document)?;
+    let amount = said([("amount", body.amount.map(|amount| serde_json::json!(amount)))]);
+    let report = Report { said: amount, ..report(&call, &path.0, &body.system, &body.document)? };
     past(&call, body.occurred_at, "occurred_at")?;
     let (amount, at) = (body.amount, body.occurred_at);
     call.command(&body.fingerprint, move |tx| reply(&service::payment(tx, &report, amount, at)?)).await
@@ -302,7 +306,8 @@ async fn report_cancellation(
     path: RefPath<String>,
     body: Body<CancellationReportRequest>,
 ) -> Result<Reply> {
-    let report = report(&call, &path.0, &body.system, &body.document)?;
+    let lines = said([("lines", said_lines(body.lines.as_deref()))]);
+    let report = Report { said: lines, ..report(&call, &path.0, &body.system, &body.document)? };
     past(&call, body.occurred_at, "occurred_at")?;
     let lines = body.lines.as_deref().map(reported).transpose()?;
     let reason = body.reason.as_ref().map_or_else(|| format!("cancelled in {}", body.system), ToString::to_string);

@@ -148,6 +148,7 @@ async fn look(state: &State, job: Job) -> Result<Verdict> {
         ref_id: task.ref_id,
         event: Id::new(),
         fresh: Fresh::of(job.id),
+        said: serde_json::Map::new(),
     };
     let booked = state.db.write_in(Lane::Bulk, move |tx| match goods_back(tx, &report, &locations, &task.new)? {
         Back::Early(_) => job.postpone(tx, now, now.plus_seconds(LOOK_SECONDS)),

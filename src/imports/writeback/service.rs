@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     model::{self, DOCUMENTS, Document, Invoice, Reported, ReportedRef, ReportedShipments},
@@ -45,7 +45,11 @@ pub(super) struct Report {
     pub ref_id: ExternalRefId,
     pub event: EventId,
     pub fresh: Fresh,
+    /// What the document says that can not change when it comes again: the fields that are there, by their names.
+    pub said: Map<String, Value>,
 }
+
+const SAID: &str = "said";
 
 fn taken() -> Error {
     Error::problem(Code::Duplicate, "the document has been booked for another order").at("/document")
@@ -62,13 +66,30 @@ impl Report {
     pub(super) fn known(&self, tx: &mut Tx, order: &OrderDocument, kind: &str) -> Result<Option<Value>> {
         match orders::known_ref(tx, &self.document.system, kind, &self.document.value)? {
             None => Ok(None),
-            Some((owner, kept)) if owner == order.id => Ok(Some(kept)),
+            Some((owner, kept)) if owner == order.id => {
+                self.agrees_with(&kept)?;
+                Ok(Some(kept))
+            }
             Some(_) => Err(taken()),
         }
     }
 
+    /// A document that comes again may say less, never something else: that would be lost unseen.
+    fn agrees_with(&self, kept: &Value) -> Result<()> {
+        let other = self.said.iter().find(|(field, value)| {
+            let before = kept.get(SAID).and_then(|said| said.get(field.as_str()));
+            before.is_some_and(|before| before != *value)
+        });
+        let Some((field, _)) = other else { return Ok(()) };
+        let detail = "the document was booked with another content: what corrects it is a document of its own";
+        Err(Error::problem(Code::Duplicate, detail).at(format!("/{field}")))
+    }
+
     /// Books the document: for one order only, whoever else has it in hand at this moment.
-    pub(super) fn note(&self, tx: &mut Tx, order: &OrderDocument, kind: &str, kept: Value) -> Result<()> {
+    pub(super) fn note(&self, tx: &mut Tx, order: &OrderDocument, kind: &str, mut kept: Value) -> Result<()> {
+        if let Some(kept) = kept.as_object_mut().filter(|_| !self.said.is_empty()) {
+            kept.insert(SAID.to_owned(), Value::Object(self.said.clone()));
+        }
         match orders::add_ref(tx, self.now, self.ref_id, order.id, &self.document.as_ref(kind), kept)? {
             true => Ok(()),
             false => Err(taken()),
@@ -290,7 +311,7 @@ pub(super) const RETURN: &str = "return";
 /// Books goods that came back. Returns know their documents themselves.
 pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, new: &ReturnReport) -> Result<Back> {
     let order = report.order(tx)?;
-    // The lines of a document that is booked do not matter any more: they have come back, so there is no room for them.
+    // The lines of a document that is booked are only compared: they have come back, so there is no room for them.
     let booked = report.known(tx, &order, RETURN)?.is_some_and(|kept| kept.get(RETURN).is_some());
     let lines = if booked { Vec::new() } else { model::lines(&order, &new.lines, OrderLine::returnable)? };
     if !model::fit(&order, &lines, OrderLine::returnable)? {
@@ -300,18 +321,20 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
             return Ok(Back::Early(Box::new(order)));
         }
     }
-    let line = |(line_no, quantity): &(i32, i64)| NewReturnLine {
-        line_no: Some(*line_no),
+    let line = |line_no: Option<i32>, quantity: i64| NewReturnLine {
+        line_no,
         sku: None,
-        quantity: *quantity,
+        quantity,
         unit_price: None,
         amount: None,
     };
+    let asked = new.lines.iter().map(|asked| line(asked.line_no, asked.quantity));
+    let meant = lines.iter().map(|(line_no, quantity)| line(Some(*line_no), *quantity));
     let new = NewReturn {
         id: new.id,
         number: new.number.clone(),
         origin: Origin::Order(order.id),
-        lines: lines.iter().map(line).collect(),
+        lines: if booked { asked.collect() } else { meant.collect() },
         restock: new.restock,
         location: new.location,
         refund: new.refund,

@@ -115,6 +115,10 @@ async fn fill(shop: Shop, name: &str) -> Side {
     let method = json!({"channel_id": channel, "code": name, "name": name, "tax_class": "standard",
         "rates": [{"countries": ["DE"], "price": {"amount": "9.90", "currency": "EUR"}}]});
     ids.insert("shipping-methods", text(&make("/shipping-methods", method).await["id"]));
+    let whole = app.ops("GET", &format!("/channels/{channel}"), None).await.expect(200);
+    ids.insert("legal-entities", text(&whole["legal_entity_id"]));
+    let another = app.ops("POST", &format!("/channels/{channel}/keys"), None).await.expect(201);
+    ids.insert("keys", text(&another["key"]));
     let key = json!({"name": name, "scopes": ["feeds:read"], "channels": [channel]});
     ids.insert("api-keys", text(&make("/api-keys", key).await["id"]));
     shared(&app, name, &mut ids).await;
@@ -181,6 +185,8 @@ pub struct Route {
     pub body: Option<(String, String)>,
     /// The query parameters that must be there.
     pub query: Vec<String>,
+    /// The headers that it heeds, beside credentials.
+    pub headers: Vec<String>,
 }
 
 impl Route {
@@ -223,10 +229,16 @@ fn of_surface(surface: Surface) -> Vec<Route> {
             security: operation["security"].clone(),
             body: example(&document, operation),
             query: required(operation),
+            headers: headers(operation),
         };
         all.map(route).collect::<Vec<_>>()
     };
     document["paths"].as_object().unwrap().iter().flat_map(operations).collect()
+}
+
+fn headers(operation: &Value) -> Vec<String> {
+    let all = operation["parameters"].as_array().into_iter().flatten();
+    all.filter(|parameter| parameter["in"] == "header").map(|parameter| text(&parameter["name"])).collect()
 }
 
 fn required(operation: &Value) -> Vec<String> {

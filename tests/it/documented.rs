@@ -1,0 +1,81 @@
+//! What the documents say of headers and answers is what the routes do.
+
+use kontor::{
+    http::{auth::Audience, openapi::Surface},
+    kernel::Scope,
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    on_both_idle,
+    world::{Route, two_sides},
+};
+
+#[test]
+fn a_header_is_heeded_where_it_is_documented_and_nowhere_else() {
+    on_both_idle(|app| async move {
+        let (side, _) = two_sides(&app).await;
+        let bearer = |usage| format!("Bearer {}", app.token(usage, "eve", Scope::ALL));
+        let [customer, staff, client] = [Audience::Customer, Audience::Staff, Audience::Client].map(bearer);
+        let too_long = "x".repeat(256);
+        let mut wrong = Vec::new();
+        for mut route in Route::all() {
+            // Staff name the channel, which the example leaves to a storefront's key.
+            if route.surface == Surface::Ops && route.is("POST", "/carts") {
+                let named = json!({ "channel_id": side.shop.channel });
+                route.body = Some(("application/json".to_owned(), named.to_string()));
+            }
+            let token = match route.surface {
+                Surface::Store => &customer,
+                Surface::Ops => &staff,
+                Surface::Integration => &client,
+            };
+            // A value that nobody can heed: who looks at the header refuses it before anything happens.
+            let (name, value) = match route.method.as_str() {
+                "POST" => ("Idempotency-Key", too_long.as_str()),
+                "PATCH" | "DELETE" => ("If-Match", "nonsense"),
+                _ => continue,
+            };
+            let headers = [("Authorization", token.as_str()), ("Channel-Key", &side.shop.key), (name, value)];
+            let answer = route.send(&app, &route.fill(&side.ids), &headers).await;
+            let heeded = answer.body["code"] == "invalid_header" && answer.body["pointer"] == name;
+            if heeded != route.headers.iter().any(|header| header == name) {
+                wrong.push(format!("{} {}: {name} is heeded: {heeded}: {}", route.method, route.path, answer.text));
+            }
+        }
+        assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+    });
+}
+
+fn responses(surface: Surface, method: &str, path: &str) -> Value {
+    let document = serde_json::to_value(kontor::api::openapi(surface)).unwrap();
+    let found = document["paths"][path][method]["responses"].clone();
+    assert!(found.is_object(), "there is no {method} {path}");
+    found
+}
+
+#[test]
+fn answers_that_a_route_may_give_are_documented() {
+    for path in
+        ["/v1/ops/orders/{ref}", "/v1/ops/orders/{ref}/timeline", "/v1/ops/orders/{ref}/status", "/v1/ops/returns"]
+    {
+        let found = responses(Surface::Ops, "get", path);
+        assert!(found["409"]["description"].as_str().unwrap().contains("reference_ambiguous"), "{path}");
+    }
+    let refs = responses(Surface::Integration, "post", "/v1/integration/orders/{ref}/shipments");
+    assert!(refs["409"]["description"].as_str().unwrap().contains("reference_ambiguous"));
+    let snapshot = responses(Surface::Integration, "get", "/v1/integration/snapshots/{feed}");
+    assert!(snapshot["409"].is_object() && snapshot["410"].is_object());
+    let orders = responses(Surface::Ops, "get", "/v1/ops/orders");
+    let kinds = orders["200"]["content"].as_object().unwrap();
+    assert!(kinds.contains_key("text/csv") && kinds.contains_key("application/json"));
+    // What nobody looks at is not refused for being old.
+    for (surface, method, path) in [
+        (Surface::Ops, "patch", "/v1/ops/stock/levels"),
+        (Surface::Ops, "delete", "/v1/ops/api-keys/{id}"),
+        (Surface::Store, "post", "/v1/store/offers"),
+    ] {
+        assert!(responses(surface, method, path)["412"].is_null(), "{method} {path}");
+    }
+    assert!(responses(Surface::Ops, "patch", "/v1/ops/channels/{id}")["412"].is_object());
+}
