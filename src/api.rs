@@ -1,5 +1,7 @@
 //! Every slice's routes, mounted on the three surfaces, and the OpenAPI documents assembled from them.
 
+use std::sync::{Arc, LazyLock};
+
 use actix_web::{HttpResponse, dev::ResourceDef, get, web};
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, service_config::ServiceConfig};
@@ -10,7 +12,12 @@ use crate::{
     error::Result,
     events::EventSchema,
     exports, fulfilment,
-    http::{self, State, cors, credentials::Credentials, openapi::Surface, server::Routes},
+    http::{
+        self, State, cors,
+        credentials::Credentials,
+        openapi::Surface,
+        server::{RouteTable, Routes},
+    },
     imports, jobs, offers, orders, payments, pricing, stock, whereabouts, worklists,
 };
 
@@ -140,6 +147,10 @@ pub fn event_schemas() -> Vec<EventSchema> {
 /// Which methods each path takes, for 405 answers.
 #[must_use]
 pub fn routes() -> Routes {
+    Arc::new(LazyLock::new(route_table))
+}
+
+fn route_table() -> RouteTable {
     let mut routes = Vec::new();
     for surface in Surface::ALL {
         for (path, item) in openapi(surface).paths.paths {
@@ -157,7 +168,7 @@ pub fn routes() -> Routes {
     let to_read = ["/health/live", "/health/ready", "/metrics", "/openapi/{name}.json", "/docs", "/docs/{file:.*}"];
     routes.extend(to_read.map(|path| (ResourceDef::new(path), with_head(["GET".to_owned()]))));
     routes.push((ResourceDef::new(payments::api::WEBHOOKS), vec!["POST".to_owned()]));
-    routes.into()
+    routes
 }
 
 /// What answers GET answers HEAD.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     channels::Directory,
-    db::Tx,
+    db::{Json, Tx},
     error::{Code, Error, Result},
     http::{Body, Call, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key, run_command_after},
     kernel::{
@@ -184,14 +184,26 @@ async fn create_as(
     let new = NewCart { id: Id::new(), customer: Id::new(), currency: request.currency, change };
     let (id, token) = (new.id, access::cart_token(&state.secret, new.id));
     let (told, customer, pricing, drafter) = (token.clone(), new.customer, context.clone(), actor.clone());
-    let draft = move |tx: &mut Tx| service::draft(tx, &pricing, &drafter, &new);
-    let create = move |tx: &mut Tx, (draft, changes): &(Cart, Vec<Problem>)| {
-        let cart = service::create(tx, &context, &actor, customer, draft)?;
-        let mut view = shown(&actor, &cart, changes.clone());
-        view.token = cart.customer.is_none().then(|| told.clone());
-        Ok(Reply::created(&view)?.version(cart.version).location(location(&actor, cart.id)).secret())
+    let draft = move |tx: &mut Tx| {
+        let (cart, changes) = service::draft(tx, &pricing, &drafter, &new)?;
+        // Written as text here already, beside other writes.
+        let (doc, reply) = (Json::of(&cart.details)?, created(&drafter, &cart, &changes, &told)?);
+        Ok((cart, changes, told.clone(), doc, reply))
+    };
+    let create = move |tx: &mut Tx, (cart, changes, token, doc, reply): &(Cart, Vec<Problem>, String, Json, Reply)| {
+        match service::create(tx, &context, &actor, customer, (cart, doc))? {
+            None => Ok(reply.clone()),
+            Some(named) => created(&actor, &named, changes, token),
+        }
     };
     Ok((run_command_after(state, key, draft, create).await?, id, token))
+}
+
+/// The answer that tells of a new cart, with the token that opens it where nobody is signed in.
+fn created(actor: &Actor, cart: &Cart, changes: &[Problem], token: &str) -> Result<Reply> {
+    let mut view = shown(actor, cart, changes.to_vec());
+    view.token = cart.customer.is_none().then(|| token.to_owned());
+    Ok(Reply::created(&view)?.version(cart.version).location(location(actor, cart.id)).secret())
 }
 
 async fn read(call: Call, id: CartId) -> Result<Reply> {

@@ -256,7 +256,7 @@ pub struct LastDecline {
 }
 
 /// What is kept of a cart beside its columns.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CartDetails {
     /// Its lines.
     pub lines: Vec<CartLine>,

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     catalog::{self, StockPolicy},
     customers::{self, Address},
-    db::Tx,
+    db::{Json, Tx},
     error::{Code, Error, Result},
     http::seal::Secret,
     kernel::{
@@ -81,11 +81,20 @@ pub(super) fn draft(tx: &mut Tx, context: &Context, actor: &Actor, new: &NewCart
 }
 
 /// Makes a cart of a draft. `fresh` is the customer that a signed-in shopper becomes who is not known yet.
-pub(super) fn create(tx: &mut Tx, context: &Context, actor: &Actor, fresh: CustomerId, draft: &Cart) -> Result<Cart> {
-    let customer = customer_of(tx, context.now, actor, fresh)?.or(draft.customer);
-    let cart = Cart { customer, ..draft.clone() };
-    store::insert(tx, &cart, abandon_at(context, &cart))?;
-    Ok(cart)
+///
+/// `None` when the cart is as it was drafted.
+pub(super) fn create(
+    tx: &mut Tx,
+    context: &Context,
+    actor: &Actor,
+    fresh: CustomerId,
+    (draft, doc): (&Cart, &Json),
+) -> Result<Option<Cart>> {
+    let known = customer_of(tx, context.now, actor, fresh)?.filter(|customer| draft.customer != Some(*customer));
+    let named = known.map(|customer| Cart { customer: Some(customer), ..draft.clone() });
+    let cart = named.as_ref().unwrap_or(draft);
+    store::insert(tx, cart, doc.clone(), abandon_at(context, cart))?;
+    Ok(named)
 }
 
 /// The customer a signed-in shopper is, made when they are new.
@@ -312,16 +321,21 @@ pub fn claim(tx: &mut Tx, actor: &Actor, secret: &Secret, id: CartId) -> Result<
     open(tx, actor, secret, id)
 }
 
-/// Notes that a claimed cart is being paid: it can not be changed until that has ended.
+/// Notes that a cart is being paid: it can not be changed until that has ended. Its header alone is written, unless the
+/// cart has `changed` since it was saved.
 ///
 /// # Errors
 /// `cart_not_open`; [`Error::overtaken`] when the cart is not as it was read any more.
-pub fn begin_payment(tx: &mut Tx, context: &Context, cart: &mut Cart) -> Result<()> {
-    cart.state = cart.state.apply(CartCommand::Claim)?;
-    cart.stage = Stage::Payment;
-    cart.active_at = context.now;
-    cart.details.last_decline = None;
-    match store::update(tx, context.now, cart, None) {
+pub fn begin_payment(tx: &mut Tx, context: &Context, cart: &Cart, changed: bool) -> Result<()> {
+    let (state, stage) = (cart.state.apply(CartCommand::Claim)?, Stage::Payment);
+    let claimed = if changed || cart.details.last_decline.is_some() {
+        let mut cart = Cart { state, stage, active_at: context.now, ..cart.clone() };
+        cart.details.last_decline = None;
+        store::update(tx, context.now, &mut cart, None)
+    } else {
+        store::claim(tx, context.now, cart, (state, stage))
+    };
+    match claimed {
         Err(error) if error.code() == Code::VersionStale => Err(Error::overtaken("the cart")),
         done => done,
     }

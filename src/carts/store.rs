@@ -56,8 +56,8 @@ fn cart(row: Row) -> Cart {
     }
 }
 
-/// Inserts a new cart. `abandon_at` is when it will be abandoned if nothing happens.
-pub(super) fn insert(tx: &mut Tx, cart: &Cart, abandon_at: Option<Instant>) -> Result<()> {
+/// Inserts a new cart, its document written already. `abandon_at` is when it will be abandoned if nothing happens.
+pub(super) fn insert(tx: &mut Tx, cart: &Cart, doc: Json, abandon_at: Option<Instant>) -> Result<()> {
     sql("INSERT INTO carts (id, channel_id, customer_id, state, version, currency, total, line_count, device, stage, order_id, \
          abandon_at, active_at, expires_at, doc, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?)")
     .bind(cart.id)
@@ -73,7 +73,7 @@ pub(super) fn insert(tx: &mut Tx, cart: &Cart, abandon_at: Option<Instant>) -> R
     .bind(abandon_at)
     .bind(cart.active_at)
     .bind(cart.expires_at)
-    .bind(Json::of(&cart.details)?)
+    .bind(doc)
     .bind(cart.created_at)
     .bind(cart.active_at)
     .execute(tx)?;
@@ -114,10 +114,31 @@ pub(super) fn update(tx: &mut Tx, now: Instant, cart: &mut Cart, abandon_at: Opt
         .bind(cart.id)
         .bind(cart.version);
     if update.execute(tx)? != 1 {
-        return Err(Error::problem(Code::VersionStale, "the cart changed meanwhile"));
+        return Err(changed_meanwhile());
     }
     cart.version += 1;
     Ok(())
+}
+
+/// Notes that a cart is being paid, over the version that was read. Its document is left as it is.
+pub(super) fn claim(tx: &mut Tx, now: Instant, cart: &Cart, (state, stage): (CartState, Stage)) -> Result<()> {
+    let update =
+        sql("UPDATE carts SET state = ?, stage = ?, version = version + 1, abandon_at = NULL, active_at = ?, \
+                      updated_at = ? WHERE id = ? AND version = ?")
+        .bind(state.as_str())
+        .bind(stage.as_str())
+        .bind(now)
+        .bind(now)
+        .bind(cart.id)
+        .bind(cart.version);
+    match update.execute(tx)? {
+        1 => Ok(()),
+        _ => Err(changed_meanwhile()),
+    }
+}
+
+fn changed_meanwhile() -> Error {
+    Error::problem(Code::VersionStale, "the cart changed meanwhile")
 }
 
 /// Moves a cart from one state to another without touching the rest. False when it is in another state.

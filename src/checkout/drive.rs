@@ -6,7 +6,7 @@ use super::{
     follow_up,
     model::{CheckoutResult, CompleteRequest},
     place::Tickets,
-    service::{self, Asked, Checkout, Seen, Step, Surface},
+    service::{self, Asked, Checkout, Drafted, Seen, Step, Surface},
 };
 use crate::{
     carts::{self, Context},
@@ -170,11 +170,22 @@ async fn ask(state: &State, checkout: Checkout, asked: Asked, provider: Arc<dyn 
     };
     let surface = Surface::of(&checkout.actor);
     let (payment, promised) = (asked.payment.clone(), matches!(outcome, Outcome::Authorised { .. }));
-    let asked = Arc::new(asked);
-    let settled =
-        state.db.write(move |tx| service::settle(tx, &checkout, &asked.payment, &outcome, Some(&asked.prepared)));
+    // As much as can be is made ready here: the one writer of SQLite has but to write it.
+    let drafted = match &outcome {
+        Outcome::Authorised { provider_ref } if !asked.shares.is_empty() => {
+            Some(Arc::new(Drafted::new(&checkout, &asked, provider_ref.as_deref())?))
+        }
+        _ => None,
+    };
+    let ready = drafted.clone();
+    let settled = state.db.write(move |tx| {
+        service::settle(tx, &checkout, &asked.payment, &outcome, Some(&asked.prepared), ready.as_deref())
+    });
     match settled.await {
-        Ok(result) => service::reply(&state.secret, state.clock.now(), &result, surface),
+        Ok(result) => match drafted.as_ref().and_then(|drafted| drafted.reply_for(&result)) {
+            Some(reply) => Ok(reply.clone()),
+            None => service::reply(&state.secret, state.clock.now(), &result, surface),
+        },
         Err(error) if error.code() == Code::LeaseLost => overtaken(state, payment, promised, surface).await,
         Err(error) => Err(error),
     }
@@ -190,7 +201,7 @@ async fn overtaken(state: &State, payment: Payment, promised: bool, surface: Sur
             return service::reply(
                 &state.secret,
                 state.clock.now(),
-                &CheckoutResult::Order { order: Box::new(order) },
+                &CheckoutResult::Order { order: Arc::new(order) },
                 surface,
             );
         }

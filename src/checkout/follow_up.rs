@@ -79,7 +79,7 @@ async fn checkout_of(state: &State, cart: CartId) -> Result<Checkout> {
 /// Settles an attempt that this process has claimed, with an outcome at hand.
 async fn settle(state: &State, payment: Payment, outcome: Outcome) -> Result<CheckoutResult> {
     let checkout = checkout_of(state, payment.cart_id).await?;
-    state.db.write(move |tx| service::settle(tx, &checkout, &payment, &outcome, None)).await
+    state.db.write(move |tx| service::settle(tx, &checkout, &payment, &outcome, None, None)).await
 }
 
 /// Leaves an attempt for later.

@@ -1,5 +1,7 @@
 //! What completing a cart is asked with and answered by.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -57,7 +59,8 @@ pub enum CheckoutResult {
     /// There is an order; everybody who completes this cart gets this one.
     Order {
         /// The order.
-        order: Box<OrderDocument>,
+        #[schema(value_type = OrderDocument)]
+        order: Arc<OrderDocument>,
     },
     /// The customer has to do something, then completing goes on by itself.
     ActionRequired {

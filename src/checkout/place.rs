@@ -1,6 +1,6 @@
 //! Placing an order: the part of the last transaction that turns a paid cart into it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::{
     catalog::Variant,
     db::{Json, Tx},
     error::{Code, Error, Result},
-    events::{self, EventSchema, Payload},
+    events::{self, EventSchema, NewEvent, Payload},
     fulfilment::{self, FulfilmentOrder},
     kernel::{
         Id, Instant, Money,
@@ -32,7 +32,7 @@ pub(super) struct Tickets {
     pub job: JobId,
     pub events: [EventId; 6],
     pub fulfilment: [FulfilmentOrderId; 4],
-    pub capture: std::sync::Arc<fulfilment::Fresh>,
+    pub capture: Arc<fulfilment::Fresh>,
     pub reference: ExternalRefId,
 }
 
@@ -46,7 +46,7 @@ impl Tickets {
             job: Id::new(),
             events: std::array::from_fn(|_| Id::new()),
             fulfilment: [Id::new(), Id::new(), Id::new(), Id::new()],
-            capture: std::sync::Arc::new(fulfilment::Fresh::new()),
+            capture: Arc::new(fulfilment::Fresh::new()),
             reference: Id::new(),
         }
     }
@@ -71,16 +71,46 @@ pub(super) enum Before {
     Promised,
 }
 
+/// An order with all that is written with it, made ready without the database. It holds for the shares that it was made for.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    shares: Vec<Share>,
+    placing: orders::Placing,
+    work: Vec<FulfilmentOrder>,
+    events: Vec<NewEvent>,
+    /// The order as it will be.
+    pub order: Arc<OrderDocument>,
+}
+
+/// Makes an order ready whose pieces come from these shares.
+///
+/// # Errors
+/// A cart without prices, which would be a defect.
+pub(super) fn draft(checkout: &Checkout, payment: &Payment, prepared: &Prepared, shares: Vec<Share>) -> Result<Draft> {
+    let context = &checkout.context;
+    let placed_at = prepared.cart.details.occurred_at.unwrap_or(context.now);
+    let new = new_order(checkout, payment, prepared, &shares, placed_at)?;
+    let (placing, mut order) = orders::prepare(context.now, new)?;
+    let due_at = placed_at.plus_seconds(3600 * context.channel.settings.due_hours);
+    let work = fulfilment::work_of(context.now, &order, &shares, due_at, &checkout.tickets.fulfilment)?;
+    let events = told(checkout, &mut order, payment, &work, placed_at)?;
+    Ok(Draft { shares, placing, work, events, order: Arc::new(order) })
+}
+
 /// Makes the order of a paid cart. What was reserved and has expired since is taken again where it can be. Where it can
 /// not, an order that nobody has promised money for is refused; for one that is paid it is `None`, and nothing has been
 /// changed: the promise has to be given up.
+///
+/// `drafted` is the order as it was made ready for the shares that the checkout has reserved; when it gets others, it is
+/// made anew.
 pub(super) fn place(
     tx: &mut Tx,
     checkout: &Checkout,
     payment: &Payment,
     prepared: &Prepared,
     before: Before,
-) -> Result<Option<OrderDocument>> {
+    drafted: Option<&Draft>,
+) -> Result<Option<Arc<OrderDocument>>> {
     let (tickets, context) = (&checkout.tickets, &checkout.context);
     let cart = &prepared.cart;
     let placed_at = cart.details.occurred_at.unwrap_or(context.now);
@@ -92,21 +122,24 @@ pub(super) fn place(
         // A cart is being paid as long as its payment is open, and this one's was a moment ago in this transaction.
         return Err(Error::internal("a payment was open whose cart was not being paid"));
     }
-    let shares = booking.shares();
-    let mut order = orders::place(tx, context.now, new_order(checkout, payment, prepared, shares, placed_at)?)?;
-    ledger::post(tx, context.now, vec![posting(&order, placed_at)])?;
-    let due_at = placed_at.plus_seconds(3600 * context.channel.settings.due_hours);
-    let fulfilment = match shares {
-        [] => Vec::new(),
-        shares => fulfilment::open(tx, context.now, &order, shares, due_at, &tickets.fulfilment)?,
+    let anew;
+    let draft = match drafted.filter(|draft| draft.shares == booking.shares()) {
+        Some(draft) => draft,
+        None => {
+            anew = draft(checkout, payment, prepared, booking.shares().to_vec())?;
+            &anew
+        }
     };
-    announce(tx, checkout, &mut order, payment, &fulfilment, placed_at)?;
-    if order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
-        fulfilment::capture_due(tx, context.now, &order, &tickets.capture)?;
+    orders::place(tx, context.now, &draft.placing)?;
+    ledger::post(tx, context.now, vec![posting(&draft.order, placed_at)])?;
+    fulfilment::open(tx, &draft.work)?;
+    events::append(tx, &checkout.actor, context.now, draft.events.clone())?;
+    if draft.order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
+        fulfilment::capture_due(tx, context.now, &draft.order, &tickets.capture)?;
     }
     // The counters that everybody wants come last, so that a hot SKU is locked for the shortest time.
     booking.apply(tx, context.now)?;
-    Ok(Some(order))
+    Ok(Some(draft.order.clone()))
 }
 
 /// Whether there is an order already that has the foreign name which this cart is to get.
@@ -264,21 +297,20 @@ fn opened(prepared: &Prepared, shares: &[Share]) -> Result<i64> {
     i64::try_from(places.len()).map_err(Error::internal)
 }
 
-/// Appends the events of a placed order, with one statement.
-fn announce(
-    tx: &mut Tx,
+/// The events that tell of a placed order.
+fn told(
     checkout: &Checkout,
     order: &mut OrderDocument,
     payment: &Payment,
-    fulfilment_orders: &[FulfilmentOrder],
+    work: &[FulfilmentOrder],
     placed_at: Instant,
-) -> Result<()> {
+) -> Result<Vec<NewEvent>> {
     let mut fresh = checkout.tickets.events.iter().copied();
     let whole = order.payload(Json::of)?;
     let (order_id, order_number) = (order.id, order.number.as_str());
     let paid = Payload::of(&Authorised { order_id, order_number, payment: PaymentView::from(payment) })?;
     let mut told = vec![(PLACED, whole), (AUTHORISED, paid)];
-    for opened in fulfilment_orders {
+    for opened in work {
         told.push((fulfilment::OPENED, fulfilment::work_payload(order, opened, Vec::new())?));
     }
     let count = i64::try_from(told.len()).map_err(Error::internal)?;
@@ -288,6 +320,5 @@ fn announce(
     let all = (1..).zip(told).map(|(place, (kind, payload))| {
         orders::event(order, (place, count), fresh.next().unwrap_or_default(), kind, placed_at, payload)
     });
-    let all: Vec<events::NewEvent> = all.collect();
-    events::append(tx, &checkout.actor, checkout.context.now, all)
+    Ok(all.collect())
 }

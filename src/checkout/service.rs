@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     model::{CheckoutResult, CompleteRequest},
-    place::{self, Before, Prepared, Tickets},
+    place::{self, Before, Draft, Prepared, Tickets},
 };
 use crate::{
     carts::{self, Cart, CartState, Context, LastDecline},
@@ -14,7 +14,7 @@ use crate::{
     error::{Code, Error, Result},
     http::{
         Reply,
-        idempotency::{self, Begun, Key},
+        idempotency::{self, Begun, Kept, Key},
         seal::Secret,
     },
     jobs,
@@ -24,7 +24,7 @@ use crate::{
     },
     orders::{self, OrderDocument},
     payments::{self, Decline, NewPayment, Outcome, Payment, PaymentDetails, PaymentState, Provider},
-    stock::{self, Locations},
+    stock::{self, Locations, Share},
 };
 
 /// For so long a customer may take for what the provider asks of them.
@@ -98,7 +98,43 @@ pub(super) enum Step {
 /// An attempt to pay that has been written, with what placing will need.
 pub(super) struct Asked {
     pub payment: Payment,
-    pub prepared: Prepared,
+    pub prepared: Arc<Prepared>,
+    /// What was reserved for it; empty where that was done before.
+    pub shares: Vec<Share>,
+}
+
+/// An order made ready before its transaction, with the answer that tells of it.
+pub(super) struct Drafted {
+    draft: Draft,
+    reply: Reply,
+    kept: Kept,
+}
+
+impl Drafted {
+    /// What a provider's promise will make of an attempt, as long as it gets the shares that were reserved for it.
+    pub(super) fn new(checkout: &Checkout, asked: &Asked, provider_ref: Option<&str>) -> Result<Self> {
+        let paid = promised(checkout, &asked.payment, provider_ref);
+        let draft = place::draft(checkout, &paid, &asked.prepared, asked.shares.clone())?;
+        let result = CheckoutResult::Order { order: draft.order.clone() };
+        let reply = reply(&checkout.secret, checkout.context.now, &result, Surface::of_attempt(&asked.payment))?;
+        Ok(Self { draft, kept: Kept::of(&checkout.secret, &reply)?, reply })
+    }
+
+    /// The answer for a result, when it is the one that was made ready.
+    pub(super) fn reply_for(&self, result: &CheckoutResult) -> Option<&Reply> {
+        match result {
+            CheckoutResult::Order { order } if Arc::ptr_eq(order, &self.draft.order) => Some(&self.reply),
+            _ => None,
+        }
+    }
+}
+
+/// A payment as a provider's promise makes it.
+fn promised(checkout: &Checkout, payment: &Payment, provider_ref: Option<&str>) -> Payment {
+    let mut paid = payment.clone();
+    (paid.state, paid.order_id) = (PaymentState::Authorised, Some(checkout.tickets.order));
+    paid.provider_ref = provider_ref.map(str::to_owned);
+    paid
 }
 
 /// The answer for a result, with its status and headers. On the store surface an order is told as its shopper sees it, with
@@ -112,7 +148,7 @@ pub(super) fn reply(secret: &Secret, now: Instant, result: &CheckoutResult, surf
         CheckoutResult::Order { order } => {
             let created = match surface {
                 Surface::Store => {
-                    let shown = Box::new(order.for_shopper(secret, now));
+                    let shown = Arc::new(order.for_shopper(secret, now));
                     Reply::created(&CheckoutResult::Order { order: shown })?.secret()
                 }
                 Surface::Ops => Reply::created(result)?,
@@ -136,7 +172,9 @@ pub(super) enum Seen {
 
 /// A cart that can be paid.
 pub(super) struct Ready {
-    prepared: Prepared,
+    prepared: Arc<Prepared>,
+    /// Whether pricing has changed it.
+    changed: bool,
     total: Money,
     /// Whether prices and stock were promised and are kept.
     kept: bool,
@@ -153,6 +191,7 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
     // Only here: who completes a cart again, after it was paid, is to get its order, and its version has moved since.
     carts::check_version(&cart, checkout.expected)?;
     let kept = cart.state == CartState::Frozen && cart.details.frozen_until.is_some_and(|until| until > context.now);
+    let before = cart.details.clone();
     let priced = match kept {
         // The checkout has promised these prices, and found nothing missing; no change of the cart has thawed it.
         true => carts::known(tx, &cart)?,
@@ -163,8 +202,9 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
     check_total(request, total)?;
     let needs = carts::needs(&cart, &priced);
     let available = if kept { stock::Available::new() } else { stock::look(tx, &needs)? };
-    let prepared = Prepared { needs, variants: priced.variants, cart };
-    Ok(Seen::Ready(Box::new(Ready { prepared, total, kept, available })))
+    let changed = cart.details != before;
+    let prepared = Arc::new(Prepared { needs, variants: priced.variants, cart });
+    Ok(Seen::Ready(Box::new(Ready { prepared, changed, total, kept, available })))
 }
 
 /// Transaction A, and B with it where the provider is immediate.
@@ -189,7 +229,7 @@ pub(super) fn begin(
         CartState::Completed => {
             let order =
                 orders::of_cart(tx, cart.id)?.ok_or_else(|| Error::internal("a completed cart without an order"))?;
-            answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order: Box::new(order) })
+            answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order: Arc::new(order) })
         }
         CartState::Completing => join(tx, checkout, key, &cart),
         // Its payment has come to nothing meanwhile.
@@ -247,10 +287,10 @@ fn pay(
     if let Some(reason) = provider.refusal(ready.total) {
         return Err(Error::problem(Code::PaymentMethodUnavailable, reason).at("/payment/method"));
     }
-    let mut prepared = ready.prepared.clone();
+    let prepared = &ready.prepared;
     let was_frozen = prepared.cart.state == CartState::Frozen;
     let payment = new_payment(checkout, key, request, provider, ready.total, &prepared.cart);
-    carts::begin_payment(tx, context, &mut prepared.cart)?;
+    carts::begin_payment(tx, context, &prepared.cart, ready.changed)?;
     // Only now: somebody else may have completed this very cart meanwhile, and then the order is its own.
     if place::is_known(tx, &prepared.cart)? {
         return Err(orders::known_already());
@@ -259,23 +299,23 @@ fn pay(
     let opened = as_payment(&payment, context.now);
     if provider.is_immediate() {
         let before = if ready.kept { Before::Reserved } else { Before::Nothing };
-        let order = place::place(tx, checkout, &opened, &prepared, before)?;
+        let order = place::place(tx, checkout, &opened, prepared, before, None)?;
         let order = order.ok_or_else(|| Error::internal("an immediate payment found no order"))?;
-        return answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order: Box::new(order) });
+        return answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order });
     }
     // Longer than the lease, so that a take-over finds it too.
     let until =
         context.now.plus_seconds((60 * context.channel.settings.reservation_minutes).max(4 * checkout.lease_seconds));
     let (cart, needs, locations) = (prepared.cart.id, &prepared.needs, &checkout.locations);
-    if was_frozen {
+    let shares = if !was_frozen {
+        stock::reserve_seen(tx, context.now, cart, needs, (locations, &ready.available), until)?
+    } else if ready.kept && stock::extend(tx, cart, until)? {
         // What it holds is kept where that was promised, else it is taken anew.
-        if !(ready.kept && stock::extend(tx, cart, until)?) {
-            stock::reserve_again(tx, context.now, cart, needs, locations, until)?;
-        }
+        Vec::new()
     } else {
-        stock::reserve_seen(tx, context.now, cart, needs, (locations, &ready.available), until)?;
-    }
-    Ok(Step::Ask(Box::new(Asked { payment: opened, prepared })))
+        stock::reserve_again(tx, context.now, cart, needs, locations, until)?
+    };
+    Ok(Step::Ask(Box::new(Asked { payment: opened, prepared: prepared.clone(), shares })))
 }
 
 fn check_total(request: &CompleteRequest, total: Money) -> Result<()> {
@@ -347,13 +387,14 @@ fn as_payment(new: &NewPayment, now: Instant) -> Payment {
 }
 
 /// Transaction B: what the provider's answer makes of an attempt. `prepared` is what transaction A found, read again when
-/// somebody else takes over.
+/// somebody else takes over; `drafted` the order that was made ready of it meanwhile.
 pub(super) fn settle(
     tx: &mut Tx,
     checkout: &Checkout,
     payment: &Payment,
     outcome: &Outcome,
     prepared: Option<&Prepared>,
+    drafted: Option<&Drafted>,
 ) -> Result<CheckoutResult> {
     let now = checkout.context.now;
     let (id, attempt) = (payment.id, payment.attempt);
@@ -363,9 +404,7 @@ pub(super) fn settle(
             if !payments::authorised(tx, now, id, attempt, provider_ref.as_deref(), checkout.tickets.order)? {
                 return Err(late());
             }
-            let mut paid = payment.clone();
-            (paid.state, paid.order_id) = (PaymentState::Authorised, Some(checkout.tickets.order));
-            paid.provider_ref.clone_from(provider_ref);
+            let paid = promised(checkout, payment, provider_ref.as_deref());
             let read;
             let prepared = match prepared {
                 Some(prepared) => prepared,
@@ -374,8 +413,9 @@ pub(super) fn settle(
                     &read
                 }
             };
-            match place::place(tx, checkout, &paid, prepared, Before::Promised)? {
-                Some(order) => CheckoutResult::Order { order: Box::new(order) },
+            let draft = drafted.map(|drafted| &drafted.draft);
+            match place::place(tx, checkout, &paid, prepared, Before::Promised, draft)? {
+                Some(order) => CheckoutResult::Order { order },
                 None => give_up(tx, checkout, payment)?,
             }
         }
@@ -393,7 +433,10 @@ pub(super) fn settle(
         }
         Outcome::Declined(decline) => return end(tx, checkout, payment, Ending::Declined, decline),
     };
-    remember(tx, checkout, payment, &result)?;
+    match (payment.idempotency_id, drafted.filter(|drafted| drafted.reply_for(&result).is_some())) {
+        (Some(key), Some(drafted)) => idempotency::keep(tx, key, &drafted.kept)?,
+        _ => remember(tx, checkout, payment, &result)?,
+    }
     Ok(result)
 }
 

@@ -85,6 +85,12 @@ impl Cli {
             Command::Openapi(options) => return openapi::run(&options),
             _ => {}
         }
+        if matches!(self.command, Command::Bench(_) | Command::Replay(_))
+            && settings.log.filter == Settings::defaults()?.log.filter
+        {
+            // A line for each of many thousand requests would be measured too, and tear the progress bar apart.
+            "warn".clone_into(&mut settings.log.filter);
+        }
         start_logging(&settings)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::internal)?;
         runtime.block_on(async move {

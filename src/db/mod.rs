@@ -290,7 +290,7 @@ impl Db {
         match &self.inner.writer {
             Some(writer) => {
                 let answer = writer.submit(lane, work)?;
-                answer.await.unwrap_or_else(|_| Err(Error::internal("the writer gave no answer")))
+                answer.await.map_or_else(|_| Err(Error::internal("the writer gave no answer")), |(outcome, _)| outcome)
             }
             None => {
                 let stats = self.inner.stats.clone();

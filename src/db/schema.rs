@@ -409,7 +409,7 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types::{DocSql, InstantSql, UidSql};
 
-    ledger_entries (id) {
+    ledger_entries (order_id, id) {
         id -> UidSql,
         order_id -> UidSql,
         posting -> Text,

@@ -42,10 +42,13 @@ trait Write: Send {
 /// An error after which the group's transaction is not to be trusted.
 struct Disturbance;
 
+/// The outcome of a write, and the write itself: what it holds is dropped by whoever takes the answer, not by the one writer.
+pub(super) type Answer<T, F> = (Result<T>, F);
+
 struct Pending<T, F> {
     work: F,
     outcome: Option<Result<T>>,
-    reply: oneshot::Sender<Result<T>>,
+    reply: oneshot::Sender<Answer<T, F>>,
 }
 
 impl<T: Send, F: FnMut(&mut Tx) -> Result<T> + Send> Write for Pending<T, F> {
@@ -77,7 +80,7 @@ impl<T: Send, F: FnMut(&mut Tx) -> Result<T> + Send> Write for Pending<T, F> {
             None => self.outcome.unwrap_or_else(|| Err(Error::internal("a write was answered before it ran"))),
         };
         // A caller that has gone away meanwhile is no error: the write stands.
-        drop(self.reply.send(outcome));
+        drop(self.reply.send((outcome, self.work)));
     }
 }
 
@@ -157,11 +160,11 @@ impl Writer {
     }
 
     /// Queues a write and gives the place where its answer will come.
-    pub(super) fn submit<T: Send + 'static>(
+    pub(super) fn submit<T: Send + 'static, F: FnMut(&mut Tx) -> Result<T> + Send + 'static>(
         &self,
         lane: Lane,
-        work: impl FnMut(&mut Tx) -> Result<T> + Send + 'static,
-    ) -> Result<oneshot::Receiver<Result<T>>> {
+        work: F,
+    ) -> Result<oneshot::Receiver<Answer<T, F>>> {
         let (reply, answer) = oneshot::channel();
         let pending = Box::new(Pending { work, outcome: None, reply });
         let mut lanes = self.queue.lock();

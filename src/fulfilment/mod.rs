@@ -29,7 +29,9 @@ pub use model::{
     ShipmentCommand, ShipmentState, ShippedLine, TRANSITIONS, mermaid, shipments_mermaid,
 };
 pub use money::{CAPTURE, REFUND, VOID, capture_due};
-pub use service::{NewShipment, Part, deliver, get, of_order, open, pack, pick, scan, ship, ship_parts, shipments};
+pub use service::{
+    NewShipment, Part, deliver, get, of_order, open, pack, pick, scan, ship, ship_parts, shipments, work_of,
+};
 pub use status::{Lag, OrderProgress, progress};
 pub use store::waiting_past_due;
 pub use till::{Confirmation, Receipt, confirm, record_payment, record_payment_of, refund};

@@ -26,14 +26,12 @@ use crate::{
     stock::{self, Share},
 };
 
-/// Opens one fulfilment order per location that has a share of an order: two statements, however many. Services, which
-/// are neither shipped nor counted, are left out. `fresh` are ids for them, made outside the transaction; as many as
-/// there are locations suffice.
+/// The work with an order: one fulfilment order per location that has a share of it. Services, which are neither shipped nor
+/// counted, are left out. `fresh` are ids for them; as many as there are locations suffice. Nothing is written.
 ///
 /// # Errors
 /// `line_unknown` for a share of a line that the order does not have.
-pub fn open(
-    tx: &mut Tx,
+pub fn work_of(
     now: Instant,
     order: &OrderDocument,
     shares: &[Share],
@@ -72,9 +70,15 @@ pub fn open(
         created_at: now,
         updated_at: now,
     });
-    let opened: Vec<FulfilmentOrder> = opened.collect();
-    store::insert(tx, &opened)?;
-    Ok(opened)
+    Ok(opened.collect())
+}
+
+/// Opens fulfilment orders: two statements, however many.
+///
+/// # Errors
+/// What the database says.
+pub fn open(tx: &mut Tx, opened: &[FulfilmentOrder]) -> Result<()> {
+    if opened.is_empty() { Ok(()) } else { store::insert(tx, opened) }
 }
 
 /// A fulfilment order that the actor may see.

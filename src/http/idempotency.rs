@@ -123,6 +123,24 @@ fn in_progress() -> Error {
     Error::problem(Code::IdempotencyInProgress, "the first request with this key is running").retry_after(1)
 }
 
+/// An answer as it is kept under a key: sealed, where it holds a secret.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    status: i64,
+    body: Option<String>,
+    sealed: bool,
+}
+
+impl Kept {
+    /// An answer as it will be kept.
+    ///
+    /// # Errors
+    /// When it can not be sealed.
+    pub fn of(secret: &Secret, reply: &Reply) -> Result<Self> {
+        Ok(Self { status: i64::from(reply.status()), body: body_of(secret, reply)?, sealed: reply.is_secret() })
+    }
+}
+
 /// An answer's body as it is kept: sealed, where it holds a secret.
 fn body_of(secret: &Secret, reply: &Reply) -> Result<Option<String>> {
     match reply.to_store() {
@@ -136,10 +154,18 @@ fn body_of(secret: &Secret, reply: &Reply) -> Result<Option<String>> {
 /// # Errors
 /// What the database says.
 pub fn finish(tx: &mut Tx, secret: &Secret, id: Id<ids::IdempotencyKey>, reply: &Reply) -> Result<()> {
+    keep(tx, id, &Kept::of(secret, reply)?)
+}
+
+/// The same with an answer that was made ready before.
+///
+/// # Errors
+/// What the database says.
+pub fn keep(tx: &mut Tx, id: Id<ids::IdempotencyKey>, kept: &Kept) -> Result<()> {
     sql("UPDATE idempotency_keys SET state = 'done', status = ?, body = ?, sealed = ? WHERE id = ?")
-        .bind(i64::from(reply.status()))
-        .bind(body_of(secret, reply)?)
-        .bind(reply.is_secret())
+        .bind(kept.status)
+        .bind(kept.body.clone())
+        .bind(kept.sealed)
         .bind(id)
         .execute(tx)?;
     Ok(())

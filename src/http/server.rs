@@ -1,6 +1,10 @@
 //! The server: sockets, what happens around every request, a graceful end.
 
-use std::{net::TcpListener, sync::Arc, time::Instant as Moment};
+use std::{
+    net::TcpListener,
+    sync::{Arc, LazyLock},
+    time::Instant as Moment,
+};
 
 use actix_web::{
     App, HttpMessage, HttpRequest, HttpResponse, HttpServer,
@@ -22,8 +26,12 @@ use crate::{
     kernel::{Id, ids},
 };
 
-/// Which methods each path template takes, for 405 answers.
-pub type Routes = Arc<Vec<(actix_web::dev::ResourceDef, Vec<String>)>>;
+/// Which methods each path template takes.
+pub type RouteTable = Vec<(actix_web::dev::ResourceDef, Vec<String>)>;
+
+/// The same for 405 answers and late ones, made when the first of these is given: it takes long, and a process that just
+/// started has something better to do.
+pub type Routes = Arc<LazyLock<RouteTable>>;
 
 /// Starts serving on a socket that is already bound. `configure` mounts the routes, `allows` tells whose pages may call.
 ///
@@ -99,7 +107,7 @@ async fn around(
     let limit = if is_bulk(&request) { limit.max(BULK_TIME) } else { limit };
     let answered = tokio::time::timeout(limit, trace.run(next.call(request))).instrument(span.clone()).await;
     let Ok(answered) = answered else {
-        let route = routes.as_deref().and_then(|routes| routes.iter().find(|(route, _)| route.is_match(&path)));
+        let route = routes.as_ref().and_then(|routes| routes.iter().find(|(route, _)| route.is_match(&path)));
         let route = route.and_then(|(route, _)| route.pattern()).unwrap_or("unmatched");
         return Err(late(&state, &id, &method, route, start, &span));
     };

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     carts::Delivery,
-    db::{Doc, Tx},
+    db::{Bind, Doc, Json, Tx},
     error::{Code, Error, Result},
     events::{NewEvent, Payload},
     kernel::{
@@ -56,11 +56,20 @@ pub fn known_already() -> Error {
     Error::problem(Code::Duplicate, "there is an order with this reference already").at("/reference")
 }
 
-/// Places an order: two statements, and one for its foreign name. Gives the document without reading it back.
+/// An order about to be placed, as its rows will be and as the document that it will be then.
+#[derive(Debug, Clone)]
+pub struct Placing {
+    row: OrderRow,
+    doc: Json,
+    lines: Vec<Vec<Bind>>,
+    reference: Option<(ExternalRefId, ExternalRef)>,
+}
+
+/// Prepares an order: nothing is read or written.
 ///
 /// # Errors
-/// A UNIQUE violation when the cart has become an order already; `duplicate` when another order has the foreign name.
-pub fn place(tx: &mut Tx, now: Instant, new: NewOrder) -> Result<OrderDocument> {
+/// A line without a price, which would be a defect.
+pub fn prepare(now: Instant, new: NewOrder) -> Result<(Placing, OrderDocument)> {
     let NewOrder {
         id,
         number,
@@ -111,14 +120,24 @@ pub fn place(tx: &mut Tx, now: Instant, new: NewOrder) -> Result<OrderDocument> 
     document.external_refs.extend(reference.iter().map(|(_, reference)| reference.clone()));
     document.settle();
     let (state, payment_state, fulfilment_state) = (document.state, document.payment_state, document.fulfilment_state);
-    store::insert(tx, &OrderRow { state, payment_state, fulfilment_state, ..row })?;
-    store::insert_lines(tx, id, placed_at, &with_amounts)?;
-    if let Some((name, reference)) = &reference
-        && !store::add_ref(tx, now, *name, id, reference, serde_json::Value::Null)?
+    let (doc, lines) = (Json::of(&row.doc.0)?, store::line_binds(id, placed_at, &with_amounts)?);
+    Ok((Placing { row: OrderRow { state, payment_state, fulfilment_state, ..row }, doc, lines, reference }, document))
+}
+
+/// Places an order: two statements, and one for its foreign name.
+///
+/// # Errors
+/// A UNIQUE violation when the cart has become an order already; `duplicate` when another order has the foreign name.
+pub fn place(tx: &mut Tx, now: Instant, placing: &Placing) -> Result<()> {
+    let Placing { row, doc, lines, reference } = placing;
+    store::insert(tx, row, doc.clone())?;
+    store::insert_lines(tx, lines.clone())?;
+    if let Some((name, reference)) = reference
+        && !store::add_ref(tx, now, *name, row.id, reference, serde_json::Value::Null)?
     {
         return Err(known_already());
     }
-    Ok(document)
+    Ok(())
 }
 
 fn shipping_address(deliveries: &[Delivery]) -> Option<&crate::customers::Address> {

@@ -24,8 +24,8 @@ use crate::{
 };
 
 /// A row of `orders`.
-#[derive(Queryable, Selectable, Insertable, Debug, Clone)]
-#[diesel(table_name = orders, treat_none_as_default_value = false)]
+#[derive(Queryable, Selectable, Debug, Clone)]
+#[diesel(table_name = orders)]
 pub(super) struct OrderRow {
     pub id: OrderId,
     pub number: String,
@@ -71,8 +71,32 @@ pub(super) struct LineRow {
     pub doc: Doc<LineDetails>,
 }
 
-pub(super) fn insert(tx: &mut Tx, row: &OrderRow) -> Result<()> {
-    diesel::insert_into(orders::table).values(row).execute(tx)?;
+/// Inserts an order, its document written already.
+pub(super) fn insert(tx: &mut Tx, row: &OrderRow, doc: Json) -> Result<()> {
+    sql("INSERT INTO orders (id, number, channel_id, customer_id, cart_id, state, payment_state, fulfilment_state, test, version, \
+         currency, total, email_folded, name_folded, postcode_folded, phone_digits, placed_at, recorded_at, updated_at, doc) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    .bind(row.id)
+    .bind(row.number.as_str())
+    .bind(row.channel_id)
+    .bind(row.customer_id)
+    .bind(row.cart_id)
+    .bind(row.state.as_str())
+    .bind(row.payment_state.as_str())
+    .bind(row.fulfilment_state.as_str())
+    .bind(row.test)
+    .bind(row.version)
+    .bind(row.currency)
+    .bind(row.total)
+    .bind(row.email_folded.clone())
+    .bind(row.name_folded.as_str())
+    .bind(row.postcode_folded.clone())
+    .bind(row.phone_digits.clone())
+    .bind(row.placed_at)
+    .bind(row.recorded_at)
+    .bind(row.updated_at)
+    .bind(doc)
+    .execute(tx)?;
     Ok(())
 }
 
@@ -96,13 +120,12 @@ const LINE_COLUMNS: &[(&str, Col)] = &[
     ("doc", Col::Doc),
 ];
 
-/// Inserts the lines with one statement. `amounts` are unit price (scaled), net, tax and gross per line.
-pub(super) fn insert_lines(
-    tx: &mut Tx,
+/// The rows of lines. `amounts` are unit price (scaled), net, tax and gross per line.
+pub(super) fn line_binds(
     order: OrderId,
     placed_at: Instant,
     lines: &[(PlacedLine, [i64; 4])],
-) -> Result<()> {
+) -> Result<Vec<Vec<Bind>>> {
     let row = |(line, [unit_price, net, tax, gross]): &(PlacedLine, [i64; 4])| -> Result<Vec<Bind>> {
         Ok(vec![
             order.into(),
@@ -124,8 +147,12 @@ pub(super) fn insert_lines(
             Json::of(&line.details)?.into(),
         ])
     };
-    let rows: Result<Vec<_>> = lines.iter().map(row).collect();
-    insert_many(tx, "order_lines", LINE_COLUMNS, rows?).map(|_| ())
+    lines.iter().map(row).collect()
+}
+
+/// Inserts the rows of lines with one statement.
+pub(super) fn insert_lines(tx: &mut Tx, rows: Vec<Vec<Bind>>) -> Result<()> {
+    insert_many(tx, "order_lines", LINE_COLUMNS, rows).map(|_| ())
 }
 
 pub(super) fn row(tx: &mut Tx, id: OrderId) -> Result<Option<OrderRow>> {
