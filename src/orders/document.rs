@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    access::OrderLink,
+    access::{OrderLink, OrderLinks},
     model::{self, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities},
 };
 use crate::{
@@ -13,7 +13,6 @@ use crate::{
     db::Json,
     error::{Error, Result},
     events::Payload,
-    http::seal::Secret,
     kernel::{
         Currency, Instant, Money, Quantity, UnitPrice,
         ids::{CartId, ChannelId, CustomerId, OrderId, VariantId},
@@ -224,10 +223,10 @@ impl OrderDocument {
     /// The order as its shopper sees it: without what providers and other systems call it, without the prices that they
     /// did not get, and without the commands of staff, of which shoppers have none; with a link that opens it again.
     #[must_use]
-    pub fn for_shopper(&self, secret: &Secret, now: Instant) -> Self {
+    pub fn for_shopper(&self, links: &OrderLinks, now: Instant) -> Self {
         let told = |steps: &[Step]| steps.iter().filter(|step| step.code != "passed_over").cloned().collect();
         let mut shown = self.clone();
-        shown.link = Some(OrderLink::new(secret, now, self.id));
+        shown.link = Some(links.link(now, self.id));
         (shown.external_refs, shown.actions) = (Vec::new(), Vec::new());
         shown.explanation = told(&self.explanation);
         for line in &mut shown.lines {

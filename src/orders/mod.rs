@@ -12,7 +12,7 @@ mod search;
 mod service;
 mod store;
 
-pub use access::OrderLink;
+pub use access::{OrderLink, OrderLinks};
 pub use copies::{OrderHead, by_ids, heads, page_after};
 pub use document::{Action, ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine};
 pub use model::{
