@@ -250,6 +250,22 @@ impl OrderDocument {
         self.lines.iter().find(|line| line.line_no == line_no).ok_or_else(unknown)
     }
 
+    /// That what is told to have happened to the order at a time can have: nothing leaves, arrives, is cancelled or comes back
+    /// before it was ordered. `pointer` is where the time stands in the request.
+    ///
+    /// # Errors
+    /// `history_before_order`, with the order's `placed_at`.
+    pub fn check_time(&self, at: Option<Instant>, pointer: &str) -> Result<()> {
+        match at {
+            Some(at) if at < self.placed_at => {
+                let detail = format!("the order was placed at {}", self.placed_at);
+                let problem = Error::problem(crate::error::Code::HistoryBeforeOrder, detail);
+                Err(problem.at(pointer).with("placed_at", self.placed_at.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Makes moves on the document, as the store makes them on the rows.
     ///
     /// # Errors
