@@ -1,5 +1,7 @@
 //! What every operation's documentation has in common is added here, once: problems, headers, credentials.
 
+mod parts;
+
 use utoipa::openapi::{
     self, ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
     header::HeaderBuilder,
@@ -150,6 +152,7 @@ pub fn complete(surface: Surface, collected: OpenApi) -> OpenApi {
         components.add_security_scheme("channel_key", header("Channel-Key"));
         components.add_security_scheme("cart_token", header("Cart-Token"));
     }
+    parts::open(&mut components);
     document.components = Some(components);
     document.tags = Some(tags(&document.paths));
     for (path, item) in &mut document.paths.paths {
