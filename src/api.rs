@@ -130,6 +130,7 @@ pub fn event_schemas() -> Vec<EventSchema> {
     [
         abandonment::event_schemas(),
         checkout::event_schemas(),
+        customers::event_schemas(),
         fulfilment::event_schemas(),
         imports::event_schemas(),
         stock::event_schemas(),

@@ -100,6 +100,7 @@ pub(super) async fn wanted(state: &State, connector: &Kept, found: Vec<Event>) -
     let setup = &connector.setup;
     let filter = Filter {
         types: setup.types.iter().map(ToString::to_string).collect(),
+        without: Vec::new(),
         channels: setup.channels.clone(),
         left_out: if setup.include_test { Default::default() } else { directory.test_channels() },
         locations: None,

@@ -17,6 +17,7 @@ mod connectors;
 mod container;
 mod crash;
 mod crash_delivery;
+mod customer_events;
 mod customers;
 mod database;
 mod documented;
