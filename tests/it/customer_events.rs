@@ -144,6 +144,8 @@ fn customers_are_told_of_to_those_who_may_read_them() {
         assert_eq!((&body["type"], &body["data"]), (&json!("customer.created.v1"), &ada));
         assert_eq!(body["partitionkey"], ada["id"]);
         assert_eq!(text(&crm["state"]), "active");
+        let adapters = app.ops("GET", "/adapters", None).await.expect(200);
+        assert_eq!(adapters["items"][0]["capabilities"]["customer_sink"], true);
 
         app.state.db.write(kontor::events::number).await.unwrap();
         feed(&app, &[Scope::FeedsRead], "customers").await.problem(403, "scope_missing");
