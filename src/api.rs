@@ -7,6 +7,7 @@ use utoipa_actix_web::{AppExt, service_config::ServiceConfig};
 use crate::{
     abandonment, carts, catalog, channels, checkout, connectors, customers,
     db::Snapshot,
+    erasure,
     error::Result,
     events::EventSchema,
     exports, fulfilment,
@@ -57,6 +58,7 @@ fn ops(config: &mut ServiceConfig<'_>) {
     config.app_data(web::Data::new(DISCARDS));
     jobs::api::ops(config);
     abandonment::api::ops(config);
+    erasure::ops(config);
     whereabouts::ops(config);
     worklists::api::ops(config);
 }
@@ -133,6 +135,7 @@ pub fn event_schemas() -> Vec<EventSchema> {
         customers::event_schemas(),
         fulfilment::event_schemas(),
         imports::event_schemas(),
+        orders::event_schemas(),
         stock::event_schemas(),
     ]
     .concat()

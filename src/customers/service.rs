@@ -252,6 +252,24 @@ fn edit(
     Ok(changed)
 }
 
+/// Erases a customer: their number stays, and that they were erased. Somebody who was erased before and has got nothing
+/// since stays as they are.
+///
+/// # Errors
+/// `not_found`.
+pub fn erase(tx: &mut Tx, by: By<'_>, id: CustomerId) -> Result<Customer> {
+    let known = store::lock(tx, id)?.ok_or_else(|| Error::not_found("customer"))?;
+    let erased = known.erased();
+    if known.erased_at.is_some() && erased == known {
+        return Ok(known);
+    }
+    let erased_at = known.erased_at.or(Some(by.0));
+    let erased = Customer { version: known.version + 1, updated_at: by.0, erased_at, ..erased };
+    store::erase(tx, &erased)?;
+    told::tell(tx, by, [(told::ERASED, &erased)])?;
+    Ok(erased)
+}
+
 /// A row of an import, with the ids that it takes where its number is new.
 pub type ImportRow = ((CustomerId, AddressId), CustomerRow);
 

@@ -21,6 +21,7 @@ use crate::{
 pub(super) const CREATED: &str = "customer.created.v1";
 pub(super) const UPDATED: &str = "customer.updated.v1";
 pub(super) const LINKED: &str = "customer.linked.v1";
+pub(super) const ERASED: &str = "customer.erased.v1";
 
 /// A customer as events tell of them. What is personal is null where it is not known, and once it has been erased.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -50,6 +51,9 @@ pub(super) struct Told<'a> {
     created_at: Instant,
     /// When they last changed.
     updated_at: Instant,
+    /// When they were erased, if they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased_at: Option<Instant>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -78,7 +82,7 @@ struct PersonalAddress<'a> {
 /// What the events of this slice carry.
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
-    [CREATED, UPDATED, LINKED].into_iter().map(EventSchema::of::<Told<'_>>).collect()
+    [CREATED, UPDATED, LINKED, ERASED].into_iter().map(EventSchema::of::<Told<'_>>).collect()
 }
 
 /// Tells of what has happened to customers just now: one statement for any number.
@@ -139,6 +143,7 @@ fn payload(customer: &Customer) -> Result<Payload> {
         version: customer.version,
         created_at: customer.created_at,
         updated_at: customer.updated_at,
+        erased_at: customer.erased_at,
     };
     let personal = Personal {
         email: customer.email.as_ref(),

@@ -178,6 +178,54 @@ pub fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
         .execute(tx)
 }
 
+/// Stored answers that tell of somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telling {
+    /// The last one looked at; `None` when there was none.
+    pub last: Option<Id<ids::IdempotencyKey>>,
+    /// Those that do.
+    pub telling: Vec<Id<ids::IdempotencyKey>>,
+}
+
+/// Looks through the next `limit` stored answers after one for those in which one of these words is a whole text: an id, an
+/// e-mail address in lower case. What no secret opens tells nobody anything.
+///
+/// # Errors
+/// What the database says.
+pub fn telling_of(
+    tx: &mut Tx,
+    secret: &Secret,
+    after: Option<Id<ids::IdempotencyKey>>,
+    limit: i64,
+    words: &std::collections::HashSet<String>,
+) -> Result<Telling> {
+    type Row = (Id<ids::IdempotencyKey>, Option<String>, bool);
+    let query = sql("SELECT id, body, sealed FROM idempotency_keys WHERE id > ? ORDER BY id LIMIT ?");
+    let query = query.bind(after.unwrap_or(Id::from_bytes([0; 16]))).bind(limit);
+    let rows = query.load::<(UidSql, Nullable<Text>, Bool), Row>(tx)?;
+    let last = rows.last().map(|(id, ..)| *id);
+    let tells = |body: &str| {
+        let mut texts = body.split('"').map(|text| text.trim_end_matches('\\'));
+        texts.any(|text| words.contains(text) || text.contains('@') && words.contains(&text.to_lowercase()))
+    };
+    let telling = rows.into_iter().filter_map(|(id, body, sealed)| {
+        let body = if sealed { secret.unseal(&body?).ok()? } else { body? };
+        tells(&body).then_some(id)
+    });
+    Ok(Telling { last, telling: telling.collect() })
+}
+
+/// Drops stored answers: their keys are as if they had never been sent.
+///
+/// # Errors
+/// What the database says.
+pub fn forget(tx: &mut Tx, answers: &[Id<ids::IdempotencyKey>]) -> Result<()> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let delete = format!("DELETE FROM idempotency_keys WHERE state = 'done' AND id IN (SELECT wanted FROM {list})");
+    sql(delete).bind(dialect::rows(answers.iter().map(|id| json!([id.hex()])).collect())).execute(tx)?;
+    Ok(())
+}
+
 /// What came of sealing stored answers again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealedAgain {

@@ -358,6 +358,17 @@ struct Personal {
     email: Option<String>,
     billing_address: Option<Address>,
     deliveries: Vec<PersonalDelivery>,
+    /// What a storefront notes may be a card's text as well as a campaign's name.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    metadata: Map<String, Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lines: Vec<PersonalLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct PersonalLine {
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    metadata: Map<String, Value>,
 }
 
 #[derive(Debug, Serialize)]
@@ -372,15 +383,23 @@ impl OrderDocument {
     /// When it can not be written as JSON, which would be a defect.
     pub fn payload(&mut self, document: impl FnOnce(&Self) -> Result<Json>) -> Result<Payload> {
         let deliveries = self.deliveries.iter_mut();
+        let noted = self.lines.iter().any(|line| !line.metadata.is_empty());
+        let lines = self.lines.iter_mut().filter(|_| noted);
         let personal = Personal {
             email: self.email.take(),
             billing_address: self.billing_address.take(),
             deliveries: deliveries.map(|delivery| PersonalDelivery { address: delivery.address.take() }).collect(),
+            metadata: std::mem::take(&mut self.metadata),
+            lines: lines.map(|line| PersonalLine { metadata: std::mem::take(&mut line.metadata) }).collect(),
         };
         let written = document(self).and_then(|data| Ok(Payload { data, personal: Some(Json::of(&personal)?) }));
         (self.email, self.billing_address) = (personal.email, personal.billing_address);
         for (delivery, PersonalDelivery { address }) in self.deliveries.iter_mut().zip(personal.deliveries) {
             delivery.address = address;
+        }
+        self.metadata = personal.metadata;
+        for (line, PersonalLine { metadata }) in self.lines.iter_mut().zip(personal.lines) {
+            line.metadata = metadata;
         }
         written
     }

@@ -7,6 +7,7 @@ mod access;
 pub mod api;
 mod copies;
 mod document;
+mod erase;
 mod model;
 mod search;
 mod service;
@@ -15,6 +16,7 @@ mod store;
 pub use access::{OrderLink, OrderLinks};
 pub use copies::{OrderHead, by_ids, heads, page_after};
 pub use document::{Action, ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine};
+pub use erase::{Owned, Person, erase, event_schemas, of_person};
 pub use model::{
     Command, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities, Statuses, derive, mermaid,
 };

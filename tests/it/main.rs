@@ -21,6 +21,7 @@ mod customer_events;
 mod customers;
 mod database;
 mod documented;
+mod erasure;
 mod events;
 mod exports;
 mod exports_current;
