@@ -9,6 +9,7 @@ use utoipa_actix_web::{AppExt, service_config::ServiceConfig};
 use crate::{
     abandonment, carts, catalog, channels, checkout, connectors, customers,
     db::Snapshot,
+    erasure,
     error::Result,
     events::EventSchema,
     exports, fulfilment,
@@ -64,6 +65,7 @@ fn ops(config: &mut ServiceConfig<'_>) {
     config.app_data(web::Data::new(DISCARDS));
     jobs::api::ops(config);
     abandonment::api::ops(config);
+    erasure::ops(config);
     whereabouts::ops(config);
     worklists::api::ops(config);
 }
@@ -137,8 +139,10 @@ pub fn event_schemas() -> Vec<EventSchema> {
     [
         abandonment::event_schemas(),
         checkout::event_schemas(),
+        customers::event_schemas(),
         fulfilment::event_schemas(),
         imports::event_schemas(),
+        orders::event_schemas(),
         stock::event_schemas(),
     ]
     .concat()

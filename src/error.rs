@@ -103,6 +103,7 @@ codes! {
     ProviderUnknown, "provider_unknown", 422, "There is no such payment provider", "Use one of the payment methods in /v1/store/config.";
     WebhookSignatureInvalid, "webhook_signature_invalid", 401, "The signature of the notification is wrong", "Sign with the provider's current secret.";
     HistoryInFuture, "history_in_future", 422, "occurred_at lies in the future", "Send a time in the past, or leave it out.";
+    HistoryBeforeOrder, "history_before_order", 422, "The time lies before the order", "Send a time from `placed_at` of the order on, or leave it out.";
 
     // Stock.
     CompareFailed, "compare_failed", 409, "The stock level is not the expected one", "Read the level again and repeat the adjustment.";

@@ -13,7 +13,7 @@
 //! | | [`http`] | requests: credentials, bodies, idempotency, pages, limits, problems |
 //! | reference | [`channels`], `catalog`, `customers`, [`pricing`], `stock` | what a shop is, sells, charges and has |
 //! | buying | `carts`, `payments`, `orders`, `fulfilment`, `checkout` | from "add to cart" to "delivered" |
-//! | around it | [`abandonment`], `connectors`, `exports`, `imports`, `whereabouts`, `worklists` | what watches, tells others and waits for people |
+//! | around it | [`abandonment`], `connectors`, `erasure`, `exports`, `imports`, `whereabouts`, `worklists` | what watches, tells others, forgets and waits for people |
 //! | roof | `doctor`, [`api`], [`process`], [`replay`], [`cli`] | checks everything, mounts everything, runs everything |
 //!
 //! What never knows what:
@@ -44,6 +44,7 @@ pub mod connectors;
 pub mod customers;
 pub mod db;
 pub mod doctor;
+pub mod erasure;
 pub mod error;
 pub mod events;
 pub mod exports;

@@ -69,7 +69,7 @@ struct Abandoned<'a> {
     /// The address to send to; only of shoppers who have agreed.
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
-    /// The link that opens the cart.
+    /// The link that opens the cart: the channel's `cart_page`, else the address of the route.
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery_url: Option<String>,
     /// The token in it.
@@ -159,8 +159,10 @@ fn announcement<'a>(id: EventId, abandonment: &'a Abandonment, cart: &'a Cart, f
         recovery_token: None,
     };
     let token = recovery_token(&finder.secret, cart.id);
+    let page = finder.directory.get(cart.channel).ok().and_then(|channel| channel.settings.cart_page.as_ref());
+    let api = || format!("{}/v1/store/carts/{}/recover?token={token}", finder.public_url, cart.id);
     let personal = Personal {
-        recovery_url: format!("{}/v1/store/carts/{}/recover?token={token}", finder.public_url, cart.id),
+        recovery_url: page.map_or_else(api, |page| page.of_cart(cart.id, &token)),
         recovery_token: token,
         email: details.email.as_ref().filter(|_| details.marketing_consent).map(|email| email.as_str()),
     };

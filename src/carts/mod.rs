@@ -6,6 +6,7 @@
 mod access;
 pub mod api;
 mod dto;
+mod erase;
 mod lines;
 mod merge;
 mod model;
@@ -14,6 +15,7 @@ mod service;
 mod store;
 
 pub use access::{can_open, cart_token, may_see_order};
+pub use erase::{erase, of_customer, of_guest_after, with_merged};
 pub(crate) use model::refuse_incomplete;
 pub use model::{
     Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, Device, ForeignOrder, LastDecline,

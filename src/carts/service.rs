@@ -101,7 +101,7 @@ pub(super) fn create(
 pub(super) fn customer_of(tx: &mut Tx, now: Instant, actor: &Actor, fresh: CustomerId) -> Result<Option<CustomerId>> {
     match actor {
         Actor::Shopper(shopper) => match &shopper.identity {
-            Some(identity) => Ok(Some(customers::find_or_link(tx, now, fresh, identity)?.id)),
+            Some(identity) => Ok(Some(customers::find_or_link(tx, (now, actor), fresh, identity)?.id)),
             None => Ok(None),
         },
         _ => Ok(None),

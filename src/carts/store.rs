@@ -245,3 +245,41 @@ pub(super) fn channels(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<(CartId, Cha
     let wanted = dialect::rows(carts.iter().map(|id| json!([id.hex()])).collect());
     sql(query).bind(wanted).load::<(UidSql, UidSql), (CartId, ChannelId)>(tx)
 }
+
+/// A customer's carts.
+pub(super) fn of_customer(tx: &mut Tx, customer: CustomerId) -> Result<Vec<CartId>> {
+    sql("SELECT id FROM carts WHERE customer_id = ? ORDER BY id").bind(customer).load::<UidSql, CartId>(tx)
+}
+
+/// The next carts after one of them with their e-mail addresses, folded, and whose they are.
+pub(super) fn addresses_after(
+    tx: &mut Tx,
+    after: Option<CartId>,
+    limit: i64,
+) -> Result<Vec<(CartId, Option<String>, Option<CustomerId>)>> {
+    sql("SELECT id, lower(doc->>'email'), customer_id FROM carts WHERE id > ? ORDER BY id LIMIT ?")
+        .bind(after.unwrap_or(CartId::from_bytes([0; 16])))
+        .bind(limit)
+        .load::<(UidSql, Nullable<Text>, Nullable<UidSql>), _>(tx)
+}
+
+/// Carts, locked in the order of their ids until the transaction ends.
+pub(super) fn lock_many(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<Cart>> {
+    let (list, lock) = (dialect::list(tx, &[("wanted", Col::Uid)]), dialect::for_update(tx));
+    let query = format!("SELECT {SELECTED} FROM carts WHERE id IN (SELECT wanted FROM {list}) ORDER BY id{lock}");
+    let wanted = dialect::rows(carts.iter().map(|id| json!([id.hex()])).collect());
+    Ok(sql(query).bind(wanted).load::<Columns, Row>(tx)?.into_iter().map(cart).collect())
+}
+
+/// Writes the details of carts that are locked, and that nobody is to be reminded of them.
+pub(super) fn erase(tx: &mut Tx, now: Instant, carts: &[(CartId, CartDetails)]) -> Result<()> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid), ("bare", Col::Doc)]);
+    let rows: Result<Vec<_>> =
+        carts.iter().map(|(id, doc)| Ok(json!([id.hex(), serde_json::to_value(doc)?]))).collect();
+    let update = format!(
+        "UPDATE carts SET doc = list.bare, abandon_at = NULL, version = version + 1, updated_at = ? FROM {list} \
+         WHERE id = list.wanted"
+    );
+    sql(update).bind(now).bind(dialect::rows(rows?)).execute(tx)?;
+    Ok(())
+}

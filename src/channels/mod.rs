@@ -3,10 +3,12 @@
 //! It owns the two tables and the publishable keys' issue; it never prices, taxes or sells anything.
 
 pub mod api;
+mod links;
 mod model;
 mod service;
 mod store;
 
+pub use links::PageAddress;
 pub use model::{
     Channel, ChannelSettings, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PAYMENT_METHODS,
     PublishableKey, TimeZone,

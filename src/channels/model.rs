@@ -4,6 +4,7 @@ use std::{collections::HashMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::links::{self, PageAddress};
 use crate::{
     error::{Code, Error, Result},
     kernel::{
@@ -146,6 +147,17 @@ pub struct ChannelSettings {
     #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["https://shop.example.org"]))]
     pub cors_origins: Vec<Text<200>>,
+    /// The storefront's page that opens an abandoned cart: https, with `{cart}` and `{token}` behind the host. The link in
+    /// `cart.abandoned.v1` leads there; the page sends both to `POST /v1/store/carts/{cart}/recover`. Without it the link is
+    /// that route's address, which no browser opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 500, example = "https://shop.example.org/recover?cart={cart}&token={token}")]
+    pub cart_page: Option<PageAddress>,
+    /// The storefront's page that shows an order: https, with `{order}` and `{token}` behind the host. An order's `link` leads
+    /// there; the page reads `GET /v1/store/orders/{order}?token={token}`. Without it the link is that route's path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 500, example = "https://shop.example.org/orders/{order}?token={token}")]
+    pub order_page: Option<PageAddress>,
 }
 
 const fn default_abandonment() -> i64 {
@@ -193,11 +205,24 @@ impl ChannelSettings {
         within(self.abandonment_minutes, 43_200, "/settings/abandonment_minutes")?;
         within(self.reservation_minutes, 1_440, "/settings/reservation_minutes")?;
         within(self.cart_days, 365, "/settings/cart_days")?;
-        within(self.due_hours, 8_760, "/settings/due_hours")
+        within(self.due_hours, 8_760, "/settings/due_hours")?;
+        self.check_pages()
     }
 }
 
 impl ChannelSettings {
+    /// The pages that links lead to.
+    fn check_pages(&self) -> Result<()> {
+        let wrong = |page: &Option<PageAddress>, places| page.as_ref().and_then(|page| page.wrong(places));
+        if let Some(detail) = wrong(&self.cart_page, links::CART_PAGE) {
+            return Err(Error::invalid("/settings/cart_page", detail));
+        }
+        match wrong(&self.order_page, links::ORDER_PAGE) {
+            Some(detail) => Err(Error::invalid("/settings/order_page", detail)),
+            None => Ok(()),
+        }
+    }
+
     /// The items of the lists: none twice, each of its form.
     fn check_items(&self) -> Result<()> {
         fn doubled<T: PartialEq>(items: &[T]) -> Option<usize> {

@@ -18,6 +18,7 @@ use crate::{
         Actor, Id,
         ids::{CartId, ChannelId},
     },
+    orders::OrderLinks,
     payments::{self, Outcome, Payment, PaymentState, Provider},
     pricing::Rules,
     stock::Locations,
@@ -55,7 +56,7 @@ pub async fn complete_for(
 }
 
 async fn run(state: &State, mut checkout: Checkout, request: CompleteRequest, key: Option<Key>) -> Result<Reply> {
-    let (cart, surface) = (checkout.tickets.cart, Surface::of(&checkout.actor));
+    let (cart, surface, links) = (checkout.tickets.cart, Surface::of(&checkout.actor), checkout.links());
     let method = request.payment.method.to_string();
     if !checkout.context.channel.settings.payment_methods.iter().any(|known| **known == *method) {
         let detail = format!("this channel does not offer `{method}`");
@@ -75,7 +76,7 @@ async fn run(state: &State, mut checkout: Checkout, request: CompleteRequest, ke
                 checkout.asked = true;
                 match follow_up::look_up(state, *payment).await {
                     Ok(result @ CheckoutResult::Pending { .. }) if !customer_acts => {
-                        return service::reply(&state.secret, state.clock.now(), &result, surface);
+                        return service::reply(&links, state.clock.now(), &result, surface);
                     }
                     // What has been settled, by us or by somebody faster, is seen in the next round; and what the customer
                     // still has to do, as far as anybody knows.
@@ -88,12 +89,7 @@ async fn run(state: &State, mut checkout: Checkout, request: CompleteRequest, ke
             // What the customer has to do is known, whatever else is being found out.
             Step::Busy if !checkout.waited => checkout.waited = true,
             Step::Busy => {
-                return service::reply(
-                    &state.secret,
-                    state.clock.now(),
-                    &CheckoutResult::Pending { cart_id: cart },
-                    surface,
-                );
+                return service::reply(&links, state.clock.now(), &CheckoutResult::Pending { cart_id: cart }, surface);
             }
         }
         // Somebody else's lease may run out while this request waits for them.
@@ -168,7 +164,7 @@ async fn ask(state: &State, checkout: Checkout, asked: Asked, provider: Arc<dyn 
         }
         Err(_) => Outcome::Unknown,
     };
-    let surface = Surface::of(&checkout.actor);
+    let (surface, links) = (Surface::of(&checkout.actor), checkout.links());
     let (payment, promised) = (asked.payment.clone(), matches!(outcome, Outcome::Authorised { .. }));
     // As much as can be is made ready here: the one writer of SQLite has but to write it.
     let drafted = match &outcome {
@@ -184,22 +180,27 @@ async fn ask(state: &State, checkout: Checkout, asked: Asked, provider: Arc<dyn 
     match settled.await {
         Ok(result) => match drafted.as_ref().and_then(|drafted| drafted.reply_for(&result)) {
             Some(reply) => Ok(reply.clone()),
-            None => service::reply(&state.secret, state.clock.now(), &result, surface),
+            None => service::reply(&links, state.clock.now(), &result, surface),
         },
-        Err(error) if error.code() == Code::LeaseLost => overtaken(state, payment, promised, surface).await,
+        Err(error) if error.code() == Code::LeaseLost => overtaken(state, payment, promised, (surface, &links)).await,
         Err(error) => Err(error),
     }
 }
 
 /// The sweep, a notification or another request has taken the attempt over: waits for the order that they may make of it.
 /// When they make none, whoever asks again learns what they made of it.
-async fn overtaken(state: &State, payment: Payment, promised: bool, surface: Surface) -> Result<Reply> {
+async fn overtaken(
+    state: &State,
+    payment: Payment,
+    promised: bool,
+    (surface, links): (Surface, &OrderLinks),
+) -> Result<Reply> {
     let (id, cart, begun) = (payment.id, payment.cart_id, std::time::Instant::now());
     while begun.elapsed() < PATIENCE {
         let (order, open) = state.db.read(move |tx| service::standing(tx, cart, id)).await?;
         if let Some(order) = order {
             return service::reply(
-                &state.secret,
+                links,
                 state.clock.now(),
                 &CheckoutResult::Order { order: Arc::new(order) },
                 surface,
@@ -215,5 +216,5 @@ async fn overtaken(state: &State, payment: Payment, promised: bool, surface: Sur
         let (now, job) = (state.clock.now(), Id::new());
         state.db.write(move |tx| service::give_up_late(tx, now, job, &payment.our_key)).await?;
     }
-    service::reply(&state.secret, state.clock.now(), &CheckoutResult::Pending { cart_id: cart }, surface)
+    service::reply(links, state.clock.now(), &CheckoutResult::Pending { cart_id: cart }, surface)
 }

@@ -184,7 +184,7 @@ pub(super) async fn give_up_attempt(call: Call, cart: CartId, force: bool, sent:
             key.begin(tx, &checkout.secret)?;
         }
         let result = service::end(tx, &checkout, &payment, ending, &decline)?;
-        let reply = service::reply(&checkout.secret, checkout.context.now, &result, Surface::Ops)?;
+        let reply = service::reply(&checkout.links(), checkout.context.now, &result, Surface::Ops)?;
         if let Some(key) = &key {
             key.finish(tx, &checkout.secret, &reply)?;
         }

@@ -22,7 +22,7 @@ use crate::{
         Actor, Instant, Money,
         ids::{CartId, IdempotencyKeyId, JobId, PaymentId},
     },
-    orders::{self, OrderDocument},
+    orders::{self, OrderDocument, OrderLinks},
     payments::{self, Decline, NewPayment, Outcome, Payment, PaymentDetails, PaymentState, Provider},
     stock::{self, Locations, Share},
 };
@@ -55,6 +55,13 @@ pub(super) struct Checkout {
     pub asked: bool,
     /// Whether this request has waited for somebody else as long as it may.
     pub waited: bool,
+}
+
+impl Checkout {
+    /// What links to the channel's orders are made with.
+    pub(super) fn links(&self) -> OrderLinks {
+        OrderLinks::of(&self.context.channel, &self.secret)
+    }
 }
 
 /// Where an answer's links lead: to the surface of whoever asked.
@@ -116,7 +123,7 @@ impl Drafted {
         let paid = promised(checkout, &asked.payment, provider_ref);
         let draft = place::draft(checkout, &paid, &asked.prepared, asked.shares.clone())?;
         let result = CheckoutResult::Order { order: draft.order.clone() };
-        let reply = reply(&checkout.secret, checkout.context.now, &result, Surface::of_attempt(&asked.payment))?;
+        let reply = reply(&checkout.links(), checkout.context.now, &result, Surface::of_attempt(&asked.payment))?;
         Ok(Self { draft, kept: Kept::of(&checkout.secret, &reply)?, reply })
     }
 
@@ -139,7 +146,7 @@ fn promised(checkout: &Checkout, payment: &Payment, provider_ref: Option<&str>) 
 
 /// The answer for a result, with its status and headers. On the store surface an order is told as its shopper sees it, with
 /// the link that opens it.
-pub(super) fn reply(secret: &Secret, now: Instant, result: &CheckoutResult, surface: Surface) -> Result<Reply> {
+pub(super) fn reply(links: &OrderLinks, now: Instant, result: &CheckoutResult, surface: Surface) -> Result<Reply> {
     let path = surface.path();
     let accepted = |cart: &CartId| {
         Ok::<_, Error>(Reply::accepted(result)?.location(format!("{path}/carts/{cart}")).retry_after(2))
@@ -148,7 +155,7 @@ pub(super) fn reply(secret: &Secret, now: Instant, result: &CheckoutResult, surf
         CheckoutResult::Order { order } => {
             let created = match surface {
                 Surface::Store => {
-                    let shown = Arc::new(order.for_shopper(secret, now));
+                    let shown = Arc::new(order.for_shopper(links, now));
                     Reply::created(&CheckoutResult::Order { order: shown })?.secret()
                 }
                 Surface::Ops => Reply::created(result)?,
@@ -239,7 +246,7 @@ pub(super) fn begin(
 
 /// Stores an answer under the request's key and gives it.
 fn answer(tx: &mut Tx, checkout: &Checkout, key: Option<IdempotencyKeyId>, result: &CheckoutResult) -> Result<Step> {
-    let reply = reply(&checkout.secret, checkout.context.now, result, Surface::of(&checkout.actor))?;
+    let reply = reply(&checkout.links(), checkout.context.now, result, Surface::of(&checkout.actor))?;
     if let Some(id) = key {
         idempotency::finish(tx, &checkout.secret, id, &reply)?;
     }
@@ -443,7 +450,7 @@ pub(super) fn settle(
 /// Stores the answer for whoever began an attempt.
 fn remember(tx: &mut Tx, checkout: &Checkout, payment: &Payment, result: &CheckoutResult) -> Result<()> {
     let Some(key) = payment.idempotency_id else { return Ok(()) };
-    let reply = reply(&checkout.secret, checkout.context.now, result, Surface::of_attempt(payment))?;
+    let reply = reply(&checkout.links(), checkout.context.now, result, Surface::of_attempt(payment))?;
     idempotency::finish(tx, &checkout.secret, key, &reply)
 }
 

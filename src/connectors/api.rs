@@ -49,8 +49,10 @@ pub struct AdapterView {
 /// What an adapter can do.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Capabilities {
-    /// It takes events.
+    /// It takes events of orders, stock and carts.
     pub order_sink: bool,
+    /// It takes events of customers; connectors of an adapter without it are not given any.
+    pub customer_sink: bool,
     /// Its secrets can be renewed without a gap.
     pub renew_secrets: bool,
 }
@@ -63,6 +65,7 @@ impl From<&Adapter> for AdapterView {
             description: adapter.description,
             capabilities: Capabilities {
                 order_sink: adapter.order_sink.is_some(),
+                customer_sink: adapter.customer_sink.is_some(),
                 renew_secrets: adapter.renew_secrets.is_some(),
             },
             settings_schema: (adapter.settings_schema)(),

@@ -134,9 +134,6 @@ pub(super) async fn push(state: &State, network: &Network, connector: &Kept, eve
         Ok(adapter) => adapter,
         Err(error) => return failed(error),
     };
-    let Some(sink) = adapter.order_sink else {
-        return failed(format!("the adapter `{}` takes no events", adapter.name));
-    };
     let secrets = match unseal(state, connector) {
         Ok(secrets) => secrets,
         Err(error) => return failed(error),
@@ -150,7 +147,10 @@ pub(super) async fn push(state: &State, network: &Network, connector: &Kept, eve
         allow_private: connector.setup.allow_private || state.settings.webhooks.allow_private,
         now: state.clock.now(),
     };
-    masked(sink.push(delivery).await, &secrets)
+    match adapter.push(delivery) {
+        Some(pushing) => masked(pushing.await, &secrets),
+        None => failed(format!("the adapter `{}` takes no `{}`: skip it", adapter.name, event.kind)),
+    }
 }
 
 /// Secrets shorter than this are not looked for: they would be found in harmless words.

@@ -7,6 +7,8 @@ use tokio::sync::watch;
 
 use super::{
     model::Kept,
+    ports::CUSTOMERS,
+    registry,
     store::{self, NewDispatch},
 };
 use crate::{
@@ -98,8 +100,11 @@ pub(super) async fn wanted(state: &State, connector: &Kept, found: Vec<Event>) -
         directory = state.db.snapshot::<Directory>().await?;
     }
     let setup = &connector.setup;
+    // A connector whose adapter is gone is told of everything: its deliveries say what is wrong.
+    let takes_customers = registry::find(&connector.adapter).map_or(true, |adapter| adapter.customer_sink.is_some());
     let filter = Filter {
         types: setup.types.iter().map(ToString::to_string).collect(),
+        without: if takes_customers { Vec::new() } else { vec![CUSTOMERS] },
         channels: setup.channels.clone(),
         left_out: if setup.include_test { Default::default() } else { directory.test_channels() },
         locations: None,

@@ -7,14 +7,23 @@ use serde_json::Value;
 use super::network::Network;
 use crate::{error::Result, events::Event, kernel::Instant};
 
-/// The future of a [`OrderSink::push`].
+/// The future of a push.
 pub type Pushing<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
-/// Takes events of orders, stock, carts and customers, one at a time.
+/// Takes events of orders and all that belongs to them, stock and carts, one at a time.
 pub trait OrderSink: Send + Sync {
     /// Brings one event to the other system. May be called again for the same event; never in parallel for one stream.
     fn push<'a>(&'a self, delivery: Delivery<'a>) -> Pushing<'a>;
 }
+
+/// Takes events of customers, one at a time: a CRM's side.
+pub trait CustomerSink: Send + Sync {
+    /// Brings one event to the other system, under the same promises as [`OrderSink::push`].
+    fn push_customer<'a>(&'a self, delivery: Delivery<'a>) -> Pushing<'a>;
+}
+
+/// What types of events of customers begin with.
+pub const CUSTOMERS: &str = "customer.";
 
 /// One event on its way.
 #[derive(Clone, Copy)]
@@ -84,6 +93,19 @@ pub struct Adapter {
     pub complete_secrets: fn(given: Option<&Value>) -> Result<Value>,
     /// Replaces the secrets by fresh ones that keep working with the old ones for a while; `None`: it has none to renew.
     pub renew_secrets: Option<fn(now: Instant, old: &Value) -> Result<Value>>,
-    /// Takes events; `None`: unsupported.
+    /// Takes all events but those of customers; `None`: unsupported.
     pub order_sink: Option<&'static dyn OrderSink>,
+    /// Takes events of customers; `None`: unsupported.
+    pub customer_sink: Option<&'static dyn CustomerSink>,
+}
+
+impl Adapter {
+    /// Brings an event to the other system by the port that takes its type; `None` where the adapter has none.
+    #[must_use]
+    pub fn push<'a>(&self, delivery: Delivery<'a>) -> Option<Pushing<'a>> {
+        match delivery.event.kind.starts_with(CUSTOMERS) {
+            true => self.customer_sink.map(|sink| sink.push_customer(delivery)),
+            false => self.order_sink.map(|sink| sink.push(delivery)),
+        }
+    }
 }

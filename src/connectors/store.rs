@@ -304,6 +304,19 @@ pub(super) fn forget_answers(tx: &mut Tx, connector: ConnectorId, but: DispatchI
     Ok(())
 }
 
+/// Drops what was answered to the events of streams: a receiver may have repeated what it was told.
+///
+/// # Errors
+/// What the database says.
+pub fn forget_answers_of(tx: &mut Tx, streams: &[String]) -> Result<()> {
+    let list = dialect::list(tx, &[("wanted", Col::Text)]);
+    let update = format!(
+        "UPDATE dispatches SET response = NULL WHERE response IS NOT NULL AND stream IN (SELECT wanted FROM {list})"
+    );
+    sql(update).bind(dialect::rows(streams.iter().map(|stream| json!([stream])).collect())).execute(tx)?;
+    Ok(())
+}
+
 /// Moves a dispatch to another state by somebody's decision, when it is still as they saw it.
 pub(super) fn decide(
     tx: &mut Tx,

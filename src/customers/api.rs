@@ -8,14 +8,15 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::{
     book::{BookChange, NewBookEntry},
     model::{Customer, CustomerChange, NewCustomer, Profile, ProfileChange},
-    service,
+    service::{self, By},
     store::{self, Filter},
 };
 use crate::{
+    db::Tx,
     error::{Code, Error, Result},
     http::{Body, Call, Page, Params, RefPath, Reply, idempotency::Fingerprint, paging},
     kernel::{
-        Actor, Id, Instant, Scope,
+        Actor, Id, Scope,
         actor::Identity,
         ids::{AddressId, CustomerId},
         text::{Email, fold},
@@ -27,7 +28,7 @@ use crate::{
     responses((status = 201, body = Customer)))]
 #[post("/customers")]
 async fn create_customer(call: Call, body: Body<NewCustomer>) -> Result<Reply> {
-    call.allow_everywhere(Scope::CustomersWrite)?;
+    let actor = call.allow_everywhere(Scope::CustomersWrite)?.clone();
     // Taken outside the transaction, so that the range is not held up by it.
     let number = match &body.number {
         Some(_) => String::new(),
@@ -35,7 +36,7 @@ async fn create_customer(call: Call, body: Body<NewCustomer>) -> Result<Reply> {
     };
     let (ids, now, new) = ((Id::new(), Id::new()), call.now, body.value.clone());
     call.command(&body.fingerprint, move |tx| {
-        let made = service::create(tx, now, ids, &number, &new)?;
+        let made = service::create(tx, (now, &actor), ids, &number, &new)?;
         Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/ops/customers/{}", made.id)))
     })
     .await
@@ -124,10 +125,10 @@ async fn read_customer(call: Call, path: RefPath<CustomerId>) -> Result<Reply> {
     security(("token" = ["customers:write"])), responses((status = 200, body = Customer)))]
 #[patch("/customers/{id}")]
 async fn update_customer(call: Call, path: RefPath<CustomerId>, body: Body<CustomerChange>) -> Result<Reply> {
-    call.allow_everywhere(Scope::CustomersWrite)?;
+    let actor = call.allow_everywhere(Scope::CustomersWrite)?.clone();
     let (id, now, expected, change) = (path.0, call.now, call.if_match()?, body.value.clone());
     call.command(&body.fingerprint, move |tx| {
-        let changed = service::update(tx, now, id, expected, &change)?;
+        let changed = service::update(tx, (now, &actor), id, expected, &change)?;
         Ok(Reply::ok(&changed)?.version(changed.version))
     })
     .await
@@ -138,10 +139,10 @@ async fn update_customer(call: Call, path: RefPath<CustomerId>, body: Body<Custo
     security(("token" = ["customers:write"])), responses((status = 201, body = Customer)))]
 #[post("/customers/{id}/addresses")]
 async fn add_customer_address(call: Call, path: RefPath<CustomerId>, body: Body<NewBookEntry>) -> Result<Reply> {
-    call.allow_everywhere(Scope::CustomersWrite)?;
+    let actor = call.allow_everywhere(Scope::CustomersWrite)?.clone();
     let (id, now, expected, fresh, new) = (path.0, call.now, call.if_match()?, Id::new(), body.value.clone());
     call.command(&body.fingerprint, move |tx| {
-        let changed = service::add_address(tx, now, id, expected, fresh, &new)?;
+        let changed = service::add_address(tx, (now, &actor), id, expected, fresh, &new)?;
         Ok(Reply::created(&changed)?.version(changed.version))
     })
     .await
@@ -156,10 +157,10 @@ async fn change_customer_address(
     path: RefPath<(CustomerId, AddressId)>,
     body: Body<BookChange>,
 ) -> Result<Reply> {
-    call.allow_everywhere(Scope::CustomersWrite)?;
+    let actor = call.allow_everywhere(Scope::CustomersWrite)?.clone();
     let ((id, address), now, expected, change) = (path.0, call.now, call.if_match()?, body.value.clone());
     call.command(&body.fingerprint, move |tx| {
-        let changed = service::change_address(tx, now, id, expected, address, &change)?;
+        let changed = service::change_address(tx, (now, &actor), id, expected, address, &change)?;
         Ok(Reply::ok(&changed)?.version(changed.version))
     })
     .await
@@ -170,10 +171,10 @@ async fn change_customer_address(
     security(("token" = ["customers:write"])), responses((status = 200, body = Customer)))]
 #[delete("/customers/{id}/addresses/{address_id}")]
 async fn remove_customer_address(call: Call, path: RefPath<(CustomerId, AddressId)>) -> Result<Reply> {
-    call.allow_everywhere(Scope::CustomersWrite)?;
+    let actor = call.allow_everywhere(Scope::CustomersWrite)?.clone();
     let ((id, address), now, expected) = (path.0, call.now, call.if_match()?);
     call.command(&Fingerprint::none(), move |tx| {
-        let changed = service::remove_address(tx, now, id, expected, address)?;
+        let changed = service::remove_address(tx, (now, &actor), id, expected, address)?;
         Ok(Reply::ok(&changed)?.version(changed.version))
     })
     .await
@@ -204,7 +205,11 @@ async fn read_me(call: Call) -> Result<Reply> {
     let known = call.read(move |tx| store::by_login(tx, &asked)).await?;
     match known {
         Some(customer) => profile(customer),
-        None => profile(call.state.db.write(move |tx| service::find_or_link(tx, now, fresh, &identity)).await?),
+        None => {
+            let actor = call.actor.clone();
+            let link = move |tx: &mut Tx| service::find_or_link(tx, (now, &actor), fresh, &identity);
+            profile(call.state.db.write(link).await?)
+        }
     }
 }
 
@@ -216,10 +221,8 @@ async fn read_me(call: Call) -> Result<Reply> {
 #[patch("/me")]
 async fn change_me(call: Call, body: Body<ProfileChange>) -> Result<Reply> {
     let change = CustomerChange::from(body.value.clone());
-    mine(&call, &body.fingerprint, move |tx, now, me, expected| {
-        profile(service::update(tx, now, me, expected, &change)?)
-    })
-    .await
+    mine(&call, &body.fingerprint, move |tx, by, me, expected| profile(service::update(tx, by, me, expected, &change)?))
+        .await
 }
 
 /// Add an address to my book
@@ -228,8 +231,8 @@ async fn change_me(call: Call, body: Body<ProfileChange>) -> Result<Reply> {
 #[post("/me/addresses")]
 async fn add_my_address(call: Call, body: Body<NewBookEntry>) -> Result<Reply> {
     let (new, fresh) = (body.value.clone(), Id::new());
-    mine(&call, &body.fingerprint, move |tx, now, me, expected| {
-        let changed = service::add_address(tx, now, me, expected, fresh, &new)?;
+    mine(&call, &body.fingerprint, move |tx, by, me, expected| {
+        let changed = service::add_address(tx, by, me, expected, fresh, &new)?;
         let version = changed.version;
         Ok(Reply::created(&Profile::from(changed))?.version(version))
     })
@@ -242,8 +245,8 @@ async fn add_my_address(call: Call, body: Body<NewBookEntry>) -> Result<Reply> {
 #[patch("/me/addresses/{id}")]
 async fn change_my_address(call: Call, path: RefPath<AddressId>, body: Body<BookChange>) -> Result<Reply> {
     let (address, change) = (path.0, body.value.clone());
-    mine(&call, &body.fingerprint, move |tx, now, me, expected| {
-        profile(service::change_address(tx, now, me, expected, address, &change)?)
+    mine(&call, &body.fingerprint, move |tx, by, me, expected| {
+        profile(service::change_address(tx, by, me, expected, address, &change)?)
     })
     .await
 }
@@ -254,8 +257,8 @@ async fn change_my_address(call: Call, path: RefPath<AddressId>, body: Body<Book
 #[delete("/me/addresses/{id}")]
 async fn remove_my_address(call: Call, path: RefPath<AddressId>) -> Result<Reply> {
     let address = path.0;
-    mine(&call, &Fingerprint::none(), move |tx, now, me, expected| {
-        profile(service::remove_address(tx, now, me, expected, address)?)
+    mine(&call, &Fingerprint::none(), move |tx, by, me, expected| {
+        profile(service::remove_address(tx, by, me, expected, address)?)
     })
     .await
 }
@@ -264,12 +267,13 @@ async fn remove_my_address(call: Call, path: RefPath<AddressId>) -> Result<Reply
 async fn mine(
     call: &Call,
     fingerprint: &Fingerprint,
-    work: impl Fn(&mut crate::db::Tx, Instant, CustomerId, Option<i64>) -> Result<Reply> + Send + 'static,
+    work: impl Fn(&mut Tx, By<'_>, CustomerId, Option<i64>) -> Result<Reply> + Send + 'static,
 ) -> Result<Reply> {
+    let actor = call.actor.clone();
     let (identity, now, fresh, expected) = (signed_in(call)?, call.now, Id::new(), call.if_match()?);
     call.command(fingerprint, move |tx| {
-        let me = service::find_or_link(tx, now, fresh, &identity)?;
-        work(tx, now, me.id, expected)
+        let me = service::find_or_link(tx, (now, &actor), fresh, &identity)?;
+        work(tx, (now, &actor), me.id, expected)
     })
     .await
 }

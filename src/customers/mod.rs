@@ -7,13 +7,15 @@ mod book;
 mod model;
 mod service;
 mod store;
+mod told;
 
 pub use book::{Address, BookChange, BookEntry, NewBookEntry};
 pub use model::{
     Consent, ConsentFlag, Customer, CustomerChange, CustomerRow, Login, NewCustomer, Profile, ProfileChange,
 };
 pub use service::{
-    ImportRow, add_address, by_id, change_address, create, find, find_or_link, import, named, number, remove_address,
-    require, update,
+    By, ImportRow, add_address, by_id, change_address, create, erase, find, find_or_link, import, named, number,
+    remove_address, require, update,
 };
-pub use store::{after, by_ids};
+pub use store::{after, by_ids, with_email};
+pub use told::event_schemas;

@@ -75,6 +75,9 @@ pub struct Customer {
     pub created_at: Instant,
     /// When they last changed.
     pub updated_at: Instant,
+    /// When they were erased, if they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Instant>,
 }
 
 impl Customer {
@@ -92,7 +95,15 @@ impl Customer {
             version: 1,
             created_at: now,
             updated_at: now,
+            erased_at: None,
         }
+    }
+
+    /// The customer without anything that tells who they are: number, group and times stay.
+    pub(super) fn erased(&self) -> Self {
+        let blank = Self::blank(self.id, self.number.clone(), self.created_at);
+        let Self { version, updated_at, erased_at, .. } = *self;
+        Self { group: self.group.clone(), version, updated_at, erased_at, ..blank }
     }
 }
 

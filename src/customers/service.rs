@@ -7,7 +7,7 @@ use diesel::Connection;
 use super::{
     book::{self, BookChange, NewBookEntry},
     model::{Customer, CustomerChange, CustomerRow, Login, NewCustomer},
-    store,
+    store, told,
 };
 use crate::{
     db::{
@@ -23,6 +23,9 @@ use crate::{
         text::Email,
     },
 };
+
+/// When, and who does it: what the log is told with.
+pub type By<'a> = (Instant, &'a Actor);
 
 /// The name of the number range.
 pub(super) const NUMBERS: &str = "customers";
@@ -78,7 +81,7 @@ const ROUNDS: usize = 8;
 ///
 /// # Errors
 /// What the database says.
-pub fn find_or_link(tx: &mut Tx, now: Instant, fresh: CustomerId, identity: &Identity) -> Result<Customer> {
+pub fn find_or_link(tx: &mut Tx, (now, actor): By<'_>, fresh: CustomerId, identity: &Identity) -> Result<Customer> {
     let verified = identity.verified_email.as_deref().and_then(|email| Email::new(email).ok());
     for _ in 0..ROUNDS {
         if let Some(customer) = store::by_login(tx, identity)? {
@@ -87,7 +90,11 @@ pub fn find_or_link(tx: &mut Tx, now: Instant, fresh: CustomerId, identity: &Ide
         if let Some(customer) = linkable(tx, verified.as_ref())? {
             // In a savepoint: when another first use has just made a customer for this sign-in, only the link is undone.
             match tx.transaction(|tx| store::link(tx, now, &customer, identity)) {
-                Ok(true) => return Ok(linked(customer, now, identity)),
+                Ok(true) => {
+                    let linked = linked(customer, now, identity);
+                    told::tell(tx, (now, actor), [(told::LINKED, &linked)])?;
+                    return Ok(linked);
+                }
                 Ok(false) => continue,
                 Err(error) if error.is_unique_violation() => continue,
                 Err(error) => return Err(error),
@@ -97,6 +104,7 @@ pub fn find_or_link(tx: &mut Tx, now: Instant, fresh: CustomerId, identity: &Ide
         customer.email.clone_from(&verified);
         customer.login = Some(login(identity));
         if store::insert(tx, &customer)? {
+            told::tell(tx, (now, actor), [(told::CREATED, &customer)])?;
             return Ok(customer);
         }
         // Either the sign-in has a customer now, or an import has brought this number: look again.
@@ -133,13 +141,14 @@ const NUMBERS_TRIED: usize = 64;
 /// `duplicate` when the number that the request names is taken.
 pub fn create(
     tx: &mut Tx,
-    now: Instant,
+    by: By<'_>,
     ids: (CustomerId, AddressId),
     number: &str,
     new: &NewCustomer,
 ) -> Result<Customer> {
-    let mut customer = new.build(ids.0, ids.1, new.number.as_deref().unwrap_or(number).to_owned(), now)?;
+    let mut customer = new.build(ids.0, ids.1, new.number.as_deref().unwrap_or(number).to_owned(), by.0)?;
     if store::insert(tx, &customer)? {
+        told::tell(tx, by, [(told::CREATED, &customer)])?;
         return Ok(customer);
     }
     if let Some(number) = &new.number {
@@ -149,6 +158,7 @@ pub fn create(
     for _ in 0..NUMBERS_TRIED {
         customer.number = self::number(number_in(tx, NUMBERS)?);
         if store::insert(tx, &customer)? {
+            told::tell(tx, by, [(told::CREATED, &customer)])?;
             return Ok(customer);
         }
     }
@@ -161,13 +171,13 @@ pub fn create(
 /// `not_found`; `version_stale` when they have changed since.
 pub fn update(
     tx: &mut Tx,
-    now: Instant,
+    by: By<'_>,
     id: CustomerId,
     expected: Option<i64>,
     change: &CustomerChange,
 ) -> Result<Customer> {
-    edit(tx, now, id, expected, |customer| {
-        change.apply(customer, now);
+    edit(tx, by, id, expected, |customer| {
+        change.apply(customer, by.0);
         Ok(())
     })
 }
@@ -178,13 +188,13 @@ pub fn update(
 /// `not_found`; `version_stale`; `invalid_value` when the book is full.
 pub fn add_address(
     tx: &mut Tx,
-    now: Instant,
+    by: By<'_>,
     id: CustomerId,
     expected: Option<i64>,
     fresh: AddressId,
     new: &NewBookEntry,
 ) -> Result<Customer> {
-    edit(tx, now, id, expected, |customer| book::add(&mut customer.addresses, fresh, new))
+    edit(tx, by, id, expected, |customer| book::add(&mut customer.addresses, fresh, new))
 }
 
 /// Changes an address in a customer's book.
@@ -193,13 +203,13 @@ pub fn add_address(
 /// `not_found` for the customer or the address; `version_stale`.
 pub fn change_address(
     tx: &mut Tx,
-    now: Instant,
+    by: By<'_>,
     id: CustomerId,
     expected: Option<i64>,
     address: AddressId,
     change: &BookChange,
 ) -> Result<Customer> {
-    edit(tx, now, id, expected, |customer| book::change(&mut customer.addresses, address, change))
+    edit(tx, by, id, expected, |customer| book::change(&mut customer.addresses, address, change))
 }
 
 /// Removes an address from a customer's book.
@@ -208,17 +218,17 @@ pub fn change_address(
 /// `not_found` for the customer or the address; `version_stale`.
 pub fn remove_address(
     tx: &mut Tx,
-    now: Instant,
+    by: By<'_>,
     id: CustomerId,
     expected: Option<i64>,
     address: AddressId,
 ) -> Result<Customer> {
-    edit(tx, now, id, expected, |customer| book::remove(&mut customer.addresses, address))
+    edit(tx, by, id, expected, |customer| book::remove(&mut customer.addresses, address))
 }
 
 fn edit(
     tx: &mut Tx,
-    now: Instant,
+    by: By<'_>,
     id: CustomerId,
     expected: Option<i64>,
     change: impl FnOnce(&mut Customer) -> Result<()>,
@@ -234,11 +244,30 @@ fn edit(
         return Ok(known);
     }
     changed.version = known.version + 1;
-    changed.updated_at = now;
+    changed.updated_at = by.0;
     if store::upsert(tx, std::iter::once(&changed))?.is_empty() {
         return Err(stale());
     }
+    told::tell(tx, by, [(told::UPDATED, &changed)])?;
     Ok(changed)
+}
+
+/// Erases a customer: their number stays, and that they were erased. Somebody who was erased before and has got nothing
+/// since stays as they are.
+///
+/// # Errors
+/// `not_found`.
+pub fn erase(tx: &mut Tx, by: By<'_>, id: CustomerId) -> Result<Customer> {
+    let known = store::lock(tx, id)?.ok_or_else(|| Error::not_found("customer"))?;
+    let erased = known.erased();
+    if known.erased_at.is_some() && erased == known {
+        return Ok(known);
+    }
+    let erased_at = known.erased_at.or(Some(by.0));
+    let erased = Customer { version: known.version + 1, updated_at: by.0, erased_at, ..erased };
+    store::erase(tx, &erased)?;
+    told::tell(tx, by, [(told::ERASED, &erased)])?;
+    Ok(erased)
 }
 
 /// A row of an import, with the ids that it takes where its number is new.
@@ -279,15 +308,19 @@ impl Merge for Customers {
     }
 }
 
-/// Applies rows of an import; see [`merge::merge`].
+/// Applies rows of an import; see [`merge::merge`]. The log is told of those that are new or changed.
 ///
 /// # Errors
 /// What the database says. What is wrong with a row is that row's outcome.
 pub fn import(
     tx: &mut Tx,
-    now: Instant,
+    by: By<'_>,
     rows: &[ImportRow],
     rehearsed: Option<&BTreeMap<String, Customer>>,
 ) -> Result<Merged<Customer>> {
-    merge::merge::<Customers>(tx, now, rows, rehearsed)
+    let merged = merge::merge::<Customers>(tx, by.0, rows, rehearsed)?;
+    if rehearsed.is_none() {
+        told::tell_merged(tx, by, merged.1.values())?;
+    }
+    Ok(merged)
 }

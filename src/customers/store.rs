@@ -36,6 +36,8 @@ struct CustomerDoc {
     consent: Consent,
     #[serde(default)]
     addresses: Vec<BookEntry>,
+    #[serde(default)]
+    erased_at: Option<Instant>,
 }
 
 /// A row as the queries of this file read it.
@@ -73,6 +75,7 @@ impl From<Record> for Customer {
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            erased_at: doc.erased_at,
         }
     }
 }
@@ -168,7 +171,7 @@ const COLUMNS: &[(&str, Col)] = &[
 
 /// A customer in the order of [`COLUMNS`].
 fn row(customer: &Customer) -> Value {
-    let Customer { email, name, phone, consent, addresses, login, .. } = customer;
+    let Customer { email, name, phone, consent, addresses, login, erased_at, .. } = customer;
     json!([
         customer.id.hex(),
         customer.number,
@@ -177,7 +180,8 @@ fn row(customer: &Customer) -> Value {
         email.as_ref().map(Email::folded),
         fold(name.as_deref().unwrap_or_default()),
         customer.group,
-        { "email": email, "name": name, "phone": phone, "consent": consent, "addresses": addresses },
+        { "email": email, "name": name, "phone": phone, "consent": consent, "addresses": addresses,
+            "erased_at": erased_at },
         customer.version,
         customer.created_at.sortable(),
         customer.updated_at.sortable(),
@@ -216,6 +220,22 @@ pub(super) fn upsert<'c>(tx: &mut Tx, changed: impl Iterator<Item = &'c Customer
         list(tx, COLUMNS)
     );
     sql(statement).bind(dialect::rows(changed.map(row).collect())).load::<Text, String>(tx)
+}
+
+/// Writes a customer who was erased over the version that was locked: without a sign-in, too.
+pub(super) fn erase(tx: &mut Tx, erased: &Customer) -> Result<()> {
+    sql("UPDATE customers SET issuer = NULL, subject = NULL WHERE id = ?").bind(erased.id).execute(tx)?;
+    upsert(tx, std::iter::once(erased)).map(|_| ())
+}
+
+/// The customers with an e-mail address.
+///
+/// # Errors
+/// What the database says.
+pub fn with_email(tx: &mut Tx, email: &Email) -> Result<Vec<CustomerId>> {
+    sql("SELECT id FROM customers WHERE email_folded = ? ORDER BY id")
+        .bind(email.folded())
+        .load::<UidSql, CustomerId>(tx)
 }
 
 /// What a list of customers is narrowed by.

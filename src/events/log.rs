@@ -251,6 +251,21 @@ pub fn purge(tx: &mut Tx, up_to: i64, limit: i64) -> Result<i64> {
     Ok(end - log.dropped)
 }
 
+/// Erases the personal part of all events of streams, and the sign-in of customers who did them. The events stay at their
+/// places and tell the rest. What is personal about somebody stands in the streams of their orders and carts and in their
+/// own, whether or not the event names them, as those of guests do not.
+///
+/// # Errors
+/// What the database says.
+pub fn erase(tx: &mut Tx, streams: &[String]) -> Result<usize> {
+    let list = dialect::list(tx, &[("wanted", Col::Text)]);
+    let update = format!(
+        "UPDATE events SET personal = NULL, actor = CASE WHEN actor LIKE 'customer:%' THEN 'customer' ELSE actor END \
+         WHERE stream IN (SELECT wanted FROM {list}) AND (personal IS NOT NULL OR actor LIKE 'customer:%')"
+    );
+    sql(update).bind(dialect::rows(streams.iter().map(|stream| json!([stream])).collect())).execute(tx)
+}
+
 /// The position of the first event recorded at or after an instant; one past the newest when there is none.
 ///
 /// Positions are given in the order of commits, so times rise with them but for moments: the place is found by halving,

@@ -168,6 +168,8 @@ impl Stream {
 pub struct Filter {
     /// Beginnings of types; empty is all types.
     pub types: Vec<String>,
+    /// Beginnings of types that are left out.
+    pub without: Vec<&'static str>,
     /// Only events of these channels, so none that belong to no channel; `None` is all.
     pub channels: Option<Vec<ChannelId>>,
     /// Channels whose events are left out: the test channels.
@@ -181,7 +183,8 @@ impl Filter {
     #[must_use]
     pub fn wants(&self, event: &Event) -> bool {
         let of_type = self.types.is_empty() || self.types.iter().any(|prefix| event.kind.starts_with(prefix.as_str()));
-        of_type && self.admits(event.channel_id) && self.is_near(event)
+        let withheld = self.without.iter().any(|prefix| event.kind.starts_with(prefix));
+        of_type && !withheld && self.admits(event.channel_id) && self.is_near(event)
     }
 
     /// Whether the reader gets anything of a channel, or of none.

@@ -71,7 +71,7 @@ fn consumer_name(name: &str) -> Result<String> {
 /// Events in order: everything that happened to one order comes in the order in which it happened. Without `consumer` you
 /// keep the cursor: send `next_cursor` as `after`. With `consumer` we keep it: acknowledge every item (`ack`) before
 /// `lease_until`, or set it aside (`nack`); what you do neither with is handed out again. Events may come more than once:
-/// remember their ids.
+/// remember their ids. What tells of customers needs the scope `customers:read` too: without it `all` leaves it out.
 #[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), FeedQuery), security(("token" = ["feeds:read"])),
     responses((status = 200,
         content((FeedPage = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")))))]
@@ -79,6 +79,9 @@ fn consumer_name(name: &str) -> Result<String> {
 async fn poll_feed(call: Call, path: RefPath<String>, query: Params<FeedQuery>) -> Result<HttpResponse> {
     let (actor, query) = (call.allow(Scope::FeedsRead)?.clone(), query.0);
     let feed = feed(&path.0)?;
+    if feed == Feed::Customers {
+        call.allow(Scope::CustomersRead)?;
+    }
     let types = feed.types(query.types.as_deref())?;
     let mut wish = Wish::new(&call, &actor, feed, types, query.include_test.unwrap_or(false)).await?;
     wish.limit = paging::limit(query.limit)?;

@@ -14,7 +14,7 @@ use crate::{
     error::{Code, Error, Result},
     events::{self, Event, Filter, LogState},
     http::{Call, Cursor, seal},
-    kernel::{Actor, Id, Instant, ids::ConsumerId},
+    kernel::{Actor, Id, Instant, Scope, ids::ConsumerId},
 };
 
 /// How many events of the log one look goes through.
@@ -46,14 +46,16 @@ impl Wish {
     }
 }
 
-/// What of the types the caller may see, without what belongs to test channels unless they ask for it.
+/// What of the types the caller may see, without what belongs to test channels unless they ask for it: what tells of
+/// customers only with the scope that reads them.
 pub(super) async fn filter(call: &Call, actor: &Actor, types: Vec<String>, include_test: bool) -> Result<Filter> {
     let left_out = match include_test {
         true => HashSet::new(),
         false => call.snapshot::<Directory>().await?.test_channels(),
     };
     let locations = actor.locations().map(<[_]>::to_vec);
-    Ok(Filter { types, channels: actor.channels().map(<[_]>::to_vec), left_out, locations })
+    let without = if actor.holds(Scope::CustomersRead) { Vec::new() } else { Feed::Customers.prefixes().to_vec() };
+    Ok(Filter { types, without, channels: actor.channels().map(<[_]>::to_vec), left_out, locations })
 }
 
 /// The events after a position that are wanted, and how far was looked.

@@ -252,7 +252,7 @@ async fn read_shipment(call: Call, path: RefPath<ShipmentId>) -> Result<Reply> {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({}))]
 pub struct WhenRequest {
-    /// When, if that was not now. Needs the scope `history:write`.
+    /// When, if that was not now; not before the order. Needs the scope `history:write`.
     pub occurred_at: Option<Instant>,
 }
 
@@ -342,7 +342,7 @@ pub struct CancelRequest {
     /// Whether what goes back by hand has been paid out already; else it waits in the work list `refunds_to_pay`.
     #[serde(default)]
     pub paid_out: bool,
-    /// When, if that was not now. Needs the scope `history:write`.
+    /// When, if that was not now; not before the order. Needs the scope `history:write`.
     pub occurred_at: Option<Instant>,
 }
 

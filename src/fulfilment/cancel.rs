@@ -52,7 +52,7 @@ pub(super) struct Cancelled<'a> {
 /// less, and what is too much is given back or let go by jobs.
 ///
 /// # Errors
-/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`, `ceiling_exceeded`.
+/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`, `ceiling_exceeded`, `history_before_order`.
 pub fn cancel(
     tx: &mut Tx,
     now: Instant,
@@ -63,6 +63,7 @@ pub fn cancel(
 ) -> Result<OrderDocument> {
     let mut order = orders::lock(tx, id)?;
     order.state.apply(orders::Command::Cancel)?;
+    order.check_time(what.occurred_at, "/occurred_at")?;
     let at = what.occurred_at.unwrap_or(now);
     let pieces = wanted(&order, what.pieces.as_deref())?;
     let (freed, touched) = take_off(tx, now, id, &pieces)?;

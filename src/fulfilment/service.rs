@@ -266,7 +266,8 @@ pub struct NewShipment {
 /// what leaves is captured by a job.
 ///
 /// # Errors
-/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`; `stock_negative` when less lies at the location.
+/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`, `history_before_order`; `stock_negative` when less
+/// lies at the location.
 pub fn ship(
     tx: &mut Tx,
     now: Instant,
@@ -299,7 +300,7 @@ pub struct Part<'a> {
 /// for systems that know our orders and not our fulfilment orders, and report both at once.
 ///
 /// # Errors
-/// As [`ship`].
+/// As [`ship`]; `history_before_order` for the arrival too.
 pub fn ship_parts(
     tx: &mut Tx,
     now: Instant,
@@ -309,6 +310,7 @@ pub fn ship_parts(
     delivered_at: Option<Instant>,
 ) -> Result<Vec<Shipment>> {
     let (mut shipments, mut levels) = (Vec::with_capacity(parts.len()), Vec::new());
+    order.check_time(delivered_at, "/delivered_at")?;
     let mut left_at = now;
     for Part { fulfilment, parcel, fresh, arrival } in parts {
         left_at = parcel.occurred_at.unwrap_or(now);
@@ -334,6 +336,7 @@ fn dispatch(
     new: &NewShipment,
 ) -> Result<(Shipment, Vec<Share>)> {
     order.state.apply(orders::Command::Ship)?;
+    order.check_time(new.occurred_at, "/occurred_at")?;
     let at = new.occurred_at.unwrap_or(now);
     let steps = plan(fulfilment, Command::Ship, new.pieces.as_deref())?;
     advance(tx, now, fulfilment, Command::Ship, &steps)?;
@@ -426,7 +429,7 @@ pub(super) fn shipment_of(tx: &mut Tx, actor: &Actor, id: ShipmentId) -> Result<
 /// Notes that a shipment has arrived.
 ///
 /// # Errors
-/// `not_found`; `state_conflict` when it has arrived before.
+/// `not_found`; `state_conflict` when it has arrived before; `history_before_order`.
 pub fn deliver(
     tx: &mut Tx,
     now: Instant,
@@ -436,6 +439,7 @@ pub fn deliver(
     occurred_at: Option<Instant>,
 ) -> Result<Shipment> {
     let (mut order, mut shipment) = start_shipment(tx, actor, id)?;
+    order.check_time(occurred_at, "/occurred_at")?;
     let missing = || Error::internal("a shipment without its fulfilment order");
     let mut fulfilment = store::get(tx, shipment.fulfilment_order_id)?.ok_or_else(missing)?;
     let at = occurred_at.unwrap_or(now);

@@ -2,7 +2,8 @@
 //!
 //! A command of one transaction writes its key in it, first or last: a concurrent duplicate waits for the commit and then
 //! finds the stored answer. A command in two transactions commits the key as `in_progress` with the first; until the second,
-//! duplicates are told to come again. What is rolled back leaves no key. The scope of a key is principal and route.
+//! duplicates are told to come again. What is rolled back leaves no key. The scope of a key is principal and route; of a guest
+//! who has no cart yet nothing is known but an address, which others may share, so such a key must be random.
 
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde_json::json;
@@ -25,6 +26,18 @@ impl Fingerprint {
     pub fn none() -> Self {
         Self(String::new())
     }
+}
+
+/// The length from which a key can be random enough: 128 bits in base64.
+const RANDOM: usize = 22;
+/// So many different characters are in any text that is random.
+const DIFFERENT: usize = 6;
+
+/// Whether a key may be one that nobody else comes upon. A text can not be seen to be random, only to be too short or too
+/// plain for it.
+pub(super) fn is_unguessable(key: &str) -> bool {
+    let different: std::collections::HashSet<u8> = key.bytes().collect();
+    key.len() >= RANDOM && different.len() >= DIFFERENT
 }
 
 /// A key as it was sent, tied to who sent it and where.
@@ -191,6 +204,54 @@ pub fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
         .execute(tx)
 }
 
+/// Stored answers that tell of somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telling {
+    /// The last one looked at; `None` when there was none.
+    pub last: Option<Id<ids::IdempotencyKey>>,
+    /// Those that do.
+    pub telling: Vec<Id<ids::IdempotencyKey>>,
+}
+
+/// Looks through the next `limit` stored answers after one for those in which one of these words is a whole text: an id, an
+/// e-mail address in lower case. What no secret opens tells nobody anything.
+///
+/// # Errors
+/// What the database says.
+pub fn telling_of(
+    tx: &mut Tx,
+    secret: &Secret,
+    after: Option<Id<ids::IdempotencyKey>>,
+    limit: i64,
+    words: &std::collections::HashSet<String>,
+) -> Result<Telling> {
+    type Row = (Id<ids::IdempotencyKey>, Option<String>, bool);
+    let query = sql("SELECT id, body, sealed FROM idempotency_keys WHERE id > ? ORDER BY id LIMIT ?");
+    let query = query.bind(after.unwrap_or(Id::from_bytes([0; 16]))).bind(limit);
+    let rows = query.load::<(UidSql, Nullable<Text>, Bool), Row>(tx)?;
+    let last = rows.last().map(|(id, ..)| *id);
+    let tells = |body: &str| {
+        let mut texts = body.split('"').map(|text| text.trim_end_matches('\\'));
+        texts.any(|text| words.contains(text) || text.contains('@') && words.contains(&text.to_lowercase()))
+    };
+    let telling = rows.into_iter().filter_map(|(id, body, sealed)| {
+        let body = if sealed { secret.unseal(&body?).ok()? } else { body? };
+        tells(&body).then_some(id)
+    });
+    Ok(Telling { last, telling: telling.collect() })
+}
+
+/// Drops stored answers: their keys are as if they had never been sent.
+///
+/// # Errors
+/// What the database says.
+pub fn forget(tx: &mut Tx, answers: &[Id<ids::IdempotencyKey>]) -> Result<()> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let delete = format!("DELETE FROM idempotency_keys WHERE state = 'done' AND id IN (SELECT wanted FROM {list})");
+    sql(delete).bind(dialect::rows(answers.iter().map(|id| json!([id.hex()])).collect())).execute(tx)?;
+    Ok(())
+}
+
 /// What came of sealing stored answers again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealedAgain {
@@ -233,4 +294,23 @@ pub fn seal_again(
         done.sealed = sql(update).bind(dialect::rows(fresh)).execute(tx)?;
     }
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_unguessable;
+
+    #[test]
+    fn what_anybody_may_come_upon_is_no_random_key() {
+        for random in
+            ["9b2f6a52-7c1e-4f0b-9d3a-2f1f6f0c8e11", "5xXbKqFJ0aVtq3n1u2Zy8w", "018f3c2a9d4b7e60aa51c0ffee12ab34"]
+        {
+            assert!(is_unguessable(random), "{random}");
+        }
+        for plain in
+            ["1", "cart", "new-cart-2026-11-26", "0000000000000000000000000000000", "abababababababababababababab"]
+        {
+            assert!(!is_unguessable(plain), "{plain}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What every operation's documentation has in common is added here, once: problems, headers, credentials.
 
+mod parts;
+
 use utoipa::openapi::{
     self, ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
     header::HeaderBuilder,
@@ -150,6 +152,7 @@ pub fn complete(surface: Surface, collected: OpenApi) -> OpenApi {
         components.add_security_scheme("channel_key", header("Channel-Key"));
         components.add_security_scheme("cart_token", header("Cart-Token"));
     }
+    parts::open(&mut components);
     document.components = Some(components);
     document.tags = Some(tags(&document.paths));
     for (path, item) in &mut document.paths.paths {
@@ -198,7 +201,13 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
         let key = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)
-            .description(Some("Any text that is new for each command. Sent again, it gives the first answer again."))
+            .description(Some(match surface {
+                Surface::Store => {
+                    "Any text that is new for each command. Sent again, it gives the first answer again. Of a guest without a \
+                     cart (to make one, to come back to one) it must be random: 22 characters or more, such as a UUID."
+                }
+                _ => "Any text that is new for each command. Sent again, it gives the first answer again.",
+            }))
             .schema(Some(
                 ObjectBuilder::new()
                     .schema_type(Type::String)

@@ -101,11 +101,11 @@ impl Import for Customers {
     fn apply(
         tx: &mut Tx,
         now: Instant,
-        _: &Actor,
+        actor: &Actor,
         rows: &[customers::ImportRow],
         rehearsed: Option<&BTreeMap<String, Customer>>,
     ) -> Result<Merged<Customer>> {
-        customers::import(tx, now, rows, rehearsed)
+        customers::import(tx, (now, actor), rows, rehearsed)
     }
 }
 

@@ -26,6 +26,8 @@ crate::words! {
         CustomersRead = "customers:read",
         /// Change customers.
         CustomersWrite = "customers:write",
+        /// Erase customers and guests, for good.
+        CustomersErase = "customers:erase",
         /// Read stock levels and movements.
         StockRead = "stock:read",
         /// Book stock movements.
@@ -184,13 +186,14 @@ impl Actor {
         }
     }
 
-    /// A short name for logs, events and idempotency: `staff:ada`, `key:…`, `shopper`.
+    /// A short name for logs, events and idempotency: `staff:ada`, `client:erp`, `guest`. Of a customer it does not tell which:
+    /// it is kept where erasure does not reach.
     #[must_use]
     pub fn label(&self) -> String {
         match self {
             Self::System(part) => format!("system:{part}"),
             Self::Shopper(shopper) => match &shopper.identity {
-                Some(identity) => format!("customer:{}", identity.subject),
+                Some(_) => "customer".to_owned(),
                 None => "guest".to_owned(),
             },
             Self::Staff(principal) => format!("staff:{}", principal.subject),

@@ -1,8 +1,11 @@
 //! Links that open an order without signing in.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::{
+    channels::{Channel, PageAddress},
     error::{Code, Error, Result},
     http::seal::Secret,
     kernel::{Instant, ids::OrderId},
@@ -18,7 +21,7 @@ const PURPOSE: &str = "order-link";
 pub struct OrderLink {
     /// The secret in it: send it as `token` in the query.
     pub token: String,
-    /// Where the order is read with it.
+    /// Where the order is read with it: the channel's `order_page`, else the path of the route.
     #[schema(
         example = "/v1/store/orders/order_01h455vb4pex5vsknk084sn02q?token=1775034000.Zm9yLWV4YW1wbGUtb25seS0zMi1jaGFy"
     )]
@@ -27,14 +30,28 @@ pub struct OrderLink {
     pub expires_at: Instant,
 }
 
-impl OrderLink {
+/// What links to a channel's orders are made with.
+#[derive(Clone)]
+pub struct OrderLinks {
+    secret: Arc<Secret>,
+    page: Option<PageAddress>,
+}
+
+impl OrderLinks {
+    /// Those of a channel.
+    #[must_use]
+    pub fn of(channel: &Channel, secret: &Arc<Secret>) -> Self {
+        Self { secret: secret.clone(), page: channel.settings.order_page.clone() }
+    }
+
     /// The link of an order, from now on for thirty days. It is derived, not kept.
-    pub(super) fn new(secret: &Secret, now: Instant, order: OrderId) -> Self {
+    pub(super) fn link(&self, now: Instant, order: OrderId) -> OrderLink {
         let expires_at = now.plus_seconds(SECONDS);
         let expiry = expires_at.micros() / 1_000_000;
-        let token = format!("{expiry}.{}", secret.token(PURPOSE, &subject(order, expiry)));
-        let url = format!("/v1/store/orders/{order}?token={token}");
-        Self { token, url, expires_at: Instant::from_micros(expiry * 1_000_000) }
+        let token = format!("{expiry}.{}", self.secret.token(PURPOSE, &subject(order, expiry)));
+        let route = || format!("/v1/store/orders/{order}?token={token}");
+        let url = self.page.as_ref().map_or_else(route, |page| page.of_order(order, &token));
+        OrderLink { token, url, expires_at: Instant::from_micros(expiry * 1_000_000) }
     }
 }
 
@@ -64,9 +81,9 @@ mod tests {
 
     #[test]
     fn a_link_opens_its_order_until_it_expires() {
-        let (secret, now) = (Secret::new(b"a"), Instant::from_micros(1_000_000));
+        let (secret, now) = (Arc::new(Secret::new(b"a")), Instant::from_micros(1_000_000));
         let (order, other) = (OrderId::new(), OrderId::new());
-        let link = OrderLink::new(&secret, now, order);
+        let link = OrderLinks { secret: secret.clone(), page: None }.link(now, order);
         assert!(opens(&secret, now, order, &link.token).unwrap());
         assert!(!opens(&secret, now, other, &link.token).unwrap());
         assert!(!opens(&Secret::new(b"b"), now, order, &link.token).unwrap());

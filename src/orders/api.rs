@@ -5,18 +5,21 @@ use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    access,
+    access::{self, OrderLinks},
     document::OrderDocument,
     search::{self, OrderQuery, OrderSummary, Place},
     service, store,
 };
 use crate::{
-    carts, customers,
+    carts,
+    channels::Directory,
+    customers,
     error::{Error, Result},
     events::{self, Event},
     http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply, csv},
     kernel::{
         Actor, Instant, Scope,
+        actor::Shopper,
         ids::{CustomerId, OrderId},
         text::{self, Email, Text},
     },
@@ -132,8 +135,21 @@ async fn order_timeline(call: Call, path: RefPath<String>, query: Params<ListQue
     Reply::page(&call, &Page::cut(items, limit, |event| event.position)?)
 }
 
+/// What links to the orders of a shopper's channel are made with.
+async fn links(call: &Call, shopper: &Shopper) -> Result<OrderLinks> {
+    Ok(OrderLinks::of(call.snapshot::<Directory>().await?.get(shopper.channel)?, &call.state.secret))
+}
+
+fn shopper(call: &Call) -> Result<Shopper> {
+    match &call.actor {
+        Actor::Shopper(shopper) => Ok(shopper.clone()),
+        _ => Err(Error::internal("not a shopper")),
+    }
+}
+
 /// An order as its customer sees it, or whoever has its link.
 async fn visible(call: &Call, id: OrderId, token: Option<String>) -> Result<OrderDocument> {
+    let links = links(call, &shopper(call)?).await?;
     let (actor, secret, now) = (call.actor.clone(), call.state.secret.clone(), call.now);
     call.read(move |tx| {
         let order = service::document(tx, id)?.filter(|order| actor.sees_channel(order.channel_id));
@@ -141,7 +157,7 @@ async fn visible(call: &Call, id: OrderId, token: Option<String>) -> Result<Orde
         let by_link = token.as_deref().map_or(Ok(false), |token| access::opens(&secret, now, id, token))?;
         let owned = (order.channel_id, order.customer_id, order.cart_id);
         let seen = by_link || carts::may_see_order(tx, &actor, &secret, owned.0, owned.1, owned.2)?;
-        if seen { Ok(order.for_shopper(&secret, now)) } else { Err(Error::not_found("order")) }
+        if seen { Ok(order.for_shopper(&links, now)) } else { Err(Error::not_found("order")) }
     })
     .await
 }
@@ -198,15 +214,15 @@ pub struct FoundOrder {
 #[post("/orders/lookup")]
 async fn look_up_order(call: Call, body: Body<OrderLookup>) -> Result<Reply> {
     call.state.limits.check_lookup(call.request())?;
-    let Actor::Shopper(shopper) = call.actor.clone() else { return Err(Error::internal("not a shopper")) };
-    let (wanted, secret) = (body.value, call.state.secret.clone());
+    let shopper = shopper(&call)?;
+    let (wanted, links) = (body.value, links(&call, &shopper).await?);
     let (email, postcode) = (wanted.email.folded(), text::squeeze(&wanted.postcode));
     let now = call.now;
     let found = call
         .read(move |tx| {
             let id = store::lookup(tx, shopper.channel, &wanted.number, &email, &postcode)?;
             let order = id.map(|id| service::document(tx, id)).transpose()?.flatten();
-            let order = order.ok_or_else(|| Error::not_found("order"))?.for_shopper(&secret, now);
+            let order = order.ok_or_else(|| Error::not_found("order"))?.for_shopper(&links, now);
             let token = order.link.as_ref().map(|link| link.token.clone()).unwrap_or_default();
             Ok(FoundOrder { order, token })
         })
@@ -221,20 +237,21 @@ async fn look_up_order(call: Call, body: Body<OrderLookup>) -> Result<Reply> {
     responses((status = 200, body = Page<OrderDocument>)))]
 #[get("/me/orders")]
 async fn list_own_orders(call: Call, query: Params<ListQuery>) -> Result<Reply> {
-    let Actor::Shopper(shopper) = call.actor.clone() else { return Err(Error::internal("not a shopper")) };
+    let shopper = shopper(&call)?;
+    let links = links(&call, &shopper).await?;
     let sign_in = || Error::problem(crate::error::Code::Unauthenticated, "sign in to see your orders");
     let identity = shopper.identity.ok_or_else(sign_in)?;
     // Documents are large: a page has 20 of them unless fewer are asked for.
     let limit = query.0.limit()?.min(20);
     let after: Option<Place> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let (secret, now) = (call.state.secret.clone(), call.now);
+    let now = call.now;
     let items = call
         .read(move |tx| {
             let Some(customer) = customers::find(tx, &identity)? else { return Ok(Vec::new()) };
             let after = after.map(|(micros, id)| (Instant::from_micros(micros), id));
             let ids = store::of_customer(tx, (customer, shopper.channel), after, limit + 1)?;
             let orders = service::documents(tx, &ids)?;
-            Ok(orders.iter().map(|order| order.for_shopper(&secret, now)).collect())
+            Ok(orders.iter().map(|order| order.for_shopper(&links, now)).collect())
         })
         .await?;
     Reply::page(&call, &Page::cut(items, limit, |order: &OrderDocument| (order.placed_at.micros(), order.id))?)

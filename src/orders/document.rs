@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    access::OrderLink,
+    access::{OrderLink, OrderLinks},
     model::{self, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities},
 };
 use crate::{
@@ -13,7 +13,6 @@ use crate::{
     db::Json,
     error::{Error, Result},
     events::Payload,
-    http::seal::Secret,
     kernel::{
         Currency, Instant, Money, Quantity, UnitPrice,
         ids::{CartId, ChannelId, CustomerId, OrderId, VariantId},
@@ -224,10 +223,10 @@ impl OrderDocument {
     /// The order as its shopper sees it: without what providers and other systems call it, without the prices that they
     /// did not get, and without the commands of staff, of which shoppers have none; with a link that opens it again.
     #[must_use]
-    pub fn for_shopper(&self, secret: &Secret, now: Instant) -> Self {
+    pub fn for_shopper(&self, links: &OrderLinks, now: Instant) -> Self {
         let told = |steps: &[Step]| steps.iter().filter(|step| step.code != "passed_over").cloned().collect();
         let mut shown = self.clone();
-        shown.link = Some(OrderLink::new(secret, now, self.id));
+        shown.link = Some(links.link(now, self.id));
         (shown.external_refs, shown.actions) = (Vec::new(), Vec::new());
         shown.explanation = told(&self.explanation);
         for line in &mut shown.lines {
@@ -249,6 +248,22 @@ impl OrderDocument {
     pub fn line(&self, line_no: i32) -> Result<&OrderLine> {
         let unknown = || Error::problem(crate::error::Code::LineUnknown, format!("there is no line {line_no}"));
         self.lines.iter().find(|line| line.line_no == line_no).ok_or_else(unknown)
+    }
+
+    /// That what is told to have happened to the order at a time can have: nothing leaves, arrives, is cancelled or comes back
+    /// before it was ordered. `pointer` is where the time stands in the request.
+    ///
+    /// # Errors
+    /// `history_before_order`, with the order's `placed_at`.
+    pub fn check_time(&self, at: Option<Instant>, pointer: &str) -> Result<()> {
+        match at {
+            Some(at) if at < self.placed_at => {
+                let detail = format!("the order was placed at {}", self.placed_at);
+                let problem = Error::problem(crate::error::Code::HistoryBeforeOrder, detail);
+                Err(problem.at(pointer).with("placed_at", self.placed_at.to_string()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes moves on the document, as the store makes them on the rows.
@@ -343,6 +358,17 @@ struct Personal {
     email: Option<String>,
     billing_address: Option<Address>,
     deliveries: Vec<PersonalDelivery>,
+    /// What a storefront notes may be a card's text as well as a campaign's name.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    metadata: Map<String, Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lines: Vec<PersonalLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct PersonalLine {
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    metadata: Map<String, Value>,
 }
 
 #[derive(Debug, Serialize)]
@@ -357,15 +383,23 @@ impl OrderDocument {
     /// When it can not be written as JSON, which would be a defect.
     pub fn payload(&mut self, document: impl FnOnce(&Self) -> Result<Json>) -> Result<Payload> {
         let deliveries = self.deliveries.iter_mut();
+        let noted = self.lines.iter().any(|line| !line.metadata.is_empty());
+        let lines = self.lines.iter_mut().filter(|_| noted);
         let personal = Personal {
             email: self.email.take(),
             billing_address: self.billing_address.take(),
             deliveries: deliveries.map(|delivery| PersonalDelivery { address: delivery.address.take() }).collect(),
+            metadata: std::mem::take(&mut self.metadata),
+            lines: lines.map(|line| PersonalLine { metadata: std::mem::take(&mut line.metadata) }).collect(),
         };
         let written = document(self).and_then(|data| Ok(Payload { data, personal: Some(Json::of(&personal)?) }));
         (self.email, self.billing_address) = (personal.email, personal.billing_address);
         for (delivery, PersonalDelivery { address }) in self.deliveries.iter_mut().zip(personal.deliveries) {
             delivery.address = address;
+        }
+        self.metadata = personal.metadata;
+        for (line, PersonalLine { metadata }) in self.lines.iter_mut().zip(personal.lines) {
+            line.metadata = metadata;
         }
         written
     }

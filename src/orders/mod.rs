@@ -7,14 +7,16 @@ mod access;
 pub mod api;
 mod copies;
 mod document;
+mod erase;
 mod model;
 mod search;
 mod service;
 mod store;
 
-pub use access::OrderLink;
+pub use access::{OrderLink, OrderLinks};
 pub use copies::{OrderHead, by_ids, heads, page_after};
 pub use document::{Action, ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine};
+pub use erase::{Owned, Person, erase, event_schemas, of_person};
 pub use model::{
     Command, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities, Statuses, derive, mermaid,
 };

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     copies::OrderHead,
     document::{ExternalRef, LineDetails, OrderDetails, OrderDocument, PlacedLine},
+    erase::{Owned, Person},
     model::{FulfilmentStatus, LineMove, OrderState, PaymentStatus},
 };
 use crate::{
@@ -425,4 +426,47 @@ pub fn waiting_unpaid(tx: &mut Tx, actor: &Actor, before: Instant, limit: i64) -
         link: format!("/v1/ops/orders/{number}"),
     };
     Ok(rows.into_iter().map(waiting).collect())
+}
+
+/// The orders of a person, oldest first.
+pub(super) fn of_person(tx: &mut Tx, person: &Person) -> Result<Vec<Owned>> {
+    type Types = (UidSql, Text, diesel::sql_types::Nullable<UidSql>, Text);
+    type Row = (OrderId, String, Option<CartId>, OrderState);
+    const SELECTED: &str = "SELECT id, number, cart_id, state FROM orders";
+    let query = match person {
+        Person::Customer(id) => sql(format!("{SELECTED} WHERE customer_id = ? ORDER BY placed_at, id")).bind(*id),
+        Person::Guest(email) => {
+            sql(format!("{SELECTED} WHERE email_folded = ? AND customer_id IS NULL ORDER BY placed_at, id"))
+                .bind(email.as_str())
+        }
+    };
+    let owned = |(id, number, cart_id, state): Row| Owned { id, number, cart_id, is_open: state == OrderState::Placed };
+    Ok(query.load::<Types, Row>(tx)?.into_iter().map(owned).collect())
+}
+
+/// Writes an order's details without what is personal; no search finds it by that any more.
+pub(super) fn erase(tx: &mut Tx, id: OrderId, details: &OrderDetails) -> Result<()> {
+    sql(
+        "UPDATE orders SET email_folded = NULL, name_folded = '', postcode_folded = NULL, phone_digits = NULL, doc = ? \
+         WHERE id = ?",
+    )
+    .bind(Json::of(details)?)
+    .bind(id)
+    .execute(tx)?;
+    Ok(())
+}
+
+/// Writes the details of any number of an order's lines with one statement.
+pub(super) fn erase_lines(tx: &mut Tx, order: OrderId, lines: &[(i64, LineDetails)]) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let list = dialect::list(tx, &[("line", Col::Int), ("bare", Col::Doc)]);
+    let rows: Result<Vec<Value>> =
+        lines.iter().map(|(line, doc)| Ok(json!([line, serde_json::to_value(doc)?]))).collect();
+    sql(format!("UPDATE order_lines SET doc = list.bare FROM {list} WHERE order_id = ? AND line_no = list.line"))
+        .bind(dialect::rows(rows?))
+        .bind(order)
+        .execute(tx)?;
+    Ok(())
 }

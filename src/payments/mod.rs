@@ -24,7 +24,7 @@ pub use model::{
 pub use provider::{Headers, NOT_FOUND, Notification, Provider, ProviderError, Providers, providers};
 pub use sandbox::{SANDBOX, SandboxPayment, SandboxState, sign, work};
 pub use service::{
-    action_required, any_due, authorised, begin_operation, claim, claim_due, confirm_operation, declined,
+    action_required, any_due, authorised, begin_operation, claim, claim_due, confirm_operation, declined, erase,
     fail_operation, failed, finish_operation, get, given_up, late_promise, of_cart, of_order, of_orders, open,
     operation, operations, orphaned, put_off, record_operation, voided,
 };

@@ -275,6 +275,13 @@ impl Payment {
         self.lease_until.is_some_and(|until| until > now && !waits(until))
     }
 
+    /// Whether money of it is under way, or may be soon.
+    #[must_use]
+    pub fn is_moving(&self) -> bool {
+        let mut pending = [self.capture_pending, self.refund_pending, self.void_pending].into_iter();
+        self.state.is_open() || pending.any(|amount| amount.minor() != 0)
+    }
+
     /// How much can still be captured or voided: promised, and not spoken for.
     #[must_use]
     pub fn capturable(&self) -> Money {

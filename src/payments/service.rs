@@ -2,8 +2,8 @@
 
 use super::{
     model::{
-        Action, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Payment, PaymentState,
-        Trouble,
+        Action, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Payment, PaymentDetails,
+        PaymentState, Trouble,
     },
     store,
 };
@@ -293,4 +293,22 @@ fn why_not(tx: &mut Tx, new: &NewOperation) -> Result<Error> {
 
 fn taken(our_key: &str) -> Error {
     Error::problem(Code::Duplicate, format!("the key `{our_key}` is taken"))
+}
+
+/// Erases what was kept of who paid carts and with what; amounts, states and what the provider calls the payments stay.
+///
+/// # Errors
+/// `state_conflict` when an attempt is under way.
+pub fn erase(tx: &mut Tx, now: Instant, carts: &[CartId]) -> Result<()> {
+    let payments = store::of_carts(tx, carts)?;
+    if payments.iter().any(|payment| payment.state.is_open()) {
+        return Err(Error::conflict("a cart is being paid: try again when that has ended"));
+    }
+    let bare = payments.into_iter().filter_map(|payment| {
+        let PaymentDetails { decline, occurred_at, .. } = payment.details.clone();
+        let bare = PaymentDetails { decline, occurred_at, ..PaymentDetails::default() };
+        (bare != payment.details).then_some((payment.id, bare))
+    });
+    let bare: Vec<_> = bare.collect();
+    if bare.is_empty() { Ok(()) } else { store::erase(tx, now, &bare) }
 }

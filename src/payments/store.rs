@@ -560,3 +560,22 @@ pub fn failures(tx: &mut Tx, after: Instant, limit: i64) -> Result<Vec<(CartId, 
     failures.extend(sql(query).bind(limit).load::<FailedColumns, FailedRow>(tx)?.into_iter().map(failed));
     Ok(failures)
 }
+
+/// The attempts to pay carts, with one statement.
+pub(super) fn of_carts(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<Payment>> {
+    let wanted = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT {PAYMENT} FROM payments WHERE cart_id IN (SELECT wanted FROM {wanted}) ORDER BY id");
+    load(tx, sql(query).bind(dialect::rows(carts.iter().map(|cart| json!([cart.hex()])).collect())))
+}
+
+/// Writes the details of settled payments, with one statement.
+pub(super) fn erase(tx: &mut Tx, now: Instant, payments: &[(PaymentId, PaymentDetails)]) -> Result<()> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid), ("bare", Col::Doc)]);
+    let rows: Result<Vec<_>> =
+        payments.iter().map(|(id, doc)| Ok(json!([id.hex(), serde_json::to_value(doc)?]))).collect();
+    let update = format!(
+        "UPDATE payments SET doc = list.bare, version = version + 1, updated_at = ? FROM {list} WHERE id = list.wanted"
+    );
+    sql(update).bind(now).bind(dialect::rows(rows?)).execute(tx)?;
+    Ok(())
+}

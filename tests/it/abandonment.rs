@@ -84,6 +84,27 @@ fn a_cart_is_abandoned_once_come_back_to_and_recovered_once() {
 }
 
 #[test]
+fn the_link_of_an_abandoned_cart_leads_to_the_storefronts_page() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;
+        shop.set_pages(
+            "https://shop.example/recover?cart={cart}&token={token}",
+            "https://shop.example/{order}?{token}",
+        )
+        .await;
+        let cart = shop.cart(&[("TEE", 2)]).await;
+        app.clock.advance_seconds(3600);
+        look(&app).await;
+        let event = happened(&app, "cart.abandoned.v1").await.remove(0);
+        let token = event["recovery_token"].as_str().unwrap();
+        assert_eq!(event["recovery_url"], format!("https://shop.example/recover?cart={}&token={token}", cart.id));
+        // What the page does with it.
+        let back = recover_by_link(&shop, &cart, token).await.expect(200);
+        assert_eq!((&back["id"], &back["token"]), (&json!(cart.id), &json!(cart.token)));
+    });
+}
+
+#[test]
 fn consent_gives_the_address_and_test_channels_and_history_are_left_out() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;

@@ -19,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["fulfilment"],
     &["checkout"],
     &["abandonment", "connectors", "exports", "imports", "analytics", "worklists"],
-    &["whereabouts"],
+    &["erasure", "whereabouts"],
     &["messages", "journeys", "leads", "affiliates"],
     &["doctor", "api"],
     &["process"],

@@ -133,6 +133,40 @@ fn a_channels_lists_hold_nothing_twice_and_nothing_odd() {
 }
 
 #[test]
+fn links_lead_to_pages_where_nobody_else_reads_them() {
+    on_both(|app| async move {
+        let channel = a_channel(&app).await;
+        assert!(channel.get("cart_page").is_none() && channel.get("order_page").is_none(), "{channel}");
+        let path = format!("/channels/{}", channel["id"].as_str().unwrap());
+        let settings = json!({
+            "currencies": ["EUR"], "locales": ["de"], "countries": ["DE"], "time_zone": "Europe/Berlin",
+            "prices_include_tax": true, "rounding": {"point": "per_line", "strategy": "half_up"}, "payment_methods": ["manual"]
+        });
+        let with = |field: &str, page: &str| {
+            let mut settings = settings.clone();
+            settings[field] = json!(page);
+            json!({ "settings": settings })
+        };
+        for (field, page) in [
+            ("cart_page", "https://shop.example.org/recover?token={token}"),
+            ("cart_page", "https://shop.example.org/{order}?token={token}"),
+            ("cart_page", "http://shop.example.org/{cart}?token={token}"),
+            ("order_page", "https://shop.example.org/{order}"),
+            ("order_page", "https://{order}.example.org/?token={token}"),
+            ("order_page", "https://shop.example.org/{order}/{token}/{locale}"),
+            ("order_page", "/orders/{order}?token={token}"),
+        ] {
+            let problem = app.ops("PATCH", &path, Some(&with(field, page))).await.problem(422, "invalid_value");
+            assert_eq!(problem["pointer"], format!("/settings/{field}"), "{page}");
+        }
+        let page = "http://localhost:3000/orders/{order}?token={token}";
+        let changed = app.ops("PATCH", &path, Some(&with("order_page", page))).await.expect(200);
+        assert_eq!((&changed["order_page"], changed.get("cart_page")), (&json!(page), None));
+        assert_eq!(app.ops("GET", &path, None).await.expect(200)["order_page"], page);
+    });
+}
+
+#[test]
 fn a_key_shows_where_it_reaches_and_reaches_only_what_there_is() {
     on_both(|app| async move {
         let channel = a_channel(&app).await;

@@ -764,6 +764,7 @@ fn a_system_that_knows_only_the_order_ships_from_everywhere_at_its_own_date() {
             app.send("POST", &path, &[("Authorization", &token)], Some(&report)).await
         };
         let pieces = |quantity: i64| json!([{"line_no": 1, "quantity": quantity}]);
+        app.clock.advance_seconds(2 * 3600);
         ship("LS-1", pieces(6)).await.problem(409, "quantity_exceeded");
         let left = ship("LS-1", pieces(4)).await.expect(201);
         assert_eq!(left["shipments"].as_array().unwrap().len(), 2);
@@ -777,7 +778,7 @@ fn a_system_that_knows_only_the_order_ships_from_everywhere_at_its_own_date() {
         let found = app.ops("GET", &path, None).await.expect(200);
         let captures = found["items"].as_array().unwrap().iter().filter(|event| event["type"] == "payment.captured.v1");
         for capture in captures {
-            assert_eq!(capture["occurred_at"], "2026-03-02T08:00:00Z");
+            assert_eq!(capture["occurred_at"], "2026-03-02T10:00:00Z");
         }
     });
 }

@@ -85,6 +85,33 @@ fn a_guest_opens_their_order_by_token_or_link_and_sees_what_is_theirs() {
 }
 
 #[test]
+fn an_orders_link_leads_to_the_storefronts_page() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 9)]).await;
+        let before = shop.order(&[("TEE", 1)]).await;
+        assert!(text(&before["link"]["url"]).starts_with("/v1/store/orders/"));
+        shop.set_pages(
+            "https://shop.example/recover?cart={cart}&token={token}",
+            "https://shop.example/orders/{order}#{token}",
+        )
+        .await;
+        let eve = Customer::new(&shop, "eve");
+        let bought = eve.order().await;
+        let path = format!("/orders/{}", text(&bought["id"]));
+        let known = json!({"number": bought["number"], "email": "eve@example.org", "postcode": "10115"});
+        let looked_up = shop.store("POST", "/orders/lookup", None, Some(&known)).await.expect(200)["order"].clone();
+        let listed = eve.send("GET", "/me/orders", None).await.expect(200)["items"][0].clone();
+        for order in [bought.clone(), eve.send("GET", &path, None).await.expect(200), looked_up, listed] {
+            let (url, token) = (text(&order["link"]["url"]), text(&order["link"]["token"]));
+            assert_eq!(url, format!("https://shop.example/orders/{}#{token}", text(&order["id"])));
+            // What the page reads with it.
+            let read = shop.store("GET", &format!("{path}?token={token}"), None, None).await.expect(200);
+            assert_eq!(read["number"], bought["number"]);
+        }
+    });
+}
+
+#[test]
 fn an_order_is_looked_up_by_who_knows_all_three_and_seldom_enough() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "19.90", 9)]).await;

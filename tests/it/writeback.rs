@@ -295,3 +295,54 @@ fn a_number_of_ours_that_a_system_calls_another_order_by_is_refused() {
         assert_eq!((&done["number"], &done["state"]), (&json!(own), &json!("cancelled")));
     });
 }
+
+#[test]
+fn nothing_happens_to_an_order_before_it_was_placed() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 9)]).await;
+        let order = shop.order(&[("TEE", 3)]).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let id = text(&order["id"]);
+        let (at, early) = (app.now(), app.now().plus_seconds(-1));
+        app.clock.advance_seconds(3600);
+        let refused = async |path: &str, mut body: Value, field: &str, of_staff: bool| {
+            body[field] = json!(early);
+            let answer = match of_staff {
+                true => app.ops("POST", path, Some(&body)).await,
+                false => erp(&app, &id, path.rsplit('/').next().unwrap(), &body).await,
+            };
+            let problem = answer.problem(422, "history_before_order");
+            assert_eq!(
+                (&problem["pointer"], &problem["placed_at"]),
+                (&json!(format!("/{field}")), &json!(at)),
+                "{path}"
+            );
+            // At the moment of the order itself is late enough.
+            body[field] = json!(at);
+            body
+        };
+        let on_order = |what: &str| format!("/orders/{}/{what}", id);
+        let fulfilment = app.ops("GET", &on_order("fulfilment"), None).await.expect(200);
+        let ship = format!("/fulfilment-orders/{}/ship", text(&fulfilment["fulfilment_orders"][0]["id"]));
+        let one = json!([{"line_no": 1, "quantity": 1}]);
+        let told = |document: &str| json!({"system": "wms", "document": document, "lines": one});
+
+        let good = refused(&on_order("cancel"), json!({"reason": "x", "lines": one}), "occurred_at", true).await;
+        app.ops("POST", &on_order("cancel"), Some(&good)).await.expect(200);
+        let good = refused(&ship, json!({"lines": one}), "occurred_at", true).await;
+        let shipped = app.ops("POST", &ship, Some(&good)).await.expect(201);
+        let deliver = format!("/shipments/{}/deliver", text(&shipped["id"]));
+        let good = refused(&deliver, json!({}), "occurred_at", true).await;
+        app.ops("POST", &deliver, Some(&good)).await.expect(200);
+        let back = json!({"order": id, "lines": one});
+        refused("/returns", back, "occurred_at", true).await;
+
+        refused(&on_order("cancellations"), told("ST-1"), "occurred_at", false).await;
+        refused(&on_order("shipments"), told("LS-1"), "delivered_at", false).await;
+        refused(&on_order("returns"), told("RT-1"), "occurred_at", false).await;
+        let good = refused(&on_order("shipments"), told("LS-1"), "occurred_at", false).await;
+        erp(&app, &id, "shipments", &good).await.expect(201);
+        refused(&on_order("shipments"), told("LS-1"), "delivered_at", false).await;
+        assert_eq!(shop.count("shipments").await, 2);
+    });
+}

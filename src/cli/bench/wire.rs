@@ -13,7 +13,10 @@ use tokio::{
 };
 
 use super::super::seed::BenchShop;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    http::seal::random_text,
+};
 
 /// A kept connection.
 pub(super) struct Wire {
@@ -75,7 +78,8 @@ pub(super) async fn client(
     while !stop.load(Ordering::Relaxed) {
         let body = shop.cart(&mut dice).to_string();
         let begun = Moment::now();
-        let head = format!("POST /v1/store/carts {common}Idempotency-Key: c{client}-{}\r\n", latencies.len());
+        // A guest's key must be random, as long as there is no cart.
+        let head = format!("POST /v1/store/carts {common}Idempotency-Key: {}\r\n", random_text(16));
         let (status, answer) = wire.send(&head, &body).await?;
         if status != 201 {
             failures += 1;

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{
     network,
-    ports::{Adapter, Delivery, OrderSink, Pushing},
+    ports::{Adapter, CustomerSink, Delivery, OrderSink, Pushing},
 };
 use crate::{
     error::{Code, Error, Result},
@@ -31,6 +31,7 @@ pub static ADAPTER: Adapter = Adapter {
     complete_secrets,
     renew_secrets: Some(renew_secrets),
     order_sink: Some(&Webhook),
+    customer_sink: Some(&Webhook),
 };
 
 /// Where to post.
@@ -138,6 +139,12 @@ struct Webhook;
 
 impl OrderSink for Webhook {
     fn push<'a>(&'a self, delivery: Delivery<'a>) -> Pushing<'a> {
+        Box::pin(client::push(delivery))
+    }
+}
+
+impl CustomerSink for Webhook {
+    fn push_customer<'a>(&'a self, delivery: Delivery<'a>) -> Pushing<'a> {
         Box::pin(client::push(delivery))
     }
 }

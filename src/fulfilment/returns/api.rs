@@ -82,7 +82,7 @@ pub struct ReturnRequest {
     /// What that system calls the document: it is booked once, and asked again it is answered with that return.
     #[schema(value_type = Option<String>)]
     pub reference: Option<Text<200>>,
-    /// When it came back, if that was not now. Needs the scope `history:write`.
+    /// When it came back, if that was not now; not before the order. Needs the scope `history:write`.
     pub occurred_at: Option<Instant>,
 }
 

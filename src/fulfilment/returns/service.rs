@@ -121,6 +121,7 @@ fn of_known_order(
         return Ok(Noted::Known(known));
     }
     order.state.apply(orders::Command::Return)?;
+    order.check_time(new.occurred_at, "/occurred_at")?;
     let (at, mut draw) = (new.occurred_at.unwrap_or(now), fresh.draw());
     let shares = taken_back(&order, new)?;
     let sum = money::total(shares.iter().map(|(_, share)| *share));

@@ -305,6 +305,7 @@ pub fn confirm(
     if !actor.sees_channel(order.channel_id) {
         return Err(missing());
     }
+    order.check_time(what.occurred_at, "/occurred_at")?;
     if operation.kind != OperationKind::Void {
         within_ceiling(actor, operation.amount)?;
     }

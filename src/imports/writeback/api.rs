@@ -202,7 +202,7 @@ pub struct ShipmentReportRequest {
     pub tracking_number: Option<Text<100>>,
     /// Where its way can be followed.
     pub tracking_url: Option<WebAddress>,
-    /// When it left; now unless told.
+    /// When it left; now unless told. Not before the order.
     pub occurred_at: Option<Instant>,
     /// When it arrived, if it has. The same document may be sent again to tell.
     pub delivered_at: Option<Instant>,
@@ -290,7 +290,7 @@ pub struct CancellationReportRequest {
     /// Whether what goes back by hand has been paid out already.
     #[serde(default)]
     pub paid_out: bool,
-    /// When; now unless told.
+    /// When; now unless told. Not before the order.
     pub occurred_at: Option<Instant>,
 }
 
@@ -345,7 +345,7 @@ pub struct ReturnReportRequest {
     /// Why it came back.
     #[schema(value_type = Option<String>)]
     pub reason: Option<Text<500>>,
-    /// When it came back; now unless told.
+    /// When it came back; now unless told. Not before the order.
     pub occurred_at: Option<Instant>,
 }
 

@@ -194,6 +194,8 @@ const SHIPMENT: &str = "shipment";
 pub(super) fn shipment(tx: &mut Tx, report: &Report, new: &ShipmentReport) -> Result<Noted<ReportedShipments>> {
     let mut order = report.order(tx)?;
     let known = report.known(tx, &order, SHIPMENT)?;
+    // Here, and not where it is booked: there the field has another name.
+    order.check_time(new.delivered_at, "/delivered_at")?;
     let is_known = known.is_some();
     let shipments = match known {
         Some(kept) => {
@@ -313,6 +315,8 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
     let order = report.order(tx)?;
     // The lines of a document that is booked are only compared: they have come back, so there is no room for them.
     let booked = report.known(tx, &order, RETURN)?.is_some_and(|kept| kept.get(RETURN).is_some());
+    // Before it may be held for long.
+    order.check_time(new.occurred_at.filter(|_| !booked), "/occurred_at")?;
     let lines = if booked { Vec::new() } else { model::lines(&order, &new.lines, OrderLine::returnable)? };
     if !model::fit(&order, &lines, OrderLine::returnable)? {
         let later = model::lines(&order, &new.lines, later_returnable)?;

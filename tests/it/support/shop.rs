@@ -83,6 +83,19 @@ impl Shop {
         assert!(matches!(answer.status, 200 | 201), "{}", answer.text);
     }
 
+    /// Says where the storefront's pages are that links lead to.
+    pub async fn set_pages(&self, cart: &str, order: &str) {
+        let path = format!("/channels/{}", self.channel);
+        let channel = self.app.ops("GET", &path, None).await.expect(200);
+        let mut settings = json!({"cart_page": cart, "order_page": order});
+        for field in
+            ["currencies", "locales", "countries", "time_zone", "prices_include_tax", "rounding", "payment_methods"]
+        {
+            settings[field] = channel[field].clone();
+        }
+        self.app.ops("PATCH", &path, Some(&json!({ "settings": settings }))).await.expect(200);
+    }
+
     /// A request of a guest.
     pub async fn store(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
         let mut headers = vec![("Channel-Key", self.key.as_str())];

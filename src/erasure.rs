@@ -1,0 +1,286 @@
+//! Erasure: what is known of a person is taken away wherever it lies; what was sold, for how much, and when, stays.
+//!
+//! It owns no table: each slice takes what is personal out of its own, and this knows all of them. An order with its cart,
+//! its payments and its events is one transaction, the customer with the carts that became no order the last. So nothing
+//! is ever half erased within one of them, and what broke off is sent again and goes on where it was.
+
+use std::collections::HashSet;
+
+use actix_web::post;
+use serde::{Deserialize, Serialize};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::{
+    carts, connectors, customers,
+    db::{Lane, Tx},
+    error::{Error, Result},
+    events,
+    http::{
+        Body, Call, RefPath, Reply,
+        idempotency::{self, Begun, Fingerprint, Key},
+    },
+    kernel::{
+        Actor, Id, Instant, Scope,
+        ids::{CartId, CustomerId, EventId},
+        text::Email,
+    },
+    orders::{self, Owned, Person},
+    payments,
+};
+
+/// How many rows are looked through, or carts written, at once.
+const BITE: i64 = 500;
+
+/// A customer who was erased.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ErasedCustomer {
+    /// Their id, which stays.
+    pub customer_id: CustomerId,
+    /// Their number, which stays.
+    pub number: String,
+    /// When they were erased, the first time.
+    pub erased_at: Option<Instant>,
+    /// How many orders are theirs; none of them tells any more whose.
+    pub orders: usize,
+    /// How many orders guests have placed with the address that was theirs: they may be theirs too, or not. Absent when they
+    /// had no address any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest_orders: Option<usize>,
+}
+
+/// Erase a customer
+///
+/// For good. Takes names, addresses, e-mail, telephone numbers, consent and sign-in from the customer, their orders, carts and
+/// payments, from the events that tell of them, and from stored answers. The customer's number, the orders' numbers, goods
+/// and sums stay. Refused with `state_conflict` while an order of theirs is open or money of it is under way; `orders` names
+/// which. It can be sent again: what was erased stays so, what broke off goes on.
+///
+/// What guests have ordered with the same e-mail address is not touched: `guest_orders` counts it, `POST /v1/ops/guests/erase`
+/// erases it. Other systems learn of it by `customer.erased.v1` and `order.erased.v1`.
+#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), security(("token" = ["customers:erase"])),
+    responses((status = 200, body = ErasedCustomer)))]
+#[post("/customers/{id}/erase")]
+async fn erase_customer(call: Call, path: RefPath<CustomerId>) -> Result<Reply> {
+    let (id, actor) = (path.0, call.allow_everywhere(Scope::CustomersErase)?.clone());
+    let key = call.idempotency_key(&Fingerprint::none())?;
+    if let Some(reply) = answered(&call, key.as_ref()).await? {
+        return Ok(reply);
+    }
+    let (customer, owned, guest_orders) = call.read(move |tx| look_at(tx, id)).await?;
+    refuse_open(&owned)?;
+    let mut trail = Trail::of_orders(&owned);
+    trail.words.insert(id.to_string());
+    trail.words.extend(customer.email.as_ref().map(Email::folded));
+    erase_orders(&call, &actor, &owned, &mut trail).await?;
+    let (now, by, done) = (call.now, actor.clone(), owned.clone());
+    let (erased, carts) = write(&call, move |tx| erase_rest(tx, (now, &by), id, &done)).await?;
+    trail.add(carts);
+    trail.streams.push(id.to_string());
+    sweep(&call, trail).await?;
+    let customer_id = erased.id;
+    let orders = owned.len();
+    let reply =
+        ErasedCustomer { customer_id, number: erased.number, erased_at: erased.erased_at, orders, guest_orders };
+    keep(&call, key, Reply::ok(&reply)?).await
+}
+
+fn look_at(tx: &mut Tx, id: CustomerId) -> Result<(customers::Customer, Vec<Owned>, Option<usize>)> {
+    let customer = customers::by_id(tx, id)?.ok_or_else(|| Error::not_found("customer"))?;
+    let owned = orders::of_person(tx, &Person::Customer(id))?;
+    let guests = customer.email.as_ref().map(|email| orders::of_person(tx, &Person::Guest(email.folded())));
+    let guests = guests.transpose()?.map(|orders| orders.len());
+    Ok((customer, owned, guests))
+}
+
+/// The last transaction of a customer: the carts that became no order, and the customer. With their carts locked nothing
+/// can be ordered by them, so an order that was placed meanwhile is seen.
+fn erase_rest(
+    tx: &mut Tx,
+    (now, actor): (Instant, &Actor),
+    id: CustomerId,
+    done: &[Owned],
+) -> Result<(customers::Customer, Vec<CartId>)> {
+    let carts = carts::of_customer(tx, id)?;
+    carts::erase(tx, now, &carts)?;
+    let orders = orders::of_person(tx, &Person::Customer(id))?;
+    if let Some(new) = orders.iter().find(|order| done.iter().all(|known| known.id != order.id)) {
+        return Err(open([new]));
+    }
+    payments::erase(tx, now, &carts)?;
+    let mut streams = names(&carts);
+    streams.push(id.to_string());
+    events::erase(tx, &streams)?;
+    Ok((customers::erase(tx, (now, actor), id)?, carts))
+}
+
+/// Whom to erase of those who have no account.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "nobody@example.org"}))]
+pub struct EraseGuest {
+    /// The e-mail address they ordered with; case does not matter.
+    pub email: Email,
+}
+
+/// A guest who was erased.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ErasedGuest {
+    /// How many orders of guests had this address.
+    pub orders: usize,
+    /// How many carts of guests that became no order had it.
+    pub carts: usize,
+    /// The customers who have this address: they are not touched, and are erased each by themselves.
+    pub customers: Vec<CustomerId>,
+}
+
+/// Erase a guest
+///
+/// For good: as for a customer, of all orders and carts that guests have made with an e-mail address. Customers with this
+/// address are named in the answer, and not touched. Refused with `state_conflict` while one of the orders is open.
+#[utoipa::path(tag = "answer a customer", request_body = EraseGuest, security(("token" = ["customers:erase"])),
+    responses((status = 200, body = ErasedGuest)))]
+#[post("/guests/erase")]
+async fn erase_guest(call: Call, body: Body<EraseGuest>) -> Result<Reply> {
+    let actor = call.allow_everywhere(Scope::CustomersErase)?.clone();
+    let (email, key) = (body.email.clone(), call.idempotency_key(&body.fingerprint)?);
+    if let Some(reply) = answered(&call, key.as_ref()).await? {
+        return Ok(reply);
+    }
+    let guest = email.clone();
+    let look = move |tx: &mut Tx| {
+        let owned = orders::of_person(tx, &Person::Guest(guest.folded()))?;
+        Ok((owned, customers::with_email(tx, &guest)?))
+    };
+    let (owned, customers) = call.read(look).await?;
+    refuse_open(&owned)?;
+    let mut trail = Trail::of_orders(&owned);
+    trail.words.insert(email.folded());
+    erase_orders(&call, &actor, &owned, &mut trail).await?;
+    let carts = erase_guest_carts(&call, &email, &mut trail).await?;
+    sweep(&call, trail).await?;
+    keep(&call, key, Reply::ok(&ErasedGuest { orders: owned.len(), carts, customers })?).await
+}
+
+/// Erases the carts of guests with an address: all carts are looked through, some at a time.
+async fn erase_guest_carts(call: &Call, email: &Email, trail: &mut Trail) -> Result<usize> {
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let wanted = email.clone();
+        let (carts, last) = call.read(move |tx| carts::of_guest_after(tx, &wanted, after, BITE)).await?;
+        if !carts.is_empty() {
+            let (now, found) = (call.now, carts.clone());
+            count += write(call, move |tx| {
+                let count = carts::erase(tx, now, &found)?;
+                payments::erase(tx, now, &found)?;
+                events::erase(tx, &names(&found))?;
+                Ok(count)
+            })
+            .await?;
+            trail.add(carts);
+        }
+        match last {
+            Some(_) => after = last,
+            None => return Ok(count),
+        }
+    }
+}
+
+/// What was erased, so that copies of it are found: the streams of events, and the words by which stored answers tell of it.
+#[derive(Default)]
+struct Trail {
+    streams: Vec<String>,
+    words: HashSet<String>,
+}
+
+impl Trail {
+    fn of_orders(owned: &[Owned]) -> Self {
+        let streams: Vec<String> = owned.iter().map(|order| order.id.to_string()).collect();
+        Self { words: streams.iter().cloned().collect(), streams }
+    }
+
+    fn add(&mut self, carts: Vec<CartId>) {
+        let names = names(&carts);
+        self.words.extend(names.iter().cloned());
+        self.streams.extend(names);
+    }
+}
+
+fn names(carts: &[CartId]) -> Vec<String> {
+    carts.iter().map(ToString::to_string).collect()
+}
+
+fn open<'o>(orders: impl IntoIterator<Item = &'o Owned>) -> Error {
+    let numbers: Vec<&str> = orders.into_iter().map(|order| order.number.as_str()).collect();
+    let detail = format!("not settled yet: {}", numbers.join(", "));
+    Error::conflict(detail).with("orders", numbers)
+}
+
+fn refuse_open(owned: &[Owned]) -> Result<()> {
+    let mut waiting = owned.iter().filter(|order| order.is_open).peekable();
+    if waiting.peek().is_none() { Ok(()) } else { Err(open(waiting)) }
+}
+
+async fn write<T: Send + 'static>(call: &Call, work: impl Fn(&mut Tx) -> Result<T> + Send + 'static) -> Result<T> {
+    call.state.db.write_in(Lane::Bulk, work).await
+}
+
+/// Erases orders, each with its carts, their payments and the events of all of them in one transaction.
+async fn erase_orders(call: &Call, actor: &Actor, owned: &[Owned], trail: &mut Trail) -> Result<()> {
+    for order in owned.iter().cloned() {
+        let (now, by, event): (_, _, EventId) = (call.now, actor.clone(), Id::new());
+        let carts = write(call, move |tx| {
+            orders::erase(tx, (now, &by), order.id, event)?;
+            let carts = carts::with_merged(tx, order.cart_id.into_iter().collect())?;
+            carts::erase(tx, now, &carts)?;
+            payments::erase(tx, now, &carts)?;
+            let mut streams = names(&carts);
+            streams.push(order.id.to_string());
+            events::erase(tx, &streams)?;
+            Ok(carts)
+        });
+        trail.add(carts.await?);
+    }
+    Ok(())
+}
+
+/// Removes what was copied from it: what receivers of events have answered, and answers that are kept to be given again.
+async fn sweep(call: &Call, trail: Trail) -> Result<()> {
+    let Trail { streams, words } = trail;
+    write(call, move |tx| connectors::forget_answers_of(tx, &streams)).await?;
+    let (words, mut after) = (std::sync::Arc::new(words), None);
+    loop {
+        let (words, secret) = (words.clone(), call.state.secret.clone());
+        let found = call.read(move |tx| idempotency::telling_of(tx, &secret, after, BITE, &words)).await?;
+        let Some(last) = found.last else { return Ok(()) };
+        after = Some(last);
+        if !found.telling.is_empty() {
+            write(call, move |tx| idempotency::forget(tx, &found.telling)).await?;
+        }
+    }
+}
+
+/// The answer to a request that came before under the same key.
+async fn answered(call: &Call, key: Option<&Key>) -> Result<Option<Reply>> {
+    let Some(key) = key.cloned() else { return Ok(None) };
+    let secret = call.state.secret.clone();
+    call.read(move |tx| key.answered(tx, &secret)).await
+}
+
+/// Keeps the answer under the request's key, when it has one.
+async fn keep(call: &Call, key: Option<Key>, reply: Reply) -> Result<Reply> {
+    let Some(key) = key else { return Ok(reply) };
+    let secret = call.state.secret.clone();
+    write(call, move |tx| {
+        if let Begun::Replay(first) = key.begin(tx, &secret)? {
+            return Ok(*first);
+        }
+        key.finish(tx, &secret, &reply)?;
+        Ok(reply.clone())
+    })
+    .await
+}
+
+/// The routes of the ops surface.
+pub fn ops(config: &mut ServiceConfig<'_>) {
+    config.service(erase_customer).service(erase_guest);
+}

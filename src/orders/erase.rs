@@ -1,0 +1,103 @@
+//! Taking what is personal out of orders: the sums, the goods and the states stay, nobody is found by them any more.
+
+use super::{
+    document::{LineDetails, OrderDocument},
+    service, store,
+};
+use crate::{
+    db::Tx,
+    error::{Error, Result},
+    events::{self, EventSchema, Payload},
+    kernel::{
+        Actor, Instant,
+        ids::{CartId, CustomerId, EventId, OrderId},
+    },
+    payments,
+};
+
+const ERASED: &str = "order.erased.v1";
+
+/// Whose orders are meant.
+#[derive(Debug, Clone)]
+pub enum Person {
+    /// A customer's.
+    Customer(CustomerId),
+    /// Those of guests with this e-mail address, folded.
+    Guest(String),
+}
+
+/// An order of somebody who is to be forgotten.
+#[derive(Debug, Clone)]
+pub struct Owned {
+    /// The order.
+    pub id: OrderId,
+    /// Its number.
+    pub number: String,
+    /// The cart it was.
+    pub cart_id: Option<CartId>,
+    /// Whether it still moves, or money of it does: then it needs to be known whose it is.
+    pub is_open: bool,
+}
+
+/// What the events of this part carry.
+#[must_use]
+pub fn event_schemas() -> Vec<EventSchema> {
+    vec![EventSchema::of::<OrderDocument>(ERASED)]
+}
+
+/// Somebody's orders, oldest first: two statements.
+///
+/// # Errors
+/// What the database says.
+pub fn of_person(tx: &mut Tx, person: &Person) -> Result<Vec<Owned>> {
+    let mut owned = store::of_person(tx, person)?;
+    let ids: Vec<OrderId> = owned.iter().map(|order| order.id).collect();
+    if ids.is_empty() {
+        return Ok(owned);
+    }
+    let payments = payments::of_orders(tx, &ids)?;
+    let moving = payments.iter().filter(|payment| payment.is_moving()).filter_map(|payment| payment.order_id);
+    let moving: std::collections::HashSet<OrderId> = moving.collect();
+    owned.iter_mut().for_each(|order| order.is_open |= moving.contains(&order.id));
+    Ok(owned)
+}
+
+/// Erases an order's personal data and tells of it. False when there is none any more. The events of before are the
+/// caller's to erase.
+///
+/// # Errors
+/// `not_found`; `state_conflict` when it is open.
+pub fn erase(tx: &mut Tx, (now, actor): (Instant, &Actor), id: OrderId, event: EventId) -> Result<bool> {
+    let mut order = service::lock(tx, id)?;
+    if order.state == super::OrderState::Placed || payments::of_order(tx, id)?.iter().any(payments::Payment::is_moving)
+    {
+        return Err(Error::conflict(format!("the order {} is open", order.number)));
+    }
+    let row = store::row(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
+    let lines = store::lines(tx, id)?;
+    let noted = lines.into_iter().filter(|line| !line.doc.0.metadata.is_empty());
+    let bare = noted.map(|line| {
+        let doc = LineDetails { metadata: serde_json::Map::new(), ..line.doc.0 };
+        (line.line_no, doc)
+    });
+    let bare: Vec<(i64, LineDetails)> = bare.collect();
+    let deliveries = order.deliveries.iter().any(|delivery| delivery.address.is_some());
+    let own = order.email.is_some() || order.billing_address.is_some() || deliveries || !order.metadata.is_empty();
+    if !own && bare.is_empty() && row.name_folded.is_empty() {
+        return Ok(false);
+    }
+    let mut details = row.doc.0;
+    (details.email, details.billing_address) = (None, None);
+    details.deliveries.iter_mut().for_each(|delivery| delivery.address = None);
+    details.metadata.clear();
+    (order.email, order.billing_address) = (None, None);
+    order.deliveries.clone_from(&details.deliveries);
+    order.metadata.clear();
+    order.lines.iter_mut().for_each(|line| line.metadata.clear());
+    store::erase(tx, id, &details)?;
+    store::erase_lines(tx, id, &bare)?;
+    service::save(tx, now, &mut order, &[], 1)?;
+    let told = service::event(&order, (1, 1), event, ERASED, now, Payload::of(&order)?);
+    events::append(tx, actor, now, vec![told])?;
+    Ok(true)
+}
