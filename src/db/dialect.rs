@@ -6,8 +6,9 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use diesel::{
-    Connection, PgConnection, SqliteConnection,
+    Connection, PgConnection, RunQueryDsl, SqliteConnection,
     connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
+    query_dsl::methods::{ExecuteDsl, LoadQuery},
     sql_types::Text,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
@@ -17,6 +18,7 @@ use super::{
     Tx,
     conn::Conn,
     sql,
+    sql::Sql,
     stats::{Counter, Stats},
     types::{Bind, Doc, Json},
 };
@@ -37,6 +39,25 @@ impl Variant {
     pub fn of(url: &str) -> Self {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") { Self::Postgres } else { Self::Sqlite }
     }
+}
+
+/// Runs a statement of our own on the connection itself; returns how many rows it changed.
+pub(super) fn execute(tx: &mut Tx, statement: Sql) -> Result<usize> {
+    Ok(match tx {
+        Conn::Postgres(conn) => ExecuteDsl::execute(statement, conn),
+        Conn::Sqlite(conn) => ExecuteDsl::execute(statement, conn),
+    }?)
+}
+
+/// The same for one that gives rows.
+pub(super) fn load<ST, Row>(tx: &mut Tx, statement: Sql<ST>) -> Result<Vec<Row>>
+where
+    Sql<ST>: for<'q> LoadQuery<'q, SqliteConnection, Row> + for<'q> LoadQuery<'q, PgConnection, Row>,
+{
+    Ok(match tx {
+        Conn::Postgres(conn) => RunQueryDsl::load(statement, conn),
+        Conn::Sqlite(conn) => RunQueryDsl::load(statement, conn),
+    }?)
 }
 
 /// Which database a transaction runs on.
@@ -77,7 +98,7 @@ pub(super) fn refuse_missing(url: &str) -> Result<()> {
 const POSTGRES_SESSION: &str = "SET TimeZone = 'UTC'; SET statement_timeout = '15s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '30s'";
 const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0; \
+     PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0; \
      PRAGMA journal_size_limit = 67108864";
 
 /// Opens a connection, prepares its session and refuses settings under which an acknowledged write could be lost.

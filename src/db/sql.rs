@@ -6,18 +6,22 @@
 use std::{borrow::Cow, marker::PhantomData};
 
 use diesel::{
-    QueryResult, RunQueryDsl,
+    PgConnection, QueryResult, RunQueryDsl, SqliteConnection,
+    backend::Backend,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    query_dsl::methods::{ExecuteDsl, LoadQuery},
-    sql_types::{BigInt, Bool, Nullable, Text},
+    query_dsl::methods::LoadQuery,
+    serialize::ToSql,
+    sql_types::{BigInt, Bool, HasSqlType, Nullable, Text},
 };
 
 use super::{
-    Tx,
-    conn::{Conn, MultiBackend},
-    types::{Bind, DocSql, InstantSql, UidSql},
+    Tx, dialect,
+    types::{Bind, DocSql, InstantSql, Json, UidSql},
 };
-use crate::error::Result;
+use crate::{
+    error::Result,
+    kernel::{Id, Instant},
+};
 
 /// A statement whose `?` are places for binds, in order. `ST` are the SQL types of the columns it returns.
 #[derive(Debug, Clone)]
@@ -52,7 +56,7 @@ impl Sql {
     /// # Errors
     /// What the database says.
     pub fn execute(self, tx: &mut Tx) -> Result<usize> {
-        Ok(ExecuteDsl::<Conn, MultiBackend>::execute(self, tx)?)
+        dialect::execute(tx, self)
     }
 
     /// Runs it and reads its rows; `ST` are the SQL types of its columns.
@@ -61,10 +65,9 @@ impl Sql {
     /// What the database says, or a column that does not fit.
     pub fn load<ST, Row>(self, tx: &mut Tx) -> Result<Vec<Row>>
     where
-        Sql<ST>: for<'q> LoadQuery<'q, Conn, Row>,
+        Sql<ST>: for<'q> LoadQuery<'q, SqliteConnection, Row> + for<'q> LoadQuery<'q, PgConnection, Row>,
     {
-        let typed = Sql::<ST> { text: self.text, binds: self.binds, columns: PhantomData };
-        Ok(RunQueryDsl::load(typed, tx)?)
+        dialect::load(tx, Sql::<ST> { text: self.text, binds: self.binds, columns: PhantomData })
     }
 
     /// Runs it and reads its first row, if there is one.
@@ -73,7 +76,7 @@ impl Sql {
     /// What the database says, or a column that does not fit.
     pub fn first<ST, Row>(self, tx: &mut Tx) -> Result<Option<Row>>
     where
-        Sql<ST>: for<'q> LoadQuery<'q, Conn, Row>,
+        Sql<ST>: for<'q> LoadQuery<'q, SqliteConnection, Row> + for<'q> LoadQuery<'q, PgConnection, Row>,
     {
         Ok(self.load::<ST, Row>(tx)?.into_iter().next())
     }
@@ -88,8 +91,19 @@ impl<ST> Query for Sql<ST> {
 }
 impl<C, ST> RunQueryDsl<C> for Sql<ST> {}
 
-impl<ST> QueryFragment<MultiBackend> for Sql<ST> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+// For each database by itself: through the multi-connection a statement's text would be built three times per run.
+impl<ST, DB> QueryFragment<DB> for Sql<ST>
+where
+    DB: Backend + HasSqlType<UidSql> + HasSqlType<InstantSql> + HasSqlType<DocSql>,
+    DB: HasSqlType<Text> + HasSqlType<BigInt> + HasSqlType<Bool>,
+    Option<Id<()>>: ToSql<Nullable<UidSql>, DB>,
+    Option<Instant>: ToSql<Nullable<InstantSql>, DB>,
+    Option<Json>: ToSql<Nullable<DocSql>, DB>,
+    Option<String>: ToSql<Nullable<Text>, DB>,
+    Option<i64>: ToSql<Nullable<BigInt>, DB>,
+    bool: ToSql<Bool, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         let mut parts = self.text.split('?');
         out.push_sql(parts.next().unwrap_or_default());
         let mut binds = self.binds.iter();
