@@ -65,7 +65,7 @@ fn ops(config: &mut ServiceConfig<'_>) {
     config.app_data(web::Data::new(DISCARDS));
     jobs::api::ops(config);
     abandonment::api::ops(config);
-    erasure::ops(config);
+    erasure::api::ops(config);
     whereabouts::ops(config);
     worklists::api::ops(config);
 }
@@ -84,6 +84,7 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
     payments::work(state, runner);
     connectors::work(state, runner);
     abandonment::work(state, runner);
+    erasure::work(state, runner);
     imports::work(state, runner);
     worklists::work(state, runner);
 }

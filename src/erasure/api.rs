@@ -1,27 +1,22 @@
-//! Erasure: what is known of a person is taken away wherever it lies; what was sold, for how much, and when, stays.
-//!
-//! It owns no table: each slice takes what is personal out of its own, and this knows all of them. An order with its cart,
-//! its payments and its events is one transaction, the customer with the carts that became no order the last. So nothing
-//! is ever half erased within one of them, and what broke off is sent again and goes on where it was.
-
-use std::collections::HashSet;
+//! Routes that erase customers and guests.
 
 use actix_web::post;
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::sweep::Trail;
 use crate::{
-    carts, connectors, customers,
+    carts, customers,
     db::{Lane, Tx},
     error::{Error, Result},
     events,
     http::{
         Body, Call, RefPath, Reply,
-        idempotency::{self, Begun, Fingerprint, Key},
+        idempotency::{Begun, Fingerprint, Key},
     },
     kernel::{
         Actor, Id, Instant, Scope,
-        ids::{CartId, CustomerId, EventId},
+        ids::{CartId, CustomerId, EventId, JobId},
         text::Email,
     },
     orders::{self, Owned, Person},
@@ -68,15 +63,22 @@ async fn erase_customer(call: Call, path: RefPath<CustomerId>) -> Result<Reply> 
     }
     let (customer, owned, guest_orders) = call.read(move |tx| look_at(tx, id)).await?;
     refuse_open(&owned)?;
-    let mut trail = Trail::of_orders(&owned);
-    trail.words.insert(id.to_string());
-    trail.words.extend(customer.email.as_ref().map(Email::folded));
-    erase_orders(&call, &actor, &owned, &mut trail).await?;
-    let (now, by, done) = (call.now, actor.clone(), owned.clone());
-    let (erased, carts) = write(&call, move |tx| erase_rest(tx, (now, &by), id, &done)).await?;
-    trail.add(carts);
-    trail.streams.push(id.to_string());
-    sweep(&call, trail).await?;
+    let trail = Trail::of(customer.email.as_ref().map(Email::as_str));
+    let mut trail = trail.sparing(key.as_ref().map(|key| key.id));
+    trail.add(id.to_string());
+    for order in &owned {
+        trail.add(order.id.to_string());
+        trail.add_carts(&erase_order(&call, &actor, order, None).await?);
+    }
+    let (now, job, done): (_, JobId, _) = (call.now, Id::new(), owned.clone());
+    let rest = move |tx: &mut Tx| {
+        let (erased, carts) = erase_rest(tx, (now, &actor), id, &done)?;
+        let mut trail = trail.clone();
+        trail.add_carts(&carts);
+        trail.sweep_later(tx, now, job)?;
+        Ok(erased)
+    };
+    let erased = write(&call, rest).await?;
     let customer_id = erased.id;
     let orders = owned.len();
     let reply =
@@ -153,55 +155,37 @@ async fn erase_guest(call: Call, body: Body<EraseGuest>) -> Result<Reply> {
     };
     let (owned, customers) = call.read(look).await?;
     refuse_open(&owned)?;
-    let mut trail = Trail::of_orders(&owned);
-    trail.words.insert(email.folded());
-    erase_orders(&call, &actor, &owned, &mut trail).await?;
-    let carts = erase_guest_carts(&call, &email, &mut trail).await?;
-    sweep(&call, trail).await?;
+    // Once an order is erased nothing leads from the address to it any more, so each has its own sweep.
+    let trail = Trail::of(Some(email.as_str()));
+    for order in &owned {
+        erase_order(&call, &actor, order, Some(&trail)).await?;
+    }
+    let carts = erase_guest_carts(&call, &email, &trail).await?;
     keep(&call, key, Reply::ok(&ErasedGuest { orders: owned.len(), carts, customers })?).await
 }
 
 /// Erases the carts of guests with an address: all carts are looked through, some at a time.
-async fn erase_guest_carts(call: &Call, email: &Email, trail: &mut Trail) -> Result<usize> {
+async fn erase_guest_carts(call: &Call, email: &Email, trail: &Trail) -> Result<usize> {
     let (mut after, mut count) = (None, 0);
     loop {
         let wanted = email.clone();
         let (carts, last) = call.read(move |tx| carts::of_guest_after(tx, &wanted, after, BITE)).await?;
         if !carts.is_empty() {
-            let (now, found) = (call.now, carts.clone());
+            let (now, job, mut trail) = (call.now, Id::new(), trail.clone());
+            trail.add_carts(&carts);
             count += write(call, move |tx| {
-                let count = carts::erase(tx, now, &found)?;
-                payments::erase(tx, now, &found)?;
-                events::erase(tx, &names(&found))?;
+                let count = carts::erase(tx, now, &carts)?;
+                payments::erase(tx, now, &carts)?;
+                events::erase(tx, &names(&carts))?;
+                trail.sweep_later(tx, now, job)?;
                 Ok(count)
             })
             .await?;
-            trail.add(carts);
         }
         match last {
             Some(_) => after = last,
             None => return Ok(count),
         }
-    }
-}
-
-/// What was erased, so that copies of it are found: the streams of events, and the words by which stored answers tell of it.
-#[derive(Default)]
-struct Trail {
-    streams: Vec<String>,
-    words: HashSet<String>,
-}
-
-impl Trail {
-    fn of_orders(owned: &[Owned]) -> Self {
-        let streams: Vec<String> = owned.iter().map(|order| order.id.to_string()).collect();
-        Self { words: streams.iter().cloned().collect(), streams }
-    }
-
-    fn add(&mut self, carts: Vec<CartId>) {
-        let names = names(&carts);
-        self.words.extend(names.iter().cloned());
-        self.streams.extend(names);
     }
 }
 
@@ -224,39 +208,26 @@ async fn write<T: Send + 'static>(call: &Call, work: impl Fn(&mut Tx) -> Result<
     call.state.db.write_in(Lane::Bulk, work).await
 }
 
-/// Erases orders, each with its carts, their payments and the events of all of them in one transaction.
-async fn erase_orders(call: &Call, actor: &Actor, owned: &[Owned], trail: &mut Trail) -> Result<()> {
-    for order in owned.iter().cloned() {
-        let (now, by, event): (_, _, EventId) = (call.now, actor.clone(), Id::new());
-        let carts = write(call, move |tx| {
-            orders::erase(tx, (now, &by), order.id, event)?;
-            let carts = carts::with_merged(tx, order.cart_id.into_iter().collect())?;
-            carts::erase(tx, now, &carts)?;
-            payments::erase(tx, now, &carts)?;
-            let mut streams = names(&carts);
-            streams.push(order.id.to_string());
-            events::erase(tx, &streams)?;
-            Ok(carts)
-        });
-        trail.add(carts.await?);
-    }
-    Ok(())
-}
-
-/// Removes what was copied from it: what receivers of events have answered, and answers that are kept to be given again.
-async fn sweep(call: &Call, trail: Trail) -> Result<()> {
-    let Trail { streams, words } = trail;
-    write(call, move |tx| connectors::forget_answers_of(tx, &streams)).await?;
-    let (words, mut after) = (std::sync::Arc::new(words), None);
-    loop {
-        let (words, secret) = (words.clone(), call.state.secret.clone());
-        let found = call.read(move |tx| idempotency::telling_of(tx, &secret, after, BITE, &words)).await?;
-        let Some(last) = found.last else { return Ok(()) };
-        after = Some(last);
-        if !found.telling.is_empty() {
-            write(call, move |tx| idempotency::forget(tx, &found.telling)).await?;
+/// Erases an order, its carts, their payments and the events of all of them in one transaction; with a trail, copies of
+/// them are swept after it. Gives the carts.
+async fn erase_order(call: &Call, actor: &Actor, order: &Owned, trail: Option<&Trail>) -> Result<Vec<CartId>> {
+    let (now, by, order, trail) = (call.now, actor.clone(), order.clone(), trail.cloned());
+    let (event, job): (EventId, JobId) = (Id::new(), Id::new());
+    let erase = move |tx: &mut Tx| {
+        orders::erase(tx, (now, &by), order.id, event)?;
+        let carts = carts::with_merged(tx, order.cart_id.into_iter().collect())?;
+        carts::erase(tx, now, &carts)?;
+        payments::erase(tx, now, &carts)?;
+        let mut streams = names(&carts);
+        streams.push(order.id.to_string());
+        events::erase(tx, &streams)?;
+        if let Some(mut trail) = trail.clone() {
+            streams.into_iter().for_each(|stream| trail.add(stream));
+            trail.sweep_later(tx, now, job)?;
         }
-    }
+        Ok(carts)
+    };
+    write(call, erase).await
 }
 
 /// The answer to a request that came before under the same key.
