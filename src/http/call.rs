@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     auth::{self, Caller},
-    idempotency::{self, Begun, Fingerprint, Key},
+    idempotency::{Begun, Fingerprint, Key},
     paging::{Page, next_link},
     state::State,
 };
@@ -97,39 +97,31 @@ impl Call {
     /// The key that was sent with the request, if any.
     ///
     /// # Errors
-    /// When it is empty, longer than 255 characters or not visible ASCII; of a guest without a cart, when it can be guessed.
+    /// When it is empty, longer than 255 characters or not visible ASCII.
     pub fn idempotency_key(&self, fingerprint: &Fingerprint) -> Result<Option<Key>> {
         let Some(value) = self.request.headers().get("Idempotency-Key") else { return Ok(None) };
         let visible = |key: &&str| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
         let key = value.to_str().ok().filter(visible);
         let wrong = || Error::problem(Code::InvalidHeader, "Idempotency-Key must be 1 to 255 visible ASCII characters");
         let key = key.ok_or_else(|| wrong().at("Idempotency-Key"))?;
-        let (principal, is_known) = self.principal();
-        if !is_known && !idempotency::is_unguessable(key) {
-            let detail =
-                "without a cart of one's own, Idempotency-Key must be random: 22 characters or more, such as a UUID";
-            return Err(Error::problem(Code::InvalidHeader, detail).at("Idempotency-Key"));
-        }
         // The whole path, not its pattern: the same key on another cart is another command.
         let route = format!("{} {}", self.request.method(), self.request.uri().path());
-        Ok(Some(Key::new(&principal, &route, key, fingerprint.clone(), self.now)))
+        Ok(Some(Key::new(&self.principal(), &route, key, fingerprint.clone(), self.now)))
     }
 
-    /// Whose keys do not meet others', and whether that is known for certain.
-    ///
-    /// Somebody without a cart yet has shown nothing that is theirs alone: an address may be that of a whole office, and a
-    /// token may be made up. The stored answer holds the secret that opens the new cart, so what tells such shoppers apart is
-    /// the key itself: it must be one that nobody else comes upon. The address is only a second fence.
-    fn principal(&self) -> (String, bool) {
+    /// Whose keys do not meet others'.
+    fn principal(&self) -> String {
         match &self.actor {
             Actor::Shopper(shopper) => match &shopper.identity {
-                Some(identity) => (format!("{} {} {}", shopper.channel, identity.issuer, identity.subject), true),
+                Some(identity) => format!("{} {} {}", shopper.channel, identity.issuer, identity.subject),
+                // Somebody without a cart yet is told apart by their address: two strangers who use the same key must
+                // not get each other's new cart. Nor may they by sending the same made-up token.
                 None => match auth::proven_cart(&self.state.secret, shopper, &self.request) {
-                    Some(cart) => (format!("{} {cart}", shopper.channel), true),
-                    None => (format!("{} from {}", shopper.channel, self.state.limits.address(&self.request)), false),
+                    Some(cart) => format!("{} {cart}", shopper.channel),
+                    None => format!("{} from {}", shopper.channel, self.state.limits.address(&self.request)),
                 },
             },
-            actor => (actor.label(), true),
+            actor => actor.label(),
         }
     }
 

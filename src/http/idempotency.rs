@@ -2,8 +2,7 @@
 //!
 //! A command of one transaction writes its key in it, first or last: a concurrent duplicate waits for the commit and then
 //! finds the stored answer. A command in two transactions commits the key as `in_progress` with the first; until the second,
-//! duplicates are told to come again. What is rolled back leaves no key. The scope of a key is principal and route; of a guest
-//! who has no cart yet nothing is known but an address, which others may share, so such a key must be random.
+//! duplicates are told to come again. What is rolled back leaves no key. The scope of a key is principal and route.
 
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde_json::json;
@@ -26,18 +25,6 @@ impl Fingerprint {
     pub fn none() -> Self {
         Self(String::new())
     }
-}
-
-/// The length from which a key can be random enough: 128 bits in base64.
-const RANDOM: usize = 22;
-/// So many different characters are in any text that is random.
-const DIFFERENT: usize = 6;
-
-/// Whether a key may be one that nobody else comes upon. A text can not be seen to be random, only to be too short or too
-/// plain for it.
-pub(super) fn is_unguessable(key: &str) -> bool {
-    let different: std::collections::HashSet<u8> = key.bytes().collect();
-    key.len() >= RANDOM && different.len() >= DIFFERENT
 }
 
 /// A key as it was sent, tied to who sent it and where.
@@ -291,23 +278,4 @@ pub fn seal_again(
         done.sealed = sql(update).bind(dialect::rows(fresh)).execute(tx)?;
     }
     Ok(done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_unguessable;
-
-    #[test]
-    fn what_anybody_may_come_upon_is_no_random_key() {
-        for random in
-            ["9b2f6a52-7c1e-4f0b-9d3a-2f1f6f0c8e11", "5xXbKqFJ0aVtq3n1u2Zy8w", "018f3c2a9d4b7e60aa51c0ffee12ab34"]
-        {
-            assert!(is_unguessable(random), "{random}");
-        }
-        for plain in
-            ["1", "cart", "new-cart-2026-11-26", "0000000000000000000000000000000", "abababababababababababababab"]
-        {
-            assert!(!is_unguessable(plain), "{plain}");
-        }
-    }
 }

@@ -201,13 +201,7 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
         let key = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)
-            .description(Some(match surface {
-                Surface::Store => {
-                    "Any text that is new for each command. Sent again, it gives the first answer again. Of a guest without a \
-                     cart (to make one, to come back to one) it must be random: 22 characters or more, such as a UUID."
-                }
-                _ => "Any text that is new for each command. Sent again, it gives the first answer again.",
-            }))
+            .description(Some("Any text that is new for each command. Sent again, it gives the first answer again."))
             .schema(Some(
                 ObjectBuilder::new()
                     .schema_type(Type::String)

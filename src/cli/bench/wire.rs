@@ -13,10 +13,7 @@ use tokio::{
 };
 
 use super::super::seed::BenchShop;
-use crate::{
-    error::{Error, Result},
-    http::seal::random_text,
-};
+use crate::error::{Error, Result};
 
 /// A kept connection.
 pub(super) struct Wire {
@@ -78,8 +75,7 @@ pub(super) async fn client(
     while !stop.load(Ordering::Relaxed) {
         let body = shop.cart(&mut dice).to_string();
         let begun = Moment::now();
-        // A guest's key must be random, as long as there is no cart.
-        let head = format!("POST /v1/store/carts {common}Idempotency-Key: {}\r\n", random_text(16));
+        let head = format!("POST /v1/store/carts {common}Idempotency-Key: c{client}-{}\r\n", latencies.len());
         let (status, answer) = wire.send(&head, &body).await?;
         if status != 201 {
             failures += 1;
