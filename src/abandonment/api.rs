@@ -15,7 +15,7 @@ use crate::{
     error::{Code, Error, Result},
     http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
     kernel::{
-        Instant, Scope,
+        Instant, Moment, Scope,
         ids::{AbandonmentId, CartId, ChannelId},
         text::Text,
     },
@@ -63,12 +63,14 @@ async fn recover_cart(call: Call, path: RefPath<CartId>, body: Body<RecoverReque
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct FiguresQuery {
-    /// Carts made from then on; the last 30 days, unless told.
-    #[param(value_type = Option<String>, example = "2026-03-01T00:00:00Z")]
-    pub from: Option<Instant>,
-    /// Carts made before then; until now, unless told.
-    #[param(value_type = Option<String>, example = "2026-04-01T00:00:00Z")]
-    pub to: Option<Instant>,
+    /// Carts made from then on; the last 30 days, unless told. A day such as `2026-03-01` is meant from its beginning. Days are
+    /// those of the time zone of the channel in `channel`, else of the one that all channels have which you see; where they
+    /// have several, a day without a channel is refused.
+    #[param(value_type = Option<String>, example = "2026-03-01")]
+    pub from: Option<Moment>,
+    /// Carts made before then; until now, unless told. A day is meant to its end.
+    #[param(value_type = Option<String>, example = "2026-03-31")]
+    pub to: Option<Moment>,
     /// Of one channel.
     #[param(value_type = Option<String>)]
     pub channel: Option<ChannelId>,
@@ -86,13 +88,14 @@ const DAYS: i64 = 366;
 #[get("/abandonment")]
 async fn abandonment_figures(call: Call, query: Params<FiguresQuery>) -> Result<Reply> {
     let actor = call.allow(Scope::AnalyticsRead)?.clone();
-    let to = query.0.to.unwrap_or(call.now);
-    let from = query.0.from.unwrap_or_else(|| to.plus_seconds(-30 * 86_400));
+    let (directory, channel) = (call.snapshot::<Directory>().await?, query.0.channel);
+    let (from, to) = directory.span(&actor, channel, ("from", query.0.from), ("to", query.0.to))?;
+    let to = to.unwrap_or(call.now);
+    let from = from.unwrap_or_else(|| to.plus_seconds(-30 * 86_400));
     if from >= to || to.seconds_since(from) > DAYS * 86_400 {
         let detail = format!("`from` must lie before `to`, by at most {DAYS} days");
         return Err(Error::problem(Code::InvalidQuery, detail).at("from"));
     }
-    let (directory, channel) = (call.snapshot::<Directory>().await?, query.0.channel);
     if channel.is_some_and(|id| !directory.knows(id) || !actor.sees_channel(id)) {
         return Err(Error::not_found("channel").at("channel"));
     }

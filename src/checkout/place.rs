@@ -95,10 +95,9 @@ pub(super) fn place(
     let shares = booking.shares();
     let mut order = orders::place(tx, context.now, new_order(checkout, payment, prepared, shares, placed_at)?)?;
     ledger::post(tx, context.now, vec![posting(&order, placed_at)])?;
-    let due_at = placed_at.plus_seconds(3600 * context.channel.settings.due_hours);
     let fulfilment = match shares {
         [] => Vec::new(),
-        shares => fulfilment::open(tx, context.now, &order, shares, due_at, &tickets.fulfilment)?,
+        shares => fulfilment::open(tx, context.now, &order, shares, due_at(checkout, placed_at), &tickets.fulfilment)?,
     };
     announce(tx, checkout, &mut order, payment, &fulfilment, placed_at)?;
     if order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
@@ -107,6 +106,13 @@ pub(super) fn place(
     // The counters that everybody wants come last, so that a hot SKU is locked for the shortest time.
     booking.apply(tx, context.now)?;
     Ok(Some(order))
+}
+
+/// When each location should have shipped its part of what was ordered at an instant.
+fn due_at(checkout: &Checkout, placed_at: Instant) -> impl Fn(LocationId) -> Instant {
+    let settings = &checkout.context.channel.settings;
+    let promised = settings.due_hours.map(|hours| placed_at.plus_seconds(3600 * hours));
+    move |location| promised.unwrap_or_else(|| checkout.locations.due_at(location, placed_at, settings.time_zone))
 }
 
 /// Whether there is an order already that has the foreign name which this cart is to get.

@@ -28,7 +28,7 @@ use crate::{
 
 /// Opens one fulfilment order per location that has a share of an order: two statements, however many. Services, which
 /// are neither shipped nor counted, are left out. `fresh` are ids for them, made outside the transaction; as many as
-/// there are locations suffice.
+/// there are locations suffice; `due_at` tells when a location should have shipped.
 ///
 /// # Errors
 /// `line_unknown` for a share of a line that the order does not have.
@@ -37,7 +37,7 @@ pub fn open(
     now: Instant,
     order: &OrderDocument,
     shares: &[Share],
-    due_at: Instant,
+    due_at: impl Fn(LocationId) -> Instant,
     fresh: &[FulfilmentOrderId],
 ) -> Result<Vec<FulfilmentOrder>> {
     let mut by_location: BTreeMap<LocationId, BTreeMap<i32, FulfilmentLine>> = BTreeMap::new();
@@ -67,7 +67,7 @@ pub fn open(
         state: FulfilmentState::Open,
         state_since: now,
         version: 1,
-        due_at,
+        due_at: due_at(location_id),
         lines: lines.into_values().collect(),
         created_at: now,
         updated_at: now,

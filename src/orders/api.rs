@@ -11,7 +11,9 @@ use super::{
     service, store,
 };
 use crate::{
-    carts, customers,
+    carts,
+    channels::Directory,
+    customers,
     error::{Error, Result},
     events::{self, Event},
     http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply, csv},
@@ -35,10 +37,12 @@ async fn search_orders(call: Call, query: Params<OrderQuery>) -> Result<HttpResp
     let (limit, counts) = search::shape(&query)?;
     let as_csv = query.format.as_deref() == Some("csv");
     let after: Option<Place> = Cursor::decode_optional(query.cursor.as_deref())?;
+    let (from, to) = (("placed_from", query.placed_from), ("placed_to", query.placed_to));
+    let span = call.snapshot::<Directory>().await?.span(&actor, query.channel_id, from, to)?;
     let (items, count) = call
         .read(move |tx| {
-            let items = search::search(tx, &actor, &query, after, limit)?;
-            let count = if counts { Some(search::count(tx, &actor, &query)?) } else { None };
+            let items = search::search(tx, &actor, (&query, span), after, limit)?;
+            let count = if counts { Some(search::count(tx, &actor, &query, span)?) } else { None };
             Ok((items, count))
         })
         .await?;
@@ -90,7 +94,7 @@ async fn list_customer_orders(call: Call, path: RefPath<CustomerId>, query: Para
     let items = call.read(move |tx| {
         customers::require(tx, id)?;
         let query = OrderQuery { customer_id: Some(id), ..OrderQuery::default() };
-        search::search(tx, &actor, &query, after, limit)
+        search::search(tx, &actor, (&query, (None, None)), after, limit)
     });
     Reply::page(&call, &Page::cut(items.await?, limit, |order| (order.placed_at.micros(), order.id))?)
 }

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{FulfilmentStatus, OrderState, PaymentStatus};
 use crate::{
+    channels::Span,
     db::{InstantSql, Tx, UidSql, sql},
     error::{Code, Error, Result},
     http::paging,
     kernel::{
-        Actor, Currency, Instant, Money,
+        Actor, Currency, Instant, Moment, Money,
         ids::{ChannelId, CustomerId, OrderId},
         text,
     },
@@ -57,12 +58,14 @@ pub struct OrderQuery {
     /// A customer's id.
     #[param(value_type = Option<String>)]
     pub customer_id: Option<CustomerId>,
-    /// Ordered at this time or later.
+    /// Ordered at this time or later; a day such as `2026-03-29` is meant from its beginning. Days are those of the time zone of
+    /// the channel in `channel_id`, else of the one that all channels have which you see; where they have several, a day
+    /// without a channel is refused.
     #[param(value_type = Option<String>)]
-    pub placed_from: Option<Instant>,
-    /// Ordered before this time.
+    pub placed_from: Option<Moment>,
+    /// Ordered before this time; a day is meant to its end, so that the same day in both is that day.
     #[param(value_type = Option<String>)]
-    pub placed_to: Option<Instant>,
+    pub placed_to: Option<Moment>,
     /// How many at most, 1 to 200.
     #[param(minimum = 1, maximum = 200, default = 50)]
     pub limit: Option<i64>,
@@ -144,11 +147,11 @@ type Row = (OrderId, String, ChannelId, Option<CustomerId>, OrderState, PaymentS
 pub(super) fn search(
     tx: &mut Tx,
     actor: &Actor,
-    query: &OrderQuery,
+    (query, span): (&OrderQuery, Span),
     after: Option<Place>,
     limit: i64,
 ) -> Result<Vec<OrderSummary>> {
-    let plan = Plan::of(tx, actor, query, after)?;
+    let plan = Plan::of(tx, actor, (query, span), after)?;
     let (ids, binds) = plan.newest(limit + 1);
     let statement = format!(
         "SELECT id, number, channel_id, customer_id, state, payment_state, fulfilment_state, currency, total, email_folded, \
@@ -191,8 +194,8 @@ fn summary(row: Row) -> OrderSummary {
 }
 
 /// How many there are, counted up to 10,000.
-pub(super) fn count(tx: &mut Tx, actor: &Actor, query: &OrderQuery) -> Result<i64> {
-    let plan = Plan::of(tx, actor, query, None)?;
+pub(super) fn count(tx: &mut Tx, actor: &Actor, query: &OrderQuery, span: Span) -> Result<i64> {
+    let plan = Plan::of(tx, actor, (query, span), None)?;
     let (found, binds) = plan.some(paging::COUNT_CAP);
     let statement = sql(format!("SELECT count(*) FROM ({found}) AS found"));
     let statement = binds.into_iter().fold(statement, |statement, bind| statement.bind(bind));

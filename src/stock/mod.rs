@@ -10,6 +10,7 @@ pub mod api;
 mod check;
 mod copies;
 mod dto;
+mod handling;
 mod list;
 mod model;
 mod places;

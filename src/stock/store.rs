@@ -4,9 +4,12 @@ use diesel::{
     prelude::*,
     sql_types::{BigInt, Bool, Text},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::model::{Available, Level, LevelChange, LevelKey, Location, Locations, NewMovement, Occasion, Share};
+use super::{
+    handling::Handling,
+    model::{Available, Level, LevelChange, LevelKey, Location, Locations, NewMovement, Occasion, Share},
+};
 use crate::{
     db::{Col, Doc, InstantSql, Snapshot, Tx, UidSql, dialect, insert_many, schema::locations, sql},
     error::{Error, Result},
@@ -27,7 +30,7 @@ pub(super) struct LocationRow {
     pub time_zone: String,
     pub priority: i64,
     pub active: bool,
-    pub doc: Doc<Value>,
+    pub doc: Doc<Handling>,
     pub version: i64,
     pub created_at: Instant,
     pub updated_at: Instant,
@@ -37,8 +40,9 @@ impl TryFrom<LocationRow> for Location {
     type Error = Error;
 
     fn try_from(row: LocationRow) -> Result<Self> {
-        let LocationRow { id, code, name, country, time_zone, priority, active, version, created_at, .. } = row;
-        Ok(Self { id, code, name, country, time_zone: time_zone.parse()?, priority, active, version, created_at })
+        let LocationRow { id, code, name, country, time_zone, priority, active, doc, version, created_at, .. } = row;
+        let (Doc(Handling { cut_off, handling_days }), time_zone) = (doc, time_zone.parse()?);
+        Ok(Self { id, code, name, country, time_zone, cut_off, handling_days, priority, active, version, created_at })
     }
 }
 
@@ -63,13 +67,12 @@ pub(super) fn location(tx: &mut Tx, id: LocationId) -> Result<Option<Location>> 
 
 /// Replaces a location when it still has the given version. False when it has not.
 pub(super) fn update_location(tx: &mut Tx, now: Instant, changed: &Location, version: i64) -> Result<bool> {
-    let update = sql(
-        "UPDATE locations SET name = ?, country = ?, time_zone = ?, priority = ?, active = ?, version = version + 1, \
-         updated_at = ? WHERE id = ? AND version = ?",
-    )
+    let update = sql("UPDATE locations SET name = ?, country = ?, time_zone = ?, doc = ?, priority = ?, active = ?, \
+         version = version + 1, updated_at = ? WHERE id = ? AND version = ?")
     .bind(changed.name.as_str())
     .bind(changed.country)
     .bind(changed.time_zone.to_string())
+    .bind(Doc(serde_json::to_value(changed.handling())?))
     .bind(changed.priority)
     .bind(changed.active)
     .bind(now)

@@ -48,3 +48,4 @@ mod support;
 mod tokens;
 mod worklists;
 mod writeback;
+mod zones;
