@@ -97,7 +97,14 @@ pub(super) fn place(
     ledger::post(tx, context.now, vec![posting(&order, placed_at)])?;
     let fulfilment = match shares {
         [] => Vec::new(),
-        shares => fulfilment::open(tx, context.now, &order, shares, due_at(checkout, placed_at), &tickets.fulfilment)?,
+        shares => fulfilment::open(
+            tx,
+            context.now,
+            &order,
+            (shares, booking.sourcing()),
+            due_at(checkout, placed_at),
+            &tickets.fulfilment,
+        )?,
     };
     announce(tx, checkout, &mut order, payment, &fulfilment, placed_at)?;
     if order.fulfilment_state == orders::FulfilmentStatus::NotRequired {

@@ -22,7 +22,7 @@ use crate::{
         text::{Text, WebAddress},
     },
     orders::{self, OrderDocument},
-    stock::Locations,
+    stock::{self, Locations, Sourcing},
 };
 
 /// Checks a time that a caller states for what they report.
@@ -106,6 +106,11 @@ pub struct FulfilmentDetail {
     /// It.
     #[serde(flatten)]
     pub fulfilment_order: FulfilmentOrder,
+    /// Why its lines come from this location: which locations were looked at, in which order, what each had when the stock was
+    /// reserved or allocated, and why it was chosen or passed over. Lines for which the first location asked had the whole order
+    /// are left out. Only of locations that the caller may see; only in answers to reading.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sourcing: Vec<Sourcing>,
     /// What can be done now.
     pub actions: Vec<Action>,
 }
@@ -120,7 +125,7 @@ impl From<FulfilmentOrder> for FulfilmentDetail {
         };
         // Delivering is a shipment's, cancelling the order's.
         let actions = [Command::Pick, Command::Pack, Command::Ship].map(action).to_vec();
-        Self { fulfilment_order, actions }
+        Self { fulfilment_order, sourcing: Vec::new(), actions }
     }
 }
 
@@ -131,9 +136,16 @@ impl From<FulfilmentOrder> for FulfilmentDetail {
 async fn read_fulfilment_order(call: Call, path: RefPath<FulfilmentOrderId>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentRead)?.clone();
     let id = path.0;
-    let found = call.read(move |tx| service::get(tx, &actor, id)).await?;
-    let version = found.version;
-    Ok(Reply::ok(&FulfilmentDetail::from(found))?.version(version))
+    let locations = call.snapshot::<Locations>().await?;
+    let found = call.read(move |tx| {
+        let found = service::get(tx, &actor, id)?;
+        let mut sourcing = service::sourcing(tx, found.order_id)?;
+        sourcing.retain(|trace| found.lines.iter().any(|line| line.line_no == trace.line_no));
+        let sourcing = stock::shown(sourcing, &actor, &locations);
+        Ok(FulfilmentDetail { sourcing, ..FulfilmentDetail::from(found) })
+    });
+    let found = found.await?;
+    Ok(Reply::ok(&found)?.version(found.fulfilment_order.version))
 }
 
 /// Which pieces.
@@ -308,22 +320,28 @@ pub struct OrderFulfilment {
     pub fulfilment_orders: Vec<FulfilmentOrder>,
     /// What has left.
     pub shipments: Vec<Shipment>,
+    /// Why its lines come from where they do: for each line of which there is something to tell, which locations were looked
+    /// at, in which order, what each had when the stock was reserved or allocated, and why it was chosen or passed over. Lines
+    /// for which the first location asked had the whole order are left out.
+    pub sourcing: Vec<Sourcing>,
 }
 
 /// Read an order's fulfilment
 ///
-/// Its fulfilment orders and shipments, at the locations that the caller may see.
+/// Its fulfilment orders and shipments, at the locations that the caller may see, and why these ship it.
 #[utoipa::path(tag = "ship", params(("ref" = String, Path)), security(("token" = ["fulfilment:read"])),
     responses((status = 200, body = OrderFulfilment)))]
 #[get("/orders/{ref}/fulfilment")]
 async fn order_fulfilment(call: Call, path: RefPath<String>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentRead)?.clone();
+    let locations = call.snapshot::<Locations>().await?;
     let found = call.read(move |tx| {
         let id = orders::resolve(tx, &actor, &path.0)?;
         let (mut fulfilment_orders, mut shipments) = service::of_order(tx, id)?;
         fulfilment_orders.retain(|one| actor.sees_location(one.location_id));
         shipments.retain(|one| actor.sees_location(one.location_id));
-        Ok(OrderFulfilment { fulfilment_orders, shipments })
+        let sourcing = stock::shown(service::sourcing(tx, id)?, &actor, &locations);
+        Ok(OrderFulfilment { fulfilment_orders, shipments, sourcing })
     });
     Reply::ok(&found.await?)
 }

@@ -23,12 +23,12 @@ use crate::{
         ids::{FulfilmentOrderId, LocationId, OrderId, ShipmentId},
     },
     orders::{self, ExternalRef, LineMove, OrderDocument},
-    stock::{self, Share},
+    stock::{self, Share, Sourcing},
 };
 
 /// Opens one fulfilment order per location that has a share of an order: two statements, however many. Services, which
 /// are neither shipped nor counted, are left out. `fresh` are ids for them, made outside the transaction; as many as
-/// there are locations suffice; `due_at` tells when a location should have shipped.
+/// there are locations suffice; `due_at` tells when a location should have shipped, and `sourcing` why it ships what it does.
 ///
 /// # Errors
 /// `line_unknown` for a share of a line that the order does not have.
@@ -36,7 +36,7 @@ pub fn open(
     tx: &mut Tx,
     now: Instant,
     order: &OrderDocument,
-    shares: &[Share],
+    (shares, sourcing): (&[Share], &[Sourcing]),
     due_at: impl Fn(LocationId) -> Instant,
     fresh: &[FulfilmentOrderId],
 ) -> Result<Vec<FulfilmentOrder>> {
@@ -73,7 +73,7 @@ pub fn open(
         updated_at: now,
     });
     let opened: Vec<FulfilmentOrder> = opened.collect();
-    store::insert(tx, &opened)?;
+    store::insert(tx, &opened, sourcing)?;
     Ok(opened)
 }
 
@@ -93,6 +93,14 @@ pub fn get(tx: &mut Tx, actor: &Actor, id: FulfilmentOrderId) -> Result<Fulfilme
 /// What the database says.
 pub fn of_order(tx: &mut Tx, order: OrderId) -> Result<(Vec<FulfilmentOrder>, Vec<Shipment>)> {
     Ok((store::of_order(tx, order)?, store::shipments(tx, order)?))
+}
+
+/// The traces that led to an order's shares, one for each line of which there is something to tell.
+///
+/// # Errors
+/// What the database says.
+pub fn sourcing(tx: &mut Tx, order: OrderId) -> Result<Vec<Sourcing>> {
+    store::sourcing(tx, order)
 }
 
 /// What has left of an order, the oldest first.

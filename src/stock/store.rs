@@ -2,16 +2,17 @@
 
 use diesel::{
     prelude::*,
-    sql_types::{BigInt, Bool, Text},
+    sql_types::{BigInt, Bool, Nullable, Text},
 };
 use serde_json::json;
 
 use super::{
     handling::Handling,
     model::{Available, Level, LevelChange, LevelKey, Location, Locations, NewMovement, Occasion, Share},
+    trace::Sourcing,
 };
 use crate::{
-    db::{Col, Doc, InstantSql, Snapshot, Tx, UidSql, dialect, insert_many, schema::locations, sql},
+    db::{Col, Doc, DocSql, InstantSql, Json, Snapshot, Tx, UidSql, dialect, insert_many, schema::locations, sql},
     error::{Error, Result},
     kernel::{
         Country, Id, Instant,
@@ -243,9 +244,9 @@ pub(super) fn append(tx: &mut Tx, now: Instant, occasion: Occasion<'_>, movement
 pub(super) fn insert_reservations(
     tx: &mut Tx,
     now: Instant,
-    cart: CartId,
-    expires_at: Instant,
+    (cart, expires_at): (CartId, Instant),
     shares: &[Share],
+    sourcing: &[Sourcing],
 ) -> Result<()> {
     const COLUMNS: &[(&str, Col)] = &[
         ("id", Col::Uid),
@@ -258,9 +259,16 @@ pub(super) fn insert_reservations(
         ("state", Col::Text),
         ("expires_at", Col::At),
         ("created_at", Col::At),
+        ("sourcing", Col::Doc),
     ];
-    let rows = shares.iter().map(|share| {
-        vec![
+    // A line's trace stands with its first share.
+    let firsts = shares.iter().scan(None, |line, share| Some(line.replace(share.line_no) != Some(share.line_no)));
+    let trace = |share: &Share, first: bool| -> Result<Option<Json>> {
+        let found = sourcing.iter().filter(|_| first).find(|trace| trace.line_no == share.line_no);
+        found.map(Json::of).transpose()
+    };
+    let rows = shares.iter().zip(firsts).map(|(share, first)| {
+        Ok(vec![
             Id::<crate::kernel::ids::Reservation>::new().into(),
             cart.into(),
             share.line_no.into(),
@@ -271,9 +279,11 @@ pub(super) fn insert_reservations(
             "live".into(),
             expires_at.into(),
             now.into(),
-        ]
+            trace(share, first)?.into(),
+        ])
     });
-    insert_many(tx, "reservations", COLUMNS, rows.collect()).map(|_| ())
+    let rows: Result<Vec<_>> = rows.collect();
+    insert_many(tx, "reservations", COLUMNS, rows?).map(|_| ())
 }
 
 type ShareColumns = (BigInt, UidSql, UidSql, BigInt, Bool);
@@ -290,15 +300,23 @@ fn shares(rows: Vec<ShareRow>) -> Result<Vec<Share>> {
     Ok(shares)
 }
 
-/// Ends the live reservations of a cart as `state` and gives them, sorted by line. They live and end together: whoever
+/// Ends the live reservations of a cart as `state` and gives them, sorted by line, with the traces that led to them. They live and end together: whoever
 /// locks the first of them, in the order of their ids, decides about all.
-pub(super) fn end_reservations(tx: &mut Tx, cart: CartId, state: &'static str) -> Result<Vec<Share>> {
+pub(super) fn end_reservations(tx: &mut Tx, cart: CartId, state: &'static str) -> Result<(Vec<Share>, Vec<Sourcing>)> {
+    type Columns = (BigInt, UidSql, UidSql, BigInt, Bool, Nullable<DocSql>);
+    type Row = (i64, VariantId, LocationId, i64, bool, Option<Doc<Sourcing>>);
     let lock = dialect::for_update(tx);
     let query = format!(
         "UPDATE reservations SET state = ? WHERE state = 'live' AND id IN (SELECT id FROM reservations \
-           WHERE cart_id = ? AND state = 'live' ORDER BY id{lock}) RETURNING {SHARE}"
+           WHERE cart_id = ? AND state = 'live' ORDER BY id{lock}) RETURNING {SHARE}, sourcing"
     );
-    shares(sql(query).bind(state).bind(cart).load::<ShareColumns, ShareRow>(tx)?)
+    let rows = sql(query).bind(state).bind(cart).load::<Columns, Row>(tx)?;
+    let split =
+        |(line, variant, location, quantity, tracked, trace)| ((line, variant, location, quantity, tracked), trace);
+    let (ended, traces): (Vec<ShareRow>, Vec<Option<Doc<Sourcing>>>) = rows.into_iter().map(split).unzip();
+    let mut sourcing: Vec<Sourcing> = traces.into_iter().flatten().map(|Doc(trace)| trace).collect();
+    sourcing.sort_by_key(|trace| trace.line_no);
+    Ok((shares(ended)?, sourcing))
 }
 
 /// Moves the end of a cart's live reservations; how many there were.

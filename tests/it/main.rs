@@ -42,6 +42,7 @@ mod retention;
 mod schema;
 mod secrets;
 mod snapshots;
+mod sourcing;
 mod stock;
 mod stock_races;
 mod support;
