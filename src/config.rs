@@ -52,6 +52,8 @@ pub struct Http {
     pub body_limit: usize,
     pub request_timeout_seconds: u64,
     pub store_requests_per_minute: u32,
+    pub ops_requests_per_minute: u32,
+    pub integration_requests_per_minute: u32,
     pub lookup_requests_per_minute: u32,
     pub trusted_proxies: String,
     pub shutdown_seconds: u64,

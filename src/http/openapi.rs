@@ -301,9 +301,9 @@ fn add_headers(surface: Surface, method: &HttpMethod, status: &str, response: &m
             add("Idempotency-Replayed", Type::String, "`true` when this is the first answer to this key once more.");
         }
     }
-    // The store surface is limited, and so is whatever answers 429.
-    if surface == Surface::Store || status == "429" {
-        add("RateLimit-Limit", Type::Integer, "Requests a minute.");
+    // Every answer has them where requests are limited; outside the store they are told where it matters only.
+    if surface == Surface::Store || status.starts_with('2') || status == "429" {
+        add("RateLimit-Limit", Type::Integer, "Requests a minute; absent where they are not limited.");
         add("RateLimit-Remaining", Type::Integer, "How many of them are left now.");
     }
 }
