@@ -12,8 +12,9 @@ use super::{
 use crate::{
     carts::{self, CartView, Device, Stage},
     channels::Directory,
+    db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
+    http::{Body, Call, List, Page, Params, RefPath, Reply},
     kernel::{
         Instant, Moment, Scope,
         ids::{AbandonmentId, CartId, ChannelId},
@@ -119,11 +120,6 @@ pub struct AbandonmentQuery {
     pub stage: Option<Stage>,
     /// Only those that were ordered after all, or only the others.
     pub recovered: Option<bool>,
-    /// How many items at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<i64>,
-    /// Where to go on: `next_cursor` of the page before.
-    pub cursor: Option<String>,
 }
 
 /// List the abandoned carts
@@ -132,19 +128,18 @@ pub struct AbandonmentQuery {
 #[utoipa::path(tag = "watch the shop", params(AbandonmentQuery), security(("token" = ["analytics:read"])),
     responses((status = 200, body = Page<Abandonment>)))]
 #[get("/abandonments")]
-async fn list_abandonments(call: Call, query: Params<AbandonmentQuery>) -> Result<Reply> {
-    let actor = call.allow(Scope::AnalyticsRead)?.clone();
-    let (query, limit) = (query.0.clone(), paging::limit(query.0.limit)?);
-    let before: Option<(i64, AbandonmentId)> = Cursor::decode_optional(query.cursor.as_deref())?;
-    let before = before.map(|(at, id)| (Instant::from_micros(at), id));
-    let channels = match query.channel {
+async fn list_abandonments(call: Call, query: List<AbandonmentQuery>) -> Result<Reply> {
+    let (actor, wanted) = (call.allow(Scope::AnalyticsRead)?, &query.filter);
+    let channels = match wanted.channel {
         Some(channel) if !actor.sees_channel(channel) => return Err(Error::not_found("channel").at("channel")),
         Some(channel) => Some(vec![channel]),
         None => actor.channels().map(<[_]>::to_vec),
     };
-    let filter = Filter { channels, device: query.device, stage: query.stage, recovered: query.recovered };
-    let items = call.read(move |tx| store::page(tx, &filter, before, limit + 1)).await?;
-    Reply::page(&call, &Page::cut(items, limit, |one| (one.abandoned_at.micros(), one.id))?)
+    let filter = Filter { channels, device: wanted.device, stage: wanted.stage, recovered: wanted.recovered };
+    let read = move |tx: &mut Tx, before: Option<(i64, AbandonmentId)>, limit| {
+        store::page(tx, &filter, before.map(|(at, id)| (Instant::from_micros(at), id)), limit)
+    };
+    query.answer(&call, |one: &Abandonment| (one.abandoned_at.micros(), one.id), read).await
 }
 
 /// The routes of the store surface.

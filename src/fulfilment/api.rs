@@ -14,8 +14,9 @@ use super::{
     till,
 };
 use crate::{
+    db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
+    http::{Body, Call, List, Page, RefPath, Reply},
     kernel::{
         Action, Instant, Scope,
         ids::{FulfilmentOrderId, ShipmentId},
@@ -62,11 +63,6 @@ pub struct FulfilmentQuery {
     pub state: Option<FulfilmentState>,
     /// Only those that should have left by now.
     pub overdue: Option<bool>,
-    /// How many items at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<i64>,
-    /// Where to go on: `next_cursor` of the page before.
-    pub cursor: Option<String>,
 }
 
 /// List the fulfilment orders
@@ -75,13 +71,10 @@ pub struct FulfilmentQuery {
 #[utoipa::path(tag = "ship", params(FulfilmentQuery), security(("token" = ["fulfilment:read"])),
     responses((status = 200, body = Page<FulfilmentOrder>)))]
 #[get("/fulfilment-orders")]
-async fn list_fulfilment_orders(call: Call, query: Params<FulfilmentQuery>) -> Result<Reply> {
+async fn list_fulfilment_orders(call: Call, query: List<FulfilmentQuery>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentRead)?.clone();
-    let (query, limit) = (query.0.clone(), paging::limit(query.0.limit)?);
-    let after: Option<(i64, FulfilmentOrderId)> = Cursor::decode_optional(query.cursor.as_deref())?;
-    let after = after.map(|(due, id)| (Instant::from_micros(due), id));
-    let locations = call.snapshot::<Locations>().await?;
-    let location = match &query.location {
+    let (wanted, locations) = (&query.filter, call.snapshot::<Locations>().await?);
+    let location = match &wanted.location {
         None => None,
         Some(reference) => {
             let found = locations.by_ref(reference).map(|location| location.id);
@@ -90,14 +83,16 @@ async fn list_fulfilment_orders(call: Call, query: Params<FulfilmentQuery>) -> R
         }
     };
     let filter = Filter {
-        state: query.state,
-        overdue_at: query.overdue.unwrap_or(false).then_some(call.now),
+        state: wanted.state,
+        overdue_at: wanted.overdue.unwrap_or(false).then_some(call.now),
         location,
         locations: actor.locations().map(<[_]>::to_vec),
         channels: actor.channels().map(<[_]>::to_vec),
     };
-    let items = call.read(move |tx| store::page(tx, &filter, after, limit + 1)).await?;
-    Reply::page(&call, &Page::cut(items, limit, |one| (one.due_at.micros(), one.id))?)
+    let read = move |tx: &mut Tx, after: Option<(i64, FulfilmentOrderId)>, limit| {
+        store::page(tx, &filter, after.map(|(due, id)| (Instant::from_micros(due), id)), limit)
+    };
+    query.answer(&call, |one: &FulfilmentOrder| (one.due_at.micros(), one.id), read).await
 }
 
 /// A fulfilment order, and what can be done with it.

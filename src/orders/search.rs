@@ -66,20 +66,11 @@ pub struct OrderQuery {
     /// Ordered before this time; a day is meant to its end, so that the same day in both is that day.
     #[param(value_type = Option<String>)]
     pub placed_to: Option<Moment>,
-    /// How many at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<i64>,
-    /// Where to go on: `next_cursor` of the page before.
-    pub cursor: Option<String>,
-    /// `capped`: say how many there are, counted up to 10,000.
-    pub count: Option<String>,
-    /// `csv` for a table instead of JSON.
-    pub format: Option<String>,
 }
 
 impl OrderQuery {
     /// Refuses what would be looked for with nothing left of it: that finds all orders, or none for a reason that nobody sees.
-    fn asks_for_something(&self) -> Result<()> {
+    pub(super) fn asks_for_something(&self) -> Result<()> {
         type Left = fn(&str) -> String;
         let as_given: Left = |text| text.trim().to_owned();
         // A name in the box is looked for by its letters, anything else as it is.
@@ -142,7 +133,7 @@ type Columns = (UidSql, Text, UidSql, Nullable<UidSql>, Text, Text, Text, Text, 
 #[rustfmt::skip]
 type Row = (OrderId, String, ChannelId, Option<CustomerId>, OrderState, PaymentStatus, FulfilmentStatus, Currency, i64, Option<String>, Instant, bool);
 
-/// Up to `limit + 1` orders, newest first, after a place: one statement, and one more that looks how many have a name, or an
+/// Up to `limit` orders, newest first, after a place: one statement, and one more that looks how many have a name, or an
 /// article, where that decides what leads.
 pub(super) fn search(
     tx: &mut Tx,
@@ -152,7 +143,7 @@ pub(super) fn search(
     limit: i64,
 ) -> Result<Vec<OrderSummary>> {
     let plan = Plan::of(tx, actor, (query, span), after)?;
-    let (ids, binds) = plan.newest(limit + 1);
+    let (ids, binds) = plan.newest(limit);
     let statement = format!(
         "SELECT id, number, channel_id, customer_id, state, payment_state, fulfilment_state, currency, total, email_folded, \
          placed_at, test FROM orders WHERE id IN ({ids}) ORDER BY placed_at DESC, id DESC"
@@ -200,18 +191,4 @@ pub(super) fn count(tx: &mut Tx, actor: &Actor, query: &OrderQuery, span: Span) 
     let statement = sql(format!("SELECT count(*) FROM ({found}) AS found"));
     let statement = binds.into_iter().fold(statement, |statement, bind| statement.bind(bind));
     Ok(statement.first::<BigInt, i64>(tx)?.unwrap_or_default())
-}
-
-/// The page's size, and whether a count is asked for.
-pub(super) fn shape(query: &OrderQuery) -> Result<(i64, bool)> {
-    let counts = match query.count.as_deref() {
-        None => false,
-        Some("capped") => true,
-        Some(_) => return Err(Error::problem(Code::InvalidQuery, "count must be `capped`").at("count")),
-    };
-    if query.format.as_deref().is_some_and(|format| !matches!(format, "csv" | "json")) {
-        return Err(Error::problem(Code::InvalidQuery, "format must be `json` or `csv`").at("format"));
-    }
-    query.asks_for_something()?;
-    Ok((paging::limit(query.limit)?, counts))
 }

@@ -30,6 +30,7 @@ mod fulfilment;
 mod imports;
 mod jobs;
 mod limits;
+mod lists;
 mod order_search;
 mod orders;
 mod payments;
