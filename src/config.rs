@@ -52,6 +52,8 @@ pub struct Http {
     pub body_limit: usize,
     pub request_timeout_seconds: u64,
     pub store_requests_per_minute: u32,
+    pub ops_requests_per_minute: u32,
+    pub integration_requests_per_minute: u32,
     pub lookup_requests_per_minute: u32,
     pub trusted_proxies: String,
     pub shutdown_seconds: u64,
@@ -69,6 +71,7 @@ pub struct Auth {
     pub audience: String,
     pub customer_jwks_url: String,
     pub customer_issuer: String,
+    pub development_tokens: bool,
 }
 
 /// `[jobs]`
@@ -299,9 +302,7 @@ impl Settings {
     /// # Errors
     /// When `http.public_url` is needed and empty; the text says what to set.
     pub fn needs_public_url(&self, serves: bool) -> Result<()> {
-        let listens = self.http.listen.parse::<std::net::SocketAddr>();
-        let known = serves && listens.is_ok_and(|address| address.ip().is_loopback());
-        if known || !self.http.public_url.is_empty() {
+        if serves && self.is_local() || !self.http.public_url.is_empty() {
             return Ok(());
         }
         let why = if serves { "this process listens for other machines" } else { "a worker listens nowhere" };
@@ -309,6 +310,28 @@ impl Settings {
             "configuration: http.public_url must be set, for {why}: the address under which the shop is reached, such as \
              KONTOR_HTTP_PUBLIC_URL=https://shop.example.com"
         )))
+    }
+
+    /// Whether this machine alone reaches the server.
+    fn is_local(&self) -> bool {
+        let listens = self.http.listen.parse::<std::net::SocketAddr>();
+        listens.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+    }
+
+    /// Refuses to serve other machines with development tokens (HS256), unless that is said to be meant.
+    ///
+    /// # Errors
+    /// When staff's and clients' tokens would be checked with the shared secret; the text says what to set.
+    pub fn needs_key_set(&self) -> Result<()> {
+        if self.is_local() || !self.auth.jwks_url.is_empty() || self.auth.development_tokens {
+            return Ok(());
+        }
+        Err(Error::internal(
+            "configuration: auth.jwks_url must be set, for this process listens for other machines: the address of your identity \
+             provider's key set, such as KONTOR_AUTH_JWKS_URL=https://id.example.com/keys, with KONTOR_AUTH_ISSUER. Tokens that \
+             `kontor token` makes (HS256) are for development; to take them all the same, where nobody else reaches this server, \
+             set KONTOR_AUTH_DEVELOPMENT_TOKENS=true",
+        ))
     }
 
     /// The settings in force as TOML, secrets masked.
@@ -476,6 +499,30 @@ mod tests {
             ("DATABASE_URL", " ", "database.url"),
         ] {
             assert!(refused(name, value).contains(key), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn development_tokens_open_no_server_that_others_reach_unless_that_is_said() {
+        let settings = |pairs: &[(&str, &str)]| Settings::layered("", environment(pairs).into_iter()).unwrap();
+        let listen = |address| ("KONTOR_HTTP_LISTEN", address);
+        for local in ["127.0.0.1:8080", "127.8.0.1:0", "[::1]:8080", "[::ffff:127.0.0.1]:8080"] {
+            assert!(settings(&[listen(local)]).needs_key_set().is_ok(), "{local}");
+        }
+        let keys = ("KONTOR_AUTH_JWKS_URL", "https://id.example.com/keys");
+        let (issuer, customers) =
+            (("KONTOR_AUTH_ISSUER", "id"), ("KONTOR_AUTH_CUSTOMER_JWKS_URL", "https://c.example.com/keys"));
+        for open in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:80", "[2001:db8::1]:443"] {
+            let refused = settings(&[listen(open)]).needs_key_set().unwrap_err().to_string();
+            assert!(
+                refused.contains("KONTOR_AUTH_JWKS_URL=") && refused.contains("KONTOR_AUTH_DEVELOPMENT_TOKENS"),
+                "{refused}"
+            );
+            assert!(settings(&[listen(open), keys, issuer]).needs_key_set().is_ok());
+            // Keys for customers alone say nothing of staff.
+            let shop = [listen(open), customers, ("KONTOR_AUTH_CUSTOMER_ISSUER", "c")];
+            assert!(settings(&shop).needs_key_set().is_err());
+            assert!(settings(&[listen(open), ("KONTOR_AUTH_DEVELOPMENT_TOKENS", "true")]).needs_key_set().is_ok());
         }
     }
 

@@ -12,10 +12,11 @@ use super::{
 use crate::{
     carts::{self, CartView, Device, Stage},
     channels::Directory,
+    db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
+    http::{Body, Call, List, Page, Params, RefPath, Reply},
     kernel::{
-        Instant, Scope,
+        Instant, Moment, Scope,
         ids::{AbandonmentId, CartId, ChannelId},
         text::Text,
     },
@@ -63,12 +64,14 @@ async fn recover_cart(call: Call, path: RefPath<CartId>, body: Body<RecoverReque
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct FiguresQuery {
-    /// Carts made from then on; the last 30 days, unless told.
-    #[param(value_type = Option<String>, example = "2026-03-01T00:00:00Z")]
-    pub from: Option<Instant>,
-    /// Carts made before then; until now, unless told.
-    #[param(value_type = Option<String>, example = "2026-04-01T00:00:00Z")]
-    pub to: Option<Instant>,
+    /// Carts made from then on; the last 30 days, unless told. A day such as `2026-03-01` is meant from its beginning. Days are
+    /// those of the time zone of the channel in `channel`, else of the one that all channels have which you see; where they
+    /// have several, a day without a channel is refused.
+    #[param(value_type = Option<String>, example = "2026-03-01")]
+    pub from: Option<Moment>,
+    /// Carts made before then; until now, unless told. A day is meant to its end.
+    #[param(value_type = Option<String>, example = "2026-03-31")]
+    pub to: Option<Moment>,
     /// Of one channel.
     #[param(value_type = Option<String>)]
     pub channel: Option<ChannelId>,
@@ -86,13 +89,14 @@ const DAYS: i64 = 366;
 #[get("/abandonment")]
 async fn abandonment_figures(call: Call, query: Params<FiguresQuery>) -> Result<Reply> {
     let actor = call.allow(Scope::AnalyticsRead)?.clone();
-    let to = query.0.to.unwrap_or(call.now);
-    let from = query.0.from.unwrap_or_else(|| to.plus_seconds(-30 * 86_400));
+    let (directory, channel) = (call.snapshot::<Directory>().await?, query.0.channel);
+    let (from, to) = directory.span(&actor, channel, ("from", query.0.from), ("to", query.0.to))?;
+    let to = to.unwrap_or(call.now);
+    let from = from.unwrap_or_else(|| to.plus_seconds(-30 * 86_400));
     if from >= to || to.seconds_since(from) > DAYS * 86_400 {
         let detail = format!("`from` must lie before `to`, by at most {DAYS} days");
         return Err(Error::problem(Code::InvalidQuery, detail).at("from"));
     }
-    let (directory, channel) = (call.snapshot::<Directory>().await?, query.0.channel);
     if channel.is_some_and(|id| !directory.knows(id) || !actor.sees_channel(id)) {
         return Err(Error::not_found("channel").at("channel"));
     }
@@ -116,11 +120,6 @@ pub struct AbandonmentQuery {
     pub stage: Option<Stage>,
     /// Only those that were ordered after all, or only the others.
     pub recovered: Option<bool>,
-    /// How many items at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<i64>,
-    /// Where to go on: `next_cursor` of the page before.
-    pub cursor: Option<String>,
 }
 
 /// List the abandoned carts
@@ -129,19 +128,18 @@ pub struct AbandonmentQuery {
 #[utoipa::path(tag = "watch the shop", params(AbandonmentQuery), security(("token" = ["analytics:read"])),
     responses((status = 200, body = Page<Abandonment>)))]
 #[get("/abandonments")]
-async fn list_abandonments(call: Call, query: Params<AbandonmentQuery>) -> Result<Reply> {
-    let actor = call.allow(Scope::AnalyticsRead)?.clone();
-    let (query, limit) = (query.0.clone(), paging::limit(query.0.limit)?);
-    let before: Option<(i64, AbandonmentId)> = Cursor::decode_optional(query.cursor.as_deref())?;
-    let before = before.map(|(at, id)| (Instant::from_micros(at), id));
-    let channels = match query.channel {
+async fn list_abandonments(call: Call, query: List<AbandonmentQuery>) -> Result<Reply> {
+    let (actor, wanted) = (call.allow(Scope::AnalyticsRead)?, &query.filter);
+    let channels = match wanted.channel {
         Some(channel) if !actor.sees_channel(channel) => return Err(Error::not_found("channel").at("channel")),
         Some(channel) => Some(vec![channel]),
         None => actor.channels().map(<[_]>::to_vec),
     };
-    let filter = Filter { channels, device: query.device, stage: query.stage, recovered: query.recovered };
-    let items = call.read(move |tx| store::page(tx, &filter, before, limit + 1)).await?;
-    Reply::page(&call, &Page::cut(items, limit, |one| (one.abandoned_at.micros(), one.id))?)
+    let filter = Filter { channels, device: wanted.device, stage: wanted.stage, recovered: wanted.recovered };
+    let read = move |tx: &mut Tx, before: Option<(i64, AbandonmentId)>, limit| {
+        store::page(tx, &filter, before.map(|(at, id)| (Instant::from_micros(at), id)), limit)
+    };
+    query.answer(&call, |one: &Abandonment| (one.abandoned_at.micros(), one.id), read).await
 }
 
 /// The routes of the store surface.

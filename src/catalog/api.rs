@@ -10,8 +10,9 @@ use super::{
     store::{self, Filter},
 };
 use crate::{
+    db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, Page, Params, RefPath, Reply, paging},
+    http::{Body, Call, List, Page, RefPath, Reply, paging},
     kernel::{Id, Scope, ids::VariantId, text::fold},
 };
 
@@ -36,11 +37,6 @@ async fn create_variant(call: Call, body: Body<NewVariant>) -> Result<Reply> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct VariantQuery {
-    /// How many items at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<i64>,
-    /// Where to go on: `next_cursor` of the page before.
-    cursor: Option<String>,
     /// Exactly this SKU.
     sku: Option<String>,
     /// This GTIN, in any of its lengths.
@@ -50,9 +46,6 @@ struct VariantQuery {
     q: Option<String>,
     /// Only these.
     status: Option<VariantStatus>,
-    /// `capped` also counts them, up to 10,000.
-    #[param(inline)]
-    count: Option<paging::Count>,
 }
 
 impl VariantQuery {
@@ -81,21 +74,14 @@ const MOST_WORDS: usize = 8;
 #[utoipa::path(tag = "set up a shop", params(VariantQuery), security(("token" = ["catalog:read"])),
     responses((status = 200, body = Page<Variant>)))]
 #[get("/variants")]
-async fn list_variants(call: Call, query: Params<VariantQuery>) -> Result<Reply> {
+async fn list_variants(call: Call, query: List<VariantQuery>) -> Result<Reply> {
     call.allow(Scope::CatalogRead)?;
-    let (filter, limit) = (query.0.filter()?, paging::limit(query.0.limit)?);
-    let named = !filter.words.is_empty();
-    let after = paging::named_cursor(query.0.cursor.as_deref(), named)?;
-    let counted = query.0.count.is_some();
-    let (items, count) = call
-        .read(move |tx| {
-            let items = store::page(tx, &filter, after, limit + 1)?;
-            let count = if counted { Some(store::count(tx, &filter, paging::COUNT_CAP)?) } else { None };
-            Ok((items, count))
-        })
-        .await?;
-    let page = Page::cut(items, limit, |last: &Variant| (named.then(|| fold(&last.name)), last.id))?;
-    Reply::page(&call, &Page { count, ..page })
+    let filter = query.filter.filter()?;
+    let (named, counted) = (!filter.words.is_empty(), filter.clone());
+    let key = move |last: &Variant| (named.then(|| fold(&last.name)), last.id);
+    let count = move |tx: &mut Tx| store::count(tx, &counted, paging::COUNT_CAP);
+    let read = move |tx: &mut Tx, after, limit| store::page(tx, &filter, paging::named_place(after, named)?, limit);
+    query.answer_counted(&call, key, count, read).await
 }
 
 /// Read a variant

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply, credentials, idempotency::Fingerprint, seal},
+    http::{All, Body, Call, List, Page, RefPath, Reply, credentials, idempotency::Fingerprint, seal},
     kernel::{
         Actor, Country, Currency, Id, Scope,
         ids::{ChannelId, CredentialId, LegalEntityId},
@@ -42,18 +42,14 @@ fn sees_entity(actor: &Actor, directory: &Directory, id: LegalEntityId) -> bool 
 }
 
 /// List the legal entities
-#[utoipa::path(tag = "set up a shop", params(ListQuery), security(("token" = ["settings:read"])),
+#[utoipa::path(tag = "set up a shop", security(("token" = ["settings:read"])),
     responses((status = 200, body = Page<LegalEntity>)))]
 #[get("/legal-entities")]
-async fn list_legal_entities(call: Call, query: Params<ListQuery>) -> Result<Reply> {
-    let actor = call.allow(Scope::SettingsRead)?;
-    let (directory, limit) = (call.snapshot::<Directory>().await?, query.0.limit()?);
-    let after: Option<LegalEntityId> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let items = call.read(move |tx| store::legal_entities(tx, after, limit + 1)).await?;
-    let mut page = Page::cut(items, limit, |entity| entity.id)?;
-    // What is not theirs is left out after the cut: the cursor goes on all the same.
-    page.items.retain(|entity| sees_entity(actor, &directory, entity.id));
-    Reply::page(&call, &page)
+async fn list_legal_entities(call: Call, query: List<All>) -> Result<Reply> {
+    let actor = call.allow(Scope::SettingsRead)?.clone();
+    let directory = call.snapshot::<Directory>().await?;
+    let seen = move |entity: &LegalEntity| sees_entity(&actor, &directory, entity.id);
+    query.answer_seen(&call, |entity| entity.id, seen, store::legal_entities).await
 }
 
 /// Read a legal entity
@@ -114,17 +110,16 @@ fn fresh_key() -> String {
 /// List the channels
 ///
 /// Without their publishable keys, which each channel has by itself.
-#[utoipa::path(tag = "set up a shop", params(ListQuery), security(("token" = ["settings:read"])),
+#[utoipa::path(tag = "set up a shop", security(("token" = ["settings:read"])),
     responses((status = 200, body = Page<Channel>)))]
 #[get("/channels")]
-async fn list_channels(call: Call, query: Params<ListQuery>) -> Result<Reply> {
+async fn list_channels(call: Call, query: List<All>) -> Result<Reply> {
     let actor = call.allow(Scope::SettingsRead)?;
-    let (directory, limit) = (call.snapshot::<Directory>().await?, query.0.limit()?);
-    let after: Option<ChannelId> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let listed = |channel: &&Channel| actor.sees_channel(channel.id) && after.is_none_or(|after| channel.id > after);
-    let mut items: Vec<Channel> = directory.iter().filter(listed).cloned().collect();
+    let directory = call.snapshot::<Directory>().await?;
+    let seen = directory.iter().filter(|channel| actor.sees_channel(channel.id));
+    let mut items: Vec<Channel> = seen.cloned().collect();
     items.sort_by_key(|channel| channel.id);
-    Reply::page(&call, &Page::cut(items, limit, |channel| channel.id)?)
+    query.answer_from(&call, items, |channel| channel.id)
 }
 
 /// Read a channel

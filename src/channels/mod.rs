@@ -11,6 +11,6 @@ mod store;
 pub use links::PageAddress;
 pub use model::{
     Channel, ChannelSettings, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PAYMENT_METHODS,
-    PublishableKey, TimeZone,
+    PublishableKey, Span, TimeZone,
 };
 pub use service::{ChannelIds, create_channel, create_legal_entity, update_channel, update_legal_entity};

@@ -2,13 +2,14 @@
 
 use std::{collections::HashMap, fmt, str::FromStr};
 
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::links::{self, PageAddress};
 use crate::{
     error::{Code, Error, Result},
     kernel::{
-        Country, Currency, Instant,
+        Actor, Country, Currency, Instant, Moment,
         ids::{ChannelId, LegalEntityId},
         patch::present,
         text::{Text, is_web_address},
@@ -118,7 +119,7 @@ pub struct ChannelSettings {
     /// The countries it delivers to.
     #[schema(min_items = 1)]
     pub countries: Vec<Country>,
-    /// The zone of its prices' validity, its abandonment and its local days.
+    /// The zone of its local days: filters that name a day mean one of these.
     pub time_zone: TimeZone,
     /// Whether its prices include tax.
     pub prices_include_tax: bool,
@@ -139,10 +140,11 @@ pub struct ChannelSettings {
     #[serde(default = "default_cart_days")]
     #[schema(minimum = 1, maximum = 365)]
     pub cart_days: i64,
-    /// After so many hours an order that is not shipped is past due.
-    #[serde(default = "default_due_hours")]
+    /// After so many hours an order that is not shipped is past due, whatever the hour and wherever it ships from. Left out,
+    /// each location's cut-off and handling days say when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 8_760)]
-    pub due_hours: i64,
+    pub due_hours: Option<i64>,
     /// The origins of storefronts that may call from a browser (CORS).
     #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["https://shop.example.org"]))]
@@ -168,9 +170,6 @@ const fn default_reservation() -> i64 {
 }
 const fn default_cart_days() -> i64 {
     30
-}
-const fn default_due_hours() -> i64 {
-    48
 }
 
 /// The codes of the payment providers there are. Payments are built on channels and not the other way round, so a test
@@ -205,7 +204,7 @@ impl ChannelSettings {
         within(self.abandonment_minutes, 43_200, "/settings/abandonment_minutes")?;
         within(self.reservation_minutes, 1_440, "/settings/reservation_minutes")?;
         within(self.cart_days, 365, "/settings/cart_days")?;
-        within(self.due_hours, 8_760, "/settings/due_hours")?;
+        self.due_hours.map_or(Ok(()), |hours| within(hours, 8_760, "/settings/due_hours"))?;
         self.check_pages()
     }
 }
@@ -356,6 +355,9 @@ pub struct NewChannel {
     pub settings: ChannelSettings,
 }
 
+/// From when, and before when; open where there is none.
+pub type Span = (Option<Instant>, Option<Instant>);
+
 /// All channels, in memory.
 #[derive(Debug, Default)]
 pub struct Directory {
@@ -380,6 +382,46 @@ impl Directory {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Channel> {
         self.channels.values()
+    }
+
+    /// The zone of the days that a list's filters name: that of the channel which it is narrowed to, else the one that all
+    /// channels have which the actor sees.
+    ///
+    /// # Errors
+    /// `invalid_query` where these have several.
+    fn zone_of_days(&self, actor: &Actor, channel: Option<ChannelId>) -> Result<Tz> {
+        let asked = |one: &&Channel| channel.is_none_or(|id| id == one.id) && actor.sees_channel(one.id);
+        let mut zones = self.iter().filter(asked).map(|one| one.settings.time_zone.0);
+        // Where there is no channel, nothing is found on any day.
+        let first = zones.next().unwrap_or(Tz::UTC);
+        if zones.all(|zone| zone == first) {
+            return Ok(first);
+        }
+        let detail = "the channels are in several time zones: name one, or give instants such as 2026-03-01T12:00:00Z";
+        Err(Error::problem(Code::InvalidQuery, detail))
+    }
+
+    /// The span of time that a list is narrowed to: from the beginning of the first to the end of the last, where they are
+    /// days, which are those of the channel's zone, or of the one that all channels have which the actor sees.
+    ///
+    /// # Errors
+    /// `invalid_query` for a day where these have several.
+    pub fn span(
+        &self,
+        actor: &Actor,
+        channel: Option<ChannelId>,
+        (from_name, from): (&str, Option<Moment>),
+        (to_name, to): (&str, Option<Moment>),
+    ) -> Result<Span> {
+        let resolve = |name: &str, moment: Option<Moment>, instant: fn(Moment, Tz) -> Instant| match moment {
+            None => Ok::<_, Error>(None),
+            Some(Moment::At(at)) => Ok(Some(at)),
+            Some(day) => {
+                let zone = self.zone_of_days(actor, channel).map_err(|error| error.at(name))?;
+                Ok(Some(instant(day, zone)))
+            }
+        };
+        Ok((resolve(from_name, from, Moment::begins)?, resolve(to_name, to, Moment::ends)?))
     }
 
     /// The channels for trying things out, which feeds and figures leave out.

@@ -91,7 +91,7 @@ pub(super) fn draft(checkout: &Checkout, payment: &Payment, prepared: &Prepared,
     let placed_at = prepared.cart.details.occurred_at.unwrap_or(context.now);
     let new = new_order(checkout, payment, prepared, &shares, placed_at)?;
     let (placing, mut order) = orders::prepare(context.now, new)?;
-    let due_at = placed_at.plus_seconds(3600 * context.channel.settings.due_hours);
+    let due_at = due_at(checkout, placed_at);
     let work = fulfilment::work_of(context.now, &order, &shares, due_at, &checkout.tickets.fulfilment)?;
     let events = told(checkout, &mut order, payment, &work, placed_at)?;
     Ok(Draft { shares, placing, work, events, order: Arc::new(order) })
@@ -132,7 +132,7 @@ pub(super) fn place(
     };
     orders::place(tx, context.now, &draft.placing)?;
     ledger::post(tx, context.now, vec![posting(&draft.order, placed_at)])?;
-    fulfilment::open(tx, &draft.work)?;
+    fulfilment::open(tx, &draft.work, booking.sourcing())?;
     events::append(tx, &checkout.actor, context.now, draft.events.clone())?;
     if draft.order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
         fulfilment::capture_due(tx, context.now, &draft.order, &tickets.capture)?;
@@ -140,6 +140,13 @@ pub(super) fn place(
     // The counters that everybody wants come last, so that a hot SKU is locked for the shortest time.
     booking.apply(tx, context.now)?;
     Ok(Some(draft.order.clone()))
+}
+
+/// When each location should have shipped its part of what was ordered at an instant.
+fn due_at(checkout: &Checkout, placed_at: Instant) -> impl Fn(LocationId) -> Instant {
+    let settings = &checkout.context.channel.settings;
+    let promised = settings.due_hours.map(|hours| placed_at.plus_seconds(3600 * hours));
+    move |location| promised.unwrap_or_else(|| checkout.locations.due_at(location, placed_at, settings.time_zone))
 }
 
 /// Whether there is an order already that has the foreign name which this cart is to get.

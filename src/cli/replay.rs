@@ -77,6 +77,8 @@ pub(super) async fn run(settings: Settings, options: &Options) -> Result<()> {
 async fn beside(mut settings: Settings, plan: &Plan, mapping: &Mapping, how: driver::Options) -> Result<Outcome> {
     "127.0.0.1:0".clone_into(&mut settings.http.listen);
     settings.http.store_requests_per_minute = 0;
+    settings.http.ops_requests_per_minute = 0;
+    settings.http.integration_requests_per_minute = 0;
     settings.database.connections = settings.database.connections.max(how.parallel + 4);
     let db = super::open(&settings, true, crate::db::Upkeep::Make)?;
     let process = Process::start(db, Clock::system(), settings, Roles { serve: true, work: true }).await?;

@@ -17,6 +17,10 @@ pub(super) struct Options {
 
 pub(super) async fn serve(settings: Settings, options: &Options) -> Result<()> {
     settings.needs_public_url(true)?;
+    settings.needs_key_set()?;
+    if settings.auth.development_tokens && settings.auth.jwks_url.is_empty() {
+        tracing::warn!("auth.development_tokens is on: whoever has the secret makes tokens that open everything");
+    }
     let roles = Roles { serve: true, work: settings.jobs.in_serve };
     let db = super::open(&settings, true, Upkeep::Migrate)?;
     let mut process = Process::start(db, Clock::system(), settings, roles).await?;

@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     delivery,
-    model::{Connector, ConnectorPatch, Dispatch, DispatchState, NewConnector, no_renewal},
+    model::{Connector, ConnectorPatch, Dispatch, DispatchState, Kept, NewConnector, no_renewal},
     network::Network,
     ports::{Adapter, Ending},
     registry,
@@ -16,9 +16,10 @@ use super::{
 };
 use crate::{
     channels::Directory,
+    db::Tx,
     error::Result,
     events::Event,
-    http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply, idempotency::Fingerprint},
+    http::{All, Body, Call, List, Page, RefPath, Reply, idempotency::Fingerprint, paging},
     kernel::{
         Action, Id, Scope,
         ids::{ConnectorId, DispatchId, JobId},
@@ -80,10 +81,11 @@ impl From<&Adapter> for AdapterView {
 #[utoipa::path(tag = "mend a connector", security(("token" = ["connectors:read"])),
     responses((status = 200, body = Page<AdapterView>)))]
 #[get("/adapters")]
-async fn list_adapters(call: Call) -> Result<Reply> {
+async fn list_adapters(call: Call, query: List<All>) -> Result<Reply> {
     call.allow(Scope::ConnectorsRead)?;
     let items: Vec<AdapterView> = registry::ADAPTERS.iter().map(|adapter| AdapterView::from(*adapter)).collect();
-    Reply::ok(&Page { items, next_cursor: None, count: None })
+    let place = |item: &AdapterView| registry::ADAPTERS.iter().position(|adapter| adapter.name == item.name);
+    query.answer_from(&call, items, place)
 }
 
 /// Make a connector
@@ -110,20 +112,17 @@ async fn create_connector(call: Call, body: Body<NewConnector>) -> Result<Reply>
 /// List the connectors
 ///
 /// Each with how much waits for it.
-#[utoipa::path(tag = "mend a connector", params(ListQuery), security(("token" = ["connectors:read"])),
+#[utoipa::path(tag = "mend a connector", security(("token" = ["connectors:read"])),
     responses((status = 200, body = Page<Connector>)))]
 #[get("/connectors")]
-async fn list_connectors(call: Call, query: Params<ListQuery>) -> Result<Reply> {
-    let actor = call.allow(Scope::ConnectorsRead)?.clone();
-    let (limit, now) = (query.0.limit()?, call.now);
-    let after: Option<ConnectorId> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let page = call.read(move |tx| {
-        let page = Page::cut(store::list(tx, after, limit + 1)?, limit, |kept| kept.id)?;
-        // What is not theirs is left out after the cut: the cursor goes on all the same.
-        let theirs = page.items.into_iter().filter(|kept| kept.setup.is_visible_to(&actor)).collect();
-        Ok(Page { items: service::views(tx, now, theirs)?, next_cursor: page.next_cursor, count: None })
-    });
-    Reply::page(&call, &page.await?)
+async fn list_connectors(call: Call, query: List<All>) -> Result<Reply> {
+    let (actor, now) = (call.allow(Scope::ConnectorsRead)?.clone(), call.now);
+    let read = move |tx: &mut Tx, after, limit| {
+        let seen = |kept: &Kept| kept.setup.is_visible_to(&actor);
+        let theirs = paging::fill(tx, limit, after, |kept: &Kept| kept.id, seen, store::list)?;
+        service::views(tx, now, theirs)
+    };
+    query.answer(&call, |connector: &Connector| connector.id, read).await
 }
 
 /// Read a connector
@@ -248,11 +247,6 @@ async fn test_connector(call: Call, path: RefPath<ConnectorId>) -> Result<Reply>
 pub struct DispatchQuery {
     /// Only those in this state.
     pub state: Option<DispatchState>,
-    /// How many at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<i64>,
-    /// Where to go on: `next_cursor` of the page before.
-    pub cursor: Option<String>,
 }
 
 /// List a connector's dispatches
@@ -261,15 +255,13 @@ pub struct DispatchQuery {
 #[utoipa::path(tag = "mend a connector", params(("id" = String, Path), DispatchQuery), security(("token" = ["connectors:read"])),
     responses((status = 200, body = Page<Dispatch>)))]
 #[get("/connectors/{id}/dispatches")]
-async fn list_dispatches(call: Call, path: RefPath<ConnectorId>, query: Params<DispatchQuery>) -> Result<Reply> {
-    let (actor, id, state) = (call.allow(Scope::ConnectorsRead)?.clone(), path.0, query.0.state);
-    let limit = crate::http::paging::limit(query.0.limit)?;
-    let before: Option<i64> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let items = call.read(move |tx| {
+async fn list_dispatches(call: Call, path: RefPath<ConnectorId>, query: List<DispatchQuery>) -> Result<Reply> {
+    let (actor, id, state) = (call.allow(Scope::ConnectorsRead)?.clone(), path.0, query.filter.state);
+    let read = move |tx: &mut Tx, before, limit| {
         service::visible(tx, &actor, id)?;
-        store::dispatches(tx, id, state, before, limit + 1)
-    });
-    Reply::page(&call, &Page::cut(items.await?, limit, |dispatch| dispatch.position)?)
+        store::dispatches(tx, id, state, before, limit)
+    };
+    query.answer(&call, |dispatch: &Dispatch| dispatch.position, read).await
 }
 
 /// A dispatch with its event.

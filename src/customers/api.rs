@@ -14,7 +14,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, Page, Params, RefPath, Reply, idempotency::Fingerprint, paging},
+    http::{Body, Call, List, Page, RefPath, Reply, idempotency::Fingerprint, paging},
     kernel::{
         Actor, Id, Scope,
         actor::Identity,
@@ -47,11 +47,6 @@ async fn create_customer(call: Call, body: Body<NewCustomer>) -> Result<Reply> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct CustomerQuery {
-    /// How many items at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<i64>,
-    /// Where to go on: `next_cursor` of the page before.
-    cursor: Option<String>,
     /// Exactly this number.
     number: Option<String>,
     /// This e-mail address; case does not matter.
@@ -60,9 +55,6 @@ struct CustomerQuery {
     group: Option<String>,
     /// The beginning of the name; umlauts and accents do not matter.
     name: Option<String>,
-    /// `capped` also counts them, up to 10,000.
-    #[param(inline)]
-    count: Option<paging::Count>,
 }
 
 impl CustomerQuery {
@@ -89,22 +81,14 @@ impl CustomerQuery {
 #[utoipa::path(tag = "answer a customer", params(CustomerQuery), security(("token" = ["customers:read"])),
     responses((status = 200, body = Page<Customer>)))]
 #[get("/customers")]
-async fn list_customers(call: Call, query: Params<CustomerQuery>) -> Result<Reply> {
+async fn list_customers(call: Call, query: List<CustomerQuery>) -> Result<Reply> {
     call.allow_everywhere(Scope::CustomersRead)?;
-    let (filter, limit) = (query.0.filter()?, paging::limit(query.0.limit)?);
-    let named = filter.name.is_some();
-    let after = paging::named_cursor(query.0.cursor.as_deref(), named)?;
-    let counted = query.0.count.is_some();
-    let (items, count) = call
-        .read(move |tx| {
-            let items = store::page(tx, &filter, after, limit + 1)?;
-            let count = if counted { Some(store::count(tx, &filter, paging::COUNT_CAP)?) } else { None };
-            Ok((items, count))
-        })
-        .await?;
-    let key = |last: &Customer| (named.then(|| fold(last.name.as_deref().unwrap_or_default())), last.id);
-    let page = Page::cut(items, limit, key)?;
-    Reply::page(&call, &Page { count, ..page })
+    let filter = query.filter.filter()?;
+    let (named, counted) = (filter.name.is_some(), filter.clone());
+    let key = move |last: &Customer| (named.then(|| fold(last.name.as_deref().unwrap_or_default())), last.id);
+    let count = move |tx: &mut Tx| store::count(tx, &counted, paging::COUNT_CAP);
+    let read = move |tx: &mut Tx, after, limit| store::page(tx, &filter, paging::named_place(after, named)?, limit);
+    query.answer_counted(&call, key, count, read).await
 }
 
 /// Read a customer

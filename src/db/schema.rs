@@ -277,6 +277,7 @@ diesel::table! {
         state -> Text,
         expires_at -> InstantSql,
         created_at -> InstantSql,
+        sourcing -> Nullable<DocSql>,
     }
 }
 
@@ -546,6 +547,7 @@ diesel::table! {
         due_at -> InstantSql,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+        sourcing -> Nullable<DocSql>,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     db::Tx,
     error::{Code, Error, Result},
     events::{self, Behind, Event, Head, LogState, Stream},
+    http::paging,
     kernel::{
         Actor, Instant,
         ids::{ConsumerId, EventId},
@@ -212,8 +213,12 @@ pub struct ConsumerView {
 
 /// The caller's consumers of a feed.
 pub(super) fn list(tx: &mut Tx, named: &Named, limit: i64) -> Result<Vec<ConsumerView>> {
-    let mut consumers = store::list(tx, &model::principal(&named.actor), &named.name, limit)?;
-    consumers.retain(|consumer| reads(consumer, named.feed));
+    let principal = model::principal(&named.actor);
+    let (key, seen) = (|consumer: &Consumer| consumer.name.clone(), |consumer: &Consumer| reads(consumer, named.feed));
+    let read = |tx: &mut Tx, after: Option<String>, limit| {
+        store::list(tx, &principal, after.as_deref().unwrap_or_default(), limit)
+    };
+    let consumers = paging::fill(tx, limit, Some(named.name.clone()), key, seen, read)?;
     let (log, counts) = (events::state(tx)?, store::counts(tx, &consumers)?);
     Ok(consumers.into_iter().map(|consumer| view(consumer, &log, &counts)).collect())
 }

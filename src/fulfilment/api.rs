@@ -14,15 +14,16 @@ use super::{
     till,
 };
 use crate::{
+    db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
+    http::{Body, Call, List, Page, RefPath, Reply},
     kernel::{
         Action, Instant, Scope,
         ids::{FulfilmentOrderId, ShipmentId},
         text::{Text, WebAddress},
     },
     orders::{self, OrderDocument},
-    stock::Locations,
+    stock::{self, Locations, Sourcing},
 };
 
 /// Checks a time that a caller states for what they report.
@@ -62,11 +63,6 @@ pub struct FulfilmentQuery {
     pub state: Option<FulfilmentState>,
     /// Only those that should have left by now.
     pub overdue: Option<bool>,
-    /// How many items at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<i64>,
-    /// Where to go on: `next_cursor` of the page before.
-    pub cursor: Option<String>,
 }
 
 /// List the fulfilment orders
@@ -75,13 +71,10 @@ pub struct FulfilmentQuery {
 #[utoipa::path(tag = "ship", params(FulfilmentQuery), security(("token" = ["fulfilment:read"])),
     responses((status = 200, body = Page<FulfilmentOrder>)))]
 #[get("/fulfilment-orders")]
-async fn list_fulfilment_orders(call: Call, query: Params<FulfilmentQuery>) -> Result<Reply> {
+async fn list_fulfilment_orders(call: Call, query: List<FulfilmentQuery>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentRead)?.clone();
-    let (query, limit) = (query.0.clone(), paging::limit(query.0.limit)?);
-    let after: Option<(i64, FulfilmentOrderId)> = Cursor::decode_optional(query.cursor.as_deref())?;
-    let after = after.map(|(due, id)| (Instant::from_micros(due), id));
-    let locations = call.snapshot::<Locations>().await?;
-    let location = match &query.location {
+    let (wanted, locations) = (&query.filter, call.snapshot::<Locations>().await?);
+    let location = match &wanted.location {
         None => None,
         Some(reference) => {
             let found = locations.by_ref(reference).map(|location| location.id);
@@ -90,14 +83,16 @@ async fn list_fulfilment_orders(call: Call, query: Params<FulfilmentQuery>) -> R
         }
     };
     let filter = Filter {
-        state: query.state,
-        overdue_at: query.overdue.unwrap_or(false).then_some(call.now),
+        state: wanted.state,
+        overdue_at: wanted.overdue.unwrap_or(false).then_some(call.now),
         location,
         locations: actor.locations().map(<[_]>::to_vec),
         channels: actor.channels().map(<[_]>::to_vec),
     };
-    let items = call.read(move |tx| store::page(tx, &filter, after, limit + 1)).await?;
-    Reply::page(&call, &Page::cut(items, limit, |one| (one.due_at.micros(), one.id))?)
+    let read = move |tx: &mut Tx, after: Option<(i64, FulfilmentOrderId)>, limit| {
+        store::page(tx, &filter, after.map(|(due, id)| (Instant::from_micros(due), id)), limit)
+    };
+    query.answer(&call, |one: &FulfilmentOrder| (one.due_at.micros(), one.id), read).await
 }
 
 /// A fulfilment order, and what can be done with it.
@@ -106,6 +101,11 @@ pub struct FulfilmentDetail {
     /// It.
     #[serde(flatten)]
     pub fulfilment_order: FulfilmentOrder,
+    /// Why its lines come from this location: which locations were looked at, in which order, what each had when the stock was
+    /// reserved or allocated, and why it was chosen or passed over. Lines for which the first location asked had the whole order
+    /// are left out. Only of locations that the caller may see; only in answers to reading.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sourcing: Vec<Sourcing>,
     /// What can be done now.
     pub actions: Vec<Action>,
 }
@@ -120,7 +120,7 @@ impl From<FulfilmentOrder> for FulfilmentDetail {
         };
         // Delivering is a shipment's, cancelling the order's.
         let actions = [Command::Pick, Command::Pack, Command::Ship].map(action).to_vec();
-        Self { fulfilment_order, actions }
+        Self { fulfilment_order, sourcing: Vec::new(), actions }
     }
 }
 
@@ -131,9 +131,16 @@ impl From<FulfilmentOrder> for FulfilmentDetail {
 async fn read_fulfilment_order(call: Call, path: RefPath<FulfilmentOrderId>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentRead)?.clone();
     let id = path.0;
-    let found = call.read(move |tx| service::get(tx, &actor, id)).await?;
-    let version = found.version;
-    Ok(Reply::ok(&FulfilmentDetail::from(found))?.version(version))
+    let locations = call.snapshot::<Locations>().await?;
+    let found = call.read(move |tx| {
+        let found = service::get(tx, &actor, id)?;
+        let mut sourcing = service::sourcing(tx, found.order_id)?;
+        sourcing.retain(|trace| found.lines.iter().any(|line| line.line_no == trace.line_no));
+        let sourcing = stock::shown(sourcing, &actor, &locations);
+        Ok(FulfilmentDetail { sourcing, ..FulfilmentDetail::from(found) })
+    });
+    let found = found.await?;
+    Ok(Reply::ok(&found)?.version(found.fulfilment_order.version))
 }
 
 /// Which pieces.
@@ -308,22 +315,28 @@ pub struct OrderFulfilment {
     pub fulfilment_orders: Vec<FulfilmentOrder>,
     /// What has left.
     pub shipments: Vec<Shipment>,
+    /// Why its lines come from where they do: for each line of which there is something to tell, which locations were looked
+    /// at, in which order, what each had when the stock was reserved or allocated, and why it was chosen or passed over. Lines
+    /// for which the first location asked had the whole order are left out.
+    pub sourcing: Vec<Sourcing>,
 }
 
 /// Read an order's fulfilment
 ///
-/// Its fulfilment orders and shipments, at the locations that the caller may see.
+/// Its fulfilment orders and shipments, at the locations that the caller may see, and why these ship it.
 #[utoipa::path(tag = "ship", params(("ref" = String, Path)), security(("token" = ["fulfilment:read"])),
     responses((status = 200, body = OrderFulfilment)))]
 #[get("/orders/{ref}/fulfilment")]
 async fn order_fulfilment(call: Call, path: RefPath<String>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentRead)?.clone();
+    let locations = call.snapshot::<Locations>().await?;
     let found = call.read(move |tx| {
         let id = orders::resolve(tx, &actor, &path.0)?;
         let (mut fulfilment_orders, mut shipments) = service::of_order(tx, id)?;
         fulfilment_orders.retain(|one| actor.sees_location(one.location_id));
         shipments.retain(|one| actor.sees_location(one.location_id));
-        Ok(OrderFulfilment { fulfilment_orders, shipments })
+        let sourcing = stock::shown(service::sourcing(tx, id)?, &actor, &locations);
+        Ok(OrderFulfilment { fulfilment_orders, shipments, sourcing })
     });
     Reply::ok(&found.await?)
 }

@@ -302,7 +302,8 @@ pub struct FulfilmentOrder {
     pub state_since: Instant,
     /// Rises with every change.
     pub version: i64,
-    /// When it should have left.
+    /// When it should have left: at the end of a working day of its location, by that one's `cut_off` and `handling_days`;
+    /// where the channel has `due_hours`, so many hours after it was ordered.
     pub due_at: Instant,
     /// What is to be shipped.
     pub lines: Vec<FulfilmentLine>,

@@ -23,11 +23,12 @@ use crate::{
         ids::{FulfilmentOrderId, LocationId, OrderId, ShipmentId},
     },
     orders::{self, ExternalRef, LineMove, OrderDocument},
-    stock::{self, Share},
+    stock::{self, Share, Sourcing},
 };
 
 /// The work with an order: one fulfilment order per location that has a share of it. Services, which are neither shipped nor
-/// counted, are left out. `fresh` are ids for them; as many as there are locations suffice. Nothing is written.
+/// counted, are left out. `due_at` tells when a location should have shipped. `fresh` are ids for them; as many as there are
+/// locations suffice. Nothing is written.
 ///
 /// # Errors
 /// `line_unknown` for a share of a line that the order does not have.
@@ -35,7 +36,7 @@ pub fn work_of(
     now: Instant,
     order: &OrderDocument,
     shares: &[Share],
-    due_at: Instant,
+    due_at: impl Fn(LocationId) -> Instant,
     fresh: &[FulfilmentOrderId],
 ) -> Result<Vec<FulfilmentOrder>> {
     let mut by_location: BTreeMap<LocationId, BTreeMap<i32, FulfilmentLine>> = BTreeMap::new();
@@ -65,7 +66,7 @@ pub fn work_of(
         state: FulfilmentState::Open,
         state_since: now,
         version: 1,
-        due_at,
+        due_at: due_at(location_id),
         lines: lines.into_values().collect(),
         created_at: now,
         updated_at: now,
@@ -73,12 +74,12 @@ pub fn work_of(
     Ok(opened.collect())
 }
 
-/// Opens fulfilment orders: two statements, however many.
+/// Opens fulfilment orders, with why their locations ship what they do: two statements, however many.
 ///
 /// # Errors
 /// What the database says.
-pub fn open(tx: &mut Tx, opened: &[FulfilmentOrder]) -> Result<()> {
-    if opened.is_empty() { Ok(()) } else { store::insert(tx, opened) }
+pub fn open(tx: &mut Tx, opened: &[FulfilmentOrder], sourcing: &[Sourcing]) -> Result<()> {
+    if opened.is_empty() { Ok(()) } else { store::insert(tx, opened, sourcing) }
 }
 
 /// A fulfilment order that the actor may see.
@@ -97,6 +98,14 @@ pub fn get(tx: &mut Tx, actor: &Actor, id: FulfilmentOrderId) -> Result<Fulfilme
 /// What the database says.
 pub fn of_order(tx: &mut Tx, order: OrderId) -> Result<(Vec<FulfilmentOrder>, Vec<Shipment>)> {
     Ok((store::of_order(tx, order)?, store::shipments(tx, order)?))
+}
+
+/// The traces that led to an order's shares, one for each line of which there is something to tell.
+///
+/// # Errors
+/// What the database says.
+pub fn sourcing(tx: &mut Tx, order: OrderId) -> Result<Vec<Sourcing>> {
+    store::sourcing(tx, order)
 }
 
 /// What has left of an order, the oldest first.

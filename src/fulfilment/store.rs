@@ -1,6 +1,6 @@
 //! The only file that touches `fulfilment_orders`, `fulfilment_lines` and `shipments`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::sql_types::{BigInt, Bool, Nullable, Text as SqlText};
 use serde_json::{Value, json};
@@ -9,13 +9,14 @@ use super::model::{
     Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Shipment, ShipmentDetails, ShipmentState, Step,
 };
 use crate::{
-    db::{Bind, Col, Doc, DocSql, InstantSql, Sql, Tx, UidSql, dialect, insert_many, sql},
+    db::{Bind, Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many, sql},
     error::{Code, Error, Result},
     kernel::{
         Actor, Id, Instant, Waiting,
         ids::{ChannelId, FulfilmentOrderId, LocationId, OrderId, ShipmentId, VariantId},
         text,
     },
+    stock::Sourcing,
 };
 
 const ORDER: &[(&str, Col)] = &[
@@ -30,6 +31,7 @@ const ORDER: &[(&str, Col)] = &[
     ("due_at", Col::At),
     ("created_at", Col::At),
     ("updated_at", Col::At),
+    ("sourcing", Col::Doc),
 ];
 
 const LINE: &[(&str, Col)] = &[
@@ -45,10 +47,13 @@ const LINE: &[(&str, Col)] = &[
     ("cancelled", Col::Int),
 ];
 
-/// Writes fulfilment orders with their lines: two statements.
-pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder]) -> Result<()> {
+/// Writes fulfilment orders with their lines, and with each the traces of its lines: two statements.
+pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder], sourcing: &[Sourcing]) -> Result<()> {
     let rows = all.iter().map(|one| {
-        vec![
+        let of = |trace: &&Sourcing| one.lines.iter().any(|line| line.line_no == trace.line_no);
+        let traces: Vec<&Sourcing> = sourcing.iter().filter(of).collect();
+        let traces = (!traces.is_empty()).then(|| Json::of(&traces)).transpose()?;
+        Ok(vec![
             one.id.into(),
             one.order_id.into(),
             one.order_number.as_str().into(),
@@ -60,9 +65,11 @@ pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder]) -> Result<()> {
             one.due_at.into(),
             one.created_at.into(),
             one.updated_at.into(),
-        ]
+            traces.into(),
+        ])
     });
-    insert_many(tx, "fulfilment_orders", ORDER, rows.collect())?;
+    let rows: Result<Vec<_>> = rows.collect();
+    insert_many(tx, "fulfilment_orders", ORDER, rows?)?;
     let lines = all.iter().flat_map(|one| {
         one.lines.iter().map(|line| {
             let counts = line.counts;
@@ -157,6 +164,15 @@ pub(super) fn get(tx: &mut Tx, id: FulfilmentOrderId) -> Result<Option<Fulfilmen
 /// An order's fulfilment orders, the oldest first.
 pub(super) fn of_order(tx: &mut Tx, order: OrderId) -> Result<Vec<FulfilmentOrder>> {
     load(tx, sql(format!("SELECT {SELECTED} FROM fulfilment_orders WHERE order_id = ? ORDER BY id")).bind(order))
+}
+
+/// The traces that led to an order's fulfilment orders, each line once and in order. Old orders have none.
+pub(super) fn sourcing(tx: &mut Tx, order: OrderId) -> Result<Vec<Sourcing>> {
+    let query = sql("SELECT sourcing FROM fulfilment_orders WHERE order_id = ? AND sourcing IS NOT NULL").bind(order);
+    let found = query.load::<DocSql, Doc<Vec<Sourcing>>>(tx)?;
+    let by_line: BTreeMap<i32, Sourcing> =
+        found.into_iter().flat_map(|Doc(traces)| traces).map(|trace| (trace.line_no, trace)).collect();
+    Ok(by_line.into_values().collect())
 }
 
 /// Fulfilment orders by their ids.

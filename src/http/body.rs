@@ -209,7 +209,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Params<T> {
 }
 
 /// Reads a query; errors carry the parameter's name.
-fn parse_query<T: DeserializeOwned>(text: &str) -> Result<T> {
+pub(super) fn parse_query<T: DeserializeOwned>(text: &str) -> Result<T> {
     if let Some((name, _)) = url::form_urlencoded::parse(text.as_bytes()).find(|(_, value)| value.contains('\0')) {
         return Err(Error::problem(Code::InvalidQuery, "a parameter holds a NUL character").at(name));
     }

@@ -10,6 +10,7 @@ use super::{
     idempotency::{Begun, Fingerprint, Key},
     paging::{Page, next_link},
     state::State,
+    table,
 };
 use crate::{
     db::{Lane, Snapshot, Tx},
@@ -255,14 +256,16 @@ pub struct Reply {
     location: Option<String>,
     next: Option<String>,
     retry_after: Option<u32>,
+    /// Of a table: the cursor to the next page and the count, which have no place in it.
+    table: Option<(Option<String>, Option<i64>)>,
     secret: bool,
     replayed: bool,
 }
 
 impl Reply {
     fn with_status(status: u16, body: Option<String>) -> Self {
-        let (version, location, next, retry_after) = (None, None, None, None);
-        Self { status, body, version, location, next, retry_after, secret: false, replayed: false }
+        let (version, location, next, retry_after, table) = (None, None, None, None, None);
+        Self { status, body, version, location, next, retry_after, table, secret: false, replayed: false }
     }
 
     /// 200 with a document.
@@ -302,6 +305,17 @@ impl Reply {
     pub fn page<T: Serialize>(call: &Call, page: &Page<T>) -> Result<Self> {
         let mut reply = Self::ok(page)?;
         reply.next = page.next_cursor.as_ref().map(|cursor| next_link(call.request.uri(), cursor));
+        Ok(reply)
+    }
+
+    /// A page of a list as a table; where the next begins, and how many there are where that is asked for, stands in headers.
+    ///
+    /// # Errors
+    /// When it can not be written, which would be a defect.
+    pub(super) fn table<T: Serialize + utoipa::ToSchema>(call: &Call, page: &Page<T>) -> Result<Self> {
+        let mut reply = Self::with_status(200, Some(table::write(&page.items)?));
+        reply.next = page.next_cursor.as_ref().map(|cursor| next_link(call.request.uri(), cursor));
+        reply.table = Some((page.next_cursor.clone(), page.count));
         Ok(reply)
     }
 
@@ -384,6 +398,16 @@ impl Responder for Reply {
         }
         if self.replayed {
             response.insert_header(("Idempotency-Replayed", "true"));
+        }
+        if let Some((cursor, count)) = &self.table {
+            if let Some(cursor) = cursor {
+                response.insert_header(("Next-Cursor", cursor.as_str()));
+            }
+            if let Some(count) = count {
+                response.insert_header(("Count", count.to_string()));
+            }
+            response.content_type("text/csv; charset=utf-8; header=present");
+            return response.body(self.body.unwrap_or_default());
         }
         match self.body {
             Some(body) => response.content_type("application/json").body(body),

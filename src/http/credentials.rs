@@ -7,9 +7,7 @@ use diesel::sql_types::{Nullable, Text};
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{
-    Body, Call, Params, RefPath, Reply, idempotency::Fingerprint, paging::Cursor, paging::ListQuery, paging::Page, seal,
-};
+use super::{All, Body, Call, List, RefPath, Reply, idempotency::Fingerprint, paging::Page, seal};
 use crate::{
     db::{Doc, DocSql, InstantSql, Snapshot, Tx, UidSql, bump, sql},
     error::{Code, Error, Result},
@@ -194,6 +192,14 @@ pub struct ApiKey {
     pub revoked_at: Option<Instant>,
 }
 
+impl ApiKey {
+    /// What it is good for.
+    fn grant(&self) -> Grant {
+        let (scopes, channels, locations) = (self.scopes.clone(), self.channels.clone(), self.locations.clone());
+        Grant { scopes, channels, locations, money_ceiling: self.money_ceiling }
+    }
+}
+
 /// Make an API key
 ///
 /// The answer holds the key; it is not shown again.
@@ -275,18 +281,12 @@ fn is_within<T: PartialEq>(own: Option<&[T]>, wanted: Option<&[T]>) -> bool {
 }
 
 /// List the API keys
-#[utoipa::path(tag = "set up a shop", params(ListQuery), security(("token" = ["keys:write"])),
+#[utoipa::path(tag = "set up a shop", security(("token" = ["keys:write"])),
     responses((status = 200, body = Page<ApiKey>)))]
 #[get("/api-keys")]
-async fn list_api_keys(call: Call, query: Params<ListQuery>) -> Result<Reply> {
-    call.allow(Scope::KeysWrite)?;
-    let (actor, limit) = (call.actor.clone(), query.0.limit()?);
-    let after: Option<CredentialId> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let items = call.read(move |tx| list(tx, after, limit)).await?;
-    let page = Page::cut(items, limit, |(key, _)| key.id)?;
-    // What is not theirs is left out after the cut: the cursor goes on all the same.
-    let theirs = page.items.into_iter().filter(|(_, grant)| is_theirs(&actor, grant)).map(|(key, _)| key).collect();
-    Reply::page(&call, &Page::<ApiKey> { items: theirs, next_cursor: page.next_cursor, count: None })
+async fn list_api_keys(call: Call, query: List<All>) -> Result<Reply> {
+    let actor = call.allow(Scope::KeysWrite)?.clone();
+    query.answer_seen(&call, |key: &ApiKey| key.id, move |key| is_theirs(&actor, &key.grant()), list).await
 }
 
 /// Whether somebody may see and revoke a key: who is limited to channels or locations, only what stays within them.
@@ -294,19 +294,16 @@ fn is_theirs(actor: &Actor, grant: &Grant) -> bool {
     is_within(actor.channels(), grant.channels.as_deref()) && is_within(actor.locations(), grant.locations.as_deref())
 }
 
-fn list(tx: &mut Tx, after: Option<CredentialId>, limit: i64) -> Result<Vec<(ApiKey, Grant)>> {
+fn list(tx: &mut Tx, after: Option<CredentialId>, limit: i64) -> Result<Vec<ApiKey>> {
     type Row = (CredentialId, String, String, Doc<Grant>, Instant, Option<Instant>);
     type Columns = (UidSql, Text, Text, DocSql, InstantSql, Nullable<InstantSql>);
     let query = "SELECT id, name, shown, doc, created_at, revoked_at FROM credentials \
                  WHERE kind = 'api_key' AND id > ? ORDER BY id LIMIT ?";
     let after = after.unwrap_or(Id::<ids::Credential>::from_bytes([0; 16]));
-    let rows = sql(query).bind(after).bind(limit + 1).load::<Columns, Row>(tx)?;
+    let rows = sql(query).bind(after).bind(limit).load::<Columns, Row>(tx)?;
     let key = |(id, name, shown, Doc(grant), created_at, revoked_at): Row| {
-        let Grant { scopes, channels, locations, money_ceiling } = grant.clone();
-        (
-            ApiKey { id, name, shown, key: None, scopes, channels, locations, money_ceiling, created_at, revoked_at },
-            grant,
-        )
+        let Grant { scopes, channels, locations, money_ceiling } = grant;
+        ApiKey { id, name, shown, key: None, scopes, channels, locations, money_ceiling, created_at, revoked_at }
     };
     Ok(rows.into_iter().map(key).collect())
 }

@@ -1,5 +1,5 @@
-//! Request rates, per process: on the store surface per cart, customer or address; order look-ups per address. Of IPv6 an
-//! address is its /64.
+//! Request rates, per process: on the store surface per cart, customer or address, on the others per principal; order look-ups
+//! per address. Of IPv6 an address is its /64.
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
@@ -26,6 +26,8 @@ type Limiter = RateLimiter<String, DefaultKeyedStateStore<String>, DefaultClock,
 /// The limiters of a process.
 pub struct Limits {
     store: Option<Limiter>,
+    ops: Option<Limiter>,
+    integration: Option<Limiter>,
     lookups: Option<Limiter>,
     proxies: Vec<Network>,
 }
@@ -47,21 +49,33 @@ impl Limits {
         };
         Self {
             store: limiter(settings.store_requests_per_minute),
+            ops: limiter(settings.ops_requests_per_minute),
+            integration: limiter(settings.integration_requests_per_minute),
             lookups: limiter(settings.lookup_requests_per_minute),
             proxies: settings.trusted_proxies().flatten().collect(),
         }
     }
 
-    /// Counts a request on the store surface: for the customer who is signed in, for the cart that the token opens, for the
+    /// Counts a request: on the ops and the integration surface for the principal whose credential it is; on the store surface
+    /// for the customer who is signed in, for the cart that the token opens, for the
     /// network otherwise. What a caller can make up counts for nothing: else a new token for each request would be no limit.
     pub(super) fn check(&self, secret: &Secret, actor: &Actor, request: &HttpRequest) -> Result<()> {
-        let (Some(limiter), Actor::Shopper(shopper)) = (&self.store, actor) else { return Ok(()) };
-        let key = match &shopper.identity {
-            Some(identity) => format!("c {} {}", identity.issuer, identity.subject),
-            None => match proven_cart(secret, shopper, request) {
-                Some(cart) => format!("t {cart}"),
-                None => format!("a {}", self.network(request)),
+        let limiter = match actor {
+            Actor::Shopper(_) => &self.store,
+            Actor::Staff(_) => &self.ops,
+            Actor::Client(_) => &self.integration,
+            Actor::System(_) => &None,
+        };
+        let Some(limiter) = limiter else { return Ok(()) };
+        let key = match actor {
+            Actor::Shopper(shopper) => match &shopper.identity {
+                Some(identity) => format!("c {} {}", identity.issuer, identity.subject),
+                None => match proven_cart(secret, shopper, request) {
+                    Some(cart) => format!("t {cart}"),
+                    None => format!("a {}", self.network(request)),
+                },
             },
+            principal => principal.label(),
         };
         take(limiter, key, request)
     }
@@ -79,7 +93,7 @@ impl Limits {
 
     /// Forgets keys that have not been used for a while.
     pub fn tidy(&self) {
-        for limiter in [&self.store, &self.lookups].into_iter().flatten() {
+        for limiter in [&self.store, &self.ops, &self.integration, &self.lookups].into_iter().flatten() {
             limiter.retain_recent();
         }
     }

@@ -187,7 +187,55 @@ const UNGUARDED: [(HttpMethod, &str); 5] = [
     (HttpMethod::Delete, "/v1/integration/feeds/{feed}/consumers/{consumer}"),
 ];
 
+/// Whether an operation answers with a page of a list.
+fn is_list(operation: &Operation) -> bool {
+    let Some(RefOr::T(answer)) = operation.responses.responses.get("200") else { return false };
+    let Some(RefOr::T(content)) = answer.content.get("application/json") else { return false };
+    matches!(&content.schema, Some(RefOr::Ref(schema)) if schema.ref_location.contains("/Page_"))
+}
+
+/// What all lists of the ops surface take and give beside their own ([`super::List`]).
+fn complete_list(operation: &mut Operation) {
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(200));
+    let word = |words: &[&str]| ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.to_vec()));
+    let described = [
+        ("limit", number.default(Some(50.into())), "How many items at most, 1 to 200."),
+        ("cursor", ObjectBuilder::new().schema_type(Type::String), "Where to go on: `next_cursor` of the page before."),
+        ("count", word(&["capped"]), "`capped` also counts all items, up to 10,000."),
+        (
+            "format",
+            word(&["json", "csv"]),
+            "`csv` for a table: one row for each item, one column for each field, `next_cursor` in the header `Next-Cursor` and \
+             the count in `Count`. An apostrophe stands before what a spreadsheet would take for a formula.",
+        ),
+    ];
+    for (name, schema, description) in described {
+        let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
+        let parameter = parameter.description(Some(description)).schema(Some(schema));
+        operation.parameters.get_or_insert_default().push(parameter.build().into());
+    }
+    if let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("200") {
+        let text = ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).build();
+        answer.content.insert("text/csv".to_owned(), RefOr::T(text));
+        for (name, kind, description) in [
+            (
+                "Next-Cursor",
+                Type::String,
+                "With `format=csv`: send it as `cursor` to get the next page; absent on the last.",
+            ),
+            ("Count", Type::Integer, "With `format=csv` and `count=capped`: how many there are in all, up to 10,000."),
+        ] {
+            let schema = ObjectBuilder::new().schema_type(kind);
+            let header = HeaderBuilder::new().schema(Some(schema)).description(Some(description));
+            answer.headers.insert(name.to_owned(), header.build().into());
+        }
+    }
+}
+
 fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operation: &mut Operation) {
+    if surface == Surface::Ops && *method == HttpMethod::Get && is_list(operation) {
+        complete_list(operation);
+    }
     if surface == Surface::Store && operation.security.is_none() {
         let none: [&str; 0] = [];
         let with = |other: &str| SecurityRequirement::new("channel_key", none).add(other, none);
@@ -304,9 +352,9 @@ fn add_headers(surface: Surface, method: &HttpMethod, status: &str, response: &m
             add("Idempotency-Replayed", Type::String, "`true` when this is the first answer to this key once more.");
         }
     }
-    // The store surface is limited, and so is whatever answers 429.
-    if surface == Surface::Store || status == "429" {
-        add("RateLimit-Limit", Type::Integer, "Requests a minute.");
+    // Every answer has them where requests are limited; outside the store they are told where it matters only.
+    if surface == Surface::Store || status.starts_with('2') || status == "429" {
+        add("RateLimit-Limit", Type::Integer, "Requests a minute; absent where they are not limited.");
         add("RateLimit-Remaining", Type::Integer, "How many of them are left now.");
     }
 }

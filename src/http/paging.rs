@@ -3,9 +3,13 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::error::{Code, Error, Result};
+use crate::{
+    db::Tx,
+    error::{Code, Error, Result},
+};
 
-/// The query parameters that every list takes.
+/// The query parameters that the lists of the store and the integration surface take; those of the ops surface take more,
+/// see [`super::List`].
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -27,13 +31,16 @@ impl ListQuery {
     }
 }
 
+/// The most that a page holds.
+const MOST_ITEMS: i64 = 200;
+
 /// A page's size: 50 unless told, 1 to 200.
 ///
 /// # Errors
 /// When it is not between 1 and 200.
 pub fn limit(limit: Option<i64>) -> Result<i64> {
     match limit.unwrap_or(50) {
-        limit @ 1..=200 => Ok(limit),
+        limit @ 1..=MOST_ITEMS => Ok(limit),
         _ => Err(Error::problem(Code::InvalidQuery, "limit must be between 1 and 200").at("limit")),
     }
 }
@@ -76,6 +83,34 @@ impl<T> Page<T> {
             _ => None,
         };
         Ok(Self { items, next_cursor, count: None })
+    }
+}
+
+/// Up to `wanted` items that are `seen`, after a key: of what `read` gives so many after a key, in order, it is asked for more as
+/// long as there is any, so that a page is never short because somebody does not see all of it.
+///
+/// # Errors
+/// What `read` says.
+pub fn fill<I, K>(
+    tx: &mut Tx,
+    wanted: i64,
+    mut after: Option<K>,
+    key: impl Fn(&I) -> K,
+    seen: impl Fn(&I) -> bool,
+    read: impl Fn(&mut Tx, Option<K>, i64) -> Result<Vec<I>>,
+) -> Result<Vec<I>> {
+    let room = usize::try_from(wanted).unwrap_or_default();
+    let (mut items, mut step) = (Vec::new(), wanted);
+    loop {
+        let found = read(tx, after, step)?;
+        let more = i64::try_from(found.len()).is_ok_and(|read| read >= step);
+        step = step.max(MOST_ITEMS);
+        after = found.last().map(&key);
+        items.extend(found.into_iter().filter(&seen));
+        if !more || items.len() >= room {
+            items.truncate(room);
+            return Ok(items);
+        }
     }
 }
 
@@ -129,9 +164,9 @@ pub fn next_link(uri: &actix_web::http::Uri, cursor: &str) -> String {
 /// (`named`): the name is empty in the first case.
 ///
 /// # Errors
-/// `invalid_cursor` when it is none of ours, or one of the other order.
-pub fn named_cursor<K: DeserializeOwned>(text: Option<&str>, named: bool) -> Result<Option<(String, K)>> {
-    let Some((name, id)) = Cursor::<(Option<String>, K)>::decode_optional(text)? else { return Ok(None) };
+/// `invalid_cursor` when it is one of the other order.
+pub fn named_place<K>(after: Option<(Option<String>, K)>, named: bool) -> Result<Option<(String, K)>> {
+    let Some((name, id)) = after else { return Ok(None) };
     let folded = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ');
     if name.is_some() != named || !name.iter().all(folded) {
         return Err(Error::problem(Code::InvalidCursor, "this cursor was not given by this list").at("cursor"));

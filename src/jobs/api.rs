@@ -7,7 +7,7 @@ use super::queue::{self, Job};
 use crate::{
     db::Tx,
     error::{Error, Result},
-    http::{Call, Cursor, ListQuery, Page, Params, RefPath, Reply, idempotency::Fingerprint},
+    http::{All, Call, List, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{Actor, Instant, Scope, ids::JobId},
 };
 
@@ -26,18 +26,13 @@ fn allow_change(call: &Call) -> Result<&Actor> {
 /// List the dead jobs
 ///
 /// Jobs that failed for good, oldest first, with what went wrong.
-#[utoipa::path(tag = "mend a connector", params(ListQuery), security(("token" = ["connectors:read"])),
+#[utoipa::path(tag = "mend a connector", security(("token" = ["connectors:read"])),
     responses((status = 200, body = Page<Job>)))]
 #[get("/jobs/dead")]
-async fn list_dead_jobs(call: Call, query: Params<ListQuery>) -> Result<Reply> {
+async fn list_dead_jobs(call: Call, query: List<All>) -> Result<Reply> {
     let is_limited = call.allow(Scope::ConnectorsRead)?.is_limited();
-    let limit = query.0.limit()?;
-    let after: Option<JobId> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let items = match is_limited {
-        true => Vec::new(),
-        false => call.read(move |tx| queue::dead(tx, after, limit + 1)).await?,
-    };
-    Reply::page(&call, &Page::cut(items, limit, |job| job.id)?)
+    let read = move |tx: &mut Tx, after, limit| if is_limited { Ok(Vec::new()) } else { queue::dead(tx, after, limit) };
+    query.answer(&call, |job: &Job| job.id, read).await
 }
 
 /// Replay a dead job

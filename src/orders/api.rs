@@ -1,6 +1,6 @@
 //! Routes that read orders: for staff, for customers, for guests.
 
-use actix_web::{HttpResponse, Responder, get, post};
+use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -14,9 +14,10 @@ use crate::{
     carts,
     channels::Directory,
     customers,
+    db::Tx,
     error::{Error, Result},
     events::{self, Event},
-    http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply, csv},
+    http::{All, Body, Call, Cursor, List, ListQuery, Page, Params, RefPath, Reply},
     kernel::{
         Actor, Instant, Scope,
         actor::Shopper,
@@ -27,75 +28,44 @@ use crate::{
 
 /// Search orders
 ///
-/// By anything a caller may know. Newest first. With `format=csv` as a table, in which an apostrophe stands before what a spreadsheet would take for
-/// a formula.
+/// By anything a caller may know. Newest first.
 #[utoipa::path(tag = "answer a customer", params(OrderQuery), security(("token" = ["orders:read"])),
-    responses((status = 200, content((Page<OrderSummary> = "application/json"), (String = "text/csv")))))]
+    responses((status = 200, body = Page<OrderSummary>)))]
 #[get("/orders")]
-async fn search_orders(call: Call, query: Params<OrderQuery>) -> Result<HttpResponse> {
+async fn search_orders(call: Call, query: List<OrderQuery>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersRead)?.clone();
-    let query = query.0;
-    let (limit, counts) = search::shape(&query)?;
-    let as_csv = query.format.as_deref() == Some("csv");
-    let after: Option<Place> = Cursor::decode_optional(query.cursor.as_deref())?;
-    let (items, count) = call
-        .read(move |tx| {
-            let items = search::search(tx, &actor, &query, after, limit)?;
-            let count = if counts { Some(search::count(tx, &actor, &query)?) } else { None };
-            Ok((items, count))
-        })
-        .await?;
-    let mut page = Page::cut(items, limit, |order| (order.placed_at.micros(), order.id))?;
-    page.count = count;
-    if as_csv {
-        return table(&page);
-    }
-    Ok(Reply::page(&call, &page)?.respond_to(call.request()).map_into_boxed_body())
+    query.filter.asks_for_something()?;
+    let wanted = query.filter.clone();
+    let (from, to) = (("placed_from", wanted.placed_from), ("placed_to", wanted.placed_to));
+    let span = call.snapshot::<Directory>().await?.span(&actor, wanted.channel_id, from, to)?;
+    let (counted, counter) = (wanted.clone(), actor.clone());
+    let count = move |tx: &mut Tx| search::count(tx, &counter, &counted, span);
+    let read = move |tx: &mut Tx, after, limit| search::search(tx, &actor, (&wanted, span), after, limit);
+    query.answer_counted(&call, place, count, read).await
 }
 
-/// A page as a table; the next page's cursor is in the header `Next-Cursor`.
-fn table(page: &Page<OrderSummary>) -> Result<HttpResponse> {
-    let headings =
-        ["number", "id", "placed_at", "state", "payment_state", "fulfilment_state", "total", "currency", "email"];
-    let row = |order: &OrderSummary| {
-        [
-            order.number.clone(),
-            order.id.to_string(),
-            order.placed_at.to_string(),
-            order.state.to_string(),
-            order.payment_state.to_string(),
-            order.fulfilment_state.to_string(),
-            order.total.decimal().to_string(),
-            order.total.currency().to_string(),
-            order.email.clone().unwrap_or_default(),
-        ]
-    };
-    let bytes = csv::write(&headings, page.items.iter().map(row))?;
-    let mut response = HttpResponse::Ok();
-    response.content_type("text/csv; charset=utf-8");
-    if let Some(cursor) = &page.next_cursor {
-        response.insert_header(("Next-Cursor", cursor.as_str()));
-    }
-    Ok(response.body(bytes))
+/// Its place in a list: newest first.
+fn place(order: &OrderSummary) -> Place {
+    (order.placed_at.micros(), order.id)
 }
 
 /// List a customer's orders
 ///
 /// Newest first.
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path), ListQuery),
+#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)),
     security(("token" = ["orders:read"])), responses((status = 200, body = Page<OrderSummary>)))]
 #[get("/customers/{id}/orders")]
-async fn list_customer_orders(call: Call, path: RefPath<CustomerId>, query: Params<ListQuery>) -> Result<Reply> {
+async fn list_customer_orders(call: Call, path: RefPath<CustomerId>, query: List<All>) -> Result<Reply> {
     // Customers are the merchant's, of no channel.
-    let actor = call.allow_everywhere(Scope::OrdersRead)?.clone();
-    let (id, limit) = (path.0, query.0.limit()?);
-    let after: Option<Place> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let items = call.read(move |tx| {
+    let (actor, id) = (call.allow_everywhere(Scope::OrdersRead)?.clone(), path.0);
+    let wanted = OrderQuery { customer_id: Some(id), ..OrderQuery::default() };
+    let (counted, counter) = (wanted.clone(), actor.clone());
+    let count = move |tx: &mut Tx| search::count(tx, &counter, &counted, (None, None));
+    let read = move |tx: &mut Tx, after, limit| {
         customers::require(tx, id)?;
-        let query = OrderQuery { customer_id: Some(id), ..OrderQuery::default() };
-        search::search(tx, &actor, &query, after, limit)
-    });
-    Reply::page(&call, &Page::cut(items.await?, limit, |order| (order.placed_at.micros(), order.id))?)
+        search::search(tx, &actor, (&wanted, (None, None)), after, limit)
+    };
+    query.answer_counted(&call, place, count, read).await
 }
 
 /// Read an order
@@ -119,20 +89,16 @@ async fn read_order(call: Call, path: RefPath<String>) -> Result<Reply> {
 /// See an order's timeline
 ///
 /// Everything that happened to it, in order: the events of its stream.
-#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path), ListQuery), security(("token" = ["orders:read"])),
+#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), security(("token" = ["orders:read"])),
     responses((status = 200, body = Page<Event>)))]
 #[get("/orders/{ref}/timeline")]
-async fn order_timeline(call: Call, path: RefPath<String>, query: Params<ListQuery>) -> Result<Reply> {
+async fn order_timeline(call: Call, path: RefPath<String>, query: List<All>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersRead)?.clone();
-    let limit = query.0.limit()?;
-    let after: i64 = Cursor::decode_optional(query.0.cursor.as_deref())?.unwrap_or_default();
-    let items = call
-        .read(move |tx| {
-            let id = service::resolve(tx, &actor, &path.0)?;
-            events::stream(tx, &id.to_string(), after, limit + 1)
-        })
-        .await?;
-    Reply::page(&call, &Page::cut(items, limit, |event| event.position)?)
+    let read = move |tx: &mut Tx, after: Option<i64>, limit| {
+        let id = service::resolve(tx, &actor, &path.0)?;
+        events::stream(tx, &id.to_string(), after.unwrap_or_default(), limit)
+    };
+    query.answer(&call, |event: &Event| event.position, read).await
 }
 
 /// What links to the orders of a shopper's channel are made with.

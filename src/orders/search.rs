@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{FulfilmentStatus, OrderState, PaymentStatus};
 use crate::{
+    channels::Span,
     db::{InstantSql, Tx, UidSql, sql},
     error::{Code, Error, Result},
     http::paging,
     kernel::{
-        Actor, Currency, Instant, Money,
+        Actor, Currency, Instant, Moment, Money,
         ids::{ChannelId, CustomerId, OrderId},
         text,
     },
@@ -57,26 +58,19 @@ pub struct OrderQuery {
     /// A customer's id.
     #[param(value_type = Option<String>)]
     pub customer_id: Option<CustomerId>,
-    /// Ordered at this time or later.
+    /// Ordered at this time or later; a day such as `2026-03-29` is meant from its beginning. Days are those of the time zone of
+    /// the channel in `channel_id`, else of the one that all channels have which you see; where they have several, a day
+    /// without a channel is refused.
     #[param(value_type = Option<String>)]
-    pub placed_from: Option<Instant>,
-    /// Ordered before this time.
+    pub placed_from: Option<Moment>,
+    /// Ordered before this time; a day is meant to its end, so that the same day in both is that day.
     #[param(value_type = Option<String>)]
-    pub placed_to: Option<Instant>,
-    /// How many at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<i64>,
-    /// Where to go on: `next_cursor` of the page before.
-    pub cursor: Option<String>,
-    /// `capped`: say how many there are, counted up to 10,000.
-    pub count: Option<String>,
-    /// `csv` for a table instead of JSON.
-    pub format: Option<String>,
+    pub placed_to: Option<Moment>,
 }
 
 impl OrderQuery {
     /// Refuses what would be looked for with nothing left of it: that finds all orders, or none for a reason that nobody sees.
-    fn asks_for_something(&self) -> Result<()> {
+    pub(super) fn asks_for_something(&self) -> Result<()> {
         type Left = fn(&str) -> String;
         let as_given: Left = |text| text.trim().to_owned();
         // A name in the box is looked for by its letters, anything else as it is.
@@ -139,17 +133,17 @@ type Columns = (UidSql, Text, UidSql, Nullable<UidSql>, Text, Text, Text, Text, 
 #[rustfmt::skip]
 type Row = (OrderId, String, ChannelId, Option<CustomerId>, OrderState, PaymentStatus, FulfilmentStatus, Currency, i64, Option<String>, Instant, bool);
 
-/// Up to `limit + 1` orders, newest first, after a place: one statement, and one more that looks how many have a name, or an
+/// Up to `limit` orders, newest first, after a place: one statement, and one more that looks how many have a name, or an
 /// article, where that decides what leads.
 pub(super) fn search(
     tx: &mut Tx,
     actor: &Actor,
-    query: &OrderQuery,
+    (query, span): (&OrderQuery, Span),
     after: Option<Place>,
     limit: i64,
 ) -> Result<Vec<OrderSummary>> {
-    let plan = Plan::of(tx, actor, query, after)?;
-    let (ids, binds) = plan.newest(limit + 1);
+    let plan = Plan::of(tx, actor, (query, span), after)?;
+    let (ids, binds) = plan.newest(limit);
     let statement = format!(
         "SELECT id, number, channel_id, customer_id, state, payment_state, fulfilment_state, currency, total, email_folded, \
          placed_at, test FROM orders WHERE id IN ({ids}) ORDER BY placed_at DESC, id DESC"
@@ -191,24 +185,10 @@ fn summary(row: Row) -> OrderSummary {
 }
 
 /// How many there are, counted up to 10,000.
-pub(super) fn count(tx: &mut Tx, actor: &Actor, query: &OrderQuery) -> Result<i64> {
-    let plan = Plan::of(tx, actor, query, None)?;
+pub(super) fn count(tx: &mut Tx, actor: &Actor, query: &OrderQuery, span: Span) -> Result<i64> {
+    let plan = Plan::of(tx, actor, (query, span), None)?;
     let (found, binds) = plan.some(paging::COUNT_CAP);
     let statement = sql(format!("SELECT count(*) FROM ({found}) AS found"));
     let statement = binds.into_iter().fold(statement, |statement, bind| statement.bind(bind));
     Ok(statement.first::<BigInt, i64>(tx)?.unwrap_or_default())
-}
-
-/// The page's size, and whether a count is asked for.
-pub(super) fn shape(query: &OrderQuery) -> Result<(i64, bool)> {
-    let counts = match query.count.as_deref() {
-        None => false,
-        Some("capped") => true,
-        Some(_) => return Err(Error::problem(Code::InvalidQuery, "count must be `capped`").at("count")),
-    };
-    if query.format.as_deref().is_some_and(|format| !matches!(format, "csv" | "json")) {
-        return Err(Error::problem(Code::InvalidQuery, "format must be `json` or `csv`").at("format"));
-    }
-    query.asks_for_something()?;
-    Ok((paging::limit(query.limit)?, counts))
 }

@@ -1,7 +1,6 @@
 //! Routes of price lists and their prices; those of tax and shipping are in [`settings`].
 
 use actix_web::{get, patch, post, put};
-use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
@@ -9,26 +8,13 @@ use super::{
     service,
 };
 use crate::{
+    db::Tx,
     error::Result,
-    http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply},
-    kernel::{Id, Instant, Scope, ids::PriceListId, text::Sku},
+    http::{All, Body, Call, List, Page, RefPath, Reply},
+    kernel::{Id, Instant, Scope, ids::PriceListId},
 };
 
 mod settings;
-
-/// A page of reference data, of which there is so little that it is read whole; `id` is the order of the list.
-fn page<T: Serialize, I: Serialize + serde::de::DeserializeOwned + Ord>(
-    call: &Call,
-    query: &ListQuery,
-    items: Vec<T>,
-    id: impl Fn(&T) -> I,
-) -> Result<Reply> {
-    let limit = query.limit()?;
-    let after: Option<I> = Cursor::decode_optional(query.cursor.as_deref())?;
-    let rest = items.into_iter().filter(|item| after.as_ref().is_none_or(|after| id(item) > *after));
-    let one_more = usize::try_from(limit).unwrap_or_default() + 1;
-    Reply::page(call, &Page::cut(rest.take(one_more).collect(), limit, id)?)
-}
 
 /// Make a price list
 #[utoipa::path(tag = "set up a shop", request_body = NewPriceList, security(("token" = ["prices:write"])),
@@ -45,13 +31,13 @@ async fn create_price_list(call: Call, body: Body<NewPriceList>) -> Result<Reply
 }
 
 /// List the price lists
-#[utoipa::path(tag = "set up a shop", params(ListQuery), security(("token" = ["prices:read"])),
+#[utoipa::path(tag = "set up a shop", security(("token" = ["prices:read"])),
     responses((status = 200, body = Page<PriceListView>)))]
 #[get("/price-lists")]
-async fn list_price_lists(call: Call, query: Params<ListQuery>) -> Result<Reply> {
+async fn list_price_lists(call: Call, query: List<All>) -> Result<Reply> {
     let actor = call.allow(Scope::PricesRead)?.clone();
     let lists = call.read(move |tx| service::price_lists(tx, &actor)).await?;
-    page(&call, &query.0, lists.into_iter().map(PriceListView::from).collect(), |list| list.id)
+    query.answer_from(&call, lists.into_iter().map(PriceListView::from).collect(), |list| list.id)
 }
 
 /// Read a price list
@@ -97,17 +83,16 @@ async fn change_prices(call: Call, path: RefPath<PriceListId>, body: Body<PriceC
 /// List the prices of a list
 ///
 /// By SKU, quantity and beginning; those that are no longer valid too.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path), ListQuery), security(("token" = ["prices:read"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["prices:read"])),
     responses((status = 200, body = Page<PriceView>)))]
 #[get("/price-lists/{id}/prices")]
-async fn list_prices(call: Call, path: RefPath<PriceListId>, query: Params<ListQuery>) -> Result<Reply> {
+async fn list_prices(call: Call, path: RefPath<PriceListId>, query: List<All>) -> Result<Reply> {
     let (id, actor) = (path.0, call.allow(Scope::PricesRead)?.clone());
-    let limit = query.0.limit()?;
-    let after: Option<(Sku, i64, Option<Instant>)> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let after = after.map(|(sku, min_quantity, valid_from)| (sku.into_string(), min_quantity, valid_from));
-    let items = call.read(move |tx| service::prices_of(tx, &actor, id, after, limit + 1)).await?;
     let key = |price: &PriceView| (price.sku.clone(), price.min_quantity.get(), price.valid_from);
-    Reply::page(&call, &Page::cut(items, limit, key)?)
+    let read = move |tx: &mut Tx, after: Option<(String, i64, Option<Instant>)>, limit| {
+        service::prices_of(tx, &actor, id, after, limit)
+    };
+    query.answer(&call, key, read).await
 }
 
 /// The routes of the ops surface.

@@ -12,13 +12,13 @@ use super::{
         check_count,
     },
     list::{self, Filter},
-    model::{Level, LevelKey, Location, LocationPatch, Locations, NewLocation},
+    model::{Level, Location, LocationPatch, Locations, NewLocation},
     places, service, store,
 };
 use crate::{
     db::{Lane, Tx},
     error::{Code, Error, Result},
-    http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply, State, paging::limit},
+    http::{All, Body, Call, List, Page, RefPath, Reply, State},
     jobs::Runner,
     kernel::{Actor, Id, Instant, Scope, ids::LocationId, ids::VariantId},
 };
@@ -40,19 +40,14 @@ async fn create_location(call: Call, body: Body<NewLocation>) -> Result<Reply> {
 /// List the locations
 ///
 /// In the order in which they are asked when an order is placed.
-#[utoipa::path(tag = "keep stock", params(ListQuery), security(("token" = ["stock:read"])),
+#[utoipa::path(tag = "keep stock", security(("token" = ["stock:read"])),
     responses((status = 200, body = Page<Location>)))]
 #[get("/locations")]
-async fn list_locations(call: Call, query: Params<ListQuery>) -> Result<Reply> {
+async fn list_locations(call: Call, query: List<All>) -> Result<Reply> {
     let actor = call.allow(Scope::StockRead)?;
-    let (locations, limit) = (call.snapshot::<Locations>().await?, query.0.limit()?);
-    let after: Option<(i64, String)> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let place = |location: &Location| (location.priority, location.code.clone());
-    let listed = |location: &&Location| {
-        actor.sees_location(location.id) && after.as_ref().is_none_or(|after| place(location) > *after)
-    };
-    let items = locations.iter().filter(listed).cloned().collect();
-    Reply::page(&call, &Page::cut(items, limit, place)?)
+    let locations = call.snapshot::<Locations>().await?;
+    let seen = locations.iter().filter(|location| actor.sees_location(location.id));
+    query.answer_from(&call, seen.cloned().collect(), |location| (location.priority, location.code.clone()))
 }
 
 /// Read a location
@@ -114,18 +109,16 @@ fn names<'a>(tx: &mut Tx, variants: impl Iterator<Item = VariantId>, locations: 
 #[utoipa::path(tag = "keep stock", params(StockQuery), security(("token" = ["stock:read"])),
     responses((status = 200, body = Page<LevelDocument>)))]
 #[get("/stock/levels")]
-async fn list_levels(call: Call, query: Params<StockQuery>) -> Result<Reply> {
+async fn list_levels(call: Call, query: List<StockQuery>) -> Result<Reply> {
     let actor = call.allow(Scope::StockRead)?.clone();
-    let (query, locations) = (query.0, call.snapshot::<Locations>().await?);
-    let (limit, after) = (limit(query.limit)?, Cursor::<LevelKey>::decode_optional(query.cursor.as_deref())?);
-    let page = call.read(move |tx| {
-        let filter = filter(tx, &actor, &locations, &query)?;
-        let levels = list::levels(tx, &filter, after, limit + 1)?;
+    let (wanted, locations) = (query.filter.clone(), call.snapshot::<Locations>().await?);
+    let read = move |tx: &mut Tx, after, limit| {
+        let filter = filter(tx, &actor, &locations, &wanted)?;
+        let levels = list::levels(tx, &filter, after, limit)?;
         let names = names(tx, levels.iter().map(|level| level.variant), &locations)?;
-        let items = levels.iter().map(|level| names.level(level)).collect();
-        Page::cut(items, limit, |level: &LevelDocument| (level.variant_id, level.location_id))
-    });
-    Reply::page(&call, &page.await?)
+        Ok(levels.iter().map(|level| names.level(level)).collect())
+    };
+    query.answer(&call, |level: &LevelDocument| (level.variant_id, level.location_id), read).await
 }
 
 /// List the stock movements
@@ -134,23 +127,21 @@ async fn list_levels(call: Call, query: Params<StockQuery>) -> Result<Reply> {
 #[utoipa::path(tag = "keep stock", params(StockQuery), security(("token" = ["stock:read"])),
     responses((status = 200, body = Page<Movement>)))]
 #[get("/stock/movements")]
-async fn list_movements(call: Call, query: Params<StockQuery>) -> Result<Reply> {
+async fn list_movements(call: Call, query: List<StockQuery>) -> Result<Reply> {
     let actor = call.allow(Scope::StockRead)?.clone();
-    let (query, locations) = (query.0, call.snapshot::<Locations>().await?);
-    let (limit, before) = (limit(query.limit)?, Cursor::<i64>::decode_optional(query.cursor.as_deref())?);
-    let page = call.read(move |tx| {
-        let filter = filter(tx, &actor, &locations, &query)?;
-        let rows = list::movements(tx, &filter, before, limit + 1)?;
+    let (wanted, locations) = (query.filter.clone(), call.snapshot::<Locations>().await?);
+    let read = move |tx: &mut Tx, before, limit| {
+        let filter = filter(tx, &actor, &locations, &wanted)?;
+        let rows = list::movements(tx, &filter, before, limit)?;
         let names = names(tx, rows.iter().map(|row| row.key.0), &locations)?;
         // An order behind a movement may be of any channel: who is limited to some is not told which it is.
         let told = |movement: Movement| match actor.channels() {
             None => movement,
             Some(_) => Movement { reference: None, ..movement },
         };
-        let items = rows.into_iter().map(|row| told(names.movement(row))).collect();
-        Page::cut(items, limit, |movement: &Movement| movement.seq)
-    });
-    Reply::page(&call, &page.await?)
+        Ok(rows.into_iter().map(|row| told(names.movement(row))).collect())
+    };
+    query.answer(&call, |movement: &Movement| movement.seq, read).await
 }
 
 fn documents(tx: &mut Tx, levels: &[Level], locations: &Locations) -> Result<Levels> {

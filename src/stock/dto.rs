@@ -298,9 +298,4 @@ pub struct StockQuery {
     pub sku: Option<String>,
     /// Only this location: its code or id.
     pub location: Option<String>,
-    /// How many items at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<i64>,
-    /// Where to go on: `next_cursor` of the page before.
-    pub cursor: Option<String>,
 }

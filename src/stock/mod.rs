@@ -10,12 +10,14 @@ pub mod api;
 mod check;
 mod copies;
 mod dto;
+mod handling;
 mod list;
 mod model;
 mod places;
 mod plan;
 mod service;
 mod store;
+mod trace;
 
 pub use adjust::{Adjusted, Adjustment, Change, SafetyChange, adjust, event_schemas, set_safety};
 pub use check::{Finding, check};
@@ -29,3 +31,4 @@ pub use service::{
     Booking, allocate, availability, consume, deallocate, expire_due, extend, look, purge_ended, receive_return,
     release, reserve, reserve_again, reserve_seen, ship,
 };
+pub use trace::{LookedAt, Sourcing, Why, shown};

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use super::handling::Handling;
 use crate::{
     channels::TimeZone,
     error::{Error, Result},
     kernel::{
-        Country, Instant,
+        Country, Instant, LocalTime,
         ids::{LocationId, VariantId},
         text::Text,
     },
@@ -25,8 +26,14 @@ pub struct Location {
     pub name: String,
     /// Where it is.
     pub country: Country,
-    /// The zone of its cut-off times.
+    /// The zone of its cut-off and its working days.
     pub time_zone: TimeZone,
+    /// What is ordered before this time on the location's clock is begun the same working day (Monday to Friday), what comes
+    /// later or on another day on the next one. `due_at` of a fulfilment order is the end of the working day, at the
+    /// location, on which it is done.
+    pub cut_off: LocalTime,
+    /// How many working days it takes beside the one on which it is begun: 0 is the same day.
+    pub handling_days: i64,
     /// The lowest is asked first when an order is placed.
     pub priority: i64,
     /// Whether orders are placed on it.
@@ -35,6 +42,18 @@ pub struct Location {
     pub version: i64,
     /// Since when.
     pub created_at: Instant,
+}
+
+impl Location {
+    pub(super) const fn handling(&self) -> Handling {
+        Handling { cut_off: self.cut_off, handling_days: self.handling_days }
+    }
+
+    /// When it should have shipped what was ordered at an instant: at the end of a working day of its own.
+    #[must_use]
+    pub fn due_at(&self, placed_at: Instant) -> Instant {
+        self.handling().due_at(self.time_zone.0, placed_at)
+    }
 }
 
 /// A location about to be made.
@@ -48,8 +67,17 @@ pub struct NewLocation {
     pub name: Text<200>,
     /// Where it is.
     pub country: Country,
-    /// The zone of its cut-off times.
+    /// The zone of its cut-off and its working days.
     pub time_zone: TimeZone,
+    /// What is ordered before this time on the location's clock is begun the same working day (Monday to Friday), what comes
+    /// later or on another day on the next one. `due_at` of a fulfilment order is the end of the working day, at the
+    /// location, on which it is done.
+    #[serde(default = "default_cut_off")]
+    pub cut_off: LocalTime,
+    /// How many working days it takes beside the one on which it is begun: 0 is the same day.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 90)]
+    pub handling_days: i64,
     /// The lowest is asked first when an order is placed.
     #[serde(default = "default_priority")]
     #[schema(minimum = 0, maximum = 1_000_000)]
@@ -59,6 +87,9 @@ pub struct NewLocation {
     pub active: bool,
 }
 
+const fn default_cut_off() -> LocalTime {
+    LocalTime::TWO_PM
+}
 const fn default_priority() -> i64 {
     100
 }
@@ -75,8 +106,14 @@ pub struct LocationPatch {
     pub name: Option<Text<200>>,
     /// Where it is.
     pub country: Option<Country>,
-    /// The zone of its cut-off times.
+    /// The zone of its cut-off and its working days.
     pub time_zone: Option<TimeZone>,
+    /// What is ordered before this time on the location's clock is begun the same working day. Orders that are there already
+    /// keep their due times.
+    pub cut_off: Option<LocalTime>,
+    /// How many working days it takes beside the one on which it is begun.
+    #[schema(minimum = 0, maximum = 90)]
+    pub handling_days: Option<i64>,
     /// The lowest is asked first when an order is placed.
     #[schema(minimum = 0, maximum = 1_000_000)]
     pub priority: Option<i64>,
@@ -115,6 +152,16 @@ impl Locations {
     /// Not found.
     pub fn get(&self, id: LocationId) -> Result<&Location> {
         self.sorted.iter().find(|location| location.id == id).ok_or_else(|| Error::not_found("location"))
+    }
+
+    /// When a location should have shipped what was ordered at an instant. One that is not known here yet goes by the usual
+    /// cut-off, in this zone.
+    #[must_use]
+    pub fn due_at(&self, id: LocationId, placed_at: Instant, zone: TimeZone) -> Instant {
+        match self.get(id) {
+            Ok(location) => location.due_at(placed_at),
+            Err(_) => Handling::default().due_at(zone.0, placed_at),
+        }
     }
 
     /// A location by its code or its id as text.

@@ -1,8 +1,7 @@
 //! Commands on locations.
 
-use serde_json::json;
-
 use super::{
+    handling::Handling,
     model::{Location, LocationPatch, Locations, NewLocation, check_priority},
     store::{self, LocationRow},
 };
@@ -24,6 +23,8 @@ pub fn create_location(
     new: &NewLocation,
 ) -> Result<Location> {
     check_priority(new.priority)?;
+    let handling = Handling { cut_off: new.cut_off, handling_days: new.handling_days };
+    handling.check()?;
     if !actor.sees_location(id) {
         let detail = "this credential is limited to some locations and can not make another";
         return Err(Error::problem(Code::ScopeMissing, detail));
@@ -37,7 +38,7 @@ pub fn create_location(
         time_zone: new.time_zone.to_string(),
         priority: new.priority,
         active: new.active,
-        doc: Doc(json!({})),
+        doc: Doc(handling),
         version: 1,
         created_at: now,
         updated_at: now,
@@ -96,6 +97,9 @@ pub fn update_location(
     }
     location.country = patch.country.unwrap_or(location.country);
     location.time_zone = patch.time_zone.unwrap_or(location.time_zone);
+    location.cut_off = patch.cut_off.unwrap_or(location.cut_off);
+    location.handling_days = patch.handling_days.unwrap_or(location.handling_days);
+    location.handling().check()?;
     location.priority = patch.priority.unwrap_or(location.priority);
     location.active = patch.active.unwrap_or(location.active);
     check_priority(location.priority)?;

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::model::{Available, Locations, Need, Share};
+use super::{
+    model::{Available, Locations, Need, Share},
+    trace::{self, LookedAt, Sourcing, Why, has},
+};
 use crate::kernel::ids::{LocationId, VariantId};
 
 /// A share and whether its level must have it available.
@@ -10,6 +13,14 @@ use crate::kernel::ids::{LocationId, VariantId};
 pub(super) struct Planned {
     pub share: Share,
     pub guarded: bool,
+}
+
+/// Which location gives what, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub planned: Vec<Planned>,
+    /// Of the lines of which there is something to tell.
+    pub sourcing: Vec<Sourcing>,
 }
 
 /// Why there is no plan.
@@ -26,24 +37,31 @@ pub(super) enum NoPlan {
 /// All lines go to the first location, in the order of `locations`, that has everything; failing that to the one that
 /// has everything that can not be backordered (and most of the rest); failing that each line goes where it is whole,
 /// and only a line that is whole nowhere is divided. What is not tracked goes along with the rest.
-pub(super) fn plan(needs: &[Need], locations: &Locations, available: &Available) -> Result<Vec<Planned>, NoPlan> {
+pub(super) fn plan(needs: &[Need], locations: &Locations, available: &Available) -> Result<Plan, NoPlan> {
     let active: Vec<LocationId> = locations.active().map(|location| location.id).collect();
     if needs.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Plan::default());
     }
     let Some(first) = active.first().copied() else { return Err(NoPlan::NoLocation) };
-    let has = |variant: VariantId, location: LocationId| available.get(&(variant, location)).copied().unwrap_or(0);
     let strict = sums(needs.iter().filter(|need| need.tracked && !need.backorder));
     let all = sums(needs.iter().filter(|need| need.tracked));
     let meets = |wanted: &HashMap<VariantId, i64>, location: LocationId| {
-        wanted.iter().all(|(variant, quantity)| *quantity <= has(*variant, location))
+        wanted.iter().all(|(variant, quantity)| *quantity <= has(available, *variant, location))
     };
-    let served = |location: &LocationId| all.iter().filter(|(variant, sum)| **sum <= has(**variant, *location)).count();
-    let whole = active.iter().copied().find(|location| meets(&all, *location));
+    let served = |location: &LocationId| {
+        all.iter().filter(|(variant, sum)| **sum <= has(available, **variant, *location)).count()
+    };
+    let at_one = |location: LocationId, sourcing: Vec<Sourcing>| {
+        Ok(Plan { planned: needs.iter().map(|need| planned(need, location, need.quantity)).collect(), sourcing })
+    };
+    if let Some(location) = active.iter().copied().find(|location| meets(&all, *location)) {
+        return at_one(location, trace::of_whole(needs, &active, location, available));
+    }
     // `max_by_key` gives the last of equals, so the order is turned to prefer the first.
-    let willing = || active.iter().rev().copied().filter(|location| meets(&strict, *location)).max_by_key(served);
-    if let Some(location) = whole.or_else(willing) {
-        return Ok(needs.iter().map(|need| planned(need, location, need.quantity)).collect());
+    let willing = active.iter().rev().copied().filter(|location| meets(&strict, *location)).max_by_key(served);
+    if let Some(location) = willing {
+        let serves = |location: LocationId| meets(&strict, location).then(|| served(&location));
+        return at_one(location, trace::of_willing(needs, &active, location, available, serves));
     }
     split(needs, &active, first, available.clone())
 }
@@ -62,12 +80,8 @@ fn sums<'a>(needs: impl Iterator<Item = &'a Need>) -> HashMap<VariantId, i64> {
 }
 
 /// Places needs that no one location can meet. What can not be backordered chooses first.
-fn split(
-    needs: &[Need],
-    active: &[LocationId],
-    first: LocationId,
-    mut left: Available,
-) -> Result<Vec<Planned>, NoPlan> {
+fn split(needs: &[Need], active: &[LocationId], first: LocationId, mut left: Available) -> Result<Plan, NoPlan> {
+    let mut sourcing: Vec<Sourcing> = Vec::new();
     let mut shares: Vec<Vec<Planned>> = vec![Vec::new(); needs.len()];
     let mut used: Vec<LocationId> = Vec::new();
     let strict_first = [(true, false), (true, true), (false, false), (false, true)];
@@ -80,7 +94,14 @@ fn split(
             let fresh = active.iter().copied().filter(|location| !used.contains(location));
             let order: Vec<LocationId> = used.iter().copied().chain(fresh).collect();
             let parts = match tracked {
-                true => divide(need, &order, &mut left).map_err(|available| NoPlan::Short { place, available })?,
+                true => {
+                    let looked_at = divide(need, &order, &mut left);
+                    let looked_at = looked_at.map_err(|available| NoPlan::Short { place, available })?;
+                    let given = looked_at.iter().filter(|one| one.given > 0);
+                    let given = given.map(|one| (one.location_id, one.given)).collect();
+                    sourcing.push(trace::of_line(need.line_no, needs.len(), looked_at));
+                    given
+                }
                 false => vec![(used.first().copied().unwrap_or(first), need.quantity)],
             };
             for (location, quantity) in parts {
@@ -91,36 +112,38 @@ fn split(
             }
         }
     }
-    Ok(shares.into_iter().flatten().collect())
+    sourcing.sort_by_key(|one| one.line_no);
+    Ok(Plan { planned: shares.into_iter().flatten().collect(), sourcing })
 }
 
-/// The parts of one tracked need; how many there are where they do not suffice.
-fn divide(need: &Need, order: &[LocationId], left: &mut Available) -> Result<Vec<(LocationId, i64)>, i64> {
-    let has = |left: &Available, location: LocationId| left.get(&(need.variant, location)).copied().unwrap_or(0);
-    let mut parts: Vec<(LocationId, i64)> = Vec::new();
-    let whole = order.iter().copied().find(|location| has(left, *location) >= need.quantity);
-    let fullest = || order.iter().rev().copied().max_by_key(|location| has(left, *location));
-    let one = if need.backorder { whole.or_else(fullest) } else { whole };
-    match one {
-        Some(location) => parts.push((location, need.quantity)),
-        None => {
-            let mut missing = need.quantity;
-            for location in order.iter().copied() {
-                let part = has(left, location).clamp(0, missing);
-                if part > 0 {
-                    parts.push((location, part));
-                    missing -= part;
-                }
-            }
-            if missing > 0 {
-                return Err(need.quantity - missing);
-            }
-        }
+/// What each location that was looked at gives to one tracked need; how many there are where they do not suffice.
+fn divide(need: &Need, order: &[LocationId], left: &mut Available) -> Result<Vec<LookedAt>, i64> {
+    let has = |location: LocationId| has(left, need.variant, location);
+    let place = order.iter().position(|location| has(*location) >= need.quantity);
+    let passed_over = |location: &LocationId| LookedAt::new(*location, has(*location), 0, Why::LacksLine);
+    let fullest = || order.iter().rev().copied().max_by_key(|location| has(*location));
+    let mut looked_at: Vec<LookedAt> =
+        order.iter().take(place.map_or(order.len(), |place| place + 1)).map(passed_over).collect();
+    let mut missing = need.quantity;
+    let chosen = if place.is_none() && need.backorder { fullest() } else { None };
+    for one in &mut looked_at {
+        (one.given, one.why) = match one.available.clamp(0, missing) {
+            _ if chosen == Some(one.location_id) => (missing, Why::Backordered),
+            _ if chosen.is_some() => continue,
+            _ if place.is_some() && one.available < need.quantity => continue,
+            all if place.is_some() => (all, Why::WholeLine),
+            part if part > 0 => (part, Why::Part),
+            _ => continue,
+        };
+        missing -= one.given;
     }
-    for (location, quantity) in &parts {
-        *left.entry((need.variant, *location)).or_insert(0) -= quantity;
+    if missing > 0 {
+        return Err(need.quantity - missing);
     }
-    Ok(parts)
+    for one in &looked_at {
+        *left.entry((need.variant, one.location_id)).or_insert(0) -= one.given;
+    }
+    Ok(looked_at)
 }
 
 #[cfg(test)]

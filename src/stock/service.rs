@@ -9,8 +9,9 @@ use super::{
     model::{
         Available, LevelChange, LevelKey, Locations, MovementKind, Need, NewMovement, Occasion, Share, sum_changes,
     },
-    plan::{NoPlan, Planned, plan},
+    plan::{NoPlan, Plan, Planned, plan},
     store,
+    trace::Sourcing,
 };
 use crate::{
     db::Tx,
@@ -103,7 +104,7 @@ pub fn reserve_again(
     locations: &Locations,
     expires_at: Instant,
 ) -> Result<Vec<Share>> {
-    let held = store::end_reservations(tx, cart, "released")?;
+    let (held, _) = store::end_reservations(tx, cart, "released")?;
     applied(take(tx, now, needs, locations, Taking::Reserve { cart, expires_at }, held)?, tx, now)
 }
 
@@ -113,6 +114,7 @@ pub fn reserve_again(
 #[must_use = "the counters move when it is applied"]
 pub struct Booking {
     shares: Vec<Share>,
+    sourcing: Vec<Sourcing>,
     changes: Vec<LevelChange>,
 }
 
@@ -121,6 +123,12 @@ impl Booking {
     #[must_use]
     pub fn shares(&self) -> &[Share] {
         &self.shares
+    }
+
+    /// Why they come from there: of the lines of which there is something to tell.
+    #[must_use]
+    pub fn sourcing(&self) -> &[Sourcing] {
+        &self.sourcing
     }
 
     /// Moves the counters.
@@ -186,7 +194,7 @@ fn take(
 fn write(
     tx: &mut Tx,
     now: Instant,
-    planned: Vec<Planned>,
+    Plan { planned, sourcing }: Plan,
     levels: &Available,
     taking: Taking<'_>,
     freed: &[Share],
@@ -194,7 +202,7 @@ fn write(
     let shares: Vec<Share> = planned.iter().map(|planned| planned.share.clone()).collect();
     match taking {
         Taking::Reserve { cart, expires_at } => {
-            let written = store::insert_reservations(tx, now, cart, expires_at, &shares);
+            let written = store::insert_reservations(tx, now, (cart, expires_at), &shares, &sourcing);
             on_duplicate(written, || Error::conflict("the cart holds stock already"))?;
         }
         Taking::Allocate(occasion) => store::append(tx, now, occasion, &allocations(&shares))?,
@@ -206,7 +214,7 @@ fn write(
     }
     let taken = planned.iter().filter(|planned| planned.share.tracked).map(|planned| taken(planned, taking));
     let changes = taken.chain(given_back(freed)).collect();
-    Ok(Booking { shares, changes })
+    Ok(Booking { shares, sourcing, changes })
 }
 
 /// Moves a booking's counters at once: for commands that end with it.
@@ -320,7 +328,7 @@ fn move_back(tx: &mut Tx, now: Instant, changes: impl Iterator<Item = LevelChang
 /// # Errors
 /// What the database says.
 pub fn release(tx: &mut Tx, now: Instant, cart: CartId) -> Result<()> {
-    let held = store::end_reservations(tx, cart, "released")?;
+    let (held, _) = store::end_reservations(tx, cart, "released")?;
     move_back(tx, now, given_back(&held))
 }
 
@@ -345,7 +353,7 @@ pub fn consume(
     order_ref: &str,
     occurred_at: Instant,
 ) -> Result<Option<Booking>> {
-    let shares = store::end_reservations(tx, cart, "consumed")?;
+    let (shares, sourcing) = store::end_reservations(tx, cart, "consumed")?;
     if shares.is_empty() {
         return Ok(None);
     }
@@ -353,7 +361,7 @@ pub fn consume(
     store::append(tx, now, occasion, &allocations(&shares))?;
     let change = |share: &Share| LevelChange { allocated: share.quantity, ..unreserve(share) };
     let changes = shares.iter().filter(|share| share.tracked).map(change).collect();
-    Ok(Some(Booking { shares, changes }))
+    Ok(Some(Booking { shares, sourcing, changes }))
 }
 
 /// Gives back what orders had allocated and will not ship.

@@ -2,13 +2,17 @@
 
 use diesel::{
     prelude::*,
-    sql_types::{BigInt, Bool, Text},
+    sql_types::{BigInt, Bool, Nullable, Text},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::model::{Available, Level, LevelChange, LevelKey, Location, Locations, NewMovement, Occasion, Share};
+use super::{
+    handling::Handling,
+    model::{Available, Level, LevelChange, LevelKey, Location, Locations, NewMovement, Occasion, Share},
+    trace::Sourcing,
+};
 use crate::{
-    db::{Col, Doc, InstantSql, Snapshot, Tx, UidSql, dialect, insert_many, schema::locations, sql},
+    db::{Col, Doc, DocSql, InstantSql, Json, Snapshot, Tx, UidSql, dialect, insert_many, schema::locations, sql},
     error::{Error, Result},
     kernel::{
         Country, Id, Instant,
@@ -27,7 +31,7 @@ pub(super) struct LocationRow {
     pub time_zone: String,
     pub priority: i64,
     pub active: bool,
-    pub doc: Doc<Value>,
+    pub doc: Doc<Handling>,
     pub version: i64,
     pub created_at: Instant,
     pub updated_at: Instant,
@@ -37,8 +41,9 @@ impl TryFrom<LocationRow> for Location {
     type Error = Error;
 
     fn try_from(row: LocationRow) -> Result<Self> {
-        let LocationRow { id, code, name, country, time_zone, priority, active, version, created_at, .. } = row;
-        Ok(Self { id, code, name, country, time_zone: time_zone.parse()?, priority, active, version, created_at })
+        let LocationRow { id, code, name, country, time_zone, priority, active, doc, version, created_at, .. } = row;
+        let (Doc(Handling { cut_off, handling_days }), time_zone) = (doc, time_zone.parse()?);
+        Ok(Self { id, code, name, country, time_zone, cut_off, handling_days, priority, active, version, created_at })
     }
 }
 
@@ -63,13 +68,12 @@ pub(super) fn location(tx: &mut Tx, id: LocationId) -> Result<Option<Location>> 
 
 /// Replaces a location when it still has the given version. False when it has not.
 pub(super) fn update_location(tx: &mut Tx, now: Instant, changed: &Location, version: i64) -> Result<bool> {
-    let update = sql(
-        "UPDATE locations SET name = ?, country = ?, time_zone = ?, priority = ?, active = ?, version = version + 1, \
-         updated_at = ? WHERE id = ? AND version = ?",
-    )
+    let update = sql("UPDATE locations SET name = ?, country = ?, time_zone = ?, doc = ?, priority = ?, active = ?, \
+         version = version + 1, updated_at = ? WHERE id = ? AND version = ?")
     .bind(changed.name.as_str())
     .bind(changed.country)
     .bind(changed.time_zone.to_string())
+    .bind(Doc(serde_json::to_value(changed.handling())?))
     .bind(changed.priority)
     .bind(changed.active)
     .bind(now)
@@ -240,9 +244,9 @@ pub(super) fn append(tx: &mut Tx, now: Instant, occasion: Occasion<'_>, movement
 pub(super) fn insert_reservations(
     tx: &mut Tx,
     now: Instant,
-    cart: CartId,
-    expires_at: Instant,
+    (cart, expires_at): (CartId, Instant),
     shares: &[Share],
+    sourcing: &[Sourcing],
 ) -> Result<()> {
     const COLUMNS: &[(&str, Col)] = &[
         ("id", Col::Uid),
@@ -255,9 +259,16 @@ pub(super) fn insert_reservations(
         ("state", Col::Text),
         ("expires_at", Col::At),
         ("created_at", Col::At),
+        ("sourcing", Col::Doc),
     ];
-    let rows = shares.iter().map(|share| {
-        vec![
+    // A line's trace stands with its first share.
+    let firsts = shares.iter().scan(None, |line, share| Some(line.replace(share.line_no) != Some(share.line_no)));
+    let trace = |share: &Share, first: bool| -> Result<Option<Json>> {
+        let found = sourcing.iter().filter(|_| first).find(|trace| trace.line_no == share.line_no);
+        found.map(Json::of).transpose()
+    };
+    let rows = shares.iter().zip(firsts).map(|(share, first)| {
+        Ok(vec![
             Id::<crate::kernel::ids::Reservation>::new().into(),
             cart.into(),
             share.line_no.into(),
@@ -268,9 +279,11 @@ pub(super) fn insert_reservations(
             "live".into(),
             expires_at.into(),
             now.into(),
-        ]
+            trace(share, first)?.into(),
+        ])
     });
-    insert_many(tx, "reservations", COLUMNS, rows.collect()).map(|_| ())
+    let rows: Result<Vec<_>> = rows.collect();
+    insert_many(tx, "reservations", COLUMNS, rows?).map(|_| ())
 }
 
 type ShareColumns = (BigInt, UidSql, UidSql, BigInt, Bool);
@@ -287,15 +300,23 @@ fn shares(rows: Vec<ShareRow>) -> Result<Vec<Share>> {
     Ok(shares)
 }
 
-/// Ends the live reservations of a cart as `state` and gives them, sorted by line. They live and end together: whoever
+/// Ends the live reservations of a cart as `state` and gives them, sorted by line, with the traces that led to them. They live and end together: whoever
 /// locks the first of them, in the order of their ids, decides about all.
-pub(super) fn end_reservations(tx: &mut Tx, cart: CartId, state: &'static str) -> Result<Vec<Share>> {
+pub(super) fn end_reservations(tx: &mut Tx, cart: CartId, state: &'static str) -> Result<(Vec<Share>, Vec<Sourcing>)> {
+    type Columns = (BigInt, UidSql, UidSql, BigInt, Bool, Nullable<DocSql>);
+    type Row = (i64, VariantId, LocationId, i64, bool, Option<Doc<Sourcing>>);
     let lock = dialect::for_update(tx);
     let query = format!(
         "UPDATE reservations SET state = ? WHERE state = 'live' AND id IN (SELECT id FROM reservations \
-           WHERE cart_id = ? AND state = 'live' ORDER BY id{lock}) RETURNING {SHARE}"
+           WHERE cart_id = ? AND state = 'live' ORDER BY id{lock}) RETURNING {SHARE}, sourcing"
     );
-    shares(sql(query).bind(state).bind(cart).load::<ShareColumns, ShareRow>(tx)?)
+    let rows = sql(query).bind(state).bind(cart).load::<Columns, Row>(tx)?;
+    let split =
+        |(line, variant, location, quantity, tracked, trace)| ((line, variant, location, quantity, tracked), trace);
+    let (ended, traces): (Vec<ShareRow>, Vec<Option<Doc<Sourcing>>>) = rows.into_iter().map(split).unzip();
+    let mut sourcing: Vec<Sourcing> = traces.into_iter().flatten().map(|Doc(trace)| trace).collect();
+    sourcing.sort_by_key(|trace| trace.line_no);
+    Ok((shares(ended)?, sourcing))
 }
 
 /// Moves the end of a cart's live reservations; how many there were.

@@ -9,8 +9,9 @@ use super::{
     service,
 };
 use crate::{
+    db::Tx,
     error::{Error, Result},
-    http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
+    http::{All, Body, Call, List, Page, RefPath, Reply},
     kernel::{Instant, Scope, text::Text},
 };
 
@@ -20,10 +21,10 @@ use crate::{
 #[utoipa::path(tag = "watch the shop", security(("token" = ["worklists:write"])),
     responses((status = 200, body = Page<WorkListSummary>)))]
 #[get("/worklists")]
-async fn list_worklists(call: Call) -> Result<Reply> {
+async fn list_worklists(call: Call, query: List<All>) -> Result<Reply> {
     let (actor, now) = (call.allow(Scope::WorklistsWrite)?.clone(), call.now);
     let items = call.read(move |tx| service::summaries(tx, &actor, now)).await?;
-    Reply::ok(&Page { items, next_cursor: None, count: None })
+    query.answer_from(&call, items, |summary| WorkList::ALL.iter().position(|list| *list == summary.list))
 }
 
 /// Which items.
@@ -33,26 +34,22 @@ async fn list_worklists(call: Call) -> Result<Reply> {
 pub struct ItemsQuery {
     /// Whether those that sleep are shown too.
     pub snoozed: Option<bool>,
-    /// How many items at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<i64>,
-    /// Where to go on: `next_cursor` of the page before.
-    pub cursor: Option<String>,
 }
 
 /// See the items of a work list
 ///
-/// Oldest first, the first 1,000.
+/// Oldest first.
 #[utoipa::path(tag = "watch the shop", params(("list" = WorkList, Path), ItemsQuery), security(("token" = ["worklists:write"])),
     responses((status = 200, body = Page<WorkItem>)))]
 #[get("/worklists/{list}")]
-async fn list_work_items(call: Call, path: RefPath<WorkList>, query: Params<ItemsQuery>) -> Result<Reply> {
+async fn list_work_items(call: Call, path: RefPath<WorkList>, query: List<ItemsQuery>) -> Result<Reply> {
     let (actor, now) = (call.allow(Scope::WorklistsWrite)?.clone(), call.now);
-    let (limit, snoozed, list) = (paging::limit(query.0.limit)?, query.0.snoozed.unwrap_or(false), path.0);
-    let after: Option<(i64, String)> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let after = after.map(|(at, id)| (Instant::from_micros(at), id));
-    let items = call.read(move |tx| service::items(tx, &actor, now, list, snoozed, after)).await?;
-    Reply::page(&call, &Page::cut(items, limit, |item| (item.since.micros(), item.id.clone()))?)
+    let (snoozed, list) = (query.filter.snoozed.unwrap_or(false), path.0);
+    let read = move |tx: &mut Tx, after: Option<(i64, String)>, limit| {
+        let after = after.map(|(at, id)| (Instant::from_micros(at), id));
+        service::items(tx, &actor, now, (list, snoozed), after, limit)
+    };
+    query.answer(&call, |item: &WorkItem| (item.since.micros(), item.id.clone()), read).await
 }
 
 /// Who looks after an item from now on.

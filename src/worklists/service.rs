@@ -15,8 +15,8 @@ use crate::{
     orders, payments,
 };
 
-/// How far lists are counted and shown.
-pub(super) const CAP: i64 = 1000;
+/// How far lists are counted.
+const CAP: i64 = 1000;
 /// How far an item is looked for that is to be claimed.
 const DEEP: i64 = 10_000;
 /// A job that should have run so many seconds ago is stuck.
@@ -48,23 +48,17 @@ pub(super) fn name(actor: &Actor) -> String {
     }
 }
 
-/// What waits in a list that the actor may see, the oldest first.
+/// Up to so many items that wait in a list and that the actor may see, the oldest first; fewer only where there are no more.
 fn waiting(tx: &mut Tx, actor: &Actor, now: Instant, list: WorkList, limit: i64) -> Result<Vec<Waiting>> {
     // What belongs to no channel and no location is for those who are limited to none.
     let unlimited = !actor.is_limited();
     let mut found = match list {
-        WorkList::PaidWithoutOrder => {
-            let found = payments::without_order(tx, limit)?;
-            of_channels(tx, actor, found)?
-        }
+        WorkList::PaidWithoutOrder => of_channels(tx, actor, limit, payments::without_order)?,
         WorkList::FailedPayments => {
-            let found = payments::failures(tx, now.plus_seconds(-FAILED_DAYS * 86_400), limit)?;
-            of_channels(tx, actor, found)?
+            let since = now.plus_seconds(-FAILED_DAYS * 86_400);
+            of_channels(tx, actor, limit, |tx, limit| payments::failures(tx, since, limit))?
         }
-        WorkList::RefundsToPay => {
-            let found = payments::to_pay_out(tx, limit)?;
-            of_channels(tx, actor, found)?
-        }
+        WorkList::RefundsToPay => of_channels(tx, actor, limit, payments::to_pay_out)?,
         WorkList::DeadJobs if unlimited => jobs::waiting_dead(tx, limit)?,
         WorkList::StuckJobs if unlimited => jobs::waiting_stuck(tx, now.plus_seconds(-STUCK_SECONDS), limit)?,
         WorkList::ParkedFeedItems if unlimited => exports::waiting_parked(tx, limit)?,
@@ -78,15 +72,36 @@ fn waiting(tx: &mut Tx, actor: &Actor, now: Instant, list: WorkList, limit: i64)
     Ok(found)
 }
 
-/// Leaves out what was paid for carts of channels that the actor does not see.
-fn of_channels(tx: &mut Tx, actor: &Actor, found: Vec<(CartId, Waiting)>) -> Result<Vec<Waiting>> {
-    if actor.channels().is_none() || found.is_empty() {
-        return Ok(found.into_iter().map(|(_, waiting)| waiting).collect());
+/// Leaves out what was paid for carts of channels that the actor does not see, and reads on as long as others may come.
+fn of_channels(
+    tx: &mut Tx,
+    actor: &Actor,
+    limit: i64,
+    read: impl Fn(&mut Tx, i64) -> Result<Vec<(CartId, Waiting)>>,
+) -> Result<Vec<Waiting>> {
+    let mut deep = limit;
+    loop {
+        let found = read(tx, deep)?;
+        let all = length(&found) < deep;
+        if actor.channels().is_none() || found.is_empty() {
+            return Ok(found.into_iter().map(|(_, waiting)| waiting).collect());
+        }
+        let carts: Vec<CartId> = found.iter().map(|(cart, _)| *cart).collect();
+        let channels = carts::channels(tx, &carts)?;
+        let seen = found.into_iter().filter(|(cart, _)| channels.get(cart).is_some_and(|id| actor.sees_channel(*id)));
+        let seen: Vec<Waiting> = seen.map(|(_, waiting)| waiting).collect();
+        if all || length(&seen) >= limit {
+            return Ok(seen);
+        }
+        deep = deep.saturating_mul(DEEPER);
     }
-    let carts: Vec<CartId> = found.iter().map(|(cart, _)| *cart).collect();
-    let channels = carts::channels(tx, &carts)?;
-    let seen = found.into_iter().filter(|(cart, _)| channels.get(cart).is_some_and(|id| actor.sees_channel(*id)));
-    Ok(seen.map(|(_, waiting)| waiting).collect())
+}
+
+/// Where too little of what was read is shown, so many times as much is read.
+const DEEPER: i64 = 4;
+
+fn length<T>(items: &[T]) -> i64 {
+    i64::try_from(items.len()).unwrap_or(i64::MAX)
 }
 
 /// Joins what waits with who looks after it: one statement for any number of lists.
@@ -115,19 +130,29 @@ pub(super) fn summaries(tx: &mut Tx, actor: &Actor, now: Instant) -> Result<Vec<
     Ok(WorkList::ALL.iter().map(summary).collect())
 }
 
-/// The items of a list, the oldest first, after a place; those that sleep only when asked for.
+/// Up to so many items of a list, the oldest first, after a place; those that sleep only when asked for.
 pub(super) fn items(
     tx: &mut Tx,
     actor: &Actor,
     now: Instant,
-    list: WorkList,
-    snoozed: bool,
+    (list, snoozed): (WorkList, bool),
     after: Option<(Instant, String)>,
+    limit: i64,
 ) -> Result<Vec<WorkItem>> {
-    let found = waiting(tx, actor, now, list, CAP)?.into_iter().map(|waiting| (list, waiting)).collect();
-    let items = with_claims(tx, found)?.into_iter().map(|(_, item)| item);
     let later = |item: &WorkItem| after.as_ref().is_none_or(|(at, id)| (item.since, &item.id) > (*at, id));
-    Ok(items.filter(|item| later(item) && (snoozed || !item.sleeps(now))).collect())
+    let mut deep = limit.max(CAP);
+    loop {
+        let found = waiting(tx, actor, now, list, deep)?;
+        let all = length(&found) < deep;
+        let items = with_claims(tx, found.into_iter().map(|waiting| (list, waiting)).collect())?;
+        let items = items.into_iter().map(|(_, item)| item);
+        let shown = items.filter(|item| later(item) && (snoozed || !item.sleeps(now)));
+        let shown: Vec<WorkItem> = shown.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect();
+        if all || length(&shown) >= limit {
+            return Ok(shown);
+        }
+        deep = deep.saturating_mul(DEEPER);
+    }
 }
 
 /// An item of a list.

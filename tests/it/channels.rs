@@ -283,6 +283,7 @@ fn wrong_settings_are_pointed_at_where_they_stand_in_the_body() {
             ("payment_methods", json!(["manual", "barter"]), "provider_unknown", "/settings/payment_methods/1"),
             ("cart_days", json!(0), "invalid_value", "/settings/cart_days"),
             ("due_hours", json!("x"), "invalid_value", "/settings/due_hours"),
+            ("due_hours", json!(0), "invalid_value", "/settings/due_hours"),
         ] {
             let mut wrong = settings("https://alpha.example");
             wrong[field] = value;

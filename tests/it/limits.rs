@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::{Answer, App, Shop, on_both_set};
-use kontor::{config::Settings, http::auth::Audience};
+use kontor::{config::Settings, http::auth::Audience, kernel::Scope};
 
 /// Twelve requests a minute, behind a proxy on this machine.
 fn few(settings: &mut Settings) {
@@ -132,6 +132,61 @@ fn a_made_up_token_does_not_lead_to_a_strangers_cart() {
             let (ada, bob) = (make("192.0.2.1").await, make("192.0.2.2").await);
             assert_ne!(ada, bob);
             assert_eq!(make("192.0.2.1").await, ada);
+        },
+    );
+}
+
+#[test]
+fn staff_and_clients_are_limited_each_for_themselves() {
+    let few = |settings: &mut Settings| {
+        settings.http.ops_requests_per_minute = 12;
+        settings.http.integration_requests_per_minute = 12;
+    };
+    on_both_set(few, |app| async move {
+        let ask = async |usage: Audience, subject: &str, path: &str| {
+            let token = format!("Bearer {}", app.token(usage, subject, Scope::ALL));
+            app.send("GET", path, &[("Authorization", &token)], None).await
+        };
+        let (ops, feed) = ("/v1/ops/channels", "/v1/integration/feeds/orders/consumers");
+        for (usage, path) in [(Audience::Staff, ops), (Audience::Client, feed)] {
+            let first = ask(usage, "ada", path).await;
+            assert_eq!((first.status, first.header("RateLimit-Limit")), (200, Some("12")), "{}", first.text);
+            assert_eq!(first.header("RateLimit-Remaining"), Some("11"));
+            // Ever new tokens are the same person's.
+            let left = through(19, async |_| ask(usage, "ada", path).await).await;
+            assert!((11..=13).contains(&left), "{path}: {left} of 19");
+            let refused = loop {
+                let answer = ask(usage, "ada", path).await;
+                if answer.status == 429 {
+                    break answer;
+                }
+            };
+            assert_eq!(refused.header("RateLimit-Remaining"), Some("0"));
+            let wait: i64 = refused.header("Retry-After").unwrap().parse().unwrap();
+            assert!((1..=60).contains(&wait), "{wait}");
+            // Somebody else is served meanwhile, and whoever is nobody is told that.
+            assert_eq!(ask(usage, "bob", path).await.status, 200);
+            assert_eq!(app.send("GET", path, &[("Authorization", "Bearer nonsense")], None).await.status, 401);
+        }
+    });
+}
+
+#[test]
+fn an_api_key_is_a_principal_of_its_own() {
+    on_both_set(
+        |settings| settings.http.integration_requests_per_minute = 12,
+        |app| async move {
+            let make = async |name: &str| {
+                let new = json!({"name": name, "scopes": ["feeds:read"]});
+                app.ops("POST", "/api-keys", Some(&new)).await.expect(201)["key"].as_str().unwrap().to_owned()
+            };
+            let (one, other) = (make("erp").await, make("erp").await);
+            let ask = async |key: &str| {
+                let path = "/v1/integration/feeds/orders/consumers";
+                app.send("GET", path, &[("Authorization", &format!("Bearer {key}"))], None).await
+            };
+            is_limited("a key", async |_| ask(&one).await).await;
+            assert_eq!(ask(&other).await.status, 200);
         },
     );
 }

@@ -14,7 +14,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use kontor::{config::Settings, http::auth::Audience, kernel::Scope};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, on_both_set};
+use crate::support::{Answer, App, Site, on_both_set};
 
 const ISSUER: &str = "https://id.example.org";
 const SHOP_ISSUER: &str = "https://login.example.org";
@@ -342,4 +342,18 @@ fn a_provider_that_does_not_answer_locks_nobody_out_at_once() {
             ask(&app, &late()).await.expect(200);
         }
     });
+}
+
+#[test]
+fn a_server_that_others_reach_does_not_start_on_development_tokens() {
+    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let site = Site { database_url: folder.path().join("kontor.db").display().to_string(), folder };
+    let open = [("KONTOR_HTTP_LISTEN", "0.0.0.0:0"), ("KONTOR_HTTP_PUBLIC_URL", "http://127.0.0.1:9")];
+    let refused = site.run_with(&["serve"], &open);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("auth.jwks_url"), "{said}");
+    assert!(!std::path::Path::new(&site.database_url).exists(), "it has touched nothing");
+    // Said to be meant, it serves.
+    let settings = [open[0], open[1], ("KONTOR_AUTH_DEVELOPMENT_TOKENS", "true")];
+    drop(site.serve(&settings));
 }

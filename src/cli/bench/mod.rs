@@ -112,6 +112,8 @@ pub(super) async fn run(mut settings: Settings, bench: &Bench, database_given: b
     }
     "127.0.0.1:0".clone_into(&mut settings.http.listen);
     settings.http.store_requests_per_minute = 0;
+    settings.http.ops_requests_per_minute = 0;
+    settings.http.integration_requests_per_minute = 0;
     let ran = match bench {
         Bench::Checkout(options) => {
             settings.database.connections = settings.database.connections.max(options.clients + 2);

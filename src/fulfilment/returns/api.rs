@@ -12,9 +12,10 @@ use super::{
 use crate::{
     channels::Directory,
     customers,
+    db::Tx,
     error::{Code, Error, Result},
     fulfilment::{Fresh, api::checked_time},
-    http::{Body, Call, Cursor, Page, Params, RefPath, Reply, paging},
+    http::{Body, Call, List, Page, RefPath, Reply},
     kernel::{
         Action, Actor, Currency, Id, Instant, Money, Quantity, Scope, UnitPrice,
         ids::{ChannelId, CustomerId, LocationId, ReturnId},
@@ -197,11 +198,6 @@ async fn create_return(call: Call, body: Body<ReturnRequest>) -> Result<Reply> {
 pub struct ReturnQuery {
     /// Of one order: its id, its number, or what a foreign system calls it.
     pub order: Option<String>,
-    /// How many items at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<i64>,
-    /// Where to go on: `next_cursor` of the page before.
-    pub cursor: Option<String>,
 }
 
 /// List the returns
@@ -210,22 +206,16 @@ pub struct ReturnQuery {
 #[utoipa::path(tag = "answer a customer", params(ReturnQuery), security(("token" = ["orders:read"])),
     responses((status = 200, body = Page<Return>)))]
 #[get("/returns")]
-async fn list_returns(call: Call, query: Params<ReturnQuery>) -> Result<Reply> {
-    let actor = call.allow(Scope::OrdersRead)?.clone();
-    let (query, limit) = (query.0.clone(), paging::limit(query.0.limit)?);
-    let after: Option<(i64, ReturnId)> = Cursor::decode_optional(query.cursor.as_deref())?;
-    let after = after.map(|(at, id)| (Instant::from_micros(at), id));
-    let sees = sees(actor.clone());
-    let items = call
-        .read(move |tx| {
-            let order = query.order.as_deref().map(|order| orders::resolve(tx, &actor, order)).transpose()?;
-            store::page(tx, order, actor.channels(), after, limit + 1)
-        })
-        .await?;
-    let mut page = Page::cut(items, limit, |one| (one.occurred_at.micros(), one.id))?;
-    // What is not at their locations is left out after the cut: the cursor goes on all the same.
-    page.items.retain(sees);
-    Reply::page(&call, &page)
+async fn list_returns(call: Call, query: List<ReturnQuery>) -> Result<Reply> {
+    let (actor, order) = (call.allow(Scope::OrdersRead)?.clone(), query.filter.order.clone());
+    // Where goods came back to stands in the return's document.
+    let seen = sees(actor.clone());
+    let read = move |tx: &mut Tx, after: Option<(i64, ReturnId)>, limit| {
+        let order = order.as_deref().map(|order| orders::resolve(tx, &actor, order)).transpose()?;
+        let after = after.map(|(at, id)| (Instant::from_micros(at), id));
+        store::page(tx, order, actor.channels(), after, limit)
+    };
+    query.answer_seen(&call, |one: &Return| (one.occurred_at.micros(), one.id), seen, read).await
 }
 
 /// Whether an actor may see a return: of their channels, and at their locations where it names one.

@@ -3,16 +3,13 @@
 use actix_web::{delete, get, patch, post};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{
-    super::{
-        forms::{NewShippingMethod, NewTaxRate, ShippingMethodPatch, ShippingMethodView, TaxRateView},
-        service,
-    },
-    page,
+use super::super::{
+    forms::{NewShippingMethod, NewTaxRate, ShippingMethodPatch, ShippingMethodView, TaxRateView},
+    service,
 };
 use crate::{
     error::Result,
-    http::{Body, Call, ListQuery, Page, Params, RefPath, Reply, idempotency::Fingerprint},
+    http::{All, Body, Call, List, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Id, Scope,
         ids::{ShippingMethodId, TaxRateId},
@@ -35,13 +32,13 @@ async fn create_tax_rate(call: Call, body: Body<NewTaxRate>) -> Result<Reply> {
 }
 
 /// List the tax rates
-#[utoipa::path(tag = "set up a shop", params(ListQuery), security(("token" = ["settings:read"])),
+#[utoipa::path(tag = "set up a shop", security(("token" = ["settings:read"])),
     responses((status = 200, body = Page<TaxRateView>)))]
 #[get("/tax-rates")]
-async fn list_tax_rates(call: Call, query: Params<ListQuery>) -> Result<Reply> {
+async fn list_tax_rates(call: Call, query: List<All>) -> Result<Reply> {
     call.allow(Scope::SettingsRead)?;
     let rates = call.read(service::tax_rates).await?;
-    page(&call, &query.0, rates.into_iter().map(TaxRateView::from).collect(), |rate| rate.id)
+    query.answer_from(&call, rates.into_iter().map(TaxRateView::from).collect(), |rate| rate.id)
 }
 
 /// Remove a tax rate
@@ -75,13 +72,13 @@ async fn create_shipping_method(call: Call, body: Body<NewShippingMethod>) -> Re
 }
 
 /// List the shipping methods
-#[utoipa::path(tag = "set up a shop", params(ListQuery), security(("token" = ["settings:read"])),
+#[utoipa::path(tag = "set up a shop", security(("token" = ["settings:read"])),
     responses((status = 200, body = Page<ShippingMethodView>)))]
 #[get("/shipping-methods")]
-async fn list_shipping_methods(call: Call, query: Params<ListQuery>) -> Result<Reply> {
+async fn list_shipping_methods(call: Call, query: List<All>) -> Result<Reply> {
     let actor = call.allow(Scope::SettingsRead)?.clone();
     let methods = call.read(move |tx| service::shipping_methods(tx, &actor)).await?;
-    page(&call, &query.0, methods.into_iter().map(ShippingMethodView::from).collect(), |method| method.id)
+    query.answer_from(&call, methods.into_iter().map(ShippingMethodView::from).collect(), |method| method.id)
 }
 
 /// Read a shipping method

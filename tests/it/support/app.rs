@@ -305,6 +305,8 @@ pub fn settings() -> Settings {
     "127.0.0.1:0".clone_into(&mut settings.http.listen);
     settings.http.workers = 2;
     settings.http.store_requests_per_minute = 0;
+    settings.http.ops_requests_per_minute = 0;
+    settings.http.integration_requests_per_minute = 0;
     settings.http.shutdown_seconds = 2;
     settings.webhooks.allow_private = true;
     settings

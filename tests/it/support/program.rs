@@ -75,6 +75,7 @@ impl Site {
         program.args([command, "--database-url", &self.database_url]).current_dir(self.folder.path());
         program.env_remove("DATABASE_URL").env("KONTOR_HTTP_LISTEN", "127.0.0.1:0").env("KONTOR_AUTH_SECRET", SECRET);
         program.env("KONTOR_HTTP_WORKERS", "2").env("KONTOR_HTTP_STORE_REQUESTS_PER_MINUTE", "0");
+        program.env("KONTOR_HTTP_OPS_REQUESTS_PER_MINUTE", "0").env("KONTOR_HTTP_INTEGRATION_REQUESTS_PER_MINUTE", "0");
         // What a dead process had begun is taken over soon.
         program
             .env("KONTOR_CHECKOUT_LEASE_SECONDS", "1")

@@ -1,0 +1,2 @@
+ALTER TABLE fulfilment_orders DROP COLUMN sourcing;
+ALTER TABLE reservations DROP COLUMN sourcing;

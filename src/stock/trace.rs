@@ -1,0 +1,159 @@
+//! Why a line comes from where it does: the trace of a plan. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use super::model::{Available, Locations, Need};
+use crate::kernel::{
+    Actor,
+    ids::{LocationId, VariantId},
+};
+
+crate::words! {
+    /// Why a location ships pieces of a line, or does not. More words may come.
+    pub enum Why {
+        /// Chosen: it has all that the order asks for.
+        WholeOrder = "whole_order",
+        /// Chosen: it has all that can not be backordered, and of the rest as many lines as any.
+        AllButBackorders = "all_but_backorders",
+        /// Chosen: no location has the whole order, and this is the first asked that has the whole line.
+        WholeLine = "whole_line",
+        /// Chosen: no location has the whole line, and it has some of it.
+        Part = "part",
+        /// Chosen, though it has too little: the goods are to come.
+        Backordered = "backordered",
+        /// Passed over: it has less than the line asks for.
+        LacksLine = "lacks_line",
+        /// Passed over: it has the line, but not the rest of the order.
+        LacksOthers = "lacks_others",
+        /// Passed over: it could have been chosen, and more would have been backordered there.
+        ServesLess = "serves_less",
+        /// Passed over: it is as good, and is asked later.
+        NotNeeded = "not_needed",
+    }
+}
+
+/// What was looked at for a line, and why its pieces come from where they do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Sourcing {
+    /// The order's line.
+    pub line_no: i32,
+    /// The locations in the order in which they were looked at. Of many, those that were passed over first.
+    pub looked_at: Vec<LookedAt>,
+}
+
+/// A location that was looked at for a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LookedAt {
+    /// Its id.
+    pub location_id: LocationId,
+    /// Its code.
+    #[serde(default)]
+    pub location: String,
+    /// How many could be sold of it there when it was looked at; what lines of the same order had been given is taken off
+    /// where the order is divided.
+    pub available: i64,
+    /// How many the line was given there; 0 where it was passed over.
+    pub given: i64,
+    /// Why.
+    pub why: Why,
+}
+
+impl LookedAt {
+    pub(super) const fn new(location_id: LocationId, available: i64, given: i64, why: Why) -> Self {
+        Self { location_id, location: String::new(), available, given, why }
+    }
+}
+
+/// What of traces an actor may see, with the codes of the locations.
+#[must_use]
+pub fn shown(traces: Vec<Sourcing>, actor: &Actor, locations: &Locations) -> Vec<Sourcing> {
+    let seen = |mut trace: Sourcing| {
+        trace.looked_at.retain(|one| actor.sees_location(one.location_id));
+        for one in &mut trace.looked_at {
+            if let Ok(location) = locations.get(one.location_id) {
+                one.location.clone_from(&location.code);
+            }
+        }
+        (!trace.looked_at.is_empty()).then_some(trace)
+    };
+    traces.into_iter().filter_map(seen).collect()
+}
+
+/// So many locations are noted for the lines of an order together, and so many for one: an order of a thousand lines among
+/// a hundred locations is not to write a book.
+const MOST: usize = 2_000;
+const MOST_OF_A_LINE: usize = 10;
+
+/// A line's trace from all that was looked at for it. Where that is much, those passed over last are left out.
+pub(super) fn of_line(line_no: i32, lines: usize, looked_at: Vec<LookedAt>) -> Sourcing {
+    let most = (MOST / lines.max(1)).clamp(1, MOST_OF_A_LINE);
+    let mut room = most.saturating_sub(looked_at.iter().filter(|one| one.given > 0).count());
+    let kept = looked_at.into_iter().filter(|one| {
+        let passed_over = one.given == 0;
+        let keep = !passed_over || room > 0;
+        room -= usize::from(passed_over && keep);
+        keep
+    });
+    Sourcing { line_no, looked_at: kept.collect() }
+}
+
+/// Why all lines come from one location, which is the first of those asked that has everything. Nothing where it was asked
+/// first of all: then there is nothing to explain.
+pub(super) fn of_whole(
+    needs: &[Need],
+    active: &[LocationId],
+    chosen: LocationId,
+    available: &Available,
+) -> Vec<Sourcing> {
+    let place = active.iter().position(|location| *location == chosen).unwrap_or_default();
+    let before = active.get(..place).unwrap_or_default();
+    if before.is_empty() {
+        return Vec::new();
+    }
+    let line = |need: &Need| {
+        let passed_over = before.iter().map(|location| {
+            let has = has(available, need.variant, *location);
+            let why = if has < need.quantity { Why::LacksLine } else { Why::LacksOthers };
+            LookedAt::new(*location, has, 0, why)
+        });
+        let taken = LookedAt::new(chosen, has(available, need.variant, chosen), need.quantity, Why::WholeOrder);
+        of_line(need.line_no, needs.len(), passed_over.chain([taken]).collect())
+    };
+    needs.iter().filter(|need| need.tracked).map(line).collect()
+}
+
+/// Why all lines come from one location that has everything that can not be backordered: all locations were looked at.
+/// `serves` tells how many lines' goods one has, or that it lacks some that can not be backordered.
+pub(super) fn of_willing(
+    needs: &[Need],
+    active: &[LocationId],
+    chosen: LocationId,
+    available: &Available,
+    serves: impl Fn(LocationId) -> Option<usize>,
+) -> Vec<Sourcing> {
+    let most = serves(chosen);
+    let why = |need: &Need, location: LocationId, has: i64| match serves(location) {
+        _ if location == chosen && has < need.quantity => Why::Backordered,
+        _ if location == chosen => Why::AllButBackorders,
+        None if !need.backorder && has < need.quantity => Why::LacksLine,
+        None => Why::LacksOthers,
+        served if served < most => Why::ServesLess,
+        _ => Why::NotNeeded,
+    };
+    let line = |need: &Need| {
+        let looked_at = active.iter().map(|location| {
+            let has = has(available, need.variant, *location);
+            let given = if *location == chosen { need.quantity } else { 0 };
+            LookedAt::new(*location, has, given, why(need, *location, has))
+        });
+        of_line(need.line_no, needs.len(), looked_at.collect())
+    };
+    let says_something =
+        |one: &Sourcing| one.looked_at.len() > 1 || one.looked_at.iter().any(|one| one.why == Why::Backordered);
+    needs.iter().filter(|need| need.tracked).map(line).filter(says_something).collect()
+}
+
+/// How many can be sold at a location.
+pub(super) fn has(available: &Available, variant: VariantId, location: LocationId) -> i64 {
+    available.get(&(variant, location)).copied().unwrap_or(0)
+}
