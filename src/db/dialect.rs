@@ -117,7 +117,7 @@ pub(super) fn open(url: &str, stats: &Arc<Stats>) -> Result<Conn> {
         Conn::Sqlite(_) => SQLITE_SESSION,
     })?;
     refuse_lossy(&mut conn)?;
-    Connection::set_instrumentation(&mut conn, Counter(stats.clone()));
+    Connection::set_instrumentation(&mut conn, Counter::new(stats.clone()));
     Ok(conn)
 }
 

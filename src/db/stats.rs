@@ -11,7 +11,6 @@ use diesel::connection::{Instrumentation, InstrumentationEvent};
 #[derive(Debug, Default)]
 pub struct Stats {
     sent: AtomicU64,
-    boundaries: AtomicU64,
     prepared: AtomicU64,
     commits: AtomicU64,
     groups: AtomicU64,
@@ -45,7 +44,7 @@ impl Stats {
     #[must_use]
     pub fn read(&self) -> Reading {
         Reading {
-            statements: self.sent.load(Relaxed).saturating_sub(self.boundaries.load(Relaxed)),
+            statements: self.sent.load(Relaxed),
             prepared: self.prepared.load(Relaxed),
             commits: self.commits.load(Relaxed),
             groups: self.groups.load(Relaxed),
@@ -75,18 +74,34 @@ impl Stats {
 }
 
 /// Hangs on a connection and counts.
-pub(super) struct Counter(pub(super) Arc<Stats>);
+pub(super) struct Counter {
+    stats: Arc<Stats>,
+    /// Whether the next statement is one that begins or ends a transaction or a savepoint.
+    is_boundary: bool,
+}
+
+impl Counter {
+    pub(super) const fn new(stats: Arc<Stats>) -> Self {
+        Self { stats, is_boundary: false }
+    }
+}
 
 impl Instrumentation for Counter {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         match event {
-            InstrumentationEvent::StartQuery { .. } => self.0.sent.fetch_add(1, Relaxed),
+            InstrumentationEvent::StartQuery { .. } => {
+                if !std::mem::take(&mut self.is_boundary) {
+                    self.stats.sent.fetch_add(1, Relaxed);
+                }
+            }
             // Each of these is followed by a StartQuery of its own SQL, which is not one of ours.
             InstrumentationEvent::BeginTransaction { .. }
             | InstrumentationEvent::CommitTransaction { .. }
-            | InstrumentationEvent::RollbackTransaction { .. } => self.0.boundaries.fetch_add(1, Relaxed),
-            InstrumentationEvent::CacheQuery { .. } => self.0.prepared.fetch_add(1, Relaxed),
-            _ => 0,
-        };
+            | InstrumentationEvent::RollbackTransaction { .. } => self.is_boundary = true,
+            InstrumentationEvent::CacheQuery { .. } => {
+                self.stats.prepared.fetch_add(1, Relaxed);
+            }
+            _ => {}
+        }
     }
 }
