@@ -1,7 +1,7 @@
 //! Taking what is personal out of carts.
 
 use super::{
-    model::{CartDetails, CartState},
+    model::{Cart, CartDetails, CartState},
     store,
 };
 use crate::{
@@ -63,6 +63,25 @@ pub fn of_guest_after(
 /// `state_conflict` when one is being paid.
 pub fn erase(tx: &mut Tx, now: Instant, carts: &[CartId]) -> Result<usize> {
     let locked = store::lock_many(tx, carts)?;
+    erase_locked(tx, now, locked)
+}
+
+/// The same for those of the carts that are a guest's with this e-mail address now that they are locked. Gives these, and how
+/// many had anything personal.
+///
+/// # Errors
+/// `state_conflict` when one is being paid.
+pub fn erase_of_guest(tx: &mut Tx, now: Instant, email: &Email, carts: &[CartId]) -> Result<(Vec<CartId>, usize)> {
+    let wanted = email.folded();
+    let mut locked = store::lock_many(tx, carts)?;
+    locked.retain(|cart| {
+        cart.customer.is_none() && cart.details.email.as_ref().map(Email::folded).as_ref() == Some(&wanted)
+    });
+    let own = locked.iter().map(|cart| cart.id).collect();
+    Ok((own, erase_locked(tx, now, locked)?))
+}
+
+fn erase_locked(tx: &mut Tx, now: Instant, locked: Vec<Cart>) -> Result<usize> {
     if locked.iter().any(|cart| cart.state == CartState::Completing) {
         return Err(Error::conflict("a cart is being paid: try again when that has ended"));
     }
@@ -83,6 +102,8 @@ fn bare(mut details: CartDetails) -> Option<CartDetails> {
     }
     (details.email, details.billing_address, details.shipping_address) = (None, None, None);
     details.marketing_consent = false;
+    // What it lacks now is found when it is priced: it must not be paid as it was promised.
+    details.frozen_until = None;
     details.metadata.clear();
     details.lines.iter_mut().for_each(|line| line.metadata.clear());
     Some(details)

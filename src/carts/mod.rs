@@ -15,7 +15,7 @@ mod service;
 mod store;
 
 pub use access::{can_open, cart_token, may_see_order};
-pub use erase::{erase, of_customer, of_guest_after, with_merged};
+pub use erase::{erase, erase_of_guest, of_customer, of_guest_after, with_merged};
 pub(crate) use model::refuse_incomplete;
 pub use model::{
     Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, Device, ForeignOrder, LastDecline,

@@ -9,7 +9,7 @@ use super::{
     delivery,
     model::{Connector, ConnectorPatch, Dispatch, DispatchState, Kept, NewConnector, no_renewal},
     network::Network,
-    ports::{Adapter, Ending},
+    ports::{Adapter, CUSTOMERS, Ending},
     registry,
     service::{self, Mark},
     store,
@@ -278,7 +278,7 @@ pub struct DispatchDetail {
 
 /// Read a dispatch
 ///
-/// With the event it brings, as the log has it now.
+/// With the event it brings, as the log has it now; without one that tells of a customer, for those who may not read customers.
 #[utoipa::path(tag = "mend a connector", params(("id" = String, Path), ("dispatch_id" = String, Path)),
     security(("token" = ["connectors:read"])), responses((status = 200, body = DispatchDetail)))]
 #[get("/connectors/{id}/dispatches/{dispatch_id}")]
@@ -286,7 +286,12 @@ async fn read_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>) -> 
     let (actor, (id, dispatch)) = (call.allow(Scope::ConnectorsRead)?.clone(), path.0);
     let found = call.read(move |tx| {
         let (_, dispatch) = service::dispatch(tx, &actor, id, dispatch)?;
-        let event = crate::events::by_positions(tx, &[dispatch.position])?.into_iter().next();
+        // Who a customer is, those are told who may read customers.
+        let told = actor.holds(Scope::CustomersRead) || !dispatch.kind.starts_with(CUSTOMERS);
+        let event = match told {
+            true => crate::events::by_positions(tx, &[dispatch.position])?.into_iter().next(),
+            false => None,
+        };
         let actions = dispatch.state.actions();
         Ok(DispatchDetail { dispatch, event, actions })
     });

@@ -108,7 +108,7 @@ fn erase_rest(
     if let Some(new) = orders.iter().find(|order| done.iter().all(|known| known.id != order.id)) {
         return Err(open([new]));
     }
-    payments::erase(tx, now, &carts)?;
+    payments::erase(tx, &carts)?;
     let mut streams = names(&carts);
     streams.push(id.to_string());
     events::erase(tx, &streams)?;
@@ -160,23 +160,30 @@ async fn erase_guest(call: Call, body: Body<EraseGuest>) -> Result<Reply> {
     for order in &owned {
         erase_order(&call, &actor, order, Some(&trail)).await?;
     }
-    let carts = erase_guest_carts(&call, &email, &trail).await?;
+    let carts = erase_guest_carts(&call, &email, &owned, &trail).await?;
     keep(&call, key, Reply::ok(&ErasedGuest { orders: owned.len(), carts, customers })?).await
 }
 
-/// Erases the carts of guests with an address: all carts are looked through, some at a time.
-async fn erase_guest_carts(call: &Call, email: &Email, trail: &Trail) -> Result<usize> {
+/// Erases the carts of guests with an address: all carts are looked through, some at a time. With them locked nothing can be
+/// ordered by them, so an order that was placed meanwhile is seen, and nothing of that bite is erased then.
+async fn erase_guest_carts(call: &Call, email: &Email, done: &[Owned], trail: &Trail) -> Result<usize> {
     let (mut after, mut count) = (None, 0);
     loop {
         let wanted = email.clone();
         let (carts, last) = call.read(move |tx| carts::of_guest_after(tx, &wanted, after, BITE)).await?;
         if !carts.is_empty() {
-            let (now, job, mut trail) = (call.now, Id::new(), trail.clone());
-            trail.add_carts(&carts);
+            let (now, job, trail) = (call.now, Id::new(), trail.clone());
+            let (email, done) = (email.clone(), done.to_vec());
             count += write(call, move |tx| {
-                let count = carts::erase(tx, now, &carts)?;
-                payments::erase(tx, now, &carts)?;
-                events::erase(tx, &names(&carts))?;
+                let (own, count) = carts::erase_of_guest(tx, now, &email, &carts)?;
+                let orders = orders::of_person(tx, &Person::Guest(email.folded()))?;
+                if let Some(new) = orders.iter().find(|order| done.iter().all(|known| known.id != order.id)) {
+                    return Err(open([new]));
+                }
+                payments::erase(tx, &own)?;
+                events::erase(tx, &names(&own))?;
+                let mut trail = trail.clone();
+                trail.add_carts(&own);
                 trail.sweep_later(tx, now, job)?;
                 Ok(count)
             })
@@ -217,7 +224,7 @@ async fn erase_order(call: &Call, actor: &Actor, order: &Owned, trail: Option<&T
         orders::erase(tx, (now, &by), order.id, event)?;
         let carts = carts::with_merged(tx, order.cart_id.into_iter().collect())?;
         carts::erase(tx, now, &carts)?;
-        payments::erase(tx, now, &carts)?;
+        payments::erase(tx, &carts)?;
         let mut streams = names(&carts);
         streams.push(order.id.to_string());
         events::erase(tx, &streams)?;

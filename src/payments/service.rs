@@ -299,7 +299,7 @@ fn taken(our_key: &str) -> Error {
 ///
 /// # Errors
 /// `state_conflict` when an attempt is under way.
-pub fn erase(tx: &mut Tx, now: Instant, carts: &[CartId]) -> Result<()> {
+pub fn erase(tx: &mut Tx, carts: &[CartId]) -> Result<()> {
     let payments = store::of_carts(tx, carts)?;
     if payments.iter().any(|payment| payment.state.is_open()) {
         return Err(Error::conflict("a cart is being paid: try again when that has ended"));
@@ -310,5 +310,5 @@ pub fn erase(tx: &mut Tx, now: Instant, carts: &[CartId]) -> Result<()> {
         (bare != payment.details).then_some((payment.id, bare))
     });
     let bare: Vec<_> = bare.collect();
-    if bare.is_empty() { Ok(()) } else { store::erase(tx, now, &bare) }
+    if bare.is_empty() { Ok(()) } else { store::erase(tx, &bare) }
 }

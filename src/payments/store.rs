@@ -568,14 +568,13 @@ pub(super) fn of_carts(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<Payment>> {
     load(tx, sql(query).bind(dialect::rows(carts.iter().map(|cart| json!([cart.hex()])).collect())))
 }
 
-/// Writes the details of settled payments, with one statement.
-pub(super) fn erase(tx: &mut Tx, now: Instant, payments: &[(PaymentId, PaymentDetails)]) -> Result<()> {
+/// Writes the details of settled payments, with one statement. When they failed stays, or they would be news again.
+pub(super) fn erase(tx: &mut Tx, payments: &[(PaymentId, PaymentDetails)]) -> Result<()> {
     let list = dialect::list(tx, &[("wanted", Col::Uid), ("bare", Col::Doc)]);
     let rows: Result<Vec<_>> =
         payments.iter().map(|(id, doc)| Ok(json!([id.hex(), serde_json::to_value(doc)?]))).collect();
-    let update = format!(
-        "UPDATE payments SET doc = list.bare, version = version + 1, updated_at = ? FROM {list} WHERE id = list.wanted"
-    );
-    sql(update).bind(now).bind(dialect::rows(rows?)).execute(tx)?;
+    let update =
+        format!("UPDATE payments SET doc = list.bare, version = version + 1 FROM {list} WHERE id = list.wanted");
+    sql(update).bind(dialect::rows(rows?)).execute(tx)?;
     Ok(())
 }

@@ -259,3 +259,23 @@ fn erasing_needs_its_scope_and_a_cart_that_is_not_being_paid() {
         app.ops("POST", "/customers/cust_01h455vb4pex5vsknk084sn02q/erase", None).await.problem(404, "not_found");
     });
 }
+
+#[test]
+fn a_guest_who_is_erased_between_checkout_and_payment_says_again_where_it_goes() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 50)]).await;
+        let guest = Buyer { shop: &shop, token: None };
+        let cart = guest.cart("grace@example.org").await;
+        let (path, token) = (format!("/carts/{}", text(&cart["id"])), text(&cart["token"]));
+        guest.send("POST", &format!("{path}/checkout"), Some(token), None).await.expect(200);
+        let email = json!({"email": "grace@example.org"});
+        assert_eq!(app.ops("POST", "/guests/erase", Some(&email)).await.expect(200)["carts"], 1);
+        let pay = json!({"payment": {"method": "sandbox", "instrument": "approve"}});
+        let complete = format!("{path}/complete");
+        guest.send("POST", &complete, Some(token), Some(&pay)).await.problem(422, "cart_incomplete");
+        let back = json!({"email": "grace@example.org", "shipping_address": crate::support::shop::address(),
+            "shipping_method": "standard"});
+        guest.send("PATCH", &path, Some(token), Some(&back)).await.expect(200);
+        guest.send("POST", &complete, Some(token), Some(&pay)).await.expect(201);
+    });
+}

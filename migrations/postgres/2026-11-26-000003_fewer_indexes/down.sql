@@ -1,5 +1,5 @@
-CREATE INDEX reservations_variant ON reservations (variant_id, expires_at) WHERE state = 'live';
-
+-- What an older process books meanwhile waits, or it would go with the old table.
+LOCK TABLE ledger_entries IN ACCESS EXCLUSIVE MODE;
 CREATE TABLE ledger_entries_by_id (
     id uuid PRIMARY KEY,
     order_id uuid NOT NULL,
@@ -14,3 +14,4 @@ INSERT INTO ledger_entries_by_id SELECT id, order_id, posting, account, currency
 DROP TABLE ledger_entries;
 ALTER TABLE ledger_entries_by_id RENAME TO ledger_entries;
 CREATE INDEX ledger_entries_order ON ledger_entries (order_id);
+CREATE INDEX reservations_variant ON reservations (variant_id, expires_at) WHERE state = 'live';

@@ -118,14 +118,14 @@ pub(super) async fn run(mut settings: Settings, bench: &Bench, database_given: b
         Bench::Checkout(options) => {
             settings.database.connections = settings.database.connections.max(options.clients + 2);
             let process = start(settings.clone(), true, &scratch).await?;
-            let mut ran = checkout(&process, options).await;
-            if ran.is_ok() {
-                ran = super::doctor::assure(&process.state.db).await;
-            }
+            let ran = match checkout(&process, options).await {
+                Ok(shop) => super::doctor::assure(&process.state.db).await.map(|()| shop),
+                failed => failed,
+            };
             process.stop().await;
             match ran {
-                Ok(()) => with_commit_delay(settings, options).await,
-                failed => failed,
+                Ok(shop) => with_commit_delay(settings, options, &shop).await,
+                Err(error) => Err(error),
             }
         }
         Bench::Orders(options) => {
@@ -145,7 +145,7 @@ const COMMIT_DELAY: u32 = 3000;
 
 /// The same once more on PostgreSQL with `commit_delay` raised: a fast disk hides that commits queue, and where it is slow the
 /// delay lets several of them share one flush.
-async fn with_commit_delay(mut settings: Settings, options: &Checkout) -> Result<()> {
+async fn with_commit_delay(mut settings: Settings, options: &Checkout, shop: &seed::BenchShop) -> Result<()> {
     let url = &mut settings.database.url;
     if Variant::of(url) != Variant::Postgres {
         return Ok(());
@@ -161,10 +161,7 @@ async fn with_commit_delay(mut settings: Settings, options: &Checkout) -> Result
     };
     let process = Process::start(db, Clock::system(), settings, Roles { serve: true, work: true }).await?;
     println!("commit_delay  raised to {COMMIT_DELAY} µs for this server's connections");
-    let ran = match seed::bench_shop(&process.state, options.skus).await {
-        Ok(shop) => http_run(&process, &shop, options).await.map(|http| http.print("HTTP")),
-        Err(error) => Err(error),
-    };
+    let ran = http_run(&process, shop, options).await.map(|http| http.print("HTTP"));
     process.stop().await;
     ran
 }
@@ -189,7 +186,7 @@ async fn start(settings: Settings, work: bool, scratch: &Path) -> Result<Process
     Ok(process)
 }
 
-async fn checkout(process: &Process, options: &Checkout) -> Result<()> {
+async fn checkout(process: &Process, options: &Checkout) -> Result<seed::BenchShop> {
     let shop = seed::bench_shop(&process.state, options.skus).await?;
     println!(
         "clients       {} for {} s each, {} SKUs, payment `{}`",
@@ -204,7 +201,7 @@ async fn checkout(process: &Process, options: &Checkout) -> Result<()> {
     if let Some(writes) = http.reading.grouped.checked_div(http.reading.groups) {
         println!("group commit  {writes} writes per fsync");
     }
-    Ok(())
+    Ok(shop)
 }
 
 /// A whole number with a comma between thousands.
