@@ -1,6 +1,8 @@
 //! What the pure parts of a checkout cost: pricing carts of one, ten and a thousand lines, and what goes into and out of the
 //! database with every one of them. `cargo bench` prints the figures; nothing is asserted about time.
 
+#![allow(clippy::expect_used, reason = "a benchmark that can not be set up has nothing to measure")]
+
 use divan::{Bencher, black_box};
 use kontor::{
     kernel::{Id, Money, ids},

@@ -89,10 +89,8 @@ impl Counter {
 impl Instrumentation for Counter {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         match event {
-            InstrumentationEvent::StartQuery { .. } => {
-                if !std::mem::take(&mut self.is_boundary) {
-                    self.stats.sent.fetch_add(1, Relaxed);
-                }
+            InstrumentationEvent::StartQuery { .. } if !std::mem::take(&mut self.is_boundary) => {
+                self.stats.sent.fetch_add(1, Relaxed);
             }
             // Each of these is followed by a StartQuery of its own SQL, which is not one of ours.
             InstrumentationEvent::BeginTransaction { .. }
