@@ -72,10 +72,12 @@ pub(super) async fn client(
     let (mut latencies, mut failures, mut dice) = (Vec::new(), 0, client + 1);
     let common = format!("HTTP/1.1\r\nHost: kontor\r\nContent-Type: application/json\r\nChannel-Key: {}\r\n", shop.key);
     let payment = serde_json::json!({"payment": {"method": method}}).to_string();
+    // Of this run alone: a second one over the same shop would be given the first one's stored answers.
+    let run = uuid::Uuid::now_v7();
     while !stop.load(Ordering::Relaxed) {
         let body = shop.cart(&mut dice).to_string();
         let begun = Moment::now();
-        let head = format!("POST /v1/store/carts {common}Idempotency-Key: c{client}-{}\r\n", latencies.len());
+        let head = format!("POST /v1/store/carts {common}Idempotency-Key: {run}-c{client}-{}\r\n", latencies.len());
         let (status, answer) = wire.send(&head, &body).await?;
         if status != 201 {
             failures += 1;
