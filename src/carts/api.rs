@@ -188,13 +188,11 @@ async fn create_as(
         let (cart, changes) = service::draft(tx, &pricing, &drafter, &new)?;
         // Written as text here already, beside other writes.
         let (doc, reply) = (Json::of(&cart.details)?, created(&drafter, &cart, &changes, &told)?);
-        Ok((cart, changes, told.clone(), doc, reply))
+        Ok(((cart, changes, told.clone(), doc), reply))
     };
-    let create = move |tx: &mut Tx, (cart, changes, token, doc, reply): &(Cart, Vec<Problem>, String, Json, Reply)| {
-        match service::create(tx, &context, &actor, customer, (cart, doc))? {
-            None => Ok(reply.clone()),
-            Some(named) => created(&actor, &named, changes, token),
-        }
+    let create = move |tx: &mut Tx, (cart, changes, token, doc): &(Cart, Vec<Problem>, String, Json)| {
+        let named = service::create(tx, &context, &actor, customer, (cart, doc))?;
+        named.map(|named| created(&actor, &named, changes, token)).transpose()
     };
     Ok((run_command_after(state, key, draft, create).await?, id, token))
 }

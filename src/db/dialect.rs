@@ -1,9 +1,10 @@
-//! The only file that tells the two databases apart.
+//! Tells the two databases apart.
 //!
 //! What both say alike (`ON CONFLICT`, `RETURNING`, `UPDATE … FROM`) is written once, in the slices' stores, through
-//! [`super::sql()`]. Here is the rest: opening, beginning, locking, and lists that travel as one JSON bind.
+//! [`super::sql()`]. Here is the rest: beginning, locking, telling errors apart, and lists that travel as one JSON bind. How
+//! each is opened stands in `opening.rs`, what its migrations need in `migrate.rs`.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use diesel::{
     Connection, PgConnection, RunQueryDsl, SqliteConnection,
@@ -11,7 +12,6 @@ use diesel::{
     query_dsl::methods::{ExecuteDsl, LoadQuery},
     sql_types::Text,
 };
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 use serde_json::Value;
 
 use super::{
@@ -19,7 +19,6 @@ use super::{
     conn::Conn,
     sql,
     sql::Sql,
-    stats::{Counter, Stats},
     types::{Bind, Doc, Json},
 };
 use crate::error::{Error, Result};
@@ -73,112 +72,6 @@ pub fn variant(tx: &Tx) -> Variant {
 #[must_use]
 pub fn sqlite_path(url: &str) -> &str {
     url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url)
-}
-
-/// The file of a SQLite database; `None` for PostgreSQL.
-#[must_use]
-pub(super) fn file(url: &str) -> Option<PathBuf> {
-    match Variant::of(url) {
-        Variant::Postgres => None,
-        Variant::Sqlite => Some(PathBuf::from(sqlite_path(url))),
-    }
-}
-
-/// SQLite makes a file that is missing: whoever only looks would look at an empty shop and find that all is well.
-pub(super) fn refuse_missing(url: &str) -> Result<()> {
-    match file(url) {
-        Some(path) if !path.is_file() => Err(Error::internal(format!(
-            "there is no database at {}",
-            std::path::absolute(&path).unwrap_or(path).display()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-const POSTGRES_SESSION: &str = "SET TimeZone = 'UTC'; SET statement_timeout = '15s'; SET lock_timeout = '5s'; \
-     SET idle_in_transaction_session_timeout = '30s'";
-const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0; \
-     PRAGMA journal_size_limit = 67108864";
-
-/// Opens a connection, prepares its session and refuses settings under which an acknowledged write could be lost.
-pub(super) fn open(url: &str, stats: &Arc<Stats>) -> Result<Conn> {
-    let cannot = |error: diesel::ConnectionError| Error::internal(format!("the database can not be opened: {error}"));
-    #[allow(clippy::disallowed_methods, reason = "each variant is named here, which is what the ban is about")]
-    let mut conn = match Variant::of(url) {
-        Variant::Postgres => {
-            refuse_plain_text_network(url)?;
-            Conn::Postgres(PgConnection::establish(url).map_err(cannot)?)
-        }
-        Variant::Sqlite => Conn::Sqlite(SqliteConnection::establish(sqlite_path(url)).map_err(cannot)?),
-    };
-    conn.batch_execute(match &conn {
-        Conn::Postgres(_) => POSTGRES_SESSION,
-        Conn::Sqlite(_) => SQLITE_SESSION,
-    })?;
-    refuse_lossy(&mut conn)?;
-    Connection::set_instrumentation(&mut conn, Counter::new(stats.clone()));
-    Ok(conn)
-}
-
-/// The bundled libpq has no TLS: a password must not cross a network in plain text unasked.
-fn refuse_plain_text_network(url: &str) -> Result<()> {
-    if cfg!(feature = "system-libpq") || stays_here(url, |name| std::env::var(name).ok())? {
-        return Ok(());
-    }
-    Err(Error::internal(
-        "this build has no TLS to PostgreSQL: use the container image or the feature `system-libpq`, or accept plain \
-         text with ?sslmode=disable in DATABASE_URL",
-    ))
-}
-
-/// Whether a connection stays on this machine, or plain text is accepted. Looks where libpq looks: in the URL, its
-/// parameters, and what the environment fills in for them.
-fn stays_here(url: &str, environment: impl Fn(&str) -> Option<String>) -> Result<bool> {
-    let parsed = url::Url::parse(url).map_err(|error| Error::internal(format!("DATABASE_URL: {error}")))?;
-    let query: Vec<_> = parsed.query_pairs().collect();
-    let given = |name: &str| query.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.to_string());
-    if given("sslmode").as_deref() == Some("disable") {
-        return Ok(true);
-    }
-    // A service is a file with settings of its own, which may name any host.
-    let service = given("service").or_else(|| environment("PGSERVICE"));
-    let host = given("host").or_else(|| parsed.host_str().map(str::to_owned)).filter(|host| !host.is_empty());
-    let hosts = [host.or_else(|| environment("PGHOST")), given("hostaddr").or_else(|| environment("PGHOSTADDR"))];
-    let mut hosts = hosts.iter().flatten().flat_map(|list| list.split(','));
-    Ok(service.is_none() && hosts.all(is_here))
-}
-
-fn is_here(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let socket = host.is_empty() || host.starts_with(['/', '@']) || host.to_ascii_uppercase().starts_with("%2F");
-    socket || host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Reads back what makes a COMMIT durable.
-fn refuse_lossy(conn: &mut Conn) -> Result<()> {
-    let (query, wanted): (&'static str, &[&str]) = match conn {
-        Conn::Postgres(_) => (
-            "SELECT current_setting('fsync') || ' ' || current_setting('synchronous_commit')",
-            &["on on", "on remote_apply", "on remote_write"],
-        ),
-        Conn::Sqlite(_) => ("SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous", &["2", "3"]),
-    };
-    let found: Option<String> = sql(query).first::<Text, _>(conn)?;
-    match found {
-        Some(found) if wanted.contains(&found.as_str()) => Ok(()),
-        found => Err(Error::internal(format!(
-            "the database would lose acknowledged writes on power loss (fsync/synchronous is {found:?})"
-        ))),
-    }
-}
-
-/// Lets a SQLite file grow to so many pages on this connection.
-pub(super) fn limit_pages(conn: &mut Conn, pages: u32) -> Result<()> {
-    if let Conn::Sqlite(lite) = conn {
-        lite.batch_execute(&format!("PRAGMA max_page_count = {pages}"))?;
-    }
-    Ok(())
 }
 
 /// Begins nothing, for what brings its own transactions.
@@ -299,67 +192,6 @@ pub fn analyse(tx: &mut Tx) -> Result<()> {
     }
 }
 
-/// Runs the migrations that are missing: how many there were.
-pub(super) fn run_migrations(
-    conn: &mut Conn,
-    postgres: EmbeddedMigrations,
-    sqlite: EmbeddedMigrations,
-) -> Result<usize> {
-    let failed = |error| migration_failed("a migration failed", error);
-    match conn {
-        Conn::Postgres(pg) => Ok(pg.run_pending_migrations(postgres).map_err(failed)?.len()),
-        // The file's write lock from the first statement on: of two programs started at once, one waits.
-        Conn::Sqlite(lite) => {
-            lite.immediate_transaction(|lite| Ok(lite.run_pending_migrations(sqlite).map_err(failed)?.len()))
-        }
-    }
-}
-
-/// Takes all migrations back: how many there were.
-pub(super) fn revert_migrations(
-    conn: &mut Conn,
-    postgres: EmbeddedMigrations,
-    sqlite: EmbeddedMigrations,
-) -> Result<usize> {
-    let failed = |error| migration_failed("a migration could not be taken back", error);
-    Ok(match conn {
-        Conn::Postgres(pg) => pg.revert_all_migrations(postgres).map_err(failed)?.len(),
-        Conn::Sqlite(lite) => lite.revert_all_migrations(sqlite).map_err(failed)?.len(),
-    })
-}
-
-fn migration_failed(what: &str, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    Error::internal(format!("{what}: {error}"))
-}
-
-/// Whether there is a table of this name.
-pub(super) fn has_table(conn: &mut Conn, name: &str) -> Result<bool> {
-    let query = match variant(conn) {
-        Variant::Postgres => {
-            "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = ?"
-        }
-        Variant::Sqlite => "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
-    };
-    Ok(sql(query).bind(name).first::<diesel::sql_types::BigInt, i64>(conn)? > Some(0))
-}
-
-/// Takes the lock under which migrations run, until the connection ends or [`unlock_migrations`].
-pub(super) fn lock_migrations(conn: &mut Conn) -> Result<()> {
-    if let Conn::Postgres(pg) = conn {
-        pg.batch_execute("SET lock_timeout = '0'; SET statement_timeout = '0'; SELECT pg_advisory_lock(5284710)")?;
-    }
-    Ok(())
-}
-
-/// Gives the lock of [`lock_migrations`] back.
-pub(super) fn unlock_migrations(conn: &mut Conn) -> Result<()> {
-    if let Conn::Postgres(pg) = conn {
-        pg.batch_execute("SELECT pg_advisory_unlock(5284710)")?;
-        pg.batch_execute(POSTGRES_SESSION)?;
-    }
-    Ok(())
-}
-
 /// Serialises transactions that take the same key until their end; SQLite's writers are one at a time anyway.
 ///
 /// # Errors
@@ -465,7 +297,11 @@ pub fn list(tx: &Tx, columns: &[(&str, Col)]) -> String {
         text.push_str(", ");
     }
     text.push_str(match variant(tx) {
-        Variant::Postgres => "ord FROM jsonb_array_elements(?) WITH ORDINALITY AS e(r, ord)) AS list",
+        // PostgreSQL takes a hundred rows for granted, and would rather read a whole table than look that many up. The
+        // condition, which every row fits, makes it reckon with one: then an index leads to each.
+        Variant::Postgres => {
+            "ord FROM jsonb_array_elements(?) WITH ORDINALITY AS e(r, ord) WHERE jsonb_typeof(r) = 'array') AS list"
+        }
         Variant::Sqlite => "key AS ord FROM json_each(?)) AS list",
     });
     text
@@ -608,43 +444,4 @@ pub fn with_member(tx: &Tx, column: &str, member: &str) -> String {
 /// How long a transaction that lost a deadlock waits before its next try: short, and longer each time.
 pub(super) fn backoff(attempt: u32) -> Duration {
     Duration::from_millis(u64::from(rand::random_range(1..=4u32) * attempt.min(16)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::stays_here;
-
-    #[test]
-    fn plain_text_stays_on_this_machine_wherever_the_host_is_named() {
-        let here = |url: &str, variables: &[(&str, &str)]| {
-            let variable =
-                |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-            stays_here(url, variable).unwrap()
-        };
-        for url in [
-            "postgres://me@localhost/kontor",
-            "postgres://me@127.0.0.1:5433/kontor",
-            "postgres://me@[::1]/kontor",
-            "postgres:///kontor",
-            "postgres:///kontor?host=/run/postgresql",
-            "postgres://%2Frun%2Fpostgresql/kontor",
-            "postgres://me@db.example.com/kontor?sslmode=disable",
-        ] {
-            assert!(here(url, &[]), "{url}");
-        }
-        for url in [
-            "postgres://me@db.example.com/kontor",
-            "postgres://me@localhost/kontor?hostaddr=192.0.2.1",
-            "postgres:///kontor?host=/run/postgresql,db.example.com",
-            "postgres://me@localhost/kontor?host=db.example.com",
-            "postgres:///kontor?service=shop",
-            "postgres://me@db.example.com/kontor?sslmode=disable&sslmode=prefer",
-        ] {
-            assert!(!here(url, &[]), "{url}");
-        }
-        assert!(!here("postgres:///kontor", &[("PGHOST", "db.example.com")]));
-        assert!(!here("postgres://localhost/kontor", &[("PGHOSTADDR", "192.0.2.1")]));
-        assert!(!here("postgres://localhost/kontor", &[("PGSERVICE", "shop")]));
-        assert!(here("postgres://localhost/kontor", &[("PGHOST", "db.example.com")]));
-    }
 }

@@ -19,6 +19,7 @@ pub mod dump;
 pub mod merge;
 mod migrate;
 mod numbers;
+mod opening;
 mod pool;
 pub mod schema;
 pub mod snapshot;
@@ -116,7 +117,7 @@ impl Db {
     pub fn open(options: Options) -> Result<Self> {
         let upkeep = options.upkeep;
         if upkeep == Upkeep::Nothing {
-            dialect::refuse_missing(&options.url)?;
+            opening::refuse_missing(&options.url)?;
         }
         let db = Self::open_unmigrated(options)?;
         let prepare = match upkeep {
@@ -138,8 +139,8 @@ impl Db {
     pub fn open_unmigrated(options: Options) -> Result<Self> {
         let stats = Arc::new(Stats::default());
         let (url, counters) = (options.url.clone(), stats.clone());
-        let pool = Pool::new(options.connections, move || dialect::open(&url, &counters));
-        let (writer, lock) = match dialect::file(&options.url) {
+        let pool = Pool::new(options.connections, move || opening::open(&url, &counters));
+        let (writer, lock) = match opening::file(&options.url) {
             None => (None, None),
             Some(path) => {
                 let lock = if options.exclusive { Some(lock_file(&path)?) } else { None };

@@ -17,7 +17,7 @@ use diesel::Connection;
 use diesel::connection::TransactionManager;
 use tokio::sync::oneshot;
 
-use super::{Options, Tx, checkpoint::Checkpointer, conn::Conn, dialect, stats::Stats};
+use super::{Options, Tx, checkpoint::Checkpointer, conn::Conn, dialect, opening, stats::Stats};
 use crate::error::{Code, Error, Result};
 
 /// Which queue a write waits in. Interactive writes go first.
@@ -199,9 +199,9 @@ impl Drop for Writer {
 
 /// The writer's connection, with the limit that [`Options::max_pages`] puts on the file.
 fn open(url: &str, max_pages: Option<u32>, stats: &Arc<Stats>) -> Result<Conn> {
-    let mut conn = dialect::open(url, stats)?;
+    let mut conn = opening::open(url, stats)?;
     if let Some(pages) = max_pages {
-        dialect::limit_pages(&mut conn, pages)?;
+        opening::limit_pages(&mut conn, pages)?;
     }
     Ok(conn)
 }

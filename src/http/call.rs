@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     auth::{self, Caller},
-    idempotency::{Begun, Fingerprint, Key},
+    idempotency::{Begun, Fingerprint, Kept, Key},
     paging::{Page, next_link},
     state::State,
     table,
@@ -208,25 +208,35 @@ pub async fn run_command(
     ran.await
 }
 
-/// The same for a command that reads before it writes ([`crate::db::Db::read_then_write`]). Its key is written once, last
-/// and with the answer: of two requests at once with one key both run, and the later one is taken back. A key that has its
-/// answer already gets it, whatever the reading would say now.
+/// The same for a command that reads before it writes ([`crate::db::Db::read_then_write`]). Reading drafts the answer too,
+/// which is made ready to be kept beside other writes; writing gives another one where it has turned out otherwise.
+///
+/// The key is written once, last and with the answer: of two requests at once with one key both run, and the later one is
+/// taken back. A key that has its answer already gets it, whatever the reading would say now.
 ///
 /// # Errors
 /// What `read` or `write` says; nothing has changed then.
 pub async fn run_command_after<P: Send + 'static>(
     state: &State,
     key: Option<Key>,
-    read: impl Fn(&mut Tx) -> Result<P> + Send + Sync + 'static,
-    write: impl Fn(&mut Tx, &P) -> Result<Reply> + Send + Sync + 'static,
+    read: impl Fn(&mut Tx) -> Result<(P, Reply)> + Send + Sync + 'static,
+    write: impl Fn(&mut Tx, &P) -> Result<Option<Reply>> + Send + Sync + 'static,
 ) -> Result<Reply> {
     let (secret, taken) = (state.secret.clone(), key.clone());
-    let ran = state.db.read_then_write(read, move |tx, seen| {
-        let reply = write(tx, seen)?;
-        if let Some(key) = &taken {
-            key.record(tx, &secret, &reply)?;
+    let (sealing, keeps) = (secret.clone(), key.is_some());
+    let draft = move |tx: &mut Tx| {
+        let (seen, reply) = read(tx)?;
+        let kept = if keeps { Some(Kept::of(&sealing, &reply)?) } else { None };
+        Ok((seen, reply, kept))
+    };
+    let ran = state.db.read_then_write(draft, move |tx, (seen, drafted, kept)| {
+        let otherwise = write(tx, seen)?;
+        match (&taken, &otherwise, kept) {
+            (Some(key), None, Some(kept)) => key.record(tx, kept)?,
+            (Some(key), other, _) => key.record(tx, &Kept::of(&secret, other.as_ref().unwrap_or(drafted))?)?,
+            (None, ..) => {}
         }
-        Ok(reply)
+        Ok(otherwise.unwrap_or_else(|| drafted.clone()))
     });
     match ran.await {
         Err(error) => answered_before(state, key, error).await,

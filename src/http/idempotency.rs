@@ -100,11 +100,11 @@ impl Key {
     /// # Errors
     /// [`Code::IdempotencyInProgress`] when another request has taken the key: what this one did is taken back then, and
     /// [`Key::answered`] tells the other's answer.
-    pub fn record(&self, tx: &mut Tx, secret: &Secret, reply: &Reply) -> Result<()> {
+    pub fn record(&self, tx: &mut Tx, kept: &Kept) -> Result<()> {
         let inserted = sql("INSERT INTO idempotency_keys (id, state, body_hash, status, body, sealed, created_at) \
              VALUES (?, 'done', ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING");
-        let query = inserted.bind(self.id).bind(self.fingerprint.0.as_str()).bind(i64::from(reply.status()));
-        match query.bind(body_of(secret, reply)?).bind(reply.is_secret()).bind(self.now).execute(tx)? {
+        let query = inserted.bind(self.id).bind(self.fingerprint.0.as_str()).bind(kept.status);
+        match query.bind(kept.body.clone()).bind(kept.sealed).bind(self.now).execute(tx)? {
             1 => Ok(()),
             _ => Err(in_progress()),
         }
@@ -144,7 +144,7 @@ impl Kept {
 /// An answer's body as it is kept: sealed, where it holds a secret.
 fn body_of(secret: &Secret, reply: &Reply) -> Result<Option<String>> {
     match reply.to_store() {
-        Some(body) if reply.is_secret() => secret.seal(&body).map(Some),
+        Some(body) if reply.is_secret() => secret.seal_packed(&body).map(Some),
         body => Ok(body),
     }
 }

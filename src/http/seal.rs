@@ -1,7 +1,10 @@
 //! Secrets: derived tokens, signatures, hashes, and the sealing of what must be kept but not read.
 
+use std::io::{Read, Write};
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, aead::Aead};
+use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
@@ -70,19 +73,34 @@ impl Secret {
     /// # Errors
     /// When the cipher refuses, which it does only for texts of many gigabytes.
     pub fn seal(&self, text: &str) -> Result<String> {
+        self.seal_bytes(text.as_bytes())
+    }
+
+    /// The same for a text worth packing first: a document takes a third of the room then.
+    ///
+    /// # Errors
+    /// When the cipher refuses, which it does only for texts of many gigabytes.
+    pub fn seal_packed(&self, text: &str) -> Result<String> {
+        let mut packer = DeflateEncoder::new(Vec::with_capacity(text.len() / 2), Compression::fast());
+        let packed = packer.write_all(text.as_bytes()).and_then(|()| packer.finish()).map_err(Error::internal)?;
+        Ok(format!("{PACKED}{}", self.seal_bytes(&packed)?))
+    }
+
+    fn seal_bytes(&self, text: &[u8]) -> Result<String> {
         let nonce: [u8; 12] = rand::random();
-        let sealed = cipher(&self.current)?.encrypt(Nonce::from_slice(&nonce), text.as_bytes());
+        let sealed = cipher(&self.current)?.encrypt(Nonce::from_slice(&nonce), text);
         let mut bytes = nonce.to_vec();
         bytes.extend(sealed.map_err(|_| Error::internal("sealing failed"))?);
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Opens what [`Secret::seal`] has sealed.
+    /// Opens what [`Secret::seal`] or [`Secret::seal_packed`] has sealed.
     ///
     /// # Errors
     /// When it was sealed under a secret that is not known any more, or has been changed.
     pub fn unseal(&self, sealed: &str) -> Result<String> {
-        let found = self.all().find_map(|secret| open(secret, sealed));
+        let (packed, body) = split(sealed);
+        let found = self.all().find_map(|secret| open(secret, body)).and_then(|text| text_of(text, packed));
         found.ok_or_else(|| Error::internal("a sealed text can not be opened: is auth.previous_secrets complete?"))
     }
 
@@ -91,11 +109,29 @@ impl Secret {
     /// # Errors
     /// When it was sealed under a secret that is not known any more, or has been changed.
     pub fn reseal(&self, sealed: &str) -> Result<Option<String>> {
-        match open(&self.current, sealed) {
-            Some(_) => Ok(None),
-            None => self.seal(&self.unseal(sealed)?).map(Some),
+        let (packed, body) = split(sealed);
+        if open(&self.current, body).is_some() {
+            return Ok(None);
         }
+        let text = self.unseal(sealed)?;
+        if packed { self.seal_packed(&text) } else { self.seal(&text) }.map(Some)
     }
+}
+
+/// What a sealed text begins with that was packed before. It is no character of base64url.
+const PACKED: &str = "~";
+
+fn split(sealed: &str) -> (bool, &str) {
+    sealed.strip_prefix(PACKED).map_or((false, sealed), |body| (true, body))
+}
+
+fn text_of(bytes: Vec<u8>, packed: bool) -> Option<String> {
+    if !packed {
+        return String::from_utf8(bytes).ok();
+    }
+    let mut text = String::new();
+    DeflateDecoder::new(bytes.as_slice()).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 fn digest(text: &[u8]) -> [u8; 32] {
@@ -130,11 +166,10 @@ fn cipher(secret: &[u8; 32]) -> Result<ChaCha20Poly1305> {
     ChaCha20Poly1305::new_from_slice(&derived(secret, "seal")).map_err(Error::internal)
 }
 
-fn open(secret: &[u8; 32], sealed: &str) -> Option<String> {
+fn open(secret: &[u8; 32], sealed: &str) -> Option<Vec<u8>> {
     let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
     let (nonce, body) = bytes.split_at_checked(12)?;
-    let text = cipher(secret).ok()?.decrypt(Nonce::from_slice(nonce), body).ok()?;
-    String::from_utf8(text).ok()
+    cipher(secret).ok()?.decrypt(Nonce::from_slice(nonce), body).ok()
 }
 
 /// A random text of so many bytes in base64url.
@@ -162,6 +197,18 @@ mod tests {
         assert_eq!(ours.unseal(&sealed).unwrap(), "whsec_123");
         assert!(theirs.unseal(&sealed).is_err());
         assert!(ours.unseal("AAAA").is_err());
+    }
+
+    #[test]
+    fn a_packed_document_is_smaller_and_opens_as_it_was() {
+        let (former, current) = (Secret::new(b"a"), Secret::new(b"b").with_previous([b"a"]));
+        let document = format!("[{}]", vec![r#"{"sku": "COFFEE-500", "name": "Käse"}"#; 40].join(","));
+        let packed = former.seal_packed(&document).unwrap();
+        assert!(packed.len() * 3 < document.len(), "{}", packed.len());
+        assert_eq!(current.unseal(&packed).unwrap(), document);
+        let again = current.reseal(&packed).unwrap().unwrap();
+        assert_eq!(Secret::new(b"b").unseal(&again).unwrap(), document);
+        assert!(current.reseal(&again).unwrap().is_none());
     }
 
     #[test]

@@ -1,0 +1,158 @@
+//! Opens connections to either database, with the session that each needs.
+
+use std::{path::PathBuf, sync::Arc};
+
+use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection, sql_types::Text};
+
+use super::{
+    conn::Conn,
+    dialect::{Variant, sqlite_path},
+    sql,
+    stats::{Counter, Stats},
+};
+use crate::error::{Error, Result};
+
+/// The file of a SQLite database; `None` for PostgreSQL.
+#[must_use]
+pub(super) fn file(url: &str) -> Option<PathBuf> {
+    match Variant::of(url) {
+        Variant::Postgres => None,
+        Variant::Sqlite => Some(PathBuf::from(sqlite_path(url))),
+    }
+}
+
+/// SQLite makes a file that is missing: whoever only looks would look at an empty shop and find that all is well.
+pub(super) fn refuse_missing(url: &str) -> Result<()> {
+    match file(url) {
+        Some(path) if !path.is_file() => Err(Error::internal(format!(
+            "there is no database at {}",
+            std::path::absolute(&path).unwrap_or(path).display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+pub(super) const POSTGRES_SESSION: &str = "SET TimeZone = 'UTC'; SET statement_timeout = '15s'; SET lock_timeout = '5s'; \
+     SET idle_in_transaction_session_timeout = '30s'";
+const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0; \
+     PRAGMA journal_size_limit = 67108864";
+
+/// Opens a connection, prepares its session and refuses settings under which an acknowledged write could be lost.
+pub(super) fn open(url: &str, stats: &Arc<Stats>) -> Result<Conn> {
+    let cannot = |error: diesel::ConnectionError| Error::internal(format!("the database can not be opened: {error}"));
+    #[allow(clippy::disallowed_methods, reason = "each variant is named here, which is what the ban is about")]
+    let mut conn = match Variant::of(url) {
+        Variant::Postgres => {
+            refuse_plain_text_network(url)?;
+            Conn::Postgres(PgConnection::establish(url).map_err(cannot)?)
+        }
+        Variant::Sqlite => Conn::Sqlite(SqliteConnection::establish(sqlite_path(url)).map_err(cannot)?),
+    };
+    conn.batch_execute(match &conn {
+        Conn::Postgres(_) => POSTGRES_SESSION,
+        Conn::Sqlite(_) => SQLITE_SESSION,
+    })?;
+    refuse_lossy(&mut conn)?;
+    Connection::set_instrumentation(&mut conn, Counter::new(stats.clone()));
+    Ok(conn)
+}
+
+/// The bundled libpq has no TLS: a password must not cross a network in plain text unasked.
+fn refuse_plain_text_network(url: &str) -> Result<()> {
+    if cfg!(feature = "system-libpq") || stays_here(url, |name| std::env::var(name).ok())? {
+        return Ok(());
+    }
+    Err(Error::internal(
+        "this build has no TLS to PostgreSQL: use the container image or the feature `system-libpq`, or accept plain \
+         text with ?sslmode=disable in DATABASE_URL",
+    ))
+}
+
+/// Whether a connection stays on this machine, or plain text is accepted. Looks where libpq looks: in the URL, its
+/// parameters, and what the environment fills in for them.
+fn stays_here(url: &str, environment: impl Fn(&str) -> Option<String>) -> Result<bool> {
+    let parsed = url::Url::parse(url).map_err(|error| Error::internal(format!("DATABASE_URL: {error}")))?;
+    let query: Vec<_> = parsed.query_pairs().collect();
+    let given = |name: &str| query.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.to_string());
+    if given("sslmode").as_deref() == Some("disable") {
+        return Ok(true);
+    }
+    // A service is a file with settings of its own, which may name any host.
+    let service = given("service").or_else(|| environment("PGSERVICE"));
+    let host = given("host").or_else(|| parsed.host_str().map(str::to_owned)).filter(|host| !host.is_empty());
+    let hosts = [host.or_else(|| environment("PGHOST")), given("hostaddr").or_else(|| environment("PGHOSTADDR"))];
+    let mut hosts = hosts.iter().flatten().flat_map(|list| list.split(','));
+    Ok(service.is_none() && hosts.all(is_here))
+}
+
+fn is_here(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let socket = host.is_empty() || host.starts_with(['/', '@']) || host.to_ascii_uppercase().starts_with("%2F");
+    socket || host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Reads back what makes a COMMIT durable.
+fn refuse_lossy(conn: &mut Conn) -> Result<()> {
+    let (query, wanted): (&'static str, &[&str]) = match conn {
+        Conn::Postgres(_) => (
+            "SELECT current_setting('fsync') || ' ' || current_setting('synchronous_commit')",
+            &["on on", "on remote_apply", "on remote_write"],
+        ),
+        Conn::Sqlite(_) => ("SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous", &["2", "3"]),
+    };
+    let found: Option<String> = sql(query).first::<Text, _>(conn)?;
+    match found {
+        Some(found) if wanted.contains(&found.as_str()) => Ok(()),
+        found => Err(Error::internal(format!(
+            "the database would lose acknowledged writes on power loss (fsync/synchronous is {found:?})"
+        ))),
+    }
+}
+
+/// Lets a SQLite file grow to so many pages on this connection.
+pub(super) fn limit_pages(conn: &mut Conn, pages: u32) -> Result<()> {
+    if let Conn::Sqlite(lite) = conn {
+        lite.batch_execute(&format!("PRAGMA max_page_count = {pages}"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stays_here;
+
+    #[test]
+    fn plain_text_stays_on_this_machine_wherever_the_host_is_named() {
+        let here = |url: &str, variables: &[(&str, &str)]| {
+            let variable =
+                |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            stays_here(url, variable).unwrap()
+        };
+        for url in [
+            "postgres://me@localhost/kontor",
+            "postgres://me@127.0.0.1:5433/kontor",
+            "postgres://me@[::1]/kontor",
+            "postgres:///kontor",
+            "postgres:///kontor?host=/run/postgresql",
+            "postgres://%2Frun%2Fpostgresql/kontor",
+            "postgres://me@db.example.com/kontor?sslmode=disable",
+        ] {
+            assert!(here(url, &[]), "{url}");
+        }
+        for url in [
+            "postgres://me@db.example.com/kontor",
+            "postgres://me@localhost/kontor?hostaddr=192.0.2.1",
+            "postgres:///kontor?host=/run/postgresql,db.example.com",
+            "postgres://me@localhost/kontor?host=db.example.com",
+            "postgres:///kontor?service=shop",
+            "postgres://me@db.example.com/kontor?sslmode=disable&sslmode=prefer",
+        ] {
+            assert!(!here(url, &[]), "{url}");
+        }
+        assert!(!here("postgres:///kontor", &[("PGHOST", "db.example.com")]));
+        assert!(!here("postgres://localhost/kontor", &[("PGHOSTADDR", "192.0.2.1")]));
+        assert!(!here("postgres://localhost/kontor", &[("PGSERVICE", "shop")]));
+        assert!(here("postgres://localhost/kontor", &[("PGHOST", "db.example.com")]));
+    }
+}
