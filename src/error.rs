@@ -148,6 +148,9 @@ pub enum Error {
     /// A COMMIT whose connection died: it may or may not have been saved.
     #[error("the outcome of a commit is unknown: {0}")]
     CommitUnknown(String),
+    /// The database does not let anybody in: nothing was changed.
+    #[error("{0}")]
+    Unreachable(String),
     /// A defect of ours, or of the machine.
     #[error("{0}")]
     Internal(String),
@@ -222,6 +225,7 @@ impl Error {
         match self {
             Self::Problem(problem) => problem.code,
             Self::CommitUnknown(_) => Code::OutcomeUnknown,
+            Self::Unreachable(_) => Code::Unavailable,
             Self::Database(_) | Self::Internal(_) => Code::Internal,
         }
     }

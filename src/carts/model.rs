@@ -308,10 +308,10 @@ pub struct CartDetails {
 #[schema(example = json!({"system": "old-shop", "value": "489434"}))]
 pub struct ForeignOrder {
     /// The system.
-    #[schema(value_type = String, max_length = 50)]
+    #[schema(value_type = String, min_length = 1, max_length = 50)]
     pub system: Text<50>,
     /// The order's number there.
-    #[schema(value_type = String, max_length = 200)]
+    #[schema(value_type = String, min_length = 1, max_length = 200)]
     pub value: Text<200>,
 }
 

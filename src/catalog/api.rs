@@ -51,6 +51,9 @@ struct VariantQuery {
 impl VariantQuery {
     fn filter(&self) -> Result<Filter> {
         let odd = |detail: &str, name: &str| Error::problem(Code::InvalidQuery, detail.to_owned()).at(name);
+        if self.q.as_deref().is_some_and(|q| q.chars().count() > LONGEST_QUERY) {
+            return Err(odd("q is longer than 200 characters", "q"));
+        }
         let words: Vec<String> =
             fold(self.q.as_deref().unwrap_or_default()).split_whitespace().map(str::to_owned).collect();
         if self.q.is_some() && !(1..=MOST_WORDS).contains(&words.len()) {
@@ -67,6 +70,8 @@ impl VariantQuery {
 }
 
 const MOST_WORDS: usize = 8;
+/// How many characters a search for words may have.
+const LONGEST_QUERY: usize = 200;
 
 /// List variants
 ///

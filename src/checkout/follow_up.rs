@@ -44,25 +44,62 @@ pub(super) async fn look_up(state: &State, payment: Payment) -> Result<CheckoutR
     }
 }
 
-/// What the provider says became of an attempt.
+/// What the provider says became of an attempt; or what we say, once it is being ended.
 async fn ask_again(state: &State, payment: &Payment) -> Result<Outcome> {
     let provider = payments::providers(state).of(payment)?;
+    if let Some(why) = &payment.ending {
+        let decline = Decline { code: why.clone(), retryable: true };
+        return end_at_provider(state, payment, decline, provider.as_ref()).await;
+    }
     let outcome = patiently(provider.lookup(payment)).await.map_err(Error::internal)?;
     match service::timed_out(payment, outcome, state.clock.now()) {
         Outcome::Unknown => Err(Error::internal("the provider does not know yet")),
-        Outcome::Declined(decline) => refuse(payment, decline, provider.as_ref()).await,
+        // The question may still be under way, the customer may still come back: it must not become a promise afterwards.
+        Outcome::Declined(decline)
+            if decline.code == payments::NOT_FOUND || decline.code == service::ACTION_TIMED_OUT =>
+        {
+            end_at_provider(state, payment, decline, provider.as_ref()).await
+        }
         outcome => Ok(outcome),
     }
 }
 
-/// An attempt that ends because the provider never heard of it, or because the customer was away for too long, must not
-/// become a promise afterwards: the question may still be under way, the customer may still come back. So the provider is
-/// told first. As long as it does not say yes, the attempt is open.
-async fn refuse(payment: &Payment, decline: Decline, provider: &dyn Provider) -> Result<Outcome> {
-    if decline.code == payments::NOT_FOUND || decline.code == service::ACTION_TIMED_OUT {
-        void(payment, provider).await.map_err(Error::internal)?;
-    }
+/// Ends an attempt as its provider is told. As long as that does not say yes, the attempt is open.
+async fn end_at_provider(
+    state: &State,
+    payment: &Payment,
+    decline: Decline,
+    provider: &dyn Provider,
+) -> Result<Outcome> {
+    tell_end(state, payment, &decline.code, provider).await?.map_err(Error::internal)?;
     Ok(Outcome::Declined(decline))
+}
+
+/// Tells the provider that an attempt is over. This is noted before: a void that is under way can not be called back, so from
+/// then on nothing else comes of the attempt, whoever takes it up and whatever the provider has promised meanwhile. Only
+/// where the provider refuses, and its promise stands as it stood, the note is taken back.
+async fn tell_end(
+    state: &State,
+    payment: &Payment,
+    why: &str,
+    provider: &dyn Provider,
+) -> Result<Result<(), ProviderError>> {
+    if payment.ending.is_none() {
+        note_end(state, payment, Some(why.to_owned())).await?;
+    }
+    let told = void(payment, provider).await;
+    if matches!(told, Err(ProviderError::Refused(_))) {
+        note_end(state, payment, None).await?;
+    }
+    Ok(told)
+}
+
+async fn note_end(state: &State, payment: &Payment, why: Option<String>) -> Result<()> {
+    let (id, attempt, now) = (payment.id, payment.attempt, state.clock.now());
+    match state.db.write(move |tx| payments::ending(tx, now, id, attempt, why.as_deref())).await? {
+        true => Ok(()),
+        false => Err(service::late()),
+    }
 }
 
 async fn void(payment: &Payment, provider: &dyn Provider) -> Result<(), ProviderError> {
@@ -130,10 +167,9 @@ async fn notified(state: State, job: Job) -> Result<Verdict> {
     let (key, lease_seconds) = (notification.our_key.clone(), state.settings.checkout.lease_seconds);
     let claimed = state.db.write(move |tx| payments::claim(tx, now, &key, lease_seconds)).await?;
     match claimed {
-        Some(payment) => {
-            settle(&state, payment, notification.outcome).await?;
-            Ok(Verdict::Done)
-        }
+        // Whatever it says of an attempt that is being ended: that is gone through with.
+        Some(payment) if payment.ending.is_some() => look_up(&state, payment).await.map(|_| Verdict::Done),
+        Some(payment) => settle(&state, payment, notification.outcome).await.map(|_| Verdict::Done),
         None => {
             let (key, authorised) = (notification.our_key, matches!(notification.outcome, Outcome::Authorised { .. }));
             // A promise for an attempt that we had ended: it is given up.
@@ -165,15 +201,21 @@ pub(super) async fn give_up_attempt(call: Call, cart: CartId, force: bool, sent:
     };
     let provider = payments::providers(&state).of(&payment);
     let told = match &provider {
-        Ok(provider) => void(&payment, provider.as_ref()).await.map_err(|error| error.to_string()),
+        Ok(provider) => {
+            let told = tell_end(&state, &payment, GIVEN_UP, provider.as_ref()).await.map_err(settled_meanwhile)?;
+            told.map_err(|error| error.to_string())
+        }
         Err(error) => Err(error.to_string()),
     };
     let ending = match told {
         Ok(()) => Ending::Declined,
         Err(_) if force => Ending::Failed,
         Err(error) => {
-            put_off(&state, payment, error.clone()).await?;
-            let detail = format!("the provider could not be told: {error}. Look into its records and send `force`");
+            put_off(&state, payment, error.clone()).await.map_err(settled_meanwhile)?;
+            let detail = format!(
+                "the provider could not be told yet: {error}. It is told again; if it must end now, look into its records and \
+                 send `force`"
+            );
             return Err(Error::conflict(detail));
         }
     };
@@ -190,7 +232,15 @@ pub(super) async fn give_up_attempt(call: Call, cart: CartId, force: bool, sent:
         }
         Ok(reply)
     });
-    ended.await
+    ended.await.map_err(settled_meanwhile)
+}
+
+/// Who gives an attempt up is told that somebody else has settled it, and not of leases.
+fn settled_meanwhile(error: Error) -> Error {
+    match error.code() {
+        Code::LeaseLost => Error::conflict("somebody else has settled this payment meanwhile: read the cart again"),
+        _ => error,
+    }
 }
 
 /// What a `checkout.give-up` job knows.

@@ -390,6 +390,7 @@ fn as_payment(new: &NewPayment, now: Instant) -> Payment {
         version: 1,
         created_at: now,
         updated_at: now,
+        ending: None,
     }
 }
 

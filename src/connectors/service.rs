@@ -301,7 +301,7 @@ pub fn discarded(tx: &mut Tx, now: Instant, actor: &Actor, job: &Job) -> Result<
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(untagged, expecting = "expected a position or a time")]
 pub enum Mark {
-    /// A position.
+    /// A position, from 1 on.
     Position(i64),
     /// A time: the first event recorded then or later.
     #[schema(value_type = String, format = DateTime)]
@@ -328,6 +328,9 @@ pub(super) fn replay_stretch(
         Some(Mark::Position(position)) => position.min(log.last),
         Some(Mark::Time(at)) => events::position_at(tx, at)? - 1,
     };
+    if from < 1 {
+        return Err(Error::invalid("/from", "expected a position from 1 on, or a time"));
+    }
     if from <= log.dropped {
         let detail = format!("events up to position {} have been dropped", log.dropped);
         return Err(Error::problem(Code::CursorExpired, detail).at("/from"));

@@ -16,13 +16,13 @@ pub struct Address {
     pub name: Text<200>,
     /// Their company.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 200)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
     pub company: Option<Text<200>>,
     /// Street and number.
     pub street1: Text<200>,
     /// Floor, entrance, care of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 200)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
     pub street2: Option<Text<200>>,
     /// Postcode.
     pub postcode: Text<20>,
@@ -30,13 +30,13 @@ pub struct Address {
     pub city: Text<100>,
     /// State, province or county.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 100)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
     pub region: Option<Text<100>>,
     /// Country.
     pub country: Country,
     /// For the carrier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 40)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 40)]
     pub phone: Option<Text<40>>,
 }
 

@@ -113,18 +113,18 @@ impl Customer {
 #[schema(example = json!({"name": "Ada Lovelace", "email": "ada@example.org", "marketing_email": true}))]
 pub struct NewCustomer {
     /// Their number; the next free one where it is absent.
-    #[schema(value_type = Option<String>, max_length = 50)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
     pub number: Option<Text<50>>,
     /// Their e-mail address.
     pub email: Option<Email>,
     /// Their name.
-    #[schema(value_type = Option<String>, max_length = 200)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
     pub name: Option<Text<200>>,
     /// Their telephone number.
-    #[schema(value_type = Option<String>, max_length = 40)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 40)]
     pub phone: Option<Text<40>>,
     /// The group they belong to, such as `trade`.
-    #[schema(value_type = Option<String>, max_length = 50)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
     pub group: Option<Text<50>>,
     /// Whether e-mails may advertise, when they were asked.
     pub marketing_email: Option<bool>,
@@ -170,15 +170,15 @@ pub struct CustomerChange {
     pub email: Option<Option<Email>>,
     /// Their name.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, max_length = 200)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
     pub name: Option<Option<Text<200>>>,
     /// Their telephone number.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, max_length = 40)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 40)]
     pub phone: Option<Option<Text<40>>>,
     /// The group they belong to.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, max_length = 50)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
     pub group: Option<Option<Text<50>>>,
     /// Whether e-mails may advertise.
     pub marketing_email: Option<bool>,
@@ -241,11 +241,11 @@ impl From<Customer> for Profile {
 pub struct ProfileChange {
     /// Their name.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, max_length = 200)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
     pub name: Option<Option<Text<200>>>,
     /// Their telephone number.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, max_length = 40)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 40)]
     pub phone: Option<Option<Text<40>>>,
     /// Whether e-mails may advertise.
     pub marketing_email: Option<bool>,

@@ -2,7 +2,10 @@
 //!
 //! What both say alike (`ON CONFLICT`, `RETURNING`, `UPDATE … FROM`) is written once, in the slices' stores, through
 //! [`super::sql()`]. Here is the rest: beginning, locking, telling errors apart, and lists that travel as one JSON bind. How
-//! each is opened stands in `opening.rs`, what its migrations need in `migrate.rs`.
+//! each is opened stands in `opening.rs`, what its migrations need in `migrations.rs`.
+
+pub(super) mod migrations;
+pub(super) mod opening;
 
 use std::time::Duration;
 
@@ -150,6 +153,9 @@ pub(super) enum Trouble {
 /// What an error tells of the database's state; `None` when it tells of the statement.
 pub(super) fn trouble(error: &Error) -> Option<Trouble> {
     use diesel::result::{DatabaseErrorKind, Error as E};
+    if matches!(error, Error::Unreachable(_)) {
+        return Some(Trouble::Gone);
+    }
     let Error::Database(error) = error else { return None };
     let E::DatabaseError(kind, info) = error else {
         return matches!(error, E::BrokenTransactionManager).then_some(Trouble::Gone);

@@ -19,7 +19,6 @@ pub mod dump;
 pub mod merge;
 mod migrate;
 mod numbers;
-mod opening;
 mod pool;
 pub mod schema;
 pub mod snapshot;
@@ -117,7 +116,7 @@ impl Db {
     pub fn open(options: Options) -> Result<Self> {
         let upkeep = options.upkeep;
         if upkeep == Upkeep::Nothing {
-            opening::refuse_missing(&options.url)?;
+            dialect::opening::refuse_missing(&options.url)?;
         }
         let db = Self::open_unmigrated(options)?;
         let prepare = match upkeep {
@@ -139,8 +138,8 @@ impl Db {
     pub fn open_unmigrated(options: Options) -> Result<Self> {
         let stats = Arc::new(Stats::default());
         let (url, counters) = (options.url.clone(), stats.clone());
-        let pool = Pool::new(options.connections, move || opening::open(&url, &counters));
-        let (writer, lock) = match opening::file(&options.url) {
+        let pool = Pool::new(options.connections, move || dialect::opening::open(&url, &counters));
+        let (writer, lock) = match dialect::opening::file(&options.url) {
             None => (None, None),
             Some(path) => {
                 let lock = if options.exclusive { Some(lock_file(&path)?) } else { None };
@@ -430,7 +429,7 @@ fn as_told(error: Error) -> Error {
                     Error::problem(Code::Unavailable, "nothing can be saved at the moment").retry_after(30)
                 }
                 dialect::Trouble::Gone => {
-                    Error::problem(Code::Unavailable, "a connection inside was lost; nothing was changed")
+                    Error::problem(Code::Unavailable, "the database can not be reached; nothing was changed")
                         .retry_after(1)
                 }
             }

@@ -354,6 +354,7 @@ diesel::table! {
         version -> BigInt,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+        ending -> Nullable<Text>,
     }
 }
 

@@ -17,7 +17,13 @@ use diesel::Connection;
 use diesel::connection::TransactionManager;
 use tokio::sync::oneshot;
 
-use super::{Options, Tx, checkpoint::Checkpointer, conn::Conn, dialect, opening, stats::Stats};
+use super::{
+    Options, Tx,
+    checkpoint::Checkpointer,
+    conn::Conn,
+    dialect::{self, opening},
+    stats::Stats,
+};
 use crate::error::{Code, Error, Result};
 
 /// Which queue a write waits in. Interactive writes go first.

@@ -6,7 +6,7 @@ use utoipa::openapi::{
     self, ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
     header::HeaderBuilder,
     path::{Operation, ParameterBuilder, ParameterIn, PathItem},
-    schema::{ObjectBuilder, Type},
+    schema::{AdditionalProperties, ObjectBuilder, Schema, Type},
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     tag::TagBuilder,
 };
@@ -144,7 +144,7 @@ pub fn complete(surface: Surface, collected: OpenApi) -> OpenApi {
         InfoBuilder::new().title(title).version(env!("CARGO_PKG_VERSION")).description(Some(surface.description()));
     let mut document = OpenApiBuilder::new().info(info.build()).paths(collected.paths).build();
     let mut components = collected.components.unwrap_or_default();
-    components.schemas.insert("ProblemDocument".into(), <ProblemDocument as utoipa::PartialSchema>::schema());
+    components.schemas.insert("ProblemDocument".into(), problem_document());
     let bearer = || SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     components.add_security_scheme("token", bearer());
     if surface == Surface::Store {
@@ -161,6 +161,15 @@ pub fn complete(surface: Surface, collected: OpenApi) -> OpenApi {
         }
     }
     document
+}
+
+/// The schema of problems, which may have members beside the common ones.
+fn problem_document() -> RefOr<Schema> {
+    let mut schema = <ProblemDocument as utoipa::PartialSchema>::schema();
+    if let RefOr::T(Schema::Object(object)) = &mut schema {
+        object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(true)));
+    }
+    schema
 }
 
 /// The operations of a path with their methods.
@@ -295,6 +304,9 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
     } else if path.contains("/feeds") || path.contains("/snapshots") {
         problems.push(("409", "The cursor is of another epoch."));
         problems.push(("410", "The cursor is too old."));
+    }
+    if path.ends_with("/connectors/{id}/replay") {
+        problems.push(("410", "The events from there on have been dropped."));
     }
     if has_body {
         problems.push(("413", "The body is too large."));

@@ -55,7 +55,8 @@ fn document(error: &Error) -> Map<String, Value> {
     document
 }
 
-/// A problem as RFC 9457 describes it. Branch on `code`; the texts may change.
+/// A problem as RFC 9457 describes it. Branch on `code`; the texts may change. Some codes have members of their own beside
+/// these: `version_stale` the `version` that there is now, `total_changed` the `total`, `reference_ambiguous` the `candidates`.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(example = json!({
     "type": "/docs/errors#sku_unknown", "title": "There is no such SKU", "status": 422,

@@ -106,7 +106,7 @@ pub struct ImportQuery {
 pub async fn run<I: Import>(call: &Call, body: RawBody, dry_run: bool) -> Result<Reply> {
     let format = Format::of(&body.media_type)?;
     // A rehearsal changes nothing, so its answer is not kept: the import itself may follow under the same key.
-    let key = if dry_run { None } else { call.idempotency_key(&body.fingerprint)? };
+    let key = call.idempotency_key(&body.fingerprint)?.filter(|_| !dry_run);
     let secret = call.state.secret.clone();
     if let Some(key) = key.clone() {
         let secret = secret.clone();

@@ -24,8 +24,8 @@ pub use model::{
 pub use provider::{Headers, NOT_FOUND, Notification, Provider, ProviderError, Providers, providers};
 pub use sandbox::{SANDBOX, SandboxPayment, SandboxState, sign, work};
 pub use service::{
-    action_required, any_due, authorised, begin_operation, claim, claim_due, confirm_operation, declined, erase,
-    fail_operation, failed, finish_operation, get, given_up, late_promise, of_cart, of_order, of_orders, open,
+    action_required, any_due, authorised, begin_operation, claim, claim_due, confirm_operation, declined, ending,
+    erase, fail_operation, failed, finish_operation, get, given_up, late_promise, of_cart, of_order, of_orders, open,
     operation, operations, orphaned, put_off, record_operation, voided,
 };
 pub use store::{failures, failures_of, to_pay_out, without_order};

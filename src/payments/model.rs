@@ -264,6 +264,8 @@ pub struct Payment {
     pub created_at: Instant,
     /// When it last changed.
     pub updated_at: Instant,
+    /// Why it is being ended, while it is open still: its provider is told to give it up, and nothing else may come of it.
+    pub ending: Option<String>,
 }
 
 impl Payment {

@@ -53,7 +53,7 @@ proptest! {
             id: PaymentId::new(), cart_id: CartId::new(), order_id: None, provider: "manual".into(), our_key: "k".into(),
             provider_ref: None, state: PaymentState::Authorised, amount: money(amount), captured: money(captured),
             refunded: money(refunded), voided: money(voided), capture_pending: money(pending), refund_pending: money(0),
-            void_pending: money(0), attempt: 1, lease_until: None, idempotency_id: None,
+            void_pending: money(0), attempt: 1, lease_until: None, idempotency_id: None, ending: None,
             details: PaymentDetails::default(), version: 1, created_at: at, updated_at: at,
         };
         prop_assert!((0..=amount).contains(&payment.capturable().minor()));

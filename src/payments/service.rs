@@ -90,6 +90,15 @@ pub fn put_off(tx: &mut Tx, now: Instant, id: PaymentId, attempt: i64, trouble: 
     store::put_off(tx, now, id, attempt, trouble)
 }
 
+/// Notes why an open payment is being ended, before its provider is told: from then on neither a promise nor an action of
+/// the customer comes of it, whoever takes it up. `None` takes the note back. False when it comes too late.
+///
+/// # Errors
+/// What the database says.
+pub fn ending(tx: &mut Tx, now: Instant, id: PaymentId, attempt: i64, why: Option<&str>) -> Result<bool> {
+    store::ending(tx, now, id, attempt, why)
+}
+
 /// Takes up to `limit` payments whose answer is overdue, the longest overdue first, each under a new lease. What another
 /// sweeper is taking at this moment is left to it.
 ///

@@ -48,12 +48,13 @@ struct PaymentRow {
     version: i64,
     created_at: Instant,
     updated_at: Instant,
+    ending: Option<String>,
 }
 
 /// The columns of `payments` in the order of the schema.
 const PAYMENT: &str = "id, cart_id, order_id, provider, our_key, provider_ref, state, currency, amount, captured, \
      refunded, voided, capture_pending, refund_pending, void_pending, attempt, lease_until, idempotency_id, doc, \
-     version, created_at, updated_at";
+     version, created_at, updated_at, ending";
 
 impl From<PaymentRow> for Payment {
     fn from(row: PaymentRow) -> Self {
@@ -80,6 +81,7 @@ impl From<PaymentRow> for Payment {
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            ending: row.ending,
         }
     }
 }
@@ -91,7 +93,7 @@ fn load(tx: &mut Tx, statement: Sql) -> Result<Vec<Payment>> {
 
 pub(super) fn insert(tx: &mut Tx, now: Instant, new: &NewPayment) -> Result<()> {
     sql(format!(
-        "INSERT INTO payments ({PAYMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 1, ?, ?, ?, 1, ?, ?)"
+        "INSERT INTO payments ({PAYMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 1, ?, ?, ?, 1, ?, ?, NULL)"
     ))
     .bind(new.id)
     .bind(new.cart)
@@ -114,6 +116,13 @@ pub(super) fn insert(tx: &mut Tx, now: Instant, new: &NewPayment) -> Result<()> 
 /// The end of every guard on a payment whose answer is written by the attempt that asked for it.
 const OPEN: &str = "WHERE id = ? AND attempt = ? AND state IN ('pending', 'action_required')";
 
+/// Notes why an open payment is being ended, or that it is not after all.
+pub(super) fn ending(tx: &mut Tx, now: Instant, id: PaymentId, attempt: i64, why: Option<&str>) -> Result<bool> {
+    let update = format!("UPDATE payments SET ending = ?, version = version + 1, updated_at = ? {OPEN}");
+    let update = sql(update).bind(why.map(str::to_owned)).bind(now);
+    Ok(update.bind(id).bind(attempt).execute(tx)? == 1)
+}
+
 pub(super) fn authorised(
     tx: &mut Tx,
     now: Instant,
@@ -124,7 +133,7 @@ pub(super) fn authorised(
 ) -> Result<bool> {
     let update = format!(
         "UPDATE payments SET state = 'authorised', order_id = ?, provider_ref = coalesce(?, provider_ref), \
-         lease_until = NULL, version = version + 1, updated_at = ? {OPEN}"
+         lease_until = NULL, version = version + 1, updated_at = ? {OPEN} AND ending IS NULL"
     );
     let update = sql(update).bind(order).bind(provider_ref.map(str::to_owned)).bind(now);
     Ok(update.bind(id).bind(attempt).execute(tx)? == 1)
@@ -145,7 +154,7 @@ pub(super) fn action_required(
     let doc = dialect::with_member(tx, &planned, "action");
     let update = format!(
         "UPDATE payments SET state = 'action_required', doc = {doc}, provider_ref = coalesce(?, provider_ref), \
-         lease_until = ?, version = version + 1, updated_at = ? {OPEN}"
+         lease_until = ?, version = version + 1, updated_at = ? {OPEN} AND ending IS NULL"
     );
     let none = Json::of(&None::<Trouble>)?;
     let update = sql(update)

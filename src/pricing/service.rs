@@ -44,7 +44,7 @@ pub(super) fn may_change(actor: &Actor, channel: Option<ChannelId>) -> Result<()
 }
 
 fn stale(what: &str, version: i64) -> Error {
-    Error::problem(Code::VersionStale, format!("the {what} is at version {version}"))
+    Error::problem(Code::VersionStale, format!("the {what} is at version {version}")).with("version", version)
 }
 
 /// A channel that does not exist is found by the row that refers to it.

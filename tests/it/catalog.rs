@@ -78,7 +78,17 @@ fn bad_variants_are_refused_with_a_pointer() {
                 "{body}"
             );
         }
-        for query in ["limit=0", "limit=201", "colour=blue", "count=all", "status=odd", "gtin=12", "q=!!", "sku=%00"] {
+        for query in [
+            "limit=0",
+            "limit=201",
+            "colour=blue",
+            "count=all",
+            "status=odd",
+            "gtin=12",
+            "q=!!",
+            "sku=%00",
+            &format!("q={}", "a".repeat(201)),
+        ] {
             app.ops("GET", &format!("/variants?{query}"), None).await.problem(400, "invalid_query");
         }
         for cursor in ["nonsense", "W10", "WyJhIixudWxsXQ"] {

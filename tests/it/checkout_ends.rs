@@ -175,6 +175,38 @@ fn an_attempt_without_an_answer_is_seen_tried_again_and_given_up_by_staff() {
 }
 
 #[test]
+fn of_giving_up_and_approving_at_once_the_money_goes_with_what_comes_of_it() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 40)]).await;
+        let one = || async {
+            let cart = shop.cart(&[("TEE", 1)]).await;
+            let action = shop.complete(&cart, "redirect").await.expect(202);
+            let key = text(&action["action"]["url"]).rsplit('/').next().unwrap().to_owned();
+            let (give_up, approve) =
+                (format!("/carts/{}/give-up-payment", cart.id), format!("/sandbox/payments/{key}/approve"));
+            let nothing = json!({});
+            let (ended, approved) =
+                futures::join!(app.ops("POST", &give_up, Some(&nothing)), app.ops("POST", &approve, None));
+            assert!(matches!(ended.status, 200 | 409), "{ended:?}");
+            assert!(matches!(approved.status, 202 | 409), "{approved:?}");
+            (cart, key)
+        };
+        for _ in 0..5 {
+            for (cart, key) in join_all((0..4).map(|_| one())).await {
+                eventually("the attempt is settled", || async {
+                    let state = state_of(&shop, &cart).await["state"].clone();
+                    let promise = app.ops("GET", &format!("/sandbox/payments/{key}"), None).await.expect(200);
+                    // The order has its money, or the money is the customer's again and so is the cart.
+                    (text(&state) == "completed" && promise["state"] == "authorised")
+                        || (text(&state) == "open" && promise["state"] == "voided")
+                })
+                .await;
+            }
+        }
+    });
+}
+
+#[test]
 fn staff_end_an_attempt_whose_provider_can_be_told() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "19.90", 3)]).await;

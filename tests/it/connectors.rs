@@ -305,6 +305,8 @@ fn a_stretch_of_the_log_is_sent_again_and_filters_hold() {
         reaches(&app, &made, "delivered", 1).await;
         let bad = app.ops("POST", &path(&made, "/replay"), Some(&json!({"from": 99}))).await;
         bad.problem(422, "invalid_value");
+        let before = app.ops("POST", &path(&made, "/replay"), Some(&json!({"from": 0}))).await;
+        assert_eq!(before.problem(422, "invalid_value")["pointer"], "/from");
         let taken =
             app.ops("POST", &path(&made, "/replay"), Some(&json!({"from": "2026-03-01T00:00:00Z"}))).await.expect(202);
         assert_eq!(taken["from"], 1);

@@ -1,5 +1,7 @@
 //! What the documents say of headers and answers is what the routes do.
 
+use std::collections::BTreeSet;
+
 use kontor::{
     http::{auth::Audience, openapi::Surface},
     kernel::Scope,
@@ -82,6 +84,40 @@ fn answers_that_a_route_may_give_are_documented() {
 
 /// The parts of every `allOf` at or below a place of a document that allow no members beside their own: with one of them the
 /// whole fits nothing that has a member of another part.
+/// The names of the schemas that one refers to, itself and theirs included.
+fn reachable(document: &Value, at: &Value, found: &mut BTreeSet<String>) {
+    match at {
+        Value::Object(members) => {
+            let target = at["$ref"].as_str().and_then(|target| target.strip_prefix("#/components/schemas/"));
+            if let Some(name) = target.filter(|name| found.insert((*name).to_owned())) {
+                reachable(document, &document["components"]["schemas"][name], found);
+            }
+            members.values().for_each(|member| reachable(document, member, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| reachable(document, item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn no_request_has_a_part_with_room_for_unknown_fields() {
+    for surface in Surface::ALL {
+        let document = serde_json::to_value(kontor::api::openapi(surface)).unwrap();
+        let mut asked = BTreeSet::new();
+        for operation in document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap()) {
+            reachable(&document, &operation.1["requestBody"], &mut asked);
+        }
+        let schema = |name: &String| document["components"]["schemas"][name].clone();
+        let open = |name: &&String| {
+            let schema = schema(name);
+            // What is put together of parts is closed as a whole, and a map takes any name.
+            schema["properties"].is_object() && schema["additionalProperties"].is_null()
+        };
+        let open: Vec<&String> = asked.iter().filter(open).collect();
+        assert!(!asked.is_empty() && open.is_empty(), "{}: {open:?}", surface.name());
+    }
+}
+
 fn closed_parts(document: &Value, at: &Value, path: &str, found: &mut Vec<String>) {
     let resolved = |part: &Value| {
         let mut part = part.clone();

@@ -142,6 +142,10 @@ fn a_dry_run_changes_nothing_and_a_key_answers_once() {
         send("/variants", "sku,name,tax_class\nB,Mug,standard\n").await.problem(422, "idempotency_key_reused");
         assert_eq!(variant(&app, "B").await, Value::Null);
         csv(&app, "/variants?odd=1", rows).await.problem(400, "invalid_query");
+        // What the import itself would refuse, its rehearsal refuses too.
+        let odd = [("Idempotency-Key", "a b")];
+        let odd = import(&app, "/variants?dry_run=true", "text/csv", &odd, rows.into()).await;
+        assert_eq!(odd.problem(400, "invalid_header")["pointer"], "Idempotency-Key");
     });
 }
 

@@ -4,17 +4,19 @@ use std::{path::PathBuf, sync::Arc};
 
 use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection, sql_types::Text};
 
-use super::{
-    conn::Conn,
-    dialect::{Variant, sqlite_path},
-    sql,
-    stats::{Counter, Stats},
+use super::{Variant, sqlite_path};
+use crate::{
+    db::{
+        conn::Conn,
+        sql,
+        stats::{Counter, Stats},
+    },
+    error::{Error, Result},
 };
-use crate::error::{Error, Result};
 
 /// The file of a SQLite database; `None` for PostgreSQL.
 #[must_use]
-pub(super) fn file(url: &str) -> Option<PathBuf> {
+pub(in crate::db) fn file(url: &str) -> Option<PathBuf> {
     match Variant::of(url) {
         Variant::Postgres => None,
         Variant::Sqlite => Some(PathBuf::from(sqlite_path(url))),
@@ -22,7 +24,7 @@ pub(super) fn file(url: &str) -> Option<PathBuf> {
 }
 
 /// SQLite makes a file that is missing: whoever only looks would look at an empty shop and find that all is well.
-pub(super) fn refuse_missing(url: &str) -> Result<()> {
+pub(in crate::db) fn refuse_missing(url: &str) -> Result<()> {
     match file(url) {
         Some(path) if !path.is_file() => Err(Error::internal(format!(
             "there is no database at {}",
@@ -32,15 +34,16 @@ pub(super) fn refuse_missing(url: &str) -> Result<()> {
     }
 }
 
-pub(super) const POSTGRES_SESSION: &str = "SET TimeZone = 'UTC'; SET statement_timeout = '15s'; SET lock_timeout = '5s'; \
+pub(in crate::db) const POSTGRES_SESSION: &str = "SET TimeZone = 'UTC'; SET statement_timeout = '15s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '30s'";
 const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0; \
      PRAGMA journal_size_limit = 67108864";
 
 /// Opens a connection, prepares its session and refuses settings under which an acknowledged write could be lost.
-pub(super) fn open(url: &str, stats: &Arc<Stats>) -> Result<Conn> {
-    let cannot = |error: diesel::ConnectionError| Error::internal(format!("the database can not be opened: {error}"));
+pub(in crate::db) fn open(url: &str, stats: &Arc<Stats>) -> Result<Conn> {
+    let cannot =
+        |error: diesel::ConnectionError| Error::Unreachable(format!("the database can not be opened: {error}"));
     #[allow(clippy::disallowed_methods, reason = "each variant is named here, which is what the ban is about")]
     let mut conn = match Variant::of(url) {
         Variant::Postgres => {
@@ -111,7 +114,7 @@ fn refuse_lossy(conn: &mut Conn) -> Result<()> {
 }
 
 /// Lets a SQLite file grow to so many pages on this connection.
-pub(super) fn limit_pages(conn: &mut Conn, pages: u32) -> Result<()> {
+pub(in crate::db) fn limit_pages(conn: &mut Conn, pages: u32) -> Result<()> {
     if let Conn::Sqlite(lite) = conn {
         lite.batch_execute(&format!("PRAGMA max_page_count = {pages}"))?;
     }

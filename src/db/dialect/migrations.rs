@@ -1,0 +1,67 @@
+//! What migrations need of either database.
+
+use diesel::connection::SimpleConnection;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
+
+use super::{Variant, opening::POSTGRES_SESSION, variant};
+use crate::{
+    db::{conn::Conn, sql},
+    error::{Error, Result},
+};
+
+/// Runs the migrations that are missing: how many there were.
+pub(in crate::db) fn run(conn: &mut Conn, postgres: EmbeddedMigrations, sqlite: EmbeddedMigrations) -> Result<usize> {
+    let failed = |error| told("a migration failed", error);
+    match conn {
+        Conn::Postgres(pg) => Ok(pg.run_pending_migrations(postgres).map_err(failed)?.len()),
+        // The file's write lock from the first statement on: of two programs started at once, one waits.
+        Conn::Sqlite(lite) => {
+            lite.immediate_transaction(|lite| Ok(lite.run_pending_migrations(sqlite).map_err(failed)?.len()))
+        }
+    }
+}
+
+/// Takes all migrations back: how many there were.
+pub(in crate::db) fn revert(
+    conn: &mut Conn,
+    postgres: EmbeddedMigrations,
+    sqlite: EmbeddedMigrations,
+) -> Result<usize> {
+    let failed = |error| told("a migration could not be taken back", error);
+    Ok(match conn {
+        Conn::Postgres(pg) => pg.revert_all_migrations(postgres).map_err(failed)?.len(),
+        Conn::Sqlite(lite) => lite.revert_all_migrations(sqlite).map_err(failed)?.len(),
+    })
+}
+
+fn told(what: &str, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::internal(format!("{what}: {error}"))
+}
+
+/// Whether there is a table of this name.
+pub(in crate::db) fn has_table(conn: &mut Conn, name: &str) -> Result<bool> {
+    let query = match variant(conn) {
+        Variant::Postgres => {
+            "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = ?"
+        }
+        Variant::Sqlite => "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+    };
+    Ok(sql(query).bind(name).first::<diesel::sql_types::BigInt, i64>(conn)? > Some(0))
+}
+
+/// Takes the lock under which migrations run, until the connection ends or [`unlock`].
+pub(in crate::db) fn lock(conn: &mut Conn) -> Result<()> {
+    if let Conn::Postgres(pg) = conn {
+        pg.batch_execute("SET lock_timeout = '0'; SET statement_timeout = '0'; SELECT pg_advisory_lock(5284710)")?;
+    }
+    Ok(())
+}
+
+/// Gives the lock of [`lock`] back.
+pub(in crate::db) fn unlock(conn: &mut Conn) -> Result<()> {
+    if let Conn::Postgres(pg) = conn {
+        pg.batch_execute("SELECT pg_advisory_unlock(5284710)")?;
+        pg.batch_execute(POSTGRES_SESSION)?;
+    }
+    Ok(())
+}
