@@ -52,10 +52,11 @@ pub(super) fn add(path: &str, method: &HttpMethod, status: &str, response: &mut 
         _ => {}
     }
     if status.starts_with('2') {
-        if *method != HttpMethod::Delete {
+        // What removes a part answers with the whole.
+        if *method != HttpMethod::Delete || status == "200" {
             all.push(VERSION);
         }
-        if is_post && keyed {
+        if keyed {
             all.push(REPLAYED);
         }
         if is_post && matches!(status, "201" | "202") {
