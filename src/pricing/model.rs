@@ -23,6 +23,7 @@ crate::words! {
 
 /// A channel's rule for fractions of a minor unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RoundingRule {
     /// Where tax is rounded.
     pub point: RoundingPoint,

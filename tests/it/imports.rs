@@ -5,7 +5,7 @@ use std::fmt::Write;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, on_both};
+use crate::support::{Answer, App, on_both, on_both_idle};
 use kontor::{http::auth::Audience, kernel::Scope};
 
 async fn import(app: &App, path: &str, media_type: &str, more: &[(&str, &str)], body: String) -> Answer {
@@ -216,7 +216,7 @@ fn customers_are_imported_with_their_address() {
 
 #[test]
 fn twenty_thousand_rows() {
-    on_both(|app| async move {
+    on_both_idle(|app| async move {
         let file = |weight: usize| {
             let mut rows = String::from("sku,name,tax_class,gtin,weight_grams,unit_code,attributes\n");
             for number in 0..20_000 {
