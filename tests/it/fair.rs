@@ -18,7 +18,7 @@ const ALL: usize = (STREAMS * EACH) as usize;
 async fn much_happens(app: &App) {
     let now = app.now();
     for n in 1..=EACH {
-        let round = (0..STREAMS).map(|stream| event(&format!("s{stream}"), n, "stock.changed.v1", None, now));
+        let round = (0..STREAMS).map(|stream| event(&format!("s{stream}"), n, "return.received.v1", None, now));
         append(app, round.collect()).await;
     }
 }
@@ -49,7 +49,7 @@ fn a_receiver_that_hangs_holds_up_neither_other_receivers_nor_other_jobs() {
         let held = gate.clone();
         let slow = Receiver::start(move |_, _| Deed::Wait(held.clone()));
         let quick = Receiver::start(|_, _| Deed::Answer(200, ""));
-        let types = json!(["stock.changed."]);
+        let types = json!(["return."]);
         let hanging = connector(&app, &slow, json!({"name": "Slow", "types": types})).await;
         let answering = connector(&app, &quick, json!({"name": "Quick", "types": types})).await;
         let begun = std::time::Instant::now();
