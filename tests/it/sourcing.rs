@@ -3,7 +3,7 @@
 use kontor::{http::auth::Audience, kernel::Scope};
 use serde_json::{Value, json};
 
-use crate::support::{App, Shop, on_both};
+use crate::support::{App, Shop, eventually, on_both};
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned()
@@ -79,10 +79,16 @@ fn why_a_location_ships_an_order_is_told_with_it() {
         let read = app.ops("GET", &path, None).await.expect(200);
         assert_eq!(told(&read), whole(9));
         // What systems are told of the work does not hold what lies elsewhere.
-        let timeline = app.ops("GET", &format!("/orders/{}/timeline", text(&billed["id"])), None).await.expect(200);
-        let items = timeline["items"].as_array().unwrap();
-        let opened = items.iter().find(|event| event["type"] == "fulfilment_order.opened.v1").unwrap();
-        assert!(opened["data"]["id"].is_string() && !timeline.to_string().contains("looked_at"), "{timeline}");
+        let path = format!("/orders/{}/timeline", text(&billed["id"]));
+        let timeline = || async { app.ops("GET", &path, None).await.expect(200) };
+        // Events get their places after they were committed.
+        eventually("the timeline has the work", || async {
+            let timeline = timeline().await;
+            let mut items = timeline["items"].as_array().unwrap().iter();
+            items.any(|event| event["type"] == "fulfilment_order.opened.v1" && event["data"]["id"].is_string())
+        })
+        .await;
+        assert!(!timeline().await.to_string().contains("looked_at"));
     });
 }
 
