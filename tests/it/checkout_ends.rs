@@ -207,6 +207,38 @@ fn of_giving_up_and_approving_at_once_the_money_goes_with_what_comes_of_it() {
 }
 
 #[test]
+fn what_was_begun_to_end_is_ended_by_whoever_comes_after() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 4)]).await;
+        // Who gave it up died when its end was noted: once before the provider heard of it, which has promised the money
+        // since and says so; once after that, and the sweep comes by.
+        for (meanwhile, overdue) in [(None, false), (Some("UPDATE sandbox_payments SET state = 'voided'"), true)] {
+            let cart = shop.cart(&[("TEE", 1)]).await;
+            let action = shop.complete(&cart, "redirect").await.expect(202);
+            let key = text(&action["action"]["url"]).rsplit('/').next().unwrap().to_owned();
+            let noted = "UPDATE payments SET ending = 'given_up' WHERE state = 'action_required'";
+            assert_eq!(tamper(&app, noted).await, 1);
+            if let Some(statement) = meanwhile {
+                tamper(&app, statement).await;
+            } else {
+                app.ops("POST", &format!("/sandbox/payments/{key}/approve"), None).await.expect(202);
+            }
+            if overdue {
+                let due = "UPDATE payments SET lease_until = created_at WHERE state = 'action_required'";
+                assert_eq!(tamper(&app, due).await, 1);
+            }
+            eventually("the cart is its shopper's again", || async {
+                state_of(&shop, &cart).await["last_decline"]["code"] == "given_up"
+            })
+            .await;
+            let promise = app.ops("GET", &format!("/sandbox/payments/{key}"), None).await.expect(200);
+            assert_eq!((text(&promise["state"]), shop.count("orders").await), ("voided", 0));
+        }
+        assert_eq!(shop.available("TEE").await, 4);
+    });
+}
+
+#[test]
 fn staff_end_an_attempt_whose_provider_can_be_told() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "19.90", 3)]).await;
