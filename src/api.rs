@@ -62,6 +62,7 @@ fn ops(config: &mut ServiceConfig<'_>) {
     connectors::api::ops(config);
     config.app_data(web::Data::new(PLACES));
     http::credentials::ops(config);
+    exports::api::ops(config);
     config.app_data(web::Data::new(DISCARDS));
     jobs::api::ops(config);
     abandonment::api::ops(config);

@@ -38,22 +38,12 @@ pub fn with_merged(tx: &mut Tx, mut carts: Vec<CartId>) -> Result<Vec<CartId>> {
     Ok(carts)
 }
 
-/// Of the next `limit` carts after one of them, those of guests with an e-mail address, and the last that was looked at;
-/// `None` when there was none.
+/// The next `limit` carts after one of them that are a guest's with this e-mail address.
 ///
 /// # Errors
 /// What the database says.
-pub fn of_guest_after(
-    tx: &mut Tx,
-    email: &Email,
-    after: Option<CartId>,
-    limit: i64,
-) -> Result<(Vec<CartId>, Option<CartId>)> {
-    let wanted = email.folded();
-    let seen = store::addresses_after(tx, after, limit)?;
-    let last = seen.last().map(|(id, ..)| *id);
-    let own = seen.into_iter().filter(|(_, address, customer)| customer.is_none() && address.as_ref() == Some(&wanted));
-    Ok((own.map(|(id, ..)| id).collect(), last))
+pub fn of_guest_after(tx: &mut Tx, email: &Email, after: Option<CartId>, limit: i64) -> Result<Vec<CartId>> {
+    store::of_guest(tx, &email.folded(), after, limit)
 }
 
 /// Erases the personal data of carts: one statement to read and lock them, one to write. Gives how many had any. An open

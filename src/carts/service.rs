@@ -90,18 +90,22 @@ pub(super) fn create(
     fresh: CustomerId,
     (draft, doc): (&Cart, &Json),
 ) -> Result<Option<Cart>> {
-    let known = customer_of(tx, context.now, actor, fresh)?.filter(|customer| draft.customer != Some(*customer));
-    let named = known.map(|customer| Cart { customer: Some(customer), ..draft.clone() });
+    let known = customer_of(tx, context.now, actor, fresh)?;
+    let other = known.filter(|customer| draft.customer != Some(*customer));
+    let named = other.map(|customer| Cart { customer: Some(customer), ..draft.clone() });
     let cart = named.as_ref().unwrap_or(draft);
+    if let (None, Some(customer)) = (known, cart.customer) {
+        customers::hold(tx, customer)?;
+    }
     store::insert(tx, cart, doc.clone(), abandon_at(context, cart))?;
     Ok(named)
 }
 
-/// The customer a signed-in shopper is, made when they are new.
+/// The customer a signed-in shopper is, made when they are new; held, since a cart is about to become theirs.
 pub(super) fn customer_of(tx: &mut Tx, now: Instant, actor: &Actor, fresh: CustomerId) -> Result<Option<CustomerId>> {
     match actor {
         Actor::Shopper(shopper) => match &shopper.identity {
-            Some(identity) => Ok(Some(customers::find_or_link(tx, (now, actor), fresh, identity)?.id)),
+            Some(identity) => customers::find_and_hold(tx, (now, actor), fresh, identity).map(Some),
             None => Ok(None),
         },
         _ => Ok(None),
@@ -159,7 +163,11 @@ pub(super) fn update(
     let was_frozen = cart.state == CartState::Frozen;
     cart.state = cart.state.apply(CartCommand::Edit)?;
     let change = change(&mut cart)?;
+    let was_of = cart.customer;
     name_customer(tx, who.0, &mut cart, &change)?;
+    if let Some(customer) = cart.customer.filter(|customer| was_of != Some(*customer)) {
+        customers::hold(tx, customer)?;
+    }
     let priced = edit(tx, context, &mut cart, &change)?;
     let mut changes = priced.changes;
     if was_frozen {

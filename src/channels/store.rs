@@ -1,17 +1,18 @@
 //! The only file that touches `legal_entities` and `channels`.
 
 use diesel::prelude::*;
+use serde_json::Value;
 
 use super::model::{Channel, ChannelSettings, Directory, LegalEntity};
 use crate::{
     db::{
-        Doc, Snapshot, Tx,
+        Doc, DocSql, Snapshot, Tx,
         schema::{channels, legal_entities},
         sql,
     },
     error::{Error, Result},
     http::credentials,
-    kernel::{Country, Id, Instant, ids::ChannelId, ids::LegalEntityId},
+    kernel::{Country, Id, Instant, ids::ChannelId, ids::LegalEntityId, stored},
 };
 
 /// A row of `legal_entities`.
@@ -116,11 +117,14 @@ pub(super) fn channel(tx: &mut Tx, id: ChannelId) -> Result<Option<Channel>> {
 
 /// Replaces a channel's name and settings when it still has the given version. False when it has not.
 pub(super) fn update_channel(tx: &mut Tx, now: Instant, changed: &Channel, version: i64) -> Result<bool> {
+    // Settings that a newer version beside this one has written stay.
+    let before = sql("SELECT doc FROM channels WHERE id = ?").bind(changed.id);
+    let Some(Doc(before)) = before.first::<DocSql, Doc<Value>>(tx)? else { return Ok(false) };
     let update = sql(
         "UPDATE channels SET name = ?, doc = ?, version = version + 1, updated_at = ? WHERE id = ? AND version = ?",
     )
     .bind(changed.name.as_str())
-    .bind(Doc(serde_json::to_value(&changed.settings)?))
+    .bind(Doc(stored::carried_over::<ChannelSettings>(before, serde_json::to_value(&changed.settings)?)))
     .bind(now)
     .bind(changed.id)
     .bind(version);

@@ -90,7 +90,8 @@ async fn list_adapters(call: Call, query: List<All>) -> Result<Reply> {
 
 /// Make a connector
 ///
-/// It gets the events that happen from now on; earlier ones by a replay. Its secrets are shown in this answer only.
+/// It gets the events that happen from now on; earlier ones by a replay. Its secrets are shown in this answer only. One that gets
+/// what happens to customers, as one without `types` and `channels` does, needs the scope `customers:read` too.
 #[utoipa::path(tag = "mend a connector", request_body = NewConnector, security(("token" = ["connectors:write"])),
     responses((status = 201, body = Connector)))]
 #[post("/connectors")]
@@ -142,7 +143,8 @@ async fn read_connector(call: Call, path: RefPath<ConnectorId>) -> Result<Reply>
 /// Change a connector
 ///
 /// Send the `ETag` you have seen as `If-Match`. `{"state": "paused"}` halts it, `{"state": "active"}` lets it go on where it
-/// stood and tries at once what waits for it.
+/// stood and tries at once what waits for it. To change what a connector gets, or where that goes, needs the scope
+/// `customers:read` too where events of customers are among it.
 #[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), request_body = ConnectorPatch,
     security(("token" = ["connectors:write"])), responses((status = 200, body = Connector)))]
 #[patch("/connectors/{id}")]

@@ -121,7 +121,8 @@ pub struct Setup {
     /// What the adapter needs to know; its schema is at `/v1/ops/adapters`.
     #[schema(value_type = Object)]
     pub settings: Value,
-    /// The beginnings of the event types it gets, such as `order.` or `order.placed.v1`; empty is all.
+    /// The beginnings of the event types it gets, such as `order.` or `order.placed.v1`; empty is all, those of customers
+    /// among them.
     #[schema(value_type = Vec<String>)]
     pub types: Vec<Text<100>>,
     /// The channels whose events it gets; absent is all. With it, events of no channel (stock) are left out.
@@ -305,7 +306,8 @@ pub struct NewConnector {
     /// Its secrets; what is left out is made and shown once.
     #[schema(value_type = Option<Object>)]
     pub secrets: Option<Value>,
-    /// The beginnings of the event types it gets; empty is all.
+    /// The beginnings of the event types it gets; empty is all. Those of customers among them need the scope
+    /// `customers:read` too, unless `channels` are named: customers belong to none.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub types: Vec<Text<100>>,
@@ -336,7 +338,7 @@ pub struct ConnectorPatch {
     /// What the adapter needs to know, whole.
     #[schema(value_type = Option<Object>)]
     pub settings: Option<Value>,
-    /// The beginnings of the event types it gets from now on.
+    /// The beginnings of the event types it gets from now on; empty is all. Those of customers need `customers:read` too.
     #[schema(value_type = Option<Vec<String>>)]
     pub types: Option<Vec<Text<100>>>,
     /// The channels whose events it gets; `null` is all.

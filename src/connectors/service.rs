@@ -8,6 +8,7 @@ use super::{
         Connector, ConnectorPatch, ConnectorState, Dispatch, DispatchCommand, DispatchState, Kept, NewConnector, Setup,
         Trace,
     },
+    ports::CUSTOMERS,
     registry,
     replay::{self, Stretch},
     store,
@@ -21,22 +22,30 @@ use crate::{
     http::seal::Secret,
     jobs::{self, Job, NewJob},
     kernel::{
-        Actor, Instant,
+        Actor, Instant, Scope,
         ids::{ConnectorId, DispatchId, JobId},
+        text::Text,
     },
 };
 
-/// Checks what a connector is told: by its adapter, and by what the actor may see.
-fn check(actor: &Actor, adapter: &str, setup: &Setup, directory: &Directory, allow_private: bool) -> Result<()> {
+/// Checks what a connector is told, of which `touched` is new: by its adapter, and by what the actor may see. What is as it
+/// was is not looked at again: a newer version beside this one may have known more.
+fn check(
+    actor: &Actor,
+    adapter: &str,
+    setup: &Setup,
+    touched: Touched,
+    directory: &Directory,
+    allow_private: bool,
+) -> Result<()> {
     if actor.locations().is_some() {
         let detail = "a connector is told of all locations, and the credential is limited to some";
         return Err(Error::problem(Code::ScopeMissing, detail));
     }
     let adapter = registry::find(adapter)?;
     setup.check()?;
-    if let Some(place) = setup.types.iter().position(|prefix| !exports::is_of_some_type(prefix)) {
-        let detail = "no event has a type that begins so: see the feeds for what there is";
-        return Err(Error::invalid(format!("/types/{place}"), detail));
+    if touched.types {
+        check_types(&setup.types)?;
     }
     for (place, channel) in setup.channels.iter().flatten().enumerate() {
         if !directory.knows(*channel) || !actor.sees_channel(*channel) {
@@ -47,7 +56,53 @@ fn check(actor: &Actor, adapter: &str, setup: &Setup, directory: &Directory, all
         let detail = "you are limited to channels: name those whose events the connector gets";
         return Err(Error::invalid("/channels", detail));
     }
-    (adapter.check)(&setup.settings, setup.allow_private || allow_private)
+    if touched.reach && tells_of_customers(setup) && !actor.holds(Scope::CustomersRead) {
+        let detail = "this connector gets events of customers, for which you need the scope `customers:read` too: use a \
+                      credential that has it, or name `types` without those of customers, or the `channels` whose events \
+                      it gets (customers belong to none)";
+        let refused = Error::problem(Code::ScopeMissing, detail).at("/types");
+        return Err(refused.with("scope", Scope::CustomersRead.as_str()));
+    }
+    match touched.settings {
+        true => (adapter.check)(&setup.settings, setup.allow_private || allow_private),
+        false => Ok(()),
+    }
+}
+
+/// Which part of what a connector is told is new.
+#[derive(Clone, Copy)]
+struct Touched {
+    /// The types of events that it gets.
+    types: bool,
+    /// What its adapter needs to know.
+    settings: bool,
+    /// What it gets, or where that goes.
+    reach: bool,
+}
+
+impl Touched {
+    const ALL: Self = Self { types: true, settings: true, reach: true };
+
+    fn by(patch: &ConnectorPatch) -> Self {
+        let (types, settings) = (patch.types.is_some(), patch.settings.is_some() || patch.allow_private.is_some());
+        Self { types, settings, reach: types || settings || patch.channels.is_some() }
+    }
+}
+
+/// Refuses what no event's type begins with.
+fn check_types(types: &[Text<100>]) -> Result<()> {
+    let is_none = |wanted: &Text<100>| !exports::TYPES.iter().any(|kind| kind.starts_with(&**wanted));
+    let Some(place) = types.iter().position(is_none) else { return Ok(()) };
+    let mut begins: Vec<&str> = exports::TYPES.iter().filter_map(|kind| kind.split_inclusive('.').next()).collect();
+    begins.dedup();
+    let detail = format!("no event has a type that begins so; types begin with {}", begins.join(", "));
+    Err(Error::invalid(format!("/types/{place}"), detail).with("types", exports::TYPES.to_vec()))
+}
+
+/// Whether what happens to customers is among what it gets. Customers belong to no channel.
+fn tells_of_customers(setup: &Setup) -> bool {
+    let told = |wanted: &Text<100>| wanted.starts_with(CUSTOMERS) || CUSTOMERS.starts_with(&**wanted);
+    setup.channels.is_none() && (setup.types.is_empty() || setup.types.iter().any(told))
 }
 
 /// What a new connector gets from outside the transaction.
@@ -75,7 +130,7 @@ pub(super) fn create(
         allow_private: new.allow_private,
         max_attempts: new.max_attempts,
     };
-    check(actor, &new.adapter, &setup, directory, allow_private)?;
+    check(actor, &new.adapter, &setup, Touched::ALL, directory, allow_private)?;
     let made = Kept {
         id: fresh.id,
         name: new.name.to_string(),
@@ -146,7 +201,7 @@ pub(super) fn update(
     let mut kept = visible(tx, actor, id)?;
     let version = seen(&kept, expected)?;
     patch.apply(&mut kept);
-    check(actor, &kept.adapter, &kept.setup, directory, allow_private)?;
+    check(actor, &kept.adapter, &kept.setup, Touched::by(patch), directory, allow_private)?;
     if !on_duplicate(store::update(tx, now, &kept, version), || taken(&kept.name))? {
         return Err(stale());
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::sql_types::{BigInt, Nullable, Text};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     model::{Backlog, ConnectorState, Dispatch, DispatchState, Kept, Setup, Trace},
@@ -16,6 +16,7 @@ use crate::{
     kernel::{
         Actor, Id, Instant, Waiting,
         ids::{ConnectorId, DispatchId, EventId, JobId},
+        stored,
     },
 };
 
@@ -94,10 +95,14 @@ pub(super) fn lose(tx: &mut Tx, now: Instant, seen: &Kept, dropped: i64) -> Resu
 
 /// Replaces a connector's name, state, set-up and secrets when it still has the given version. The cursor stays.
 pub(super) fn update(tx: &mut Tx, now: Instant, changed: &Kept, version: i64) -> Result<bool> {
+    // What a newer version beside this one has written stays.
+    let before = sql("SELECT doc FROM connectors WHERE id = ?").bind(changed.id);
+    let Some(Doc(before)) = before.first::<DocSql, Doc<Value>>(tx)? else { return Ok(false) };
+    let doc = stored::carried_over::<Setup>(before, serde_json::to_value(&changed.setup)?);
     let update = sql("UPDATE connectors SET name = ?, state = ?, pause_reason = ?, doc = ?, secret = ?, \
          version = version + 1, updated_at = ? WHERE id = ? AND version = ?");
     let update = update.bind(changed.name.as_str()).bind(changed.state.as_str()).bind(changed.pause_reason.clone());
-    let update = update.bind(Doc(serde_json::to_value(&changed.setup)?)).bind(changed.sealed.clone()).bind(now);
+    let update = update.bind(Doc(doc)).bind(changed.sealed.clone()).bind(now);
     Ok(update.bind(changed.id).bind(version).execute(tx)? == 1)
 }
 
@@ -310,10 +315,20 @@ pub(super) fn forget_answers(tx: &mut Tx, connector: ConnectorId, but: DispatchI
 /// What the database says.
 pub fn forget_answers_of(tx: &mut Tx, streams: &[String]) -> Result<()> {
     let list = dialect::list(tx, &[("wanted", Col::Text)]);
-    let update = format!(
-        "UPDATE dispatches SET response = NULL WHERE response IS NOT NULL AND stream IN (SELECT wanted FROM {list})"
-    );
-    sql(update).bind(dialect::rows(streams.iter().map(|stream| json!([stream])).collect())).execute(tx)?;
+    let wanted = || dialect::rows(streams.iter().map(|stream| json!([stream])).collect());
+    // The words of the partial indexes, one statement each: of what has arrived few have an answer, what was skipped is few.
+    const OF_ALL: &str = "connector_id IN (SELECT id FROM connectors)";
+    for states in [
+        "state IN ('pending', 'dead')".to_owned(),
+        format!("state = 'delivered' AND {OF_ALL}"),
+        format!("state = 'skipped' AND {OF_ALL}"),
+    ] {
+        let update = format!(
+            "UPDATE dispatches SET response = NULL \
+             WHERE {states} AND response IS NOT NULL AND stream IN (SELECT wanted FROM {list})"
+        );
+        sql(update).bind(wanted()).execute(tx)?;
+    }
     Ok(())
 }
 

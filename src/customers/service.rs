@@ -72,6 +72,37 @@ pub fn require(tx: &mut Tx, id: CustomerId) -> Result<()> {
     if store::exists(tx, id)? { Ok(()) } else { Err(Error::not_found("customer")) }
 }
 
+/// Holds a customer while something becomes theirs: of this and their erasure, which locks them, one waits for the other and
+/// sees what it has done.
+///
+/// # Errors
+/// `not_found`.
+pub fn hold(tx: &mut Tx, id: CustomerId) -> Result<()> {
+    if store::hold(tx, id, None)? { Ok(()) } else { Err(Error::not_found("customer")) }
+}
+
+/// Locks a customer until the end of the transaction: nothing becomes theirs meanwhile.
+///
+/// # Errors
+/// `not_found`.
+pub fn lock(tx: &mut Tx, id: CustomerId) -> Result<()> {
+    store::lock(tx, id)?.map(|_| ()).ok_or_else(|| Error::not_found("customer"))
+}
+
+/// [`find_or_link`], and the customer is held: not one who was erased a moment ago.
+///
+/// # Errors
+/// What the database says.
+pub fn find_and_hold(tx: &mut Tx, by: By<'_>, fresh: CustomerId, identity: &Identity) -> Result<CustomerId> {
+    for _ in 0..ROUNDS {
+        let id = find_or_link(tx, by, fresh, identity)?.id;
+        if store::hold(tx, id, Some(identity))? {
+            return Ok(id);
+        }
+    }
+    Err(Error::problem(Code::Overloaded, "this customer is being changed elsewhere").retry_after(1))
+}
+
 /// How often a first sign-in looks again when another was faster.
 const ROUNDS: usize = 8;
 

@@ -122,6 +122,18 @@ pub(super) fn lock(tx: &mut Tx, id: CustomerId) -> Result<Option<Customer>> {
     Ok(sql(query).bind(id).first::<Types, Record>(tx)?.map(Customer::from))
 }
 
+/// Holds a customer until the end of the transaction, beside others who do, against those who lock them; with a sign-in, only
+/// while it is theirs. False when there is none.
+pub(super) fn hold(tx: &mut Tx, id: CustomerId, identity: Option<&Identity>) -> Result<bool> {
+    let login = if identity.is_some() { " AND issuer = ? AND subject = ?" } else { "" };
+    let query = sql(format!("SELECT id FROM customers WHERE id = ?{login}{}", dialect::for_key_share(tx))).bind(id);
+    let query = match identity {
+        Some(identity) => query.bind(identity.issuer.as_str()).bind(identity.subject.as_str()),
+        None => query,
+    };
+    Ok(query.first::<UidSql, CustomerId>(tx)?.is_some())
+}
+
 /// Whose sign-in this is.
 pub(super) fn id_by_login(tx: &mut Tx, identity: &Identity) -> Result<Option<CustomerId>> {
     sql("SELECT id FROM customers WHERE issuer = ? AND subject = ?")

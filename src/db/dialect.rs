@@ -214,6 +214,15 @@ pub fn for_update(tx: &Tx) -> &'static str {
     }
 }
 
+/// ` FOR KEY SHARE` where rows are locked, nothing where the whole file is: beside others who do, against [`for_update`].
+#[must_use]
+pub fn for_key_share(tx: &Tx) -> &'static str {
+    match variant(tx) {
+        Variant::Postgres => " FOR KEY SHARE",
+        Variant::Sqlite => "",
+    }
+}
+
 /// ` FOR UPDATE SKIP LOCKED` where rows are locked, nothing where the whole file is: for claiming from a queue.
 #[must_use]
 pub fn skip_locked(tx: &Tx) -> &'static str {

@@ -24,7 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::conn::{MultiBackend, MultiRawValue};
 use crate::{
     error::Result,
-    kernel::{Country, Currency, Id, Instant, Quantity, ids::Kind},
+    kernel::{Country, Currency, Id, Instant, Quantity, ids::Kind, stored},
 };
 
 /// A UUID.
@@ -42,7 +42,8 @@ pub struct InstantSql;
 #[diesel(postgres_type(oid = 3802, array_oid = 3807), sqlite_type(name = "Text"))]
 pub struct DocSql;
 
-/// A value that is kept as one JSON document in a column of type [`DocSql`].
+/// A value that is kept as one JSON document in a column of type [`DocSql`]. Fields that its type does not know are passed over
+/// ([`crate::kernel::stored`]): a newer version may have written them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Doc<T>(pub T);
 
@@ -218,14 +219,14 @@ impl<T: Serialize + std::fmt::Debug + Send + Sync + 'static> ToSql<DocSql, Multi
 impl<T: DeserializeOwned> FromSql<DocSql, Pg> for Doc<T> {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
         match value.as_bytes().split_first() {
-            Some((&JSONB_VERSION, json)) => Ok(Self(serde_json::from_slice(json)?)),
+            Some((&JSONB_VERSION, json)) => Ok(Self(stored::from_slice(json)?)),
             _ => Err("a jsonb value of an unknown format".into()),
         }
     }
 }
 impl<T: DeserializeOwned> FromSql<DocSql, Sqlite> for Doc<T> {
     fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
-        Ok(Self(serde_json::from_str(&<String as FromSql<Text, Sqlite>>::from_sql(value)?)?))
+        Ok(Self(stored::from_slice(<String as FromSql<Text, Sqlite>>::from_sql(value)?.as_bytes())?))
     }
 }
 impl<T: DeserializeOwned> FromSql<DocSql, MultiBackend> for Doc<T> {

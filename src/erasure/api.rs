@@ -23,7 +23,7 @@ use crate::{
     payments,
 };
 
-/// How many rows are looked through, or carts written, at once.
+/// How many carts are written at once.
 const BITE: i64 = 500;
 
 /// A customer who was erased.
@@ -66,9 +66,14 @@ async fn erase_customer(call: Call, path: RefPath<CustomerId>) -> Result<Reply> 
     let trail = Trail::of(customer.email.as_ref().map(Email::as_str));
     let mut trail = trail.sparing(key.as_ref().map(|key| key.id));
     trail.add(id.to_string());
+    // What an earlier request has done is not done again; that its copies are looked for may have been left undone.
+    let bare: Vec<CartId> = owned.iter().filter(|order| order.is_bare).filter_map(|order| order.cart_id).collect();
+    trail.add_carts(&call.read(move |tx| carts::with_merged(tx, bare.clone())).await?);
     for order in &owned {
         trail.add(order.id.to_string());
-        trail.add_carts(&erase_order(&call, &actor, order, None).await?);
+        if !order.is_bare {
+            trail.add_carts(&erase_order(&call, &actor, order, None).await?);
+        }
     }
     let (now, job, done): (_, JobId, _) = (call.now, Id::new(), owned.clone());
     let rest = move |tx: &mut Tx| {
@@ -94,14 +99,16 @@ fn look_at(tx: &mut Tx, id: CustomerId) -> Result<(customers::Customer, Vec<Owne
     Ok((customer, owned, guests))
 }
 
-/// The last transaction of a customer: the carts that became no order, and the customer. With their carts locked nothing
-/// can be ordered by them, so an order that was placed meanwhile is seen.
+/// The last transaction of a customer: the carts that became no order, and the customer. With the customer held, no cart
+/// becomes theirs that is not seen here; with their carts locked nothing can be ordered by them, so an order that was placed
+/// meanwhile is seen.
 fn erase_rest(
     tx: &mut Tx,
     (now, actor): (Instant, &Actor),
     id: CustomerId,
     done: &[Owned],
 ) -> Result<(customers::Customer, Vec<CartId>)> {
+    customers::lock(tx, id)?;
     let carts = carts::of_customer(tx, id)?;
     carts::erase(tx, now, &carts)?;
     let orders = orders::of_person(tx, &Person::Customer(id))?;
@@ -164,35 +171,31 @@ async fn erase_guest(call: Call, body: Body<EraseGuest>) -> Result<Reply> {
     keep(&call, key, Reply::ok(&ErasedGuest { orders: owned.len(), carts, customers })?).await
 }
 
-/// Erases the carts of guests with an address: all carts are looked through, some at a time. With them locked nothing can be
-/// ordered by them, so an order that was placed meanwhile is seen, and nothing of that bite is erased then.
+/// Erases the carts of guests with an address, some at a time. With them locked nothing can be ordered by them, so an order
+/// that was placed meanwhile is seen, and nothing of that bite is erased then.
 async fn erase_guest_carts(call: &Call, email: &Email, done: &[Owned], trail: &Trail) -> Result<usize> {
     let (mut after, mut count) = (None, 0);
     loop {
         let wanted = email.clone();
-        let (carts, last) = call.read(move |tx| carts::of_guest_after(tx, &wanted, after, BITE)).await?;
-        if !carts.is_empty() {
-            let (now, job, trail) = (call.now, Id::new(), trail.clone());
-            let (email, done) = (email.clone(), done.to_vec());
-            count += write(call, move |tx| {
-                let (own, count) = carts::erase_of_guest(tx, now, &email, &carts)?;
-                let orders = orders::of_person(tx, &Person::Guest(email.folded()))?;
-                if let Some(new) = orders.iter().find(|order| done.iter().all(|known| known.id != order.id)) {
-                    return Err(open([new]));
-                }
-                payments::erase(tx, &own)?;
-                events::erase(tx, &names(&own))?;
-                let mut trail = trail.clone();
-                trail.add_carts(&own);
-                trail.sweep_later(tx, now, job)?;
-                Ok(count)
-            })
-            .await?;
-        }
-        match last {
-            Some(_) => after = last,
-            None => return Ok(count),
-        }
+        let carts = call.read(move |tx| carts::of_guest_after(tx, &wanted, after, BITE)).await?;
+        let Some(last) = carts.last().copied() else { return Ok(count) };
+        let (now, job, trail) = (call.now, Id::new(), trail.clone());
+        let (email, done) = (email.clone(), done.to_vec());
+        count += write(call, move |tx| {
+            let (own, count) = carts::erase_of_guest(tx, now, &email, &carts)?;
+            let orders = orders::of_person(tx, &Person::Guest(email.folded()))?;
+            if let Some(new) = orders.iter().find(|order| done.iter().all(|known| known.id != order.id)) {
+                return Err(open([new]));
+            }
+            payments::erase(tx, &own)?;
+            events::erase(tx, &names(&own))?;
+            let mut trail = trail.clone();
+            trail.add_carts(&own);
+            trail.sweep_later(tx, now, job)?;
+            Ok(count)
+        })
+        .await?;
+        after = Some(last);
     }
 }
 

@@ -5,16 +5,22 @@ use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    consumers::{self, Acknowledged, ConsumerView, Named, ParkedItem},
+    consumers::{self, Acknowledged, ConsumerView, Named, OwnedConsumer, ParkedItem},
     format::{self, Format},
-    model::{self, Feed, FeedPage, ItemRef, ItemState, View},
+    model::{Feed, FeedPage, ItemRef, ItemState, View},
     poll::{self, Request, Wish},
     snapshot::{self, SnapshotPage},
 };
 use crate::{
+    db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, Cursor, ListQuery, Page, Params, RefPath, Reply, idempotency::Fingerprint, paging},
-    kernel::{Scope, text::Text},
+    http::{All, Body, Call, Cursor, List, ListQuery, Page, Params, RefPath, Reply, idempotency::Fingerprint, paging},
+    kernel::{
+        Scope,
+        ids::{ConsumerId, CredentialId},
+        patch::present,
+        text::Text,
+    },
 };
 
 /// What is polled.
@@ -231,11 +237,13 @@ async fn list_consumers(call: Call, path: RefPath<String>, query: Params<ListQue
 pub struct Seek {
     /// `oldest`, `latest`, or a cursor of this feed.
     pub to: Text<300>,
-    /// What it reads from now on: beginnings of types with commas between.
-    pub types: Option<Text<1000>>,
-    /// Whether it reads events of test channels from now on.
-    #[serde(default)]
-    pub include_test: bool,
+    /// What it reads from now on: beginnings of types with commas between; `null` is all of the feed. Left out, it reads
+    /// what it has read.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    pub types: Option<Option<Text<1000>>>,
+    /// Whether it reads events of test channels from now on; left out, as before.
+    pub include_test: Option<bool>,
 }
 
 /// Set a consumer to another place
@@ -246,8 +254,11 @@ pub struct Seek {
 #[post("/feeds/{feed}/consumers/{consumer}/seek")]
 async fn seek_consumer(call: Call, path: RefPath<(String, String)>, body: Body<Seek>) -> Result<Reply> {
     let (named, seek) = (named(&call, &path.0.0, &path.0.1)?, body.value.clone());
-    let binding = model::binding(named.feed, &named.feed.types(seek.types.as_deref())?, seek.include_test);
-    call.command(&body.fingerprint, move |tx| Reply::ok(&consumers::seek(tx, &named, &binding, &seek.to)?)).await
+    call.command(&body.fingerprint, move |tx| {
+        let types = seek.types.as_ref().map(Option::as_deref);
+        Reply::ok(&consumers::seek(tx, &named, &seek.to, types, seek.include_test)?)
+    })
+    .await
 }
 
 /// Remove a consumer
@@ -391,6 +402,61 @@ async fn read_snapshot(call: Call, path: RefPath<String>, query: Params<Snapshot
         response.headers_mut().insert(actix_web::http::header::LINK, link);
     }
     Ok(response)
+}
+
+/// List the consumers of feeds
+///
+/// Those of all clients, with whose each is, how far it has come and what it has out.
+#[utoipa::path(tag = "mend a connector", security(("token" = ["connectors:read"])),
+    responses((status = 200, body = Page<OwnedConsumer>)))]
+#[get("/consumers")]
+async fn list_all_consumers(call: Call, query: List<All>) -> Result<Reply> {
+    let actor = call.allow(Scope::ConnectorsRead)?.clone();
+    let read = move |tx: &mut Tx, after, limit| consumers::page(tx, &actor, after, limit);
+    query.answer(&call, |one: &OwnedConsumer| one.consumer.id, read).await
+}
+
+/// To whom a consumer is handed over.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"api_key": "key_01h455vb4pex5vsknk084sn02q"}))]
+pub struct HandOver {
+    /// The API key that polls as it from now on.
+    pub api_key: CredentialId,
+}
+
+/// Hand a consumer over to another API key
+///
+/// As when a key is renewed: the consumer goes on where it stood, with what it has out and has set aside. The key needs the scope
+/// `feeds:read`, the same channels and locations as the client whose it was, and no consumer of that name yet. Let the former key
+/// stop first: polling on, it would begin a new consumer of that name.
+#[utoipa::path(tag = "mend a connector", params(("consumer_id" = String, Path)), request_body = HandOver,
+    security(("token" = ["connectors:write"])), responses((status = 200, body = OwnedConsumer)))]
+#[post("/consumers/{consumer_id}/hand-over")]
+async fn hand_over_consumer(call: Call, path: RefPath<ConsumerId>, body: Body<HandOver>) -> Result<Reply> {
+    let (actor, id, now) = (call.allow(Scope::ConnectorsWrite)?.clone(), path.0, call.now);
+    let to = body.value.api_key;
+    call.command(&body.fingerprint, move |tx| Reply::ok(&consumers::hand_over(tx, &actor, now, id, to)?)).await
+}
+
+/// Remove a consumer of any client
+///
+/// What it has out or has set aside goes with it. Whoever still polls as it begins a new one.
+#[utoipa::path(tag = "mend a connector", params(("consumer_id" = String, Path)), security(("token" = ["connectors:write"])),
+    responses((status = 204)))]
+#[delete("/consumers/{consumer_id}")]
+async fn delete_any_consumer(call: Call, path: RefPath<ConsumerId>) -> Result<Reply> {
+    let (actor, id, now) = (call.allow(Scope::ConnectorsWrite)?.clone(), path.0, call.now);
+    call.command(&Fingerprint::none(), move |tx| {
+        consumers::delete_any(tx, &actor, now, id)?;
+        Ok(Reply::no_content())
+    })
+    .await
+}
+
+/// The routes of the ops surface.
+pub fn ops(config: &mut ServiceConfig<'_>) {
+    config.service(list_all_consumers).service(hand_over_consumer).service(delete_any_consumer);
 }
 
 /// The routes of the integration surface.

@@ -5,17 +5,17 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::{
-    model::{self, Consumer, Feed, ItemOutcome, ItemRef, ItemState},
+    model::{self, Consumer, Feed, ItemOutcome, ItemRef, ItemState, Owner},
     poll, store,
 };
 use crate::{
     db::Tx,
-    error::{Code, Error, Result},
+    error::{Code, Error, Result, on_duplicate},
     events::{self, Behind, Event, Head, LogState, Stream},
-    http::paging,
+    http::{credentials, paging},
     kernel::{
-        Actor, Instant,
-        ids::{ConsumerId, EventId},
+        Actor, Instant, Scope,
+        ids::{ChannelId, ConsumerId, CredentialId, EventId, LocationId},
     },
 };
 
@@ -268,17 +268,121 @@ pub fn behind(tx: &mut Tx, stream: &Stream) -> Result<Vec<Behind>> {
 const MANY: i64 = 500;
 
 /// Sets a consumer to another place; what was out or set aside is forgotten.
-pub(super) fn seek(tx: &mut Tx, named: &Named, binding: &str, to: &str) -> Result<ConsumerView> {
+///
+/// It reads on what it has read, but for what is said of `types` and `include_test`.
+pub(super) fn seek(
+    tx: &mut Tx,
+    named: &Named,
+    to: &str,
+    types: Option<Option<&str>>,
+    include_test: Option<bool>,
+) -> Result<ConsumerView> {
     let mut consumer = named.lock(tx)?;
+    let binding = model::rebound(&consumer.binding, named.feed, types, include_test)?;
     let log = events::state(tx)?;
     let position = poll::place(&log, named.feed, Some(to)).map_err(|error| error.at("/to"))?;
-    store::seek(tx, consumer.id, binding, &log.epoch, position)?;
-    (consumer.position, consumer.epoch, consumer.binding) = (position, log.epoch.clone(), binding.to_owned());
+    store::seek(tx, consumer.id, &binding, &log.epoch, position)?;
+    (consumer.position, consumer.epoch, consumer.binding) = (position, log.epoch.clone(), binding);
     Ok(view(consumer, &log, &HashMap::new()))
 }
 
 /// Removes a consumer.
 pub(super) fn delete(tx: &mut Tx, named: &Named) -> Result<()> {
     let consumer = named.lock(tx)?;
+    store::delete(tx, consumer.id)
+}
+
+/// A named consumer of a feed, and whose it is.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct OwnedConsumer {
+    /// It.
+    #[serde(flatten)]
+    pub consumer: ConsumerView,
+    /// Whose it is: the id of an API key, or the subject of a token.
+    #[schema(example = "key_01h455vb4pex5vsknk084sn02q")]
+    pub client: String,
+    /// What the API key is for.
+    pub key_name: Option<String>,
+    /// Since when the API key is not valid any more: nobody polls as this consumer until it is handed over.
+    pub key_revoked_at: Option<Instant>,
+    /// The channels that the client is limited to; `null` is all.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub channels: Option<Vec<ChannelId>>,
+    /// The locations that the client is limited to; `null` is all.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub locations: Option<Vec<LocationId>>,
+}
+
+/// Consumers of all clients, of those that the actor may see, in the order of their ids.
+pub(super) fn page(tx: &mut Tx, actor: &Actor, after: Option<ConsumerId>, limit: i64) -> Result<Vec<OwnedConsumer>> {
+    let (key, seen) =
+        (|(_, one): &store::Owned| one.id, |(whose, _): &store::Owned| Owner::of(whose).is_visible_to(actor));
+    let found = paging::fill(tx, limit, after, key, seen, store::page)?;
+    owned(tx, found)
+}
+
+fn owned(tx: &mut Tx, found: Vec<store::Owned>) -> Result<Vec<OwnedConsumer>> {
+    let (owners, consumers): (Vec<Owner>, Vec<Consumer>) =
+        found.into_iter().map(|(whose, consumer)| (Owner::of(&whose), consumer)).unzip();
+    let keys: Vec<CredentialId> = owners.iter().filter_map(|owner| owner.client.parse().ok()).collect();
+    let (log, counts, names) = (events::state(tx)?, store::counts(tx, &consumers)?, credentials::names(tx, &keys)?);
+    let one = |(owner, consumer): (Owner, Consumer)| {
+        let (key_name, key_revoked_at) =
+            owner.client.parse().ok().and_then(|key: CredentialId| names.get(&key).cloned()).unzip();
+        let Owner { client, channels, locations } = owner;
+        let (consumer, key_revoked_at) = (view(consumer, &log, &counts), key_revoked_at.flatten());
+        OwnedConsumer { consumer, client, key_name, key_revoked_at, channels, locations }
+    };
+    Ok(owners.into_iter().zip(consumers).map(one).collect())
+}
+
+/// A consumer that the actor may see, locked.
+fn lock_any(tx: &mut Tx, actor: &Actor, now: Instant, id: ConsumerId) -> Result<store::Owned> {
+    let found = store::lock_any(tx, now, id)?.filter(|(whose, _)| Owner::of(whose).is_visible_to(actor));
+    found.ok_or_else(|| Error::not_found("consumer"))
+}
+
+/// Hands a consumer over to another API key: it goes on where it stood, with what it has out and has set aside.
+pub(super) fn hand_over(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Instant,
+    id: ConsumerId,
+    to: CredentialId,
+) -> Result<OwnedConsumer> {
+    let (whose, consumer) = lock_any(tx, actor, now, id)?;
+    let heir = credentials::principal(tx, to)?.map(Actor::Client);
+    let heir = heir.ok_or_else(|| Error::not_found("valid API key").at("/api_key"))?;
+    let principal = model::principal(&heir);
+    let new = Owner::of(&principal);
+    if !new.is_visible_to(actor) {
+        return Err(Error::not_found("valid API key").at("/api_key"));
+    }
+    let refuse = |detail: &str| Error::conflict(detail).at("/api_key");
+    if !heir.holds(Scope::FeedsRead) {
+        return Err(refuse("the key lacks the scope `feeds:read`: hand the consumer over to one that has it"));
+    }
+    if !Owner::of(&whose).sees_as(&new) {
+        let detail = "the key is limited to other channels or locations than the client whose consumer it is: what one of \
+                      them was not shown, the cursor would pass by. Make a key with the same limits";
+        return Err(refuse(detail));
+    }
+    if !heir.holds(Scope::CustomersRead) && store::holds_customers(tx, id)? {
+        let detail =
+            "the consumer has events of customers out or set aside, and the key lacks the scope `customers:read`";
+        return Err(refuse(detail));
+    }
+    let taken = || {
+        let detail = format!("the key has a consumer named `{}` already: remove one of the two", consumer.name);
+        Error::problem(Code::Duplicate, detail).at("/api_key")
+    };
+    on_duplicate(store::give(tx, id, &principal), taken)?;
+    let mut handed = owned(tx, vec![(principal, consumer.clone())])?;
+    handed.pop().ok_or_else(|| Error::internal("a consumer without a view"))
+}
+
+/// Removes a consumer, whoever's it is.
+pub(super) fn delete_any(tx: &mut Tx, actor: &Actor, now: Instant, id: ConsumerId) -> Result<()> {
+    let (_, consumer) = lock_any(tx, actor, now, id)?;
     store::delete(tx, consumer.id)
 }

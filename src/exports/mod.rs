@@ -15,6 +15,6 @@ mod snapshot;
 mod store;
 
 pub use consumers::behind;
-pub use model::{Feed, FeedItem, FeedPage, View, is_of_some_type};
+pub use model::{Feed, FeedItem, FeedPage, TYPES, View};
 pub use snapshot::{RowKind, SnapshotPage, SnapshotRow};
 pub use store::waiting_parked;

@@ -1,6 +1,6 @@
 //! Feeds, consumers, and who is handed what. Pure.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::{
     events::Event,
     kernel::{
         Actor, Instant,
-        ids::{ChannelId, ConsumerId, EventId},
+        ids::{ChannelId, ConsumerId, EventId, LocationId},
     },
 };
 
@@ -74,6 +74,37 @@ impl Feed {
         Ok(narrowed)
     }
 }
+
+/// The types of the events that there are.
+pub const TYPES: [&str; 27] = [
+    "cart.abandoned.v1",
+    "cart.recovered.v1",
+    "customer.created.v1",
+    "customer.erased.v1",
+    "customer.linked.v1",
+    "customer.updated.v1",
+    "fulfilment_order.cancelled.v1",
+    "fulfilment_order.opened.v1",
+    "fulfilment_order.packed.v1",
+    "fulfilment_order.picked.v1",
+    "invoice.recorded.v1",
+    "order.cancelled.v1",
+    "order.erased.v1",
+    "order.line_cancelled.v1",
+    "order.placed.v1",
+    "order.referenced.v1",
+    "payment.authorised.v1",
+    "payment.captured.v1",
+    "payment.operation_failed.v1",
+    "payment.refund_requested.v1",
+    "payment.refunded.v1",
+    "payment.voided.v1",
+    "return.received.v1",
+    "shipment.delivered.v1",
+    "shipment.scanned.v1",
+    "shipment.shipped.v1",
+    "stock.adjusted.v1",
+];
 
 /// Whether a text may be the beginning of some type's name, by what the feeds hold.
 #[must_use]
@@ -202,6 +233,62 @@ pub fn principal(actor: &Actor) -> String {
         name = format!("{name} {}", limits.join(","));
     }
     name
+}
+
+/// Whose consumers are meant by a [`principal`]: the client, and what it is limited to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The id of an API key, or the subject of a token.
+    pub client: String,
+    /// The channels it is limited to; `None` is all.
+    pub channels: Option<Vec<ChannelId>>,
+    /// The locations it is limited to; `None` is all.
+    pub locations: Option<Vec<LocationId>>,
+}
+
+impl Owner {
+    /// Reads a principal. Limits stand behind the name, each kind in one word.
+    #[must_use]
+    pub fn of(principal: &str) -> Self {
+        fn limits<T: FromStr>(name: &mut &str) -> Option<Vec<T>> {
+            let (before, last) = name.rsplit_once(' ')?;
+            let ids: Vec<T> = last.split(',').map(str::parse).collect::<std::result::Result<_, _>>().ok()?;
+            *name = before;
+            Some(ids)
+        }
+        let mut name = principal;
+        let (locations, channels) = (limits(&mut name), limits(&mut name));
+        Self { client: name.trim_start_matches("client:").to_owned(), channels, locations }
+    }
+
+    /// Whether somebody may see and move what is theirs: who is limited to channels or locations, only what stays within.
+    #[must_use]
+    pub fn is_visible_to(&self, actor: &Actor) -> bool {
+        fn within<T: PartialEq>(own: Option<&[T]>, wanted: Option<&[T]>) -> bool {
+            own.is_none_or(|own| wanted.is_some_and(|wanted| wanted.iter().all(|one| own.contains(one))))
+        }
+        within(actor.channels(), self.channels.as_deref()) && within(actor.locations(), self.locations.as_deref())
+    }
+
+    /// Whether both are shown the same events.
+    #[must_use]
+    pub fn sees_as(&self, other: &Self) -> bool {
+        self.channels == other.channels && self.locations == other.locations
+    }
+}
+
+/// What a consumer reads after a seek, which says of its types and of test channels what is to be another than before.
+///
+/// # Errors
+/// `invalid_query` as [`Feed::types`].
+pub fn rebound(binding: &str, feed: Feed, types: Option<Option<&str>>, include_test: Option<bool>) -> Result<String> {
+    let before = binding.split(' ').find_map(|word| word.strip_prefix("types="));
+    let types = feed.types(types.unwrap_or(before))?;
+    Ok(self::binding(
+        feed,
+        &types,
+        include_test.unwrap_or_else(|| binding.split(' ').any(|word| word == "include_test")),
+    ))
 }
 
 /// An item that may be handed out now.

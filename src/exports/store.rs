@@ -33,18 +33,47 @@ pub(super) fn list(tx: &mut Tx, principal: &str, after: &str, limit: i64) -> Res
     Ok(query.load::<Columns, Row>(tx)?.into_iter().map(consumer).collect())
 }
 
+/// Consumers after one of them, in the order of their ids, each with whose it is.
+pub(super) fn page(tx: &mut Tx, after: Option<ConsumerId>, limit: i64) -> Result<Vec<Owned>> {
+    let query = format!("SELECT {OWNED} FROM consumers WHERE id > ? ORDER BY id LIMIT ?");
+    let after = after.unwrap_or(ConsumerId::from_bytes([0; 16]));
+    Ok(sql(query).bind(after).bind(limit).load::<OwnedColumns, OwnedRow>(tx)?.into_iter().map(owned).collect())
+}
+
+/// Takes a consumer's next version, as [`lock`], whoever's it is.
+pub(super) fn lock_any(tx: &mut Tx, now: Instant, id: ConsumerId) -> Result<Option<Owned>> {
+    let update = format!("UPDATE consumers SET version = version + 1, updated_at = ? WHERE id = ? RETURNING {OWNED}");
+    Ok(sql(update).bind(now).bind(id).first::<OwnedColumns, OwnedRow>(tx)?.map(owned))
+}
+
+/// Gives a consumer to somebody else. Under its lock.
+pub(super) fn give(tx: &mut Tx, id: ConsumerId, principal: &str) -> Result<()> {
+    sql("UPDATE consumers SET principal = ? WHERE id = ?").bind(principal).bind(id).execute(tx)?;
+    Ok(())
+}
+
+/// Whether an item of a customer's stream is out, waits or was set aside.
+pub(super) fn holds_customers(tx: &mut Tx, id: ConsumerId) -> Result<bool> {
+    // A range, so that the index of streams serves it.
+    let query =
+        "SELECT position FROM consumer_items WHERE consumer_id = ? AND stream >= 'cust_' AND stream < 'cust`' LIMIT 1";
+    Ok(sql(query).bind(id).first::<BigInt, i64>(tx)?.is_some())
+}
+
+/// A consumer and whose it is.
+pub(super) type Owned = (String, Consumer);
+const OWNED: &str = "principal, id, name, feed, position, epoch, version, created_at, updated_at";
+type OwnedColumns = (Text, UidSql, Text, Text, BigInt, Text, BigInt, InstantSql, InstantSql);
+type OwnedRow = (String, ConsumerId, String, String, i64, String, i64, Instant, Instant);
+
+fn owned((principal, id, name, feed, position, epoch, version, created_at, updated_at): OwnedRow) -> Owned {
+    (principal, consumer((id, name, feed, position, epoch, version, created_at, updated_at)))
+}
+
 /// All consumers, each with whose it is.
-pub(super) fn all(tx: &mut Tx, limit: i64) -> Result<Vec<(String, Consumer)>> {
-    let query = "SELECT principal, id, name, feed, position, epoch, version, created_at, updated_at FROM consumers \
-                 ORDER BY name, id LIMIT ?";
-    #[rustfmt::skip]
-    type Columns = (Text, UidSql, Text, Text, BigInt, Text, BigInt, InstantSql, InstantSql);
-    type Found = (String, ConsumerId, String, String, i64, String, i64, Instant, Instant);
-    let rows = sql(query).bind(limit).load::<Columns, Found>(tx)?;
-    let found = |(principal, id, name, feed, position, epoch, version, created_at, updated_at): Found| {
-        (principal, consumer((id, name, feed, position, epoch, version, created_at, updated_at)))
-    };
-    Ok(rows.into_iter().map(found).collect())
+pub(super) fn all(tx: &mut Tx, limit: i64) -> Result<Vec<Owned>> {
+    let query = format!("SELECT {OWNED} FROM consumers ORDER BY name, id LIMIT ?");
+    Ok(sql(query).bind(limit).load::<OwnedColumns, OwnedRow>(tx)?.into_iter().map(owned).collect())
 }
 
 /// The consumers and positions of a stream's items that are out, wait or were set aside.

@@ -335,6 +335,9 @@ pub fn ship_parts(
     Ok(shipments)
 }
 
+/// The kind of references by which a parcel's order is found. They are ours: no foreign system gives any.
+pub(super) const TRACKING: &str = "tracking";
+
 /// Everything about a shipment but the stock levels, which the caller moves last. Gives the shares that left.
 fn dispatch(
     tx: &mut Tx,
@@ -355,7 +358,7 @@ fn dispatch(
     let moves: Result<Vec<LineMove>> = shipment.lines.iter().map(|line| shipped(order, line)).collect();
     orders::save(tx, now, order, &moves?, place(happened.len() + 1))?;
     if let Some(number) = &shipment.tracking_number {
-        let (system, kind, value) = (shipment.id.to_string(), "tracking".to_owned(), number.clone());
+        let (system, kind, value) = (shipment.id.to_string(), TRACKING.to_owned(), number.clone());
         let reference = ExternalRef { system, kind, value };
         orders::add_ref(tx, now, draw.next(), order.id, &reference, serde_json::json!({"shipment": shipment.id}))?;
     }

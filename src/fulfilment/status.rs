@@ -153,7 +153,7 @@ pub struct OrderProgress {
     pub parcels: Vec<ParcelStatus>,
     /// Its money.
     pub money: MoneyStatus,
-    /// What foreign systems call it.
+    /// What foreign systems call it, and the documents that they have told of. Tracking numbers stand with `parcels`.
     pub external_refs: Vec<ExternalRef>,
     /// How far those that hear of it are behind.
     pub lag: Vec<Lag>,
@@ -216,7 +216,7 @@ fn describe(now: Instant, known: Known<'_>, locations: &Locations) -> OrderProgr
         blockers,
         parcels: shipments.iter().map(parcel).collect(),
         money,
-        external_refs: order.external_refs.clone(),
+        external_refs: order.external_refs.iter().filter(|one| one.kind != service::TRACKING).cloned().collect(),
         lag,
     }
 }

@@ -1,11 +1,13 @@
 //! Bodies, parameters and path references, read strictly: what is not understood is refused with a pointer to it.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
 use serde::de::{DeserializeOwned, Deserializer};
 
-use super::{auth::caller, idempotency::Fingerprint, seal, strict::Strict};
+use tokio::time::Instant;
+
+use super::{State, auth::caller, idempotency::Fingerprint, seal, strict::Strict};
 use crate::error::{Code, Error, Result};
 
 /// A JSON body. Unknown fields are refused where `T` says `deny_unknown_fields`, which every request type does.
@@ -38,7 +40,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
                 return Err(Error::problem(Code::MediaTypeUnsupported, "the body must be application/json"));
             }
             as_it_is(&request)?;
-            let bytes = collect(payload, state.settings.http.body_limit).await?;
+            let bytes = collect(payload, state.settings.http.body_limit, Patience::whole(&state)).await?;
             let value = parse_json(&bytes)?;
             Ok(Self { value, fingerprint: Fingerprint::of(&bytes) })
         })
@@ -60,10 +62,43 @@ fn as_it_is(request: &HttpRequest) -> Result<()> {
     Ok(())
 }
 
-async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8>> {
+/// For how long a body is waited for: less than for the whole request, so that whoever sends too slowly is told that it was
+/// them, and not that there is too much to do here.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// All of it.
+    Whole(Duration),
+    /// Each next piece.
+    Each(Duration),
+}
+
+impl Patience {
+    fn of(state: &State) -> Duration {
+        Duration::from_secs(state.settings.http.request_timeout_seconds) * 3 / 4
+    }
+
+    fn whole(state: &State) -> Self {
+        Self::Whole(Self::of(state))
+    }
+
+    /// For large bodies, which may take their time as long as they come.
+    fn each(state: &State) -> Self {
+        Self::Each(Self::of(state))
+    }
+}
+
+async fn collect(mut payload: Payload, limit: usize, patience: Patience) -> Result<Vec<u8>> {
     use futures::StreamExt;
-    let mut bytes = Vec::new();
-    while let Some(chunk) = payload.next().await {
+    let (mut bytes, begun) = (Vec::new(), Instant::now());
+    loop {
+        let until = match patience {
+            Patience::Whole(time) => begun + time,
+            Patience::Each(time) => Instant::now() + time,
+        };
+        let chunk = tokio::time::timeout_at(until, payload.next()).await;
+        let chunk =
+            chunk.map_err(|_| Error::problem(Code::RequestTimeout, "the body came too slowly, or broke off"))?;
+        let Some(chunk) = chunk else { return Ok(bytes) };
         let chunk =
             chunk.map_err(|error| Error::problem(Code::BodyMalformed, format!("the body broke off: {error}")))?;
         if bytes.len() + chunk.len() > limit {
@@ -71,7 +106,6 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8>> {
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
 }
 
 /// Reads a JSON document strictly; errors carry the JSON pointer of the field.
@@ -180,10 +214,10 @@ impl FromRequest for RawBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            caller(&request).await?;
+            let (state, _) = caller(&request).await?;
             as_it_is(&request)?;
             let media_type = request.content_type().to_owned();
-            let bytes = collect(payload, BULK_LIMIT).await?;
+            let bytes = collect(payload, BULK_LIMIT, Patience::each(&state)).await?;
             if bytes.contains(&0) {
                 return Err(Error::problem(Code::BodyMalformed, "the body holds a NUL character"));
             }

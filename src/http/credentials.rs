@@ -9,12 +9,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{All, Body, Call, List, RefPath, Reply, idempotency::Fingerprint, paging::Page, seal};
 use crate::{
-    db::{Doc, DocSql, InstantSql, Snapshot, Tx, UidSql, bump, sql},
+    db::{Col, Doc, DocSql, InstantSql, Snapshot, Tx, UidSql, bump, dialect, sql},
     error::{Code, Error, Result},
     kernel::{
         Actor, Id, Instant, Scope,
         actor::Principal,
         ids::{self, ChannelId, CredentialId, LocationId},
+        stored,
         text::Text as BoundedText,
     },
 };
@@ -27,10 +28,26 @@ pub const PUBLISHABLE_PREFIX: &str = "pk_";
 /// What an API key may do and where.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Grant {
+    /// Those that this version knows: a newer one may have given others.
+    #[serde(deserialize_with = "stored::known_words")]
     scopes: Vec<Scope>,
     channels: Option<Vec<ChannelId>>,
     locations: Option<Vec<LocationId>>,
     money_ceiling: Option<i64>,
+}
+
+impl Grant {
+    /// Who sends the key.
+    fn principal(self, id: CredentialId) -> Principal {
+        Principal {
+            subject: id.to_string(),
+            credential: Some(id),
+            scopes: self.scopes,
+            channels: self.channels,
+            locations: self.locations,
+            money_ceiling: self.money_ceiling,
+        }
+    }
 }
 
 /// All valid keys, by hash.
@@ -53,15 +70,7 @@ impl Snapshot for Credentials {
                     found.publishable.insert(hash, channel);
                 }
                 None => {
-                    let principal = Principal {
-                        subject: id.to_string(),
-                        credential: Some(id),
-                        scopes: grant.scopes,
-                        channels: grant.channels,
-                        locations: grant.locations,
-                        money_ceiling: grant.money_ceiling,
-                    };
-                    found.clients.insert(hash, principal);
+                    found.clients.insert(hash, grant.principal(id));
                 }
             }
         }
@@ -81,6 +90,29 @@ impl Credentials {
     pub fn principal_of(&self, key: &str) -> Option<Principal> {
         self.clients.get(&seal::sha256_hex(key.as_bytes())).cloned()
     }
+}
+
+/// Who sends an API key, when it is valid.
+///
+/// # Errors
+/// What the database says.
+pub fn principal(tx: &mut Tx, id: CredentialId) -> Result<Option<Principal>> {
+    let query = "SELECT doc FROM credentials WHERE id = ? AND kind = 'api_key' AND revoked_at IS NULL";
+    let grant = sql(query).bind(id).first::<DocSql, Doc<Grant>>(tx)?;
+    Ok(grant.map(|Doc(grant)| grant.principal(id)))
+}
+
+/// What API keys are for, and since when they are not valid any more: one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn names(tx: &mut Tx, keys: &[CredentialId]) -> Result<HashMap<CredentialId, (String, Option<Instant>)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT id, name, revoked_at FROM credentials WHERE id IN (SELECT wanted FROM {list})");
+    let wanted = dialect::rows(keys.iter().map(|id| serde_json::json!([id.hex()])).collect());
+    type Row = (CredentialId, String, Option<Instant>);
+    let rows = sql(query).bind(wanted).load::<(UidSql, Text, Nullable<InstantSql>), Row>(tx)?;
+    Ok(rows.into_iter().map(|(id, name, revoked_at)| (id, (name, revoked_at))).collect())
 }
 
 /// Issues a publishable key for a channel. The key is no secret: it names the channel.

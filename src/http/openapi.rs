@@ -1,5 +1,6 @@
 //! What every operation's documentation has in common is added here, once: problems, headers, credentials.
 
+mod headers;
 mod parts;
 
 use utoipa::openapi::{
@@ -179,12 +180,13 @@ fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
 const UNKEYED: [&str; 3] = ["/v1/store/offers", "/v1/store/orders/lookup", "/v1/ops/connectors/{id}/test"];
 
 /// The changes that are what they are whatever was there before: none of them looks at `If-Match`.
-const UNGUARDED: [(HttpMethod, &str); 5] = [
+const UNGUARDED: [(HttpMethod, &str); 6] = [
     (HttpMethod::Patch, "/v1/ops/stock/levels"),
     (HttpMethod::Delete, "/v1/ops/tax-rates/{id}"),
     (HttpMethod::Delete, "/v1/ops/api-keys/{id}"),
     (HttpMethod::Delete, "/v1/ops/channels/{id}/keys/{key}"),
     (HttpMethod::Delete, "/v1/integration/feeds/{feed}/consumers/{consumer}"),
+    (HttpMethod::Delete, "/v1/ops/consumers/{consumer_id}"),
 ];
 
 /// Whether an operation answers with a page of a list.
@@ -304,18 +306,14 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
         problems.push(("412", "Somebody changed it meanwhile (`If-Match`)."));
     }
     for (status, description) in problems {
-        operation
-            .responses
-            .responses
-            .entry(status.to_owned())
-            .or_insert_with(|| RefOr::T(problem(description, status)));
+        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(description)));
     }
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response {
             if response.description.is_empty() {
                 response.description = success(status).to_owned();
             }
-            add_headers(surface, method, status, response, !only_asks);
+            headers::add(path, method, status, response, !only_asks);
         }
     }
 }
@@ -336,35 +334,7 @@ fn takes_order(operation: &Operation) -> bool {
     operation.parameters.iter().flatten().any(|parameter| matches!(parameter, RefOr::T(it) if named(it)))
 }
 
-/// The headers that an answer of this kind may carry.
-fn add_headers(surface: Surface, method: &HttpMethod, status: &str, response: &mut openapi::Response, keyed: bool) {
-    let mut add = |name: &str, kind: Type, description: &str| {
-        let header =
-            HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind))).description(Some(description));
-        response.headers.entry(name.to_owned()).or_insert_with(|| header.build().into());
-    };
-    add("X-Request-Id", Type::String, "Names the request in the log: the caller's own when it sent a sane one.");
-    if status.starts_with('2') {
-        if matches!(method, HttpMethod::Get | HttpMethod::Post | HttpMethod::Put | HttpMethod::Patch) {
-            add("ETag", Type::String, "The version of what is answered, where it has one: send it as `If-Match`.");
-        }
-        if *method == HttpMethod::Post && keyed {
-            add("Idempotency-Replayed", Type::String, "`true` when this is the first answer to this key once more.");
-        }
-    }
-    // Every answer has them where requests are limited; outside the store they are told where it matters only.
-    if surface == Surface::Store || status.starts_with('2') || status == "429" {
-        add("RateLimit-Limit", Type::Integer, "Requests a minute; absent where they are not limited.");
-        add("RateLimit-Remaining", Type::Integer, "How many of them are left now.");
-    }
-}
-
-fn problem(description: &str, status: &str) -> openapi::Response {
+fn problem(description: &str) -> openapi::Response {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemDocument"))).build();
-    let mut response = ResponseBuilder::new().description(description).content("application/problem+json", content);
-    if matches!(status, "429" | "503") {
-        let seconds = HeaderBuilder::new().description(Some("Seconds to wait.")).build();
-        response = response.header("Retry-After", seconds);
-    }
-    response.build()
+    ResponseBuilder::new().description(description).content("application/problem+json", content).build()
 }

@@ -48,9 +48,9 @@ crate::words! {
         PaymentsWrite = "payments:write",
         /// Read the figures of abandonment.
         AnalyticsRead = "analytics:read",
-        /// Read connectors, dispatches and jobs.
+        /// Read connectors, dispatches, consumers of feeds and jobs.
         ConnectorsRead = "connectors:read",
-        /// Change connectors, replay and skip dispatches and jobs.
+        /// Change connectors, replay and skip dispatches and jobs, hand over consumers of feeds.
         ConnectorsWrite = "connectors:write",
         /// Poll the feeds.
         FeedsRead = "feeds:read",

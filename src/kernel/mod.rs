@@ -11,6 +11,7 @@ pub mod local;
 pub mod money;
 pub mod patch;
 pub mod quantity;
+pub mod stored;
 pub mod text;
 pub mod waiting;
 pub mod words;

@@ -1,5 +1,7 @@
 //! Taking what is personal out of orders: the sums, the goods and the states stay, nobody is found by them any more.
 
+use std::collections::HashSet;
+
 use super::{
     document::{LineDetails, OrderDocument},
     service, store,
@@ -37,6 +39,8 @@ pub struct Owned {
     pub cart_id: Option<CartId>,
     /// Whether it still moves, or money of it does: then it needs to be known whose it is.
     pub is_open: bool,
+    /// Whether nothing in it tells any more whose it is.
+    pub is_bare: bool,
 }
 
 /// What the events of this part carry.
@@ -45,7 +49,7 @@ pub fn event_schemas() -> Vec<EventSchema> {
     vec![EventSchema::of::<OrderDocument>(ERASED)]
 }
 
-/// Somebody's orders, oldest first: two statements.
+/// Somebody's orders, oldest first: two statements, and two more where some may have been erased before.
 ///
 /// # Errors
 /// What the database says.
@@ -57,9 +61,27 @@ pub fn of_person(tx: &mut Tx, person: &Person) -> Result<Vec<Owned>> {
     }
     let payments = payments::of_orders(tx, &ids)?;
     let moving = payments.iter().filter(|payment| payment.is_moving()).filter_map(|payment| payment.order_id);
-    let moving: std::collections::HashSet<OrderId> = moving.collect();
+    let moving: HashSet<OrderId> = moving.collect();
     owned.iter_mut().for_each(|order| order.is_open |= moving.contains(&order.id));
+    let maybe: Vec<OrderId> = owned.iter().filter(|order| order.is_bare).map(|order| order.id).collect();
+    let told = telling(tx, &maybe)?;
+    owned.iter_mut().for_each(|order| order.is_bare &= !told.contains(&order.id));
     Ok(owned)
+}
+
+/// Those of the orders in which something is personal.
+fn telling(tx: &mut Tx, ids: &[OrderId]) -> Result<HashSet<OrderId>> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let (rows, lines) = (store::rows(tx, ids)?, store::lines_of(tx, ids)?);
+    let rows = rows.into_iter().filter(|row| {
+        let details = &row.doc.0;
+        let delivered = details.deliveries.iter().any(|delivery| delivery.address.is_some());
+        details.email.is_some() || details.billing_address.is_some() || delivered || !details.metadata.is_empty()
+    });
+    let noted = lines.into_iter().filter(|line| !line.doc.0.metadata.is_empty());
+    Ok(rows.map(|row| row.id).chain(noted.map(|line| line.order_id)).collect())
 }
 
 /// Erases an order's personal data and tells of it. False when there is none any more. The events of before are the

@@ -294,14 +294,19 @@ pub fn resolve(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<OrderId> {
     {
         return Ok(*id);
     }
-    let mut named = store::by_reference(tx, actor, None, reference)?;
+    let mut named = store::by_reference(tx, actor, &[(None, reference)])?;
     if let Some((id, number)) = own {
         // A number of ours that a system calls another order by stands for both.
         named.retain(|(.., is_order)| *is_order);
         named.insert(0, (id, number, true));
     }
-    if let Some((system, value)) = reference.split_once(':').filter(|_| named.is_empty()) {
-        named = store::by_reference(tx, actor, Some(system), value)?;
+    if named.is_empty() {
+        // Both the system's name and the value may hold colons: every place where the one may end is looked at.
+        let parts = reference.match_indices(':').filter_map(|(place, _)| {
+            let (system, rest) = reference.split_at(place);
+            Some((Some(system), rest.strip_prefix(':')?))
+        });
+        named = store::by_reference(tx, actor, &parts.collect::<Vec<_>>())?;
     }
     if named.iter().any(|(.., is_order)| *is_order) {
         named.retain(|(.., is_order)| *is_order);

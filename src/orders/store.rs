@@ -351,18 +351,26 @@ pub(super) fn by_name(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<Opt
 /// not a document of it.
 pub(super) type Named = (OrderId, String, bool);
 
-/// The orders that a foreign reference stands for, of the channels that the actor sees; with `system`, of that one's.
-pub(super) fn by_reference(tx: &mut Tx, actor: &Actor, system: Option<&str>, value: &str) -> Result<Vec<Named>> {
+/// The orders that foreign references stand for, of the channels that the actor sees: each a value, and the system whose it
+/// is where that is said.
+pub(super) fn by_reference(tx: &mut Tx, actor: &Actor, wanted: &[(Option<&str>, &str)]) -> Result<Vec<Named>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
     let channels = actor.channels().unwrap_or_default();
     let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let names = dialect::list(tx, &[("of_system", Col::Text), ("known_as", Col::Text), ("folded", Col::Text)]);
     let query = format!(
-        "SELECT DISTINCT orders.id, number, kind = 'order' FROM external_refs JOIN orders ON orders.id = owner \
-         WHERE value_folded = ? AND value = ? AND system = coalesce(?, system) \
-         AND (? OR channel_id IN (SELECT wanted FROM {list})) ORDER BY number LIMIT ?"
+        "SELECT DISTINCT orders.id, number, kind = 'order' FROM {names} \
+         JOIN external_refs ON value_folded = list.folded AND value = list.known_as \
+         AND system = coalesce(list.of_system, system) \
+         JOIN orders ON orders.id = owner \
+         WHERE (? OR channel_id IN (SELECT wanted FROM {list})) ORDER BY number LIMIT ?"
     );
-    let wanted = dialect::rows(channels.iter().map(|id| json!([id.hex()])).collect());
-    let query = sql(query).bind(text::squeeze(value)).bind(value).bind(system.map(str::to_owned));
-    let query = query.bind(actor.channels().is_none()).bind(wanted).bind(CANDIDATES);
+    let names = wanted.iter().map(|(system, value)| json!([system, value, text::squeeze(value)]));
+    let seen = dialect::rows(channels.iter().map(|id| json!([id.hex()])).collect());
+    let query = sql(query).bind(dialect::rows(names.collect()));
+    let query = query.bind(actor.channels().is_none()).bind(seen).bind(CANDIDATES);
     query.load::<(UidSql, Text, Bool), Named>(tx)
 }
 
@@ -430,9 +438,9 @@ pub fn waiting_unpaid(tx: &mut Tx, actor: &Actor, before: Instant, limit: i64) -
 
 /// The orders of a person, oldest first.
 pub(super) fn of_person(tx: &mut Tx, person: &Person) -> Result<Vec<Owned>> {
-    type Types = (UidSql, Text, diesel::sql_types::Nullable<UidSql>, Text);
-    type Row = (OrderId, String, Option<CartId>, OrderState);
-    const SELECTED: &str = "SELECT id, number, cart_id, state FROM orders";
+    type Types = (UidSql, Text, diesel::sql_types::Nullable<UidSql>, Text, diesel::sql_types::Nullable<Text>, Text);
+    type Row = (OrderId, String, Option<CartId>, OrderState, Option<String>, String);
+    const SELECTED: &str = "SELECT id, number, cart_id, state, email_folded, name_folded FROM orders";
     let query = match person {
         Person::Customer(id) => sql(format!("{SELECTED} WHERE customer_id = ? ORDER BY placed_at, id")).bind(*id),
         Person::Guest(email) => {
@@ -440,7 +448,11 @@ pub(super) fn of_person(tx: &mut Tx, person: &Person) -> Result<Vec<Owned>> {
                 .bind(email.as_str())
         }
     };
-    let owned = |(id, number, cart_id, state): Row| Owned { id, number, cart_id, is_open: state == OrderState::Placed };
+    let owned = |(id, number, cart_id, state, email, name): Row| {
+        // Bare by what it is searched by; the details are for others to look at.
+        let (is_open, is_bare) = (state == OrderState::Placed, email.is_none() && name.is_empty());
+        Owned { id, number, cart_id, is_open, is_bare }
+    };
     Ok(query.load::<Types, Row>(tx)?.into_iter().map(owned).collect())
 }
 

@@ -4,7 +4,7 @@ use diesel::{
     prelude::*,
     sql_types::{BigInt, Bool, Nullable, Text},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     handling::Handling,
@@ -17,6 +17,7 @@ use crate::{
     kernel::{
         Country, Id, Instant,
         ids::{CartId, LocationId, VariantId},
+        stored,
     },
 };
 
@@ -68,12 +69,15 @@ pub(super) fn location(tx: &mut Tx, id: LocationId) -> Result<Option<Location>> 
 
 /// Replaces a location when it still has the given version. False when it has not.
 pub(super) fn update_location(tx: &mut Tx, now: Instant, changed: &Location, version: i64) -> Result<bool> {
+    // What a newer version beside this one has written stays.
+    let before = sql("SELECT doc FROM locations WHERE id = ?").bind(changed.id);
+    let Some(Doc(before)) = before.first::<DocSql, Doc<Value>>(tx)? else { return Ok(false) };
     let update = sql("UPDATE locations SET name = ?, country = ?, time_zone = ?, doc = ?, priority = ?, active = ?, \
          version = version + 1, updated_at = ? WHERE id = ? AND version = ?")
     .bind(changed.name.as_str())
     .bind(changed.country)
     .bind(changed.time_zone.to_string())
-    .bind(Doc(serde_json::to_value(changed.handling())?))
+    .bind(Doc(stored::carried_over::<Handling>(before, serde_json::to_value(changed.handling())?)))
     .bind(changed.priority)
     .bind(changed.active)
     .bind(now)

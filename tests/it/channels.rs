@@ -1,8 +1,12 @@
 //! Legal entities, channels and their keys.
 
+use kontor::{
+    db::{Doc, DocSql, Tx, UidSql, bump, sql},
+    kernel::Id,
+};
 use serde_json::json;
 
-use crate::support::{App, on_both};
+use crate::support::{App, Shop, on_both};
 
 async fn a_channel(app: &App) -> serde_json::Value {
     let entity = json!({"code": "acme", "name": "Acme GmbH", "country": "DE", "time_zone": "Europe/Berlin"});
@@ -433,5 +437,72 @@ fn a_limited_credential_makes_no_key_that_reaches_further() {
         more["scopes"] = json!(["orders:write"]);
         make(more).await.problem(403, "scope_missing");
         make(key.clone()).await.expect(201);
+    });
+}
+
+/// Adds a field to every document of a table, as a newer version beside this one might.
+async fn as_a_newer_version(app: &App, table: &'static str, path: &'static [&'static str], added: serde_json::Value) {
+    let change = move |tx: &mut Tx| {
+        let select = format!("SELECT id, doc FROM {table}");
+        for (id, Doc(mut doc)) in sql(select).load::<(UidSql, DocSql), (Id<()>, Doc<serde_json::Value>)>(tx)? {
+            let place = path.iter().fold(&mut doc, |place, name| &mut place[*name]);
+            place.as_object_mut().unwrap().extend(added.as_object().unwrap().clone());
+            sql(format!("UPDATE {table} SET doc = ? WHERE id = ?")).bind(Doc(doc)).bind(id).execute(tx)?;
+        }
+        bump::<kontor::channels::Directory>(tx)?;
+        bump::<kontor::stock::Locations>(tx)
+    };
+    app.state.db.write(change).await.unwrap();
+}
+
+#[test]
+fn what_a_newer_version_has_stored_stops_nothing_and_is_not_lost() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 9)]).await;
+        let key = json!({"name": "ERP", "scopes": ["feeds:read"]});
+        let key = app.ops("POST", "/api-keys", Some(&key)).await.expect(201);
+        let cart = shop.cart(&[("TEE", 1)]).await;
+        as_a_newer_version(&app, "channels", &[], json!({"gift_wrap": {"offered": true}})).await;
+        as_a_newer_version(&app, "channels", &["rounding"], json!({"cash": "0.05"})).await;
+        as_a_newer_version(&app, "locations", &[], json!({"night_shift": true})).await;
+        as_a_newer_version(&app, "carts", &[], json!({"gift": "yes"})).await;
+        as_a_newer_version(&app, "customers", &[], json!({"score": 5})).await;
+        as_a_newer_version(&app, "credentials", &[], json!({"scopes": ["feeds:read", "dreams:read"], "more": 1})).await;
+
+        // Requests refuse what they do not know, as ever.
+        let path = format!("/channels/{}", shop.channel);
+        let channel = app.ops("GET", &path, None).await.expect(200);
+        let mut settings = json!({});
+        let named =
+            ["currencies", "locales", "countries", "time_zone", "prices_include_tax", "rounding", "payment_methods"];
+        for name in named {
+            settings[name] = channel[name].clone();
+        }
+        let mut odd = settings.clone();
+        odd["gift_wrap"] = json!({"offered": true});
+        let refused = app.ops("PATCH", &path, Some(&json!({"settings": odd}))).await.problem(422, "unknown_field");
+        assert_eq!(refused["pointer"], "/settings/gift_wrap");
+        // Everything goes on, and a change leaves alone what is not its business.
+        settings["due_hours"] = json!(24);
+        app.ops("PATCH", &path, Some(&json!({"settings": settings}))).await.expect(200);
+        settings.as_object_mut().unwrap().remove("due_hours");
+        app.ops("PATCH", &path, Some(&json!({"settings": settings}))).await.expect(200);
+        let locations = app.ops("GET", "/locations", None).await.expect(200);
+        let location = format!("/locations/{}", locations["items"][0]["id"].as_str().unwrap());
+        app.ops("PATCH", &location, Some(&json!({"cut_off": "12:00"}))).await.expect(200);
+        shop.complete(&cart, "approve").await.expect(201);
+        let token = format!("Bearer {}", key["key"].as_str().unwrap());
+        let feed =
+            app.send("GET", "/v1/integration/feeds/orders", &[("Authorization", &token)], None).await.expect(200);
+        assert!(!feed["items"].as_array().unwrap().is_empty());
+        let keys = app.ops("GET", "/api-keys", None).await.expect(200);
+        assert_eq!(keys["items"][0]["scopes"], json!(["feeds:read"]));
+        let docs = app.read(|tx| {
+            let both = "SELECT doc FROM channels UNION ALL SELECT doc FROM locations";
+            sql(both).load::<DocSql, Doc<serde_json::Value>>(tx)
+        });
+        let [Doc(channel), Doc(location)] = &docs.await[..] else { panic!("a channel and a location") };
+        assert_eq!((&channel["gift_wrap"]["offered"], channel.get("due_hours")), (&json!(true), None));
+        assert_eq!((&location["night_shift"], &location["cut_off"]), (&json!(true), &json!("12:00")));
     });
 }

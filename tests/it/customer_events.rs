@@ -167,3 +167,79 @@ fn customers_are_told_of_to_those_who_may_read_them() {
         assert_eq!(page["items"], json!([]));
     });
 }
+
+#[test]
+fn a_connector_gets_customers_only_from_those_who_may_read_them() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[]).await;
+        let without = app.token(Audience::Staff, "eve", &[Scope::ConnectorsRead, Scope::ConnectorsWrite]);
+        let with = app.token(Audience::Staff, "ida", &[Scope::ConnectorsWrite, Scope::CustomersRead]);
+        let call = async |token: &str, method: &str, path: &str, body: Value| {
+            let token = format!("Bearer {token}");
+            let headers = [("Authorization", token.as_str()), ("Idempotency-Key", &body.to_string())];
+            app.send(method, &format!("/v1/ops/connectors{path}"), &headers, Some(&body)).await
+        };
+        let hook = |name: &str, more: Value| {
+            let mut body = json!({"name": name, "adapter": "webhook", "settings": {"url": "https://crm.example.org/"}});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            body
+        };
+        for (n, types) in [json!([]), json!(["customer."]), json!(["order.", "customer.erased.v1"]), json!(["c"])]
+            .into_iter()
+            .enumerate()
+        {
+            let body = hook(&format!("n{n}"), json!({ "types": types }));
+            let refused = call(&without, "POST", "", body.clone()).await.problem(403, "scope_missing");
+            assert_eq!(
+                (&refused["scope"], &refused["pointer"]),
+                (&json!("customers:read"), &json!("/types")),
+                "{types}"
+            );
+            assert!(text(&refused["detail"]).contains("name `types`"), "{refused}");
+            call(&with, "POST", "", body).await.expect(201);
+        }
+        // What is nobody's personal data needs no more than before; customers belong to no channel.
+        let orders =
+            call(&without, "POST", "", hook("orders", json!({"types": ["order.", "cart."]}))).await.expect(201);
+        let of_channel = json!({"channels": [shop.channel]});
+        let narrow = call(&without, "POST", "", hook("narrow", of_channel)).await.expect(201);
+        let path = |connector: &Value| format!("/{}", text(&connector["id"]));
+        for (connector, change) in [
+            (&orders, json!({"types": []})),
+            (&orders, json!({"types": ["order.", "customer.updated"]})),
+            (&narrow, json!({"channels": null})),
+        ] {
+            call(&without, "PATCH", &path(connector), change.clone()).await.problem(403, "scope_missing");
+        }
+        // Where customers' events go is not for others to say; whether they go, is.
+        let all = call(&with, "POST", "", hook("all", json!({}))).await.expect(201);
+        let elsewhere = json!({"settings": {"url": "https://eve.example.org/"}});
+        call(&without, "PATCH", &path(&all), elsewhere.clone()).await.problem(403, "scope_missing");
+        call(&without, "PATCH", &path(&all), json!({"state": "paused"})).await.expect(200);
+        call(&without, "PATCH", &path(&all), json!({"state": "active", "name": "every"})).await.expect(200);
+        call(&with, "PATCH", &path(&all), elsewhere).await.expect(200);
+        call(&without, "PATCH", &path(&all), json!({"types": ["stock."]})).await.expect(200);
+    });
+}
+
+#[test]
+fn a_connector_is_told_which_types_there_are() {
+    let schemas = kontor::api::event_schemas();
+    let mut known: Vec<&str> = schemas.iter().map(|schema| schema.kind).collect();
+    known.sort_unstable();
+    assert_eq!(known, kontor::exports::TYPES, "the list is that of the events with a schema");
+    on_both(|app| async move {
+        for (types, place) in [(json!(["order.", "order.nonsense"]), 1), (json!(["order.placed.v1."]), 0)] {
+            let body = json!({"name": "ERP", "adapter": "webhook", "settings": {"url": "https://erp.example.org/"}, "types": types});
+            let refused = app.ops("POST", "/connectors", Some(&body)).await.problem(422, "invalid_value");
+            assert_eq!(refused["pointer"], format!("/types/{place}"));
+            assert_eq!(refused["types"], json!(kontor::exports::TYPES));
+            assert!(
+                text(&refused["detail"]).contains("cart., customer., fulfilment_order., invoice., order."),
+                "{refused}"
+            );
+        }
+        let body = json!({"name": "ERP", "adapter": "webhook", "settings": {"url": "https://erp.example.org/"}, "types": ["order.pl"]});
+        app.ops("POST", "/connectors", Some(&body)).await.expect(201);
+    });
+}

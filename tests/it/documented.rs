@@ -1,5 +1,7 @@
 //! What the documents say of headers and answers is what the routes do.
 
+use std::collections::BTreeSet;
+
 use kontor::{
     http::{auth::Audience, openapi::Surface},
     kernel::Scope,
@@ -7,7 +9,7 @@ use kontor::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    on_both_idle,
+    on_both_idle, on_both_set,
     world::{Route, two_sides},
 };
 
@@ -127,4 +129,70 @@ fn what_is_put_together_of_parts_can_be_fitted() {
     let schemas = &ops["components"]["schemas"];
     assert_eq!(schemas["ChannelSettings"]["additionalProperties"], false);
     assert!(schemas["Channel"]["allOf"][0]["properties"]["currencies"].is_object(), "{}", schemas["Channel"]);
+}
+
+/// Headers of the transport, which mean the same everywhere.
+const OF_TRANSPORT: [&str; 9] = [
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+    "connection",
+    "date",
+    "vary",
+    "cache-control",
+    "allow",
+];
+
+#[test]
+fn every_header_that_is_sent_is_documented_where_it_is_sent() {
+    let limited = |settings: &mut kontor::config::Settings| {
+        let http = &mut settings.http;
+        (http.store_requests_per_minute, http.ops_requests_per_minute) = (100_000, 100_000);
+        http.integration_requests_per_minute = 100_000;
+    };
+    on_both_set(limited, |app| async move {
+        let (side, _) = two_sides(&app).await;
+        let bearer = |usage| format!("Bearer {}", app.token(usage, "eve", Scope::ALL));
+        let [customer, staff, client] = [Audience::Customer, Audience::Staff, Audience::Client].map(bearer);
+        let (mut wrong, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        let documents = Surface::ALL.map(|surface| serde_json::to_value(kontor::api::openapi(surface)).unwrap());
+        for mut route in Route::all() {
+            if route.surface == Surface::Ops && route.is("POST", "/carts") {
+                let named = json!({ "channel_id": side.shop.channel });
+                route.body = Some(("application/json".to_owned(), named.to_string()));
+            }
+            let (document, token) = match route.surface {
+                Surface::Store => (&documents[0], &customer),
+                Surface::Ops => (&documents[1], &staff),
+                Surface::Integration => (&documents[2], &client),
+            };
+            let signed =
+                [("Authorization", token.as_str()), ("Channel-Key", &side.shop.key), ("Idempotency-Key", "once")];
+            let filled = route.fill(&side.ids);
+            let plain = format!("{filled}{}format=csv&limit=1", if filled.contains('?') { "&" } else { "?" });
+            // As it should be, once more, as a table, and from nobody.
+            for (path, headers) in [(&filled, &signed[..]), (&filled, &signed), (&plain, &signed), (&filled, &[])] {
+                let answer = route.send(&app, path, headers).await;
+                let status = answer.status.to_string();
+                let known = &document["paths"][&route.path][route.method.to_lowercase()]["responses"][&status];
+                let documented = |name: &str| {
+                    known["headers"].as_object().is_some_and(|all| all.keys().any(|it| it.eq_ignore_ascii_case(name)))
+                };
+                for name in answer.headers.keys().map(|name| name.as_str()).filter(|name| !OF_TRANSPORT.contains(name))
+                {
+                    seen.insert(name.to_owned());
+                    if !documented(name) {
+                        wrong.insert(format!("{} {} answers {status} with {name}", route.method, route.path));
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), Vec::from_iter(wrong).join("\n"));
+        for name in
+            ["etag", "location", "link", "idempotency-replayed", "ratelimit-limit", "next-cursor", "www-authenticate"]
+        {
+            assert!(seen.contains(name), "{name} was never sent: {seen:?}");
+        }
+    });
 }

@@ -1,12 +1,18 @@
 //! Erasure: after it, nothing anywhere tells who somebody was, and everything else still adds up.
 
-use futures::future::join_all;
-use kontor::{abandonment, http::auth::Audience, kernel::Scope};
+use diesel::sql_types::Text;
+use futures::future::{join, join_all};
+use kontor::{
+    abandonment, connectors,
+    db::{Doc, DocSql, UidSql, sql},
+    http::auth::Audience,
+    kernel::{Id, Instant, Scope},
+};
 use serde_json::{Value, json};
 
 use crate::{
     connectors::connector,
-    support::{Answer, App, Deed, Receiver, Shop, eventually, on_both, world::dump},
+    support::{Answer, App, Deed, Receiver, Shop, eventually, on_both, on_both_bare, world::dump},
 };
 
 fn text(value: &Value) -> &str {
@@ -277,5 +283,104 @@ fn a_guest_who_is_erased_between_checkout_and_payment_says_again_where_it_goes()
             "shipping_method": "standard"});
         guest.send("PATCH", &path, Some(token), Some(&back)).await.expect(200);
         guest.send("POST", &complete, Some(token), Some(&pay)).await.expect(201);
+    });
+}
+
+#[test]
+fn a_cart_that_is_made_while_its_customer_is_erased_tells_nothing_of_them() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 50)]).await;
+        for round in 0..6 {
+            let grace = Buyer::signed_in(&shop, &format!("grace-{round}"), "grace@example.org");
+            let me = grace.send("GET", "/me", None, None).await.expect(200);
+            let erase = format!("/customers/{}/erase", text(&me["id"]));
+            let erased = async {
+                // The first carts are under way.
+                tokio::task::yield_now().await;
+                app.ops("POST", &erase, None).await.expect(200)
+            };
+            let carts = join_all((0..12).map(|_| grace.cart("grace@example.org")));
+            let (made, _) = join(carts, erased).await;
+            assert_eq!(made.len(), 12);
+            // Each went to the erased customer and is bare, or to the new one that the sign-in has become.
+            let told = "SELECT count(*) FROM carts JOIN customers ON customers.id = carts.customer_id \
+                        WHERE customers.issuer IS NULL AND carts.doc->>'email' IS NOT NULL";
+            assert_eq!(app.count(told).await, 0, "round {round}");
+            let now = grace.send("GET", "/me", None, None).await.expect(200);
+            assert_ne!(now["id"], me["id"]);
+            app.ops("POST", &format!("/customers/{}/erase", text(&now["id"])), None).await.expect(200);
+        }
+        eventually("swept", || async { traces(&app).await.is_empty() }).await;
+    });
+}
+
+#[test]
+fn what_was_erased_is_not_gone_through_again() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 50)]).await;
+        let grace = Buyer::signed_in(&shop, "grace-17", "grace@example.org");
+        for _ in 0..6 {
+            let order = grace.order("grace@example.org").await;
+            finish(&app, &order).await;
+        }
+        let me = grace.send("GET", "/me", None, None).await.expect(200);
+        let erase = format!("/customers/{}/erase", text(&me["id"]));
+        let counted = async |answer: Value| {
+            let before = app.state.db.stats().statements;
+            let erased = app.ops("POST", &erase, None).await.expect(200);
+            assert_eq!((&erased["orders"], &erased["customer_id"]), (&answer, &me["id"]));
+            app.state.db.stats().statements - before
+        };
+        let first = counted(json!(6)).await;
+        eventually("swept", || async { traces(&app).await.is_empty() }).await;
+        let second = counted(json!(6)).await;
+        assert!(second * 2 < first, "{first} statements, then {second}");
+        // What is personal again is erased again.
+        let personal = "UPDATE order_lines SET doc = ? WHERE line_no = 1";
+        let doc = app.read(|tx| sql("SELECT doc FROM order_lines").first::<DocSql, Doc<Value>>(tx));
+        let mut doc = doc.await.unwrap().0;
+        doc["metadata"] = json!({"engraving": "For Grace"});
+        app.state.db.write(move |tx| sql(personal).bind(Doc(doc.clone())).execute(tx)).await.unwrap();
+        assert!(!traces(&app).await.is_empty());
+        counted(json!(6)).await;
+        assert_eq!(traces(&app).await, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn answers_of_receivers_are_forgotten_whatever_came_of_the_dispatch() {
+    on_both_bare(|bare| async move {
+        let left = bare.db.write(|tx| {
+            let (connector, now) = (Id::<()>::from_bytes([1; 16]), Instant::from_micros(0));
+            sql("INSERT INTO connectors (id, name, adapter, state, doc, position, version, created_at, updated_at) \
+                 VALUES (?, 'x', 'webhook', 'active', ?, 0, 1, ?, ?)")
+            .bind(connector)
+            .bind(Doc(json!({})))
+            .bind(now)
+            .bind(now)
+            .execute(tx)?;
+            let places = ["cart_1", "cart_2"].map(|stream| ["pending", "dead", "delivered", "skipped"].map(|state| (stream, state)));
+            for (n, (stream, state)) in (1_u8..).zip(places.concat()) {
+                let id = Id::<()>::from_bytes([n; 16]);
+                sql("INSERT INTO dispatches (id, connector_id, position, event_id, job_id, stream, type, state, attempts, doc, \
+                     response, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 'x', ?, 1, ?, 'Grace', ?, ?)")
+                .bind(id)
+                .bind(connector)
+                .bind(i64::from(n))
+                .bind(id)
+                .bind(id)
+                .bind(stream)
+                .bind(state)
+                .bind(Doc(json!({})))
+                .bind(now)
+                .bind(now)
+                .execute(tx)?;
+            }
+            connectors::forget_answers_of(tx, &["cart_1".to_owned()])?;
+            let left = "SELECT id, stream FROM dispatches WHERE response IS NOT NULL";
+            sql(left).load::<(UidSql, Text), (Id<()>, String)>(tx)
+        });
+        let left = left.await.unwrap();
+        assert!(left.len() == 4 && left.iter().all(|(_, stream)| stream == "cart_2"), "{left:?}");
     });
 }

@@ -342,3 +342,111 @@ fn a_waiting_poll_is_answered_by_the_next_event_and_an_idle_one_costs_few_statem
         assert!(names(&poll(&app, "orders?consumer=erp").await).is_empty());
     });
 }
+
+/// Makes an API key, and gives its id and what it sends.
+async fn api_key(app: &App, body: Value) -> (Value, String) {
+    let made = app.ops("POST", "/api-keys", Some(&body)).await.expect(201);
+    (made["id"].clone(), format!("Bearer {}", made["key"].as_str().unwrap()))
+}
+
+#[test]
+fn a_consumer_is_handed_over_when_its_key_is_renewed() {
+    on_both(|app| async move {
+        let (channel, ..) = three_channels(&app).await;
+        let scopes = json!(["feeds:read"]);
+        let (old, old_token) = api_key(&app, json!({"name": "ERP", "scopes": scopes})).await;
+        let (new, new_token) = api_key(&app, json!({"name": "ERP, renewed", "scopes": scopes})).await;
+        let (narrow, _) = api_key(&app, json!({"name": "narrow", "scopes": scopes, "channels": [channel]})).await;
+        let (deaf, _) = api_key(&app, json!({"name": "deaf", "scopes": ["orders:read"]})).await;
+        orders(&app, &[("a", 1), ("b", 1), ("a", 2)]).await;
+        let feed = async |token: &str, method: &str, rest: &str, body: Option<&Value>| {
+            let path = format!("/v1/integration/feeds/orders{rest}");
+            app.send(method, &path, &[("Authorization", token)], body).await
+        };
+        let poll = "?consumer=erp&types=order.placed";
+        let first = feed(&old_token, "GET", poll, None).await.expect(200);
+        assert_eq!(names(&first), ["a/1", "b/1", "a/2"]);
+        let body = json!({"consumer": "erp", "lease": first["lease"], "items": [positions(&first)[1]]});
+        feed(&old_token, "POST", "/ack", Some(&body)).await.expect(200);
+
+        let list = app.ops("GET", "/consumers", None).await.expect(200);
+        let [kept] = list["items"].as_array().unwrap().as_slice() else { panic!("{list}") };
+        assert_eq!(
+            (&kept["client"], &kept["key_name"], &kept["name"], &kept["leased"], &kept["reads"]),
+            (&old, &json!("ERP"), &json!("erp"), &json!(2), &json!("orders types=order.placed"))
+        );
+        app.ops("DELETE", &format!("/api-keys/{}", old.as_str().unwrap()), None).await.expect(204);
+        let list = app.ops("GET", "/consumers", None).await.expect(200);
+        assert!(list["items"][0]["key_revoked_at"].is_string(), "{list}");
+
+        let path = format!("/consumers/{}", kept["id"].as_str().unwrap());
+        let hand =
+            async |to: &Value| app.ops("POST", &format!("{path}/hand-over"), Some(&json!({"api_key": to}))).await;
+        for (to, status, code) in
+            [(&old, 404, "not_found"), (&deaf, 409, "state_conflict"), (&narrow, 409, "state_conflict")]
+        {
+            assert_eq!(hand(to).await.problem(status, code)["pointer"], "/api_key");
+        }
+        let handed = hand(&new).await.expect(200);
+        assert_eq!((&handed["client"], &handed["leased"], &handed["position"]), (&new, &json!(2), &kept["position"]));
+        // It goes on where it stood: with what the former key had in hand, and with what comes.
+        orders(&app, &[("b", 2)]).await;
+        assert_eq!(names(&feed(&new_token, "GET", poll, None).await.expect(200)), ["b/2"]);
+        let rest = json!({"consumer": "erp", "lease": first["lease"]});
+        let acked = feed(&new_token, "POST", "/ack", Some(&rest)).await.expect(200);
+        assert_eq!(acked["items"].as_array().unwrap().len(), 2);
+
+        // Two of one name: one has to go first.
+        let (third, third_token) = api_key(&app, json!({"name": "third", "scopes": scopes})).await;
+        feed(&third_token, "GET", "?consumer=erp", None).await.expect(200);
+        hand(&third).await.problem(409, "duplicate");
+        let list = app.ops("GET", "/consumers", None).await.expect(200);
+        let own = list["items"].as_array().unwrap().iter().find(|one| one["client"] == third).unwrap();
+        app.ops("DELETE", &format!("/consumers/{}", own["id"].as_str().unwrap()), None).await.expect(204);
+        hand(&third).await.expect(200);
+        assert!(names(&feed(&third_token, "GET", poll, None).await.expect(200)).is_empty());
+        app.ops("DELETE", "/consumers/cons_01h455vb4pex5vsknk084sn02q", None).await.problem(404, "not_found");
+    });
+}
+
+#[test]
+fn a_consumer_with_customers_in_hand_is_handed_to_those_who_may_read_them() {
+    on_both(|app| async move {
+        let (_, with) = api_key(&app, json!({"name": "CRM", "scopes": ["feeds:read", "customers:read"]})).await;
+        let (plain, _) = api_key(&app, json!({"name": "plain", "scopes": ["feeds:read"]})).await;
+        app.ops("POST", "/customers", Some(&json!({"name": "Ada"}))).await.expect(201);
+        numbered(&app, 1).await;
+        let poll = "/v1/integration/feeds/all?consumer=crm";
+        let page = app.send("GET", poll, &[("Authorization", &with)], None).await.expect(200);
+        assert_eq!(page["items"].as_array().unwrap().len(), 1);
+        let list = app.ops("GET", "/consumers", None).await.expect(200);
+        let path = format!("/consumers/{}/hand-over", list["items"][0]["id"].as_str().unwrap());
+        let body = json!({ "api_key": plain });
+        let refused = app.ops("POST", &path, Some(&body)).await.problem(409, "state_conflict");
+        assert!(refused["detail"].as_str().unwrap().contains("customers:read"), "{refused}");
+        let ack = json!({"consumer": "crm", "lease": page["lease"]});
+        app.send("POST", "/v1/integration/feeds/all/ack", &[("Authorization", &with)], Some(&ack)).await.expect(200);
+        app.ops("POST", &path, Some(&body)).await.expect(200);
+    });
+}
+
+#[test]
+fn a_seek_changes_what_is_read_only_where_it_says_so() {
+    on_both(|app| async move {
+        let reads = async |to: Value| {
+            let seek = call(&app, "POST", "/feeds/orders/consumers/erp/seek", Some(&to)).await.expect(200);
+            seek["reads"].as_str().unwrap().to_owned()
+        };
+        call(&app, "GET", "/feeds/orders?consumer=erp&types=order.placed,payment.&include_test=true", None)
+            .await
+            .expect(200);
+        let own = "orders types=order.placed,payment. include_test";
+        assert_eq!(reads(json!({"to": "oldest"})).await, own);
+        assert_eq!(reads(json!({"to": "latest", "include_test": false})).await, "orders types=order.placed,payment.");
+        assert_eq!(reads(json!({"to": "latest", "types": "order."})).await, "orders types=order.");
+        assert_eq!(reads(json!({"to": "latest", "include_test": true})).await, "orders types=order. include_test");
+        assert_eq!(reads(json!({"to": "latest", "types": null})).await, "orders include_test");
+        let odd = json!({"to": "latest", "types": "stock."});
+        call(&app, "POST", "/feeds/orders/consumers/erp/seek", Some(&odd)).await.problem(400, "invalid_query");
+    });
+}

@@ -267,7 +267,11 @@ fn nothing_of_another_location_is_there() {
         }
         let connector = json!({"name": "n", "adapter": "webhook", "settings": {"url": "http://127.0.0.1:9/"}});
         ops("POST", "/connectors", Some(connector)).await.problem(403, "scope_missing");
-        ops("POST", "/returns", Some(back(Some("bremen")))).await.expect(201);
+        let own = ops("POST", "/returns", Some(back(Some("bremen")))).await.expect(201);
+        for query in ["count=capped", &format!("count=capped&order={order}")] {
+            let list = ops("GET", &format!("/returns?{query}"), None).await.expect(200);
+            assert_eq!((&list["count"], &list["items"][0]["id"]), (&json!(1), &own["id"]), "{list}");
+        }
         // Those who poll get what is at their location, and what is at none.
         for query in ["", "?consumer=wms"] {
             let path = format!("/v1/integration/feeds/all{query}");

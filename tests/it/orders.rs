@@ -213,6 +213,59 @@ fn a_reference_that_stands_for_several_orders_is_refused_with_their_numbers() {
 }
 
 #[test]
+fn a_system_may_have_a_colon_in_its_name() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 9)]).await;
+        let erp = format!("Bearer {}", app.token(Audience::Client, "erp", &[Scope::WritebackWrite]));
+        let mut ids = Vec::new();
+        for (system, value) in [("sap:eu", "4711"), ("sap:eu:north", "A:1"), ("sap:eu", "north:A:1")] {
+            let order = shop.order(&[("TEE", 1)]).await;
+            let path = format!("/v1/integration/orders/{}/external-refs", text(&order["id"]));
+            let named = json!({"system": system, "value": value});
+            app.send("POST", &path, &[("Authorization", &erp)], Some(&named)).await.expect(201);
+            ids.push((text(&order["id"]).to_owned(), text(&order["number"]).to_owned()));
+        }
+        for (reference, place) in [("sap:eu:4711", 0), ("A:1", 1), ("north:A:1", 2)] {
+            let found = app.ops("GET", &format!("/orders/{reference}"), None).await.expect(200);
+            assert_eq!(text(&found["id"]), ids[place].0, "{reference}");
+        }
+        // Where that stands for two, both are told.
+        let problem = app.ops("GET", "/orders/sap:eu:north:A:1", None).await.problem(409, "reference_ambiguous");
+        let mut numbers: Vec<&str> = problem["candidates"].as_array().unwrap().iter().map(text).collect();
+        numbers.sort_unstable();
+        let mut wanted = vec![ids[1].1.as_str(), ids[2].1.as_str()];
+        wanted.sort_unstable();
+        assert_eq!(numbers, wanted);
+        for reference in ["sap:4711", "eu:4711", ":4711", "sap:eu:", "::"] {
+            app.ops("GET", &format!("/orders/{reference}"), None).await.problem(404, "not_found");
+        }
+    });
+}
+
+#[test]
+fn a_status_tells_what_foreign_systems_call_the_order_and_no_parcels_of_ours() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 9)]).await;
+        let order = shop.order(&[("TEE", 1)]).await;
+        let path = format!("/orders/{}", text(&order["id"]));
+        let erp = format!("Bearer {}", app.token(Audience::Client, "erp", &[Scope::WritebackWrite]));
+        let named = json!({"system": "sap", "value": "4711"});
+        let refs = format!("/v1/integration{path}/external-refs");
+        app.send("POST", &refs, &[("Authorization", &erp)], Some(&named)).await.expect(201);
+        let found = app.ops("GET", &format!("{path}/fulfilment"), None).await.expect(200);
+        let ship = format!("/fulfilment-orders/{}/ship", text(&found["fulfilment_orders"][0]["id"]));
+        let parcel = json!({"carrier": "DHL", "tracking_number": "00340434161094042557"});
+        app.ops("POST", &ship, Some(&parcel)).await.expect(201);
+        let status = app.ops("GET", &format!("{path}/status"), None).await.expect(200);
+        assert_eq!(status["external_refs"], json!([{"system": "sap", "kind": "order", "value": "4711"}]));
+        assert_eq!(status["parcels"][0]["tracking_number"], "00340434161094042557");
+        // The parcel's number still leads to the order.
+        let found = app.ops("GET", "/orders?tracking=00340434161094042557", None).await.expect(200);
+        assert_eq!(found["items"][0]["id"], order["id"]);
+    });
+}
+
+#[test]
 fn a_caller_is_found_by_the_number_they_call_from() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "19.90", 9)]).await;

@@ -1,5 +1,10 @@
 //! What holds for every request, whatever it asks for.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use kontor::{http::auth::Audience, kernel::Scope};
 use serde_json::{Value, json};
@@ -279,5 +284,41 @@ fn the_largest_numbers_in_free_data_are_read_as_they_were_written() {
         let path = format!("/carts/{}", cart["id"].as_str().unwrap());
         let seen = shop.store("GET", &path, cart["token"].as_str(), None).await.expect(200);
         assert_eq!((&seen["metadata"], &seen["lines"][0]["metadata"]), (&largest, &largest));
+    });
+}
+
+#[test]
+fn a_body_that_does_not_come_is_the_senders_fault() {
+    let slow = |settings: &mut kontor::config::Settings| settings.http.request_timeout_seconds = 1;
+    crate::support::on_both_set(slow, |app| async move {
+        let (staff, client) = (app.staff(), app.token(Audience::Client, "erp", Scope::ALL));
+        for (path, token, media_type) in [
+            ("/v1/ops/customers", &staff, "application/json"),
+            ("/v1/integration/customers", &client, "application/x-ndjson"),
+        ] {
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: {media_type}\r\n\
+                 Content-Length: 100\r\nX-Request-Id: mine\r\n\r\n{{\"name\": "
+            );
+            let address = app.url.trim_start_matches("http://").to_owned();
+            let talk = move || {
+                let mut stream = TcpStream::connect(address).unwrap();
+                stream.write_all(head.as_bytes()).unwrap();
+                let (mut answer, mut piece) = (String::new(), [0; 4096]);
+                while !answer.ends_with('}') {
+                    let read = stream.read(&mut piece).unwrap();
+                    assert!(read > 0, "{answer}");
+                    answer.push_str(&String::from_utf8_lossy(&piece[..read]));
+                }
+                answer
+            };
+            let answer = tokio::task::spawn_blocking(talk).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+            for part in ["application/problem+json", "x-request-id: mine", r#""code":"request_timeout""#] {
+                assert!(answer.to_lowercase().contains(part), "{answer}");
+            }
+        }
+        let metrics = app.send("GET", "/metrics", &[], None).await.text;
+        assert!(metrics.contains(r#"route="/v1/ops/customers",status="408"} 1"#), "{metrics}");
     });
 }

@@ -7,7 +7,7 @@ use crate::{
     connectors::ports::{Delivery, Ending, Outcome},
     error::Result,
     http::{Trace, seal},
-    kernel::Instant,
+    kernel::{Instant, stored},
 };
 
 /// How much of an answer is kept.
@@ -36,8 +36,8 @@ pub(super) async fn push(delivery: Delivery<'_>) -> Outcome {
 }
 
 fn request(delivery: Delivery<'_>, sent_sha256: &mut String) -> Result<reqwest::RequestBuilder> {
-    let settings: Settings = serde_json::from_value(delivery.settings.clone())?;
-    let secrets: Secrets = serde_json::from_value(delivery.secrets.clone())?;
+    let settings: Settings = stored::from_value(delivery.settings)?;
+    let secrets: Secrets = stored::from_value(delivery.secrets)?;
     let url = super::parse_url(&settings.url)?;
     let message = map::message(delivery.event, delivery.source, &secrets, delivery.now)?;
     *sent_sha256 = seal::sha256_hex(&message.body);

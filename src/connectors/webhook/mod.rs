@@ -15,7 +15,7 @@ use super::{
 use crate::{
     error::{Code, Error, Result},
     http::parse_value,
-    kernel::Instant,
+    kernel::{Instant, stored},
 };
 
 /// The adapter.
@@ -129,7 +129,7 @@ fn complete_secrets(given: Option<&Value>) -> Result<Value> {
 const GRACE_SECONDS: i64 = 86_400;
 
 fn renew_secrets(now: Instant, old: &Value) -> Result<Value> {
-    let old: Secrets = serde_json::from_value(old.clone())?;
+    let old: Secrets = stored::from_value(old)?;
     let previous = Some((old.signing_secret, now.plus_seconds(GRACE_SECONDS)));
     Ok(serde_json::to_value(Secrets { signing_secret: fresh_secret(), authorization: old.authorization, previous })?)
 }

@@ -208,14 +208,12 @@ pub struct ReturnQuery {
 #[get("/returns")]
 async fn list_returns(call: Call, query: List<ReturnQuery>) -> Result<Reply> {
     let (actor, order) = (call.allow(Scope::OrdersRead)?.clone(), query.filter.order.clone());
-    // Where goods came back to stands in the return's document.
-    let seen = sees(actor.clone());
     let read = move |tx: &mut Tx, after: Option<(i64, ReturnId)>, limit| {
         let order = order.as_deref().map(|order| orders::resolve(tx, &actor, order)).transpose()?;
         let after = after.map(|(at, id)| (Instant::from_micros(at), id));
-        store::page(tx, order, actor.channels(), after, limit)
+        store::page(tx, &actor, order, after, limit)
     };
-    query.answer_seen(&call, |one: &Return| (one.occurred_at.micros(), one.id), seen, read).await
+    query.answer(&call, |one: &Return| (one.occurred_at.micros(), one.id), read).await
 }
 
 /// Whether an actor may see a return: of their channels, and at their locations where it names one.

@@ -120,9 +120,21 @@ async fn fill(shop: Shop, name: &str) -> Side {
     let another = app.ops("POST", &format!("/channels/{channel}/keys"), None).await.expect(201);
     ids.insert("keys", text(&another["key"]));
     let key = json!({"name": name, "scopes": ["feeds:read"], "channels": [channel]});
-    ids.insert("api-keys", text(&make("/api-keys", key).await["id"]));
+    let key = make("/api-keys", key).await;
+    ids.insert("api-keys", text(&key["id"]));
+    ids.insert("consumer_id", a_consumer(&app, &key).await);
     shared(&app, name, &mut ids).await;
     Side { shop, ids, words }
+}
+
+/// The consumer that a key's first poll has made.
+async fn a_consumer(app: &App, key: &Value) -> String {
+    let bearer = format!("Bearer {}", text(&key["key"]));
+    let poll = "/v1/integration/feeds/orders?consumer=erp&start=latest";
+    app.send("GET", poll, &[("Authorization", &bearer)], None).await.expect(200);
+    let consumers = app.ops("GET", "/consumers", None).await.expect(200);
+    let mut consumers = consumers["items"].as_array().unwrap().iter();
+    text(&consumers.find(|one| one["client"] == key["id"]).unwrap()["id"])
 }
 
 /// What belongs to the merchant and to no channel. Made for each side, so that each finds its own changed.
@@ -203,7 +215,9 @@ impl Route {
     pub fn fill(&self, ids: &BTreeMap<&'static str, String>) -> String {
         let (mut filled, mut before) = (Vec::new(), "");
         for step in self.path.split('/') {
-            let known = || ids.get(before).unwrap_or_else(|| panic!("nothing for {step} of {}", self.path));
+            let own = || ids.get(step.trim_matches(['{', '}']));
+            let known =
+                || own().or_else(|| ids.get(before)).unwrap_or_else(|| panic!("nothing for {step} of {}", self.path));
             filled.push(if step.starts_with('{') { known().as_str() } else { step });
             before = if step.starts_with('{') { before } else { step };
         }

@@ -1,0 +1,89 @@
+//! The headers that answers carry beside those of the transport.
+
+use utoipa::openapi::{
+    HttpMethod, Response,
+    header::HeaderBuilder,
+    schema::{ObjectBuilder, Type},
+};
+
+/// A header's name, type and description.
+type Described = (&'static str, Type, &'static str);
+
+const ALWAYS: [Described; 3] = [
+    ("X-Request-Id", Type::String, "Names the request in the log: the caller's own when it sent a sane one."),
+    ("RateLimit-Limit", Type::Integer, "Requests a minute; absent where they are not limited."),
+    ("RateLimit-Remaining", Type::Integer, "How many of them are left now."),
+];
+const VERSION: Described =
+    ("ETag", Type::String, "The version of what is answered, where it has one: send it as `If-Match`.");
+const REPLAYED: Described =
+    ("Idempotency-Replayed", Type::String, "`true` when this is the first answer to this key once more.");
+const PLACE: Described = (
+    "Location",
+    Type::String,
+    "Where what was made, or what goes on, is read; absent where it has no place of its own.",
+);
+const NEXT: Described = ("Link", Type::String, "`rel=\"next\"`: the next page; absent on the last.");
+const WAIT: Described = ("Retry-After", Type::Integer, "Seconds to wait; absent where waiting does not help.");
+const SIGN_IN: Described = ("WWW-Authenticate", Type::String, "`Bearer`: how to sign in.");
+const PLAIN: Described = ("Accept-Encoding", Type::String, "`identity`, where the body came packed: send it as it is.");
+
+/// What the tables of feeds tell beside their rows.
+const OF_FEED: [Described; 4] = [
+    ("Kontor-Next-Cursor", Type::String, "`next_cursor` where the answer is a table or lines."),
+    ("Kontor-Lease", Type::String, "`lease` where the answer is a table or lines."),
+    ("Kontor-Lease-Until", Type::String, "`lease_until` where the answer is a table or lines."),
+    ("Kontor-Has-More", Type::String, "`has_more` where the answer is a table or lines."),
+];
+const OF_SNAPSHOT: [Described; 3] = [
+    ("Kontor-Next-Cursor", Type::String, "`next_cursor` where the answer is a table or lines."),
+    ("Kontor-Feed-Cursor", Type::String, "`feed_cursor` where the answer is a table or lines."),
+    ("Kontor-Has-More", Type::String, "`true` when there is a next page, where the answer is a table or lines."),
+];
+
+/// Adds the headers that an answer of this kind may carry; `keyed` is whether the command heeds an `Idempotency-Key`.
+pub(super) fn add(path: &str, method: &HttpMethod, status: &str, response: &mut Response, keyed: bool) {
+    let mut all = ALWAYS.to_vec();
+    let (is_get, is_post) = (*method == HttpMethod::Get, *method == HttpMethod::Post);
+    match status {
+        "401" => all.push(SIGN_IN),
+        "415" => all.push(PLAIN),
+        "409" | "429" | "503" => all.push(WAIT),
+        _ => {}
+    }
+    if status.starts_with('2') {
+        if *method != HttpMethod::Delete {
+            all.push(VERSION);
+        }
+        if is_post && keyed {
+            all.push(REPLAYED);
+        }
+        if is_post && matches!(status, "201" | "202") {
+            all.push(PLACE);
+        }
+        if status == "202" {
+            all.push(WAIT);
+        }
+        if is_get && is_page(response) {
+            all.push(NEXT);
+        }
+        match path {
+            "/v1/integration/feeds/{feed}" => all.extend(OF_FEED),
+            "/v1/integration/snapshots/{feed}" => all.extend(OF_SNAPSHOT),
+            _ => {}
+        }
+    }
+    for (name, kind, description) in all {
+        let schema = ObjectBuilder::new().schema_type(kind);
+        let header = HeaderBuilder::new().schema(Some(schema)).description(Some(description));
+        response.headers.entry(name.to_owned()).or_insert_with(|| header.build().into());
+    }
+}
+
+/// Whether it is a page of a list or of a snapshot.
+fn is_page(response: &Response) -> bool {
+    use utoipa::openapi::RefOr;
+    let Some(RefOr::T(content)) = response.content.get("application/json") else { return false };
+    let named = |schema: &str| schema.contains("/Page_") || schema.ends_with("/SnapshotPage");
+    matches!(&content.schema, Some(RefOr::Ref(schema)) if named(&schema.ref_location))
+}
