@@ -331,7 +331,7 @@ async fn order_fulfilment(call: Call, path: RefPath<String>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentRead)?.clone();
     let locations = call.snapshot::<Locations>().await?;
     let found = call.read(move |tx| {
-        let id = orders::resolve(tx, &actor, &path.0)?;
+        let id = orders::find(tx, &actor, &path.0)?;
         let (mut fulfilment_orders, mut shipments) = service::of_order(tx, id)?;
         fulfilment_orders.retain(|one| actor.sees_location(one.location_id));
         shipments.retain(|one| actor.sees_location(one.location_id));

@@ -192,7 +192,8 @@ fn a_reference_that_stands_for_several_orders_is_refused_with_their_numbers() {
             ids.push((text(&order["id"]).to_owned(), text(&order["number"]).to_owned()));
         }
         let problem = app.ops("GET", "/orders/4711", None).await.problem(409, "reference_ambiguous");
-        let mut numbers: Vec<&str> = problem["candidates"].as_array().unwrap().iter().map(text).collect();
+        let mut numbers: Vec<&str> =
+            problem["candidates"].as_array().unwrap().iter().map(|one| text(&one["number"])).collect();
         numbers.sort_unstable();
         let mut wanted = vec![ids[0].1.as_str(), ids[1].1.as_str()];
         wanted.sort_unstable();
@@ -231,7 +232,8 @@ fn a_system_may_have_a_colon_in_its_name() {
         }
         // Where that stands for two, both are told.
         let problem = app.ops("GET", "/orders/sap:eu:north:A:1", None).await.problem(409, "reference_ambiguous");
-        let mut numbers: Vec<&str> = problem["candidates"].as_array().unwrap().iter().map(text).collect();
+        let mut numbers: Vec<&str> =
+            problem["candidates"].as_array().unwrap().iter().map(|one| text(&one["number"])).collect();
         numbers.sort_unstable();
         let mut wanted = vec![ids[1].1.as_str(), ids[2].1.as_str()];
         wanted.sort_unstable();

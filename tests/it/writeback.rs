@@ -289,10 +289,23 @@ fn a_number_of_ours_that_a_system_calls_another_order_by_is_refused() {
         erp(&app, own, "external-refs", &json!({"system": "sap", "value": foreign})).await.expect(201);
         let cancel = json!({"system": "sap", "document": "C-1"});
         let told = erp(&app, foreign, "cancellations", &cancel).await.problem(409, "reference_ambiguous");
-        assert_eq!(told["candidates"], json!([own, foreign]));
-        assert_eq!(read(&app, other["id"].as_str().unwrap()).await["state"], "placed");
+        let candidate = |order: &Value| json!({"id": order["id"], "number": order["number"]});
+        assert_eq!(told["candidates"], json!([candidate(&one), candidate(&other)]));
+        let staff = json!({"reason": "x"});
+        app.ops("POST", &format!("/orders/{foreign}/cancel"), Some(&staff)).await.problem(409, "reference_ambiguous");
+        // Who looks for it by its number finds it nevertheless.
+        for path in ["", "/timeline", "/fulfilment", "/payments", "/status"] {
+            app.ops("GET", &format!("/orders/{foreign}{path}"), None).await.expect(200);
+        }
+        let found = read(&app, foreign).await;
+        assert_eq!((&found["id"], &found["state"]), (&other["id"], &json!("placed")));
         let done = erp(&app, &format!("sap:{foreign}"), "cancellations", &cancel).await.expect(201);
         assert_eq!((&done["number"], &done["state"]), (&json!(own), &json!("cancelled")));
+        // The way out that the answer tells of.
+        let id = told["candidates"][1]["id"].as_str().unwrap();
+        let cancel = json!({"system": "sap", "document": "C-2"});
+        let done = erp(&app, id, "cancellations", &cancel).await.expect(201);
+        assert_eq!((&done["number"], &done["state"]), (&json!(foreign), &json!("cancelled")));
     });
 }
 

@@ -209,7 +209,7 @@ pub struct ReturnQuery {
 async fn list_returns(call: Call, query: List<ReturnQuery>) -> Result<Reply> {
     let (actor, order) = (call.allow(Scope::OrdersRead)?.clone(), query.filter.order.clone());
     let read = move |tx: &mut Tx, after: Option<(i64, ReturnId)>, limit| {
-        let order = order.as_deref().map(|order| orders::resolve(tx, &actor, order)).transpose()?;
+        let order = order.as_deref().map(|order| orders::find(tx, &actor, order)).transpose()?;
         let after = after.map(|(at, id)| (Instant::from_micros(at), id));
         store::page(tx, &actor, order, after, limit)
     };

@@ -147,7 +147,7 @@ fn detail(payment: &Payment, operations: &[Operation]) -> PaymentDetail {
 async fn order_payments(call: Call, path: RefPath<String>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersRead)?.clone();
     let found = call.read(move |tx| {
-        let id = orders::resolve(tx, &actor, &path.0)?;
+        let id = orders::find(tx, &actor, &path.0)?;
         let payments = payments::of_order(tx, id)?;
         let ids: Vec<_> = payments.iter().map(|payment| payment.id).collect();
         let operations = payments::operations(tx, &ids)?;

@@ -117,6 +117,9 @@ pub struct ExternalRefRequest {
 /// Report a reference
 ///
 /// What your system calls the order: from then on `{ref}` may be that, and people find the order by it.
+///
+/// Where it is the number of another order of ours, commands on that number are refused with `reference_ambiguous` from then
+/// on: they name the order by its id, or yours as `system:value`.
 #[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = ExternalRefRequest,
     security(("token" = ["writeback:write"])),
     responses((status = 201, body = ReportedRef), (status = 200, description = "Known already", body = ReportedRef)))]
