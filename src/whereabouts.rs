@@ -32,7 +32,7 @@ async fn order_status(call: Call, path: RefPath<String>) -> Result<Reply> {
         let id = orders::find(tx, &actor, &path.0)?;
         let order = orders::document(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
         let lag = lag(tx, &order)?;
-        fulfilment::progress(tx, now, &locations, &order, lag)
+        fulfilment::progress(tx, now, &actor, &locations, &order, lag)
     });
     Reply::ok(&found.await?)
 }

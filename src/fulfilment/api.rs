@@ -362,7 +362,7 @@ pub struct CancelRequest {
 /// Cancel
 ///
 /// Cancels pieces that have not left, picked ones too. They go back into stock, the customer owes so much less, and
-/// what was paid too much is given back.
+/// what was paid too much is given back. Who is limited to locations cancels what is to leave from these.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = CancelRequest,
     security(("token" = ["orders:write"])), responses((status = 200, body = OrderDocument)))]
 #[post("/orders/{ref}/cancel")]

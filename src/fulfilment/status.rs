@@ -12,7 +12,7 @@ use crate::{
     db::Tx,
     error::Result,
     kernel::{
-        Instant, Money,
+        Actor, Instant, Money,
         ids::{LocationId, OrderId, ShipmentId, VariantId},
     },
     orders::{self, ExternalRef, FulfilmentStatus, OrderDocument, OrderState, PaymentStatus},
@@ -145,11 +145,11 @@ pub struct OrderProgress {
     pub payment_state: PaymentStatus,
     /// Where the goods stand.
     pub fulfilment_state: FulfilmentStatus,
-    /// What it waits for, the longest first.
+    /// What it waits for, the longest first; of locations those that the caller may see.
     pub waiting: Vec<Waiting>,
     /// What stands in its way.
     pub blockers: Vec<Blocker>,
-    /// Its parcels.
+    /// Its parcels, from the locations that the caller may see.
     pub parcels: Vec<ParcelStatus>,
     /// Its money.
     pub money: MoneyStatus,
@@ -159,20 +159,24 @@ pub struct OrderProgress {
     pub lag: Vec<Lag>,
 }
 
-/// Where an order is: nine statements at most. `lag` is how far those that hear of it are behind, which is asked above.
+/// Where an order is, as far as it is at locations that the actor may see: nine statements at most. `lag` is how far those
+/// that hear of it are behind, which is asked above.
 ///
 /// # Errors
 /// `not_found`.
 pub fn progress(
     tx: &mut Tx,
     now: Instant,
+    actor: &Actor,
     locations: &Locations,
     order: &OrderDocument,
     lag: Vec<Lag>,
 ) -> Result<OrderProgress> {
     let id = order.id;
     let failures = payments::failures_of(tx, id)?;
-    let (fulfilments, shipments) = service::of_order(tx, id)?;
+    let (mut fulfilments, mut shipments) = service::of_order(tx, id)?;
+    fulfilments.retain(|one| actor.sees_location(one.location_id));
+    shipments.retain(|one| actor.sees_location(one.location_id));
     let open = fulfilments.iter().filter(|one| one.state.is_open()).flat_map(|one| &one.lines);
     let open: Vec<VariantId> =
         open.filter(|line| line.tracked && line.counts.open() > 0).map(|line| line.variant_id).collect();

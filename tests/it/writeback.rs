@@ -232,6 +232,30 @@ fn a_return_that_is_told_before_its_shipment_is_booked_after_it() {
 }
 
 #[test]
+fn a_return_above_the_reporters_ceiling_is_refused_before_its_shipment_as_after_it() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "12.50", 20)]).await;
+        let order = shop.order(&[("TEE", 2)]).await;
+        let id = order["id"].as_str().unwrap();
+        let mut claims = app.claims(Audience::Client, "wms", "writeback:write");
+        claims.money_ceiling = Some(1250);
+        let wms = format!("Bearer {}", app.state.verifier.issue(claims).unwrap());
+        let path = format!("/v1/integration/orders/{id}/returns");
+        let report = async |document: &str, quantity: i64, refund: bool| {
+            let line = json!({"sku": "TEE", "quantity": quantity});
+            let body = json!({"system": "wms", "document": document, "lines": [line], "refund": refund});
+            app.send("POST", &path, &[("Authorization", &wms)], Some(&body)).await
+        };
+        report("RT-1", 2, true).await.problem(403, "ceiling_exceeded");
+        // One piece is within it; and who gives nothing back needs no ceiling.
+        report("RT-2", 1, true).await.expect(202);
+        report("RT-3", 1, false).await.expect(202);
+        erp(&app, id, "shipments", &json!({"system": "wms", "document": "LS-1"})).await.expect(201);
+        eventually("both are booked", || async { read(&app, id).await["lines"][0]["returned"] == 2 }).await;
+    });
+}
+
+#[test]
 fn a_held_return_that_can_not_be_booked_any_more_waits_for_somebody() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;

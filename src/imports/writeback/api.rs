@@ -299,7 +299,8 @@ pub struct CancellationReportRequest {
 
 /// Report a cancellation
 ///
-/// Of what has not left, in parts too. The stock is free again, and what was paid too much is given back.
+/// Of what has not left, in parts too. The stock is free again, and what was paid too much is given back. Who is limited to
+/// locations cancels what is to leave from these.
 #[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = CancellationReportRequest,
     security(("token" = ["writeback:write"])),
     responses((status = 201, body = OrderDocument), (status = 200, description = "Booked before", body = OrderDocument)))]
@@ -355,7 +356,7 @@ pub struct ReturnReportRequest {
 /// Report a return
 ///
 /// Goods that came back, in parts too; never more than have left. What comes back before its shipment was reported is held
-/// and booked when that is.
+/// and booked when that is; what would be given back counts against the credential's ceiling at once.
 #[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = ReturnReportRequest,
     security(("token" = ["writeback:write"])),
     responses((status = 201, body = Return), (status = 200, description = "Booked before", body = Return),
@@ -379,8 +380,8 @@ async fn report_return(call: Call, path: RefPath<String>, body: Body<ReturnRepor
     let job = Id::new();
     call.command(&body.fingerprint, move |tx| match service::goods_back(tx, &report, &locations, &new)? {
         Back::Booked(noted) => reply(noted.as_ref()),
-        Back::Early(order) => {
-            held::hold(tx, &report, &order, job, &new)?;
+        Back::Early(order, worth) => {
+            held::hold(tx, &report, (&order, worth), job, &new)?;
             Reply::accepted(&HeldReport::new(&order))
         }
     })
