@@ -264,7 +264,7 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
 async fn add_line(call: Call, id: CartId, body: Body<LineRequest>) -> Result<Reply> {
     let line = wanted_line(&call.actor, &body.value, String::new())?;
     change(call, id, body.fingerprint, move |cart| {
-        let mut wanted = lines::as_wanted(cart)?;
+        let mut wanted = lines::as_wanted(cart);
         lines::add(&mut wanted, &line)?;
         Ok(Change { lines: Some(wanted), ..Change::default() })
     })
@@ -281,7 +281,7 @@ async fn change_line(
     let agrees_prices = call.actor.holds(Scope::PriceOverride);
     change(call, id, fingerprint, move |cart| {
         let place = cart.line_index(line)?;
-        let mut wanted = lines::as_wanted(cart)?;
+        let mut wanted = lines::as_wanted(cart);
         lines::set_quantity(&mut wanted, place, quantity, agrees_prices)?;
         Ok(Change { lines: Some(wanted), ..Change::default() })
     })

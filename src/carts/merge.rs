@@ -47,8 +47,8 @@ pub(super) fn merge(
     }
     let was_frozen = [&cart, &other].map(|cart| cart.state == CartState::Frozen);
     cart.state = cart.state.apply(CartCommand::Edit)?;
-    let mut wanted = lines::as_wanted(&cart)?;
-    for line in lines::as_wanted(&other)? {
+    let mut wanted = lines::as_wanted(&cart);
+    for line in lines::as_wanted(&other) {
         lines::add(&mut wanted, &line)?;
     }
     take_over(&mut cart, &other);

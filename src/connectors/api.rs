@@ -23,7 +23,7 @@ use crate::{
     kernel::{
         Action, Id, Scope,
         ids::{ConnectorId, DispatchId, JobId},
-        text::Text,
+        text::Note,
     },
 };
 
@@ -318,7 +318,7 @@ async fn replay_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>) -
 #[schema(example = json!({"reason": "entered by hand in the ERP"}))]
 pub struct Reason {
     /// It is kept with the dispatch.
-    pub reason: Text<500>,
+    pub reason: Note<500>,
 }
 
 /// Skip a dispatch

@@ -19,7 +19,7 @@ use crate::{
         Scope,
         ids::{ConsumerId, CredentialId},
         patch::present,
-        text::Text,
+        text::{Note, Text},
     },
 };
 
@@ -69,7 +69,7 @@ fn refuse(parameter: &str, detail: &str) -> Error {
 /// The name of a consumer, checked.
 fn consumer_name(name: &str) -> Result<String> {
     let wrong = |error: crate::kernel::text::NotAText| refuse("consumer", &error.0);
-    Text::<100>::new(name).map(Text::into_string).map_err(wrong)
+    <Text<100>>::new(name).map(Text::into_string).map_err(wrong)
 }
 
 /// Poll a feed
@@ -173,7 +173,7 @@ pub struct Nack {
     #[schema(min_items = 1, max_items = 200)]
     pub items: Vec<ItemRef>,
     /// Why, for whoever mends it.
-    pub reason: Text<500>,
+    pub reason: Note<500>,
 }
 
 fn check_items(items: Option<&[ItemRef]>) -> Result<()> {
@@ -341,7 +341,7 @@ pub struct SkipParked {
     /// The consumer's name.
     pub consumer: Text<100>,
     /// It is kept with the item.
-    pub reason: Text<500>,
+    pub reason: Note<500>,
 }
 
 /// Skip an item set aside

@@ -20,7 +20,7 @@ use crate::{
     kernel::{
         Action, Instant, Scope,
         ids::{FulfilmentOrderId, ShipmentId},
-        text::{Text, WebAddress},
+        text::{Note, Text, WebAddress},
     },
     orders::{self, OrderDocument},
     stock::{self, Locations, Sourcing},
@@ -283,7 +283,7 @@ async fn deliver(call: Call, path: RefPath<ShipmentId>, body: Body<WhenRequest>)
 pub struct ScanRequest {
     /// What, in the carrier's words.
     #[schema(value_type = String)]
-    pub text: Text<300>,
+    pub text: Note<300>,
     /// Where.
     #[schema(value_type = Option<String>)]
     pub place: Option<Text<200>>,
@@ -351,7 +351,7 @@ pub struct CancelRequest {
     pub lines: Option<Vec<Pieces>>,
     /// Why.
     #[schema(value_type = String)]
-    pub reason: Text<500>,
+    pub reason: Note<500>,
     /// Whether what goes back by hand has been paid out already; else it waits in the work list `refunds_to_pay`.
     #[serde(default)]
     pub paid_out: bool,

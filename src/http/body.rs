@@ -8,7 +8,10 @@ use serde::de::{DeserializeOwned, Deserializer};
 use tokio::time::Instant;
 
 use super::{State, auth::caller, idempotency::Fingerprint, seal, strict::Strict};
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    kernel::text::leaves_the_line,
+};
 
 /// A JSON body. Unknown fields are refused where `T` says `deny_unknown_fields`, which every request type does.
 pub struct Body<T> {
@@ -276,7 +279,7 @@ fn culprit<T: DeserializeOwned>(text: &str, detail: &str) -> Option<String> {
     })
 }
 
-/// The last variable part of a path: an id or a reference, percent-decoded, at most 200 characters, no control characters.
+/// The last variable part of a path: an id or a reference, percent-decoded, at most 200 characters, of one line.
 pub struct RefPath<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for RefPath<T> {
@@ -288,7 +291,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for RefPath<T> {
         Box::pin(async move {
             caller(&request).await?;
             // The router has decoded them by now.
-            let sane = |value: &str| value.len() <= 200 && !value.contains(char::is_control);
+            let sane = |value: &str| value.len() <= 200 && !value.contains(leaves_the_line);
             let sane = request.match_info().iter().all(|(_, value)| sane(value));
             let parsed = web::Path::<T>::extract(&request);
             match parsed.into_inner().map(|path| Self(path.into_inner())) {

@@ -19,7 +19,7 @@ use crate::{
     kernel::{
         Action, Actor, Currency, Id, Instant, Money, Quantity, Scope, UnitPrice,
         ids::{ChannelId, CustomerId, LocationId, ReturnId},
-        text::{Sku, Text},
+        text::{Note, Sku, Text},
     },
     orders,
     stock::Locations,
@@ -76,7 +76,7 @@ pub struct ReturnRequest {
     pub paid_out: bool,
     /// Why it came back.
     #[schema(value_type = Option<String>)]
-    pub reason: Option<Text<500>>,
+    pub reason: Option<Note<500>>,
     /// The foreign system whose document this is; `ops` unless told.
     #[schema(value_type = Option<String>)]
     pub system: Option<Text<50>>,

@@ -9,7 +9,11 @@ use crate::{
     error::Result,
     fulfilment::{Fresh, api::checked_time},
     http::{Body, Call, RefPath, Reply, idempotency::Fingerprint},
-    kernel::{Action, Instant, Money, Scope, ids::PaymentOperationId, text::Text},
+    kernel::{
+        Action, Instant, Money, Scope,
+        ids::PaymentOperationId,
+        text::{Note, Text},
+    },
     orders::{self, OrderDocument},
     payments::{self, Operation, OperationKind, OperationState, Payment, PaymentView},
 };
@@ -58,7 +62,7 @@ pub struct RefundRequest {
     pub amount: Money,
     /// Why.
     #[schema(value_type = String)]
-    pub reason: Text<500>,
+    pub reason: Note<500>,
 }
 
 /// Give money back

@@ -16,7 +16,7 @@ use crate::{
     kernel::{
         Actor, Id, Instant, Money, Quantity, Scope,
         ids::{LocationId, OrderId},
-        text::{Sku, Text, WebAddress},
+        text::{Note, Sku, Text, WebAddress},
     },
     orders::OrderDocument,
     stock::Locations,
@@ -289,7 +289,7 @@ pub struct CancellationReportRequest {
     pub lines: Option<Vec<ReportedLine>>,
     /// Why.
     #[schema(value_type = Option<String>)]
-    pub reason: Option<Text<500>>,
+    pub reason: Option<Note<500>>,
     /// Whether what goes back by hand has been paid out already.
     #[serde(default)]
     pub paid_out: bool,
@@ -348,7 +348,7 @@ pub struct ReturnReportRequest {
     pub paid_out: bool,
     /// Why it came back.
     #[schema(value_type = Option<String>)]
-    pub reason: Option<Text<500>>,
+    pub reason: Option<Note<500>>,
     /// When it came back; now unless told. Not before the order.
     pub occurred_at: Option<Instant>,
 }
