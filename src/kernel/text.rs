@@ -17,7 +17,7 @@ pub type Note<const MAX: usize> = Text<MAX, true>;
 /// Whether a character has no place in a text of one line: it ends the line, moves within it, or turns it round so that it
 /// reads as another text.
 #[must_use]
-pub const fn leaves_the_line(c: char) -> bool {
+pub fn leaves_the_line(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

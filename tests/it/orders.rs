@@ -59,6 +59,8 @@ fn a_guest_opens_their_order_by_token_or_link_and_sees_what_is_theirs() {
             assert_eq!((&order["external_refs"], &order["actions"]), (&json!([]), &json!([])), "{order}");
             assert!(order["payments"][0].get("provider_ref").is_none(), "{order}");
             assert!(!order.to_string().contains("passed_over"), "{order}");
+            assert_eq!(order["lines"][0]["explanation"][0]["text"], "19.90 EUR by the price list");
+            assert!(!order.to_string().contains("list base"), "{order}");
             assert_eq!(
                 (&order["shipping"]["code"], &order["shipping"]["name"]),
                 (&json!("standard"), &json!("Parcel"))
@@ -67,6 +69,7 @@ fn a_guest_opens_their_order_by_token_or_link_and_sees_what_is_theirs() {
         let staff = app.ops("GET", &path, None).await.expect(200);
         assert_eq!((&staff["external_refs"][0]["value"], &staff["link"]), (&json!("4500017"), &Value::Null));
         assert!(text(&staff["payments"][0]["provider_ref"]).starts_with("sbx_"));
+        assert_eq!(staff["lines"][0]["explanation"][0]["text"], "list base, from 1: 19.90 EUR");
 
         // Nobody else: another guest, another order's link, a link that was changed.
         let other = shop.order(&[("TEE", 1)]).await;
