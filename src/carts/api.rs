@@ -219,9 +219,9 @@ async fn change(
 ) -> Result<Reply> {
     staff_or_shopper(&call)?;
     let context = context_of(&call, id).await?;
-    let (actor, secret, expected) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?);
+    let (actor, secret, expected, fresh) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?, Id::new());
     call.command(&fingerprint, move |tx| {
-        let (cart, changes) = service::update(tx, &context, (&actor, &secret), id, expected, &change)?;
+        let (cart, changes) = service::update(tx, &context, (&actor, &secret, fresh), id, expected, &change)?;
         view(&actor, &cart, changes)
     })
     .await
@@ -291,9 +291,9 @@ async fn change_line(
 async fn freeze(call: Call, id: CartId) -> Result<Reply> {
     staff_or_shopper(&call)?;
     let (context, locations) = (context_of(&call, id).await?, call.snapshot::<Locations>().await?);
-    let (actor, secret, expected) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?);
+    let (actor, secret, expected, fresh) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?, Id::new());
     call.command(&Fingerprint::none(), move |tx| {
-        let (cart, changes) = service::freeze(tx, &context, (&actor, &secret), id, expected, &locations)?;
+        let (cart, changes) = service::freeze(tx, &context, (&actor, &secret, fresh), id, expected, &locations)?;
         view(&actor, &cart, changes)
     })
     .await
@@ -306,7 +306,7 @@ async fn merge_into(call: Call, into: CartId, body: Body<MergeRequest>) -> Resul
     let (request, fresh) = (body.value.clone(), Id::new());
     call.command(&body.fingerprint, move |tx| {
         let (both, token) = ((into, request.from), request.from_token.as_deref());
-        let (cart, changes) = merge::merge(tx, &context, (&actor, &secret), both, token, fresh, expected)?;
+        let (cart, changes) = merge::merge(tx, &context, (&actor, &secret, fresh), both, token, expected)?;
         view(&actor, &cart, changes)
     })
     .await
@@ -370,6 +370,10 @@ pub mod store_routes {
     /// Change a cart
     ///
     /// Lines, addresses, e-mail, shipping choice at once. The answer is the cart, priced, with its problems.
+    ///
+    /// A guest's cart that is written to with a customer's token beside its `Cart-Token` (here, line by line, by beginning the
+    /// checkout or by completing it) becomes the customer's: from then on their token opens it, and the `Cart-Token` alone does
+    /// no more.
     #[utoipa::path(tag = "cart", params(("id" = String, Path)), request_body = CartPatch, responses((status = 200, body = CartView)))]
     #[patch("/carts/{id}")]
     async fn update_cart(call: Call, path: RefPath<CartId>, body: Body<CartPatch>) -> Result<Reply> {

@@ -24,6 +24,8 @@ pub mod store_routes {
     /// is answered 202 when that takes long. `If-Match` is looked at as long as nobody has begun to pay the cart.
     ///
     /// After a redirect, sending it again asks the provider what the customer did.
+    ///
+    /// A customer who signs in to pay sends their token beside the guest's `Cart-Token`: cart and order are theirs then.
     #[utoipa::path(tag = "check out", params(("id" = String, Path)), request_body = CompleteRequest, responses(
         (status = 201, description = "The order.", body = CheckoutResult),
         (status = 200, description = "The payment failed; the cart is open again.", body = CheckoutResult),
