@@ -48,10 +48,19 @@ const PLACES: http::credentials::Places = http::credentials::Places(|tx| {
     Ok((channels, locations))
 });
 
+/// What channels sell in, and where.
+const MARKETS: pricing::Markets = pricing::Markets(|tx, channel| {
+    let directory = <channels::Directory as Snapshot>::load(tx)?;
+    let settings = directory.get(channel).ok().map(|channel| channel.settings.clone());
+    Ok(settings
+        .map(|channels::ChannelSettings { currencies, countries, .. }| pricing::Market { currencies, countries }))
+});
+
 fn ops(config: &mut ServiceConfig<'_>) {
     channels::api::ops(config);
     catalog::api::ops(config);
     customers::api::ops(config);
+    config.app_data(web::Data::new(MARKETS));
     pricing::api::ops(config);
     stock::api::ops(config);
     carts::api::ops_routes::mount(config);

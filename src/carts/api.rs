@@ -18,7 +18,7 @@ use crate::{
     channels::Directory,
     db::{Json, Tx},
     error::{Code, Error, Result},
-    http::{Body, Call, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key, run_command_after},
+    http::{Body, Call, NoBody, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key, run_command_after},
     kernel::{
         Actor, Id, Money, Quantity, Scope,
         ids::{CartId, CartLineId, ChannelId},
@@ -433,7 +433,7 @@ pub mod store_routes {
     /// thaws it. Optional: completing a cart that was not frozen does both at once.
     #[utoipa::path(tag = "check out", params(("id" = String, Path)), responses((status = 200, body = CartView)))]
     #[post("/carts/{id}/checkout")]
-    async fn begin_checkout(call: Call, path: RefPath<CartId>) -> Result<Reply> {
+    async fn begin_checkout(call: Call, path: RefPath<CartId>, _: NoBody) -> Result<Reply> {
         freeze(call, path.0).await
     }
 

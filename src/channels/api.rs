@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    http::{All, Body, Call, List, Page, RefPath, Reply, credentials, idempotency::Fingerprint, seal},
+    http::{All, Body, Call, List, NoBody, Page, RefPath, Reply, credentials, idempotency::Fingerprint, seal},
     kernel::{
         Actor, Country, Currency, Id, Scope,
         ids::{ChannelId, CredentialId, LegalEntityId},
@@ -179,7 +179,7 @@ async fn update_channel(call: Call, path: RefPath<ChannelId>, body: Body<Channel
 #[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["keys:write"])),
     responses((status = 201, body = PublishableKey)))]
 #[post("/channels/{id}/keys")]
-async fn create_channel_key(call: Call, path: RefPath<ChannelId>) -> Result<Reply> {
+async fn create_channel_key(call: Call, path: RefPath<ChannelId>, _: NoBody) -> Result<Reply> {
     let actor = call.allow(Scope::KeysWrite)?.clone();
     let (channel, now, id, key): (_, _, CredentialId, _) = (path.0, call.now, Id::new(), fresh_key());
     call.reference_command(&Fingerprint::none(), move |tx| {

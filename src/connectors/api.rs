@@ -19,7 +19,7 @@ use crate::{
     db::Tx,
     error::Result,
     events::Event,
-    http::{All, Body, Call, List, Page, RefPath, Reply, idempotency::Fingerprint, paging},
+    http::{All, Body, Call, List, NoBody, Page, RefPath, Reply, idempotency::Fingerprint, paging},
     kernel::{
         Action, Id, Scope,
         ids::{ConnectorId, DispatchId, JobId},
@@ -181,7 +181,7 @@ async fn delete_connector(call: Call, path: RefPath<ConnectorId>) -> Result<Repl
 #[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:write"])),
     responses((status = 200, body = Connector)))]
 #[post("/connectors/{id}/renew-secrets")]
-async fn renew_secrets(call: Call, path: RefPath<ConnectorId>) -> Result<Reply> {
+async fn renew_secrets(call: Call, path: RefPath<ConnectorId>, _: NoBody) -> Result<Reply> {
     let (actor, id, now) = (call.allow(Scope::ConnectorsWrite)?.clone(), path.0, call.now);
     let kept = call.read(move |tx| service::visible(tx, &actor, id)).await?;
     let adapter = registry::find(&kept.adapter)?;
@@ -218,7 +218,7 @@ pub struct TestResult {
 #[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:write"])),
     responses((status = 200, body = TestResult)))]
 #[post("/connectors/{id}/test")]
-async fn test_connector(call: Call, path: RefPath<ConnectorId>) -> Result<Reply> {
+async fn test_connector(call: Call, path: RefPath<ConnectorId>, _: NoBody) -> Result<Reply> {
     let (actor, id) = (call.allow(Scope::ConnectorsWrite)?.clone(), path.0);
     let kept = call.read(move |tx| service::visible(tx, &actor, id)).await?;
     let event = Event {
@@ -306,7 +306,7 @@ async fn read_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>) -> 
 #[utoipa::path(tag = "mend a connector", params(("id" = String, Path), ("dispatch_id" = String, Path)),
     security(("token" = ["connectors:write"])), responses((status = 200, body = Dispatch)))]
 #[post("/connectors/{id}/dispatches/{dispatch_id}/replay")]
-async fn replay_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>) -> Result<Reply> {
+async fn replay_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>, _: NoBody) -> Result<Reply> {
     let (actor, of, now, fresh) = (call.allow(Scope::ConnectorsWrite)?.clone(), path.0, call.now, JobId::new());
     call.command(&Fingerprint::none(), move |tx| Reply::ok(&service::replay_dispatch(tx, &actor, now, of, fresh)?))
         .await

@@ -287,7 +287,7 @@ pub struct ScanRequest {
     /// Where.
     #[schema(value_type = Option<String>)]
     pub place: Option<Text<200>>,
-    /// When; now unless told.
+    /// When; now unless told. Not before the order.
     pub at: Option<Instant>,
 }
 

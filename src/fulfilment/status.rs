@@ -386,11 +386,12 @@ fn sentence(
         });
     }
     parts.extend(blockers.iter().filter(|one| one.code == "payment_failed").map(|one| one.text.clone()));
-    for behind in lag.iter().filter(|behind| behind.events > 0) {
-        let since = behind.since.map(|since| format!(" since {}", day(since))).unwrap_or_default();
-        parts.push(format!("{} has not heard of {} of its events{since}", behind.name, behind.events));
-    }
+    parts.extend(unheard(lag));
     parts.push(match order.payment_state {
+        // Cancelled, and on its way back.
+        PaymentStatus::Captured if money.due.minor() == 0 && money.captured.minor() > 0 => {
+            "it had been paid".to_owned()
+        }
         PaymentStatus::Captured => "it is paid".to_owned(),
         PaymentStatus::PartiallyCaptured => format!("{} of {} are paid", money.captured, money.due),
         PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded => format!("{} were given back", money.refunded),
@@ -399,4 +400,50 @@ fn sentence(
         PaymentStatus::Pending => "nothing is paid".to_owned(),
     });
     format!("Order {} of {}: {}.", order.number, day(order.placed_at), parts.join("; "))
+}
+
+/// How many of those who are behind are named in the sentence.
+const NAMED: usize = 3;
+
+/// Who has not heard of everything: a few of them, each once, whatever it is that is called so.
+fn unheard(lag: &[Lag]) -> Vec<String> {
+    let mut named: Vec<&Lag> = Vec::new();
+    for behind in lag.iter().filter(|behind| behind.events > 0) {
+        match named.iter_mut().find(|known| known.name == behind.name) {
+            Some(known) if known.events < behind.events => *known = behind,
+            Some(_) => {}
+            None => named.push(behind),
+        }
+    }
+    let told = |behind: &&Lag| {
+        let since = behind.since.map(|since| format!(" since {}", day(since))).unwrap_or_default();
+        format!("{} has not heard of {} of its events{since}", behind.name, behind.events)
+    };
+    let mut parts: Vec<String> = named.iter().take(NAMED).map(told).collect();
+    match named.len().saturating_sub(NAMED) {
+        0 => {}
+        1 => parts.push("1 other is behind too".to_owned()),
+        more => parts.push(format!("{more} others are behind too")),
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lag(name: &str, events: i64) -> Lag {
+        Lag { kind: "consumer".to_owned(), name: name.to_owned(), events, since: None }
+    }
+
+    #[test]
+    fn those_who_are_behind_are_named_once_and_a_few_of_them() {
+        let two = [lag("erp", 2), lag("crm", 0), lag("erp", 5)];
+        assert_eq!(unheard(&two), ["erp has not heard of 5 of its events"]);
+        let many: Vec<Lag> = (1..=9).map(|n| lag(&format!("c{n}"), 1)).collect();
+        let told = unheard(&many);
+        assert_eq!((told.len(), told.last().map(String::as_str)), (4, Some("6 others are behind too")));
+        assert_eq!(unheard(&many[..4]).last().map(String::as_str), Some("1 other is behind too"));
+        assert!(unheard(&[]).is_empty());
+    }
 }

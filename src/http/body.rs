@@ -50,6 +50,31 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     }
 }
 
+/// No body: nothing at all, or an empty JSON object. What a command does not read is refused, not passed over.
+pub struct NoBody;
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+impl FromRequest for NoBody {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let (state, _) = caller(&request).await?;
+            let bytes = collect(payload, state.settings.http.body_limit, Patience::whole(&state)).await?;
+            if !bytes.trim_ascii().is_empty() {
+                as_it_is(&request)?;
+                parse_json::<Nothing>(&bytes)?;
+            }
+            Ok(Self)
+        })
+    }
+}
+
 /// Refuses a body that would have to be unpacked or be read in another character set than UTF-8.
 fn as_it_is(request: &HttpRequest) -> Result<()> {
     let mut encodings = request.headers().get_all(header::CONTENT_ENCODING);
@@ -253,13 +278,29 @@ pub(super) fn parse_query<T: DeserializeOwned>(text: &str) -> Result<T> {
     let parsed = web::Query::<T>::from_query(text).map_err(|error| {
         let detail = error.to_string();
         let detail = detail.strip_prefix("Query deserialize error: ").unwrap_or(&detail);
-        let problem = Error::problem(Code::InvalidQuery, detail);
-        match culprit::<T>(text, detail) {
+        let name = culprit::<T>(text, detail);
+        let problem = Error::problem(Code::InvalidQuery, in_words(name.as_deref(), detail));
+        match name {
             Some(name) => problem.at(name),
             None => problem,
         }
     });
     Ok(parsed?.into_inner())
+}
+
+/// What is wrong with a parameter in words of its own, where the standard library speaks of parsing.
+fn in_words<'a>(name: Option<&str>, detail: &'a str) -> &'a str {
+    match detail {
+        "invalid digit found in string"
+        | "cannot parse integer from empty string"
+        | "number too large to fit in target type"
+        | "number too small to fit in target type" => match name {
+            Some("limit") => "expected 1 to 200",
+            _ => "expected a whole number in range",
+        },
+        "provided string was not `true` or `false`" => "expected true or false",
+        other => other,
+    }
 }
 
 /// The parameter that an error is about: the one it names, or else the first that is refused on its own too.
@@ -337,6 +378,26 @@ mod tests {
         assert_eq!(wrong("limit=3"), "name");
         assert_eq!(wrong("name=a&name=b"), "name");
         assert_eq!(wrong("limit=3&name=a%00b"), "name");
+    }
+
+    #[test]
+    fn what_is_no_number_is_told_in_words() {
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code, reason = "only read from texts")]
+        struct Numbers {
+            limit: Option<i64>,
+            wait: Option<u64>,
+            all: Option<bool>,
+        }
+        let said = |text: &str| match parse_query::<Numbers>(text).unwrap_err() {
+            Error::Problem(problem) => problem.detail,
+            error => panic!("{error}"),
+        };
+        for wrong in ["limit=1e9", "limit=", "limit=99999999999999999999", "limit=-99999999999999999999"] {
+            assert_eq!(said(wrong), "expected 1 to 200", "{wrong}");
+        }
+        assert_eq!(said("wait=soon"), "expected a whole number in range");
+        assert_eq!(said("all=2"), "expected true or false");
     }
 
     #[test]

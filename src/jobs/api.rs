@@ -7,7 +7,7 @@ use super::queue::{self, Job};
 use crate::{
     db::Tx,
     error::{Error, Result},
-    http::{All, Call, List, Page, RefPath, Reply, idempotency::Fingerprint},
+    http::{All, Call, List, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{Actor, Instant, Scope, ids::JobId},
 };
 
@@ -41,7 +41,7 @@ async fn list_dead_jobs(call: Call, query: List<All>) -> Result<Reply> {
 #[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:write"])),
     responses((status = 204)))]
 #[post("/jobs/{id}/replay")]
-async fn replay_job(call: Call, path: RefPath<JobId>) -> Result<Reply> {
+async fn replay_job(call: Call, path: RefPath<JobId>, _: NoBody) -> Result<Reply> {
     allow_change(&call)?;
     let (id, now) = (path.0, call.now);
     call.command(&Fingerprint::none(), move |tx| {
@@ -59,7 +59,7 @@ async fn replay_job(call: Call, path: RefPath<JobId>) -> Result<Reply> {
 #[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:write"])),
     responses((status = 204)))]
 #[post("/jobs/{id}/discard")]
-async fn discard_job(call: Call, path: RefPath<JobId>) -> Result<Reply> {
+async fn discard_job(call: Call, path: RefPath<JobId>, _: NoBody) -> Result<Reply> {
     let actor = allow_change(&call)?.clone();
     let discards = call.request().app_data::<web::Data<Discards>>().map_or(Discards(&[]), |all| ***all);
     let (id, now) = (path.0, call.now);

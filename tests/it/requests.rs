@@ -83,6 +83,35 @@ fn a_name_is_one_line_wherever_it_comes_and_a_reason_may_have_several() {
 }
 
 #[test]
+fn a_command_without_a_body_takes_none_and_passes_nothing_over() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;
+        let (cart, order) = (shop.cart(&[("TEE", 1)]).await, shop.order(&[("TEE", 1)]).await);
+        let token = format!("Bearer {}", app.staff());
+        let staff = [("Authorization", token.as_str())];
+        let shopper = [("Channel-Key", shop.key.as_str()), ("Cart-Token", cart.token.as_str())];
+        let settle = format!("/v1/ops/orders/{}/settle", order["number"].as_str().unwrap());
+        let checkout = format!("/v1/store/carts/{}/checkout", cart.id);
+        for (path, headers) in [(&settle, &staff[..]), (&checkout, &shopper[..])] {
+            let send = async |kind: &str, body: &str| {
+                app.send_text("POST", path, headers, Some((kind, body.to_owned()))).await
+            };
+            let json = "application/json";
+            assert_eq!(send(json, r#"{"amount": 1}"#).await.problem(422, "unknown_field")["pointer"], "/amount");
+            send(json, "[]").await.problem(422, "invalid_value");
+            send(json, "{").await.problem(400, "body_malformed");
+            send("text/plain", "now").await.problem(400, "body_malformed");
+            for nothing in ["", " ", "{}"] {
+                let answer = send(json, nothing).await;
+                assert!(answer.status < 300, "{path} {nothing:?}: {}", answer.text);
+            }
+            let answer = app.send("POST", path, headers, None).await;
+            assert!(answer.status < 300, "{}", answer.text);
+        }
+    });
+}
+
+#[test]
 fn an_array_is_no_object_at_any_depth() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;

@@ -370,6 +370,9 @@ fn nothing_happens_to_an_order_before_it_was_placed() {
         let shipped = app.ops("POST", &ship, Some(&good)).await.expect(201);
         let deliver = format!("/shipments/{}/deliver", text(&shipped["id"]));
         let good = refused(&deliver, json!({}), "occurred_at", true).await;
+        let scans = format!("/shipments/{}/scans", text(&shipped["id"]));
+        let scan = refused(&scans, json!({"text": "announced"}), "at", true).await;
+        app.ops("POST", &scans, Some(&scan)).await.expect(200);
         app.ops("POST", &deliver, Some(&good)).await.expect(200);
         let back = json!({"order": id, "lines": one});
         refused("/returns", back, "occurred_at", true).await;

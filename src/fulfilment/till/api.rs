@@ -8,7 +8,7 @@ use super::service::{self, Confirmation, Receipt};
 use crate::{
     error::Result,
     fulfilment::{Fresh, api::checked_time},
-    http::{Body, Call, RefPath, Reply, idempotency::Fingerprint},
+    http::{Body, Call, NoBody, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Action, Instant, Money, Scope,
         ids::PaymentOperationId,
@@ -167,7 +167,7 @@ async fn order_payments(call: Call, path: RefPath<String>) -> Result<Reply> {
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), security(("token" = ["payments:write"])),
     responses((status = 202, body = OrderDocument)))]
 #[post("/orders/{ref}/settle")]
-async fn settle_order(call: Call, path: RefPath<String>) -> Result<Reply> {
+async fn settle_order(call: Call, path: RefPath<String>, _: NoBody) -> Result<Reply> {
     let actor = call.allow(Scope::PaymentsWrite)?.clone();
     let (now, fresh, of) = (call.now, Fresh::new(), path.0);
     call.command(&Fingerprint::none(), move |tx| {

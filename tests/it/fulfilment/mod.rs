@@ -436,6 +436,14 @@ fn the_status_says_what_an_order_waits_for() {
         assert!(text(&done["sentence"]).ends_with("all 3 pieces have arrived; it is paid."), "{}", done["sentence"]);
         settled(&app).await;
         app.ops("GET", "/orders/none/status", None).await.problem(404, "not_found");
+        // Cancelled, and the money waits to be paid out by hand.
+        let cancelled = Placed::by_invoice(&shop, &[("TEE", 1)]).await;
+        cancelled.on_order("payments", json!({"reference": "BANK-1"})).await.expect(200);
+        cancelled.on_order("cancel", json!({"reason": "x"})).await.expect(200);
+        let status = app.ops("GET", &format!("/orders/{}/status", cancelled.id), None).await.expect(200);
+        let sentence = text(&status["sentence"]);
+        assert!(sentence.contains("24.80 EUR are being given back"), "{sentence}");
+        assert!(sentence.ends_with("; it had been paid."), "{sentence}");
     });
 }
 
