@@ -361,7 +361,7 @@ pub mod store_routes {
     }
 
     /// Read a cart
-    #[utoipa::path(tag = "cart", params(("id" = String, Path)), responses((status = 200, body = CartView)))]
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path)), responses((status = 200, body = CartView)))]
     #[get("/carts/{id}")]
     async fn read_cart(call: Call, path: RefPath<CartId>) -> Result<Reply> {
         read(call, path.0).await
@@ -374,7 +374,8 @@ pub mod store_routes {
     /// A guest's cart that is written to with a customer's token beside its `Cart-Token` (here, line by line, by beginning the
     /// checkout or by completing it) becomes the customer's: from then on their token opens it, and the `Cart-Token` alone does
     /// no more.
-    #[utoipa::path(tag = "cart", params(("id" = String, Path)), request_body = CartPatch, responses((status = 200, body = CartView)))]
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path)), request_body = CartPatch,
+        responses((status = 200, body = CartView)))]
     #[patch("/carts/{id}")]
     async fn update_cart(call: Call, path: RefPath<CartId>, body: Body<CartPatch>) -> Result<Reply> {
         patch_cart(call, path.0, body).await
@@ -383,14 +384,16 @@ pub mod store_routes {
     /// Add a line
     ///
     /// Summed with a line of the same SKU and metadata.
-    #[utoipa::path(tag = "cart", params(("id" = String, Path)), request_body = LineRequest, responses((status = 200, body = CartView)))]
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path)), request_body = LineRequest,
+        responses((status = 200, body = CartView)))]
     #[post("/carts/{id}/lines")]
     async fn add_cart_line(call: Call, path: RefPath<CartId>, body: Body<LineRequest>) -> Result<Reply> {
         add_line(call, path.0, body).await
     }
 
     /// Change a line's quantity
-    #[utoipa::path(tag = "cart", params(("id" = String, Path), ("line_id" = String, Path)), request_body = LinePatch,
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path),
+        ("line_id" = inline(CartLineId), Path)), request_body = LinePatch,
         responses((status = 200, body = CartView)))]
     #[patch("/carts/{id}/lines/{line_id}")]
     async fn update_cart_line(call: Call, path: RefPath<(CartId, CartLineId)>, body: Body<LinePatch>) -> Result<Reply> {
@@ -398,21 +401,24 @@ pub mod store_routes {
     }
 
     /// Remove a line
-    #[utoipa::path(tag = "cart", params(("id" = String, Path), ("line_id" = String, Path)), responses((status = 200, body = CartView)))]
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path),
+        ("line_id" = inline(CartLineId), Path)), responses((status = 200, body = CartView)))]
     #[delete("/carts/{id}/lines/{line_id}")]
     async fn remove_cart_line(call: Call, path: RefPath<(CartId, CartLineId)>) -> Result<Reply> {
         change_line(call, path.0.0, path.0.1, Quantity::ZERO, Fingerprint::none()).await
     }
 
     /// See the shipping options
-    #[utoipa::path(tag = "check out", params(("id" = String, Path)), responses((status = 200, body = ShippingOptions)))]
+    #[utoipa::path(tag = "check out", params(("id" = inline(CartId), Path)),
+        responses((status = 200, body = ShippingOptions)))]
     #[get("/carts/{id}/shipping-options")]
     async fn list_shipping_options(call: Call, path: RefPath<CartId>) -> Result<Reply> {
         Reply::ok(&ShippingOptions { items: options(&call, path.0).await? })
     }
 
     /// See the payment options
-    #[utoipa::path(tag = "check out", params(("id" = String, Path)), responses((status = 200, body = PaymentOptions)))]
+    #[utoipa::path(tag = "check out", params(("id" = inline(CartId), Path)),
+        responses((status = 200, body = PaymentOptions)))]
     #[get("/carts/{id}/payment-options")]
     async fn list_payment_options(call: Call, path: RefPath<CartId>) -> Result<Reply> {
         Reply::ok(&payment_options(&call, path.0).await?)
@@ -421,7 +427,8 @@ pub mod store_routes {
     /// Merge another cart into this one
     ///
     /// As after signing in: equal lines are summed, nothing is lost, the other cart ends.
-    #[utoipa::path(tag = "cart", params(("id" = String, Path)), request_body = MergeRequest, responses((status = 200, body = CartView)))]
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path)), request_body = MergeRequest,
+        responses((status = 200, body = CartView)))]
     #[post("/carts/{id}/merge")]
     async fn merge_carts(call: Call, path: RefPath<CartId>, body: Body<MergeRequest>) -> Result<Reply> {
         merge_into(call, path.0, body).await
@@ -431,7 +438,8 @@ pub mod store_routes {
     ///
     /// Freezes prices, shipping and tax and reserves stock for some minutes (`frozen_until`). Any change of the cart
     /// thaws it. Optional: completing a cart that was not frozen does both at once.
-    #[utoipa::path(tag = "check out", params(("id" = String, Path)), responses((status = 200, body = CartView)))]
+    #[utoipa::path(tag = "check out", params(("id" = inline(CartId), Path)),
+        responses((status = 200, body = CartView)))]
     #[post("/carts/{id}/checkout")]
     async fn begin_checkout(call: Call, path: RefPath<CartId>, _: NoBody) -> Result<Reply> {
         freeze(call, path.0).await
@@ -464,7 +472,8 @@ pub mod ops_routes {
     /// Read a cart
     ///
     /// As it stands; work lists link here.
-    #[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), security(("token" = ["orders:read"])),
+    #[utoipa::path(tag = "answer a customer", params(("id" = inline(CartId), Path)),
+        security(("token" = ["orders:read"])),
         responses((status = 200, body = CartView)))]
     #[get("/carts/{id}")]
     async fn read_cart(call: Call, path: RefPath<CartId>) -> Result<Reply> {
@@ -473,7 +482,7 @@ pub mod ops_routes {
     }
 
     /// Change a cart
-    #[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), request_body = CartPatch,
+    #[utoipa::path(tag = "answer a customer", params(("id" = inline(CartId), Path)), request_body = CartPatch,
         security(("token" = ["orders:write"])), responses((status = 200, body = CartView)))]
     #[patch("/carts/{id}")]
     async fn update_cart(call: Call, path: RefPath<CartId>, body: Body<CartPatch>) -> Result<Reply> {

@@ -38,7 +38,8 @@ async fn list_dead_jobs(call: Call, query: List<All>) -> Result<Reply> {
 /// Replay a dead job
 ///
 /// It gets new tries from now on. Jobs that waited behind it go on after it.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:write"])),
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(JobId), Path)),
+    security(("token" = ["connectors:write"])),
     responses((status = 204)))]
 #[post("/jobs/{id}/replay")]
 async fn replay_job(call: Call, path: RefPath<JobId>, _: NoBody) -> Result<Reply> {
@@ -56,7 +57,8 @@ async fn replay_job(call: Call, path: RefPath<JobId>, _: NoBody) -> Result<Reply
 /// Jobs that waited behind it go on. What it was to do counts as failed then: a capture or refund that nobody asks the
 /// provider for any more is in the work list `failed_payments`, a dispatch is skipped. Where a provider has not answered,
 /// replay asks it with the same key; discard only what it has not done.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:write"])),
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(JobId), Path)),
+    security(("token" = ["connectors:write"])),
     responses((status = 204)))]
 #[post("/jobs/{id}/discard")]
 async fn discard_job(call: Call, path: RefPath<JobId>, _: NoBody) -> Result<Reply> {

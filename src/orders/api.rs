@@ -52,7 +52,7 @@ fn place(order: &OrderSummary) -> Place {
 /// List a customer's orders
 ///
 /// Newest first.
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)),
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path)),
     security(("token" = ["orders:read"])), responses((status = 200, body = Page<OrderSummary>)))]
 #[get("/customers/{id}/orders")]
 async fn list_customer_orders(call: Call, path: RefPath<CustomerId>, query: List<All>) -> Result<Reply> {
@@ -141,7 +141,7 @@ pub struct OwnOrderQuery {
 ///
 /// As the customer who ordered it, as a guest with the `Cart-Token` of the cart it was, or as anybody with the `token` of a
 /// link to it.
-#[utoipa::path(tag = "my orders", params(("id" = String, Path), OwnOrderQuery),
+#[utoipa::path(tag = "my orders", params(("id" = inline(OrderId), Path), OwnOrderQuery),
     responses((status = 200, body = OrderDocument)))]
 #[get("/orders/{id}")]
 async fn read_own_order(call: Call, path: RefPath<OrderId>, query: Params<OwnOrderQuery>) -> Result<Reply> {

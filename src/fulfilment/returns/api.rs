@@ -246,7 +246,8 @@ impl From<Return> for ReturnDetail {
 }
 
 /// Read a return
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), security(("token" = ["orders:read"])),
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(ReturnId), Path)),
+    security(("token" = ["orders:read"])),
     responses((status = 200, body = ReturnDetail)))]
 #[get("/returns/{id}")]
 async fn read_return(call: Call, path: RefPath<ReturnId>) -> Result<Reply> {

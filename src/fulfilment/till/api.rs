@@ -194,7 +194,8 @@ pub struct ConfirmationRequest {
 ///
 /// A refund that waits to be paid out, or what a provider had refused and was done another way. It is done then, and
 /// booked.
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), request_body = ConfirmationRequest,
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(PaymentOperationId), Path)),
+    request_body = ConfirmationRequest,
     security(("token" = ["payments:write"])), responses((status = 200, body = OrderDocument)))]
 #[post("/payment-operations/{id}/confirm")]
 async fn confirm_operation(

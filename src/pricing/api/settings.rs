@@ -44,7 +44,8 @@ async fn list_tax_rates(call: Call, query: List<All>) -> Result<Reply> {
 /// Remove a tax rate
 ///
 /// Orders keep the rate they were placed with.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["settings:write"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(TaxRateId), Path)),
+    security(("token" = ["settings:write"])),
     responses((status = 204)))]
 #[delete("/tax-rates/{id}")]
 async fn delete_tax_rate(call: Call, path: RefPath<TaxRateId>) -> Result<Reply> {
@@ -89,7 +90,8 @@ async fn list_shipping_methods(call: Call, query: List<All>) -> Result<Reply> {
 }
 
 /// Read a shipping method
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["settings:read"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ShippingMethodId), Path)),
+    security(("token" = ["settings:read"])),
     responses((status = 200, body = ShippingMethodView)))]
 #[get("/shipping-methods/{id}")]
 async fn read_shipping_method(call: Call, path: RefPath<ShippingMethodId>) -> Result<Reply> {
@@ -101,7 +103,8 @@ async fn read_shipping_method(call: Call, path: RefPath<ShippingMethodId>) -> Re
 /// Change a shipping method
 ///
 /// Send the `ETag` you have seen as `If-Match`. The change is effective everywhere within a second.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), request_body = ShippingMethodPatch,
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ShippingMethodId), Path)),
+    request_body = ShippingMethodPatch,
     security(("token" = ["settings:write"])), responses((status = 200, body = ShippingMethodView)))]
 #[patch("/shipping-methods/{id}")]
 async fn update_shipping_method(
@@ -123,7 +126,8 @@ async fn update_shipping_method(
 /// Remove a shipping method
 ///
 /// Orders keep the shipping they were placed with. To pause it, set `active` to false instead.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["settings:write"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ShippingMethodId), Path)),
+    security(("token" = ["settings:write"])),
     responses((status = 204)))]
 #[delete("/shipping-methods/{id}")]
 async fn delete_shipping_method(call: Call, path: RefPath<ShippingMethodId>) -> Result<Reply> {
