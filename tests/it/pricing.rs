@@ -167,7 +167,7 @@ fn a_channels_own_list_goes_first_then_the_priority() {
         // A change of the list is effective at once in the process that made it.
         app.ops("PATCH", &format!("/price-lists/{high}"), Some(&json!({"priority": -1}))).await.expect(200);
         assert_eq!(offered(&app, &austrian, "MUG", 1).await, "10.00");
-        let dollars = offers(&app, &german, &json!({"skus": ["MUG"], "currency": "CHF"})).await;
+        let francs = offers(&app, &german, &json!({"skus": ["MUG"], "currency": "CHF"})).await;
         assert_eq!(francs["items"][0]["reason"]["code"], "price_missing");
     });
 }
