@@ -1,9 +1,12 @@
 //! Every slice's routes, mounted on the three surfaces, and the OpenAPI documents assembled from them.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
 use actix_web::{HttpResponse, dev::ResourceDef, get, web};
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::{OpenApi, path::Operation, path::PathItem};
 use utoipa_actix_web::{AppExt, service_config::ServiceConfig};
 
 use crate::{
@@ -14,12 +17,16 @@ use crate::{
     events::EventSchema,
     exports, fulfilment,
     http::{
-        self, State, cors,
+        self, State,
+        auth::Needs,
+        cors,
         credentials::Credentials,
         openapi::Surface,
         server::{RouteTable, Routes},
     },
-    imports, jobs, offers, orders, payments, pricing, stock, whereabouts, worklists,
+    imports, jobs,
+    kernel::Scope,
+    offers, orders, payments, pricing, stock, whereabouts, worklists,
 };
 
 fn store(config: &mut ServiceConfig<'_>) {
@@ -48,10 +55,19 @@ const PLACES: http::credentials::Places = http::credentials::Places(|tx| {
     Ok((channels, locations))
 });
 
+/// What channels sell in, and where.
+const MARKETS: pricing::Markets = pricing::Markets(|tx, channel| {
+    let directory = <channels::Directory as Snapshot>::load(tx)?;
+    let settings = directory.get(channel).ok().map(|channel| channel.settings.clone());
+    Ok(settings
+        .map(|channels::ChannelSettings { currencies, countries, .. }| pricing::Market { currencies, countries }))
+});
+
 fn ops(config: &mut ServiceConfig<'_>) {
     channels::api::ops(config);
     catalog::api::ops(config);
     customers::api::ops(config);
+    config.app_data(web::Data::new(MARKETS));
     pricing::api::ops(config);
     stock::api::ops(config);
     carts::api::ops_routes::mount(config);
@@ -92,6 +108,7 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
 
 /// Mounts everything.
 pub fn mount(config: &mut web::ServiceConfig) {
+    config.app_data(web::Data::new(NEEDS));
     let mut surfaces = ServiceConfig::new(config);
     surfaces.service(utoipa_actix_web::scope(Surface::Store.prefix()).configure(store));
     surfaces.service(utoipa_actix_web::scope(Surface::Ops.prefix()).configure(ops));
@@ -156,18 +173,38 @@ pub fn routes() -> Routes {
     Arc::new(LazyLock::new(route_table))
 }
 
+/// The operations of a path with the names of their methods.
+fn operations(item: PathItem) -> impl Iterator<Item = (&'static str, Operation)> {
+    let slots =
+        [("GET", item.get), ("POST", item.post), ("PUT", item.put), ("PATCH", item.patch), ("DELETE", item.delete)];
+    slots.into_iter().filter_map(|(name, slot)| slot.map(|operation| (name, operation)))
+}
+
+/// The scopes that operations need, by method and path, as the documents name them.
+static NEEDED: LazyLock<HashMap<(&'static str, String), Scope>> = LazyLock::new(|| {
+    let mut needed = HashMap::new();
+    for surface in [Surface::Ops, Surface::Integration] {
+        for (path, item) in openapi(surface).paths.paths {
+            for (method, operation) in operations(item) {
+                let security = serde_json::to_value(&operation.security).unwrap_or_default();
+                let scope = security.pointer("/0/token/0").and_then(|scope| scope.as_str()?.parse().ok());
+                needed.extend(scope.map(|scope| ((method, path.clone()), scope)));
+            }
+        }
+    }
+    needed
+});
+
+const NEEDS: Needs = Needs(|method, path| {
+    let method = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().find(|name| *name == method)?;
+    NEEDED.get(&(method, path.to_owned())).copied()
+});
+
 fn route_table() -> RouteTable {
     let mut routes = Vec::new();
     for surface in Surface::ALL {
         for (path, item) in openapi(surface).paths.paths {
-            let slots = [
-                ("GET", item.get),
-                ("POST", item.post),
-                ("PUT", item.put),
-                ("PATCH", item.patch),
-                ("DELETE", item.delete),
-            ];
-            let methods = slots.into_iter().filter_map(|(name, slot)| slot.map(|_| name.to_owned()));
+            let methods = operations(item).map(|(name, _)| name.to_owned());
             routes.push((ResourceDef::new(path.as_str()), with_head(methods)));
         }
     }

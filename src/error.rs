@@ -96,7 +96,7 @@ codes! {
 
     // Orders, payments, fulfilment.
     QuantityExceeded, "quantity_exceeded", 409, "The quantity is more than is left", "Read the order again and use at most what is left.";
-    ReferenceAmbiguous, "reference_ambiguous", 409, "The reference stands for several orders", "Put the system's name before it (`sap:4711`), or use one of the numbers in `candidates`.";
+    ReferenceAmbiguous, "reference_ambiguous", 409, "The reference stands for several orders", "Put the system's name before it (`sap:4711`), or use the `id` of one of `candidates`.";
     LineUnknown, "line_unknown", 422, "The order has no such line", "Use a line_no of the order.";
     RefundExceeded, "refund_exceeded", 409, "The refund is more than was captured", "Refund at most what is left of the captured amount.";
     PaymentNotCapturable, "payment_not_capturable", 409, "The payment can not be captured", "See the payment's state.";

@@ -29,10 +29,10 @@ async fn order_status(call: Call, path: RefPath<String>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersRead)?.clone();
     let (now, locations) = (call.now, call.snapshot::<Locations>().await?);
     let found = call.read(move |tx| {
-        let id = orders::resolve(tx, &actor, &path.0)?;
+        let id = orders::find(tx, &actor, &path.0)?;
         let order = orders::document(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
         let lag = lag(tx, &order)?;
-        fulfilment::progress(tx, now, &locations, &order, lag)
+        fulfilment::progress(tx, now, &actor, &locations, &order, lag)
     });
     Reply::ok(&found.await?)
 }

@@ -44,7 +44,7 @@ pub struct RecoveredCart {
 ///
 /// With the token of the link that `cart.abandoned.v1` carries. The answer is the cart as it is now, and for a guest's
 /// the `token` that opens it. A customer's cart opens only for that customer.
-#[utoipa::path(tag = "cart", params(("id" = String, Path)), request_body = RecoverRequest,
+#[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path)), request_body = RecoverRequest,
     responses((status = 200, body = RecoveredCart)))]
 #[post("/carts/{id}/recover")]
 async fn recover_cart(call: Call, path: RefPath<CartId>, body: Body<RecoverRequest>) -> Result<Reply> {

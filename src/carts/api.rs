@@ -18,7 +18,7 @@ use crate::{
     channels::Directory,
     db::{Json, Tx},
     error::{Code, Error, Result},
-    http::{Body, Call, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key, run_command_after},
+    http::{Body, Call, NoBody, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key, run_command_after},
     kernel::{
         Actor, Id, Money, Quantity, Scope,
         ids::{CartId, CartLineId, ChannelId},
@@ -219,9 +219,9 @@ async fn change(
 ) -> Result<Reply> {
     staff_or_shopper(&call)?;
     let context = context_of(&call, id).await?;
-    let (actor, secret, expected) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?);
+    let (actor, secret, expected, fresh) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?, Id::new());
     call.command(&fingerprint, move |tx| {
-        let (cart, changes) = service::update(tx, &context, (&actor, &secret), id, expected, &change)?;
+        let (cart, changes) = service::update(tx, &context, (&actor, &secret, fresh), id, expected, &change)?;
         view(&actor, &cart, changes)
     })
     .await
@@ -264,7 +264,7 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
 async fn add_line(call: Call, id: CartId, body: Body<LineRequest>) -> Result<Reply> {
     let line = wanted_line(&call.actor, &body.value, String::new())?;
     change(call, id, body.fingerprint, move |cart| {
-        let mut wanted = lines::as_wanted(cart)?;
+        let mut wanted = lines::as_wanted(cart);
         lines::add(&mut wanted, &line)?;
         Ok(Change { lines: Some(wanted), ..Change::default() })
     })
@@ -281,7 +281,7 @@ async fn change_line(
     let agrees_prices = call.actor.holds(Scope::PriceOverride);
     change(call, id, fingerprint, move |cart| {
         let place = cart.line_index(line)?;
-        let mut wanted = lines::as_wanted(cart)?;
+        let mut wanted = lines::as_wanted(cart);
         lines::set_quantity(&mut wanted, place, quantity, agrees_prices)?;
         Ok(Change { lines: Some(wanted), ..Change::default() })
     })
@@ -291,9 +291,9 @@ async fn change_line(
 async fn freeze(call: Call, id: CartId) -> Result<Reply> {
     staff_or_shopper(&call)?;
     let (context, locations) = (context_of(&call, id).await?, call.snapshot::<Locations>().await?);
-    let (actor, secret, expected) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?);
+    let (actor, secret, expected, fresh) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?, Id::new());
     call.command(&Fingerprint::none(), move |tx| {
-        let (cart, changes) = service::freeze(tx, &context, (&actor, &secret), id, expected, &locations)?;
+        let (cart, changes) = service::freeze(tx, &context, (&actor, &secret, fresh), id, expected, &locations)?;
         view(&actor, &cart, changes)
     })
     .await
@@ -306,7 +306,7 @@ async fn merge_into(call: Call, into: CartId, body: Body<MergeRequest>) -> Resul
     let (request, fresh) = (body.value.clone(), Id::new());
     call.command(&body.fingerprint, move |tx| {
         let (both, token) = ((into, request.from), request.from_token.as_deref());
-        let (cart, changes) = merge::merge(tx, &context, (&actor, &secret), both, token, fresh, expected)?;
+        let (cart, changes) = merge::merge(tx, &context, (&actor, &secret, fresh), both, token, expected)?;
         view(&actor, &cart, changes)
     })
     .await
@@ -361,7 +361,7 @@ pub mod store_routes {
     }
 
     /// Read a cart
-    #[utoipa::path(tag = "cart", params(("id" = String, Path)), responses((status = 200, body = CartView)))]
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path)), responses((status = 200, body = CartView)))]
     #[get("/carts/{id}")]
     async fn read_cart(call: Call, path: RefPath<CartId>) -> Result<Reply> {
         read(call, path.0).await
@@ -370,7 +370,12 @@ pub mod store_routes {
     /// Change a cart
     ///
     /// Lines, addresses, e-mail, shipping choice at once. The answer is the cart, priced, with its problems.
-    #[utoipa::path(tag = "cart", params(("id" = String, Path)), request_body = CartPatch, responses((status = 200, body = CartView)))]
+    ///
+    /// A guest's cart that is written to with a customer's token beside its `Cart-Token` (here, line by line, by beginning the
+    /// checkout or by completing it) becomes the customer's: from then on their token opens it, and the `Cart-Token` alone does
+    /// no more.
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path)), request_body = CartPatch,
+        responses((status = 200, body = CartView)))]
     #[patch("/carts/{id}")]
     async fn update_cart(call: Call, path: RefPath<CartId>, body: Body<CartPatch>) -> Result<Reply> {
         patch_cart(call, path.0, body).await
@@ -379,14 +384,16 @@ pub mod store_routes {
     /// Add a line
     ///
     /// Summed with a line of the same SKU and metadata.
-    #[utoipa::path(tag = "cart", params(("id" = String, Path)), request_body = LineRequest, responses((status = 200, body = CartView)))]
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path)), request_body = LineRequest,
+        responses((status = 200, body = CartView)))]
     #[post("/carts/{id}/lines")]
     async fn add_cart_line(call: Call, path: RefPath<CartId>, body: Body<LineRequest>) -> Result<Reply> {
         add_line(call, path.0, body).await
     }
 
     /// Change a line's quantity
-    #[utoipa::path(tag = "cart", params(("id" = String, Path), ("line_id" = String, Path)), request_body = LinePatch,
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path),
+        ("line_id" = inline(CartLineId), Path)), request_body = LinePatch,
         responses((status = 200, body = CartView)))]
     #[patch("/carts/{id}/lines/{line_id}")]
     async fn update_cart_line(call: Call, path: RefPath<(CartId, CartLineId)>, body: Body<LinePatch>) -> Result<Reply> {
@@ -394,21 +401,24 @@ pub mod store_routes {
     }
 
     /// Remove a line
-    #[utoipa::path(tag = "cart", params(("id" = String, Path), ("line_id" = String, Path)), responses((status = 200, body = CartView)))]
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path),
+        ("line_id" = inline(CartLineId), Path)), responses((status = 200, body = CartView)))]
     #[delete("/carts/{id}/lines/{line_id}")]
     async fn remove_cart_line(call: Call, path: RefPath<(CartId, CartLineId)>) -> Result<Reply> {
         change_line(call, path.0.0, path.0.1, Quantity::ZERO, Fingerprint::none()).await
     }
 
     /// See the shipping options
-    #[utoipa::path(tag = "check out", params(("id" = String, Path)), responses((status = 200, body = ShippingOptions)))]
+    #[utoipa::path(tag = "check out", params(("id" = inline(CartId), Path)),
+        responses((status = 200, body = ShippingOptions)))]
     #[get("/carts/{id}/shipping-options")]
     async fn list_shipping_options(call: Call, path: RefPath<CartId>) -> Result<Reply> {
         Reply::ok(&ShippingOptions { items: options(&call, path.0).await? })
     }
 
     /// See the payment options
-    #[utoipa::path(tag = "check out", params(("id" = String, Path)), responses((status = 200, body = PaymentOptions)))]
+    #[utoipa::path(tag = "check out", params(("id" = inline(CartId), Path)),
+        responses((status = 200, body = PaymentOptions)))]
     #[get("/carts/{id}/payment-options")]
     async fn list_payment_options(call: Call, path: RefPath<CartId>) -> Result<Reply> {
         Reply::ok(&payment_options(&call, path.0).await?)
@@ -417,7 +427,8 @@ pub mod store_routes {
     /// Merge another cart into this one
     ///
     /// As after signing in: equal lines are summed, nothing is lost, the other cart ends.
-    #[utoipa::path(tag = "cart", params(("id" = String, Path)), request_body = MergeRequest, responses((status = 200, body = CartView)))]
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path)), request_body = MergeRequest,
+        responses((status = 200, body = CartView)))]
     #[post("/carts/{id}/merge")]
     async fn merge_carts(call: Call, path: RefPath<CartId>, body: Body<MergeRequest>) -> Result<Reply> {
         merge_into(call, path.0, body).await
@@ -427,9 +438,10 @@ pub mod store_routes {
     ///
     /// Freezes prices, shipping and tax and reserves stock for some minutes (`frozen_until`). Any change of the cart
     /// thaws it. Optional: completing a cart that was not frozen does both at once.
-    #[utoipa::path(tag = "check out", params(("id" = String, Path)), responses((status = 200, body = CartView)))]
+    #[utoipa::path(tag = "check out", params(("id" = inline(CartId), Path)),
+        responses((status = 200, body = CartView)))]
     #[post("/carts/{id}/checkout")]
-    async fn begin_checkout(call: Call, path: RefPath<CartId>) -> Result<Reply> {
+    async fn begin_checkout(call: Call, path: RefPath<CartId>, _: NoBody) -> Result<Reply> {
         freeze(call, path.0).await
     }
 
@@ -460,7 +472,8 @@ pub mod ops_routes {
     /// Read a cart
     ///
     /// As it stands; work lists link here.
-    #[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), security(("token" = ["orders:read"])),
+    #[utoipa::path(tag = "answer a customer", params(("id" = inline(CartId), Path)),
+        security(("token" = ["orders:read"])),
         responses((status = 200, body = CartView)))]
     #[get("/carts/{id}")]
     async fn read_cart(call: Call, path: RefPath<CartId>) -> Result<Reply> {
@@ -469,7 +482,7 @@ pub mod ops_routes {
     }
 
     /// Change a cart
-    #[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), request_body = CartPatch,
+    #[utoipa::path(tag = "answer a customer", params(("id" = inline(CartId), Path)), request_body = CartPatch,
         security(("token" = ["orders:write"])), responses((status = 200, body = CartView)))]
     #[patch("/carts/{id}")]
     async fn update_cart(call: Call, path: RefPath<CartId>, body: Body<CartPatch>) -> Result<Reply> {

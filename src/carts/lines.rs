@@ -71,16 +71,14 @@ fn fresh(cart: &mut Cart, line: &WantedLine, variant: &Variant) -> CartLine {
 }
 
 /// The cart's lines as wanted lines, for changes that keep most of them.
-pub(super) fn as_wanted(cart: &Cart) -> Result<Vec<WantedLine>> {
-    let wanted = |(place, line): (usize, &CartLine)| {
-        Ok(WantedLine {
-            id: line.id,
-            sku: Sku::new(&line.sku).map_err(Error::internal)?,
-            quantity: line.quantity,
-            agreed_price: line.agreed_price,
-            metadata: line.metadata.clone(),
-            pointer: format!("/lines/{place}"),
-        })
+pub(super) fn as_wanted(cart: &Cart) -> Vec<WantedLine> {
+    let wanted = |(place, line): (usize, &CartLine)| WantedLine {
+        id: line.id,
+        sku: Sku::kept(line.sku.clone()),
+        quantity: line.quantity,
+        agreed_price: line.agreed_price,
+        metadata: line.metadata.clone(),
+        pointer: format!("/lines/{place}"),
     };
     cart.details.lines.iter().enumerate().map(wanted).collect()
 }

@@ -4,17 +4,14 @@ use super::{
     access, lines,
     model::{Cart, CartCommand, CartState, Problem},
     pricing::Context,
-    service::{self, Change},
+    service::{self, Change, Who},
     store,
 };
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
     http::seal::{self, Secret},
-    kernel::{
-        Actor,
-        ids::{CartId, CustomerId},
-    },
+    kernel::{Actor, ids::CartId},
     stock,
 };
 
@@ -23,10 +20,9 @@ use crate::{
 pub(super) fn merge(
     tx: &mut Tx,
     context: &Context,
-    who: (&Actor, &Secret),
+    who: Who<'_>,
     (into, from): (CartId, CartId),
     from_token: Option<&str>,
-    fresh_customer: CustomerId,
     expected: Option<i64>,
 ) -> Result<(Cart, Vec<Problem>)> {
     if into == from {
@@ -34,21 +30,18 @@ pub(super) fn merge(
     }
     let (mut cart, other) = lock_both(tx, into, from)?;
     // Both as they are: a cart must not be given to somebody before it is known that they may open it.
-    if !access::can_open(tx, who.0, who.1, &cart)? || !opens_other(tx, who, &other, from_token)? {
+    if !access::can_open(tx, who.0, who.1, &cart)? || !opens_other(tx, (who.0, who.1), &other, from_token)? {
         return Err(Error::not_found("cart"));
     }
     service::check_version(&cart, expected)?;
     if cart.channel != other.channel || cart.currency != other.currency {
         return Err(Error::problem(Code::CartMergeForeign, "the carts are of another channel or currency").at("/from"));
     }
-    if cart.customer.is_none() {
-        // A guest's cart that is opened by a signed-in customer becomes theirs.
-        cart.customer = service::customer_of(tx, context.now, who.0, fresh_customer)?;
-    }
+    service::adopt(tx, context.now, who.0, who.2, &mut cart)?;
     let was_frozen = [&cart, &other].map(|cart| cart.state == CartState::Frozen);
     cart.state = cart.state.apply(CartCommand::Edit)?;
-    let mut wanted = lines::as_wanted(&cart)?;
-    for line in lines::as_wanted(&other)? {
+    let mut wanted = lines::as_wanted(&cart);
+    for line in lines::as_wanted(&other) {
         lines::add(&mut wanted, &line)?;
     }
     take_over(&mut cart, &other);

@@ -23,7 +23,7 @@ pub use model::{
 };
 pub use pricing::{Context, Priced, known, reprice};
 pub use service::{
-    any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, merged, reopen,
+    adopt, any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, merged, reopen,
     take_abandoned, versions,
 };
 pub(crate) use service::{check_version, needs};

@@ -11,7 +11,7 @@ use crate::{
         ids::{CartId, CartLineId, ChannelId, CustomerId, OrderId, VariantId},
         text::{Email, Text},
     },
-    pricing::model::Totals,
+    pricing::model::{Step, Totals},
 };
 
 crate::words! {
@@ -494,14 +494,15 @@ pub struct CartView {
     pub created_at: Instant,
 }
 
-/// Without what is the merchant's own affair: which price lists there are, and why others were passed over.
+/// Without what is the merchant's own affair.
 fn public(mut totals: Totals) -> Totals {
     for line in &mut totals.lines {
-        line.explanation.retain(|step| step.code != "passed_over");
-        for step in line.explanation.iter_mut().filter(|step| step.code == "price_list") {
-            step.text = format!("{} by the price list", line.unit_price);
-        }
+        Step::keep_public(&mut line.explanation, Some(line.unit_price));
     }
+    if let Some(shipping) = &mut totals.shipping {
+        Step::keep_public(&mut shipping.explanation, None);
+    }
+    Step::keep_public(&mut totals.explanation, None);
     totals
 }
 

@@ -102,7 +102,7 @@ pub(super) fn create(
 }
 
 /// The customer a signed-in shopper is, made when they are new; held, since a cart is about to become theirs.
-pub(super) fn customer_of(tx: &mut Tx, now: Instant, actor: &Actor, fresh: CustomerId) -> Result<Option<CustomerId>> {
+fn customer_of(tx: &mut Tx, now: Instant, actor: &Actor, fresh: CustomerId) -> Result<Option<CustomerId>> {
     match actor {
         Actor::Shopper(shopper) => match &shopper.identity {
             Some(identity) => customers::find_and_hold(tx, (now, actor), fresh, identity).map(Some),
@@ -110,6 +110,19 @@ pub(super) fn customer_of(tx: &mut Tx, now: Instant, actor: &Actor, fresh: Custo
         },
         _ => Ok(None),
     }
+}
+
+/// A guest's cart that a signed-in customer writes to becomes theirs, so that its order is. True when it did: its old token
+/// opens it no more. `fresh` is the customer that they become who are not known yet.
+///
+/// # Errors
+/// What the database says.
+pub fn adopt(tx: &mut Tx, now: Instant, actor: &Actor, fresh: CustomerId, cart: &mut Cart) -> Result<bool> {
+    if cart.customer.is_some() {
+        return Ok(false);
+    }
+    cart.customer = customer_of(tx, now, actor, fresh)?;
+    Ok(cart.customer.is_some())
 }
 
 /// Gives a cart to the customer that staff have named, or takes it from them.
@@ -149,11 +162,14 @@ fn open(tx: &mut Tx, actor: &Actor, secret: &Secret, id: CartId) -> Result<Cart>
     if access::can_open(tx, actor, secret, &cart)? { Ok(cart) } else { Err(Error::not_found("cart")) }
 }
 
+/// Who changes a cart, and the customer that they become who have signed in and are not known yet.
+pub(super) type Who<'a> = (&'a Actor, &'a Secret, CustomerId);
+
 /// Changes a cart by `change`, prices it anew and saves it. A frozen cart thaws: its reservation is released.
 pub(super) fn update(
     tx: &mut Tx,
     context: &Context,
-    who: (&Actor, &Secret),
+    who: Who<'_>,
     id: CartId,
     expected: Option<i64>,
     change: impl Fn(&mut Cart) -> Result<Change>,
@@ -163,6 +179,7 @@ pub(super) fn update(
     let was_frozen = cart.state == CartState::Frozen;
     cart.state = cart.state.apply(CartCommand::Edit)?;
     let change = change(&mut cart)?;
+    adopt(tx, context.now, who.0, who.2, &mut cart)?;
     let was_of = cart.customer;
     name_customer(tx, who.0, &mut cart, &change)?;
     if let Some(customer) = cart.customer.filter(|customer| was_of != Some(*customer)) {
@@ -278,7 +295,7 @@ fn check(context: &Context, change: &Change) -> Result<()> {
 pub(super) fn freeze(
     tx: &mut Tx,
     context: &Context,
-    who: (&Actor, &Secret),
+    who: Who<'_>,
     id: CartId,
     expected: Option<i64>,
     locations: &stock::Locations,
@@ -287,6 +304,7 @@ pub(super) fn freeze(
     check_version(&cart, expected)?;
     let was_frozen = cart.state == CartState::Frozen;
     cart.state = cart.state.apply(CartCommand::Freeze)?;
+    adopt(tx, context.now, who.0, who.2, &mut cart)?;
     let priced = pricing::reprice(tx, context, &mut cart, false)?;
     refuse_incomplete(&cart)?;
     let until = context.now.plus_seconds(60 * context.channel.settings.reservation_minutes);

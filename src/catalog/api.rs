@@ -90,7 +90,7 @@ async fn list_variants(call: Call, query: List<VariantQuery>) -> Result<Reply> {
 }
 
 /// Read a variant
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["catalog:read"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(VariantId), Path)), security(("token" = ["catalog:read"])),
     responses((status = 200, body = Variant)))]
 #[get("/variants/{id}")]
 async fn read_variant(call: Call, path: RefPath<VariantId>) -> Result<Reply> {
@@ -103,7 +103,7 @@ async fn read_variant(call: Call, path: RefPath<VariantId>) -> Result<Reply> {
 /// Change a variant
 ///
 /// Send the `ETag` you have seen as `If-Match`. The SKU stays; archive a variant whose SKU is wrong and make another.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), request_body = VariantChange,
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(VariantId), Path)), request_body = VariantChange,
     security(("token" = ["catalog:write"])), responses((status = 200, body = Variant)))]
 #[patch("/variants/{id}")]
 async fn update_variant(call: Call, path: RefPath<VariantId>, body: Body<VariantChange>) -> Result<Reply> {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    http::{All, Body, Call, List, Page, RefPath, Reply, credentials, idempotency::Fingerprint, seal},
+    http::{All, Body, Call, List, NoBody, Page, RefPath, Reply, credentials, idempotency::Fingerprint, seal},
     kernel::{
         Actor, Country, Currency, Id, Scope,
         ids::{ChannelId, CredentialId, LegalEntityId},
@@ -53,7 +53,8 @@ async fn list_legal_entities(call: Call, query: List<All>) -> Result<Reply> {
 }
 
 /// Read a legal entity
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["settings:read"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(LegalEntityId), Path)),
+    security(("token" = ["settings:read"])),
     responses((status = 200, body = LegalEntity)))]
 #[get("/legal-entities/{id}")]
 async fn read_legal_entity(call: Call, path: RefPath<LegalEntityId>) -> Result<Reply> {
@@ -68,7 +69,7 @@ async fn read_legal_entity(call: Call, path: RefPath<LegalEntityId>) -> Result<R
 /// Change a legal entity
 ///
 /// Send the `ETag` you have seen as `If-Match`. What was sold before keeps what it was sold with.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), request_body = LegalEntityPatch,
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(LegalEntityId), Path)), request_body = LegalEntityPatch,
     security(("token" = ["settings:write"])), responses((status = 200, body = LegalEntity)))]
 #[patch("/legal-entities/{id}")]
 async fn update_legal_entity(call: Call, path: RefPath<LegalEntityId>, body: Body<LegalEntityPatch>) -> Result<Reply> {
@@ -123,7 +124,7 @@ async fn list_channels(call: Call, query: List<All>) -> Result<Reply> {
 }
 
 /// Read a channel
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["settings:read"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ChannelId), Path)), security(("token" = ["settings:read"])),
     responses((status = 200, body = Channel)))]
 #[get("/channels/{id}")]
 async fn read_channel(call: Call, path: RefPath<ChannelId>) -> Result<Reply> {
@@ -151,7 +152,7 @@ pub struct ChannelPatch {
 /// Change a channel
 ///
 /// Send the `ETag` you have seen as `If-Match`. The change is effective everywhere within a second.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), request_body = ChannelPatch,
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ChannelId), Path)), request_body = ChannelPatch,
     security(("token" = ["settings:write"])), responses((status = 200, body = Channel)))]
 #[patch("/channels/{id}")]
 async fn update_channel(call: Call, path: RefPath<ChannelId>, body: Body<ChannelPatch>) -> Result<Reply> {
@@ -176,10 +177,10 @@ async fn update_channel(call: Call, path: RefPath<ChannelId>, body: Body<Channel
 ///
 /// As before the storefront is switched over to it; the channel's other keys stay valid until each is revoked. It can be used
 /// at once, through other servers within a second.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["keys:write"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ChannelId), Path)), security(("token" = ["keys:write"])),
     responses((status = 201, body = PublishableKey)))]
 #[post("/channels/{id}/keys")]
-async fn create_channel_key(call: Call, path: RefPath<ChannelId>) -> Result<Reply> {
+async fn create_channel_key(call: Call, path: RefPath<ChannelId>, _: NoBody) -> Result<Reply> {
     let actor = call.allow(Scope::KeysWrite)?.clone();
     let (channel, now, id, key): (_, _, CredentialId, _) = (path.0, call.now, Id::new(), fresh_key());
     call.reference_command(&Fingerprint::none(), move |tx| {
@@ -193,7 +194,7 @@ async fn create_channel_key(call: Call, path: RefPath<ChannelId>) -> Result<Repl
 ///
 /// It stops working everywhere within a second. The last one may go too: then no storefront calls for this channel until it
 /// has another.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path), ("key" = String, Path)),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ChannelId), Path), ("key" = String, Path)),
     security(("token" = ["keys:write"])), responses((status = 204)))]
 #[delete("/channels/{id}/keys/{key}")]
 async fn revoke_channel_key(call: Call, path: RefPath<(ChannelId, String)>) -> Result<Reply> {

@@ -24,7 +24,9 @@ pub mod store_routes {
     /// is answered 202 when that takes long. `If-Match` is looked at as long as nobody has begun to pay the cart.
     ///
     /// After a redirect, sending it again asks the provider what the customer did.
-    #[utoipa::path(tag = "check out", params(("id" = String, Path)), request_body = CompleteRequest, responses(
+    ///
+    /// A customer who signs in to pay sends their token beside the guest's `Cart-Token`: cart and order are theirs then.
+    #[utoipa::path(tag = "check out", params(("id" = inline(CartId), Path)), request_body = CompleteRequest, responses(
         (status = 201, description = "The order.", body = CheckoutResult),
         (status = 200, description = "The payment failed; the cart is open again.", body = CheckoutResult),
         (status = 202, description = "The customer has to act, or the provider has not answered yet.", body = CheckoutResult)))]
@@ -44,7 +46,7 @@ pub mod ops_routes {
     use super::*;
 
     /// Complete a cart for a customer
-    #[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), request_body = CompleteRequest,
+    #[utoipa::path(tag = "answer a customer", params(("id" = inline(CartId), Path)), request_body = CompleteRequest,
         security(("token" = ["orders:write"])), responses(
         (status = 201, description = "The order.", body = CheckoutResult),
         (status = 200, description = "The payment failed; the cart is open again.", body = CheckoutResult),
@@ -60,7 +62,7 @@ pub mod ops_routes {
     /// For an attempt in the work list `failed_payments` that stays open because its provider can not be asked, or its
     /// order can not be written. The provider is told first that the attempt is over; then the cart is open again. Where
     /// it can not be told this is refused with `state_conflict`, unless `force` says that somebody has looked.
-    #[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), request_body = GiveUpRequest,
+    #[utoipa::path(tag = "answer a customer", params(("id" = inline(CartId), Path)), request_body = GiveUpRequest,
         security(("token" = ["payments:write"])), responses((status = 200, body = CheckoutResult)))]
     #[post("/carts/{id}/give-up-payment")]
     async fn give_up_cart_payment(call: Call, path: RefPath<CartId>, body: Body<GiveUpRequest>) -> Result<Reply> {

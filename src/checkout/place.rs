@@ -14,7 +14,10 @@ use crate::{
     fulfilment::{self, FulfilmentOrder},
     kernel::{
         Id, Instant, Money,
-        ids::{CartId, EventId, ExternalRefId, FulfilmentOrderId, JobId, LocationId, OrderId, PaymentId, VariantId},
+        ids::{
+            CartId, CustomerId, EventId, ExternalRefId, FulfilmentOrderId, JobId, LocationId, OrderId, PaymentId,
+            VariantId,
+        },
     },
     orders::{self, ExternalRef, LineDetails, NewOrder, OrderDetails, OrderDocument, PlacedLine},
     payments::{Account, Payment, PaymentView, Posting, ledger},
@@ -34,6 +37,8 @@ pub(super) struct Tickets {
     pub fulfilment: [FulfilmentOrderId; 4],
     pub capture: Arc<fulfilment::Fresh>,
     pub reference: ExternalRefId,
+    /// Who a shopper becomes that has signed in and is not known yet.
+    pub customer: CustomerId,
 }
 
 impl Tickets {
@@ -48,6 +53,7 @@ impl Tickets {
             fulfilment: [Id::new(), Id::new(), Id::new(), Id::new()],
             capture: Arc::new(fulfilment::Fresh::new()),
             reference: Id::new(),
+            customer: Id::new(),
         }
     }
 }

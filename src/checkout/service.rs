@@ -294,10 +294,10 @@ fn pay(
     if let Some(reason) = provider.refusal(ready.total) {
         return Err(Error::problem(Code::PaymentMethodUnavailable, reason).at("/payment/method"));
     }
-    let prepared = &ready.prepared;
+    let (prepared, adopted) = whose(tx, checkout, &ready.prepared)?;
     let was_frozen = prepared.cart.state == CartState::Frozen;
     let payment = new_payment(checkout, key, request, provider, ready.total, &prepared.cart);
-    carts::begin_payment(tx, context, &prepared.cart, ready.changed)?;
+    carts::begin_payment(tx, context, &prepared.cart, ready.changed || adopted)?;
     // Only now: somebody else may have completed this very cart meanwhile, and then the order is its own.
     if place::is_known(tx, &prepared.cart)? {
         return Err(orders::known_already());
@@ -306,7 +306,7 @@ fn pay(
     let opened = as_payment(&payment, context.now);
     if provider.is_immediate() {
         let before = if ready.kept { Before::Reserved } else { Before::Nothing };
-        let order = place::place(tx, checkout, &opened, prepared, before, None)?;
+        let order = place::place(tx, checkout, &opened, &prepared, before, None)?;
         let order = order.ok_or_else(|| Error::internal("an immediate payment found no order"))?;
         return answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order });
     }
@@ -322,7 +322,18 @@ fn pay(
     } else {
         stock::reserve_again(tx, context.now, cart, needs, locations, until)?
     };
-    Ok(Step::Ask(Box::new(Asked { payment: opened, prepared: prepared.clone(), shares })))
+    Ok(Step::Ask(Box::new(Asked { payment: opened, prepared, shares })))
+}
+
+/// What is to be placed, the customer's who has signed in to pay a guest's cart; and whether it has just become theirs.
+fn whose(tx: &mut Tx, checkout: &Checkout, prepared: &Arc<Prepared>) -> Result<(Arc<Prepared>, bool)> {
+    let signed_in = matches!(&checkout.actor, Actor::Shopper(shopper) if shopper.identity.is_some());
+    if !signed_in || prepared.cart.customer.is_some() {
+        return Ok((prepared.clone(), false));
+    }
+    let mut theirs = Prepared::clone(prepared);
+    let adopted = carts::adopt(tx, checkout.context.now, &checkout.actor, checkout.tickets.customer, &mut theirs.cart)?;
+    Ok((Arc::new(theirs), adopted))
 }
 
 fn check_total(request: &CompleteRequest, total: Money) -> Result<()> {

@@ -53,6 +53,8 @@ pub(super) async fn backup(settings: Settings, options: &Options) -> Result<()> 
 }
 
 pub(super) async fn restore(settings: Settings, options: &RestoreOptions) -> Result<()> {
+    // Before there is a database: an empty one would be served as a new shop.
+    dump::verify(&options.file)?;
     // Nobody serves from the file while it is filled.
     let db = super::open(&settings, true, Upkeep::Make)?;
     let bar = bar()?;

@@ -19,11 +19,11 @@ use crate::{
     db::Tx,
     error::Result,
     events::Event,
-    http::{All, Body, Call, List, Page, RefPath, Reply, idempotency::Fingerprint, paging},
+    http::{All, Body, Call, List, NoBody, Page, RefPath, Reply, idempotency::Fingerprint, paging},
     kernel::{
         Action, Id, Scope,
         ids::{ConnectorId, DispatchId, JobId},
-        text::Text,
+        text::Note,
     },
 };
 
@@ -127,7 +127,8 @@ async fn list_connectors(call: Call, query: List<All>) -> Result<Reply> {
 }
 
 /// Read a connector
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:read"])),
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path)),
+    security(("token" = ["connectors:read"])),
     responses((status = 200, body = Connector)))]
 #[get("/connectors/{id}")]
 async fn read_connector(call: Call, path: RefPath<ConnectorId>) -> Result<Reply> {
@@ -145,7 +146,7 @@ async fn read_connector(call: Call, path: RefPath<ConnectorId>) -> Result<Reply>
 /// Send the `ETag` you have seen as `If-Match`. `{"state": "paused"}` halts it, `{"state": "active"}` lets it go on where it
 /// stood and tries at once what waits for it. To change what a connector gets, or where that goes, needs the scope
 /// `customers:read` too where events of customers are among it.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), request_body = ConnectorPatch,
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path)), request_body = ConnectorPatch,
     security(("token" = ["connectors:write"])), responses((status = 200, body = Connector)))]
 #[patch("/connectors/{id}")]
 async fn update_connector(call: Call, path: RefPath<ConnectorId>, body: Body<ConnectorPatch>) -> Result<Reply> {
@@ -162,7 +163,8 @@ async fn update_connector(call: Call, path: RefPath<ConnectorId>, body: Body<Con
 /// Remove a connector
 ///
 /// What waits for it and its log of dispatches go with it.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:write"])),
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path)),
+    security(("token" = ["connectors:write"])),
     responses((status = 204)))]
 #[delete("/connectors/{id}")]
 async fn delete_connector(call: Call, path: RefPath<ConnectorId>) -> Result<Reply> {
@@ -178,10 +180,11 @@ async fn delete_connector(call: Call, path: RefPath<ConnectorId>) -> Result<Repl
 ///
 /// The new ones are shown in this answer only; the former signing secret signs along for a day, so that the receiver can
 /// be switched over without a gap.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:write"])),
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path)),
+    security(("token" = ["connectors:write"])),
     responses((status = 200, body = Connector)))]
 #[post("/connectors/{id}/renew-secrets")]
-async fn renew_secrets(call: Call, path: RefPath<ConnectorId>) -> Result<Reply> {
+async fn renew_secrets(call: Call, path: RefPath<ConnectorId>, _: NoBody) -> Result<Reply> {
     let (actor, id, now) = (call.allow(Scope::ConnectorsWrite)?.clone(), path.0, call.now);
     let kept = call.read(move |tx| service::visible(tx, &actor, id)).await?;
     let adapter = registry::find(&kept.adapter)?;
@@ -215,10 +218,11 @@ pub struct TestResult {
 /// Test a connector
 ///
 /// Sends a `kontor.ping.v1` event at once and tells what came of it. Works for a paused connector too.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:write"])),
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path)),
+    security(("token" = ["connectors:write"])),
     responses((status = 200, body = TestResult)))]
 #[post("/connectors/{id}/test")]
-async fn test_connector(call: Call, path: RefPath<ConnectorId>) -> Result<Reply> {
+async fn test_connector(call: Call, path: RefPath<ConnectorId>, _: NoBody) -> Result<Reply> {
     let (actor, id) = (call.allow(Scope::ConnectorsWrite)?.clone(), path.0);
     let kept = call.read(move |tx| service::visible(tx, &actor, id)).await?;
     let event = Event {
@@ -254,7 +258,8 @@ pub struct DispatchQuery {
 /// List a connector's dispatches
 ///
 /// Newest first: what was sent, how often it was tried, what the receiver answered.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path), DispatchQuery), security(("token" = ["connectors:read"])),
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path), DispatchQuery),
+    security(("token" = ["connectors:read"])),
     responses((status = 200, body = Page<Dispatch>)))]
 #[get("/connectors/{id}/dispatches")]
 async fn list_dispatches(call: Call, path: RefPath<ConnectorId>, query: List<DispatchQuery>) -> Result<Reply> {
@@ -281,7 +286,8 @@ pub struct DispatchDetail {
 /// Read a dispatch
 ///
 /// With the event it brings, as the log has it now; without one that tells of a customer, for those who may not read customers.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path), ("dispatch_id" = String, Path)),
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path),
+    ("dispatch_id" = inline(DispatchId), Path)),
     security(("token" = ["connectors:read"])), responses((status = 200, body = DispatchDetail)))]
 #[get("/connectors/{id}/dispatches/{dispatch_id}")]
 async fn read_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>) -> Result<Reply> {
@@ -303,10 +309,11 @@ async fn read_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>) -> 
 /// Replay a dispatch
 ///
 /// A dead one gets new tries in its place, before the later events of its stream; any other is sent again behind them.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path), ("dispatch_id" = String, Path)),
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path),
+    ("dispatch_id" = inline(DispatchId), Path)),
     security(("token" = ["connectors:write"])), responses((status = 200, body = Dispatch)))]
 #[post("/connectors/{id}/dispatches/{dispatch_id}/replay")]
-async fn replay_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>) -> Result<Reply> {
+async fn replay_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>, _: NoBody) -> Result<Reply> {
     let (actor, of, now, fresh) = (call.allow(Scope::ConnectorsWrite)?.clone(), path.0, call.now, JobId::new());
     call.command(&Fingerprint::none(), move |tx| Reply::ok(&service::replay_dispatch(tx, &actor, now, of, fresh)?))
         .await
@@ -318,13 +325,14 @@ async fn replay_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>) -
 #[schema(example = json!({"reason": "entered by hand in the ERP"}))]
 pub struct Reason {
     /// It is kept with the dispatch.
-    pub reason: Text<500>,
+    pub reason: Note<500>,
 }
 
 /// Skip a dispatch
 ///
 /// It will not be sent; the later events of its stream go on.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path), ("dispatch_id" = String, Path)), request_body = Reason,
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path),
+    ("dispatch_id" = inline(DispatchId), Path)), request_body = Reason,
     security(("token" = ["connectors:write"])), responses((status = 200, body = Dispatch)))]
 #[post("/connectors/{id}/dispatches/{dispatch_id}/skip")]
 async fn skip_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>, body: Body<Reason>) -> Result<Reply> {
@@ -359,7 +367,7 @@ pub struct Replaying {
 ///
 /// Sends every event between two positions or times that the connector wants, again or for the first time, each stream in
 /// order. What is on its way is left alone; dead letters get new tries.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), request_body = Stretch,
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path)), request_body = Stretch,
     security(("token" = ["connectors:write"])), responses((status = 202, body = Replaying)))]
 #[post("/connectors/{id}/replay")]
 async fn replay_stretch(call: Call, path: RefPath<ConnectorId>, body: Body<Stretch>) -> Result<Reply> {

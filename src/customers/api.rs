@@ -92,7 +92,8 @@ async fn list_customers(call: Call, query: List<CustomerQuery>) -> Result<Reply>
 }
 
 /// Read a customer
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), security(("token" = ["customers:read"])),
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path)),
+    security(("token" = ["customers:read"])),
     responses((status = 200, body = Customer)))]
 #[get("/customers/{id}")]
 async fn read_customer(call: Call, path: RefPath<CustomerId>) -> Result<Reply> {
@@ -105,7 +106,7 @@ async fn read_customer(call: Call, path: RefPath<CustomerId>) -> Result<Reply> {
 /// Change a customer
 ///
 /// Send the `ETag` you have seen as `If-Match`.
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), request_body = CustomerChange,
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path)), request_body = CustomerChange,
     security(("token" = ["customers:write"])), responses((status = 200, body = Customer)))]
 #[patch("/customers/{id}")]
 async fn update_customer(call: Call, path: RefPath<CustomerId>, body: Body<CustomerChange>) -> Result<Reply> {
@@ -119,7 +120,7 @@ async fn update_customer(call: Call, path: RefPath<CustomerId>, body: Body<Custo
 }
 
 /// Add an address to a customer
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), request_body = NewBookEntry,
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path)), request_body = NewBookEntry,
     security(("token" = ["customers:write"])), responses((status = 201, body = Customer)))]
 #[post("/customers/{id}/addresses")]
 async fn add_customer_address(call: Call, path: RefPath<CustomerId>, body: Body<NewBookEntry>) -> Result<Reply> {
@@ -133,7 +134,8 @@ async fn add_customer_address(call: Call, path: RefPath<CustomerId>, body: Body<
 }
 
 /// Change an address of a customer
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path), ("address_id" = String, Path)),
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path),
+    ("address_id" = inline(AddressId), Path)),
     request_body = BookChange, security(("token" = ["customers:write"])), responses((status = 200, body = Customer)))]
 #[patch("/customers/{id}/addresses/{address_id}")]
 async fn change_customer_address(
@@ -151,7 +153,8 @@ async fn change_customer_address(
 }
 
 /// Remove an address of a customer
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path), ("address_id" = String, Path)),
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path),
+    ("address_id" = inline(AddressId), Path)),
     security(("token" = ["customers:write"])), responses((status = 200, body = Customer)))]
 #[delete("/customers/{id}/addresses/{address_id}")]
 async fn remove_customer_address(call: Call, path: RefPath<(CustomerId, AddressId)>) -> Result<Reply> {
@@ -224,7 +227,7 @@ async fn add_my_address(call: Call, body: Body<NewBookEntry>) -> Result<Reply> {
 }
 
 /// Change an address in my book
-#[utoipa::path(tag = "my account", params(("id" = String, Path)), request_body = BookChange,
+#[utoipa::path(tag = "my account", params(("id" = inline(AddressId), Path)), request_body = BookChange,
     security(("channel_key" = [], "token" = [])), responses((status = 200, body = Profile)))]
 #[patch("/me/addresses/{id}")]
 async fn change_my_address(call: Call, path: RefPath<AddressId>, body: Body<BookChange>) -> Result<Reply> {
@@ -236,7 +239,8 @@ async fn change_my_address(call: Call, path: RefPath<AddressId>, body: Body<Book
 }
 
 /// Remove an address from my book
-#[utoipa::path(tag = "my account", params(("id" = String, Path)), security(("channel_key" = [], "token" = [])),
+#[utoipa::path(tag = "my account", params(("id" = inline(AddressId), Path)),
+    security(("channel_key" = [], "token" = [])),
     responses((status = 200, body = Profile)))]
 #[delete("/me/addresses/{id}")]
 async fn remove_my_address(call: Call, path: RefPath<AddressId>) -> Result<Reply> {

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     events,
     http::{
-        Body, Call, RefPath, Reply,
+        Body, Call, NoBody, RefPath, Reply,
         idempotency::{Begun, Fingerprint, Key},
     },
     kernel::{
@@ -52,10 +52,11 @@ pub struct ErasedCustomer {
 ///
 /// What guests have ordered with the same e-mail address is not touched: `guest_orders` counts it, `POST /v1/ops/guests/erase`
 /// erases it. Other systems learn of it by `customer.erased.v1` and `order.erased.v1`.
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), security(("token" = ["customers:erase"])),
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path)),
+    security(("token" = ["customers:erase"])),
     responses((status = 200, body = ErasedCustomer)))]
 #[post("/customers/{id}/erase")]
-async fn erase_customer(call: Call, path: RefPath<CustomerId>) -> Result<Reply> {
+async fn erase_customer(call: Call, path: RefPath<CustomerId>, _: NoBody) -> Result<Reply> {
     let (id, actor) = (path.0, call.allow_everywhere(Scope::CustomersErase)?.clone());
     let key = call.idempotency_key(&Fingerprint::none())?;
     if let Some(reply) = answered(&call, key.as_ref()).await? {

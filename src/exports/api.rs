@@ -19,7 +19,7 @@ use crate::{
         Scope,
         ids::{ConsumerId, CredentialId},
         patch::present,
-        text::Text,
+        text::{Note, Text},
     },
 };
 
@@ -69,7 +69,7 @@ fn refuse(parameter: &str, detail: &str) -> Error {
 /// The name of a consumer, checked.
 fn consumer_name(name: &str) -> Result<String> {
     let wrong = |error: crate::kernel::text::NotAText| refuse("consumer", &error.0);
-    Text::<100>::new(name).map(Text::into_string).map_err(wrong)
+    <Text<100>>::new(name).map(Text::into_string).map_err(wrong)
 }
 
 /// Poll a feed
@@ -173,7 +173,7 @@ pub struct Nack {
     #[schema(min_items = 1, max_items = 200)]
     pub items: Vec<ItemRef>,
     /// Why, for whoever mends it.
-    pub reason: Text<500>,
+    pub reason: Note<500>,
 }
 
 fn check_items(items: Option<&[ItemRef]>) -> Result<()> {
@@ -187,7 +187,8 @@ fn check_items(items: Option<&[ItemRef]>) -> Result<()> {
 ///
 /// They are done and not handed out again. Each item has its own outcome; when all of them have passed to somebody else
 /// the answer is 409 `lease_lost`.
-#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path)), request_body = Ack, security(("token" = ["feeds:read"])),
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path)), request_body = Ack,
+    security(("token" = ["feeds:read"])),
     responses((status = 200, body = Acknowledged)))]
 #[post("/feeds/{feed}/ack")]
 async fn ack(call: Call, path: RefPath<String>, body: Body<Ack>) -> Result<Reply> {
@@ -203,7 +204,8 @@ async fn ack(call: Call, path: RefPath<String>, body: Body<Ack>) -> Result<Reply
 ///
 /// A set-aside item parks its stream: later events of the same order wait until it is replayed or skipped, all others
 /// flow. `taken_back` names items of the same lease that wait now: do not process them.
-#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path)), request_body = Nack, security(("token" = ["feeds:read"])),
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path)), request_body = Nack,
+    security(("token" = ["feeds:read"])),
     responses((status = 200, body = Acknowledged)))]
 #[post("/feeds/{feed}/nack")]
 async fn nack(call: Call, path: RefPath<String>, body: Body<Nack>) -> Result<Reply> {
@@ -262,7 +264,8 @@ async fn seek_consumer(call: Call, path: RefPath<(String, String)>, body: Body<S
 }
 
 /// Remove a consumer
-#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), ("consumer" = String, Path)), security(("token" = ["feeds:read"])),
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), ("consumer" = String, Path)),
+    security(("token" = ["feeds:read"])),
     responses((status = 204)))]
 #[delete("/feeds/{feed}/consumers/{consumer}")]
 async fn delete_consumer(call: Call, path: RefPath<(String, String)>) -> Result<Reply> {
@@ -321,7 +324,8 @@ pub struct ReplayParked {
 /// Replay an item set aside
 ///
 /// It is handed out again, then what waited behind it, in order.
-#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), ("position" = i64, Path)), request_body = ReplayParked,
+#[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), ("position" = i64, Path)),
+    request_body = ReplayParked,
     security(("token" = ["feeds:read"])), responses((status = 204)))]
 #[post("/feeds/{feed}/parked/{position}/replay")]
 async fn replay_parked(call: Call, path: RefPath<(String, i64)>, body: Body<ReplayParked>) -> Result<Reply> {
@@ -341,7 +345,7 @@ pub struct SkipParked {
     /// The consumer's name.
     pub consumer: Text<100>,
     /// It is kept with the item.
-    pub reason: Text<500>,
+    pub reason: Note<500>,
 }
 
 /// Skip an item set aside
@@ -430,7 +434,7 @@ pub struct HandOver {
 /// As when a key is renewed: the consumer goes on where it stood, with what it has out and has set aside. The key needs the scope
 /// `feeds:read`, the same channels and locations as the client whose it was, and no consumer of that name yet. Let the former key
 /// stop first: polling on, it would begin a new consumer of that name.
-#[utoipa::path(tag = "mend a connector", params(("consumer_id" = String, Path)), request_body = HandOver,
+#[utoipa::path(tag = "mend a connector", params(("consumer_id" = inline(ConsumerId), Path)), request_body = HandOver,
     security(("token" = ["connectors:write"])), responses((status = 200, body = OwnedConsumer)))]
 #[post("/consumers/{consumer_id}/hand-over")]
 async fn hand_over_consumer(call: Call, path: RefPath<ConsumerId>, body: Body<HandOver>) -> Result<Reply> {
@@ -442,7 +446,8 @@ async fn hand_over_consumer(call: Call, path: RefPath<ConsumerId>, body: Body<Ha
 /// Remove a consumer of any client
 ///
 /// What it has out or has set aside goes with it. Whoever still polls as it begins a new one.
-#[utoipa::path(tag = "mend a connector", params(("consumer_id" = String, Path)), security(("token" = ["connectors:write"])),
+#[utoipa::path(tag = "mend a connector", params(("consumer_id" = inline(ConsumerId), Path)),
+    security(("token" = ["connectors:write"])),
     responses((status = 204)))]
 #[delete("/consumers/{consumer_id}")]
 async fn delete_any_consumer(call: Call, path: RefPath<ConsumerId>) -> Result<Reply> {

@@ -20,7 +20,7 @@ use crate::{
     kernel::{
         Action, Instant, Scope,
         ids::{FulfilmentOrderId, ShipmentId},
-        text::{Text, WebAddress},
+        text::{Note, Text, WebAddress},
     },
     orders::{self, OrderDocument},
     stock::{self, Locations, Sourcing},
@@ -125,7 +125,8 @@ impl From<FulfilmentOrder> for FulfilmentDetail {
 }
 
 /// Read a fulfilment order
-#[utoipa::path(tag = "ship", params(("id" = String, Path)), security(("token" = ["fulfilment:read"])),
+#[utoipa::path(tag = "ship", params(("id" = inline(FulfilmentOrderId), Path)),
+    security(("token" = ["fulfilment:read"])),
     responses((status = 200, body = FulfilmentDetail)))]
 #[get("/fulfilment-orders/{id}")]
 async fn read_fulfilment_order(call: Call, path: RefPath<FulfilmentOrderId>) -> Result<Reply> {
@@ -156,7 +157,7 @@ pub struct PiecesRequest {
 /// Pick
 ///
 /// Notes that pieces have been taken from the shelf.
-#[utoipa::path(tag = "ship", params(("id" = String, Path)), request_body = PiecesRequest,
+#[utoipa::path(tag = "ship", params(("id" = inline(FulfilmentOrderId), Path)), request_body = PiecesRequest,
     security(("token" = ["fulfilment:write"])), responses((status = 200, body = FulfilmentDetail)))]
 #[post("/fulfilment-orders/{id}/pick")]
 async fn pick(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<PiecesRequest>) -> Result<Reply> {
@@ -174,7 +175,7 @@ async fn pick(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<PiecesReq
 /// Pack
 ///
 /// Notes that pieces have been put into a parcel; what was not picked is picked with it.
-#[utoipa::path(tag = "ship", params(("id" = String, Path)), request_body = PiecesRequest,
+#[utoipa::path(tag = "ship", params(("id" = inline(FulfilmentOrderId), Path)), request_body = PiecesRequest,
     security(("token" = ["fulfilment:write"])), responses((status = 200, body = FulfilmentDetail)))]
 #[post("/fulfilment-orders/{id}/pack")]
 async fn pack(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<PiecesRequest>) -> Result<Reply> {
@@ -213,7 +214,7 @@ pub struct ShipRequest {
 ///
 /// Notes that pieces have left; what was not picked and packed is so with it, so a warehouse that only reports parcels
 /// needs nothing else. The money of what leaves is captured.
-#[utoipa::path(tag = "ship", params(("id" = String, Path)), request_body = ShipRequest,
+#[utoipa::path(tag = "ship", params(("id" = inline(FulfilmentOrderId), Path)), request_body = ShipRequest,
     security(("token" = ["fulfilment:write"])), responses((status = 201, body = Shipment)))]
 #[post("/fulfilment-orders/{id}/ship")]
 async fn ship(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<ShipRequest>) -> Result<Reply> {
@@ -242,7 +243,7 @@ pub struct ShipmentDetail {
 }
 
 /// Read a shipment
-#[utoipa::path(tag = "ship", params(("id" = String, Path)), security(("token" = ["fulfilment:read"])),
+#[utoipa::path(tag = "ship", params(("id" = inline(ShipmentId), Path)), security(("token" = ["fulfilment:read"])),
     responses((status = 200, body = ShipmentDetail)))]
 #[get("/shipments/{id}")]
 async fn read_shipment(call: Call, path: RefPath<ShipmentId>) -> Result<Reply> {
@@ -266,7 +267,7 @@ pub struct WhenRequest {
 /// Deliver
 ///
 /// Notes that a shipment has arrived.
-#[utoipa::path(tag = "ship", params(("id" = String, Path)), request_body = WhenRequest,
+#[utoipa::path(tag = "ship", params(("id" = inline(ShipmentId), Path)), request_body = WhenRequest,
     security(("token" = ["fulfilment:write"])), responses((status = 200, body = Shipment)))]
 #[post("/shipments/{id}/deliver")]
 async fn deliver(call: Call, path: RefPath<ShipmentId>, body: Body<WhenRequest>) -> Result<Reply> {
@@ -283,18 +284,18 @@ async fn deliver(call: Call, path: RefPath<ShipmentId>, body: Body<WhenRequest>)
 pub struct ScanRequest {
     /// What, in the carrier's words.
     #[schema(value_type = String)]
-    pub text: Text<300>,
+    pub text: Note<300>,
     /// Where.
     #[schema(value_type = Option<String>)]
     pub place: Option<Text<200>>,
-    /// When; now unless told.
+    /// When; now unless told. Not before the order.
     pub at: Option<Instant>,
 }
 
 /// Note a scan
 ///
 /// What a carrier said about a shipment on its way. The same scan twice is one.
-#[utoipa::path(tag = "ship", params(("id" = String, Path)), request_body = ScanRequest,
+#[utoipa::path(tag = "ship", params(("id" = inline(ShipmentId), Path)), request_body = ScanRequest,
     security(("token" = ["fulfilment:write"])), responses((status = 200, body = Shipment)))]
 #[post("/shipments/{id}/scans")]
 async fn scan(call: Call, path: RefPath<ShipmentId>, body: Body<ScanRequest>) -> Result<Reply> {
@@ -331,7 +332,7 @@ async fn order_fulfilment(call: Call, path: RefPath<String>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentRead)?.clone();
     let locations = call.snapshot::<Locations>().await?;
     let found = call.read(move |tx| {
-        let id = orders::resolve(tx, &actor, &path.0)?;
+        let id = orders::find(tx, &actor, &path.0)?;
         let (mut fulfilment_orders, mut shipments) = service::of_order(tx, id)?;
         fulfilment_orders.retain(|one| actor.sees_location(one.location_id));
         shipments.retain(|one| actor.sees_location(one.location_id));
@@ -351,7 +352,7 @@ pub struct CancelRequest {
     pub lines: Option<Vec<Pieces>>,
     /// Why.
     #[schema(value_type = String)]
-    pub reason: Text<500>,
+    pub reason: Note<500>,
     /// Whether what goes back by hand has been paid out already; else it waits in the work list `refunds_to_pay`.
     #[serde(default)]
     pub paid_out: bool,
@@ -362,7 +363,7 @@ pub struct CancelRequest {
 /// Cancel
 ///
 /// Cancels pieces that have not left, picked ones too. They go back into stock, the customer owes so much less, and
-/// what was paid too much is given back.
+/// what was paid too much is given back. Who is limited to locations cancels what is to leave from these.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = CancelRequest,
     security(("token" = ["orders:write"])), responses((status = 200, body = OrderDocument)))]
 #[post("/orders/{ref}/cancel")]

@@ -49,7 +49,8 @@ pub(super) struct Cancelled<'a> {
 }
 
 /// Cancels pieces of an order that have not left, picked ones too: they go back into stock, the customer owes so much
-/// less, and what is too much is given back or let go by jobs.
+/// less, and what is too much is given back or let go by jobs. Who is limited to locations cancels what is to leave from
+/// these.
 ///
 /// # Errors
 /// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`, `ceiling_exceeded`, `history_before_order`.
@@ -66,7 +67,7 @@ pub fn cancel(
     order.check_time(what.occurred_at, "/occurred_at")?;
     let at = what.occurred_at.unwrap_or(now);
     let pieces = wanted(&order, what.pieces.as_deref())?;
-    let (freed, touched) = take_off(tx, now, id, &pieces)?;
+    let (freed, touched) = take_off(tx, now, actor, id, &pieces)?;
     let amount = amount(&order, &pieces)?;
     within_ceiling(actor, amount.gross)?;
     let moves: Result<Vec<LineMove>> = pieces.iter().map(|piece| line_move(&order, piece)).collect();
@@ -123,9 +124,9 @@ fn wanted(order: &OrderDocument, pieces: Option<&[Pieces]>) -> Result<Vec<Shippe
 type TakenOff = (Vec<stock::Share>, Vec<(FulfilmentOrder, Vec<ShippedLine>)>);
 
 /// Takes pieces off an order's fulfilment orders and writes these.
-fn take_off(tx: &mut Tx, now: Instant, order: OrderId, pieces: &[ShippedLine]) -> Result<TakenOff> {
+fn take_off(tx: &mut Tx, now: Instant, actor: &Actor, order: OrderId, pieces: &[ShippedLine]) -> Result<TakenOff> {
     let (mut fulfilments, shipments) = (store::of_order(tx, order)?, store::shipments(tx, order)?);
-    let stepped = distribute(&mut fulfilments, pieces)?;
+    let stepped = distribute(actor, &mut fulfilments, pieces)?;
     if stepped.is_empty() {
         return Ok(TakenOff::default());
     }
@@ -148,13 +149,16 @@ fn take_off(tx: &mut Tx, now: Instant, order: OrderId, pieces: &[ShippedLine]) -
     Ok((free, changed))
 }
 
-/// Takes the pieces from the fulfilment orders, those that have come least far first, and makes the steps on them. Gives
-/// the steps by the place of their fulfilment order. Services are in none, so nothing is taken for them.
+/// Takes the pieces from the fulfilment orders that the actor may see, those that have come least far first, and makes the
+/// steps on them. Gives the steps by the place of their fulfilment order. Services are in none, so nothing is taken for them.
 fn distribute(
+    actor: &Actor,
     fulfilments: &mut [FulfilmentOrder],
     pieces: &[ShippedLine],
 ) -> Result<BTreeMap<usize, Vec<(i32, Step)>>> {
-    let mut order: Vec<usize> = (0..fulfilments.len()).collect();
+    let mine = |one: &FulfilmentOrder| actor.sees_location(one.location_id);
+    let mut order: Vec<usize> =
+        (0..fulfilments.len()).filter(|place| fulfilments.get(*place).is_some_and(mine)).collect();
     order.sort_by_key(|place| fulfilments.get(*place).map(|fulfilment| fulfilment.state));
     let mut stepped: BTreeMap<usize, Vec<(i32, Step)>> = BTreeMap::new();
     for piece in pieces {
@@ -170,6 +174,14 @@ fn distribute(
                 stepped.entry(*place).or_default().push((piece.line_no, step));
                 missing -= part;
             }
+        }
+        let elsewhere =
+            |one: &FulfilmentOrder| !mine(one) && one.lines.iter().any(|line| line.line_no == piece.line_no);
+        if missing > 0 && fulfilments.iter().any(elsewhere) {
+            let left = piece.quantity - missing;
+            let detail = format!("only {left} of line {} are at locations of yours", piece.line_no);
+            let error = Error::problem(Code::QuantityExceeded, detail).at("/lines");
+            return Err(error.with("line_no", piece.line_no).with("left", left));
         }
     }
     Ok(stepped)
@@ -208,9 +220,11 @@ fn amount(order: &OrderDocument, pieces: &[ShippedLine]) -> Result<TaxedShare> {
     Ok(money::total(shares))
 }
 
+/// That somebody may move an amount, in minor units.
+///
 /// # Errors
 /// `ceiling_exceeded`.
-pub(super) fn within_ceiling(actor: &Actor, minor: i64) -> Result<()> {
+pub fn within_ceiling(actor: &Actor, minor: i64) -> Result<()> {
     match actor.within_ceiling(minor) {
         true => Ok(()),
         false => Err(Error::problem(Code::CeilingExceeded, "the amount is above what this credential may move")),

@@ -18,7 +18,7 @@ mod store;
 mod till;
 mod told;
 
-pub use cancel::{Cancellation, cancel};
+pub use cancel::{Cancellation, cancel, within_ceiling};
 pub use copies::{
     orders_after, orders_by_ids, parcel, returns_after, returns_by_ids, shipments_after, shipments_by_ids,
 };

@@ -493,9 +493,11 @@ const SCANS: usize = 50;
 /// Notes what a carrier said about a shipment on its way.
 ///
 /// # Errors
-/// `not_found`.
+/// `not_found`, `history_before_order`.
 pub fn scan(tx: &mut Tx, now: Instant, actor: &Actor, fresh: &Fresh, id: ShipmentId, scan: &Scan) -> Result<Shipment> {
     let (mut order, mut shipment) = start_shipment(tx, actor, id)?;
+    // Not the shipment's own time: carriers tell of a parcel as soon as its label is made.
+    order.check_time(Some(scan.at), "/at")?;
     shipment.state = shipment.state.apply(ShipmentCommand::Scan)?;
     if !shipment.scans.contains(scan) {
         shipment.scans.push(scan.clone());

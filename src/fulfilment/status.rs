@@ -12,7 +12,7 @@ use crate::{
     db::Tx,
     error::Result,
     kernel::{
-        Instant, Money,
+        Actor, Instant, Money,
         ids::{LocationId, OrderId, ShipmentId, VariantId},
     },
     orders::{self, ExternalRef, FulfilmentStatus, OrderDocument, OrderState, PaymentStatus},
@@ -145,11 +145,11 @@ pub struct OrderProgress {
     pub payment_state: PaymentStatus,
     /// Where the goods stand.
     pub fulfilment_state: FulfilmentStatus,
-    /// What it waits for, the longest first.
+    /// What it waits for, the longest first; of locations those that the caller may see.
     pub waiting: Vec<Waiting>,
     /// What stands in its way.
     pub blockers: Vec<Blocker>,
-    /// Its parcels.
+    /// Its parcels, from the locations that the caller may see.
     pub parcels: Vec<ParcelStatus>,
     /// Its money.
     pub money: MoneyStatus,
@@ -159,20 +159,24 @@ pub struct OrderProgress {
     pub lag: Vec<Lag>,
 }
 
-/// Where an order is: nine statements at most. `lag` is how far those that hear of it are behind, which is asked above.
+/// Where an order is, as far as it is at locations that the actor may see: nine statements at most. `lag` is how far those
+/// that hear of it are behind, which is asked above.
 ///
 /// # Errors
 /// `not_found`.
 pub fn progress(
     tx: &mut Tx,
     now: Instant,
+    actor: &Actor,
     locations: &Locations,
     order: &OrderDocument,
     lag: Vec<Lag>,
 ) -> Result<OrderProgress> {
     let id = order.id;
     let failures = payments::failures_of(tx, id)?;
-    let (fulfilments, shipments) = service::of_order(tx, id)?;
+    let (mut fulfilments, mut shipments) = service::of_order(tx, id)?;
+    fulfilments.retain(|one| actor.sees_location(one.location_id));
+    shipments.retain(|one| actor.sees_location(one.location_id));
     let open = fulfilments.iter().filter(|one| one.state.is_open()).flat_map(|one| &one.lines);
     let open: Vec<VariantId> =
         open.filter(|line| line.tracked && line.counts.open() > 0).map(|line| line.variant_id).collect();
@@ -382,11 +386,12 @@ fn sentence(
         });
     }
     parts.extend(blockers.iter().filter(|one| one.code == "payment_failed").map(|one| one.text.clone()));
-    for behind in lag.iter().filter(|behind| behind.events > 0) {
-        let since = behind.since.map(|since| format!(" since {}", day(since))).unwrap_or_default();
-        parts.push(format!("{} has not heard of {} of its events{since}", behind.name, behind.events));
-    }
+    parts.extend(unheard(lag));
     parts.push(match order.payment_state {
+        // Cancelled, and on its way back.
+        PaymentStatus::Captured if money.due.minor() == 0 && money.captured.minor() > 0 => {
+            "it had been paid".to_owned()
+        }
         PaymentStatus::Captured => "it is paid".to_owned(),
         PaymentStatus::PartiallyCaptured => format!("{} of {} are paid", money.captured, money.due),
         PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded => format!("{} were given back", money.refunded),
@@ -395,4 +400,50 @@ fn sentence(
         PaymentStatus::Pending => "nothing is paid".to_owned(),
     });
     format!("Order {} of {}: {}.", order.number, day(order.placed_at), parts.join("; "))
+}
+
+/// How many of those who are behind are named in the sentence.
+const NAMED: usize = 3;
+
+/// Who has not heard of everything: a few of them, each once, whatever it is that is called so.
+fn unheard(lag: &[Lag]) -> Vec<String> {
+    let mut named: Vec<&Lag> = Vec::new();
+    for behind in lag.iter().filter(|behind| behind.events > 0) {
+        match named.iter_mut().find(|known| known.name == behind.name) {
+            Some(known) if known.events < behind.events => *known = behind,
+            Some(_) => {}
+            None => named.push(behind),
+        }
+    }
+    let told = |behind: &&Lag| {
+        let since = behind.since.map(|since| format!(" since {}", day(since))).unwrap_or_default();
+        format!("{} has not heard of {} of its events{since}", behind.name, behind.events)
+    };
+    let mut parts: Vec<String> = named.iter().take(NAMED).map(told).collect();
+    match named.len().saturating_sub(NAMED) {
+        0 => {}
+        1 => parts.push("1 other is behind too".to_owned()),
+        more => parts.push(format!("{more} others are behind too")),
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lag(name: &str, events: i64) -> Lag {
+        Lag { kind: "consumer".to_owned(), name: name.to_owned(), events, since: None }
+    }
+
+    #[test]
+    fn those_who_are_behind_are_named_once_and_a_few_of_them() {
+        let two = [lag("erp", 2), lag("crm", 0), lag("erp", 5)];
+        assert_eq!(unheard(&two), ["erp has not heard of 5 of its events"]);
+        let many: Vec<Lag> = (1..=9).map(|n| lag(&format!("c{n}"), 1)).collect();
+        let told = unheard(&many);
+        assert_eq!((told.len(), told.last().map(String::as_str)), (4, Some("6 others are behind too")));
+        assert_eq!(unheard(&many[..4]).last().map(String::as_str), Some("1 other is behind too"));
+        assert!(unheard(&[]).is_empty());
+    }
 }

@@ -8,7 +8,11 @@
 
 use std::{rc::Rc, str::FromStr, sync::Arc};
 
-use actix_web::{HttpMessage, HttpRequest, http::header::AUTHORIZATION, web};
+use actix_web::{
+    HttpMessage, HttpRequest,
+    http::{Method, header::AUTHORIZATION},
+    web,
+};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode, errors::ErrorKind,
 };
@@ -214,6 +218,33 @@ pub(super) struct Caller {
     pub now: Instant,
 }
 
+/// The scope that an operation needs, by its method and the pattern of its path; `None` where it says nothing of any. The
+/// slices' handlers ask for it themselves: this is so that nobody who lacks it is told what else is wrong.
+#[derive(Clone, Copy)]
+pub struct Needs(pub fn(&str, &str) -> Option<Scope>);
+
+fn refuse_without_scope(request: &HttpRequest, actor: &Actor) -> Result<()> {
+    let (Actor::Staff(_) | Actor::Client(_)) = actor else { return Ok(()) };
+    let Some(Needs(needs)) = request.app_data::<web::Data<Needs>>().map(|needs| ***needs) else { return Ok(()) };
+    // What answers GET answers HEAD.
+    let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
+    match request.match_pattern().and_then(|path| needs(method, &path)) {
+        Some(scope) => require(actor, scope),
+        None => Ok(()),
+    }
+}
+
+/// That somebody holds a scope.
+///
+/// # Errors
+/// `scope_missing` otherwise.
+pub(super) fn require(actor: &Actor, scope: Scope) -> Result<()> {
+    if actor.holds(scope) {
+        return Ok(());
+    }
+    Err(Error::problem(Code::ScopeMissing, format!("this needs the scope `{scope}`")).with("scope", scope.as_str()))
+}
+
 /// Finds out who sent a request, once however many of its parts ask: nothing of it is read, and it counts against no
 /// limit twice, before that is known.
 pub(super) async fn caller(request: &HttpRequest) -> Result<(State, Caller)> {
@@ -229,6 +260,7 @@ pub(super) async fn caller(request: &HttpRequest) -> Result<(State, Caller)> {
         let now = state.clock.now();
         let actor = authenticate(&state, request, now).await?;
         state.limits.check(&state.secret, &actor, request)?;
+        refuse_without_scope(request, &actor)?;
         Ok::<_, Error>(Caller { actor, now })
     };
     let caller = cell.get_or_try_init(find).await?.clone();

@@ -8,7 +8,10 @@ use serde::de::{DeserializeOwned, Deserializer};
 use tokio::time::Instant;
 
 use super::{State, auth::caller, idempotency::Fingerprint, seal, strict::Strict};
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    kernel::text::leaves_the_line,
+};
 
 /// A JSON body. Unknown fields are refused where `T` says `deny_unknown_fields`, which every request type does.
 pub struct Body<T> {
@@ -43,6 +46,31 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
             let bytes = collect(payload, state.settings.http.body_limit, Patience::whole(&state)).await?;
             let value = parse_json(&bytes)?;
             Ok(Self { value, fingerprint: Fingerprint::of(&bytes) })
+        })
+    }
+}
+
+/// No body: nothing at all, or an empty JSON object. What a command does not read is refused, not passed over.
+pub struct NoBody;
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+impl FromRequest for NoBody {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let (state, _) = caller(&request).await?;
+            let bytes = collect(payload, state.settings.http.body_limit, Patience::whole(&state)).await?;
+            if !bytes.trim_ascii().is_empty() {
+                as_it_is(&request)?;
+                parse_json::<Nothing>(&bytes)?;
+            }
+            Ok(Self)
         })
     }
 }
@@ -250,13 +278,29 @@ pub(super) fn parse_query<T: DeserializeOwned>(text: &str) -> Result<T> {
     let parsed = web::Query::<T>::from_query(text).map_err(|error| {
         let detail = error.to_string();
         let detail = detail.strip_prefix("Query deserialize error: ").unwrap_or(&detail);
-        let problem = Error::problem(Code::InvalidQuery, detail);
-        match culprit::<T>(text, detail) {
+        let name = culprit::<T>(text, detail);
+        let problem = Error::problem(Code::InvalidQuery, in_words(name.as_deref(), detail));
+        match name {
             Some(name) => problem.at(name),
             None => problem,
         }
     });
     Ok(parsed?.into_inner())
+}
+
+/// What is wrong with a parameter in words of its own, where the standard library speaks of parsing.
+fn in_words<'a>(name: Option<&str>, detail: &'a str) -> &'a str {
+    match detail {
+        "invalid digit found in string"
+        | "cannot parse integer from empty string"
+        | "number too large to fit in target type"
+        | "number too small to fit in target type" => match name {
+            Some("limit") => "expected 1 to 200",
+            _ => "expected a whole number in range",
+        },
+        "provided string was not `true` or `false`" => "expected true or false",
+        other => other,
+    }
 }
 
 /// The parameter that an error is about: the one it names, or else the first that is refused on its own too.
@@ -276,7 +320,7 @@ fn culprit<T: DeserializeOwned>(text: &str, detail: &str) -> Option<String> {
     })
 }
 
-/// The last variable part of a path: an id or a reference, percent-decoded, at most 200 characters, no control characters.
+/// The last variable part of a path: an id or a reference, percent-decoded, at most 200 characters, of one line.
 pub struct RefPath<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for RefPath<T> {
@@ -288,7 +332,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for RefPath<T> {
         Box::pin(async move {
             caller(&request).await?;
             // The router has decoded them by now.
-            let sane = |value: &str| value.len() <= 200 && !value.contains(char::is_control);
+            let sane = |value: &str| value.len() <= 200 && !value.contains(leaves_the_line);
             let sane = request.match_info().iter().all(|(_, value)| sane(value));
             let parsed = web::Path::<T>::extract(&request);
             match parsed.into_inner().map(|path| Self(path.into_inner())) {
@@ -334,6 +378,26 @@ mod tests {
         assert_eq!(wrong("limit=3"), "name");
         assert_eq!(wrong("name=a&name=b"), "name");
         assert_eq!(wrong("limit=3&name=a%00b"), "name");
+    }
+
+    #[test]
+    fn what_is_no_number_is_told_in_words() {
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code, reason = "only read from texts")]
+        struct Numbers {
+            limit: Option<i64>,
+            wait: Option<u64>,
+            all: Option<bool>,
+        }
+        let said = |text: &str| match parse_query::<Numbers>(text).unwrap_err() {
+            Error::Problem(problem) => problem.detail,
+            error => panic!("{error}"),
+        };
+        for wrong in ["limit=1e9", "limit=", "limit=99999999999999999999", "limit=-99999999999999999999"] {
+            assert_eq!(said(wrong), "expected 1 to 200", "{wrong}");
+        }
+        assert_eq!(said("wait=soon"), "expected a whole number in range");
+        assert_eq!(said("all=2"), "expected true or false");
     }
 
     #[test]

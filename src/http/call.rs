@@ -49,10 +49,7 @@ impl Call {
     /// # Errors
     /// `scope_missing` otherwise.
     pub fn allow(&self, scope: Scope) -> Result<&Actor> {
-        if self.actor.holds(scope) {
-            return Ok(&self.actor);
-        }
-        Err(Error::problem(Code::ScopeMissing, format!("this needs the scope `{scope}`")).with("scope", scope.as_str()))
+        auth::require(&self.actor, scope).map(|()| &self.actor)
     }
 
     /// The actor, when they hold a scope and are limited to no channels: for what all channels have in common.

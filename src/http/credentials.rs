@@ -343,7 +343,8 @@ fn list(tx: &mut Tx, after: Option<CredentialId>, limit: i64) -> Result<Vec<ApiK
 /// Revoke an API key
 ///
 /// It stops working everywhere within a second.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["keys:write"])), responses((status = 204)))]
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(CredentialId), Path)),
+    security(("token" = ["keys:write"])), responses((status = 204)))]
 #[delete("/api-keys/{id}")]
 async fn revoke_api_key(call: Call, path: RefPath<CredentialId>) -> Result<Reply> {
     let (actor, id, now) = (call.allow(Scope::KeysWrite)?.clone(), path.0, call.now);

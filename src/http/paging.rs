@@ -41,7 +41,7 @@ const MOST_ITEMS: i64 = 200;
 pub fn limit(limit: Option<i64>) -> Result<i64> {
     match limit.unwrap_or(50) {
         limit @ 1..=MOST_ITEMS => Ok(limit),
-        _ => Err(Error::problem(Code::InvalidQuery, "limit must be between 1 and 200").at("limit")),
+        _ => Err(Error::problem(Code::InvalidQuery, "expected 1 to 200").at("limit")),
     }
 }
 

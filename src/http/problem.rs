@@ -19,7 +19,9 @@ impl actix_web::ResponseError for Error {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         if self.code().status() == 401 {
-            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            // A publishable key is no token: who lacks it gains nothing by signing in.
+            let how = if self.code() == Code::ChannelKeyInvalid { "Channel-Key" } else { "Bearer" };
+            response.insert_header((header::WWW_AUTHENTICATE, how));
         }
         if self.code() == Code::ContentEncodingUnsupported {
             // RFC 9110, 15.5.16: the answer tells what would do.

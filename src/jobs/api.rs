@@ -7,7 +7,7 @@ use super::queue::{self, Job};
 use crate::{
     db::Tx,
     error::{Error, Result},
-    http::{All, Call, List, Page, RefPath, Reply, idempotency::Fingerprint},
+    http::{All, Call, List, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{Actor, Instant, Scope, ids::JobId},
 };
 
@@ -38,10 +38,11 @@ async fn list_dead_jobs(call: Call, query: List<All>) -> Result<Reply> {
 /// Replay a dead job
 ///
 /// It gets new tries from now on. Jobs that waited behind it go on after it.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:write"])),
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(JobId), Path)),
+    security(("token" = ["connectors:write"])),
     responses((status = 204)))]
 #[post("/jobs/{id}/replay")]
-async fn replay_job(call: Call, path: RefPath<JobId>) -> Result<Reply> {
+async fn replay_job(call: Call, path: RefPath<JobId>, _: NoBody) -> Result<Reply> {
     allow_change(&call)?;
     let (id, now) = (path.0, call.now);
     call.command(&Fingerprint::none(), move |tx| {
@@ -56,10 +57,11 @@ async fn replay_job(call: Call, path: RefPath<JobId>) -> Result<Reply> {
 /// Jobs that waited behind it go on. What it was to do counts as failed then: a capture or refund that nobody asks the
 /// provider for any more is in the work list `failed_payments`, a dispatch is skipped. Where a provider has not answered,
 /// replay asks it with the same key; discard only what it has not done.
-#[utoipa::path(tag = "mend a connector", params(("id" = String, Path)), security(("token" = ["connectors:write"])),
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(JobId), Path)),
+    security(("token" = ["connectors:write"])),
     responses((status = 204)))]
 #[post("/jobs/{id}/discard")]
-async fn discard_job(call: Call, path: RefPath<JobId>) -> Result<Reply> {
+async fn discard_job(call: Call, path: RefPath<JobId>, _: NoBody) -> Result<Reply> {
     let actor = allow_change(&call)?.clone();
     let discards = call.request().app_data::<web::Data<Discards>>().map_or(Discards(&[]), |all| ***all);
     let (id, now) = (path.0, call.now);

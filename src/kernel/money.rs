@@ -164,8 +164,9 @@ fn scaled(text: &str, places: u32) -> Result<i64, NotMoney> {
         return Err(NotMoney::Form);
     }
     let whole = text.trim_start_matches(['-', '0']).split('.').next().unwrap_or_default();
+    let too_large = || NotMoney::TooLarge(Decimal::new(Money::MAX_INPUT, places).normalize());
     if whole.len() > 16 {
-        return Err(NotMoney::TooLarge);
+        return Err(too_large());
     }
     if text.len() > 24 {
         return Err(NotMoney::Digits);
@@ -175,7 +176,7 @@ fn scaled(text: &str, places: u32) -> Result<i64, NotMoney> {
         return Err(NotMoney::Digits);
     }
     let value = exact.checked_mul(Decimal::from(10i64.pow(places))).and_then(|value| i64::try_from(value).ok());
-    value.filter(|value| value.abs() <= Money::MAX_INPUT).ok_or(NotMoney::TooLarge)
+    value.filter(|value| value.abs() <= Money::MAX_INPUT).ok_or_else(too_large)
 }
 
 /// What is wrong with an amount.
@@ -187,9 +188,9 @@ pub enum NotMoney {
     /// It has more decimal places than there are.
     #[error("expected a plain decimal text with no more digits than the currency has, such as \"12.34\"")]
     Digits,
-    /// It is above what is taken from outside.
-    #[error("the amount is too large: up to 15 digits are taken, those behind the point among them")]
-    TooLarge,
+    /// It is above what is taken from outside, which is less of a unit price: that has more digits behind the point.
+    #[error("the amount is too large: at most {0} is taken here")]
+    TooLarge(Decimal),
 }
 
 impl fmt::Display for Money {
@@ -381,13 +382,18 @@ mod tests {
     fn what_is_wrong_with_an_amount_is_told() {
         let wrong = |text: &str| Money::parse(text, currency("EUR")).unwrap_err();
         for large in ["10000000000000.01", "-99999999999999999999", "1000000000000000000000000000000000.123"] {
-            assert_eq!(wrong(large), NotMoney::TooLarge, "{large}");
+            assert!(matches!(wrong(large), NotMoney::TooLarge(_)), "{large}");
         }
         for long in ["0.001", "1.0000000000000000000000000000000001"] {
             assert_eq!(wrong(long), NotMoney::Digits, "{long}");
         }
         assert_eq!([wrong("twelve"), wrong("--1"), wrong("")], [NotMoney::Form; 3]);
-        assert_eq!(UnitPrice::parse("10000000000", currency("EUR")), Err(NotMoney::TooLarge));
+        // The most that is taken, and what is told of it, is less for a unit price.
+        let said = |error: NotMoney| error.to_string();
+        assert_eq!(said(wrong("10000000000000.01")), "the amount is too large: at most 10000000000000 is taken here");
+        let price = UnitPrice::parse("999999999999", currency("EUR")).unwrap_err();
+        assert_eq!(said(price), "the amount is too large: at most 1000000000 is taken here");
+        assert!(UnitPrice::parse("1000000000", currency("EUR")).is_ok());
     }
 
     #[test]

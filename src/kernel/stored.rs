@@ -2,7 +2,8 @@
 //!
 //! Requests refuse fields that nobody knows. What is kept is another matter: while a release is rolled out, processes of both
 //! versions read the same rows, and a field that only the newer one knows must not stop the older one. So what is read here
-//! passes over unknown fields, whatever the type says, and a change of settings carries them over.
+//! passes over unknown fields, whatever the type says, and a change of settings carries them over. Texts are taken as they
+//! are: a rule for what is sent today does not make unreadable what was sent before there was it.
 
 use serde::{
     Deserialize, Deserializer,
@@ -13,6 +14,8 @@ use serde::{
     forward_to_deserialize_any,
 };
 use serde_json::{Error, Result, Value};
+
+use super::text::TEXT;
 
 /// Reads a kept document from its bytes.
 ///
@@ -89,7 +92,7 @@ impl<'de> Deserializer<'de> for Asking<'_> {
     }
 }
 
-/// Reads from a document and passes over what a type does not know, at every depth.
+/// Reads from a document and passes over what a type does not know, at every depth, and takes texts as they are.
 struct Lenient(Value);
 
 impl IntoDeserializer<'_, Error> for Lenient {
@@ -123,8 +126,11 @@ impl<'de> Deserializer<'de> for Lenient {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
-        visitor.visit_newtype_struct(self)
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+        match self.0 {
+            Value::String(text) if name == TEXT => visitor.visit_byte_buf(text.into_bytes()),
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -165,7 +171,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::kernel::Scope;
+    use crate::kernel::{Scope, text::Text};
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -218,6 +224,16 @@ mod tests {
         let told = from_value::<Outer>(&json!({"taste": {"told": {"by": "y", "new": 1}}, "new": 1})).unwrap();
         assert_eq!((told.name, told.taste), (None, Some(Taste::Told { by: "y".to_owned() })));
         assert_eq!(from_value::<Outer>(&json!({"taste": "sweet", "new": 1})).unwrap().taste, Some(Taste::Sweet));
+    }
+
+    #[test]
+    fn a_text_is_taken_as_it_was_kept() {
+        type Pair = (Text<3>, Option<Text<3>>);
+        let before = json!(["a\nb", "abcd"]);
+        assert!(Pair::deserialize(&before).is_err(), "a request is refused");
+        let kept: Pair = from_value(&before).unwrap();
+        assert_eq!((&*kept.0, kept.1.as_deref()), ("a\nb", Some("abcd")));
+        assert!(from_value::<Text<3>>(&json!(5)).is_err());
     }
 
     #[test]

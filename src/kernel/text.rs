@@ -2,19 +2,30 @@
 
 use std::{borrow::Cow, fmt, ops::Deref};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-/// A text from outside: trimmed, 1 to `MAX` characters, no control characters (so no NUL, which PostgreSQL refuses).
+/// A text from outside: trimmed, 1 to `MAX` characters, no control characters (so no NUL, which PostgreSQL refuses). It is one
+/// line, so that names and references can be shown in a row and be named in a path; with `LINES` it may have several.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Text<const MAX: usize>(String);
+pub struct Text<const MAX: usize, const LINES: bool = false>(String);
 
-impl<const MAX: usize> Text<MAX> {
+/// A text of one or several lines: why something was done, what is to be known of it.
+pub type Note<const MAX: usize> = Text<MAX, true>;
+
+/// Whether a character has no place in a text of one line: it ends the line, moves within it, or turns it round so that it
+/// reads as another text.
+#[must_use]
+pub fn leaves_the_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+impl<const MAX: usize, const LINES: bool> Text<MAX, LINES> {
     /// The text, checked.
     ///
     /// # Errors
-    /// Says what is wrong: empty, too long, or a control character.
+    /// Says what is wrong: empty, too long, or a character that has no place in it.
     pub fn new(text: &str) -> Result<Self, NotAText> {
         let trimmed = text.trim();
         if trimmed.is_empty() {
@@ -23,10 +34,21 @@ impl<const MAX: usize> Text<MAX> {
         if trimmed.chars().count() > MAX {
             return Err(NotAText(format!("expected at most {MAX} characters")));
         }
-        if trimmed.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        if LINES && trimmed.contains(|c: char| c.is_control() && c != '\n' && c != '\t') {
             return Err(NotAText("expected a text without control characters".into()));
         }
+        if !LINES && trimmed.contains(leaves_the_line) {
+            return Err(NotAText(
+                "expected a text of one line without tabs, control characters and characters that turn it round".into(),
+            ));
+        }
         Ok(Self(trimmed.to_owned()))
+    }
+
+    /// A text that was kept: it was checked when it came, by the rules of that time.
+    #[must_use]
+    pub const fn kept(text: String) -> Self {
+        Self(text)
     }
 
     /// The text itself.
@@ -36,12 +58,12 @@ impl<const MAX: usize> Text<MAX> {
     }
 }
 
-/// The text is empty, too long or holds control characters.
+/// The text is empty, too long or holds characters that have no place in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotAText(pub String);
 
-impl<const MAX: usize> Deref for Text<MAX> {
+impl<const MAX: usize, const LINES: bool> Deref for Text<MAX, LINES> {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -49,33 +71,59 @@ impl<const MAX: usize> Deref for Text<MAX> {
     }
 }
 
-impl<const MAX: usize> fmt::Debug for Text<MAX> {
+impl<const MAX: usize, const LINES: bool> fmt::Debug for Text<MAX, LINES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
     }
 }
 
-impl<const MAX: usize> fmt::Display for Text<MAX> {
+impl<const MAX: usize, const LINES: bool> fmt::Display for Text<MAX, LINES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+/// The name under which a [`Text`] asks to be read: who reads what was kept answers with its bytes.
+pub(super) const TEXT: &str = "Text";
+
+struct Reading<const MAX: usize, const LINES: bool>;
+
+impl<'de, const MAX: usize, const LINES: bool> Visitor<'de> for Reading<MAX, LINES> {
+    type Value = Text<MAX, LINES>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Self::new(&text).map_err(serde::de::Error::custom)
+        Text::new(&text).map_err(serde::de::Error::custom)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Text::new(text).map_err(E::custom)
+    }
+
+    fn visit_byte_buf<E: serde::de::Error>(self, kept: Vec<u8>) -> Result<Self::Value, E> {
+        String::from_utf8(kept).map(Text::kept).map_err(E::custom)
     }
 }
 
-impl<const MAX: usize> utoipa::PartialSchema for Text<MAX> {
+impl<'de, const MAX: usize, const LINES: bool> Deserialize<'de> for Text<MAX, LINES> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(TEXT, Reading)
+    }
+}
+
+impl<const MAX: usize, const LINES: bool> utoipa::PartialSchema for Text<MAX, LINES> {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(MAX)).into()
     }
 }
-impl<const MAX: usize> utoipa::ToSchema for Text<MAX> {
+impl<const MAX: usize, const LINES: bool> utoipa::ToSchema for Text<MAX, LINES> {
     fn name() -> Cow<'static, str> {
-        format!("text_{MAX}").into()
+        let kind = if LINES { "note" } else { "text" };
+        format!("{kind}_{MAX}").into()
     }
 }
 
@@ -186,7 +234,7 @@ impl fmt::Display for WebAddress {
 
 impl<'de> Deserialize<'de> for WebAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
+        let text = <Text<500>>::deserialize(deserializer)?;
         // What a browser would leave out of an address is not in ours.
         if is_web_address(&text) && !text.contains(char::is_whitespace) {
             return Ok(Self(text));
@@ -279,10 +327,24 @@ mod tests {
 
     #[test]
     fn texts_are_trimmed_and_bounded() {
-        assert_eq!(&*Text::<5>::new("  abc ").unwrap(), "abc");
-        assert!(Text::<5>::new("   ").is_err());
-        assert!(Text::<5>::new("abcdef").is_err());
-        assert!(Text::<5>::new("a\0b").is_err());
+        assert_eq!(&*<Text<5>>::new("  abc ").unwrap(), "abc");
+        for wrong in ["   ", "abcdef", "a\0b"] {
+            assert!(<Text<5>>::new(wrong).is_err() && Note::<5>::new(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_line_that_reads_as_it_is_and_a_note_may_have_several() {
+        for odd in ["a\nb", "a\tb", "a\rb", "a\u{7f}b", "a\u{85}b", "a\u{2028}b", "a\u{202e}b", "a\u{2066}b"] {
+            assert!(<Text<9>>::new(odd).is_err(), "{odd:?}");
+            assert!(serde_json::from_value::<Text<9>>(serde_json::json!(odd)).is_err(), "{odd:?}");
+        }
+        // Marks stand in names that are written from right to left.
+        for right in ["a b", "é", "א\u{200f}ב", "👩\u{200d}🔧"] {
+            assert_eq!(&*<Text<9>>::new(right).unwrap(), right);
+        }
+        assert_eq!(&*Note::<9>::new("a\n\tb").unwrap(), "a\n\tb");
+        assert!(Note::<9>::new("a\rb").is_err());
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn place(order: &OrderSummary) -> Place {
 /// List a customer's orders
 ///
 /// Newest first.
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)),
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path)),
     security(("token" = ["orders:read"])), responses((status = 200, body = Page<OrderSummary>)))]
 #[get("/customers/{id}/orders")]
 async fn list_customer_orders(call: Call, path: RefPath<CustomerId>, query: List<All>) -> Result<Reply> {
@@ -71,7 +71,7 @@ async fn list_customer_orders(call: Call, path: RefPath<CustomerId>, query: List
 /// Read an order
 ///
 /// By its id, its number, or what a foreign system calls it, with the system's name before it where the value alone is
-/// not enough (`sap:4711`). `actions` tells what can be done now.
+/// not enough (`sap:4711`); a number of ours goes before what others call other orders. `actions` tells what can be done now.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), security(("token" = ["orders:read"])),
     responses((status = 200, body = OrderDocument)))]
 #[get("/orders/{ref}")]
@@ -79,7 +79,7 @@ async fn read_order(call: Call, path: RefPath<String>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersRead)?.clone();
     let order = call
         .read(move |tx| {
-            let id = service::resolve(tx, &actor, &path.0)?;
+            let id = service::find(tx, &actor, &path.0)?;
             service::document(tx, id)?.ok_or_else(|| Error::not_found("order"))
         })
         .await?;
@@ -95,7 +95,7 @@ async fn read_order(call: Call, path: RefPath<String>) -> Result<Reply> {
 async fn order_timeline(call: Call, path: RefPath<String>, query: List<All>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersRead)?.clone();
     let read = move |tx: &mut Tx, after: Option<i64>, limit| {
-        let id = service::resolve(tx, &actor, &path.0)?;
+        let id = service::find(tx, &actor, &path.0)?;
         events::stream(tx, &id.to_string(), after.unwrap_or_default(), limit)
     };
     query.answer(&call, |event: &Event| event.position, read).await
@@ -141,7 +141,7 @@ pub struct OwnOrderQuery {
 ///
 /// As the customer who ordered it, as a guest with the `Cart-Token` of the cart it was, or as anybody with the `token` of a
 /// link to it.
-#[utoipa::path(tag = "my orders", params(("id" = String, Path), OwnOrderQuery),
+#[utoipa::path(tag = "my orders", params(("id" = inline(OrderId), Path), OwnOrderQuery),
     responses((status = 200, body = OrderDocument)))]
 #[get("/orders/{id}")]
 async fn read_own_order(call: Call, path: RefPath<OrderId>, query: Params<OwnOrderQuery>) -> Result<Reply> {

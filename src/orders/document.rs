@@ -224,16 +224,15 @@ impl OrderDocument {
     /// did not get, and without the commands of staff, of which shoppers have none; with a link that opens it again.
     #[must_use]
     pub fn for_shopper(&self, links: &OrderLinks, now: Instant) -> Self {
-        let told = |steps: &[Step]| steps.iter().filter(|step| step.code != "passed_over").cloned().collect();
         let mut shown = self.clone();
         shown.link = Some(links.link(now, self.id));
         (shown.external_refs, shown.actions) = (Vec::new(), Vec::new());
-        shown.explanation = told(&self.explanation);
+        Step::keep_public(&mut shown.explanation, None);
         for line in &mut shown.lines {
-            line.explanation = told(&line.explanation);
+            Step::keep_public(&mut line.explanation, Some(line.unit_price));
         }
         if let Some(shipping) = &mut shown.shipping {
-            shipping.explanation = told(&shipping.explanation);
+            Step::keep_public(&mut shipping.explanation, None);
         }
         for payment in &mut shown.payments {
             payment.provider_ref = None;

@@ -282,18 +282,31 @@ pub(super) fn documents(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<OrderDocumen
     Ok(documents)
 }
 
-/// The order that an id, a number or a foreign reference names, among those that the actor may see. What a system calls an
-/// order goes before what one calls a document of it.
+/// The order to look at that an id, a number or a foreign reference names, as [`resolve`] does; but a number of ours is that
+/// order's, whatever foreign systems call others: nobody can shut an order from those who look for it by its number.
+///
+/// # Errors
+/// `not_found`; `reference_ambiguous` when it stands for several orders.
+pub fn find(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<OrderId> {
+    match store::by_name(tx, actor, reference)? {
+        Some((id, _)) => Ok(id),
+        None => named(tx, actor, reference, None),
+    }
+}
+
+/// The order to do something with that an id, a number or a foreign reference names, among those that the actor may see.
+/// What a system calls an order goes before what one calls a document of it.
 ///
 /// # Errors
 /// `not_found`; `reference_ambiguous` when it stands for several orders.
 pub fn resolve(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<OrderId> {
-    let own = store::by_name(tx, actor, reference)?;
-    if let Some((id, _)) = &own
-        && reference.parse() == Ok(*id)
-    {
-        return Ok(*id);
+    match store::by_name(tx, actor, reference)? {
+        Some((id, _)) if reference.parse() == Ok(id) => Ok(id),
+        own => named(tx, actor, reference, own),
     }
+}
+
+fn named(tx: &mut Tx, actor: &Actor, reference: &str, own: Option<(OrderId, String)>) -> Result<OrderId> {
     let mut named = store::by_reference(tx, actor, &[(None, reference)])?;
     if let Some((id, number)) = own {
         // A number of ours that a system calls another order by stands for both.
@@ -319,7 +332,9 @@ pub fn resolve(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<OrderId> {
         several => {
             let numbers: Vec<&str> = several.iter().map(|(_, number, _)| number.as_str()).collect();
             let detail = format!("`{reference}` stands for the orders {}", numbers.join(", "));
-            Err(Error::problem(Code::ReferenceAmbiguous, detail).with("candidates", numbers))
+            let candidate = |(id, number, _): &store::Named| serde_json::json!({"id": id, "number": number});
+            let candidates: Vec<_> = several.iter().map(candidate).collect();
+            Err(Error::problem(Code::ReferenceAmbiguous, detail).with("candidates", candidates))
         }
     }
 }

@@ -41,7 +41,7 @@ async fn list_price_lists(call: Call, query: List<All>) -> Result<Reply> {
 }
 
 /// Read a price list
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["prices:read"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(PriceListId), Path)), security(("token" = ["prices:read"])),
     responses((status = 200, body = PriceListView)))]
 #[get("/price-lists/{id}")]
 async fn read_price_list(call: Call, path: RefPath<PriceListId>) -> Result<Reply> {
@@ -54,7 +54,7 @@ async fn read_price_list(call: Call, path: RefPath<PriceListId>) -> Result<Reply
 ///
 /// Send the `ETag` you have seen as `If-Match`. The change is effective everywhere within a second. Code, currency and
 /// channel stay as they are: prices hang on them.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), request_body = PriceListPatch,
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(PriceListId), Path)), request_body = PriceListPatch,
     security(("token" = ["prices:write"])), responses((status = 200, body = PriceListView)))]
 #[patch("/price-lists/{id}")]
 async fn update_price_list(call: Call, path: RefPath<PriceListId>, body: Body<PriceListPatch>) -> Result<Reply> {
@@ -71,7 +71,7 @@ async fn update_price_list(call: Call, path: RefPath<PriceListId>, body: Body<Pr
 ///
 /// Sets and removes up to 1,000 prices, all or nothing. A price is replaced when SKU, `min_quantity` and `valid_from`
 /// are the same; prices that are not named stay as they are.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), request_body = PriceChange,
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(PriceListId), Path)), request_body = PriceChange,
     security(("token" = ["prices:write"])), responses((status = 200, body = PricesChanged)))]
 #[put("/price-lists/{id}/prices")]
 async fn change_prices(call: Call, path: RefPath<PriceListId>, body: Body<PriceChange>) -> Result<Reply> {
@@ -83,7 +83,7 @@ async fn change_prices(call: Call, path: RefPath<PriceListId>, body: Body<PriceC
 /// List the prices of a list
 ///
 /// By SKU, quantity and beginning; those that are no longer valid too.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["prices:read"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(PriceListId), Path)), security(("token" = ["prices:read"])),
     responses((status = 200, body = Page<PriceView>)))]
 #[get("/price-lists/{id}/prices")]
 async fn list_prices(call: Call, path: RefPath<PriceListId>, query: List<All>) -> Result<Reply> {

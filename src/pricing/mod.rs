@@ -24,6 +24,6 @@ pub use quote::{
     shipping_options,
 };
 pub use service::{
-    change_prices, create_price_list, create_shipping_method, create_tax_rate, delete_shipping_method, delete_tax_rate,
-    prices, update_price_list, update_shipping_method,
+    Market, Markets, change_prices, create_price_list, create_shipping_method, create_tax_rate, delete_shipping_method,
+    delete_tax_rate, prices, update_price_list, update_shipping_method,
 };

@@ -48,6 +48,16 @@ impl Step {
     pub fn new(code: &str, text: impl Into<String>) -> Self {
         Self { code: code.to_owned(), text: text.into() }
     }
+
+    /// Leaves of an explanation what a shopper may know, on carts and orders alike: which price lists there are, and why
+    /// others were passed over, is the merchant's own affair. `price` is that of the line it explains.
+    pub fn keep_public(steps: &mut Vec<Self>, price: Option<UnitPrice>) {
+        steps.retain(|step| step.code != "passed_over");
+        for step in steps.iter_mut().filter(|step| step.code == "price_list") {
+            let price = price.map(|price| format!("{price} ")).unwrap_or_default();
+            step.text = format!("{price}by the price list");
+        }
+    }
 }
 
 /// A line to be priced.

@@ -16,7 +16,7 @@ use crate::{
     db::{Tx, bump},
     error::{Code, Error, Result, on_duplicate},
     kernel::{
-        Actor, Instant, UnitPrice,
+        Actor, Country, Currency, Instant, UnitPrice,
         ids::{ChannelId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
     },
 };
@@ -265,19 +265,55 @@ pub fn shipping_method(tx: &mut Tx, actor: &Actor, id: ShippingMethodId) -> Resu
     found.ok_or_else(|| Error::not_found("shipping method"))
 }
 
+/// What a channel sells in, and where.
+#[derive(Debug, Clone)]
+pub struct Market {
+    /// Its currencies.
+    pub currencies: Vec<Currency>,
+    /// Its countries.
+    pub countries: Vec<Country>,
+}
+
+/// The markets of channels, which are another slice's business that hands them in; `None` where there is no such channel.
+#[derive(Clone, Copy)]
+pub struct Markets(pub fn(&mut Tx, ChannelId) -> Result<Option<Market>>);
+
+impl Markets {
+    /// Refuses rates that no cart of the channel could ever get.
+    fn check(self, tx: &mut Tx, method: &ShippingMethod) -> Result<()> {
+        let Some(market) = self.0(tx, method.channel)? else { return Ok(()) };
+        for (place, rate) in method.rates.iter().enumerate() {
+            if !market.currencies.contains(&rate.currency) {
+                let detail = format!("this channel does not sell in {}", rate.currency);
+                return Err(Error::problem(Code::CurrencyNotSold, detail).at(format!("/rates/{place}/price/currency")));
+            }
+            let mut countries = rate.countries.iter().enumerate();
+            if let Some((at, country)) = countries.find(|(_, country)| !market.countries.contains(country)) {
+                let detail = format!("this channel does not deliver to {country}");
+                let error = Error::problem(Code::CountryNotServed, detail);
+                return Err(error.at(format!("/rates/{place}/countries/{at}")));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Makes a shipping method.
 ///
 /// # Errors
-/// `duplicate` when the channel has one with the code, `not_found` when the channel is not there.
+/// `duplicate` when the channel has one with the code, `not_found` when the channel is not there; `currency_not_sold`,
+/// `country_not_served`.
 pub fn create_shipping_method(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
+    markets: Markets,
     id: ShippingMethodId,
     new: &NewShippingMethod,
 ) -> Result<ShippingMethod> {
     may_change(actor, Some(new.channel_id))?;
     let method = new.check(id)?;
+    markets.check(tx, &method)?;
     let taken = || {
         let detail = format!("the channel has a shipping method with the code `{}` already", method.code);
         Error::problem(Code::Duplicate, detail).at("/code")
@@ -290,17 +326,22 @@ pub fn create_shipping_method(
 /// Changes a shipping method. `expected` is the version that the caller has seen.
 ///
 /// # Errors
-/// `not_found`; `version_stale` when it has changed since.
+/// `not_found`; `version_stale` when it has changed since; `currency_not_sold`, `country_not_served`.
 pub fn update_shipping_method(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
+    markets: Markets,
     id: ShippingMethodId,
     expected: Option<i64>,
     patch: &ShippingMethodPatch,
 ) -> Result<(ShippingMethod, i64)> {
     let (mut method, version) = current_method(tx, actor, id, expected)?;
     patch.apply(&mut method)?;
+    // What was made before the channel changed is its own affair until somebody changes it.
+    if patch.rates.is_some() {
+        markets.check(tx, &method)?;
+    }
     if !store::update_shipping_method(tx, now, &method, version)? {
         return Err(stale("shipping method", version));
     }

@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
 use super::mapping::{DateFormat, Encoding, Restart};
-use crate::kernel::Instant;
+use crate::kernel::{Instant, text::leaves_the_line};
 
 /// The characters of Windows-1252 at 80–9F; the five that it does not assign stay control characters.
 const WINDOWS_1252: [char; 32] = [
@@ -197,9 +197,9 @@ fn sane(at: DateTime<Utc>) -> Option<Instant> {
     (1..=9999).contains(&chrono::Datelike::year(&at)).then(|| Instant::from_utc(at))
 }
 
-/// A text in one line, without control characters, cut to so many characters; `None` when nothing is left.
+/// A text in one line, without characters that have no place in one, cut to so many characters; `None` when nothing is left.
 pub(super) fn one_line(text: &str, longest: usize) -> Option<String> {
-    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let spaced: String = text.chars().map(|c| if leaves_the_line(c) { ' ' } else { c }).collect();
     let cut: String = spaced.trim().chars().take(longest).collect();
     let cut = cut.trim_end();
     (!cut.is_empty()).then(|| cut.to_owned())

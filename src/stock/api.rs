@@ -51,7 +51,7 @@ async fn list_locations(call: Call, query: List<All>) -> Result<Reply> {
 }
 
 /// Read a location
-#[utoipa::path(tag = "keep stock", params(("id" = String, Path)), security(("token" = ["stock:read"])),
+#[utoipa::path(tag = "keep stock", params(("id" = inline(LocationId), Path)), security(("token" = ["stock:read"])),
     responses((status = 200, body = Location)))]
 #[get("/locations/{id}")]
 async fn read_location(call: Call, path: RefPath<LocationId>) -> Result<Reply> {
@@ -63,7 +63,7 @@ async fn read_location(call: Call, path: RefPath<LocationId>) -> Result<Reply> {
 /// Change a location
 ///
 /// Send the `ETag` you have seen as `If-Match`. The change is effective everywhere within a second.
-#[utoipa::path(tag = "keep stock", params(("id" = String, Path)), request_body = LocationPatch,
+#[utoipa::path(tag = "keep stock", params(("id" = inline(LocationId), Path)), request_body = LocationPatch,
     security(("token" = ["stock:write"])), responses((status = 200, body = Location)))]
 #[patch("/locations/{id}")]
 async fn update_location(call: Call, path: RefPath<LocationId>, body: Body<LocationPatch>) -> Result<Reply> {

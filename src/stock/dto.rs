@@ -14,7 +14,7 @@ use crate::{
     kernel::{
         Id, Instant, Quantity,
         ids::{LocationId, MovementId, VariantId},
-        text::{Sku, Text},
+        text::{Note, Sku, Text},
     },
 };
 
@@ -171,7 +171,7 @@ pub struct AdjustmentLine {
     pub expected_on_hand: Option<i64>,
     /// Why.
     #[schema(value_type = String, max_length = 200)]
-    pub reason: Text<200>,
+    pub reason: Note<200>,
 }
 
 /// Fails unless a list has between one and `most` entries.

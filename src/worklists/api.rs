@@ -12,7 +12,10 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     http::{All, Body, Call, List, Page, RefPath, Reply},
-    kernel::{Instant, Scope, text::Text},
+    kernel::{
+        Instant, Scope,
+        text::{Note, Text},
+    },
 };
 
 /// See what waits for a person
@@ -64,7 +67,7 @@ pub struct ClaimRequest {
     pub snooze_until: Option<Instant>,
     /// What to remember.
     #[schema(value_type = Option<String>)]
-    pub note: Option<Text<1000>>,
+    pub note: Option<Note<1000>>,
     /// Whether to take it from somebody else who looks after it.
     #[serde(default)]
     pub force: bool,

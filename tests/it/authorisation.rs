@@ -246,6 +246,26 @@ fn the_documents_name_what_each_surface_takes() {
 }
 
 #[test]
+fn who_lacks_the_scope_is_told_so_before_what_else_is_wrong() {
+    on_both_idle(|app| async move {
+        let mut wrong = Vec::new();
+        for mut route in routes().into_iter().filter(|route| route.surface != Surface::Store) {
+            let usage = if route.surface == Surface::Ops { Audience::Staff } else { Audience::Client };
+            let others: Vec<Scope> = Scope::ALL.iter().copied().filter(|scope| *scope != scope_of(&route)).collect();
+            let token = format!("Bearer {}", app.token(usage, "mallory", &others));
+            let parts = route.path.split('/').map(|part| if part.starts_with('{') { "odd" } else { part });
+            let path = parts.collect::<Vec<_>>().join("/") + "?odd=1";
+            route.body = route.body.map(|_| ("text/odd".to_owned(), "odd".to_owned()));
+            let answer = route.send(&app, &path, &[("Authorization", &token)]).await;
+            if (answer.status, answer.body["code"].as_str()) != (403, Some("scope_missing")) {
+                wrong.push(format!("{} {path}: {}", route.method, answer.text));
+            }
+        }
+        assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+    });
+}
+
+#[test]
 fn nobodys_body_is_read_before_it_is_known_whose_it_is() {
     on_both_idle(|app| async move {
         // Wrong in every other way too: the path, the query, the media type, the body.

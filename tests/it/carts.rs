@@ -108,6 +108,81 @@ fn a_guests_cart_that_a_customer_opens_becomes_theirs() {
 }
 
 #[test]
+fn a_guests_cart_that_a_customer_writes_to_becomes_theirs_and_so_does_its_order() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 50)]).await;
+        let ada = signed_in(&app, "ada");
+        let orders = async || send(&shop, "GET", "/me/orders", &[("Authorization", &ada)], None).await.expect(200);
+        let mut wanted = 0;
+        let line = |cart: &Cart| format!("/lines/{}", text(&cart.body["lines"][0]["id"]));
+        let by_hand = || Some(json!({"payment": {"method": "manual"}}));
+        let card = || Some(json!({"payment": {"method": "sandbox", "instrument": "approve"}}));
+        // At once with the order, by a provider that is immediate and by one that is asked; or before it.
+        for (method, path, body) in [
+            ("POST", "/complete".to_owned(), by_hand()),
+            ("POST", "/complete".to_owned(), card()),
+            ("PATCH", String::new(), Some(json!({"locale": "en"}))),
+            ("PATCH", "line".to_owned(), Some(json!({"quantity": 2}))),
+            ("POST", "/checkout".to_owned(), None),
+        ] {
+            let guest = shop.cart(&[("TEE", 1)]).await;
+            let own = format!("/carts/{}", guest.id);
+            let path = if path == "line" { line(&guest) } else { path };
+            let both = [("Authorization", ada.as_str()), ("Cart-Token", guest.token.as_str())];
+            // To look at it changes nothing.
+            assert_eq!(send(&shop, "GET", &own, &both, None).await.expect(200)["customer_id"], Value::Null);
+            let answer = send(&shop, method, &format!("{own}{path}"), &both, body.as_ref()).await;
+            assert!(matches!(answer.status, 200 | 201), "{method} {path}: {}", answer.text);
+            if path != "/complete" {
+                assert!(answer.body["customer_id"].is_string(), "{method} {path}");
+                let alone = [("Authorization", ada.as_str())];
+                send(&shop, "POST", &format!("{own}/complete"), &alone, card().as_ref()).await.expect(201);
+            }
+            wanted += 1;
+            assert_eq!(orders().await["items"].as_array().unwrap().len(), wanted, "{method} {path}");
+            assert!(orders().await["items"][0]["customer_id"].is_string());
+            shop.store("GET", &own, Some(&guest.token), None).await.problem(404, "not_found");
+        }
+        // Neither of the two is enough on its own, nor another cart's token.
+        let (guest, other) = (shop.cart(&[("TEE", 1)]).await, shop.cart(&[("TEE", 1)]).await);
+        let complete = format!("/carts/{}/complete", guest.id);
+        for headers in [
+            vec![("Authorization", ada.as_str())],
+            vec![("Authorization", ada.as_str()), ("Cart-Token", other.token.as_str())],
+        ] {
+            send(&shop, "POST", &complete, &headers, card().as_ref()).await.problem(404, "not_found");
+        }
+        let done = shop.complete(&guest, "approve").await.expect(201);
+        assert_eq!(done["order"]["customer_id"], Value::Null);
+    });
+}
+
+#[test]
+fn a_cart_that_is_paid_at_once_by_a_guest_and_their_account_is_one_order_of_one_of_them() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 50)]).await;
+        let ada = signed_in(&app, "ada");
+        let pay = json!({"payment": {"method": "sandbox", "instrument": "approve"}});
+        for _ in 0..4 {
+            let guest = shop.cart(&[("TEE", 1)]).await;
+            let path = format!("/carts/{}/complete", guest.id);
+            let headers = [("Authorization", ada.as_str()), ("Cart-Token", guest.token.as_str())];
+            let headers = &headers;
+            let ways = join_all((0..6).map(|n| send(&shop, "POST", &path, &headers[n % 2..], Some(&pay)))).await;
+            let orders: std::collections::BTreeSet<(String, String)> = ways
+                .iter()
+                .filter(|answer| answer.status == 201)
+                .map(|answer| (answer.body["order"]["id"].to_string(), answer.body["order"]["customer_id"].to_string()))
+                .collect();
+            assert_eq!(orders.len(), 1, "{ways:?}");
+            // Who comes after it has become the customer's, with its old token alone, does not see it any more.
+            assert!(ways.iter().all(|answer| matches!(answer.status, 201 | 404)), "{ways:?}");
+        }
+        assert_eq!(shop.count("orders").await, 4);
+    });
+}
+
+#[test]
 fn nobody_merges_their_way_into_a_foreign_cart() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "19.90", 50)]).await;

@@ -32,7 +32,11 @@ fn a_new_channel_can_be_used_at_once_with_its_key() {
         app.send("GET", "/v1/store/config", &[("Channel-Key", "pk_wrong")], None)
             .await
             .problem(401, "channel_key_invalid");
-        app.send("GET", "/v1/store/config", &[], None).await.problem(401, "channel_key_invalid");
+        let keyless = app.send("GET", "/v1/store/config", &[], None).await;
+        assert_eq!(keyless.header("WWW-Authenticate"), Some("Channel-Key"));
+        keyless.problem(401, "channel_key_invalid");
+        let nobody = app.send("GET", "/v1/ops/orders", &[], None).await;
+        assert_eq!(nobody.header("WWW-Authenticate"), Some("Bearer"));
     });
 }
 

@@ -99,6 +99,25 @@ fn a_backup_is_examined_and_a_copy_sends_nothing() {
 }
 
 #[test]
+fn a_broken_backup_makes_no_database_that_could_be_served() {
+    on_both_sites(|site| async move {
+        done(&site, &["migrate"]);
+        done(&site, &["backup", "whole.gz"]);
+        let at = |name: &str| site.folder.path().join(name);
+        let whole = std::fs::read(at("whole.gz")).unwrap();
+        std::fs::write(at("short.gz"), &whole[..whole.len() / 2]).unwrap();
+        std::fs::write(at("other.gz"), "no backup").unwrap();
+        let target = Site { database_url: at("target.db").display().to_string(), folder: site.folder.clone() };
+        for broken in ["short.gz", "other.gz", "none.gz"] {
+            let said = refused(&target, &["restore", broken]);
+            assert!(said.contains(broken), "{said}");
+            assert!(!at("target.db").exists(), "{broken} has left a database");
+        }
+        done(&target, &["restore", "whole.gz"]);
+    });
+}
+
+#[test]
 fn a_token_can_be_limited() {
     block_on(async {
         let folder = tempfile::tempdir().unwrap();

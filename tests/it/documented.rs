@@ -82,6 +82,29 @@ fn answers_that_a_route_may_give_are_documented() {
     assert!(responses(Surface::Ops, "patch", "/v1/ops/channels/{id}")["412"].is_object());
 }
 
+#[test]
+fn an_id_in_a_path_says_what_it_looks_like() {
+    let mut seen = 0;
+    for surface in Surface::ALL {
+        let document = serde_json::to_value(kontor::api::openapi(surface)).unwrap();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    let name = parameter["name"].as_str().unwrap();
+                    let is_id = parameter["in"] == "path" && (name == "id" || name.ends_with("_id"));
+                    // What waits in a work list is named by the ids of several things.
+                    if is_id && !path.contains("/worklists/") {
+                        let pattern = parameter["schema"]["pattern"].as_str();
+                        assert!(pattern.is_some_and(|pattern| pattern.ends_with("{25}$")), "{method} {path}: {name}");
+                        seen += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen > 50, "{seen}");
+}
+
 /// The parts of every `allOf` at or below a place of a document that allow no members beside their own: with one of them the
 /// whole fits nothing that has a member of another part.
 /// The names of the schemas that one refers to, itself and theirs included.

@@ -59,6 +59,8 @@ fn a_guest_opens_their_order_by_token_or_link_and_sees_what_is_theirs() {
             assert_eq!((&order["external_refs"], &order["actions"]), (&json!([]), &json!([])), "{order}");
             assert!(order["payments"][0].get("provider_ref").is_none(), "{order}");
             assert!(!order.to_string().contains("passed_over"), "{order}");
+            assert_eq!(order["lines"][0]["explanation"][0]["text"], "19.90 EUR by the price list");
+            assert!(!order.to_string().contains("list base"), "{order}");
             assert_eq!(
                 (&order["shipping"]["code"], &order["shipping"]["name"]),
                 (&json!("standard"), &json!("Parcel"))
@@ -67,6 +69,7 @@ fn a_guest_opens_their_order_by_token_or_link_and_sees_what_is_theirs() {
         let staff = app.ops("GET", &path, None).await.expect(200);
         assert_eq!((&staff["external_refs"][0]["value"], &staff["link"]), (&json!("4500017"), &Value::Null));
         assert!(text(&staff["payments"][0]["provider_ref"]).starts_with("sbx_"));
+        assert_eq!(staff["lines"][0]["explanation"][0]["text"], "list base, from 1: 19.90 EUR");
 
         // Nobody else: another guest, another order's link, a link that was changed.
         let other = shop.order(&[("TEE", 1)]).await;
@@ -192,7 +195,8 @@ fn a_reference_that_stands_for_several_orders_is_refused_with_their_numbers() {
             ids.push((text(&order["id"]).to_owned(), text(&order["number"]).to_owned()));
         }
         let problem = app.ops("GET", "/orders/4711", None).await.problem(409, "reference_ambiguous");
-        let mut numbers: Vec<&str> = problem["candidates"].as_array().unwrap().iter().map(text).collect();
+        let mut numbers: Vec<&str> =
+            problem["candidates"].as_array().unwrap().iter().map(|one| text(&one["number"])).collect();
         numbers.sort_unstable();
         let mut wanted = vec![ids[0].1.as_str(), ids[1].1.as_str()];
         wanted.sort_unstable();
@@ -231,7 +235,8 @@ fn a_system_may_have_a_colon_in_its_name() {
         }
         // Where that stands for two, both are told.
         let problem = app.ops("GET", "/orders/sap:eu:north:A:1", None).await.problem(409, "reference_ambiguous");
-        let mut numbers: Vec<&str> = problem["candidates"].as_array().unwrap().iter().map(text).collect();
+        let mut numbers: Vec<&str> =
+            problem["candidates"].as_array().unwrap().iter().map(|one| text(&one["number"])).collect();
         numbers.sort_unstable();
         let mut wanted = vec![ids[1].1.as_str(), ids[2].1.as_str()];
         wanted.sort_unstable();

@@ -392,6 +392,21 @@ fn bad_lists_rates_and_methods_are_refused() {
                 refused("/shipping-methods", with(&method, "rates", rates)).await.problem(422, "invalid_value");
             assert_eq!(problem["pointer"], pointer);
         }
+        // What no cart of the channel could ever get is no slip to be found out by its customers.
+        let dollars = json!([{"price": euros("1")}, {"price": {"amount": "1", "currency": "USD"}}]);
+        let abroad = json!([{"price": euros("1"), "countries": ["DE", "JP"]}]);
+        let foreign = [
+            (dollars, "currency_not_sold", "/rates/1/price/currency"),
+            (abroad, "country_not_served", "/rates/0/countries/1"),
+        ];
+        let kept = app.ops("POST", "/shipping-methods", Some(&method)).await.expect(201);
+        let kept = format!("/shipping-methods/{}", kept["id"].as_str().unwrap());
+        for (rates, code, pointer) in foreign {
+            let new = refused("/shipping-methods", with(&method, "rates", rates.clone())).await.problem(422, code);
+            let changed = app.ops("PATCH", &kept, Some(&json!({ "rates": rates }))).await.problem(422, code);
+            assert_eq!((&new["pointer"], &changed["pointer"]), (&json!(pointer), &json!(pointer)));
+        }
+        app.ops("PATCH", &kept, Some(&json!({"rates": [{"price": euros("2")}]}))).await.expect(200);
         refused("/shipping-methods", with(&method, "delivery_days", json!({"min": 3, "max": 2})))
             .await
             .problem(422, "invalid_value");

@@ -44,6 +44,74 @@ fn a_nul_character_is_refused_wherever_it_comes() {
 }
 
 #[test]
+fn a_name_is_one_line_wherever_it_comes_and_a_reason_may_have_several() {
+    on_both(|app| async move {
+        let consumer = "/v1/integration/feeds/orders?consumer=a%0Ab";
+        assert_eq!(get(&app, consumer).await.problem(400, "invalid_query")["pointer"], "consumer");
+        get(&app, "/v1/ops/orders/odd:a%E2%80%AEb").await.problem(404, "invalid_path");
+        let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;
+        let (cart, order) = (shop.cart(&[("TEE", 1)]).await, shop.order(&[("TEE", 1)]).await);
+        let order = order["id"].as_str().unwrap();
+        let erp = format!("Bearer {}", app.token(Audience::Client, "erp", &[Scope::WritebackWrite]));
+        let told = async |what: &str, body: &Value| {
+            let path = format!("/v1/integration/orders/{order}/{what}");
+            app.send("POST", &path, &[("Authorization", &erp)], Some(body)).await
+        };
+        for odd in ["a\nb", "a\tb", "a\u{2028}b", "a\u{202e}b"] {
+            let parcel = json!({"system": "wms", "document": "LS-1", "tracking_number": odd});
+            let address = json!({"shipping_address": {"name": odd}});
+            for (answer, pointer) in [
+                (told("external-refs", &json!({"system": "sap", "value": odd})).await, "/value"),
+                (told("external-refs", &json!({"system": odd, "value": "1"})).await, "/system"),
+                (told("shipments", &parcel).await, "/tracking_number"),
+                (
+                    app.ops("POST", "/variants", Some(&json!({"sku": odd, "name": "x", "tax_class": "standard"})))
+                        .await,
+                    "/sku",
+                ),
+                (
+                    shop.store("PATCH", &format!("/carts/{}", cart.id), Some(&cart.token), Some(&address)).await,
+                    "/shipping_address/name",
+                ),
+            ] {
+                assert_eq!(answer.problem(422, "invalid_value")["pointer"], pointer, "{odd:?}");
+            }
+        }
+        let reason = json!({"reason": "the customer wrote:\n\tnot needed any more"});
+        app.ops("POST", &format!("/orders/{order}/cancel"), Some(&reason)).await.expect(200);
+    });
+}
+
+#[test]
+fn a_command_without_a_body_takes_none_and_passes_nothing_over() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;
+        let (cart, order) = (shop.cart(&[("TEE", 1)]).await, shop.order(&[("TEE", 1)]).await);
+        let token = format!("Bearer {}", app.staff());
+        let staff = [("Authorization", token.as_str())];
+        let shopper = [("Channel-Key", shop.key.as_str()), ("Cart-Token", cart.token.as_str())];
+        let settle = format!("/v1/ops/orders/{}/settle", order["number"].as_str().unwrap());
+        let checkout = format!("/v1/store/carts/{}/checkout", cart.id);
+        for (path, headers) in [(&settle, &staff[..]), (&checkout, &shopper[..])] {
+            let send = async |kind: &str, body: &str| {
+                app.send_text("POST", path, headers, Some((kind, body.to_owned()))).await
+            };
+            let json = "application/json";
+            assert_eq!(send(json, r#"{"amount": 1}"#).await.problem(422, "unknown_field")["pointer"], "/amount");
+            send(json, "[]").await.problem(422, "invalid_value");
+            send(json, "{").await.problem(400, "body_malformed");
+            send("text/plain", "now").await.problem(400, "body_malformed");
+            for nothing in ["", " ", "{}"] {
+                let answer = send(json, nothing).await;
+                assert!(answer.status < 300, "{path} {nothing:?}: {}", answer.text);
+            }
+            let answer = app.send("POST", path, headers, None).await;
+            assert!(answer.status < 300, "{}", answer.text);
+        }
+    });
+}
+
+#[test]
 fn an_array_is_no_object_at_any_depth() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;

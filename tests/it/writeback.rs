@@ -232,6 +232,30 @@ fn a_return_that_is_told_before_its_shipment_is_booked_after_it() {
 }
 
 #[test]
+fn a_return_above_the_reporters_ceiling_is_refused_before_its_shipment_as_after_it() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "12.50", 20)]).await;
+        let order = shop.order(&[("TEE", 2)]).await;
+        let id = order["id"].as_str().unwrap();
+        let mut claims = app.claims(Audience::Client, "wms", "writeback:write");
+        claims.money_ceiling = Some(1250);
+        let wms = format!("Bearer {}", app.state.verifier.issue(claims).unwrap());
+        let path = format!("/v1/integration/orders/{id}/returns");
+        let report = async |document: &str, quantity: i64, refund: bool| {
+            let line = json!({"sku": "TEE", "quantity": quantity});
+            let body = json!({"system": "wms", "document": document, "lines": [line], "refund": refund});
+            app.send("POST", &path, &[("Authorization", &wms)], Some(&body)).await
+        };
+        report("RT-1", 2, true).await.problem(403, "ceiling_exceeded");
+        // One piece is within it; and who gives nothing back needs no ceiling.
+        report("RT-2", 1, true).await.expect(202);
+        report("RT-3", 1, false).await.expect(202);
+        erp(&app, id, "shipments", &json!({"system": "wms", "document": "LS-1"})).await.expect(201);
+        eventually("both are booked", || async { read(&app, id).await["lines"][0]["returned"] == 2 }).await;
+    });
+}
+
+#[test]
 fn a_held_return_that_can_not_be_booked_any_more_waits_for_somebody() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;
@@ -289,10 +313,23 @@ fn a_number_of_ours_that_a_system_calls_another_order_by_is_refused() {
         erp(&app, own, "external-refs", &json!({"system": "sap", "value": foreign})).await.expect(201);
         let cancel = json!({"system": "sap", "document": "C-1"});
         let told = erp(&app, foreign, "cancellations", &cancel).await.problem(409, "reference_ambiguous");
-        assert_eq!(told["candidates"], json!([own, foreign]));
-        assert_eq!(read(&app, other["id"].as_str().unwrap()).await["state"], "placed");
+        let candidate = |order: &Value| json!({"id": order["id"], "number": order["number"]});
+        assert_eq!(told["candidates"], json!([candidate(&one), candidate(&other)]));
+        let staff = json!({"reason": "x"});
+        app.ops("POST", &format!("/orders/{foreign}/cancel"), Some(&staff)).await.problem(409, "reference_ambiguous");
+        // Who looks for it by its number finds it nevertheless.
+        for path in ["", "/timeline", "/fulfilment", "/payments", "/status"] {
+            app.ops("GET", &format!("/orders/{foreign}{path}"), None).await.expect(200);
+        }
+        let found = read(&app, foreign).await;
+        assert_eq!((&found["id"], &found["state"]), (&other["id"], &json!("placed")));
         let done = erp(&app, &format!("sap:{foreign}"), "cancellations", &cancel).await.expect(201);
         assert_eq!((&done["number"], &done["state"]), (&json!(own), &json!("cancelled")));
+        // The way out that the answer tells of.
+        let id = told["candidates"][1]["id"].as_str().unwrap();
+        let cancel = json!({"system": "sap", "document": "C-2"});
+        let done = erp(&app, id, "cancellations", &cancel).await.expect(201);
+        assert_eq!((&done["number"], &done["state"]), (&json!(foreign), &json!("cancelled")));
     });
 }
 
@@ -333,6 +370,9 @@ fn nothing_happens_to_an_order_before_it_was_placed() {
         let shipped = app.ops("POST", &ship, Some(&good)).await.expect(201);
         let deliver = format!("/shipments/{}/deliver", text(&shipped["id"]));
         let good = refused(&deliver, json!({}), "occurred_at", true).await;
+        let scans = format!("/shipments/{}/scans", text(&shipped["id"]));
+        let scan = refused(&scans, json!({"text": "announced"}), "at", true).await;
+        app.ops("POST", &scans, Some(&scan)).await.expect(200);
         app.ops("POST", &deliver, Some(&good)).await.expect(200);
         let back = json!({"order": id, "lines": one});
         refused("/returns", back, "occurred_at", true).await;

@@ -19,7 +19,7 @@ use crate::{
     kernel::{
         Action, Actor, Currency, Id, Instant, Money, Quantity, Scope, UnitPrice,
         ids::{ChannelId, CustomerId, LocationId, ReturnId},
-        text::{Sku, Text},
+        text::{Note, Sku, Text},
     },
     orders,
     stock::Locations,
@@ -76,7 +76,7 @@ pub struct ReturnRequest {
     pub paid_out: bool,
     /// Why it came back.
     #[schema(value_type = Option<String>)]
-    pub reason: Option<Text<500>>,
+    pub reason: Option<Note<500>>,
     /// The foreign system whose document this is; `ops` unless told.
     #[schema(value_type = Option<String>)]
     pub system: Option<Text<50>>,
@@ -209,7 +209,7 @@ pub struct ReturnQuery {
 async fn list_returns(call: Call, query: List<ReturnQuery>) -> Result<Reply> {
     let (actor, order) = (call.allow(Scope::OrdersRead)?.clone(), query.filter.order.clone());
     let read = move |tx: &mut Tx, after: Option<(i64, ReturnId)>, limit| {
-        let order = order.as_deref().map(|order| orders::resolve(tx, &actor, order)).transpose()?;
+        let order = order.as_deref().map(|order| orders::find(tx, &actor, order)).transpose()?;
         let after = after.map(|(at, id)| (Instant::from_micros(at), id));
         store::page(tx, &actor, order, after, limit)
     };
@@ -246,7 +246,8 @@ impl From<Return> for ReturnDetail {
 }
 
 /// Read a return
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), security(("token" = ["orders:read"])),
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(ReturnId), Path)),
+    security(("token" = ["orders:read"])),
     responses((status = 200, body = ReturnDetail)))]
 #[get("/returns/{id}")]
 async fn read_return(call: Call, path: RefPath<ReturnId>) -> Result<Reply> {

@@ -8,8 +8,12 @@ use super::service::{self, Confirmation, Receipt};
 use crate::{
     error::Result,
     fulfilment::{Fresh, api::checked_time},
-    http::{Body, Call, RefPath, Reply, idempotency::Fingerprint},
-    kernel::{Action, Instant, Money, Scope, ids::PaymentOperationId, text::Text},
+    http::{Body, Call, NoBody, RefPath, Reply, idempotency::Fingerprint},
+    kernel::{
+        Action, Instant, Money, Scope,
+        ids::PaymentOperationId,
+        text::{Note, Text},
+    },
     orders::{self, OrderDocument},
     payments::{self, Operation, OperationKind, OperationState, Payment, PaymentView},
 };
@@ -58,7 +62,7 @@ pub struct RefundRequest {
     pub amount: Money,
     /// Why.
     #[schema(value_type = String)]
-    pub reason: Text<500>,
+    pub reason: Note<500>,
 }
 
 /// Give money back
@@ -147,7 +151,7 @@ fn detail(payment: &Payment, operations: &[Operation]) -> PaymentDetail {
 async fn order_payments(call: Call, path: RefPath<String>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersRead)?.clone();
     let found = call.read(move |tx| {
-        let id = orders::resolve(tx, &actor, &path.0)?;
+        let id = orders::find(tx, &actor, &path.0)?;
         let payments = payments::of_order(tx, id)?;
         let ids: Vec<_> = payments.iter().map(|payment| payment.id).collect();
         let operations = payments::operations(tx, &ids)?;
@@ -163,7 +167,7 @@ async fn order_payments(call: Call, path: RefPath<String>) -> Result<Reply> {
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), security(("token" = ["payments:write"])),
     responses((status = 202, body = OrderDocument)))]
 #[post("/orders/{ref}/settle")]
-async fn settle_order(call: Call, path: RefPath<String>) -> Result<Reply> {
+async fn settle_order(call: Call, path: RefPath<String>, _: NoBody) -> Result<Reply> {
     let actor = call.allow(Scope::PaymentsWrite)?.clone();
     let (now, fresh, of) = (call.now, Fresh::new(), path.0);
     call.command(&Fingerprint::none(), move |tx| {
@@ -190,7 +194,8 @@ pub struct ConfirmationRequest {
 ///
 /// A refund that waits to be paid out, or what a provider had refused and was done another way. It is done then, and
 /// booked.
-#[utoipa::path(tag = "answer a customer", params(("id" = String, Path)), request_body = ConfirmationRequest,
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(PaymentOperationId), Path)),
+    request_body = ConfirmationRequest,
     security(("token" = ["payments:write"])), responses((status = 200, body = OrderDocument)))]
 #[post("/payment-operations/{id}/confirm")]
 async fn confirm_operation(

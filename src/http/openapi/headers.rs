@@ -25,7 +25,11 @@ const PLACE: Described = (
 );
 const NEXT: Described = ("Link", Type::String, "`rel=\"next\"`: the next page; absent on the last.");
 const WAIT: Described = ("Retry-After", Type::Integer, "Seconds to wait; absent where waiting does not help.");
-const SIGN_IN: Described = ("WWW-Authenticate", Type::String, "`Bearer`: how to sign in.");
+const SIGN_IN: Described = (
+    "WWW-Authenticate",
+    Type::String,
+    "How to say who asks: `Bearer`; `Channel-Key` where that header is missing or wrong.",
+);
 const PLAIN: Described = ("Accept-Encoding", Type::String, "`identity`, where the body came packed: send it as it is.");
 
 /// What the tables of feeds tell beside their rows.

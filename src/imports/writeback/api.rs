@@ -16,7 +16,7 @@ use crate::{
     kernel::{
         Actor, Id, Instant, Money, Quantity, Scope,
         ids::{LocationId, OrderId},
-        text::{Sku, Text, WebAddress},
+        text::{Note, Sku, Text, WebAddress},
     },
     orders::OrderDocument,
     stock::Locations,
@@ -117,6 +117,9 @@ pub struct ExternalRefRequest {
 /// Report a reference
 ///
 /// What your system calls the order: from then on `{ref}` may be that, and people find the order by it.
+///
+/// Where it is the number of another order of ours, commands on that number are refused with `reference_ambiguous` from then
+/// on: they name the order by its id, or yours as `system:value`.
 #[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = ExternalRefRequest,
     security(("token" = ["writeback:write"])),
     responses((status = 201, body = ReportedRef), (status = 200, description = "Known already", body = ReportedRef)))]
@@ -286,7 +289,7 @@ pub struct CancellationReportRequest {
     pub lines: Option<Vec<ReportedLine>>,
     /// Why.
     #[schema(value_type = Option<String>)]
-    pub reason: Option<Text<500>>,
+    pub reason: Option<Note<500>>,
     /// Whether what goes back by hand has been paid out already.
     #[serde(default)]
     pub paid_out: bool,
@@ -296,7 +299,8 @@ pub struct CancellationReportRequest {
 
 /// Report a cancellation
 ///
-/// Of what has not left, in parts too. The stock is free again, and what was paid too much is given back.
+/// Of what has not left, in parts too. The stock is free again, and what was paid too much is given back. Who is limited to
+/// locations cancels what is to leave from these.
 #[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = CancellationReportRequest,
     security(("token" = ["writeback:write"])),
     responses((status = 201, body = OrderDocument), (status = 200, description = "Booked before", body = OrderDocument)))]
@@ -344,7 +348,7 @@ pub struct ReturnReportRequest {
     pub paid_out: bool,
     /// Why it came back.
     #[schema(value_type = Option<String>)]
-    pub reason: Option<Text<500>>,
+    pub reason: Option<Note<500>>,
     /// When it came back; now unless told. Not before the order.
     pub occurred_at: Option<Instant>,
 }
@@ -352,7 +356,7 @@ pub struct ReturnReportRequest {
 /// Report a return
 ///
 /// Goods that came back, in parts too; never more than have left. What comes back before its shipment was reported is held
-/// and booked when that is.
+/// and booked when that is; what would be given back counts against the credential's ceiling at once.
 #[utoipa::path(tag = "write back", params(("ref" = String, Path)), request_body = ReturnReportRequest,
     security(("token" = ["writeback:write"])),
     responses((status = 201, body = Return), (status = 200, description = "Booked before", body = Return),
@@ -376,8 +380,8 @@ async fn report_return(call: Call, path: RefPath<String>, body: Body<ReturnRepor
     let job = Id::new();
     call.command(&body.fingerprint, move |tx| match service::goods_back(tx, &report, &locations, &new)? {
         Back::Booked(noted) => reply(noted.as_ref()),
-        Back::Early(order) => {
-            held::hold(tx, &report, &order, job, &new)?;
+        Back::Early(order, worth) => {
+            held::hold(tx, &report, (&order, worth), job, &new)?;
             Reply::accepted(&HeldReport::new(&order))
         }
     })

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     db::{Lane, Tx},
     error::{Error, Result},
-    fulfilment::Fresh,
+    fulfilment::{self, Fresh},
     http::State,
     jobs::{self, Job, NewJob, Runner, Verdict},
     kernel::{
@@ -89,19 +89,23 @@ struct Task {
     ref_id: ExternalRefId,
 }
 
-/// Holds a return of an order that is locked. False when it is held already.
+/// Holds a return of an order that is locked. False when it is held already. What it is worth is known by now: who may not
+/// give so much back is told at once, and not the operator when the shipment comes.
 ///
 /// # Errors
-/// `duplicate` when its document stands for another order's.
+/// `duplicate` when its document stands for another order's; `ceiling_exceeded`.
 pub(super) fn hold(
     tx: &mut Tx,
     report: &Report,
-    order: &OrderDocument,
+    (order, worth): (&OrderDocument, i64),
     job: JobId,
     new: &ReturnReport,
 ) -> Result<bool> {
     if report.known(tx, order, RETURN)?.is_some() {
         return Ok(false);
+    }
+    if new.refund {
+        fulfilment::within_ceiling(&report.actor, worth)?;
     }
     report.note(tx, order, RETURN, json!({"held": job}))?;
     let new = ReturnReport { occurred_at: new.occurred_at.or(Some(report.now)), ..new.clone() };
@@ -151,7 +155,7 @@ async fn look(state: &State, job: Job) -> Result<Verdict> {
         said: serde_json::Map::new(),
     };
     let booked = state.db.write_in(Lane::Bulk, move |tx| match goods_back(tx, &report, &locations, &task.new)? {
-        Back::Early(_) => job.postpone(tx, now, now.plus_seconds(LOOK_SECONDS)),
+        Back::Early(..) => job.postpone(tx, now, now.plus_seconds(LOOK_SECONDS)),
         Back::Booked(_) => job.finish(tx),
     });
     match booked.await {

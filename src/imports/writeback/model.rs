@@ -127,16 +127,30 @@ pub(super) fn lines(order: &OrderDocument, all: &[Reported], room: fn(&OrderLine
 
 /// Whether there is room on the order's lines for all that is meant.
 pub(super) fn fit(order: &OrderDocument, meant: &[(i32, i64)], room: fn(&OrderLine) -> i64) -> Result<bool> {
-    let mut sums: BTreeMap<i32, i64> = BTreeMap::new();
-    for (line_no, quantity) in meant {
-        *sums.entry(*line_no).or_default() += quantity;
-    }
-    for (line_no, sum) in sums {
+    for (line_no, sum) in by_line(meant) {
         if sum > room(order.line(line_no)?) {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+fn by_line(meant: &[(i32, i64)]) -> BTreeMap<i32, i64> {
+    let mut sums: BTreeMap<i32, i64> = BTreeMap::new();
+    for (line_no, quantity) in meant {
+        *sums.entry(*line_no).or_default() += quantity;
+    }
+    sums
+}
+
+/// What is to be given back once all that is meant has come back, in minor units.
+pub(super) fn worth(order: &OrderDocument, meant: &[(i32, i64)]) -> Result<i64> {
+    let worth = |(line_no, quantity): (i32, i64)| {
+        let line = order.line(line_no)?;
+        let before = line.quantities.returned;
+        Ok(line.gross_of(before + quantity) - line.gross_of(before))
+    };
+    by_line(meant).into_iter().map(worth).sum()
 }
 
 fn spread(

@@ -304,8 +304,8 @@ pub(super) struct ReturnReport {
 pub(super) enum Back {
     /// It is booked.
     Booked(Box<Noted<Return>>),
-    /// What came back has not been reported to have left yet: it is booked when it has.
-    Early(Box<OrderDocument>),
+    /// What came back has not been reported to have left yet: it is booked when it has. With what it is worth, in minor units.
+    Early(Box<OrderDocument>, i64),
 }
 
 pub(super) const RETURN: &str = "return";
@@ -322,7 +322,8 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
         let later = model::lines(&order, &new.lines, later_returnable)?;
         // What can never come back is refused by whoever books it.
         if model::fit(&order, &later, later_returnable)? {
-            return Ok(Back::Early(Box::new(order)));
+            let worth = model::worth(&order, &later)?;
+            return Ok(Back::Early(Box::new(order), worth));
         }
     }
     let line = |line_no: Option<i32>, quantity: i64| NewReturnLine {

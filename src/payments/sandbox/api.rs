@@ -6,7 +6,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::{SandboxPayment, SandboxState, notification_job, store};
 use crate::{
     error::{Error, Result},
-    http::{Call, RefPath, Reply, idempotency::Fingerprint},
+    http::{Call, NoBody, RefPath, Reply, idempotency::Fingerprint},
     jobs,
     kernel::Scope,
 };
@@ -39,7 +39,7 @@ async fn read_sandbox_payment(call: Call, path: RefPath<String>) -> Result<Reply
 #[utoipa::path(tag = "set up a shop", params(("our_key" = String, Path)), security(("token" = ["payments:write"])),
     responses((status = 202, body = SandboxPayment)))]
 #[post("/sandbox/payments/{our_key}/approve")]
-async fn approve_sandbox_payment(call: Call, path: RefPath<String>) -> Result<Reply> {
+async fn approve_sandbox_payment(call: Call, path: RefPath<String>, _: NoBody) -> Result<Reply> {
     decide(call, path.0, SandboxState::Authorised).await
 }
 
@@ -49,7 +49,7 @@ async fn approve_sandbox_payment(call: Call, path: RefPath<String>) -> Result<Re
 #[utoipa::path(tag = "set up a shop", params(("our_key" = String, Path)), security(("token" = ["payments:write"])),
     responses((status = 202, body = SandboxPayment)))]
 #[post("/sandbox/payments/{our_key}/decline")]
-async fn decline_sandbox_payment(call: Call, path: RefPath<String>) -> Result<Reply> {
+async fn decline_sandbox_payment(call: Call, path: RefPath<String>, _: NoBody) -> Result<Reply> {
     decide(call, path.0, SandboxState::Declined).await
 }
 

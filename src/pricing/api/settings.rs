@@ -1,14 +1,14 @@
 //! Routes of tax rates and shipping methods.
 
-use actix_web::{delete, get, patch, post};
+use actix_web::{delete, get, patch, post, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::super::{
     forms::{NewShippingMethod, NewTaxRate, ShippingMethodPatch, ShippingMethodView, TaxRateView},
-    service,
+    service::{self, Markets},
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     http::{All, Body, Call, List, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Id, Scope,
@@ -44,7 +44,8 @@ async fn list_tax_rates(call: Call, query: List<All>) -> Result<Reply> {
 /// Remove a tax rate
 ///
 /// Orders keep the rate they were placed with.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["settings:write"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(TaxRateId), Path)),
+    security(("token" = ["settings:write"])),
     responses((status = 204)))]
 #[delete("/tax-rates/{id}")]
 async fn delete_tax_rate(call: Call, path: RefPath<TaxRateId>) -> Result<Reply> {
@@ -56,15 +57,22 @@ async fn delete_tax_rate(call: Call, path: RefPath<TaxRateId>) -> Result<Reply> 
     .await
 }
 
+fn markets(call: &Call) -> Result<Markets> {
+    let markets = call.request().app_data::<web::Data<Markets>>().map(|markets| ***markets);
+    markets.ok_or_else(|| Error::internal("no markets"))
+}
+
 /// Make a shipping method
+///
+/// Its rates are in currencies that the channel sells in, for countries that it delivers to.
 #[utoipa::path(tag = "set up a shop", request_body = NewShippingMethod, security(("token" = ["settings:write"])),
     responses((status = 201, body = ShippingMethodView)))]
 #[post("/shipping-methods")]
 async fn create_shipping_method(call: Call, body: Body<NewShippingMethod>) -> Result<Reply> {
     let actor = call.allow(Scope::SettingsWrite)?.clone();
-    let (id, now, new) = (Id::new(), call.now, body.value.clone());
+    let (id, now, new, markets) = (Id::new(), call.now, body.value.clone(), markets(&call)?);
     call.reference_command(&body.fingerprint, move |tx| {
-        let made = service::create_shipping_method(tx, now, &actor, id, &new)?;
+        let made = service::create_shipping_method(tx, now, &actor, markets, id, &new)?;
         let made = ShippingMethodView::from((made, 1));
         Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/ops/shipping-methods/{}", made.id)))
     })
@@ -82,7 +90,8 @@ async fn list_shipping_methods(call: Call, query: List<All>) -> Result<Reply> {
 }
 
 /// Read a shipping method
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["settings:read"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ShippingMethodId), Path)),
+    security(("token" = ["settings:read"])),
     responses((status = 200, body = ShippingMethodView)))]
 #[get("/shipping-methods/{id}")]
 async fn read_shipping_method(call: Call, path: RefPath<ShippingMethodId>) -> Result<Reply> {
@@ -94,7 +103,8 @@ async fn read_shipping_method(call: Call, path: RefPath<ShippingMethodId>) -> Re
 /// Change a shipping method
 ///
 /// Send the `ETag` you have seen as `If-Match`. The change is effective everywhere within a second.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), request_body = ShippingMethodPatch,
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ShippingMethodId), Path)),
+    request_body = ShippingMethodPatch,
     security(("token" = ["settings:write"])), responses((status = 200, body = ShippingMethodView)))]
 #[patch("/shipping-methods/{id}")]
 async fn update_shipping_method(
@@ -104,8 +114,9 @@ async fn update_shipping_method(
 ) -> Result<Reply> {
     let actor = call.allow(Scope::SettingsWrite)?.clone();
     let (id, now, expected, patch) = (path.0, call.now, call.if_match()?, body.value.clone());
+    let markets = markets(&call)?;
     call.reference_command(&body.fingerprint, move |tx| {
-        let changed = service::update_shipping_method(tx, now, &actor, id, expected, &patch)?;
+        let changed = service::update_shipping_method(tx, now, &actor, markets, id, expected, &patch)?;
         let changed = ShippingMethodView::from(changed);
         Ok(Reply::ok(&changed)?.version(changed.version))
     })
@@ -115,7 +126,8 @@ async fn update_shipping_method(
 /// Remove a shipping method
 ///
 /// Orders keep the shipping they were placed with. To pause it, set `active` to false instead.
-#[utoipa::path(tag = "set up a shop", params(("id" = String, Path)), security(("token" = ["settings:write"])),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ShippingMethodId), Path)),
+    security(("token" = ["settings:write"])),
     responses((status = 204)))]
 #[delete("/shipping-methods/{id}")]
 async fn delete_shipping_method(call: Call, path: RefPath<ShippingMethodId>) -> Result<Reply> {

@@ -306,7 +306,9 @@ fn everybody_sees_their_own_location_and_moves_their_own_amounts() {
         let past = json!({"occurred_at": "2026-03-01T00:00:00Z"});
         send("POST", &format!("/fulfilment-orders/{own}/ship"), Some(past)).await.problem(403, "scope_missing");
         let cancel = format!("/orders/{}/cancel", placed.id);
-        send("POST", &cancel, Some(json!({"reason": "x"}))).await.problem(403, "ceiling_exceeded");
+        let own_pieces = json!({"reason": "x", "lines": [{"line_no": 1, "quantity": 3}]});
+        send("POST", &cancel, Some(own_pieces)).await.problem(403, "ceiling_exceeded");
+        send("POST", &cancel, Some(json!({"reason": "x"}))).await.problem(409, "quantity_exceeded");
         let money = json!({"amount": {"amount": "1.00", "currency": "EUR"}, "reason": "x"});
         let refunds = format!("/orders/{}/refunds", placed.id);
         send("POST", &refunds, Some(money)).await.problem(403, "scope_missing");
@@ -323,6 +325,73 @@ fn everybody_sees_their_own_location_and_moves_their_own_amounts() {
         let headers = format!("Bearer {limited}");
         let refused = app.send("GET", "/v1/ops/fulfilment-orders", &[("Authorization", &headers)], None).await;
         refused.problem(403, "scope_missing");
+    });
+}
+
+#[test]
+fn who_is_limited_to_a_location_cancels_and_is_told_what_leaves_from_there() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 2), ("MUG", "5.00", 9)]).await;
+        let place = json!({"code": "bremen", "name": "Bremen", "country": "DE", "time_zone": "Europe/Berlin"});
+        let bremen = app.ops("POST", "/locations", Some(&place)).await.expect(201);
+        let line = json!({"sku": "TEE", "location": "bremen", "change": 3, "reason": "test"});
+        app.ops("POST", "/stock/adjustments", Some(&json!({"lines": [line]}))).await.expect(200);
+        // Two tees and the mug leave from Berlin, three tees from Bremen.
+        let order = shop.order(&[("TEE", 5), ("MUG", 1)]).await;
+        let id = text(&order["id"]);
+        let token = |usage, scopes| {
+            let mut claims = app.claims(usage, "bremen", scopes);
+            claims.locations = Some(vec![text(&bremen["id"]).parse().unwrap()]);
+            format!("Bearer {}", app.state.verifier.issue(claims).unwrap())
+        };
+        let staff = token(Audience::Staff, "orders:read orders:write fulfilment:read fulfilment:write");
+        let client = token(Audience::Client, "writeback:write");
+        let cancel = async |line_no: i64, quantity: i64, of_staff: bool| {
+            let lines = json!([{"line_no": line_no, "quantity": quantity}]);
+            let (path, token, body) = match of_staff {
+                true => (format!("/v1/ops/orders/{id}/cancel"), &staff, json!({"reason": "x", "lines": lines})),
+                false => {
+                    let body = json!({"system": "wms", "document": format!("ST-{line_no}-{quantity}"), "lines": lines});
+                    (format!("/v1/integration/orders/{id}/cancellations"), &client, body)
+                }
+            };
+            app.send("POST", &path, &[("Authorization", token)], Some(&body)).await
+        };
+        for of_staff in [true, false] {
+            for (line_no, quantity, left) in [(2, 1, 0), (1, 4, 3)] {
+                let told = cancel(line_no, quantity, of_staff).await.problem(409, "quantity_exceeded");
+                assert_eq!((&told["line_no"], &told["left"]), (&json!(line_no), &json!(left)));
+            }
+        }
+        cancel(1, 1, true).await.expect(200);
+        let now = cancel(1, 1, false).await.expect(201);
+        assert_eq!((&now["lines"][0]["cancelled"], &now["lines"][1]["cancelled"]), (&json!(2), &json!(0)));
+        let whole = app.ops("GET", &format!("/orders/{id}/fulfilment"), None).await.expect(200);
+        let whole = whole["fulfilment_orders"].as_array().unwrap();
+        let open =
+            |one: &Value| one["lines"].as_array().unwrap().iter().map(|l| l["cancelled"].as_i64().unwrap()).sum();
+        for one in whole {
+            let cancelled: i64 = open(one);
+            assert_eq!(cancelled, if one["location_id"] == bremen["id"] { 2 } else { 0 }, "{one}");
+        }
+        // The status tells of what is theirs, before it has left and afterwards.
+        let status = async |staff: &str| {
+            let path = format!("/v1/ops/orders/{id}/status");
+            app.send("GET", &path, &[("Authorization", staff)], None).await.expect(200)
+        };
+        let waits = |status: &Value| status["waiting"].as_array().unwrap().len();
+        let everybody = format!("Bearer {}", app.staff());
+        assert_eq!((waits(&status(&staff).await), waits(&status(&everybody).await)), (1, 2));
+        for one in whole {
+            app.ops("POST", &format!("/fulfilment-orders/{}/ship", text(&one["id"])), Some(&json!({})))
+                .await
+                .expect(201);
+        }
+        let parcels = |status: &Value| status["parcels"].as_array().unwrap().len();
+        let theirs = status(&staff).await;
+        assert_eq!((parcels(&theirs), parcels(&status(&everybody).await)), (1, 2));
+        let own = text(&theirs["parcels"][0]["id"]);
+        app.send("GET", &format!("/v1/ops/shipments/{own}"), &[("Authorization", &staff)], None).await.expect(200);
     });
 }
 
@@ -367,6 +436,14 @@ fn the_status_says_what_an_order_waits_for() {
         assert!(text(&done["sentence"]).ends_with("all 3 pieces have arrived; it is paid."), "{}", done["sentence"]);
         settled(&app).await;
         app.ops("GET", "/orders/none/status", None).await.problem(404, "not_found");
+        // Cancelled, and the money waits to be paid out by hand.
+        let cancelled = Placed::by_invoice(&shop, &[("TEE", 1)]).await;
+        cancelled.on_order("payments", json!({"reference": "BANK-1"})).await.expect(200);
+        cancelled.on_order("cancel", json!({"reason": "x"})).await.expect(200);
+        let status = app.ops("GET", &format!("/orders/{}/status", cancelled.id), None).await.expect(200);
+        let sentence = text(&status["sentence"]);
+        assert!(sentence.contains("24.80 EUR are being given back"), "{sentence}");
+        assert!(sentence.ends_with("; it had been paid."), "{sentence}");
     });
 }
 
