@@ -49,7 +49,14 @@ async fn ask_again(state: &State, payment: &Payment) -> Result<Outcome> {
     let provider = payments::providers(state).of(payment)?;
     if let Some(why) = &payment.ending {
         let decline = Decline { code: why.clone(), retryable: true };
-        return end_at_provider(state, payment, decline, provider.as_ref()).await;
+        let Err(error) = end_at_provider(state, payment, decline.clone(), provider.as_ref()).await else {
+            return Ok(Outcome::Declined(decline));
+        };
+        // What is over at the provider already needs no void.
+        return match patiently(provider.lookup(payment)).await {
+            Ok(Outcome::Declined(decline)) if decline.code != payments::NOT_FOUND => Ok(Outcome::Declined(decline)),
+            _ => Err(error),
+        };
     }
     let outcome = patiently(provider.lookup(payment)).await.map_err(Error::internal)?;
     match service::timed_out(payment, outcome, state.clock.now()) {
@@ -167,8 +174,10 @@ async fn notified(state: State, job: Job) -> Result<Verdict> {
     let (key, lease_seconds) = (notification.our_key.clone(), state.settings.checkout.lease_seconds);
     let claimed = state.db.write(move |tx| payments::claim(tx, now, &key, lease_seconds)).await?;
     match claimed {
-        // Whatever it says of an attempt that is being ended: that is gone through with.
-        Some(payment) if payment.ending.is_some() => look_up(&state, payment).await.map(|_| Verdict::Done),
+        // Whatever it promises for an attempt that is being ended: that is gone through with.
+        Some(payment) if payment.ending.is_some() && !matches!(notification.outcome, Outcome::Declined(_)) => {
+            look_up(&state, payment).await.map(|_| Verdict::Done)
+        }
         Some(payment) => settle(&state, payment, notification.outcome).await.map(|_| Verdict::Done),
         None => {
             let (key, authorised) = (notification.our_key, matches!(notification.outcome, Outcome::Authorised { .. }));
@@ -199,23 +208,20 @@ pub(super) async fn give_up_attempt(call: Call, cart: CartId, force: bool, sent:
         Ok(payment) => payment,
         Err(reply) => return Ok(reply),
     };
-    let provider = payments::providers(&state).of(&payment);
-    let told = match &provider {
-        Ok(provider) => {
-            let told = tell_end(&state, &payment, GIVEN_UP, provider.as_ref()).await.map_err(settled_meanwhile)?;
-            told.map_err(|error| error.to_string())
-        }
-        Err(error) => Err(error.to_string()),
+    let told = match payments::providers(&state).of(&payment) {
+        Ok(provider) => tell_end(&state, &payment, GIVEN_UP, provider.as_ref()).await.map_err(settled_meanwhile)?,
+        Err(error) => Err(ProviderError::NoAnswer(error.to_string())),
     };
     let ending = match told {
         Ok(()) => Ending::Declined,
         Err(_) if force => Ending::Failed,
         Err(error) => {
-            put_off(&state, payment, error.clone()).await.map_err(settled_meanwhile)?;
-            let detail = format!(
-                "the provider could not be told yet: {error}. It is told again; if it must end now, look into its records and \
-                 send `force`"
-            );
+            put_off(&state, payment, error.to_string()).await.map_err(settled_meanwhile)?;
+            let goes_on = match error {
+                ProviderError::Refused(_) => "The attempt stands and may become an order yet",
+                ProviderError::NoAnswer(_) => "It is told again until it answers, and no order comes of the attempt",
+            };
+            let detail = format!("{error}. {goes_on}; if it must end now, look into its records and send `force`");
             return Err(Error::conflict(detail));
         }
     };

@@ -264,7 +264,9 @@ fn join(tx: &mut Tx, checkout: &Checkout, key: Option<&Key>, cart: &Cart) -> Res
     if in_hand && !checkout.waited {
         return Ok(Step::Busy);
     }
-    if let (PaymentState::ActionRequired, Some(action)) = (payment.state, payment.details.action.clone()) {
+    // Nobody is sent to pay for what is being ended.
+    let action = payment.details.action.clone().filter(|_| payment.ending.is_none());
+    if let (PaymentState::ActionRequired, Some(action)) = (payment.state, action) {
         let lately = payment.updated_at.plus_seconds(ASKED_LATELY_SECONDS) > now;
         if in_hand || checkout.asked || lately {
             let result = CheckoutResult::ActionRequired { cart_id: cart.id, action };

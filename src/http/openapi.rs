@@ -2,6 +2,7 @@
 
 mod headers;
 mod parts;
+mod shared;
 
 use utoipa::openapi::{
     self, ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
@@ -161,6 +162,7 @@ pub fn complete(surface: Surface, collected: OpenApi) -> OpenApi {
             complete_operation(surface, path, &method, operation);
         }
     }
+    shared::share_refusals(&mut document);
     document
 }
 

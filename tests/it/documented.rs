@@ -51,9 +51,18 @@ fn a_header_is_heeded_where_it_is_documented_and_nowhere_else() {
 
 fn responses(surface: Surface, method: &str, path: &str) -> Value {
     let document = serde_json::to_value(kontor::api::openapi(surface)).unwrap();
-    let found = document["paths"][path][method]["responses"].clone();
-    assert!(found.is_object(), "there is no {method} {path}");
+    let mut found = document["paths"][path][method]["responses"].clone();
+    let answers = found.as_object_mut().unwrap_or_else(|| panic!("there is no {method} {path}"));
+    answers.values_mut().for_each(|answer| *answer = resolved(&document, answer).clone());
     found
+}
+
+/// An answer itself, where it is only referred to.
+fn resolved<'a>(document: &'a Value, answer: &'a Value) -> &'a Value {
+    match answer["$ref"].as_str() {
+        Some(name) => document.pointer(name.strip_prefix('#').unwrap()).unwrap(),
+        None => answer,
+    }
 }
 
 #[test]
@@ -233,6 +242,7 @@ fn every_header_that_is_sent_is_documented_where_it_is_sent() {
                 let answer = route.send(&app, path, headers).await;
                 let status = answer.status.to_string();
                 let known = &document["paths"][&route.path][route.method.to_lowercase()]["responses"][&status];
+                let known = resolved(document, known);
                 let documented = |name: &str| {
                     known["headers"].as_object().is_some_and(|all| all.keys().any(|it| it.eq_ignore_ascii_case(name)))
                 };

@@ -1,2 +1,2 @@
 -- Whoever is limited to locations is led to the returns that came back to these, and to those that name none.
-CREATE INDEX returns_location ON returns (coalesce(doc->>'location_id', ''), occurred_at, id);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS returns_location ON returns (coalesce(doc->>'location_id', ''), occurred_at, id);

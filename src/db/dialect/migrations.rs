@@ -1,6 +1,8 @@
 //! What migrations need of either database.
 
-use diesel::connection::SimpleConnection;
+use std::time::Duration;
+
+use diesel::{connection::SimpleConnection, sql_types::Bool};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 
 use super::{Variant, opening::POSTGRES_SESSION, variant};
@@ -49,10 +51,16 @@ pub(in crate::db) fn has_table(conn: &mut Conn, name: &str) -> Result<bool> {
     Ok(sql(query).bind(name).first::<diesel::sql_types::BigInt, i64>(conn)? > Some(0))
 }
 
-/// Takes the lock under which migrations run, until the connection ends or [`unlock`].
+/// How often a program asks whether another one is through with its migrations.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Takes the lock under which migrations run, until the connection ends or [`unlock`]. Who waits asks again and again: a
+/// statement that waits would hold a snapshot, and an index that is built concurrently waits for all snapshots to end.
 pub(in crate::db) fn lock(conn: &mut Conn) -> Result<()> {
-    if let Conn::Postgres(pg) = conn {
-        pg.batch_execute("SET lock_timeout = '0'; SET statement_timeout = '0'; SELECT pg_advisory_lock(5284710)")?;
+    let Conn::Postgres(pg) = conn else { return Ok(()) };
+    pg.batch_execute("SET lock_timeout = '0'; SET statement_timeout = '0'")?;
+    while sql("SELECT pg_try_advisory_lock(5284710)").first::<Bool, bool>(conn)? != Some(true) {
+        std::thread::sleep(ASK_AGAIN);
     }
     Ok(())
 }
