@@ -54,7 +54,7 @@ async fn ask_again(state: &State, payment: &Payment) -> Result<Outcome> {
         };
         // What is over at the provider already needs no void.
         return match patiently(provider.lookup(payment)).await {
-            Ok(Outcome::Declined(decline)) if decline.code != payments::NOT_FOUND => Ok(Outcome::Declined(decline)),
+            Ok(Outcome::Declined(theirs)) if theirs.code != payments::NOT_FOUND => Ok(Outcome::Declined(decline)),
             _ => Err(error),
         };
     }
