@@ -60,6 +60,10 @@ pub(in crate::db) fn lock(conn: &mut Conn) -> Result<()> {
     let Conn::Postgres(pg) = conn else { return Ok(()) };
     pg.batch_execute("SET lock_timeout = '0'; SET statement_timeout = '0'")?;
     while sql("SELECT pg_try_advisory_lock(5284710)").first::<Bool, bool>(conn)? != Some(true) {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "nobody tells when another program is through, and nothing else runs yet"
+        )]
         std::thread::sleep(ASK_AGAIN);
     }
     Ok(())
