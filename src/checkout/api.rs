@@ -62,8 +62,9 @@ pub mod ops_routes {
     /// For an attempt in the work list `failed_payments` that stays open because its provider can not be asked, or its
     /// order can not be written. The provider is told first that the attempt is over; then the cart is open again. Where
     /// it does not answer, `state_conflict` says so: it is told again until it does, and no order comes of the attempt any
-    /// more. Where it refuses, the attempt stands as it stood and may become an order yet. `force` ends it all the same and
-    /// says that somebody has looked into the provider's records; what the provider holds is theirs to give back then.
+    /// more. Where it refuses, the attempt stands as it stood and may become an order yet. `force` ends it all the same: the
+    /// cart is open again, and the attempt stays in the work list until a provider that does not answer has heard of its end,
+    /// or, where it refuses, for somebody to look into its records.
     #[utoipa::path(tag = "answer a customer", params(("id" = inline(CartId), Path)), request_body = GiveUpRequest,
         security(("token" = ["payments:write"])), responses((status = 200, body = CheckoutResult)))]
     #[post("/carts/{id}/give-up-payment")]

@@ -214,7 +214,8 @@ pub(super) async fn give_up_attempt(call: Call, cart: CartId, force: bool, sent:
     };
     let ending = match told {
         Ok(()) => Ending::Declined,
-        Err(_) if force => Ending::Failed,
+        Err(ProviderError::Refused(_)) if force => Ending::Failed,
+        Err(ProviderError::NoAnswer(_)) if force => Ending::Unheard,
         Err(error) => {
             put_off(&state, payment, error.to_string()).await.map_err(settled_meanwhile)?;
             let goes_on = match error {
@@ -255,7 +256,7 @@ struct GiveUp {
     payment: PaymentId,
 }
 
-/// Gives promised money up that found no order.
+/// Gives money up that found no order, whether it is promised or nobody knows.
 async fn give_up(state: State, payment: Payment) -> Result<Verdict> {
     let provider = payments::providers(&state).of(&payment)?;
     if let Err(error) = void(&payment, provider.as_ref()).await {

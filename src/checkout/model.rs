@@ -23,7 +23,7 @@ pub struct PaymentChoice {
     #[schema(value_type = String)]
     pub method: Text<50>,
     /// What is paid with, as the provider's script in the storefront named it. The sandbox takes `approve`, `decline`,
-    /// `redirect` and more.
+    /// `redirect` and more: docs/sandbox.md.
     #[schema(value_type = Option<String>)]
     pub instrument: Option<Text<200>>,
     /// Where the customer comes back to after a redirect: a whole http or https address.

@@ -333,6 +333,8 @@ fn whose(tx: &mut Tx, checkout: &Checkout, prepared: &Arc<Prepared>) -> Result<(
     if !signed_in || prepared.cart.customer.is_some() {
         return Ok((prepared.clone(), false));
     }
+    // The cart before the customer, as every change of a cart locks them.
+    carts::claim(tx, &checkout.actor, &checkout.secret, prepared.cart.id)?;
     let mut theirs = Prepared::clone(prepared);
     let adopted = carts::adopt(tx, checkout.context.now, &checkout.actor, checkout.tickets.customer, &mut theirs.cart)?;
     Ok((Arc::new(theirs), adopted))
@@ -478,8 +480,10 @@ pub(super) fn late() -> Error {
 pub(super) enum Ending {
     /// The provider knows that it is over.
     Declined,
-    /// Nobody knows whether the provider does: somebody has to look.
+    /// The provider does not give the promise up: somebody has to look.
     Failed,
+    /// Nobody knows whether the provider has heard that it is over: it is told until it answers, and seen until then.
+    Unheard,
 }
 
 /// Ends an attempt that this process has claimed, for good: the cart is its shopper's again.
@@ -493,10 +497,13 @@ pub(super) fn end(
     let (now, id, attempt) = (checkout.context.now, payment.id, payment.attempt);
     let ended = match ending {
         Ending::Declined => payments::declined(tx, now, id, attempt, decline)?,
-        Ending::Failed => payments::failed(tx, now, id, attempt, decline)?,
+        Ending::Failed | Ending::Unheard => payments::failed(tx, now, id, attempt, decline)?,
     };
     if !ended {
         return Err(late());
+    }
+    if ending == Ending::Unheard {
+        jobs::enqueue(tx, now, vec![give_up_job(now, checkout.tickets.job, id)])?;
     }
     let result = reopen(tx, checkout, payment, decline)?;
     remember(tx, checkout, payment, &result)?;

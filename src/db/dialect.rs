@@ -407,6 +407,7 @@ pub fn live_columns(tx: &mut Tx) -> Result<Vec<(String, String, bool)>> {
 /// The rows of a [`list`] as the one bind they travel in.
 #[must_use]
 pub fn rows(rows: Vec<Value>) -> Bind {
+    debug_assert!(rows.iter().all(Value::is_array), "a list passes over what is no row");
     Doc(Value::Array(rows)).into()
 }
 

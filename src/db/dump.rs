@@ -260,10 +260,11 @@ fn trouble(file: &Path, error: impl std::fmt::Display) -> Error {
 /// Reads a backup from end to end and gives its header.
 ///
 /// # Errors
-/// When it is none, is cut short or has been changed.
+/// When it is none, is of another schema, is cut short or has been changed.
 pub fn verify(file: &Path) -> Result<Header> {
     let broken = |what: &str| trouble(file, what);
     let (header, lines) = open(file)?;
+    refuse_other_schema(&header.value)?;
     let mut hash = Sha256::new();
     let (mut rows, mut found) = (0, None);
     hash.update(&header.text);
@@ -326,7 +327,7 @@ pub async fn restore_and<T: Send + 'static>(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<(String, T)> {
     let header = verify(file)?;
-    refuse_unfit(db, &header).await?;
+    refuse_filled(db).await?;
     db.write(|tx| sql("UPDATE log_state SET epoch = ?").bind(RESTORING).execute(tx)).await?;
     let (_, mut lines) = open(file)?;
     let (all, mut done) = (header.rows(), 0);
@@ -373,7 +374,7 @@ impl Log {
     }
 }
 
-async fn refuse_unfit(db: &Db, header: &Header) -> Result<()> {
+fn refuse_other_schema(header: &Header) -> Result<()> {
     let known = migrate::versions()?;
     let columns = |table: &Table| table.columns.iter().map(|column| column.name.to_owned()).collect::<Vec<_>>();
     let same = tables::all().len() == header.tables.len()
@@ -381,13 +382,17 @@ async fn refuse_unfit(db: &Db, header: &Header) -> Result<()> {
             .iter()
             .zip(&header.tables)
             .all(|(ours, theirs)| ours.name == theirs.name && columns(ours) == theirs.columns);
-    if header.schema != known || !same {
-        let theirs = header.schema.last().cloned().unwrap_or_default();
-        return Err(Error::internal(format!(
-            "the backup was made by kontor {} at schema {theirs}: restore it with that version, then migrate",
-            header.program
-        )));
+    if header.schema == known && same {
+        return Ok(());
     }
+    let theirs = header.schema.last().cloned().unwrap_or_default();
+    Err(Error::internal(format!(
+        "the backup was made by kontor {} at schema {theirs}: restore it with that version, then migrate",
+        header.program
+    )))
+}
+
+async fn refuse_filled(db: &Db) -> Result<()> {
     let filled = db.read(|tx| {
         for table in tables::all().iter().filter(|table| table.name != "log_state") {
             let one = format!("SELECT count(*) FROM (SELECT 1 FROM {} LIMIT 1) AS found", table.name);

@@ -25,6 +25,8 @@ use crate::{
 
 /// How many carts are written at once.
 const BITE: i64 = 500;
+/// How many orders have what is kept beside them erased in one transaction.
+const AROUND: usize = 100;
 
 /// A customer who was erased.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -67,14 +69,15 @@ async fn erase_customer(call: Call, path: RefPath<CustomerId>, _: NoBody) -> Res
     let trail = Trail::of(customer.email.as_ref().map(Email::as_str));
     let mut trail = trail.sparing(key.as_ref().map(|key| key.id));
     trail.add(id.to_string());
-    // What an earlier request has done is not done again; that its copies are looked for may have been left undone.
-    let bare: Vec<CartId> = owned.iter().filter(|order| order.is_bare).filter_map(|order| order.cart_id).collect();
-    trail.add_carts(&call.read(move |tx| carts::with_merged(tx, bare.clone())).await?);
-    for order in &owned {
-        trail.add(order.id.to_string());
-        if !order.is_bare {
-            trail.add_carts(&erase_order(&call, &actor, order, None).await?);
-        }
+    owned.iter().for_each(|order| trail.add(order.id.to_string()));
+    let (bare, telling): (Vec<_>, Vec<_>) = owned.iter().cloned().partition(|order| order.is_bare);
+    for order in &telling {
+        trail.add_carts(&erase_order(&call, &actor, order, None).await?);
+    }
+    // These tell nothing themselves, as after an earlier request; what is around them may have been left undone.
+    for bite in bare.chunks(AROUND) {
+        let (now, bite) = (call.now, bite.to_vec());
+        trail.add_carts(&write(&call, move |tx| erase_around(tx, now, &bite)).await?);
     }
     let (now, job, done): (_, JobId, _) = (call.now, Id::new(), owned.clone());
     let rest = move |tx: &mut Tx| {
@@ -226,19 +229,26 @@ async fn erase_order(call: &Call, actor: &Actor, order: &Owned, trail: Option<&T
     let (event, job): (EventId, JobId) = (Id::new(), Id::new());
     let erase = move |tx: &mut Tx| {
         orders::erase(tx, (now, &by), order.id, event)?;
-        let carts = carts::with_merged(tx, order.cart_id.into_iter().collect())?;
-        carts::erase(tx, now, &carts)?;
-        payments::erase(tx, &carts)?;
-        let mut streams = names(&carts);
-        streams.push(order.id.to_string());
-        events::erase(tx, &streams)?;
+        let carts = erase_around(tx, now, std::slice::from_ref(&order))?;
         if let Some(mut trail) = trail.clone() {
-            streams.into_iter().for_each(|stream| trail.add(stream));
+            trail.add(order.id.to_string());
+            trail.add_carts(&carts);
             trail.sweep_later(tx, now, job)?;
         }
         Ok(carts)
     };
     write(call, erase).await
+}
+
+/// Erases what is kept beside orders: their carts, the payments, the events of all of them. Gives the carts.
+fn erase_around(tx: &mut Tx, now: Instant, orders: &[Owned]) -> Result<Vec<CartId>> {
+    let carts = carts::with_merged(tx, orders.iter().filter_map(|order| order.cart_id).collect())?;
+    carts::erase(tx, now, &carts)?;
+    payments::erase(tx, &carts)?;
+    let mut streams = names(&carts);
+    streams.extend(orders.iter().map(|order| order.id.to_string()));
+    events::erase(tx, &streams)?;
+    Ok(carts)
 }
 
 /// The answer to a request that came before under the same key.

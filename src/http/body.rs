@@ -115,6 +115,14 @@ impl Patience {
     }
 }
 
+/// The bytes of a small body whose sender shows with them who they are.
+///
+/// # Errors
+/// `body_too_large`, `body_malformed` when it breaks off, `request_timeout` when it comes too slowly.
+pub async fn small_body(state: &State, payload: web::Payload, limit: usize) -> Result<Vec<u8>> {
+    collect(payload.into_inner(), limit, Patience::whole(state)).await
+}
+
 async fn collect(mut payload: Payload, limit: usize, patience: Patience) -> Result<Vec<u8>> {
     use futures::StreamExt;
     let (mut bytes, begun) = (Vec::new(), Instant::now());

@@ -24,7 +24,7 @@ mod strict;
 mod table;
 mod trace;
 
-pub use body::{Body, NoBody, Params, RawBody, RefPath, parse_json, parse_value};
+pub use body::{Body, NoBody, Params, RawBody, RefPath, parse_json, parse_value, small_body};
 pub use call::{Call, Reply, answered_before, run_command, run_command_after};
 pub use list::{All, Format, List};
 pub use paging::{Cursor, ListQuery, Page};

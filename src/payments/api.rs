@@ -10,8 +10,8 @@ use super::{
     sandbox,
 };
 use crate::{
-    error::{Code, Error, Result},
-    http::{Reply, State},
+    error::{Error, Result},
+    http::{Reply, State, small_body},
     jobs::{self, NewJob},
     kernel::{Instant, ids::JobId},
 };
@@ -35,9 +35,7 @@ async fn notify(
 ) -> Result<Reply> {
     let code = provider.into_inner();
     let provider = providers(&state).get(&code).ok_or_else(|| Error::not_found("payment provider"))?;
-    let too_large = |_| Error::problem(Code::BodyTooLarge, format!("the body is over {BODY_LIMIT} bytes"));
-    let broken = |error: actix_web::Error| Error::problem(Code::BodyMalformed, error.to_string());
-    let body = payload.to_bytes_limited(BODY_LIMIT).await.map_err(too_large)?.map_err(broken)?;
+    let body = small_body(&state, payload, BODY_LIMIT).await?;
     let notification = provider.verify_webhook(&headers(&request), &body)?;
     let (now, job) = (state.clock.now(), job(state.clock.now(), &code, &notification)?);
     match state.db.write(move |tx| jobs::enqueue(tx, now, vec![job.clone()])).await {

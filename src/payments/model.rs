@@ -72,6 +72,8 @@ pub const TRANSITIONS: &[(PaymentState, Command, PaymentState)] = &[
     // A promise that comes after the end has no order: it is given up.
     (S::Declined, C::Authorise, S::Authorised),
     (S::Failed, C::Authorise, S::Authorised),
+    // The provider has heard at last that it is over.
+    (S::Failed, C::Decline, S::Declined),
     (S::Authorised, C::CapturePart, S::Authorised),
     (S::Authorised, C::CaptureRest, S::Captured),
     (S::Authorised, C::VoidPart, S::Authorised),

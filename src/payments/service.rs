@@ -147,7 +147,8 @@ pub fn late_promise(tx: &mut Tx, now: Instant, our_key: &str) -> Result<Option<P
     store::late_promise(tx, now, our_key)
 }
 
-/// The provider has voided a promise that has no order. False when there was nothing to give up any more.
+/// The provider has voided a promise that has no order, or heard at last that an attempt is over. False when there was
+/// nothing to give up any more.
 ///
 /// # Errors
 /// What the database says.

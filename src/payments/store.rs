@@ -237,8 +237,11 @@ pub(super) fn late_promise(tx: &mut Tx, now: Instant, our_key: &str) -> Result<O
 }
 
 pub(super) fn given_up(tx: &mut Tx, now: Instant, id: PaymentId) -> Result<bool> {
-    let update = "UPDATE payments SET state = 'voided', voided = amount, version = version + 1, updated_at = ? \
-                  WHERE id = ? AND state = 'authorised' AND order_id IS NULL AND captured + capture_pending + void_pending = 0";
+    // What failed was not known to be promised.
+    let update = "UPDATE payments SET state = CASE state WHEN 'failed' THEN 'declined' ELSE 'voided' END, \
+                  voided = CASE state WHEN 'failed' THEN voided ELSE amount END, version = version + 1, updated_at = ? \
+                  WHERE id = ? AND state IN ('authorised', 'failed') AND order_id IS NULL \
+                  AND captured + capture_pending + void_pending = 0";
     Ok(sql(update).bind(now).bind(id).execute(tx)? == 1)
 }
 

@@ -28,6 +28,15 @@ async fn by_invoice(shop: &Shop, cart: &Cart) -> crate::support::Answer {
     shop.store("POST", &format!("/carts/{}/complete", cart.id), Some(&cart.token), Some(&body)).await
 }
 
+/// The provider of a cart's payments does as another instrument says.
+async fn instrument_becomes(app: &App, cart: &Cart, from: &str, to: &str) {
+    let doc = format!("replace(CAST(doc AS TEXT), '{from}', '{to}')");
+    let doc = if app.is_postgres() { format!("CAST({doc} AS JSONB)") } else { doc };
+    let back = format!("UPDATE payments SET doc = {doc} WHERE cart_id = ?");
+    let id: kontor::kernel::ids::CartId = cart.id.parse().unwrap();
+    app.state.db.write(move |tx| sql(back.clone()).bind(id).execute(tx)).await.unwrap();
+}
+
 /// What the work list of failed payments holds.
 async fn failed(app: &App) -> Vec<Value> {
     let found = app.ops("GET", "/worklists/failed_payments", None).await.expect(200);
@@ -143,15 +152,7 @@ fn an_attempt_without_an_answer_is_seen_tried_again_and_given_up_by_staff() {
 
         // Whoever asks does not wait for the next try: the provider is back.
         assert_eq!(shop.complete(&cart, "approve").await.expect(202)["result"], "pending");
-        let back = "UPDATE payments SET doc = replace(CAST(doc AS TEXT), 'unreachable', 'approve')";
-        let back = if app.is_postgres() {
-            "UPDATE payments SET doc = CAST(replace(CAST(doc AS TEXT), 'unreachable', 'approve') AS JSONB) WHERE cart_id = ?"
-                .to_owned()
-        } else {
-            format!("{back} WHERE cart_id = ?")
-        };
-        let id: kontor::kernel::ids::CartId = cart.id.parse().unwrap();
-        app.state.db.write(move |tx| sql(back.clone()).bind(id).execute(tx)).await.unwrap();
+        instrument_becomes(&app, &cart, "unreachable", "approve").await;
         assert_eq!(shop.complete(&cart, "approve").await.expect(201)["result"], "order");
 
         let path = format!("/carts/{}/give-up-payment", other.id);
@@ -165,12 +166,92 @@ fn an_attempt_without_an_answer_is_seen_tried_again_and_given_up_by_staff() {
         assert_eq!(all.iter().filter(|answer| answer.status == 200).count(), 1, "{all:?}");
         let seen = state_of(&shop, &other).await;
         assert_eq!((text(&seen["state"]), text(&seen["last_decline"]["code"])), ("open", "given_up"));
-        // What the provider makes of it nobody knows: that stays to be looked at.
+        // What the provider makes of it nobody knows: that stays to be looked at until the provider has heard of it.
         assert_eq!(failed(&app).await.len(), 1);
         assert_eq!(shop.available("TEE").await, 2);
         shop.complete(&other, "approve").await.expect(201);
         let nobody = format!("/carts/{}/give-up-payment", cart.id);
         app.ops("POST", &nobody, Some(&force)).await.problem(409, "state_conflict");
+        instrument_becomes(&app, &other, "unreachable", "approve").await;
+        eventually("the provider has heard of the end", || async {
+            app.clock.advance_seconds(30);
+            failed(&app).await.is_empty()
+        })
+        .await;
+        let (voided, ended) = (
+            "SELECT state FROM sandbox_payments WHERE state = 'voided'",
+            "SELECT doc->'decline'->>'code' FROM payments WHERE state = 'declined'",
+        );
+        let read = |query: &'static str| app.read(move |tx| sql(query).first::<diesel::sql_types::Text, String>(tx));
+        assert_eq!((read(voided).await.as_deref(), read(ended).await.as_deref()), (Some("voided"), Some("given_up")));
+    });
+}
+
+#[test]
+fn what_the_provider_does_not_give_up_becomes_an_order_yet_or_is_seen() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 4)]).await;
+        let kept = || async {
+            let cart = shop.cart(&[("TEE", 1)]).await;
+            let action = shop.complete(&cart, "redirect_keep").await.expect(202);
+            let key = text(&action["action"]["url"]).rsplit('/').next().unwrap().to_owned();
+            let give_up = format!("/carts/{}/give-up-payment", cart.id);
+            app.ops("POST", &give_up, Some(&json!({}))).await.problem(409, "state_conflict");
+            assert_eq!(state_of(&shop, &cart).await["state"], "completing");
+            (cart, give_up, format!("/sandbox/payments/{key}/approve"))
+        };
+        // The refusal has left the attempt as it stood.
+        let (cart, _, approve) = kept().await;
+        app.ops("POST", &approve, None).await.expect(202);
+        eventually("the order is there", || async { state_of(&shop, &cart).await["state"] == "completed" }).await;
+
+        let (cart, give_up, approve) = kept().await;
+        app.ops("POST", &give_up, Some(&json!({"force": true}))).await.expect(200);
+        assert_eq!((text(&state_of(&shop, &cart).await["state"]), failed(&app).await.len()), ("open", 1));
+        // It promises the money after all, and keeps the promise: it waits for somebody, and no order came of it.
+        app.ops("POST", &approve, None).await.expect(202);
+        eventually("the money is seen", || async {
+            let list = app.ops("GET", "/worklists/paid_without_order", None).await.expect(200);
+            list["items"].as_array().unwrap().len() == 1
+        })
+        .await;
+        assert_eq!((shop.count("orders").await, shop.available("TEE").await), (1, 3));
+        instrument_becomes(&app, &cart, "redirect_keep", "redirect").await;
+        eventually("the money is given up", || async {
+            app.clock.advance_seconds(60);
+            let list = app.ops("GET", "/worklists/paid_without_order", None).await.expect(200);
+            list["items"].as_array().unwrap().is_empty()
+        })
+        .await;
+    });
+}
+
+#[test]
+fn an_approval_while_the_provider_is_being_told_of_the_end_comes_too_late() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 4)]).await;
+        let cart = shop.cart(&[("TEE", 1)]).await;
+        let action = shop.complete(&cart, "redirect_slow_void:2").await.expect(202);
+        let key = text(&action["action"]["url"]).rsplit('/').next().unwrap().to_owned();
+        let (give_up, nothing) = (format!("/carts/{}/give-up-payment", cart.id), json!({}));
+        let approved = async {
+            eventually("the end is noted", || async {
+                let noted = "SELECT count(*) FROM payments WHERE ending = 'given_up'";
+                app.read(move |tx| sql(noted).first::<diesel::sql_types::BigInt, i64>(tx)).await == Some(1)
+            })
+            .await;
+            let approve = format!("/sandbox/payments/{key}/approve");
+            app.ops("POST", &approve, None).await.expect(202);
+        };
+        let (ended, ()) = futures::join!(app.ops("POST", &give_up, Some(&nothing)), approved);
+        // The notification goes through with the end too: the faster of the two tells of it.
+        assert!(matches!(ended.status, 200 | 409), "{ended:?}");
+        eventually("the cart is open", || async { state_of(&shop, &cart).await["state"] == "open" }).await;
+        let promise = app.ops("GET", &format!("/sandbox/payments/{key}"), None).await.expect(200);
+        assert_eq!(
+            (text(&promise["state"]), shop.count("orders").await, shop.available("TEE").await),
+            ("voided", 0, 4)
+        );
     });
 }
 

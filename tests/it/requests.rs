@@ -363,6 +363,7 @@ fn a_body_that_does_not_come_is_the_senders_fault() {
         for (path, token, media_type) in [
             ("/v1/ops/customers", &staff, "application/json"),
             ("/v1/integration/customers", &client, "application/x-ndjson"),
+            ("/v1/webhooks/payments/sandbox", &client, "application/json"),
         ] {
             let head = format!(
                 "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: {media_type}\r\n\

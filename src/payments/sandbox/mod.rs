@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    model::{Action, Decline, Operation, Outcome, Payment},
+    model::{Action, Decline, Operation, OperationKind, Outcome, Payment},
     provider::{Answer, Headers, NOT_FOUND, Notification, Provider, ProviderError},
 };
 use crate::{
@@ -79,6 +79,10 @@ enum Script {
     Decline(bool),
     /// Send the customer away first.
     Redirect,
+    /// Send the customer away first, and refuse to give anything up.
+    Keep,
+    /// Send the customer away first, and hear only after so many seconds that something is given up.
+    SlowVoid(u64),
     /// Approve, and answer after so many seconds.
     Late(u64),
     /// Hear of it only after so many seconds, then approve.
@@ -103,14 +107,15 @@ impl Script {
             Some("decline") => Self::Decline(true),
             Some("decline_final") => Self::Decline(false),
             Some("redirect") => Self::Redirect,
+            Some("redirect_keep") => Self::Keep,
             Some("hang") => Self::Hang,
             Some("unreachable") => Self::Unreachable,
             Some("twice") => Self::Twice,
             Some("error") => Self::Break,
             Some(other) => {
                 let seconds = |prefix| other.strip_prefix(prefix)?.parse().ok().filter(|seconds| *seconds <= 3600);
-                let slow = || seconds("slow:").map_or(Self::Unknown, Self::Slow);
-                seconds("late:").map_or_else(slow, Self::Late)
+                let late = seconds("late:").map(Self::Late).or_else(|| seconds("slow:").map(Self::Slow));
+                late.or_else(|| seconds("redirect_slow_void:").map(Self::SlowVoid)).unwrap_or(Self::Unknown)
             }
         }
     }
@@ -177,7 +182,7 @@ impl Sandbox {
             return Ok(fixed);
         }
         let (state, notifications) = match script {
-            Script::Redirect => (SandboxState::Pending, 0),
+            Script::Redirect | Script::Keep | Script::SlowVoid(_) => (SandboxState::Pending, 0),
             Script::Twice => (SandboxState::Authorised, 2),
             Script::Hang => std::future::pending().await,
             Script::Slow(seconds) => {
@@ -207,10 +212,16 @@ impl Sandbox {
     }
 
     async fn operate(&self, payment: &Payment, operation: &Operation) -> Result<(), ProviderError> {
-        reached(payment)?;
+        let (script, voids) = (reached(payment)?, operation.kind == OperationKind::Void);
+        if script == Script::Keep && voids {
+            return Err(ProviderError::Refused("the sandbox keeps this promise".to_owned()));
+        }
         let (now, payment, operation) = (self.clock.now(), payment.clone(), operation.clone());
         // What was approved without memory is remembered from its first operation on.
-        let approves = Script::of(&payment) == Script::Approve;
+        let approves = script == Script::Approve;
+        if let (Script::SlowVoid(seconds), true) = (script, voids) {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+        }
         let done = self.db.write(move |tx| store::operate(tx, now, &payment, &operation, approves));
         done.await.map_err(|error| match error.code() {
             Code::StateConflict => ProviderError::Refused(error.to_string()),
