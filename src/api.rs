@@ -7,7 +7,6 @@ use std::{
 
 use actix_web::{HttpResponse, dev::ResourceDef, get, web};
 use utoipa::openapi::{OpenApi, path::Operation, path::PathItem};
-use utoipa_actix_web::{AppExt, service_config::ServiceConfig};
 
 use crate::{
     abandonment, carts, catalog, channels, checkout, connectors, customers,
@@ -17,7 +16,7 @@ use crate::{
     events::EventSchema,
     exports, fulfilment,
     http::{
-        self, State,
+        self, Mount, State, Told,
         auth::Needs,
         cors,
         credentials::Credentials,
@@ -29,7 +28,7 @@ use crate::{
     offers, orders, payments, pricing, stock, whereabouts, worklists,
 };
 
-fn store(config: &mut ServiceConfig<'_>) {
+fn store(config: &mut Mount<'_>) {
     channels::api::store(config);
     carts::api::store_routes::mount(config);
     checkout::api::store_routes::mount(config);
@@ -63,7 +62,7 @@ const MARKETS: pricing::Markets = pricing::Markets(|tx, channel| {
         .map(|channels::ChannelSettings { currencies, countries, .. }| pricing::Market { currencies, countries }))
 });
 
-fn ops(config: &mut ServiceConfig<'_>) {
+fn ops(config: &mut Mount<'_>) {
     channels::api::ops(config);
     catalog::api::ops(config);
     customers::api::ops(config);
@@ -87,10 +86,18 @@ fn ops(config: &mut ServiceConfig<'_>) {
     worklists::api::ops(config);
 }
 
-fn integration(config: &mut ServiceConfig<'_>) {
+fn integration(config: &mut Mount<'_>) {
     exports::api::integration(config);
     imports::api::integration(config);
     stock::api::integration(config);
+}
+
+fn routes_of(surface: Surface) -> fn(&mut Mount<'_>) {
+    match surface {
+        Surface::Store => store,
+        Surface::Ops => ops,
+        Surface::Integration => integration,
+    }
 }
 
 /// What the slices do beside requests.
@@ -109,10 +116,10 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
 /// Mounts everything.
 pub fn mount(config: &mut web::ServiceConfig) {
     config.app_data(web::Data::new(NEEDS));
-    let mut surfaces = ServiceConfig::new(config);
-    surfaces.service(utoipa_actix_web::scope(Surface::Store.prefix()).configure(store));
-    surfaces.service(utoipa_actix_web::scope(Surface::Ops.prefix()).configure(ops));
-    surfaces.service(utoipa_actix_web::scope(Surface::Integration.prefix()).configure(integration));
+    for surface in Surface::ALL {
+        let mount = routes_of(surface);
+        config.service(web::scope(surface.prefix()).configure(|config| mount(&mut Mount::Served(config))));
+    }
     payments::api::webhooks(config);
     config.service(live).service(ready).service(metrics).service(document).configure(http::docs::routes);
 }
@@ -131,17 +138,9 @@ pub fn allows_origin(state: State, visitor: cors::Visitor) -> std::pin::Pin<Box<
 /// The document of a surface.
 #[must_use]
 pub fn openapi(surface: Surface) -> OpenApi {
-    let app = actix_web::App::new().into_utoipa_app();
-    let app =
-        app.service(utoipa_actix_web::scope(surface.prefix()).configure(
-            |config: &mut ServiceConfig<'_>| match surface {
-                Surface::Store => store(config),
-                Surface::Ops => ops(config),
-                Surface::Integration => integration(config),
-            },
-        ));
-    let (_, collected) = app.split_for_parts();
-    http::openapi::complete(surface, collected)
+    let mut told = Told::default();
+    routes_of(surface)(&mut Mount::Told(&mut told));
+    http::openapi::complete(surface, told.under(surface.prefix()))
 }
 
 /// A surface's document as the text that is committed and served.

@@ -9,13 +9,12 @@ use actix_web::post;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     catalog::{self, BackorderPolicy, StockPolicy, Variant, VariantStatus},
     channels::{Channel, Directory},
     error::{Code, Error, Result},
-    http::{Body, Call, Reply},
+    http::{Body, Call, Mount, Reply},
     kernel::{
         Actor, Country, Currency, Instant, Quantity, UnitPrice,
         ids::{ChannelId, VariantId},
@@ -221,6 +220,6 @@ async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
 }
 
 /// The routes of the store surface.
-pub fn store(config: &mut ServiceConfig<'_>) {
+pub fn store(config: &mut Mount<'_>) {
     config.service(offers);
 }

@@ -3,7 +3,6 @@
 //! It owns no table and decides nothing: fulfilment tells where the order is, connectors and feeds who is behind.
 
 use actix_web::get;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     connectors,
@@ -12,7 +11,7 @@ use crate::{
     events::{self, Behind},
     exports,
     fulfilment::{self, Lag, OrderProgress},
-    http::{Call, RefPath, Reply},
+    http::{Call, Mount, RefPath, Reply},
     kernel::Scope,
     orders::{self, OrderDocument},
     stock::Locations,
@@ -50,6 +49,6 @@ fn lag(tx: &mut Tx, order: &OrderDocument) -> Result<Vec<Lag>> {
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(order_status);
 }

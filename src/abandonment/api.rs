@@ -2,7 +2,6 @@
 
 use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     model::{Abandonment, AbandonmentFigures},
@@ -14,7 +13,7 @@ use crate::{
     channels::Directory,
     db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, List, Page, Params, RefPath, Reply},
+    http::{Body, Call, List, Mount, Page, Params, RefPath, Reply},
     kernel::{
         Instant, Moment, Scope,
         ids::{AbandonmentId, CartId, ChannelId},
@@ -143,11 +142,11 @@ async fn list_abandonments(call: Call, query: List<AbandonmentQuery>) -> Result<
 }
 
 /// The routes of the store surface.
-pub fn store(config: &mut ServiceConfig<'_>) {
+pub fn store(config: &mut Mount<'_>) {
     config.service(recover_cart);
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(abandonment_figures).service(list_abandonments);
 }

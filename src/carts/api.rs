@@ -1,7 +1,6 @@
 //! Routes of carts: for storefronts, and the same for staff who order for somebody on the phone.
 
 use actix_web::{delete, get, patch, post};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use super::dto::{
     CartPatch, CartRequest, LinePatch, LineRequest, MergeRequest, PaymentOption, PaymentOptions, ShippingOptions,
@@ -18,7 +17,9 @@ use crate::{
     channels::Directory,
     db::{Json, Tx},
     error::{Code, Error, Result},
-    http::{Body, Call, NoBody, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key, run_command_after},
+    http::{
+        Body, Call, Mount, NoBody, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key, run_command_after,
+    },
     kernel::{
         Actor, Id, Money, Quantity, Scope,
         ids::{CartId, CartLineId, ChannelId},
@@ -446,7 +447,7 @@ pub mod store_routes {
     }
 
     /// Mounts them.
-    pub fn mount(config: &mut ServiceConfig<'_>) {
+    pub fn mount(config: &mut Mount<'_>) {
         config.service(create_cart).service(read_cart).service(update_cart);
         config.service(add_cart_line).service(update_cart_line).service(remove_cart_line);
         config.service(list_shipping_options).service(list_payment_options);
@@ -490,7 +491,7 @@ pub mod ops_routes {
     }
 
     /// Mounts them.
-    pub fn mount(config: &mut ServiceConfig<'_>) {
+    pub fn mount(config: &mut Mount<'_>) {
         config.service(create_cart).service(read_cart).service(update_cart);
     }
 }

@@ -2,7 +2,6 @@
 
 use actix_web::{get, patch, post};
 use serde::Deserialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     model::{Gtin, NewVariant, Variant, VariantChange, VariantStatus},
@@ -12,7 +11,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, List, Page, RefPath, Reply, paging},
+    http::{Body, Call, List, Mount, Page, RefPath, Reply, paging},
     kernel::{Id, Scope, ids::VariantId, text::fold},
 };
 
@@ -117,6 +116,6 @@ async fn update_variant(call: Call, path: RefPath<VariantId>, body: Body<Variant
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(create_variant).service(list_variants).service(read_variant).service(update_variant);
 }

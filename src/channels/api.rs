@@ -2,7 +2,6 @@
 
 use actix_web::{delete, get, patch, post};
 use serde::{Deserialize, Serialize};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     model::{
@@ -13,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    http::{All, Body, Call, List, NoBody, Page, RefPath, Reply, credentials, idempotency::Fingerprint, seal},
+    http::{All, Body, Call, List, Mount, NoBody, Page, RefPath, Reply, credentials, idempotency::Fingerprint, seal},
     kernel::{
         Actor, Country, Currency, Id, Scope,
         ids::{ChannelId, CredentialId, LegalEntityId},
@@ -251,7 +250,7 @@ async fn store_config(call: Call) -> Result<Reply> {
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(create_legal_entity).service(list_legal_entities);
     config.service(read_legal_entity).service(update_legal_entity);
     config.service(create_channel).service(list_channels).service(read_channel).service(update_channel);
@@ -259,6 +258,6 @@ pub fn ops(config: &mut ServiceConfig<'_>) {
 }
 
 /// The routes of the store surface.
-pub fn store(config: &mut ServiceConfig<'_>) {
+pub fn store(config: &mut Mount<'_>) {
     config.service(store_config);
 }

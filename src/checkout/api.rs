@@ -1,7 +1,6 @@
 //! The route that completes a cart, for storefronts and for staff.
 
 use actix_web::post;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     drive, follow_up,
@@ -9,7 +8,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    http::{Body, Call, RefPath, Reply},
+    http::{Body, Call, Mount, RefPath, Reply},
     kernel::{Scope, ids::CartId},
 };
 
@@ -36,7 +35,7 @@ pub mod store_routes {
     }
 
     /// Mounts it.
-    pub fn mount(config: &mut ServiceConfig<'_>) {
+    pub fn mount(config: &mut Mount<'_>) {
         config.service(complete_cart);
     }
 }
@@ -74,7 +73,7 @@ pub mod ops_routes {
     }
 
     /// Mounts them.
-    pub fn mount(config: &mut ServiceConfig<'_>) {
+    pub fn mount(config: &mut Mount<'_>) {
         config.service(complete_cart).service(give_up_cart_payment);
     }
 }

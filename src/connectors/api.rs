@@ -3,7 +3,6 @@
 use actix_web::{delete, get, patch, post};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     delivery,
@@ -19,7 +18,7 @@ use crate::{
     db::Tx,
     error::Result,
     events::Event,
-    http::{All, Body, Call, List, NoBody, Page, RefPath, Reply, idempotency::Fingerprint, paging},
+    http::{All, Body, Call, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint, paging},
     kernel::{
         Action, Id, Scope,
         ids::{ConnectorId, DispatchId, JobId},
@@ -381,7 +380,7 @@ async fn replay_stretch(call: Call, path: RefPath<ConnectorId>, body: Body<Stret
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(list_adapters).service(create_connector).service(list_connectors).service(read_connector);
     config.service(update_connector).service(delete_connector).service(renew_secrets).service(test_connector);
     config.service(list_dispatches).service(read_dispatch).service(replay_dispatch).service(skip_dispatch);

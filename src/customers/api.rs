@@ -3,7 +3,6 @@
 
 use actix_web::{delete, get, patch, post};
 use serde::Deserialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     book::{BookChange, NewBookEntry},
@@ -14,7 +13,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, List, Page, RefPath, Reply, idempotency::Fingerprint, paging},
+    http::{Body, Call, List, Mount, Page, RefPath, Reply, idempotency::Fingerprint, paging},
     kernel::{
         Actor, Id, Scope,
         actor::Identity,
@@ -267,13 +266,13 @@ async fn mine(
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(create_customer).service(list_customers).service(read_customer).service(update_customer);
     config.service(add_customer_address).service(change_customer_address).service(remove_customer_address);
 }
 
 /// The routes of the store surface.
-pub fn store(config: &mut ServiceConfig<'_>) {
+pub fn store(config: &mut Mount<'_>) {
     config.service(read_me).service(change_me);
     config.service(add_my_address).service(change_my_address).service(remove_my_address);
 }

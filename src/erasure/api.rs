@@ -2,7 +2,6 @@
 
 use actix_web::post;
 use serde::{Deserialize, Serialize};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::sweep::Trail;
 use crate::{
@@ -11,7 +10,7 @@ use crate::{
     error::{Error, Result},
     events,
     http::{
-        Body, Call, NoBody, RefPath, Reply,
+        Body, Call, Mount, NoBody, RefPath, Reply,
         idempotency::{Begun, Fingerprint, Key},
     },
     kernel::{
@@ -273,6 +272,6 @@ async fn keep(call: &Call, key: Option<Key>, reply: Reply) -> Result<Reply> {
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(erase_customer).service(erase_guest);
 }

@@ -2,7 +2,6 @@
 
 use actix_web::{HttpResponse, delete, get, post};
 use serde::Deserialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     consumers::{self, Acknowledged, ConsumerView, Named, OwnedConsumer, ParkedItem},
@@ -14,7 +13,9 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    http::{All, Body, Call, Cursor, List, ListQuery, Page, Params, RefPath, Reply, idempotency::Fingerprint, paging},
+    http::{
+        All, Body, Call, Cursor, List, ListQuery, Mount, Page, Params, RefPath, Reply, idempotency::Fingerprint, paging,
+    },
     kernel::{
         Scope,
         ids::{ConsumerId, CredentialId},
@@ -460,12 +461,12 @@ async fn delete_any_consumer(call: Call, path: RefPath<ConsumerId>) -> Result<Re
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(list_all_consumers).service(hand_over_consumer).service(delete_any_consumer);
 }
 
 /// The routes of the integration surface.
-pub fn integration(config: &mut ServiceConfig<'_>) {
+pub fn integration(config: &mut Mount<'_>) {
     config.service(read_snapshot);
     config.service(poll_feed).service(ack).service(nack).service(list_consumers).service(seek_consumer);
     config.service(delete_consumer).service(list_parked).service(replay_parked).service(skip_parked);

@@ -2,7 +2,6 @@
 
 use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     cancel::{self, Cancellation},
@@ -16,7 +15,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, List, Page, RefPath, Reply},
+    http::{Body, Call, List, Mount, Page, RefPath, Reply},
     kernel::{
         Action, Instant, Scope,
         ids::{FulfilmentOrderId, ShipmentId},
@@ -383,7 +382,7 @@ async fn cancel_order(call: Call, path: RefPath<String>, body: Body<CancelReques
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(list_fulfilment_orders).service(read_fulfilment_order);
     config.service(pick).service(pack).service(ship).service(deliver).service(scan);
     config.service(order_fulfilment).service(read_shipment);

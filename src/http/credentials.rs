@@ -5,9 +5,8 @@ use std::collections::{HashMap, HashSet};
 use actix_web::{delete, get, post, web};
 use diesel::sql_types::{Nullable, Text};
 use serde::{Deserialize, Serialize};
-use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{All, Body, Call, List, RefPath, Reply, idempotency::Fingerprint, paging::Page, seal};
+use super::{All, Body, Call, List, Mount, RefPath, Reply, idempotency::Fingerprint, paging::Page, seal};
 use crate::{
     db::{Col, Doc, DocSql, InstantSql, Snapshot, Tx, UidSql, bump, dialect, sql},
     error::{Code, Error, Result},
@@ -361,6 +360,6 @@ async fn revoke_api_key(call: Call, path: RefPath<CredentialId>) -> Result<Reply
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(create_api_key).service(list_api_keys).service(revoke_api_key);
 }

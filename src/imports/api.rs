@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use actix_web::post;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     rows::{Cell, Row},
@@ -14,7 +13,7 @@ use crate::{
     customers::{self, Customer, CustomerRow},
     db::{Tx, merge::Merged},
     error::Result,
-    http::{Call, Params, RawBody, Reply},
+    http::{Call, Mount, Params, RawBody, Reply},
     kernel::{
         Actor, Instant, Scope,
         ids::{AddressId, CustomerId, VariantId},
@@ -168,7 +167,7 @@ async fn import_prices(call: Call, query: Params<ImportQuery>, body: RawBody) ->
 }
 
 /// The routes of the integration surface.
-pub fn integration(config: &mut ServiceConfig<'_>) {
+pub fn integration(config: &mut Mount<'_>) {
     config.service(import_variants).service(import_customers).service(import_prices);
     super::writeback::api::integration(config);
 }

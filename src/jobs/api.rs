@@ -1,13 +1,12 @@
 //! Dead letters for operators: seen, replayed, given up.
 
 use actix_web::{get, post, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::queue::{self, Job};
 use crate::{
     db::Tx,
     error::{Error, Result},
-    http::{All, Call, List, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
+    http::{All, Call, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{Actor, Instant, Scope, ids::JobId},
 };
 
@@ -76,6 +75,6 @@ async fn discard_job(call: Call, path: RefPath<JobId>, _: NoBody) -> Result<Repl
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(list_dead_jobs).service(replay_job).service(discard_job);
 }

@@ -2,7 +2,6 @@
 
 use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     access::{self, OrderLinks},
@@ -17,7 +16,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     events::{self, Event},
-    http::{All, Body, Call, Cursor, List, ListQuery, Page, Params, RefPath, Reply},
+    http::{All, Body, Call, Cursor, List, ListQuery, Mount, Page, Params, RefPath, Reply},
     kernel::{
         Actor, Instant, Scope,
         actor::Shopper,
@@ -224,11 +223,11 @@ async fn list_own_orders(call: Call, query: Params<ListQuery>) -> Result<Reply> 
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(search_orders).service(read_order).service(order_timeline).service(list_customer_orders);
 }
 
 /// The routes of the store surface.
-pub fn store(config: &mut ServiceConfig<'_>) {
+pub fn store(config: &mut Mount<'_>) {
     config.service(look_up_order).service(read_own_order).service(list_own_orders);
 }

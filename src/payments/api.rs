@@ -3,7 +3,6 @@
 use actix_web::{HttpRequest, post, web};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     provider::{Headers, Notification, providers},
@@ -11,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    http::{Reply, State, small_body},
+    http::{Mount, Reply, State, small_body},
     jobs::{self, NewJob},
     kernel::{Instant, ids::JobId},
 };
@@ -64,7 +63,7 @@ fn job(now: Instant, provider: &str, notification: &Notification) -> Result<NewJ
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     sandbox::api::ops(config);
 }
 

@@ -1,7 +1,6 @@
 //! Routes of price lists and their prices; those of tax and shipping are in [`settings`].
 
 use actix_web::{get, patch, post, put};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     forms::{NewPriceList, PriceChange, PriceListPatch, PriceListView, PriceView, PricesChanged},
@@ -10,7 +9,7 @@ use super::{
 use crate::{
     db::Tx,
     error::Result,
-    http::{All, Body, Call, List, Page, RefPath, Reply},
+    http::{All, Body, Call, List, Mount, Page, RefPath, Reply},
     kernel::{Id, Instant, Scope, ids::PriceListId},
 };
 
@@ -96,7 +95,7 @@ async fn list_prices(call: Call, path: RefPath<PriceListId>, query: List<All>) -
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(create_price_list).service(list_price_lists).service(read_price_list).service(update_price_list);
     config.service(change_prices).service(list_prices);
     settings::ops(config);

@@ -3,7 +3,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use actix_web::{get, patch, post};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     adjust::{self, Adjustment},
@@ -18,7 +17,7 @@ use super::{
 use crate::{
     db::{Lane, Tx},
     error::{Code, Error, Result},
-    http::{All, Body, Call, List, Page, RefPath, Reply, State},
+    http::{All, Body, Call, List, Mount, Page, RefPath, Reply, State},
     jobs::Runner,
     kernel::{Actor, Id, Instant, Scope, ids::LocationId, ids::VariantId},
 };
@@ -212,13 +211,13 @@ async fn set_levels(call: Call, body: Body<Vec<StockRow>>) -> Result<Reply> {
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(create_location).service(list_locations).service(read_location).service(update_location);
     config.service(list_levels).service(update_safety).service(create_adjustment).service(list_movements);
 }
 
 /// The routes of the integration surface.
-pub fn integration(config: &mut ServiceConfig<'_>) {
+pub fn integration(config: &mut Mount<'_>) {
     config.service(set_levels);
 }
 

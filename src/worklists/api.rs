@@ -2,7 +2,6 @@
 
 use actix_web::{get, post};
 use serde::Deserialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     model::{Claim, WorkItem, WorkList, WorkListSummary},
@@ -11,7 +10,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Error, Result},
-    http::{All, Body, Call, List, Page, RefPath, Reply},
+    http::{All, Body, Call, List, Mount, Page, RefPath, Reply},
     kernel::{
         Instant, Scope,
         text::{Note, Text},
@@ -115,6 +114,6 @@ async fn release_item(call: Call, path: RefPath<(WorkList, String)>, body: Body<
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(list_worklists).service(list_work_items).service(claim_item).service(release_item);
 }

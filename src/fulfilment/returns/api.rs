@@ -2,7 +2,6 @@
 
 use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     model::{NewReturn, NewReturnLine, Origin, Return, ReturnCommand},
@@ -15,7 +14,7 @@ use crate::{
     db::Tx,
     error::{Code, Error, Result},
     fulfilment::{Fresh, api::checked_time},
-    http::{Body, Call, List, Page, RefPath, Reply},
+    http::{Body, Call, List, Mount, Page, RefPath, Reply},
     kernel::{
         Action, Actor, Currency, Id, Instant, Money, Quantity, Scope, UnitPrice,
         ids::{ChannelId, CustomerId, LocationId, ReturnId},
@@ -260,6 +259,6 @@ async fn read_return(call: Call, path: RefPath<ReturnId>) -> Result<Reply> {
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(create_return).service(list_returns).service(read_return);
 }

@@ -2,13 +2,12 @@
 
 use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::service::{self, Confirmation, Receipt};
 use crate::{
     error::Result,
     fulfilment::{Fresh, api::checked_time},
-    http::{Body, Call, NoBody, RefPath, Reply, idempotency::Fingerprint},
+    http::{Body, Call, Mount, NoBody, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Action, Instant, Money, Scope,
         ids::PaymentOperationId,
@@ -216,7 +215,7 @@ async fn confirm_operation(
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(record_payment).service(refund_order).service(order_payments);
     config.service(settle_order).service(confirm_operation);
 }

@@ -2,7 +2,6 @@
 
 use actix_web::post;
 use serde::{Deserialize, Serialize};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     held::{self, HeldReport},
@@ -12,7 +11,7 @@ use super::{
 use crate::{
     error::{Code, Error, Result},
     fulfilment::{Cancellation, Fresh, NewShipment, returns::Return},
-    http::{Body, Call, RefPath, Reply},
+    http::{Body, Call, Mount, RefPath, Reply},
     kernel::{
         Actor, Id, Instant, Money, Quantity, Scope,
         ids::{LocationId, OrderId},
@@ -389,7 +388,7 @@ async fn report_return(call: Call, path: RefPath<String>, body: Body<ReturnRepor
 }
 
 /// The routes of the integration surface.
-pub fn integration(config: &mut ServiceConfig<'_>) {
+pub fn integration(config: &mut Mount<'_>) {
     config.service(report_external_ref).service(report_invoice).service(report_shipment);
     config.service(report_payment).service(report_cancellation).service(report_return);
 }

@@ -1,12 +1,11 @@
 //! Playing the customer and the bank: what the sandbox believes, and deciding what waits for a decision.
 
 use actix_web::{get, post};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{SandboxPayment, SandboxState, notification_job, store};
 use crate::{
     error::{Error, Result},
-    http::{Call, NoBody, RefPath, Reply, idempotency::Fingerprint},
+    http::{Call, Mount, NoBody, RefPath, Reply, idempotency::Fingerprint},
     jobs,
     kernel::Scope,
 };
@@ -69,6 +68,6 @@ async fn decide(call: Call, our_key: String, state: SandboxState) -> Result<Repl
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(read_sandbox_payment).service(approve_sandbox_payment).service(decline_sandbox_payment);
 }

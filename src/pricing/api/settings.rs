@@ -1,7 +1,6 @@
 //! Routes of tax rates and shipping methods.
 
 use actix_web::{delete, get, patch, post, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::super::{
     forms::{NewShippingMethod, NewTaxRate, ShippingMethodPatch, ShippingMethodView, TaxRateView},
@@ -9,7 +8,7 @@ use super::super::{
 };
 use crate::{
     error::{Error, Result},
-    http::{All, Body, Call, List, Page, RefPath, Reply, idempotency::Fingerprint},
+    http::{All, Body, Call, List, Mount, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Id, Scope,
         ids::{ShippingMethodId, TaxRateId},
@@ -141,7 +140,7 @@ async fn delete_shipping_method(call: Call, path: RefPath<ShippingMethodId>) -> 
 }
 
 /// The routes of the ops surface.
-pub fn ops(config: &mut ServiceConfig<'_>) {
+pub fn ops(config: &mut Mount<'_>) {
     config.service(create_tax_rate).service(list_tax_rates).service(delete_tax_rate);
     config.service(create_shipping_method).service(list_shipping_methods).service(read_shipping_method);
     config.service(update_shipping_method).service(delete_shipping_method);
