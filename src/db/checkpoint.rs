@@ -12,11 +12,13 @@ use std::{
     thread::JoinHandle,
 };
 
-use super::{conn::Conn, dialect};
+use super::{Lane, conn::Conn, dialect};
 use crate::error::{Error, Result};
 
 /// So many groups are copied at once.
 const GROUPS: u32 = 64;
+/// A bulk write touches as many pages as so many groups of others.
+const BULK: u32 = 16;
 /// From so many pages (of 4 KiB) on the log is to begin anew.
 const LONG_LOG: i64 = 4096;
 
@@ -51,14 +53,16 @@ impl Checkpointer {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Notes that the writer has committed a group. True when the log is long and the writer should copy its end.
-    pub(super) fn committed(&self) -> bool {
-        let groups = {
+    /// Notes that the writer has committed a group, or one bulk write. True when the log is long and the writer should copy
+    /// its end.
+    pub(super) fn committed(&self, lane: Lane) -> bool {
+        let weight = if lane == Lane::Bulk { BULK } else { 1 };
+        let due = {
             let mut work = self.shared.work.lock().unwrap_or_else(PoisonError::into_inner);
-            work.groups += 1;
-            work.groups
+            work.groups = work.groups.saturating_add(weight);
+            work.groups >= GROUPS
         };
-        if groups == GROUPS {
+        if due {
             self.shared.ready.notify_one();
         }
         self.shared.long.swap(false, Relaxed)

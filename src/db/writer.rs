@@ -228,7 +228,7 @@ impl Scribe {
         while let Some((first, lane)) = self.queue.wait(passed) {
             passed = if lane == Lane::Bulk { 0 } else { passed.saturating_add(1) };
             let members = self.run_group(first, lane);
-            if members > 0 && self.log.committed() {
+            if members > 0 && self.log.committed(lane) {
                 self.checkpoint();
             }
         }
