@@ -114,6 +114,21 @@ pub(super) fn by_ids(tx: &mut Tx, ids: impl Iterator<Item = VariantId>) -> Resul
     Ok(variants(sql(query).bind(dialect::rows(rows)).load::<Types, Record>(tx)?))
 }
 
+/// The ids of these SKUs. No SKU must stand in the list twice.
+pub(super) fn ids_of(tx: &mut Tx, skus: impl Iterator<Item = String>) -> Result<Vec<(String, VariantId)>> {
+    let query =
+        format!("SELECT v.sku, v.id FROM {} JOIN variants v ON v.sku = list.sku", list(tx, &[("sku", Col::Text)]));
+    let rows = skus.map(|sku| json!([sku])).collect();
+    sql(query).bind(dialect::rows(rows)).load::<(Text, UidSql), (String, VariantId)>(tx)
+}
+
+/// The SKUs of these ids. No id must stand in the list twice.
+pub(super) fn skus_of(tx: &mut Tx, ids: impl Iterator<Item = VariantId>) -> Result<Vec<(VariantId, String)>> {
+    let query = format!("SELECT v.id, v.sku FROM {} JOIN variants v ON v.id = list.id", list(tx, &[("id", Col::Uid)]));
+    let rows = ids.map(|id| json!([id.hex()])).collect();
+    sql(query).bind(dialect::rows(rows)).load::<(UidSql, Text), (VariantId, String)>(tx)
+}
+
 pub(super) fn read(tx: &mut Tx, id: VariantId) -> Result<Option<Variant>> {
     let query = format!("SELECT {READ} FROM variants v WHERE v.id = ?");
     Ok(sql(query).bind(id).first::<Types, Record>(tx)?.map(Variant::from))
