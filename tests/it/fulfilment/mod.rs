@@ -13,7 +13,7 @@ use kontor::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, Shop, eventually, on_both};
+use crate::support::{Answer, App, Shop, eventually, on_both, on_both_set};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
