@@ -124,17 +124,33 @@ pub const RULES: &[Rule] = &[
         name: "no more is promised than there is, where backorders are denied",
         scan: ("variants", "id"),
         key: by_id::<ids::Variant>(),
-        // What was there when it was promised, and was corrected away later (broken, miscounted), was not oversold.
-        wrong: "WITH sides AS (SELECT s.variant_id, s.location_id, s.on_hand, s.allocated, s.reserved, \
-                  (SELECT coalesce(-sum(m.on_hand), 0) FROM stock_movements AS m WHERE m.variant_id = s.variant_id \
-                    AND m.location_id = s.location_id AND m.kind = 'adjustment' AND m.on_hand < 0) AS corrected \
+        // What was there when it was promised, and was corrected away later (broken, miscounted), was not oversold; nor was
+        // what was promised while backorders were allowed. A promise is as old as its cart, which may have held it before.
+        wrong: "WITH short AS (SELECT s.variant_id, s.location_id, s.on_hand, s.allocated, s.reserved, v.backorders_until \
                   FROM stock_levels AS s JOIN variants AS v ON v.id = s.variant_id \
                   WHERE v.id BETWEEN ? AND ? AND v.stock_policy = 'tracked' AND v.backorder_policy = 'deny' \
-                  AND s.on_hand < s.allocated + s.reserved) \
+                  AND s.on_hand < s.allocated + s.reserved), \
+                promises AS (SELECT s.variant_id, s.location_id, f.quantity - f.shipped - f.cancelled AS pieces, \
+                    coalesce(c.created_at, o.created_at) AS since \
+                  FROM short AS s JOIN fulfilment_lines AS f ON f.variant_id = s.variant_id AND f.tracked \
+                  JOIN fulfilment_orders AS o ON o.id = f.fulfilment_order_id AND o.location_id = s.location_id \
+                    AND o.state NOT IN ('shipped', 'delivered', 'cancelled') \
+                  JOIN orders ON orders.id = o.order_id LEFT JOIN carts AS c ON c.id = orders.cart_id \
+                  UNION ALL SELECT s.variant_id, s.location_id, r.quantity, coalesce(c.created_at, r.created_at) \
+                  FROM short AS s JOIN reservations AS r ON r.variant_id = s.variant_id AND r.location_id = s.location_id \
+                    AND r.state = 'live' AND r.tracked LEFT JOIN carts AS c ON c.id = r.cart_id), \
+                sides AS (SELECT s.*, (SELECT coalesce(sum(p.pieces), 0) FROM promises AS p \
+                    WHERE p.variant_id = s.variant_id AND p.location_id = s.location_id \
+                    AND p.since <= s.backorders_until) AS allowed, \
+                  (SELECT coalesce(-sum(m.on_hand), 0) FROM stock_movements AS m WHERE m.variant_id = s.variant_id \
+                    AND m.location_id = s.location_id AND m.kind = 'adjustment' AND m.on_hand < 0 \
+                    AND m.recorded_at >= (SELECT min(p.since) FROM promises AS p \
+                      WHERE p.variant_id = s.variant_id AND p.location_id = s.location_id)) AS corrected FROM short AS s) \
                 SELECT s.variant_id, 'at ' || coalesce(l.code, 'no location') || ': on hand ' || s.on_hand || ', allocated ' || \
-                  s.allocated || ', reserved ' || s.reserved || ', corrected away ' || s.corrected \
+                  s.allocated || ', reserved ' || s.reserved || ', corrected away since ' || s.corrected || \
+                  ', promised while backorders were allowed ' || s.allowed \
                 FROM sides AS s LEFT JOIN locations AS l ON l.id = s.location_id \
-                WHERE s.on_hand + s.corrected < s.allocated + s.reserved",
+                WHERE s.on_hand + s.corrected + s.allowed < s.allocated + s.reserved",
         judge: Some,
     },
     Rule {

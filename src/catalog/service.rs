@@ -1,6 +1,6 @@
-//! Commands on variants, and the two look-ups that carts and checkouts make.
+//! Commands on variants, and the look-ups that other slices make.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     model::{NewVariant, Variant, VariantChange, VariantRow},
@@ -37,6 +37,30 @@ pub fn by_ids(tx: &mut Tx, ids: &[VariantId]) -> Result<Vec<Variant>> {
     }
     let unique: BTreeSet<VariantId> = ids.iter().copied().collect();
     store::by_ids(tx, unique.into_iter())
+}
+
+/// The ids of these SKUs: one statement. Those that are not there are left out.
+///
+/// # Errors
+/// What the database says.
+pub fn ids_of(tx: &mut Tx, skus: &[String]) -> Result<HashMap<String, VariantId>> {
+    if skus.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let unique: BTreeSet<&String> = skus.iter().collect();
+    Ok(store::ids_of(tx, unique.into_iter().cloned())?.into_iter().collect())
+}
+
+/// The SKUs of these variants: one statement. Those that are not there are left out.
+///
+/// # Errors
+/// What the database says.
+pub fn skus_of(tx: &mut Tx, ids: &[VariantId]) -> Result<HashMap<VariantId, String>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let unique: BTreeSet<VariantId> = ids.iter().copied().collect();
+    Ok(store::skus_of(tx, unique.into_iter())?.into_iter().collect())
 }
 
 /// Makes a variant.

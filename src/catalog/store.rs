@@ -114,6 +114,21 @@ pub(super) fn by_ids(tx: &mut Tx, ids: impl Iterator<Item = VariantId>) -> Resul
     Ok(variants(sql(query).bind(dialect::rows(rows)).load::<Types, Record>(tx)?))
 }
 
+/// The ids of these SKUs. No SKU must stand in the list twice.
+pub(super) fn ids_of(tx: &mut Tx, skus: impl Iterator<Item = String>) -> Result<Vec<(String, VariantId)>> {
+    let query =
+        format!("SELECT v.sku, v.id FROM {} JOIN variants v ON v.sku = list.sku", list(tx, &[("sku", Col::Text)]));
+    let rows = skus.map(|sku| json!([sku])).collect();
+    sql(query).bind(dialect::rows(rows)).load::<(Text, UidSql), (String, VariantId)>(tx)
+}
+
+/// The SKUs of these ids. No id must stand in the list twice.
+pub(super) fn skus_of(tx: &mut Tx, ids: impl Iterator<Item = VariantId>) -> Result<Vec<(VariantId, String)>> {
+    let query = format!("SELECT v.id, v.sku FROM {} JOIN variants v ON v.id = list.id", list(tx, &[("id", Col::Uid)]));
+    let rows = ids.map(|id| json!([id.hex()])).collect();
+    sql(query).bind(dialect::rows(rows)).load::<(UidSql, Text), (VariantId, String)>(tx)
+}
+
 pub(super) fn read(tx: &mut Tx, id: VariantId) -> Result<Option<Variant>> {
     let query = format!("SELECT {READ} FROM variants v WHERE v.id = ?");
     Ok(sql(query).bind(id).first::<Types, Record>(tx)?.map(Variant::from))
@@ -172,7 +187,8 @@ pub(super) fn insert(tx: &mut Tx, variant: &Variant) -> Result<()> {
 }
 
 /// Writes variants that are new (version 1) or follow the version that is there; gives the SKUs of those it could
-/// write. The others have changed meanwhile. No SKU must stand in the list twice.
+/// write. The others have changed meanwhile. No SKU must stand in the list twice. Until when one could be promised beyond
+/// what there was is noted for the doctor: such a promise is not oversold afterwards.
 pub(super) fn upsert<'v>(tx: &mut Tx, changed: impl Iterator<Item = &'v Variant>) -> Result<Vec<String>> {
     let names = dialect::names(COLUMNS);
     let statement = format!(
@@ -181,7 +197,9 @@ pub(super) fn upsert<'v>(tx: &mut Tx, changed: impl Iterator<Item = &'v Variant>
          tax_class = excluded.tax_class, weight_grams = excluded.weight_grams, unit_code = excluded.unit_code, \
          requires_shipping = excluded.requires_shipping, stock_policy = excluded.stock_policy, \
          backorder_policy = excluded.backorder_policy, status = excluded.status, doc = excluded.doc, \
-         version = excluded.version, updated_at = excluded.updated_at \
+         version = excluded.version, updated_at = excluded.updated_at, backorders_until = CASE \
+           WHEN variants.backorder_policy = 'allow' AND excluded.backorder_policy = 'deny' THEN excluded.updated_at \
+           ELSE variants.backorders_until END \
          WHERE variants.version = excluded.version - 1 RETURNING sku",
         list(tx, COLUMNS)
     );

@@ -19,13 +19,10 @@ use crate::{
         ids::{CartId, ChannelId},
     },
     orders::OrderLinks,
-    payments::{self, Outcome, Payment, PaymentState, Provider},
+    payments::{self, Outcome, PATIENCE, Payment, PaymentState, Provider},
     pricing::Rules,
     stock::Locations,
 };
-
-/// How long a customer's request waits for the provider, or for somebody else who is completing the same cart.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Completes a cart within a request.
 pub(super) async fn complete(
@@ -85,6 +82,7 @@ async fn run(state: &State, mut checkout: Checkout, request: CompleteRequest, ke
                     Err(error) => return Err(error),
                 }
             }
+            // Somebody else who is completing the same cart is waited for as long as their provider.
             Step::Busy if begun.elapsed() < PATIENCE => state.db.written(Duration::from_millis(50)).await,
             // What the customer has to do is known, whatever else is being found out.
             Step::Busy if !checkout.waited => checkout.waited = true,
@@ -155,14 +153,12 @@ async fn begin(
 
 /// Asks the provider for the money and settles its answer.
 async fn ask(state: &State, checkout: Checkout, asked: Asked, provider: Arc<dyn Provider>) -> Result<Reply> {
-    let answered = tokio::time::timeout(PATIENCE, provider.authorise(&asked.payment)).await;
-    let outcome = match answered {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => {
+    let outcome = match payments::patiently(PATIENCE, provider.authorise(&asked.payment)).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
             tracing::warn!(payment = %asked.payment.id, %error, "the provider's answer is not known; the sweep will ask again");
             Outcome::Unknown
         }
-        Err(_) => Outcome::Unknown,
     };
     let (surface, links) = (Surface::of(&checkout.actor), checkout.links());
     let (payment, promised) = (asked.payment.clone(), matches!(outcome, Outcome::Authorised { .. }));

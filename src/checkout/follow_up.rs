@@ -1,13 +1,11 @@
 //! What follows a request: attempts that were left are taken up, notifications are heeded, promises that found no order are
 //! given up.
 
-use std::time::Duration;
-
 use futures::future::join_all;
 use serde::Deserialize;
 
 use super::{
-    drive::{PATIENCE, checkout},
+    drive::checkout,
     model::CheckoutResult,
     service::{self, Checkout, Ending, GIVE_UP, Surface},
 };
@@ -17,19 +15,15 @@ use crate::{
     http::{Call, Reply, State, idempotency::Fingerprint},
     jobs::{Job, Runner, Verdict},
     kernel::ids::{CartId, PaymentId},
-    payments::{self, Decline, NOTIFIED, Notification, Outcome, Payment, Provider, ProviderError, Trouble},
+    payments::{
+        self, Decline, NOTIFIED, Notification, Outcome, PATIENCE, Payment, Provider, ProviderError, Trouble, patiently,
+    },
 };
 
 /// How many attempts are looked up at once: a provider that does not answer holds none of the others up.
 const AT_ONCE: i64 = 16;
 /// The decline code of an attempt that staff have given up.
 const GIVEN_UP: &str = "given_up";
-
-/// Waits for a provider as long as anybody does.
-async fn patiently<T>(answer: impl Future<Output = Result<T, ProviderError>>) -> Result<T, ProviderError> {
-    let late = |_| ProviderError::NoAnswer(format!("nothing within {} seconds", Duration::as_secs(&PATIENCE)));
-    tokio::time::timeout(PATIENCE, answer).await.map_err(late)?
-}
 
 /// Asks the provider what became of an attempt that this process has claimed, and settles it. When that can not be found
 /// out or not be written, it is tried again later, each time after a longer pause, and shown to staff.
@@ -53,12 +47,12 @@ async fn ask_again(state: &State, payment: &Payment) -> Result<Outcome> {
             return Ok(Outcome::Declined(decline));
         };
         // What is over at the provider already needs no void.
-        return match patiently(provider.lookup(payment)).await {
+        return match patiently(PATIENCE, provider.lookup(payment)).await {
             Ok(Outcome::Declined(theirs)) if theirs.code != payments::NOT_FOUND => Ok(Outcome::Declined(decline)),
             _ => Err(error),
         };
     }
-    let outcome = patiently(provider.lookup(payment)).await.map_err(Error::internal)?;
+    let outcome = patiently(PATIENCE, provider.lookup(payment)).await.map_err(Error::internal)?;
     match service::timed_out(payment, outcome, state.clock.now()) {
         Outcome::Unknown => Err(Error::internal("the provider does not know yet")),
         // The question may still be under way, the customer may still come back: it must not become a promise afterwards.
@@ -111,7 +105,7 @@ async fn note_end(state: &State, payment: &Payment, why: Option<String>) -> Resu
 
 async fn void(payment: &Payment, provider: &dyn Provider) -> Result<(), ProviderError> {
     let operation = payments::Operation::void_all(payment);
-    patiently(provider.void(payment, &operation)).await
+    patiently(PATIENCE, provider.void(payment, &operation)).await
 }
 
 /// What settling an attempt needs, when it is not the one who began it that settles it.

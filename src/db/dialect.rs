@@ -114,7 +114,8 @@ pub(super) fn ping(conn: &mut Conn) -> bool {
     depth(conn) == Some(0) && conn.batch_execute("SELECT 1").is_ok()
 }
 
-/// Whether running the same transaction again can succeed: deadlock, serialisation failure, a busy SQLite file.
+/// Whether running the same transaction again can succeed: deadlock, serialisation failure, a busy SQLite file. Messages are
+/// in English, since each session sees to that when it is opened.
 pub(super) fn is_retryable(error: &Error) -> bool {
     use diesel::result::Error::DatabaseError;
     match error {

@@ -21,6 +21,7 @@ pub(super) fn run(conn: &mut Conn) -> Result<usize> {
     migrations::lock(conn)?;
     refuse_newer(conn)?;
     let ran = migrations::run(conn, POSTGRES, SQLITE)?;
+    migrations::mend_indexes(conn)?;
     migrations::unlock(conn)?;
     Ok(ran)
 }

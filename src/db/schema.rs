@@ -121,6 +121,7 @@ diesel::table! {
         version -> BigInt,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+        backorders_until -> Nullable<InstantSql>,
     }
 }
 

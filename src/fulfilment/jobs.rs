@@ -1,5 +1,7 @@
 //! Jobs that ask a payment provider, and what their answers do to an order.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -47,7 +49,8 @@ pub(super) fn register(state: &State, runner: &mut Runner) {
 }
 
 /// Asks the provider, outside any transaction, and writes the answer down together with the job's end. A repeated job
-/// asks with the same key, which the provider answers as it did the first time.
+/// asks with the same key, which the provider answers as it did the first time. The answer is waited for no longer than half
+/// of the job's lease: a provider that hangs keeps no place, and nobody takes the job over from who still asks.
 async fn perform(state: &State, providers: &Providers, job: Job) -> Result<Verdict> {
     let task: Task = match serde_json::from_value(job.payload.clone()) {
         Ok(task) => task,
@@ -64,7 +67,8 @@ async fn perform(state: &State, providers: &Providers, job: Job) -> Result<Verdi
     if operation.state != OperationState::Pending {
         return Ok(Verdict::Done);
     }
-    let refused = match providers.perform(&payment, &operation).await {
+    let lease = Duration::from_secs(u64::try_from(state.settings.jobs.lease_seconds).unwrap_or_default());
+    let refused = match payments::patiently(lease / 2, providers.perform(&payment, &operation)).await {
         Ok(()) => None,
         Err(ProviderError::Refused(why)) => Some(why),
         Err(error @ ProviderError::NoAnswer(_)) => return Err(Error::internal(error)),

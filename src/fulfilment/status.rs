@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::{
-    model::{Command, FulfilmentOrder, FulfilmentState, Scan, Shipment, ShipmentState, ShippedLine},
+    model::{Command, FulfilmentLine, FulfilmentOrder, FulfilmentState, Scan, Shipment, ShipmentState, ShippedLine},
     service,
 };
 use crate::{
@@ -13,11 +13,11 @@ use crate::{
     error::Result,
     kernel::{
         Actor, Instant, Money,
-        ids::{LocationId, OrderId, ShipmentId, VariantId},
+        ids::{FulfilmentOrderId, OrderId, ShipmentId},
     },
     orders::{self, ExternalRef, FulfilmentStatus, OrderDocument, OrderState, PaymentStatus},
     payments::{self, MANUAL},
-    stock::{self, Locations},
+    stock::{self, Level, LevelKey, Locations},
 };
 
 crate::words! {
@@ -177,11 +177,10 @@ pub fn progress(
     let (mut fulfilments, mut shipments) = service::of_order(tx, id)?;
     fulfilments.retain(|one| actor.sees_location(one.location_id));
     shipments.retain(|one| actor.sees_location(one.location_id));
-    let open = fulfilments.iter().filter(|one| one.state.is_open()).flat_map(|one| &one.lines);
-    let open: Vec<VariantId> =
-        open.filter(|line| line.tracked && line.counts.open() > 0).map(|line| line.variant_id).collect();
-    let available = stock::availability(tx, &open)?;
-    let known = Known { order, fulfilments, shipments, available, failures, lag };
+    let wanted: Vec<LevelKey> =
+        on_shelves(&fulfilments).map(|(one, line)| (line.variant_id, one.location_id)).collect();
+    let levels = stock::levels_at(tx, &wanted)?;
+    let known = Known { order, fulfilments, shipments, levels, failures, lag };
     Ok(describe(now, known, locations))
 }
 
@@ -190,14 +189,14 @@ struct Known<'a> {
     order: &'a OrderDocument,
     fulfilments: Vec<FulfilmentOrder>,
     shipments: Vec<Shipment>,
-    available: HashMap<VariantId, i64>,
+    levels: HashMap<LevelKey, Level>,
     failures: Vec<crate::kernel::Waiting>,
     lag: Vec<Lag>,
 }
 
 fn describe(now: Instant, known: Known<'_>, locations: &Locations) -> OrderProgress {
-    let Known { order, fulfilments, shipments, available, failures, lag } = known;
-    let short = short(&fulfilments, &available);
+    let Known { order, fulfilments, shipments, levels, failures, lag } = known;
+    let short = short(&fulfilments, &levels);
     let money = money(order);
     let mut waiting: Vec<Waiting> = Vec::new();
     waiting.extend(payment(order, &money));
@@ -225,14 +224,30 @@ fn describe(now: Instant, known: Known<'_>, locations: &Locations) -> OrderProgr
     }
 }
 
-/// The open lines whose variants have been promised more often than they lie there, with their SKUs.
-fn short(fulfilments: &[FulfilmentOrder], available: &HashMap<VariantId, i64>) -> HashMap<i32, (LocationId, String)> {
+/// The lines of which pieces are still to be taken from a shelf, with whose they are.
+fn on_shelves(fulfilments: &[FulfilmentOrder]) -> impl Iterator<Item = (&FulfilmentOrder, &FulfilmentLine)> {
     let open = fulfilments.iter().filter(|one| one.state.is_open());
-    let lines = open.flat_map(|one| one.lines.iter().map(|line| (one.location_id, line)));
-    let missing = lines.filter(|(_, line)| {
-        line.tracked && line.counts.open() > 0 && available.get(&line.variant_id).is_some_and(|left| *left < 0)
-    });
-    missing.map(|(location, line)| (line.line_no, (location, line.sku.clone()))).collect()
+    let lines = open.flat_map(|one| one.lines.iter().map(move |line| (one, line)));
+    lines.filter(|(_, line)| line.tracked && line.counts.left_for(Command::Pick) > 0)
+}
+
+/// A line of which more is promised at its location than lies there.
+struct Short<'a> {
+    line_no: i32,
+    fulfilment: FulfilmentOrderId,
+    sku: &'a str,
+}
+
+/// The lines that lack goods, in their order.
+fn short<'a>(fulfilments: &'a [FulfilmentOrder], levels: &HashMap<LevelKey, Level>) -> Vec<Short<'a>> {
+    let lacks = |one: &FulfilmentOrder, line: &FulfilmentLine| {
+        levels.get(&(line.variant_id, one.location_id)).is_some_and(|level| level.on_hand < level.allocated)
+    };
+    let lacking = on_shelves(fulfilments).filter(|(one, line)| lacks(one, line));
+    let short = lacking.map(|(one, line)| Short { line_no: line.line_no, fulfilment: one.id, sku: &line.sku });
+    let mut short: Vec<Short<'_>> = short.collect();
+    short.sort_by_key(|short| short.line_no);
+    short
 }
 
 fn payment(order: &OrderDocument, money: &MoneyStatus) -> Option<Waiting> {
@@ -250,18 +265,13 @@ const fn waiting(what: WaitingFor, since: Instant) -> Waiting {
     Waiting { r#for: what, since, location: None, pieces: None, due_at: None, overdue: false }
 }
 
-fn at_location(
-    now: Instant,
-    one: &FulfilmentOrder,
-    short: &HashMap<i32, (LocationId, String)>,
-    locations: &Locations,
-) -> Option<Waiting> {
+fn at_location(now: Instant, one: &FulfilmentOrder, short: &[Short<'_>], locations: &Locations) -> Option<Waiting> {
     let pieces: i64 = one.counts().map(super::Counts::open).sum();
-    let missing = short.values().any(|(location, _)| *location == one.location_id);
+    let missing = short.iter().any(|short| short.fulfilment == one.id);
     let left = |command| one.counts().any(|counts| counts.left_for(command) > 0);
     let (what, since) = match one.state {
         FulfilmentState::Shipped | FulfilmentState::Delivered | FulfilmentState::Cancelled => return None,
-        FulfilmentState::Open if missing => (WaitingFor::Goods, one.created_at),
+        _ if missing => (WaitingFor::Goods, one.created_at),
         // What is not picked has been waiting from the beginning, whatever was picked beside it.
         _ if left(Command::Pick) => (WaitingFor::Picking, one.created_at),
         _ if left(Command::Pack) => (WaitingFor::Packing, one.state_since),
@@ -277,18 +287,14 @@ fn on_its_way(shipment: &Shipment) -> Waiting {
     Waiting { pieces: Some(pieces), ..waiting(WaitingFor::Delivery, shipment.shipped_at) }
 }
 
-fn blockers(
-    failures: &[crate::kernel::Waiting],
-    short: &HashMap<i32, (LocationId, String)>,
-    waiting: &[Waiting],
-) -> Vec<Blocker> {
+fn blockers(failures: &[crate::kernel::Waiting], short: &[Short<'_>], waiting: &[Waiting]) -> Vec<Blocker> {
     let mut blockers: Vec<Blocker> = Vec::new();
-    let mut lines: Vec<_> = short.iter().collect();
-    lines.sort_unstable_by_key(|(line_no, _)| **line_no);
-    blockers.extend(lines.into_iter().map(|(line_no, (_, sku))| Blocker {
-        code: "out_of_stock".to_owned(),
-        text: format!("more of {sku} is promised than lies in stock"),
-        line_no: Some(*line_no),
+    blockers.extend(short.chunk_by(|one, next| one.line_no == next.line_no).filter_map(<[_]>::first).map(|line| {
+        Blocker {
+            code: "out_of_stock".to_owned(),
+            text: format!("more of {} is promised than lies in stock", line.sku),
+            line_no: Some(line.line_no),
+        }
     }));
     blockers.extend(waiting.iter().filter(|one| one.overdue).map(|one| Blocker {
         code: "overdue".to_owned(),

@@ -21,7 +21,9 @@ pub use model::{
     OperationKind, OperationState, Outcome, Payment, PaymentDetails, PaymentState, PaymentView, TRANSITIONS, Trouble,
     mermaid, operations_mermaid,
 };
-pub use provider::{Headers, NOT_FOUND, Notification, Provider, ProviderError, Providers, providers};
+pub use provider::{
+    Headers, NOT_FOUND, Notification, PATIENCE, Provider, ProviderError, Providers, patiently, providers,
+};
 pub use sandbox::{SANDBOX, SandboxPayment, SandboxState, sign, work};
 pub use service::{
     action_required, any_due, authorised, begin_operation, claim, claim_due, confirm_operation, declined, ending,

@@ -3,7 +3,7 @@
 //! A provider is asked in requests and jobs, never inside a transaction. Every question carries a key of ours, and a
 //! provider answers a repeated key as it did the first time.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,23 @@ pub enum ProviderError {
     /// It refuses for good: asking again does not help.
     #[error("the provider refuses: {0}")]
     Refused(String),
+}
+
+/// How long a provider is waited for at most, by customers and by jobs.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits for a provider's answer as long as anybody does, or less where less is left. An answer that comes later is not lost:
+/// what is asked again with the same key is answered as it was the first time.
+///
+/// # Errors
+/// What the provider says; [`ProviderError::NoAnswer`] when it says nothing in time.
+pub async fn patiently<T>(
+    most: Duration,
+    answer: impl Future<Output = Result<T, ProviderError>>,
+) -> Result<T, ProviderError> {
+    let within = most.min(PATIENCE);
+    let late = |_| ProviderError::NoAnswer(format!("nothing within {} seconds", within.as_secs_f32()));
+    tokio::time::timeout(within, answer).await.map_err(late)?
 }
 
 /// What a provider tells of its own accord.

@@ -9,6 +9,7 @@ use super::{
     places, store,
 };
 use crate::{
+    catalog,
     db::Tx,
     error::{Code, Error, Result},
     events::{self, EventSchema, NewEvent, Payload},
@@ -229,7 +230,7 @@ pub(super) fn variants<'a>(tx: &mut Tx, skus: impl Iterator<Item = &'a str>) -> 
     let mut skus: Vec<String> = skus.map(str::to_owned).collect();
     skus.sort_unstable();
     skus.dedup();
-    Ok(store::variants_by_sku(tx, &skus)?.into_iter().map(|(id, sku)| (sku, id)).collect())
+    catalog::ids_of(tx, &skus)
 }
 
 fn known(variants: &HashMap<String, VariantId>, sku: &str, pointer: &str) -> Result<VariantId> {

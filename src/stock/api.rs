@@ -1,6 +1,6 @@
 //! Routes of locations, levels and movements; and what is done about due reservations beside requests.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use actix_web::{get, patch, post};
 
@@ -12,9 +12,10 @@ use super::{
     },
     list::{self, Filter},
     model::{Level, Location, LocationPatch, Locations, NewLocation},
-    places, service, store,
+    places, service,
 };
 use crate::{
+    catalog,
     db::{Lane, Tx},
     error::{Code, Error, Result},
     http::{All, Body, Call, List, Mount, Page, RefPath, Reply, State},
@@ -98,8 +99,7 @@ fn names<'a>(tx: &mut Tx, variants: impl Iterator<Item = VariantId>, locations: 
     let mut variants: Vec<VariantId> = variants.collect();
     variants.sort_unstable();
     variants.dedup();
-    let skus: HashMap<VariantId, String> = store::skus(tx, &variants)?.into_iter().collect();
-    Ok(Names { skus, locations })
+    Ok(Names { skus: catalog::skus_of(tx, &variants)?, locations })
 }
 
 /// List the stock levels

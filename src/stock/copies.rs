@@ -1,15 +1,29 @@
 //! Stock levels as they are now, many at once, for those who keep copies of them.
 
+use std::collections::HashMap;
+
 use super::{
     dto::{LevelDocument, Names},
     list::{self, Filter},
     model::{Level, LevelKey, Locations},
-    store,
 };
 use crate::{
+    catalog,
     db::{Snapshot, Tx},
     error::Result,
 };
+
+/// The figures of these keys' levels: one statement. Those that are not there are left out.
+///
+/// # Errors
+/// What the database says.
+pub fn levels_at(tx: &mut Tx, keys: &[LevelKey]) -> Result<HashMap<LevelKey, Level>> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let levels = list::levels_of(tx, keys)?;
+    Ok(levels.into_iter().map(|level| ((level.variant, level.location), level)).collect())
+}
 
 /// The levels of these keys: three statements. Those that are not there are left out.
 ///
@@ -36,7 +50,7 @@ pub fn levels_after(tx: &mut Tx, after: Option<LevelKey>, limit: i64) -> Result<
 fn documents(tx: &mut Tx, levels: &[Level]) -> Result<Vec<LevelDocument>> {
     let mut variants: Vec<_> = levels.iter().map(|level| level.variant).collect();
     variants.dedup();
-    let skus = store::skus(tx, &variants)?.into_iter().collect();
+    let skus = catalog::skus_of(tx, &variants)?;
     let locations = Locations::load(tx)?;
     let names = Names { skus, locations: &locations };
     Ok(levels.iter().map(|level| names.level(level)).collect())

@@ -21,7 +21,7 @@ mod trace;
 
 pub use adjust::{Adjusted, Adjustment, Change, SafetyChange, adjust, event_schemas, set_safety};
 pub use check::{Finding, check};
-pub use copies::{levels_after, levels_of};
+pub use copies::{levels_after, levels_at, levels_of};
 pub use dto::LevelDocument;
 pub use model::{
     Available, Level, LevelChange, LevelKey, Location, LocationPatch, Locations, MovementKind, Need, NewLocation, Share,

@@ -2,7 +2,7 @@
 
 use diesel::{
     prelude::*,
-    sql_types::{BigInt, Bool, Nullable, Text},
+    sql_types::{BigInt, Bool, Nullable},
 };
 use serde_json::{Value, json};
 
@@ -367,19 +367,4 @@ pub(super) fn purge_reservations(tx: &mut Tx, before: Instant, limit: i64) -> Re
     let query = "DELETE FROM reservations WHERE id IN (SELECT id FROM reservations WHERE id < ? AND state <> 'live' \
                  ORDER BY id LIMIT ?)";
     sql(query).bind(Id::<crate::kernel::ids::Reservation>::from_bytes(bound)).bind(limit).execute(tx)
-}
-
-/// Variants by SKU. To be replaced by `catalog::by_skus`.
-pub(super) fn variants_by_sku(tx: &mut Tx, skus: &[String]) -> Result<Vec<(VariantId, String)>> {
-    let list = dialect::list(tx, &[("wanted", Col::Text)]);
-    let query = format!("SELECT id, sku FROM variants WHERE sku IN (SELECT wanted FROM {list})");
-    let rows = dialect::rows(skus.iter().map(|sku| json!([sku])).collect());
-    sql(query).bind(rows).load::<(UidSql, Text), (VariantId, String)>(tx)
-}
-
-/// SKUs by variant. To be replaced by `catalog::by_ids`.
-pub(super) fn skus(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<(VariantId, String)>> {
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
-    let query = format!("SELECT id, sku FROM variants WHERE id IN (SELECT wanted FROM {list})");
-    sql(query).bind(ids(variants.iter().copied())).load::<(UidSql, Text), (VariantId, String)>(tx)
 }

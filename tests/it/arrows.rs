@@ -275,3 +275,98 @@ fn only_the_dialect_tells_the_databases_apart() {
     });
     assert_none("these match on the connection's variant", wrong.map(|file| file.display().to_string()));
 }
+
+/// Whose tables are whose: only their room names them, in its `store.rs` or what belongs to that.
+const TABLES: &[(&str, &[&str])] = &[
+    ("db", &["versions", "number_ranges"]),
+    ("events", &["events", "log_state", "log_readers"]),
+    ("jobs", &["jobs", "schedules"]),
+    ("http", &["secrets", "idempotency_keys", "credentials"]),
+    ("channels", &["legal_entities", "channels"]),
+    ("catalog", &["variants"]),
+    ("customers", &["customers"]),
+    ("pricing", &["price_lists", "prices", "tax_rates", "shipping_methods"]),
+    ("stock", &["locations", "stock_levels", "stock_movements", "reservations"]),
+    ("carts", &["carts"]),
+    ("payments", &["payments", "payment_operations", "sandbox_payments", "sandbox_operations", "ledger_entries"]),
+    ("orders", &["orders", "order_lines", "external_refs"]),
+    ("fulfilment", &["returns", "fulfilment_orders", "fulfilment_lines", "shipments"]),
+    ("abandonment", &["abandonments"]),
+    ("connectors", &["connectors", "dispatches"]),
+    ("exports", &["consumers", "consumer_items"]),
+    ("imports", &["invoices"]),
+    ("worklists", &["worklist_claims"]),
+];
+
+/// Files that name others' tables, with which and why. `*` are all.
+const READERS: &[(&str, &[&str], &str)] = &[
+    ("doctor.rs", &["*"], "what must hold over the tables, whatever the slices do; it only reads"),
+    ("db/dialect.rs", &["events"], "an event's position is the rowid on SQLite, and a column of its own on PostgreSQL"),
+    ("db/dump.rs", &["events", "log_state"], "a backup copies whole tables; a restored log goes on in a new epoch"),
+    ("pricing/store.rs", &["variants"], "a page of prices in the order of SKUs is not to be had without the join"),
+    ("cli/bench/orders/fill.rs", &["orders", "order_lines", "external_refs"], "a million made-up orders, not ordered"),
+];
+
+/// The tables that a text of SQL names, as far as they are among those that there are.
+fn tables_in(code: &str) -> BTreeSet<String> {
+    let known = TABLES.iter().flat_map(|(_, tables)| tables.iter().copied());
+    // A text goes on in the next line after a backslash.
+    let words: Vec<&str> =
+        code.split(|c: char| c.is_whitespace() || c == '\\').filter(|word| !word.is_empty()).collect();
+    let before = ["FROM", "JOIN", "INTO", "UPDATE", "TABLE"];
+    let name =
+        |word: &str| word.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_owned();
+    let in_sql =
+        words.windows(2).filter(|pair| before.iter().any(|word| pair[0].ends_with(word))).map(|pair| name(pair[1]));
+    let calls = ["insert_many(tx, \"", "insert_list(tx, \""];
+    let in_calls = calls.iter().flat_map(|call| code.split(call).skip(1).map(name));
+    let found: BTreeSet<String> = in_sql.chain(in_calls).collect();
+    known.filter(|table| found.contains(*table)).map(str::to_owned).collect()
+}
+
+#[test]
+fn tables_are_read_out_of_texts() {
+    let text =
+        "sql(\"UPDATE carts SET x = 1 FROM {list} JOIN \\\n   orders AS o ON true\"); insert_many(tx, \"returns\", x)";
+    assert_eq!(tables_in(text).into_iter().collect::<Vec<_>>(), ["carts", "orders", "returns"]);
+    assert!(tables_in("FROM cartsome; the orders").is_empty());
+}
+
+#[test]
+fn each_table_is_named_by_its_own_room_only() {
+    let owned: BTreeSet<&str> = TABLES.iter().flat_map(|(_, tables)| tables.iter().copied()).collect();
+    let all: BTreeSet<&str> = kontor::db::tables::all().iter().map(|table| table.name).collect();
+    assert_eq!(owned, all, "each table of src/db/schema.rs belongs to a room");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut named: BTreeSet<(PathBuf, String)> = BTreeSet::new();
+    for path in files {
+        let file = path.strip_prefix(&root).unwrap().to_path_buf();
+        let tables = tables_in(&code(&std::fs::read_to_string(&path).unwrap()));
+        named.extend(tables.into_iter().map(|table| (file.clone(), table)));
+    }
+    // Through Diesel's own language as well.
+    let through_diesel =
+        mentions().into_iter().filter(|mention| mention.path.starts_with(&["db".into(), "schema".into()]));
+    named.extend(through_diesel.filter_map(|mention| Some((mention.file.clone(), mention.path.get(2)?.clone()))));
+    let room = |file: &Path| {
+        file.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+    };
+    let owns = |file: &Path, table: &str| TABLES.iter().any(|(owner, of)| *owner == room(file) && of.contains(&table));
+    let foreign: Vec<_> = named.into_iter().filter(|(file, table)| !owns(file, table)).collect();
+    let may = |reader: &(&str, &[&str], &str), file: &Path, table: &str| {
+        file == Path::new(reader.0) && (reader.1.contains(&table) || reader.1 == ["*"])
+    };
+    let wrong = foreign.iter().filter(|(file, table)| !READERS.iter().any(|reader| may(reader, file, table)));
+    assert_none(
+        "these name another room's table",
+        wrong.map(|(file, table)| format!("src/{}: {table}", file.display())),
+    );
+    for reader in READERS {
+        let stale = reader.1.iter().filter(|table| {
+            !foreign.iter().any(|(file, named)| file == Path::new(reader.0) && (*table == &"*" || named == *table))
+        });
+        assert_none("these exceptions are none any more", stale.map(|table| format!("src/{}: {table}", reader.0)));
+    }
+}

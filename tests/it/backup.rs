@@ -344,3 +344,51 @@ fn the_doctor_knows_each_damage_by_its_name() {
         assert_eq!(doctor::examine(db, |_| {}).await.unwrap(), []);
     });
 }
+
+#[test]
+fn what_was_allowed_or_lost_is_not_oversold_and_what_was_lost_before_hides_nothing() {
+    crate::support::on_both(|app| async move {
+        let rule = "no more is promised than there is, where backorders are denied";
+        let shop = crate::support::Shop::open(&app, &[("TEE", "19.90", 10), ("SOON", "9.90", 1)]).await;
+        let db = &app.state.db;
+        let policy = async |sku: &str, policy: &str| {
+            let found = app.ops("GET", &format!("/variants?sku={sku}"), None).await.expect(200);
+            let path = format!("/variants/{}", found["items"][0]["id"].as_str().unwrap());
+            app.ops("PATCH", &path, Some(&json!({"backorder_policy": policy}))).await.expect(200);
+            app.clock.advance_seconds(60);
+        };
+        let found = async || -> Vec<String> {
+            let found = doctor::examine(db, |_| {}).await.unwrap();
+            found.into_iter().filter(|finding| finding.rule == rule).map(|finding| finding.detail).collect()
+        };
+        // Promised while it was allowed, and what has come in since is promised by the rule.
+        policy("SOON", "allow").await;
+        shop.order(&[("SOON", 4)]).await;
+        policy("SOON", "deny").await;
+        assert_eq!(found().await, [""; 0]);
+        shop.stock_up("SOON", 5).await;
+        shop.order(&[("SOON", 2)]).await;
+        assert_eq!(found().await, [""; 0]);
+        // Half of them are found broken; later all that is left is sold.
+        shop.stock_up("TEE", -5).await;
+        app.clock.advance_seconds(60);
+        shop.order(&[("TEE", 5)]).await;
+        assert_eq!(found().await, [""; 0]);
+        // Goods that nobody had counted out are gone: two more are promised than there are.
+        let gone = |pieces: i64| {
+            db.write(move |tx| {
+                let level = "UPDATE stock_levels SET on_hand = on_hand - ? WHERE variant_id IN (SELECT id FROM variants \
+                             WHERE sku = 'TEE')";
+                sql(level).bind(pieces).execute(tx)
+            })
+        };
+        gone(2).await.unwrap();
+        let told = found().await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("on hand 3, allocated 5, reserved 0, corrected away since 0"), "{}", told[0]);
+        gone(-2).await.unwrap();
+        // The same as a correction is told by whoever corrects it.
+        shop.stock_up("TEE", -2).await;
+        assert_eq!(found().await, [""; 0]);
+    });
+}

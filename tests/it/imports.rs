@@ -1,11 +1,15 @@
 //! Bulk imports.
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    time::{Duration, Instant},
+};
 
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, on_both, on_both_idle};
+use crate::support::{Answer, App, Shop, on_both, on_both_idle};
 use kontor::{http::auth::Audience, kernel::Scope};
 
 async fn import(app: &App, path: &str, media_type: &str, more: &[(&str, &str)], body: String) -> Answer {
@@ -229,18 +233,18 @@ fn twenty_thousand_rows() {
             }
             rows
         };
-        for (weight, expected) in
-            [(1, [20_000, 20_000, 0, 0, 0]), (2, [20_000, 0, 10_000, 10_000, 0]), (2, [20_000, 0, 0, 20_000, 0])]
-        {
-            let (rows, before, start) = (file(weight), app.state.db.stats(), std::time::Instant::now());
+        let database = if app.is_postgres() { "PostgreSQL" } else { "SQLite" };
+        for (what, weight, expected) in [
+            ("all new", 1, [20_000, 20_000, 0, 0, 0]),
+            ("half changed", 2, [20_000, 0, 10_000, 10_000, 0]),
+            ("none changed", 2, [20_000, 0, 0, 20_000, 0]),
+        ] {
+            let (rows, before, start) = (file(weight), app.state.db.stats(), Instant::now());
             let report = csv(&app, "/variants", &rows).await.expect(200);
             assert_eq!(counts(&report), expected);
             let rate = 20_000 * 1_000 / start.elapsed().as_millis().max(1);
             let statements = app.state.db.stats().statements - before.statements;
-            println!(
-                "{}: {rate} rows/s, {statements} statements",
-                if app.is_postgres() { "PostgreSQL" } else { "SQLite" }
-            );
+            println!("import of 20,000 variants, {what}, {database}: {rate} rows/s, {statements} statements");
             // A read and a write for each of the forty chunks, the transactions around them, and what runs beside.
             assert!(statements < 400, "{statements}");
         }
@@ -250,5 +254,52 @@ fn twenty_thousand_rows() {
             (&json!(2), &json!(19_998), &json!(2))
         );
         assert_eq!(variant(&app, "SKU-19999").await["version"], 1);
+    });
+}
+
+/// Buys again and again until told to stop: how long each purchase took, cart and all, and when it ended.
+async fn buy_until(shop: &Shop, over: &AtomicBool) -> Vec<(Duration, Instant)> {
+    let mut bought = Vec::new();
+    while !over.load(SeqCst) {
+        let begun = Instant::now();
+        shop.order(&[("TEE", 1)]).await;
+        bought.push((begun.elapsed(), Instant::now()));
+    }
+    bought
+}
+
+#[test]
+fn buyers_pass_an_import_of_twenty_thousand_rows() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 1_000_000)]).await;
+        shop.order(&[("TEE", 1)]).await;
+        let mut rows = String::from(
+            "number,name,email,address.name,address.street1,address.postcode,address.city,address.country\n",
+        );
+        for number in 0..20_000 {
+            writeln!(rows, "{number},Name {number},n{number}@example.org,Name {number},Weg {number},53111,Bonn,DE")
+                .unwrap();
+        }
+        let over = AtomicBool::new(false);
+        let import = async {
+            let begun = Instant::now();
+            let report = csv(&app, "/customers", &rows).await.expect(200);
+            over.store(true, SeqCst);
+            (report, begun.elapsed(), Instant::now())
+        };
+        let buyers = join_all((0..4).map(|_| buy_until(&shop, &over)));
+        let ((report, took, ended), bought) = tokio::join!(import, buyers);
+        assert_eq!(counts(&report), [20_000, 20_000, 0, 0, 0]);
+        let all: Vec<(Duration, Instant)> = bought.iter().flatten().copied().collect();
+        let slowest = all.iter().map(|(took, _)| *took).max().unwrap();
+        let before = all.iter().filter(|(_, at)| *at < ended).count();
+        let database = if app.is_postgres() { "PostgreSQL" } else { "SQLite" };
+        println!(
+            "import beside buyers, {database}: {took:.1?}; {before} purchases meanwhile, the slowest {slowest:.1?}"
+        );
+        // Each waits for a chunk or two of forty, never for the whole: nobody's purchase lasts as long as a quarter of it.
+        assert!(slowest < (took / 4).max(Duration::from_secs(1)), "{slowest:?} of {took:?}");
+        let each = bought.iter().map(|one| one.iter().filter(|(_, at)| *at < ended).count()).min().unwrap();
+        assert!(each >= 3, "somebody bought {each} times only while the import ran");
     });
 }

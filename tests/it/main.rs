@@ -44,6 +44,7 @@ mod requests;
 mod retention;
 mod schema;
 mod secrets;
+mod sessions;
 mod snapshots;
 mod sourcing;
 mod stock;

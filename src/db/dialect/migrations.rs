@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use diesel::{connection::SimpleConnection, sql_types::Bool};
+use diesel::{
+    connection::SimpleConnection,
+    sql_types::{Bool, Text},
+};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 
 use super::{Variant, opening::POSTGRES_SESSION, variant};
@@ -76,4 +79,34 @@ pub(in crate::db) fn unlock(conn: &mut Conn) -> Result<()> {
         pg.batch_execute(POSTGRES_SESSION)?;
     }
     Ok(())
+}
+
+/// Builds PostgreSQL's indexes anew whose concurrent building broke off: such an index is there by its name, costs every
+/// write and leads no reader. What a rebuilding of an operator's has left beside its index is dropped. How many there were.
+/// Where one can not be mended, the log says how, and the rest goes on: it is slow and not wrong.
+///
+/// # Errors
+/// What the database says when it is asked which there are.
+pub(in crate::db) fn mend_indexes(conn: &mut Conn) -> Result<usize> {
+    if variant(conn) == Variant::Sqlite {
+        return Ok(0);
+    }
+    let query = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relname ~ '_cc(new|old)[0-9]*$' \
+                 FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid \
+                 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+                 WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname = current_schema() ORDER BY c.relname";
+    let broken = sql(query).load::<(Text, Bool), (String, bool)>(conn)?;
+    for (index, left_over) in &broken {
+        let statement = match left_over {
+            true => format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"),
+            false => format!("REINDEX INDEX CONCURRENTLY {index}"),
+        };
+        match conn.batch_execute(&statement) {
+            Ok(()) => tracing::warn!(index, "the building of an index had broken off; it has been built anew"),
+            Err(error) => {
+                tracing::error!(index, %error, "an index is not whole and could not be mended; run: {statement}");
+            }
+        }
+    }
+    Ok(broken.len())
 }

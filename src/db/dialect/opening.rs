@@ -34,7 +34,10 @@ pub(in crate::db) fn refuse_missing(url: &str) -> Result<()> {
     }
 }
 
-pub(in crate::db) const POSTGRES_SESSION: &str = "SET TimeZone = 'UTC'; SET statement_timeout = '15s'; SET lock_timeout = '5s'; \
+/// What a role or a database may have set otherwise. A transaction that writes takes a new snapshot with each statement: what
+/// waits for a lock has to see what the one before has done.
+pub(in crate::db) const POSTGRES_SESSION: &str = "SET TimeZone = 'UTC'; SET default_transaction_isolation = 'read committed'; \
+     SET default_transaction_read_only = off; SET statement_timeout = '15s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '30s'";
 const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0; \
@@ -56,9 +59,41 @@ pub(in crate::db) fn open(url: &str, stats: &Arc<Stats>) -> Result<Conn> {
         Conn::Postgres(_) => POSTGRES_SESSION,
         Conn::Sqlite(_) => SQLITE_SESSION,
     })?;
+    speak_english(&mut conn)?;
     refuse_lossy(&mut conn)?;
     Connection::set_instrumentation(&mut conn, Counter::new(stats.clone()));
     Ok(conn)
+}
+
+/// Has a PostgreSQL server tell its errors in English: a deadlock, a timeout and a full disk are known by their messages, for
+/// Diesel keeps no error codes. A server that speaks another language, to a role that may not change that, is refused.
+fn speak_english(conn: &mut Conn) -> Result<()> {
+    if !matches!(conn, Conn::Postgres(_)) {
+        return Ok(());
+    }
+    let language = sql("SELECT current_setting('lc_messages')").first::<Text, String>(conn)?.unwrap_or_default();
+    if is_english(&language) {
+        return Ok(());
+    }
+    match conn.batch_execute("SET lc_messages = 'C'") {
+        Ok(()) => Ok(()),
+        Err(error @ diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::ClosedConnection, _)) => {
+            Err(error.into())
+        }
+        Err(error) => {
+            let role = sql("SELECT quote_ident(current_user)").first::<Text, String>(conn)?.unwrap_or_default();
+            Err(Error::internal(format!(
+                "the server tells its errors in another language (lc_messages is `{language}`), and this role may not \
+                 change that ({error}): have a superuser run ALTER ROLE {role} SET lc_messages = 'C'"
+            )))
+        }
+    }
+}
+
+/// Whether messages of this locale are the untranslated ones.
+fn is_english(lc_messages: &str) -> bool {
+    let language = lc_messages.split(['_', '-', '.', '@']).next().unwrap_or_default();
+    ["C", "POSIX", "en", "English"].iter().any(|known| language.eq_ignore_ascii_case(known))
 }
 
 /// The bundled libpq has no TLS: a password must not cross a network in plain text unasked.
@@ -123,7 +158,19 @@ pub(in crate::db) fn limit_pages(conn: &mut Conn, pages: u32) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::stays_here;
+    use super::{is_english, stays_here};
+
+    #[test]
+    fn untranslated_messages_are_known_by_their_locale() {
+        for english in
+            ["C", "POSIX", "C.UTF-8", "C.utf8", "en", "en_US.UTF-8", "en_GB", "en-US", "English_United States.1252"]
+        {
+            assert!(is_english(english), "{english}");
+        }
+        for other in ["", "de_DE.UTF-8", "de", "German_Germany.1252", "eo", "fr_FR@euro", "ca_ES", "cs_CZ"] {
+            assert!(!is_english(other), "{other}");
+        }
+    }
 
     #[test]
     fn plain_text_stays_on_this_machine_wherever_the_host_is_named() {

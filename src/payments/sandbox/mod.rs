@@ -83,6 +83,8 @@ enum Script {
     Keep,
     /// Send the customer away first, and hear only after so many seconds that something is given up.
     SlowVoid(u64),
+    /// Approve without remembering; capture at once, and say so only after so many seconds the first time.
+    SlowCapture(u64),
     /// Approve, and answer after so many seconds.
     Late(u64),
     /// Hear of it only after so many seconds, then approve.
@@ -115,7 +117,8 @@ impl Script {
             Some(other) => {
                 let seconds = |prefix| other.strip_prefix(prefix)?.parse().ok().filter(|seconds| *seconds <= 3600);
                 let late = seconds("late:").map(Self::Late).or_else(|| seconds("slow:").map(Self::Slow));
-                late.or_else(|| seconds("redirect_slow_void:").map(Self::SlowVoid)).unwrap_or(Self::Unknown)
+                let slow = || seconds("redirect_slow_void:").map(Self::SlowVoid);
+                late.or_else(slow).or_else(|| seconds("slow_capture:").map(Self::SlowCapture)).unwrap_or(Self::Unknown)
             }
         }
     }
@@ -124,7 +127,9 @@ impl Script {
     fn fixed(self, payment: &Payment) -> Option<Outcome> {
         let no = |code: &str, retryable| Some(Outcome::Declined(Decline { code: code.to_owned(), retryable }));
         match self {
-            Self::Approve => Some(Outcome::Authorised { provider_ref: Some(reference(&payment.our_key)) }),
+            Self::Approve | Self::SlowCapture(_) => {
+                Some(Outcome::Authorised { provider_ref: Some(reference(&payment.our_key)) })
+            }
             Self::Decline(true) => no("insufficient_funds", true),
             Self::Decline(false) => no("do_not_honour", false),
             Self::Unknown => no("instrument_unknown", true),
@@ -216,17 +221,22 @@ impl Sandbox {
         if script == Script::Keep && voids {
             return Err(ProviderError::Refused("the sandbox keeps this promise".to_owned()));
         }
+        let captures = operation.kind == OperationKind::Capture;
         let (now, payment, operation) = (self.clock.now(), payment.clone(), operation.clone());
         // What was approved without memory is remembered from its first operation on.
-        let approves = script == Script::Approve;
+        let approves = matches!(script, Script::Approve | Script::SlowCapture(_));
         if let (Script::SlowVoid(seconds), true) = (script, voids) {
             tokio::time::sleep(Duration::from_secs(seconds)).await;
         }
         let done = self.db.write(move |tx| store::operate(tx, now, &payment, &operation, approves));
-        done.await.map_err(|error| match error.code() {
+        let fresh = done.await.map_err(|error| match error.code() {
             Code::StateConflict => ProviderError::Refused(error.to_string()),
             _ => no_answer(&error),
-        })
+        })?;
+        if let (Script::SlowCapture(seconds), true) = (script, captures && fresh) {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+        }
+        Ok(())
     }
 }
 

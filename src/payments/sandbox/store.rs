@@ -44,14 +44,15 @@ pub(super) fn decide(tx: &mut Tx, now: Instant, our_key: &str, state: SandboxSta
     Ok(sql(update).bind(state.as_str()).bind(now).bind(our_key).execute(tx)? == 1)
 }
 
-/// Does an operation once. `approves` says that the payment counts as authorised even when it is not remembered.
+/// Does an operation once. `approves` says that the payment counts as authorised even when it is not remembered. False when
+/// it had been done before.
 pub(super) fn operate(
     tx: &mut Tx,
     now: Instant,
     payment: &Payment,
     operation: &Operation,
     approves: bool,
-) -> Result<()> {
+) -> Result<bool> {
     let our_key = payment.our_key.as_str();
     if approves {
         insert(tx, now, our_key, SandboxState::Authorised, payment.amount)?;
@@ -65,15 +66,15 @@ pub(super) fn operate(
                   VALUES (?, ?, ?, ?, ?) ON CONFLICT (our_key) DO NOTHING";
     let insert = sql(insert).bind(operation.our_key.as_str()).bind(our_key).bind(operation.kind.as_str());
     if insert.bind(operation.amount).bind(now).execute(tx)? == 0 {
-        return Ok(());
+        return Ok(false);
     }
     if book(tx, now, our_key, operation)? {
-        return Ok(());
+        return Ok(true);
     }
     let known = get(tx, our_key)?.map(|known| known.state);
     match (operation.kind, known) {
         // There is nothing to give up.
-        (OperationKind::Void, Some(SandboxState::Declined | SandboxState::Voided)) => Ok(()),
+        (OperationKind::Void, Some(SandboxState::Declined | SandboxState::Voided)) => Ok(true),
         (kind, state) => {
             let state = state.map_or("unknown", SandboxState::as_str);
             Err(Error::conflict(format!("the sandbox has no {} left to {kind}: it is {state}", operation.amount)))

@@ -13,7 +13,7 @@ use kontor::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, Shop, eventually, on_both};
+use crate::support::{Answer, App, Shop, eventually, on_both, on_both_set};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
@@ -444,6 +444,44 @@ fn the_status_says_what_an_order_waits_for() {
         let sentence = text(&status["sentence"]);
         assert!(sentence.contains("24.80 EUR are being given back"), "{sentence}");
         assert!(sentence.ends_with("; it had been paid."), "{sentence}");
+    });
+}
+
+#[test]
+fn the_status_tells_of_goods_that_are_not_there() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 5), ("SOON", "9.90", 0)]).await;
+        let soon = app.ops("GET", "/variants?sku=SOON", None).await.expect(200)["items"][0].clone();
+        let path = format!("/variants/{}", text(&soon["id"]));
+        app.ops("PATCH", &path, Some(&json!({"backorder_policy": "allow"}))).await.expect(200);
+        // What is there is not told to be missing, and what others have sold of it elsewhere is not either.
+        let there = Placed::new(&shop, &[("TEE", 5)]).await;
+        let placed = Placed::new(&shop, &[("SOON", 3)]).await;
+        let status = async |of: &Placed| app.ops("GET", &format!("/orders/{}/status", of.id), None).await.expect(200);
+        let waits = |status: &Value| -> Vec<(String, Value)> {
+            let all = status["waiting"].as_array().unwrap().iter();
+            all.map(|one| (text(&one["for"]).to_owned(), one["pieces"].clone())).collect()
+        };
+        let blocked = |status: &Value| -> Vec<(String, Value)> {
+            let all = status["blockers"].as_array().unwrap().iter();
+            all.map(|one| (text(&one["code"]).to_owned(), one["line_no"].clone())).collect()
+        };
+        let first = status(&placed).await;
+        assert_eq!(waits(&first), [("goods".to_owned(), json!(3))]);
+        assert_eq!(blocked(&first), [("out_of_stock".to_owned(), json!(1))]);
+        let sentence = text(&first["sentence"]);
+        assert!(sentence.contains("; 3 wait for goods at Berlin since 2026-03-02; "), "{sentence}");
+        let other = status(&there).await;
+        assert_eq!((waits(&other), blocked(&other)), (vec![("picking".to_owned(), json!(5))], vec![]));
+        // They come in and one leaves; then one of the others turns out to be broken.
+        shop.stock_up("SOON", 3).await;
+        let come = status(&placed).await;
+        assert_eq!((waits(&come), blocked(&come)), (vec![("picking".to_owned(), json!(3))], vec![]));
+        placed.post("ship", json!({"lines": [{"line_no": 1, "quantity": 1}]})).await.expect(201);
+        shop.stock_up("SOON", -1).await;
+        let rest = status(&placed).await;
+        assert!(waits(&rest).contains(&("goods".to_owned(), json!(2))), "{rest}");
+        assert_eq!(blocked(&rest), [("out_of_stock".to_owned(), json!(1))]);
     });
 }
 

@@ -24,6 +24,33 @@ fn a_capture_that_is_asked_for_twice_is_made_once() {
 }
 
 #[test]
+fn a_provider_that_hangs_keeps_no_worker_and_its_late_answer_counts_once() {
+    // Half of the lease is waited for: a second.
+    on_both_set(
+        |settings| settings.jobs.lease_seconds = 2,
+        |app| async move {
+            let shop = Shop::open(&app, &[("TEE", "19.90", 5)]).await;
+            let cart = shop.cart(&[("TEE", 1)]).await;
+            let order = shop.complete(&cart, "slow_capture:3600").await.expect(201)["order"].clone();
+            let placed = Placed::of(&shop, &order).await;
+            placed.post("ship", json!({})).await.expect(201);
+            let in_vain = "SELECT count(*) FROM jobs WHERE kind = 'payment.capture' AND state = 'ready' \
+                           AND last_error LIKE '%gave no answer: nothing within 1 seconds%'";
+            eventually("the capture was waited for in vain", || async { app.count(in_vain).await == 1 }).await;
+            // The provider has done it all the same, and nobody here knows.
+            assert_eq!(app.count("SELECT captured FROM sandbox_payments").await, placed.total);
+            assert_eq!(captured(&placed.order().await), (0, 0));
+            app.clock.advance_seconds(3600);
+            let order = placed.settled().await;
+            assert_eq!(captured(&order), (placed.total, 0));
+            assert_eq!(app.count("SELECT captured FROM sandbox_payments").await, placed.total);
+            assert_eq!(app.count("SELECT count(*) FROM sandbox_operations").await, 1);
+            assert_eq!(placed.amounts("payment.captured.v1").await, [placed.total]);
+        },
+    );
+}
+
+#[test]
 fn no_more_comes_back_than_has_left_and_the_refunds_sum_to_the_price() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "3.3333", 5)]).await;

@@ -65,6 +65,19 @@ pub fn psql(cluster: &Cluster, statement: &str) {
     conn.batch_execute(statement).unwrap();
 }
 
+/// A locale other than English in which the server can be told to speak; `None` where it has none.
+pub fn foreign_language(cluster: &Cluster) -> Option<String> {
+    use diesel::{Connection, PgConnection, connection::SimpleConnection};
+    #[allow(clippy::disallowed_methods, reason = "the variant is named")]
+    let mut conn = PgConnection::establish(&format!("{}/postgres", cluster.base)).unwrap();
+    let mut known = ["de_DE.UTF-8", "de_DE", "fr_FR.UTF-8", "es_ES.UTF-8", "nl_NL.UTF-8", "pl_PL.UTF-8"].into_iter();
+    let found = known.find(|locale| conn.batch_execute(&format!("SET lc_messages = '{locale}'")).is_ok());
+    if found.is_none() {
+        println!("this server speaks English only: what it does in other languages was left out");
+    }
+    found.map(str::to_owned)
+}
+
 fn start() -> Option<Cluster> {
     let bin = bin_folder()?;
     let dir = tempfile::Builder::new().prefix("kontor-pg-").tempdir().ok()?.keep();
@@ -83,9 +96,12 @@ fn start() -> Option<Cluster> {
     // The server lives as long as the pipe to this process: it ends with the test run, however that ends. It is told
     // through `pg_ctl`: a shell's background process ignores SIGINT, and `runuser` would not hand it on. Descriptors
     // that the test run has inherited (a lock that a script holds on one, say) are not kept open by the server.
+    //
+    // It is given a German locale, the C library's plain one under another name: that chooses the language of messages.
     let serve = format!(
         "for fd in 3 4 5 6 7 8 9; do eval \"exec $fd>&-\"; done; \
-         {runner}{bin}/postgres -D {data} -h 127.0.0.1 -p {port} -k {dir} -c max_connections=400 -c shared_buffers=64MB \
+         mkdir {dir}/locales && cp -rL /usr/lib/locale/C.utf8 {dir}/locales/de_DE.utf8 2>/dev/null; \
+         {runner}env LOCPATH={dir}/locales {bin}/postgres -D {data} -h 127.0.0.1 -p {port} -k {dir} -c max_connections=400 -c shared_buffers=64MB \
          -c log_min_messages=fatal >/dev/null 2>&1 </dev/null & server=$!; cat >/dev/null; \
          {runner}{bin}/pg_ctl -D {data} -m immediate -s stop; wait $server; rm -rf {dir}",
         dir = dir.display()
