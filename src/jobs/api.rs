@@ -11,12 +11,22 @@ use crate::{
     kernel::{Actor, Instant, Scope, ids::JobId},
 };
 
-/// What giving up a dead job of a kind means beyond its end.
-pub type OnDiscard = fn(&mut Tx, Instant, &Actor, &Job) -> Result<()>;
+/// What deciding about a dead job of a kind means beyond the job.
+pub type OnDecision = fn(&mut Tx, Instant, &Actor, &Job) -> Result<()>;
 
-/// What it means, by the jobs' kinds, as the slices tell it.
+/// What giving one up means, by the jobs' kinds, as the slices tell it.
 #[derive(Clone, Copy)]
-pub struct Discards(pub &'static [(&'static str, OnDiscard)]);
+pub struct Discards(pub &'static [(&'static str, OnDecision)]);
+
+/// What replaying one means, by the jobs' kinds, as the slices tell it.
+#[derive(Clone, Copy)]
+pub struct Replays(pub &'static [(&'static str, OnDecision)]);
+
+/// What a decision about a job of a kind means.
+fn of_kind(table: &[(&'static str, OnDecision)], kind: &str) -> Option<OnDecision> {
+    table.iter().find(|(known, _)| *known == kind).map(|(_, meant)| *meant)
+}
+
 /// A job belongs to no channel and no location: who is limited to some has no business with it.
 fn allow_change(call: &Call) -> Result<&Actor> {
     let actor = call.allow(Scope::ConnectorsWrite)?;
@@ -37,16 +47,20 @@ async fn list_dead_jobs(call: Call, query: List<All>) -> Result<Reply> {
 
 /// Replay a dead job
 ///
-/// It gets new tries from now on. Jobs that waited behind it go on after it.
+/// It gets new tries from now on. Jobs that waited behind it go on after it. A dispatch is on its way again with its job.
 #[utoipa::path(tag = "mend a connector", params(("id" = inline(JobId), Path)),
     security(("token" = ["connectors:write"])),
     responses((status = 204)))]
 #[post("/jobs/{id}/replay")]
 async fn replay_job(call: Call, path: RefPath<JobId>, _: NoBody) -> Result<Reply> {
-    allow_change(&call)?;
+    let actor = allow_change(&call)?.clone();
+    let replays = call.request().app_data::<web::Data<Replays>>().map_or(Replays(&[]), |all| ***all);
     let (id, now) = (path.0, call.now);
     call.command(&Fingerprint::none(), move |tx| {
-        queue::replay(tx, now, id)?;
+        let job = queue::replay(tx, now, id)?;
+        if let Some(on_replay) = of_kind(replays.0, &job.kind) {
+            on_replay(tx, now, &actor, &job)?;
+        }
         Ok(Reply::no_content())
     })
     .await
@@ -67,7 +81,7 @@ async fn discard_job(call: Call, path: RefPath<JobId>, _: NoBody) -> Result<Repl
     let (id, now) = (path.0, call.now);
     call.command(&Fingerprint::none(), move |tx| {
         let job = queue::discard(tx, id)?;
-        if let Some((_, on_discard)) = discards.0.iter().find(|(kind, _)| *kind == job.kind) {
+        if let Some(on_discard) = of_kind(discards.0, &job.kind) {
             on_discard(tx, now, &actor, &job)?;
         }
         Ok(Reply::no_content())

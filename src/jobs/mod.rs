@@ -13,7 +13,7 @@ mod places;
 mod queue;
 mod runner;
 
-pub use api::{Discards, OnDiscard};
+pub use api::{Discards, OnDecision, Replays};
 pub use queue::{
     Job, NewJob, cancel, cancel_keys, counts, dead, discard, enqueue, hasten_keys, lag_seconds, replay, replay_many,
     retry_delay, try_of_round, waiting_dead, waiting_stuck,
