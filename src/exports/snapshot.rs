@@ -258,10 +258,11 @@ fn returns_after(tx: &mut Tx, after: Option<&str>, limit: i64) -> Result<Vec<Sna
     let heads = heads(tx, found.iter().filter_map(|one| one.order_id))?;
     let row = |one: &fulfilment::returns::Return| -> Result<SnapshotRow> {
         let (id, data) = (one.id.to_string(), serde_json::to_value(one)?);
-        Ok(match one.order_id {
+        let row = match one.order_id {
             Some(order) => of_order(RowKind::Return, id, heads.get(&order).ok_or_else(orphan)?, data),
             None => own(RowKind::Return, id, one.version, Some(one.channel_id), data),
-        })
+        };
+        Ok(SnapshotRow { location: one.location_id, ..row })
     };
     found.iter().map(row).collect()
 }
