@@ -377,6 +377,18 @@ pub(super) fn variants_by_sku(tx: &mut Tx, skus: &[String]) -> Result<Vec<(Varia
     sql(query).bind(rows).load::<(UidSql, Text), (VariantId, String)>(tx)
 }
 
+/// What levels are called: the SKU and the location's code.
+pub(super) fn names(tx: &mut Tx, wanted: &[LevelKey]) -> Result<Vec<(LevelKey, (String, String))>> {
+    let list = dialect::list(tx, KEY);
+    let query = format!(
+        "SELECT variant, location, sku, code FROM {list} JOIN variants ON variants.id = variant \
+         JOIN locations ON locations.id = location"
+    );
+    type Found = (VariantId, LocationId, String, String);
+    let rows = sql(query).bind(keys(wanted.iter().copied())).load::<(UidSql, UidSql, Text, Text), Found>(tx)?;
+    Ok(rows.into_iter().map(|(variant, location, sku, code)| ((variant, location), (sku, code))).collect())
+}
+
 /// SKUs by variant. To be replaced by `catalog::by_ids`.
 pub(super) fn skus(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<(VariantId, String)>> {
     let list = dialect::list(tx, &[("wanted", Col::Uid)]);

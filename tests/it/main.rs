@@ -47,6 +47,7 @@ mod secrets;
 mod snapshots;
 mod sourcing;
 mod stock;
+mod stock_feed;
 mod stock_races;
 mod support;
 mod tokens;

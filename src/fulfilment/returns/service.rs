@@ -156,7 +156,7 @@ fn of_known_order(
     let restocked = if new.restock { restocked(tx, actor, locations, new, &made)? } else { Vec::new() };
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
     if !restocked.is_empty() {
-        stock::receive_return(tx, now, actor, &restocked, &id.to_string(), at)?;
+        stock::receive_return(tx, now, actor, &restocked, &id.to_string(), at, &draw.many(restocked.len()))?;
     }
     Ok(Noted::New(made))
 }
@@ -367,7 +367,7 @@ fn of_no_order(
     };
     events::append(tx, actor, now, vec![event])?;
     if !restocked.is_empty() {
-        stock::receive_return(tx, now, actor, &restocked, &made.id.to_string(), at)?;
+        stock::receive_return(tx, now, actor, &restocked, &made.id.to_string(), at, &draw.many(restocked.len()))?;
     }
     Ok(Noted::New(made))
 }
