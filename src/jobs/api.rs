@@ -1,9 +1,13 @@
 //! Dead letters for operators: seen, replayed, given up.
 
 use actix_web::{get, post, web};
+use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::queue::{self, Job};
+use super::{
+    list::{self, QueuedJob, Standing},
+    queue::{self, Job},
+};
 use crate::{
     db::Tx,
     error::{Error, Result},
@@ -31,6 +35,36 @@ fn of_kind(table: &[(&'static str, OnDecision)], kind: &str) -> Option<OnDecisio
 fn allow_change(call: &Call) -> Result<&Actor> {
     let actor = call.allow(Scope::ConnectorsWrite)?;
     if actor.is_limited() { Err(Error::not_found("job")) } else { Ok(actor) }
+}
+
+/// Which jobs are listed.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct JobQuery {
+    /// Only those that stand so.
+    pub state: Option<Standing>,
+    /// Only those of this kind.
+    #[param(example = "connector.dispatch")]
+    pub kind: Option<String>,
+}
+
+/// List the jobs of the queue
+///
+/// Everything that is still to be done, the oldest first: what is due or waits behind an earlier job of its key (`ready`), what is
+/// planned (`later`), what has failed and waits for another try (`retrying`), what a worker has in hand (`leased`), and what is
+/// `dead`. What is done is not there any more.
+#[utoipa::path(tag = "mend a connector", params(JobQuery), security(("token" = ["connectors:read"])),
+    responses((status = 200, body = Page<QueuedJob>)))]
+#[get("/jobs")]
+async fn list_jobs(call: Call, query: List<JobQuery>) -> Result<Reply> {
+    let (is_limited, now) = (call.allow(Scope::ConnectorsRead)?.is_limited(), call.now);
+    let JobQuery { state, kind } = query.filter.clone();
+    let read = move |tx: &mut Tx, after, limit| match is_limited {
+        true => Ok(Vec::new()),
+        false => list::page(tx, now, (state, kind.as_deref()), after, limit),
+    };
+    query.answer(&call, |job: &QueuedJob| job.seq, read).await
 }
 
 /// List the dead jobs
@@ -91,5 +125,5 @@ async fn discard_job(call: Call, path: RefPath<JobId>, _: NoBody) -> Result<Repl
 
 /// The routes of the ops surface.
 pub fn ops(config: &mut ServiceConfig<'_>) {
-    config.service(list_dead_jobs).service(replay_job).service(discard_job);
+    config.service(list_jobs).service(list_dead_jobs).service(replay_job).service(discard_job);
 }
