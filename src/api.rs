@@ -47,6 +47,9 @@ const DISCARDS: jobs::Discards = jobs::Discards(&[
     (imports::HELD, imports::discarded),
 ]);
 
+/// What replaying a dead job means, by its kind.
+const REPLAYS: jobs::Replays = jobs::Replays(&[(connectors::DISPATCH, connectors::replayed)]);
+
 /// Where API keys can be limited to.
 const PLACES: http::credentials::Places = http::credentials::Places(|tx| {
     let channels = <channels::Directory as Snapshot>::load(tx)?.iter().map(|channel| channel.id).collect();
@@ -79,6 +82,7 @@ fn ops(config: &mut Mount<'_>) {
     http::credentials::ops(config);
     exports::api::ops(config);
     config.app_data(web::Data::new(DISCARDS));
+    config.app_data(web::Data::new(REPLAYS));
     jobs::api::ops(config);
     abandonment::api::ops(config);
     erasure::api::ops(config);

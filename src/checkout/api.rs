@@ -1,15 +1,18 @@
-//! The route that completes a cart, for storefronts and for staff.
+//! The route that completes a cart, for storefronts and for staff; and what staff do about attempts to pay.
 
-use actix_web::post;
+use actix_web::{get, post};
 
 use super::{
-    drive, follow_up,
-    model::{CheckoutResult, CompleteRequest, GiveUpRequest},
+    attempts, drive, follow_up,
+    model::{CheckoutResult, CompleteRequest, GiveUpRequest, PaymentAttempt, ResolveRequest},
 };
 use crate::{
     error::Result,
     http::{Body, Call, Mount, RefPath, Reply},
-    kernel::{Scope, ids::CartId},
+    kernel::{
+        Scope,
+        ids::{CartId, PaymentId},
+    },
 };
 
 /// The route of the store surface.
@@ -63,7 +66,7 @@ pub mod ops_routes {
     /// it does not answer, `state_conflict` says so: it is told again until it does, and no order comes of the attempt any
     /// more. Where it refuses, the attempt stands as it stood and may become an order yet. `force` ends it all the same: the
     /// cart is open again, and the attempt stays in the work list until a provider that does not answer has heard of its end,
-    /// or, where it refuses, for somebody to look into its records.
+    /// or somebody has looked into its records and says what became of it (`/v1/ops/payments/{id}/resolve`).
     #[utoipa::path(tag = "answer a customer", params(("id" = inline(CartId), Path)), request_body = GiveUpRequest,
         security(("token" = ["payments:write"])), responses((status = 200, body = CheckoutResult)))]
     #[post("/carts/{id}/give-up-payment")]
@@ -72,8 +75,39 @@ pub mod ops_routes {
         follow_up::give_up_attempt(call, path.0, body.value.force, &body.fingerprint).await
     }
 
+    /// Read a payment
+    ///
+    /// Any attempt to pay a cart, also one that no order came of. What was done with the money of an order's payments is at
+    /// `/v1/ops/orders/{ref}/payments`.
+    #[utoipa::path(tag = "answer a customer", params(("id" = inline(PaymentId), Path)),
+        security(("token" = ["orders:read"])), responses((status = 200, body = PaymentAttempt)))]
+    #[get("/payments/{id}")]
+    async fn read_payment(call: Call, path: RefPath<PaymentId>) -> Result<Reply> {
+        let (actor, id) = (call.allow(Scope::OrdersRead)?.clone(), path.0);
+        let found = call.read(move |tx| attempts::visible(tx, &actor, id)).await?;
+        Reply::ok(&PaymentAttempt::from(&found))
+    }
+
+    /// Resolve a payment that failed
+    ///
+    /// For one in the work list `failed_payments` that staff have given up by `force`: somebody has looked into the provider's
+    /// records and says what became of it. It leaves the list; reason and name are kept with the payment. No money moves by it:
+    /// where the provider holds any, have it given back first. A provider that hears of the end later is no matter.
+    #[utoipa::path(tag = "answer a customer", params(("id" = inline(PaymentId), Path)), request_body = ResolveRequest,
+        security(("token" = ["payments:write"])), responses((status = 200, body = PaymentAttempt)))]
+    #[post("/payments/{id}/resolve")]
+    async fn resolve_payment(call: Call, path: RefPath<PaymentId>, body: Body<ResolveRequest>) -> Result<Reply> {
+        let (actor, id, now) = (call.allow(Scope::PaymentsWrite)?.clone(), path.0, call.now);
+        let reason = body.reason.to_string();
+        call.command(&body.fingerprint, move |tx| {
+            let resolved = attempts::resolve(tx, now, &actor, id, &reason)?;
+            Reply::ok(&PaymentAttempt::from(&resolved))
+        })
+        .await
+    }
+
     /// Mounts them.
     pub fn mount(config: &mut Mount<'_>) {
-        config.service(complete_cart).service(give_up_cart_payment);
+        config.service(complete_cart).service(give_up_cart_payment).service(read_payment).service(resolve_payment);
     }
 }

@@ -6,6 +6,7 @@
 //! asks the provider what became of the key: the end is always an order, or money given up and an open cart.
 
 pub mod api;
+mod attempts;
 mod drive;
 mod follow_up;
 mod model;
@@ -14,5 +15,5 @@ mod service;
 
 pub use drive::complete_for;
 pub use follow_up::work;
-pub use model::{CheckoutResult, CompleteRequest, GiveUpRequest, PaymentChoice};
+pub use model::{CheckoutResult, CompleteRequest, GiveUpRequest, PaymentAttempt, PaymentChoice, ResolveRequest};
 pub use place::event_schemas;

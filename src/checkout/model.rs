@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     kernel::{
-        Money,
-        ids::CartId,
-        text::{Text, WebAddress},
+        Action as Possible, Money,
+        ids::{CartId, OrderId},
+        text::{Note, Text, WebAddress},
     },
     orders::OrderDocument,
-    payments::{Action, Decline},
+    payments::{Action, Decline, Payment, PaymentState, PaymentView, Resolution},
 };
 
 /// How it is paid.
@@ -50,6 +50,50 @@ pub struct GiveUpRequest {
     /// promise the money later, and tell so, the promise is given up.
     #[serde(default)]
     pub force: bool,
+}
+
+/// An attempt to pay a cart, whatever came of it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct PaymentAttempt {
+    /// The payment.
+    #[serde(flatten)]
+    pub payment: PaymentView,
+    /// The cart it was for.
+    pub cart_id: CartId,
+    /// The order that came of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+    /// Why it failed, when it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Decline>,
+    /// What somebody has found out about it since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Resolution>,
+    /// What can be done with it now, or why not: `resolve`.
+    pub actions: Vec<Possible>,
+}
+
+impl From<&Payment> for PaymentAttempt {
+    fn from(payment: &Payment) -> Self {
+        Self {
+            payment: PaymentView::from(payment),
+            cart_id: payment.cart_id,
+            order_id: payment.order_id,
+            failure: payment.details.decline.clone().filter(|_| payment.state == PaymentState::Failed),
+            resolution: payment.details.resolved.clone(),
+            actions: vec![Possible::of("resolve", payment.resolvable())],
+        }
+    }
+}
+
+/// What became of a payment that failed.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "the provider has cancelled it, says its office"}))]
+pub struct ResolveRequest {
+    /// What was found out, and what was done about it; it is kept with the payment.
+    #[schema(value_type = String)]
+    pub reason: Note<1000>,
 }
 
 /// What came of completing a cart. Branch on `result`; more values may come.

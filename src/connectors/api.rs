@@ -345,9 +345,9 @@ async fn skip_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>, bod
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z"}))]
 pub struct Stretch {
-    /// The first: a position, or a time of recording.
+    /// The first: a position, or a time of recording. Not beyond the connector's own `position`.
     pub from: Mark,
-    /// The last: a position (included), or a time (not included); absent: the newest.
+    /// The last: a position (included), or a time (not included). Absent, or beyond the connector's own `position`: that.
     pub to: Option<Mark>,
 }
 
@@ -356,7 +356,7 @@ pub struct Stretch {
 pub struct Replaying {
     /// The first position.
     pub from: i64,
-    /// The last position.
+    /// The last position: no further than the connector had been given the log.
     pub to: i64,
     /// The job that does it.
     pub job_id: JobId,
@@ -365,7 +365,9 @@ pub struct Replaying {
 /// Replay a stretch of the log
 ///
 /// Sends every event between two positions or times that the connector wants, again or for the first time, each stream in
-/// order. What is on its way is left alone; dead letters get new tries.
+/// order. What is on its way is left alone; dead letters get new tries. What lies beyond the connector's own `position`, because
+/// it is paused or behind, is sent anyway once it goes on, and is no part of the stretch: `to` in the answer tells how far that
+/// reaches.
 #[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path)), request_body = Stretch,
     security(("token" = ["connectors:write"])), responses((status = 202, body = Replaying)))]
 #[post("/connectors/{id}/replay")]

@@ -42,16 +42,20 @@ pub(super) async fn bite(state: &State, job: Job) -> Result<Verdict> {
     let Some(connector) = connector else { return Ok(Verdict::Done) };
     found.retain(|event| event.position <= stretch.to);
     let wanted = dispatcher::wanted(state, &connector, found).await?;
-    let rest = (seen > after && seen < stretch.to).then_some(Stretch { from: seen + 1, ..stretch });
     let (now, next) = (state.clock.now(), Id::new());
-    let until = seen.min(stretch.to);
     let written = state.db.write_in(Lane::Bulk, move |tx| {
         job.finish(tx)?;
+        // What the dispatcher has still to write must not be written before what comes before it.
+        let Some(given) = store::position_locked(tx, id)? else { return Ok(()) };
+        let to = stretch.to.min(given);
+        let until = seen.min(to);
+        let rest = (seen > after && seen < to).then_some(Stretch { from: seen + 1, to, ..stretch });
+        let wanted = wanted.get(..wanted.partition_point(|new| new.position <= until)).unwrap_or_default();
         // Dead letters go on in their old place, before the later events of their stream.
         let dead = store::dead_jobs(tx, id, stretch.from, until)?;
-        let revived = jobs::replay_many(tx, now, &dead)?;
-        store::revive(tx, now, &revived)?;
-        dispatcher::write(tx, now, &connector, &wanted)?;
+        let queued = jobs::replay_many(tx, now, &dead)?;
+        store::revive(tx, now, &queued)?;
+        dispatcher::write(tx, now, &connector, wanted)?;
         match &rest {
             Some(rest) => jobs::enqueue(tx, now, vec![self::job(next, now, rest)?]),
             None => Ok(()),

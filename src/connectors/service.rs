@@ -282,14 +282,15 @@ pub(super) fn replay_dispatch(
 ) -> Result<Dispatch> {
     let (kept, seen) = dispatch(tx, actor, connector, id)?;
     let state = seen.state.apply(DispatchCommand::Replay)?;
-    // The job before the dispatch, as everywhere: whoever delivers locks in this order.
-    let revived = jobs::replay_many(tx, now, &[seen.job_id])?;
-    let job = if revived.is_empty() { fresh } else { seen.job_id };
+    // The job before the dispatch, as everywhere: whoever delivers locks in this order. As long as it is in the queue, dead or
+    // not, the dispatch has its place there.
+    let queued = jobs::replay_many(tx, now, &[seen.job_id])?;
+    let job = if queued.is_empty() { fresh } else { seen.job_id };
     let trace = Trace { decided_by: Some(actor.label()), reason: None, ..seen.trace.clone() };
     if !store::decide(tx, now, &seen, state, job, &trace)? {
         return Err(decided());
     }
-    if revived.is_empty() {
+    if queued.is_empty() {
         let new = NewJob::now(super::delivery::KIND, now, json!({"dispatch": id}));
         let new = NewJob { id: job, max_attempts: kept.setup.max_attempts, ..new };
         let new = new.in_order(dispatcher::ordering_key(connector, &seen.stream)).in_lane(dispatcher::lane(connector));
@@ -345,11 +346,30 @@ const MANY: i64 = 200;
 /// # Errors
 /// `state_conflict` when the dispatch has moved on meanwhile.
 pub fn discarded(tx: &mut Tx, now: Instant, actor: &Actor, job: &Job) -> Result<()> {
+    let reason = Some("its job was given up".to_owned());
+    decided_with_job(tx, now, actor, job, (DispatchState::Skipped, reason))
+}
+
+/// What replaying the dead job of a dispatch means: it is on its way again, in its old place.
+///
+/// # Errors
+/// `state_conflict` when the dispatch has moved on meanwhile.
+pub fn replayed(tx: &mut Tx, now: Instant, actor: &Actor, job: &Job) -> Result<()> {
+    decided_with_job(tx, now, actor, job, (DispatchState::Pending, None))
+}
+
+/// Moves the dispatch that a job delivers; a job that is not in charge of one any more moves none.
+fn decided_with_job(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    job: &Job,
+    (state, reason): (DispatchState, Option<String>),
+) -> Result<()> {
     let Ok(payload) = serde_json::from_value::<super::delivery::Payload>(job.payload.clone()) else { return Ok(()) };
     let Some(seen) = store::dispatch(tx, payload.dispatch)?.filter(|seen| seen.job_id == job.id) else { return Ok(()) };
-    let reason = Some("its job was given up".to_owned());
     let trace = Trace { reason, decided_by: Some(actor.label()), ..seen.trace.clone() };
-    if store::decide(tx, now, &seen, DispatchState::Skipped, seen.job_id, &trace)? { Ok(()) } else { Err(decided()) }
+    if store::decide(tx, now, &seen, state, seen.job_id, &trace)? { Ok(()) } else { Err(decided()) }
 }
 
 /// A place in the log.
@@ -363,7 +383,8 @@ pub enum Mark {
     Time(Instant),
 }
 
-/// Sends a stretch of the log again, from `from` to before or at `to`. Returns its positions.
+/// Sends a stretch of the log again, from `from` to before or at `to`, and no further than the connector has been given the
+/// log: what lies beyond is sent anyway, and sent twice it would come before what is to come before it. Returns its positions.
 pub(super) fn replay_stretch(
     tx: &mut Tx,
     actor: &Actor,
@@ -372,7 +393,7 @@ pub(super) fn replay_stretch(
     (from, to): (Mark, Option<Mark>),
     job: JobId,
 ) -> Result<(i64, i64)> {
-    visible(tx, actor, id)?;
+    let given = visible(tx, actor, id)?.position;
     let log = events::state(tx)?;
     let from = match from {
         Mark::Position(position) => position,
@@ -383,6 +404,12 @@ pub(super) fn replay_stretch(
         Some(Mark::Position(position)) => position.min(log.last),
         Some(Mark::Time(at)) => events::position_at(tx, at)? - 1,
     };
+    if given < from && from <= log.last {
+        let detail =
+            format!("the connector has been given the log up to position {given}: what follows is sent anyway");
+        return Err(Error::invalid("/from", detail).with("position", given));
+    }
+    let to = to.min(given);
     if from < 1 {
         return Err(Error::invalid("/from", "expected a position from 1 on, or a time"));
     }

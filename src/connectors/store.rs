@@ -129,6 +129,12 @@ pub(super) fn is_paused_locked(tx: &mut Tx, id: ConnectorId) -> Result<bool> {
     Ok(sql(query).bind(id).first::<Text, ConnectorState>(tx)? == Some(ConnectorState::Paused))
 }
 
+/// How far of the log a connector has been given; no further until the end of the transaction.
+pub(super) fn position_locked(tx: &mut Tx, id: ConnectorId) -> Result<Option<i64>> {
+    let query = format!("SELECT position FROM connectors WHERE id = ?{}", dialect::for_update(tx));
+    sql(query).bind(id).first::<BigInt, i64>(tx)
+}
+
 /// Removes a connector and its log of dispatches.
 pub(super) fn delete(tx: &mut Tx, id: ConnectorId, version: i64) -> Result<bool> {
     if sql("DELETE FROM connectors WHERE id = ? AND version = ?").bind(id).bind(version).execute(tx)? == 0 {
@@ -210,8 +216,9 @@ const DISPATCH_COLUMNS: &[(&str, Col)] = &[
     ("updated_at", Col::At),
 ];
 
-/// Writes dispatches, all with one statement. Those that exist and are not on their way are sent again. Returns the jobs
-/// that are to be made, by dispatch.
+/// Writes dispatches, all with one statement. Those that have arrived or were skipped are sent again; those that are on
+/// their way and those that are dead keep their jobs, and with them their places in the order of their streams. Returns the
+/// jobs that are to be made, by dispatch.
 pub(super) fn insert_dispatches(
     tx: &mut Tx,
     now: Instant,
@@ -228,7 +235,7 @@ pub(super) fn insert_dispatches(
     let insert = format!(
         "INSERT INTO dispatches ({names}) SELECT {names} FROM {list} WHERE true ORDER BY ord \
          ON CONFLICT (connector_id, position) DO UPDATE SET state = 'pending', job_id = excluded.job_id, attempts = 0, \
-         updated_at = excluded.updated_at WHERE dispatches.state <> 'pending' RETURNING job_id, id"
+         updated_at = excluded.updated_at WHERE dispatches.state IN ('delivered', 'skipped') RETURNING job_id, id"
     );
     let rows = dialect::rows(new.iter().map(row).collect());
     let written = sql(insert).bind(rows).load::<(UidSql, UidSql), (JobId, DispatchId)>(tx)?;
@@ -354,7 +361,7 @@ pub(super) fn dead_jobs(tx: &mut Tx, connector: ConnectorId, from: i64, to: i64)
     sql(query).bind(connector).bind(from).bind(to).load::<UidSql, JobId>(tx)
 }
 
-/// Puts dead dispatches on their way again whose jobs have been given new tries.
+/// Puts dead dispatches on their way again whose jobs go on.
 pub(super) fn revive(tx: &mut Tx, now: Instant, jobs: &[JobId]) -> Result<usize> {
     let list = dialect::list(tx, &[("job", Col::Uid)]);
     let update = format!(

@@ -79,6 +79,10 @@ fn consumer_name(name: &str) -> Result<String> {
 /// keep the cursor: send `next_cursor` as `after`. With `consumer` we keep it: acknowledge every item (`ack`) before
 /// `lease_until`, or set it aside (`nack`); what you do neither with is handed out again. Events may come more than once:
 /// remember their ids. What tells of customers needs the scope `customers:read` too: without it `all` leaves it out.
+///
+/// The feed `stock` tells what lies on hand and what is kept back: counts, goods in and out, returns into stock, safety stock. What
+/// carts and orders set aside is no event of it; the level as it is now, with what can be sold, is in `view=current` and in the
+/// snapshot.
 #[utoipa::path(tag = "poll", params(("feed" = inline(Feed), Path), FeedQuery), security(("token" = ["feeds:read"])),
     responses((status = 200,
         content((FeedPage = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")))))]

@@ -38,7 +38,7 @@ pub(super) fn lay_over(tx: &mut Tx, actor: &Actor, events: &mut [Event]) -> Resu
     let mut documents = Documents::new();
     orders_of(tx, events, &mut documents)?;
     fulfilments_of(tx, actor, events, &mut documents)?;
-    returns_of(tx, events, &mut documents)?;
+    returns_of(tx, actor, events, &mut documents)?;
     levels_of(tx, actor, events, &mut documents)?;
     abandonments_of(tx, events, &mut documents)?;
     if actor.holds(Scope::CustomersRead) {
@@ -106,9 +106,10 @@ fn fulfilments_of(tx: &mut Tx, actor: &Actor, events: &[Event], documents: &mut 
     Ok(())
 }
 
-fn returns_of(tx: &mut Tx, events: &[Event], documents: &mut Documents) -> Result<()> {
-    let ids = subjects(events, &["return."]);
-    fulfilment::returns_by_ids(tx, &ids)?.iter().try_for_each(|one| keep(documents, one.id, one))
+fn returns_of(tx: &mut Tx, actor: &Actor, events: &[Event], documents: &mut Documents) -> Result<()> {
+    let mut returns = fulfilment::returns_by_ids(tx, &subjects(events, &["return."]))?;
+    returns.retain(|one| one.is_visible_to(actor));
+    returns.iter().try_for_each(|one| keep(documents, one.id, one))
 }
 
 fn levels_of(tx: &mut Tx, actor: &Actor, events: &[Event], documents: &mut Documents) -> Result<()> {

@@ -20,7 +20,7 @@ crate::words! {
         Orders = "orders",
         /// Fulfilments and shipments.
         Fulfilments = "fulfilments",
-        /// Stock.
+        /// Stock: what lies on hand and what is kept back; what orders and carts set aside is in the levels, and no event.
         Stock = "stock",
         /// Carts and their abandonment.
         Carts = "carts",
@@ -76,7 +76,7 @@ impl Feed {
 }
 
 /// The types of the events that there are.
-pub const TYPES: [&str; 27] = [
+pub const TYPES: [&str; 28] = [
     "cart.abandoned.v1",
     "cart.recovered.v1",
     "customer.created.v1",
@@ -104,6 +104,7 @@ pub const TYPES: [&str; 27] = [
     "shipment.scanned.v1",
     "shipment.shipped.v1",
     "stock.adjusted.v1",
+    "stock.changed.v1",
 ];
 
 /// Whether a text may be the beginning of some type's name, by what the feeds hold.

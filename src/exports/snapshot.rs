@@ -258,10 +258,11 @@ fn returns_after(tx: &mut Tx, after: Option<&str>, limit: i64) -> Result<Vec<Sna
     let heads = heads(tx, found.iter().filter_map(|one| one.order_id))?;
     let row = |one: &fulfilment::returns::Return| -> Result<SnapshotRow> {
         let (id, data) = (one.id.to_string(), serde_json::to_value(one)?);
-        Ok(match one.order_id {
+        let row = match one.order_id {
             Some(order) => of_order(RowKind::Return, id, heads.get(&order).ok_or_else(orphan)?, data),
             None => own(RowKind::Return, id, one.version, Some(one.channel_id), data),
-        })
+        };
+        Ok(SnapshotRow { location: one.location_id, ..row })
     };
     found.iter().map(row).collect()
 }
@@ -283,9 +284,10 @@ fn levels_after(tx: &mut Tx, after: Option<&str>, limit: i64) -> Result<Vec<Snap
         None => None,
     };
     let row = |level: &stock::LevelDocument| -> Result<SnapshotRow> {
-        let id = format!("{}@{}", level.sku, level.location);
+        let id = stock::level_name(&level.sku, &level.location);
         let row = own(RowKind::StockLevel, id, level.version, None, serde_json::to_value(level)?);
-        let (stream, key) = (format!("stock:{}", level.sku), format!("{} {}", level.variant_id, level.location_id));
+        let stream = stock::level_stream(&level.sku, &level.location);
+        let key = format!("{} {}", level.variant_id, level.location_id);
         Ok(SnapshotRow { stream, key, location: Some(level.location_id), ..row })
     };
     stock::levels_after(tx, after, limit)?.iter().map(row).collect()

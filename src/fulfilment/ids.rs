@@ -50,6 +50,11 @@ impl Default for Fresh {
 pub(super) struct Draw<'a>(std::slice::Iter<'a, [u8; 16]>);
 
 impl Draw<'_> {
+    /// So many of them.
+    pub(super) fn many<K>(&mut self, count: usize) -> Vec<Id<K>> {
+        (0..count).map(|_| self.next()).collect()
+    }
+
     /// The next id, of whatever kind is needed.
     pub(super) fn next<K>(&mut self) -> Id<K> {
         self.0.next().map_or_else(Id::new, |bytes| Id::from_bytes(*bytes))

@@ -289,7 +289,7 @@ pub fn ship(
     let mut draw = fresh.draw();
     let (shipment, levels) = dispatch(tx, now, actor, &mut draw, (&mut order, &mut fulfilment), new)?;
     let at = new.occurred_at.unwrap_or(now);
-    stock::ship(tx, now, actor, &levels, &order.id.to_string(), at)?;
+    stock::ship(tx, now, actor, &levels, &order.id.to_string(), at, &draw.many(levels.len()))?;
     Ok(shipment)
 }
 
@@ -318,12 +318,14 @@ pub fn ship_parts(
     parts: Vec<Part<'_>>,
     delivered_at: Option<Instant>,
 ) -> Result<Vec<Shipment>> {
-    let (mut shipments, mut levels) = (Vec::with_capacity(parts.len()), Vec::new());
+    let (mut shipments, mut levels, mut events) = (Vec::with_capacity(parts.len()), Vec::new(), Vec::new());
     order.check_time(delivered_at, "/delivered_at")?;
     let mut left_at = now;
     for Part { fulfilment, parcel, fresh, arrival } in parts {
         left_at = parcel.occurred_at.unwrap_or(now);
-        let (mut shipment, shares) = dispatch(tx, now, actor, &mut fresh.draw(), (order, fulfilment), &parcel)?;
+        let mut draw = fresh.draw();
+        let (mut shipment, shares) = dispatch(tx, now, actor, &mut draw, (order, fulfilment), &parcel)?;
+        events.extend(draw.many(shares.len()));
         if let Some(at) = delivered_at {
             let mut draw = arrival.draw();
             arrive(tx, (now, at), actor, &mut draw, (order, fulfilment), &mut shipment)?;
@@ -331,7 +333,7 @@ pub fn ship_parts(
         shipments.push(shipment);
         levels.extend(shares);
     }
-    stock::ship(tx, now, actor, &levels, &order.id.to_string(), left_at)?;
+    stock::ship(tx, now, actor, &levels, &order.id.to_string(), left_at, &events)?;
     Ok(shipments)
 }
 

@@ -9,11 +9,13 @@
 //! It knows the database only; what a job does is registered by the slices.
 
 pub mod api;
+mod list;
 mod places;
 mod queue;
 mod runner;
 
-pub use api::{Discards, OnDiscard};
+pub use api::{Discards, OnDecision, Replays};
+pub use list::{QueuedJob, Standing};
 pub use queue::{
     Job, NewJob, cancel, cancel_keys, counts, dead, discard, enqueue, hasten_keys, lag_seconds, replay, replay_many,
     retry_delay, try_of_round, waiting_dead, waiting_stuck,

@@ -323,14 +323,17 @@ pub const fn try_of_round(job: &Job, first_round: i64) -> i64 {
     if job.max_attempts <= first_round { job.attempt } else { TRIES - (job.max_attempts - job.attempt) }
 }
 
-/// Gives a dead letter new tries, from now on.
+/// Gives a dead letter new tries, from now on. Gives what it is: whoever knows its kind writes down in the same transaction
+/// what that means.
 ///
 /// # Errors
 /// Not found, or not dead.
-pub fn replay(tx: &mut Tx, now: Instant, id: Id<ids::Job>) -> Result<()> {
-    let update = "UPDATE jobs SET state = 'ready', max_attempts = attempt + ?, run_at = ?, updated_at = ? \
-                  WHERE id = ? AND state = 'dead'";
-    changed_dead(tx, sql(update).bind(TRIES).bind(now).bind(now).bind(id), id)
+pub fn replay(tx: &mut Tx, now: Instant, id: Id<ids::Job>) -> Result<Job> {
+    let update = format!(
+        "UPDATE jobs SET state = 'ready', max_attempts = attempt + ?, run_at = ?, updated_at = ? \
+         WHERE id = ? AND state = 'dead' RETURNING {SELECTED}"
+    );
+    was_dead(tx, sql(update).bind(TRIES).bind(now).bind(now).bind(id), id)
 }
 
 /// Gives a dead letter up. Gives what it was: whoever knows its kind writes down in the same transaction what that means.
@@ -339,14 +342,14 @@ pub fn replay(tx: &mut Tx, now: Instant, id: Id<ids::Job>) -> Result<()> {
 /// Not found, or not dead.
 pub fn discard(tx: &mut Tx, id: Id<ids::Job>) -> Result<Job> {
     let delete = format!("DELETE FROM jobs WHERE id = ? AND state = 'dead' RETURNING {SELECTED}");
-    match sql(delete).bind(id).first::<Columns, Row>(tx)? {
+    was_dead(tx, sql(delete).bind(id), id)
+}
+
+fn was_dead(tx: &mut Tx, statement: crate::db::Sql, id: Id<ids::Job>) -> Result<Job> {
+    match statement.first::<Columns, Row>(tx)? {
         Some(row) => Ok(job(row)),
         None => Err(not_dead(tx, id)?),
     }
-}
-
-fn changed_dead(tx: &mut Tx, statement: crate::db::Sql, id: Id<ids::Job>) -> Result<()> {
-    if statement.execute(tx)? == 1 { Ok(()) } else { Err(not_dead(tx, id)?) }
 }
 
 fn not_dead(tx: &mut Tx, id: Id<ids::Job>) -> Result<Error> {
@@ -356,7 +359,8 @@ fn not_dead(tx: &mut Tx, id: Id<ids::Job>) -> Result<Error> {
     })
 }
 
-/// Gives those of these jobs that are dead new tries, from now on, in one statement. Returns which those are.
+/// Gives those of these jobs that are dead new tries, from now on. Returns which are in the queue, those among them that were
+/// not dead any more: two statements, however many there are.
 ///
 /// # Errors
 /// What the database says.
@@ -364,10 +368,12 @@ pub fn replay_many(tx: &mut Tx, now: Instant, ids: &[ids::JobId]) -> Result<Vec<
     let list = dialect::list(tx, &[("job", Col::Uid)]);
     let update = format!(
         "UPDATE jobs SET state = 'ready', max_attempts = attempt + ?, run_at = ?, updated_at = ? \
-         WHERE state = 'dead' AND id IN (SELECT job FROM {list}) RETURNING id"
+         WHERE state = 'dead' AND id IN (SELECT job FROM {list})"
     );
-    let wanted = dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect());
-    sql(update).bind(TRIES).bind(now).bind(now).bind(wanted).load::<UidSql, ids::JobId>(tx)
+    let wanted = || dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect());
+    sql(update).bind(TRIES).bind(now).bind(now).bind(wanted()).execute(tx)?;
+    let query = format!("SELECT id FROM jobs WHERE id IN (SELECT job FROM {list})");
+    sql(query).bind(wanted()).load::<UidSql, ids::JobId>(tx)
 }
 
 /// Takes a job out of the queue, whatever its state: the result of a worker that has it in hand is refused then.

@@ -12,14 +12,15 @@ mod provider;
 mod sandbox;
 mod service;
 mod store;
+mod waiting;
 
 pub use api::NOTIFIED;
 pub use ledger::{Account, Posting};
 pub use manual::MANUAL;
 pub use model::{
     Action, Command, Conflict, Decline, NewOperation, NewPayment, OPERATION_TRANSITIONS, Operation, OperationCommand,
-    OperationKind, OperationState, Outcome, Payment, PaymentDetails, PaymentState, PaymentView, TRANSITIONS, Trouble,
-    mermaid, operations_mermaid,
+    OperationKind, OperationState, Outcome, Payment, PaymentDetails, PaymentState, PaymentView, Resolution,
+    TRANSITIONS, Trouble, mermaid, operations_mermaid,
 };
 pub use provider::{
     Headers, NOT_FOUND, Notification, PATIENCE, Provider, ProviderError, Providers, patiently, providers,
@@ -28,6 +29,6 @@ pub use sandbox::{SANDBOX, SandboxPayment, SandboxState, sign, work};
 pub use service::{
     action_required, any_due, authorised, begin_operation, claim, claim_due, confirm_operation, declined, ending,
     erase, fail_operation, failed, finish_operation, get, given_up, late_promise, of_cart, of_order, of_orders, open,
-    operation, operations, orphaned, put_off, record_operation, voided,
+    operation, operations, orphaned, put_off, record_operation, resolve, voided,
 };
-pub use store::{failures, failures_of, to_pay_out, without_order};
+pub use waiting::{failures, failures_of, to_pay_out, without_order};

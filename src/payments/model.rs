@@ -51,6 +51,8 @@ crate::words! {
         VoidAll = "void_all",
         /// Money that was taken is given back.
         Refund = "refund",
+        /// Somebody has found out what became of it.
+        Resolve = "resolve",
     }
 }
 
@@ -74,6 +76,7 @@ pub const TRANSITIONS: &[(PaymentState, Command, PaymentState)] = &[
     (S::Failed, C::Authorise, S::Authorised),
     // The provider has heard at last that it is over.
     (S::Failed, C::Decline, S::Declined),
+    (S::Failed, C::Resolve, S::Failed),
     (S::Authorised, C::CapturePart, S::Authorised),
     (S::Authorised, C::CaptureRest, S::Captured),
     (S::Authorised, C::VoidPart, S::Authorised),
@@ -191,6 +194,20 @@ impl Trouble {
     }
 }
 
+/// What somebody has found out about a payment that failed: nobody has to look at it any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+// Names of schemas are one space for all slices.
+#[schema(as = PaymentResolution)]
+pub struct Resolution {
+    /// What became of it, and what was done about it; gone after an erasure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who says so.
+    pub by: String,
+    /// Since when.
+    pub at: Instant,
+}
+
 /// What is kept with a payment as one document.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -216,6 +233,9 @@ pub struct PaymentDetails {
     /// When it happened, where that was before it was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub occurred_at: Option<Instant>,
+    /// What somebody has found out about it after it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<Resolution>,
     /// What the checkout needs to go on after an answer that came late.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub checkout: Value,
@@ -284,6 +304,18 @@ impl Payment {
     pub fn is_moving(&self) -> bool {
         let mut pending = [self.capture_pending, self.refund_pending, self.void_pending].into_iter();
         self.state.is_open() || pending.any(|amount| amount.minor() != 0)
+    }
+
+    /// Whether somebody can say what became of it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn resolvable(&self) -> Result<(), String> {
+        self.state.apply(C::Resolve).map_err(|conflict| conflict.to_string())?;
+        match &self.details.resolved {
+            None => Ok(()),
+            Some(resolved) => Err(format!("the payment was resolved by {}", resolved.by)),
+        }
     }
 
     /// How much can still be captured or voided: promised, and not spoken for.

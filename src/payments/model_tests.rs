@@ -12,7 +12,7 @@ fn the_table_says_each_thing_once_and_ends_where_nothing_is_left() {
     assert!(Command::ALL.iter().all(|command| PaymentState::Voided.apply(*command).is_err()));
     let late = |end: PaymentState| Command::ALL.iter().filter(move |command| end.apply(**command).is_ok());
     assert!(late(PaymentState::Declined).eq([&Command::Authorise]));
-    assert!(late(PaymentState::Failed).eq([&Command::Authorise, &Command::Decline]));
+    assert!(late(PaymentState::Failed).eq([&Command::Authorise, &Command::Decline, &Command::Resolve]));
     assert!(mermaid().contains("authorised --> captured: capture_rest"));
 }
 

@@ -3,7 +3,7 @@
 use super::{
     model::{
         Action, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Payment, PaymentDetails,
-        PaymentState, Trouble,
+        PaymentState, Resolution, Trouble,
     },
     store,
 };
@@ -154,6 +154,21 @@ pub fn late_promise(tx: &mut Tx, now: Instant, our_key: &str) -> Result<Option<P
 /// What the database says.
 pub fn given_up(tx: &mut Tx, now: Instant, id: PaymentId) -> Result<bool> {
     store::given_up(tx, now, id)
+}
+
+/// Somebody has found out what became of a payment that failed: it waits for nobody any more. Should its provider hear of its
+/// end, or promise its money, later, that goes on as it would.
+///
+/// # Errors
+/// `not_found`; `state_conflict` when it is not failed, or was resolved before.
+pub fn resolve(tx: &mut Tx, now: Instant, id: PaymentId, resolution: &Resolution) -> Result<Payment> {
+    let resolved = store::resolve(tx, now, id, resolution)?;
+    let payment = store::get(tx, id)?.ok_or_else(|| Error::not_found("payment"))?;
+    if resolved {
+        return Ok(payment);
+    }
+    let why = payment.resolvable().err().unwrap_or_else(|| "the payment has changed meanwhile".to_owned());
+    Err(Error::conflict(why))
 }
 
 /// A payment.
@@ -315,8 +330,10 @@ pub fn erase(tx: &mut Tx, carts: &[CartId]) -> Result<()> {
         return Err(Error::conflict("a cart is being paid: try again when that has ended"));
     }
     let bare = payments.into_iter().filter_map(|payment| {
-        let PaymentDetails { decline, occurred_at, .. } = payment.details.clone();
-        let bare = PaymentDetails { decline, occurred_at, ..PaymentDetails::default() };
+        let PaymentDetails { decline, occurred_at, resolved, .. } = payment.details.clone();
+        // Without it, what was looked at would wait for somebody again.
+        let resolved = resolved.map(|resolved| Resolution { reason: None, ..resolved });
+        let bare = PaymentDetails { decline, occurred_at, resolved, ..PaymentDetails::default() };
         (bare != payment.details).then_some((payment.id, bare))
     });
     let bare: Vec<_> = bare.collect();

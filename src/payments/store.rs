@@ -1,24 +1,24 @@
 //! The only file that touches `payments`, `payment_operations` and `ledger_entries`.
 
-use diesel::{prelude::*, sql_types::BigInt, sql_types::Integer, sql_types::Nullable, sql_types::Text};
+use diesel::{prelude::*, sql_types::BigInt, sql_types::Integer, sql_types::Text};
 use serde_json::json;
 
 use super::{
     ledger::Account,
     model::{
         Action, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Payment, PaymentDetails,
-        PaymentState, Trouble,
+        PaymentState, Resolution, Trouble,
     },
 };
 use crate::{
     db::{
-        Bind, Col, Doc, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many,
+        Bind, Col, Doc, Json, Sql, Tx, dialect, insert_many,
         schema::{payment_operations, payments},
         sql,
     },
     error::{Error, Result},
     kernel::{
-        Currency, Instant, Money, Waiting,
+        Currency, Instant, Money,
         ids::{CartId, IdempotencyKeyId, OrderId, PaymentId, PaymentOperationId},
     },
 };
@@ -52,7 +52,7 @@ struct PaymentRow {
 }
 
 /// The columns of `payments` in the order of the schema.
-const PAYMENT: &str = "id, cart_id, order_id, provider, our_key, provider_ref, state, currency, amount, captured, \
+pub(super) const PAYMENT: &str = "id, cart_id, order_id, provider, our_key, provider_ref, state, currency, amount, captured, \
      refunded, voided, capture_pending, refund_pending, void_pending, attempt, lease_until, idempotency_id, doc, \
      version, created_at, updated_at, ending";
 
@@ -86,7 +86,7 @@ impl From<PaymentRow> for Payment {
     }
 }
 
-fn load(tx: &mut Tx, statement: Sql) -> Result<Vec<Payment>> {
+pub(super) fn load(tx: &mut Tx, statement: Sql) -> Result<Vec<Payment>> {
     let rows: Vec<PaymentRow> = statement.load::<payments::SqlType, _>(tx)?;
     Ok(rows.into_iter().map(Payment::from).collect())
 }
@@ -243,6 +243,16 @@ pub(super) fn given_up(tx: &mut Tx, now: Instant, id: PaymentId) -> Result<bool>
                   WHERE id = ? AND state IN ('authorised', 'failed') AND order_id IS NULL \
                   AND captured + capture_pending + void_pending = 0";
     Ok(sql(update).bind(now).bind(id).execute(tx)? == 1)
+}
+
+/// Notes what somebody has found out about a failed payment, once. False when it is not failed, or that was noted before.
+pub(super) fn resolve(tx: &mut Tx, now: Instant, id: PaymentId, resolution: &Resolution) -> Result<bool> {
+    let doc = dialect::with_member(tx, "doc", "resolved");
+    let update = format!(
+        "UPDATE payments SET doc = {doc}, version = version + 1, updated_at = ? \
+         WHERE id = ? AND state = 'failed' AND doc->>'resolved' IS NULL"
+    );
+    Ok(sql(update).bind(Json::of(resolution)?).bind(now).bind(id).execute(tx)? == 1)
 }
 
 pub(super) fn get(tx: &mut Tx, id: PaymentId) -> Result<Option<Payment>> {
@@ -462,115 +472,6 @@ pub(super) fn balance(tx: &mut Tx, order: OrderId) -> Result<Vec<(Account, i64)>
     let query = "SELECT account, CAST(sum(amount) AS bigint) FROM ledger_entries WHERE order_id = ? \
                  GROUP BY account ORDER BY account";
     sql(query).bind(order).load::<(Text, BigInt), _>(tx)
-}
-
-/// Money that was promised or taken and has no order, the oldest first, each with the cart it was for.
-///
-/// # Errors
-/// What the database says.
-pub fn without_order(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
-    let query = format!(
-        "SELECT {PAYMENT} FROM payments WHERE order_id IS NULL AND state IN ('authorised', 'captured') \
-         ORDER BY created_at, id LIMIT ?"
-    );
-    let waiting = |payment: Payment| {
-        let subject = format!("{} by {} is {} without an order", payment.amount, payment.provider, payment.state);
-        let link = format!("/v1/ops/carts/{}", payment.cart_id);
-        (payment.cart_id, Waiting { id: payment.id.to_string(), since: payment.created_at, subject, link })
-    };
-    Ok(load(tx, sql(query).bind(limit))?.into_iter().map(waiting).collect())
-}
-
-/// Attempts to pay of which it could not be found out for a while what became of them, the oldest first.
-fn troubled(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
-    let query = format!(
-        "SELECT {PAYMENT} FROM payments WHERE state IN ('pending', 'action_required') \
-         AND CAST(doc->'trouble'->>'tries' AS BIGINT) >= ? ORDER BY created_at, id LIMIT ?"
-    );
-    let waiting = |payment: Payment| {
-        let trouble = payment.details.trouble?;
-        let subject = format!("{} by {} is {}: {}", payment.amount, payment.provider, payment.state, trouble.error);
-        let link = format!("/v1/ops/carts/{}", payment.cart_id);
-        Some((payment.cart_id, Waiting { id: payment.id.to_string(), since: trouble.since, subject, link }))
-    };
-    Ok(load(tx, sql(query).bind(Trouble::SHOWN).bind(limit))?.into_iter().filter_map(waiting).collect())
-}
-
-/// What of `payment_operations AS failed JOIN payments` a person has to look at: it failed, nothing of its kind was tried
-/// since, and what it was for is still to be done.
-const UNRESOLVED: &str = "failed.state = 'failed' AND NOT EXISTS (SELECT 1 FROM payment_operations AS later \
-       WHERE later.payment_id = failed.payment_id AND later.kind = failed.kind \
-       AND (later.created_at, later.id) > (failed.created_at, failed.id)) \
-     AND (failed.kind = 'void' AND payments.state = 'authorised' OR failed.kind <> 'void' AND (payments.order_id IS NULL \
-       OR (SELECT sum(CASE failed.kind WHEN 'capture' THEN entry.amount ELSE -entry.amount END) FROM ledger_entries AS entry \
-         WHERE entry.order_id = payments.order_id AND entry.account = 'receivable') > 0))";
-
-type FailedColumns = (UidSql, UidSql, Nullable<UidSql>, Text, BigInt, Text, Nullable<Text>, InstantSql);
-#[rustfmt::skip]
-type FailedRow = (PaymentOperationId, CartId, Option<OrderId>, OperationKind, i64, Currency, Option<String>, Instant);
-const FAILED: &str = "SELECT failed.id, cart_id, order_id, failed.kind, failed.amount, currency, failed.error, failed.updated_at \
-     FROM payment_operations AS failed JOIN payments ON payments.id = payment_id";
-
-fn failed(row: FailedRow) -> (CartId, Waiting) {
-    let (id, cart, order, kind, amount, currency, error, since) = row;
-    let amount = Money::from_minor(amount, currency);
-    let subject = format!("the {kind} of {amount} failed: {}", error.unwrap_or_default());
-    let cart_link = || format!("/v1/ops/carts/{cart}");
-    let link = order.map_or_else(cart_link, |order| format!("/v1/ops/orders/{order}/payments"));
-    (cart, Waiting { id: id.to_string(), since, subject, link })
-}
-
-/// The captures, voids and refunds of an order that failed and that a person has to look at, the oldest first.
-///
-/// # Errors
-/// What the database says.
-pub fn failures_of(tx: &mut Tx, order: OrderId) -> Result<Vec<Waiting>> {
-    let query = sql(format!("{FAILED} WHERE order_id = ? AND {UNRESOLVED} ORDER BY failed.updated_at, failed.id"));
-    let rows = query.bind(order).load::<FailedColumns, FailedRow>(tx)?;
-    Ok(rows.into_iter().map(|row| failed(row).1).collect())
-}
-
-/// Refunds that somebody has to pay out by hand, the oldest first, each with the cart it was for.
-///
-/// # Errors
-/// What the database says.
-pub fn to_pay_out(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
-    type Columns = (UidSql, UidSql, Nullable<UidSql>, BigInt, Text, Nullable<Text>, InstantSql);
-    type Row = (PaymentOperationId, CartId, Option<OrderId>, i64, Currency, Option<String>, Instant);
-    let query = "SELECT waiting.id, cart_id, order_id, waiting.amount, currency, reason, waiting.created_at \
-                 FROM payment_operations AS waiting JOIN payments ON payments.id = payment_id \
-                 WHERE waiting.state = 'pending' AND waiting.kind = 'refund' AND provider = ? \
-                 ORDER BY waiting.created_at, waiting.id LIMIT ?";
-    let waiting = |(id, cart, order, amount, currency, reason, since): Row| {
-        let amount = Money::from_minor(amount, currency);
-        let subject = format!("{amount} are to be paid out: {}", reason.unwrap_or_default());
-        let link = order.map_or_else(String::new, |order| format!("/v1/ops/orders/{order}/payments"));
-        (cart, Waiting { id: id.to_string(), since, subject, link })
-    };
-    let rows = sql(query).bind(super::MANUAL).bind(limit).load::<Columns, Row>(tx)?;
-    Ok(rows.into_iter().map(waiting).collect())
-}
-
-/// Attempts to pay that have no answer, payments that failed after an instant for a reason that a person has to look at, and captures, voids and refunds that
-/// failed and are still to be done; the oldest first of each, with the cart they were for.
-///
-/// # Errors
-/// What the database says.
-pub fn failures(tx: &mut Tx, after: Instant, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
-    let query = format!(
-        "SELECT {PAYMENT} FROM payments WHERE state = 'failed' AND updated_at > ? ORDER BY updated_at, id LIMIT ?"
-    );
-    let payment = |payment: Payment| {
-        let reason = payment.details.decline.map(|decline| decline.code).unwrap_or_default();
-        let subject = format!("{} by {} failed: {reason}", payment.amount, payment.provider);
-        let link = format!("/v1/ops/carts/{}", payment.cart_id);
-        (payment.cart_id, Waiting { id: payment.id.to_string(), since: payment.updated_at, subject, link })
-    };
-    let mut failures = troubled(tx, limit)?;
-    failures.extend(load(tx, sql(query).bind(after).bind(limit))?.into_iter().map(payment));
-    let query = format!("{FAILED} WHERE {UNRESOLVED} ORDER BY failed.updated_at, failed.id LIMIT ?");
-    failures.extend(sql(query).bind(limit).load::<FailedColumns, FailedRow>(tx)?.into_iter().map(failed));
-    Ok(failures)
 }
 
 /// The attempts to pay carts, with one statement.

@@ -1,12 +1,16 @@
 //! Counting, receiving, writing off: changes of what lies on hand, and of the safety stock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
 use super::{
-    model::{Level, LevelChange, LevelKey, Location, Locations, MovementKind, NewMovement, Occasion, sum_changes},
+    model::{
+        Level, LevelChange, LevelKey, Location, Locations, MovementKind, NewMovement, Occasion, level_name,
+        level_stream, sum_changes,
+    },
     places, store,
+    told::{self, Cause, ChangeKind, Changed},
 };
 use crate::{
     catalog,
@@ -175,11 +179,10 @@ const ADJUSTED: &str = "stock.adjusted.v1";
 /// What the events of this slice carry.
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
-    vec![EventSchema::of::<StockAdjusted<'_>>(ADJUSTED)]
+    vec![EventSchema::of::<StockAdjusted<'_>>(ADJUSTED), told::event_schema()]
 }
 
-/// The event. The stream is the level's, for that is what an adjustment locks: of one SKU at two places each is counted
-/// without waiting for the other, and which comes first says nothing.
+/// The event.
 fn event(line: &Resolved<'_>, change: i64, on_hand: i64, level: &Level, occurred_at: Instant) -> Result<NewEvent> {
     let (sku, location) = (&line.line.sku, line.location);
     let available = on_hand - level.allocated - level.reserved - level.safety;
@@ -198,9 +201,9 @@ fn event(line: &Resolved<'_>, change: i64, on_hand: i64, level: &Level, occurred
     };
     Ok(NewEvent {
         id: line.line.event,
-        stream: format!("stock:{sku}@{}", location.code),
+        stream: level_stream(sku, &location.code),
         aggregate: "stock",
-        aggregate_id: format!("{sku}@{}", location.code),
+        aggregate_id: level_name(sku, &location.code),
         aggregate_version: level.version,
         channel: None,
         kind: ADJUSTED,
@@ -263,10 +266,12 @@ pub struct SafetyChange {
     pub safety: i64,
     /// Where the line stands in the request, as a JSON pointer.
     pub pointer: String,
+    /// The id of its event; made outside the transaction.
+    pub event: EventId,
 }
 
 /// Sets safety stocks: all lines or none; of lines for the same level the last counts. The levels afterwards, line by
-/// line.
+/// line. What was so before is not told.
 ///
 /// # Errors
 /// `sku_unknown`; `not_found` for a location that is not there or not the actor's.
@@ -278,19 +283,26 @@ pub fn set_safety(
     locations: &Locations,
 ) -> Result<Vec<Level>> {
     let variants = variants(tx, lines.iter().map(|line| line.sku.as_str()))?;
-    let mut wanted: std::collections::BTreeMap<LevelKey, i64> = std::collections::BTreeMap::new();
+    let mut wanted: BTreeMap<LevelKey, (&SafetyChange, &Location)> = BTreeMap::new();
     let mut order = Vec::with_capacity(lines.len());
     for line in lines {
         let location = place(actor, locations, &line.location, &line.pointer)?;
         let key = (known(&variants, &line.sku, &line.pointer)?, location.id);
-        wanted.insert(key, line.safety);
+        wanted.insert(key, (line, location));
         order.push(key);
     }
     let keys: Vec<LevelKey> = wanted.keys().copied().collect();
     store::make_levels(tx, now, &keys)?;
-    let wanted: Vec<(LevelKey, i64)> = wanted.into_iter().collect();
-    let changed = store::set_safety(tx, now, &wanted)?;
-    let after: HashMap<LevelKey, Level> =
-        changed.into_iter().map(|level| ((level.variant, level.location), level)).collect();
+    // The rows stay locked from here on: what is told is what has changed.
+    let before: HashMap<LevelKey, i64> =
+        store::lock_levels(tx, &keys)?.iter().map(|level| (level.key(), level.safety)).collect();
+    let pieces: Vec<(LevelKey, i64)> = wanted.iter().map(|(key, (line, _))| (*key, line.safety)).collect();
+    let changed = store::set_safety(tx, now, &pieces)?;
+    let after: HashMap<LevelKey, Level> = changed.into_iter().map(|level| (level.key(), level)).collect();
+    let changed = wanted.iter().filter_map(|(key, (line, location))| {
+        let level = after.get(key).filter(|level| before.get(key) != Some(&level.safety))?;
+        Some(Changed { event: line.event, sku: &line.sku, code: &location.code, level, change: 0 })
+    });
+    told::tell(tx, now, actor, Cause { kind: ChangeKind::Safety, reference: None, occurred_at: now }, changed)?;
     Ok(order.iter().filter_map(|key| after.get(key).copied()).collect())
 }

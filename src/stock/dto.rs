@@ -245,6 +245,7 @@ impl SafetyRequest {
             location: line.location.to_string(),
             safety: line.safety.get(),
             pointer: format!("/lines/{place}"),
+            event: Id::new(),
         };
         Ok(self.lines.iter().enumerate().map(line).collect())
     }

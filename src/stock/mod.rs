@@ -17,6 +17,7 @@ mod places;
 mod plan;
 mod service;
 mod store;
+mod told;
 mod trace;
 
 pub use adjust::{Adjusted, Adjustment, Change, SafetyChange, adjust, event_schemas, set_safety};
@@ -24,7 +25,8 @@ pub use check::{Finding, check};
 pub use copies::{levels_after, levels_at, levels_of};
 pub use dto::LevelDocument;
 pub use model::{
-    Available, Level, LevelChange, LevelKey, Location, LocationPatch, Locations, MovementKind, Need, NewLocation, Share,
+    Available, Level, LevelChange, LevelKey, Location, LocationPatch, Locations, MovementKind, Need, NewLocation,
+    Share, level_name, level_stream,
 };
 pub use places::{create_location, update_location};
 pub use service::{

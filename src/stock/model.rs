@@ -185,6 +185,19 @@ impl Locations {
 /// Which level: a variant at a location. Its order is the order in which rows are locked.
 pub type LevelKey = (VariantId, LocationId);
 
+/// What a level is called: of a SKU at the location of a code.
+#[must_use]
+pub fn level_name(sku: &str, code: &str) -> String {
+    format!("{sku}@{code}")
+}
+
+/// The stream of a level's events. It is the level's own, for that is what a command on stock locks: of one SKU at two places
+/// each is changed without waiting for the other, and which comes first says nothing.
+#[must_use]
+pub fn level_stream(sku: &str, code: &str) -> String {
+    format!("stock:{}", level_name(sku, code))
+}
+
 /// How many of a variant there are at a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Level {
@@ -207,6 +220,12 @@ pub struct Level {
 }
 
 impl Level {
+    /// Which level it is.
+    #[must_use]
+    pub const fn key(&self) -> LevelKey {
+        (self.variant, self.location)
+    }
+
     /// What can be sold; below zero only by backorders and losses.
     #[must_use]
     pub const fn available(&self) -> i64 {

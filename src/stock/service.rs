@@ -1,24 +1,28 @@
 //! Commands on levels: reserve, release, consume, allocate, ship and their opposites.
 //!
 //! Every command first locks reservations (in the order of their ids), then writes rows, and moves the levels last (in
-//! key order, with one statement), so no two commands wait for each other in a circle.
+//! key order, with one statement), so no two commands wait for each other in a circle. Only what is told of goods that left
+//! or came back is written behind that, for events follow what they tell of.
 
 use std::collections::HashMap;
 
 use super::{
     model::{
-        Available, LevelChange, LevelKey, Locations, MovementKind, Need, NewMovement, Occasion, Share, sum_changes,
+        Available, Level, LevelChange, LevelKey, Locations, MovementKind, Need, NewMovement, Occasion, Share,
+        sum_changes,
     },
     plan::{NoPlan, Plan, Planned, plan},
     store,
+    told::{self, Cause, ChangeKind, Changed},
     trace::Sourcing,
 };
 use crate::{
+    catalog,
     db::Tx,
     error::{Code, Error, Result, on_duplicate},
     kernel::{
         Actor, Instant, Quantity,
-        ids::{CartId, VariantId},
+        ids::{CartId, EventId, VariantId},
     },
 };
 
@@ -317,10 +321,11 @@ fn move_levels(tx: &mut Tx, now: Instant, changes: impl Iterator<Item = LevelCha
 
 /// Moves levels that can not refuse, for what is taken from them was put there before.
 fn move_back(tx: &mut Tx, now: Instant, changes: impl Iterator<Item = LevelChange>) -> Result<()> {
-    match move_levels(tx, now, changes)? {
-        true => Ok(()),
-        false => Err(Error::internal("a stock level holds less than its reservations and orders say")),
-    }
+    if move_levels(tx, now, changes)? { Ok(()) } else { Err(inconsistent()) }
+}
+
+fn inconsistent() -> Error {
+    Error::internal("a stock level holds less than its reservations and orders say")
 }
 
 /// Gives a cart's reservations back. Nothing happens when it has none.
@@ -382,7 +387,37 @@ pub fn deallocate(
     move_back(tx, now, shares.iter().filter(|share| share.tracked).map(change))
 }
 
-/// Books out what has left.
+/// What levels are called, as it is told of them. Read before they are locked.
+fn names(tx: &mut Tx, changes: &[LevelChange]) -> Result<HashMap<LevelKey, (String, String)>> {
+    let keys: Vec<LevelKey> = changes.iter().map(LevelChange::key).collect();
+    let variants: Vec<VariantId> = keys.iter().map(|(variant, _)| *variant).collect();
+    let skus = catalog::skus_of(tx, &variants)?;
+    let codes: HashMap<_, _> = store::codes(tx, keys.iter().map(|(_, location)| *location))?.into_iter().collect();
+    let name = |key: LevelKey| Some((key, (skus.get(&key.0)?.clone(), codes.get(&key.1)?.clone())));
+    Ok(keys.into_iter().filter_map(name).collect())
+}
+
+/// Tells of levels that were moved. `fresh` are ids for their events; as many as there are levels suffice.
+fn tell(
+    tx: &mut Tx,
+    now: Instant,
+    (kind, occasion): (ChangeKind, Occasion<'_>),
+    names: &HashMap<LevelKey, (String, String)>,
+    (changes, moved): (&[LevelChange], &[Level]),
+    fresh: &[EventId],
+) -> Result<()> {
+    let moved: HashMap<LevelKey, &Level> = moved.iter().map(|level| (level.key(), level)).collect();
+    let mut fresh = fresh.iter().copied();
+    // In the order of the changes, which is that of their keys: a second run gives each level the same event.
+    let changed = changes.iter().filter_map(|change| {
+        let (level, (sku, code)) = (*moved.get(&change.key())?, names.get(&change.key())?);
+        Some(Changed { event: fresh.next().unwrap_or_default(), sku, code, level, change: change.on_hand })
+    });
+    let cause = Cause { kind, reference: occasion.reference, occurred_at: occasion.occurred_at };
+    told::tell(tx, now, occasion.actor, cause, changed)
+}
+
+/// Books out what has left, and tells of it. `fresh` are ids for events; as many as there are shares suffice.
 ///
 /// # Errors
 /// `stock_negative` when less lies there than is said to have left: book the goods in first.
@@ -393,17 +428,28 @@ pub fn ship(
     shares: &[Share],
     order_ref: &str,
     occurred_at: Instant,
+    fresh: &[EventId],
 ) -> Result<()> {
     let occasion = Occasion { actor, reference: Some(order_ref), occurred_at };
-    store::append(tx, now, occasion, &movements(shares, MovementKind::Shipment, |quantity| (-quantity, -quantity)))?;
     let change = |share: &Share| {
         let quantity = -share.quantity;
         LevelChange { on_hand: quantity, allocated: quantity, ..LevelChange::of(key(share)) }
     };
     let changes = sum_changes(shares.iter().filter(|share| share.tracked).map(change));
-    if changes.is_empty() || store::move_levels(tx, now, &changes)?.len() == changes.len() {
+    if changes.is_empty() {
         return Ok(());
     }
+    store::append(tx, now, occasion, &movements(shares, MovementKind::Shipment, |quantity| (-quantity, -quantity)))?;
+    let names = names(tx, &changes)?;
+    let moved = store::move_levels(tx, now, &changes)?;
+    match moved.len() == changes.len() {
+        true => tell(tx, now, (ChangeKind::Shipment, occasion), &names, (&changes, &moved), fresh),
+        false => Err(short_of(tx, shares, &changes)?),
+    }
+}
+
+/// Why goods can not have left.
+fn short_of(tx: &mut Tx, shares: &[Share], changes: &[LevelChange]) -> Result<Error> {
     let wanted: Vec<LevelKey> = changes.iter().map(LevelChange::key).collect();
     let levels = store::lock_levels(tx, &wanted)?;
     let short = changes.iter().find_map(|change| {
@@ -411,15 +457,16 @@ pub fn ship(
         level.filter(|level| level.on_hand + change.on_hand < 0)
     });
     let Some(short) = short else {
-        return Err(Error::internal("a stock level holds less than its orders say"));
+        return Ok(Error::internal("a stock level holds less than its orders say"));
     };
     let line_no = shares.iter().find(|share| key(share) == (short.variant, short.location)).map(|share| share.line_no);
     let detail = format!("only {} lie at the location; book the goods in first", short.on_hand);
     let error = Error::problem(Code::StockNegative, detail).with("on_hand", short.on_hand).with("line_no", line_no);
-    Err(error.with("variant_id", short.variant.to_string()).with("location_id", short.location.to_string()))
+    Ok(error.with("variant_id", short.variant.to_string()).with("location_id", short.location.to_string()))
 }
 
-/// Books in what customers have sent back and can be sold again.
+/// Books in what customers have sent back and can be sold again, and tells of it. `fresh` are ids for events; as many as
+/// there are shares suffice.
 ///
 /// # Errors
 /// What the database says.
@@ -430,17 +477,23 @@ pub fn receive_return(
     shares: &[Share],
     reference: &str,
     occurred_at: Instant,
+    fresh: &[EventId],
 ) -> Result<()> {
-    let tracked: Vec<&Share> = shares.iter().filter(|share| share.tracked).collect();
-    if tracked.is_empty() {
+    let change = |share: &Share| LevelChange { on_hand: share.quantity, ..LevelChange::of(key(share)) };
+    let changes = sum_changes(shares.iter().filter(|share| share.tracked).map(change));
+    if changes.is_empty() {
         return Ok(());
     }
     let occasion = Occasion { actor, reference: Some(reference), occurred_at };
     store::append(tx, now, occasion, &movements(shares, MovementKind::Return, |quantity| (quantity, 0)))?;
-    let wanted: Vec<LevelKey> = tracked.iter().map(|share| key(share)).collect();
+    let wanted: Vec<LevelKey> = changes.iter().map(LevelChange::key).collect();
     store::make_levels(tx, now, &wanted)?;
-    let change = |share: &Share| LevelChange { on_hand: share.quantity, ..LevelChange::of(key(share)) };
-    move_back(tx, now, tracked.into_iter().map(change))
+    let names = names(tx, &changes)?;
+    let moved = store::move_levels(tx, now, &changes)?;
+    match moved.len() == changes.len() {
+        true => tell(tx, now, (ChangeKind::Return, occasion), &names, (&changes, &moved), fresh),
+        false => Err(inconsistent()),
+    }
 }
 
 /// Expires the due reservations of up to `carts` carts; how many rows that were.

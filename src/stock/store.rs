@@ -2,7 +2,7 @@
 
 use diesel::{
     prelude::*,
-    sql_types::{BigInt, Bool, Nullable},
+    sql_types::{BigInt, Bool, Nullable, Text},
 };
 use serde_json::{Value, json};
 
@@ -367,4 +367,11 @@ pub(super) fn purge_reservations(tx: &mut Tx, before: Instant, limit: i64) -> Re
     let query = "DELETE FROM reservations WHERE id IN (SELECT id FROM reservations WHERE id < ? AND state <> 'live' \
                  ORDER BY id LIMIT ?)";
     sql(query).bind(Id::<crate::kernel::ids::Reservation>::from_bytes(bound)).bind(limit).execute(tx)
+}
+
+/// The codes of locations.
+pub(super) fn codes(tx: &mut Tx, wanted: impl Iterator<Item = LocationId>) -> Result<Vec<(LocationId, String)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT id, code FROM locations WHERE id IN (SELECT wanted FROM {list})");
+    sql(query).bind(ids(wanted)).load::<(UidSql, Text), (LocationId, String)>(tx)
 }

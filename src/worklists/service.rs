@@ -21,8 +21,6 @@ const CAP: i64 = 1000;
 const DEEP: i64 = 10_000;
 /// A job that should have run so many seconds ago is stuck.
 const STUCK_SECONDS: i64 = 600;
-/// A payment that failed is shown for so long.
-const FAILED_DAYS: i64 = 30;
 /// An order may be unpaid for so long before somebody has to look.
 const UNPAID_DAYS: i64 = 7;
 /// Claims that nobody touches are kept for so long.
@@ -54,10 +52,7 @@ fn waiting(tx: &mut Tx, actor: &Actor, now: Instant, list: WorkList, limit: i64)
     let unlimited = !actor.is_limited();
     let mut found = match list {
         WorkList::PaidWithoutOrder => of_channels(tx, actor, limit, payments::without_order)?,
-        WorkList::FailedPayments => {
-            let since = now.plus_seconds(-FAILED_DAYS * 86_400);
-            of_channels(tx, actor, limit, |tx, limit| payments::failures(tx, since, limit))?
-        }
+        WorkList::FailedPayments => of_channels(tx, actor, limit, payments::failures)?,
         WorkList::RefundsToPay => of_channels(tx, actor, limit, payments::to_pay_out)?,
         WorkList::DeadJobs if unlimited => jobs::waiting_dead(tx, limit)?,
         WorkList::StuckJobs if unlimited => jobs::waiting_stuck(tx, now.plus_seconds(-STUCK_SECONDS), limit)?,

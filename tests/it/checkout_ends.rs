@@ -227,6 +227,91 @@ fn what_the_provider_does_not_give_up_becomes_an_order_yet_or_is_seen() {
 }
 
 #[test]
+fn a_failed_payment_waits_however_long_until_somebody_says_what_became_of_it() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 4)]).await;
+        let cart = shop.cart(&[("TEE", 1)]).await;
+        let action = shop.complete(&cart, "redirect_keep").await.expect(202);
+        let payment = format!("/payments/{}", text(&action["action"]["url"]).rsplit('/').next().unwrap());
+        let (resolve, said) = (format!("{payment}/resolve"), json!({"reason": "cancelled in the provider's office"}));
+        let refused = app.ops("POST", &resolve, Some(&said)).await.problem(409, "state_conflict");
+        assert!(text(&refused["detail"]).contains("action_required"), "{refused}");
+        let give_up = format!("/carts/{}/give-up-payment", cart.id);
+        app.ops("POST", &give_up, Some(&json!({"force": true}))).await.expect(200);
+        app.clock.advance_seconds(40 * 86_400);
+        let item = failed(&app).await[0].clone();
+        let link = text(&item["link"]).strip_prefix("/v1/ops").unwrap().to_owned();
+        assert_eq!(link, payment);
+        let seen = app.ops("GET", &link, None).await.expect(200);
+        assert_eq!(
+            (text(&seen["state"]), text(&seen["failure"]["code"]), &seen["cart_id"], &seen["actions"][0]["allowed"]),
+            ("failed", "given_up", &json!(cart.id), &json!(true))
+        );
+
+        app.ops("POST", &resolve, Some(&json!({}))).await.problem(422, "missing_field");
+        app.ops("POST", &resolve, Some(&json!({"reason": " "}))).await.problem(422, "invalid_value");
+        let as_who = async |method: &str, path: &str, scopes: &str, channel: Option<&str>| {
+            let mut claims = app.claims(Audience::Staff, "eve", scopes);
+            claims.channels = channel.map(|channel| vec![channel.parse().unwrap()]);
+            let token = format!("Bearer {}", app.state.verifier.issue(claims).unwrap());
+            let body = (method == "POST").then_some(&said);
+            app.send(method, &format!("/v1/ops{path}"), &[("Authorization", &token)], body).await
+        };
+        as_who("POST", &resolve, "orders:write", None).await.problem(403, "scope_missing");
+        let elsewhere = Some("chan_01h455vb4pex5vsknk084sn02q");
+        as_who("POST", &resolve, "payments:write", elsewhere).await.problem(404, "not_found");
+        as_who("GET", &payment, "orders:read", elsewhere).await.problem(404, "not_found");
+        as_who("GET", &payment, "orders:read", Some(&shop.channel)).await.expect(200);
+        assert_eq!(failed(&app).await.len(), 1);
+
+        // Of many who say so at once, one has said it.
+        let all = join_all((0..6).map(|_| app.ops("POST", &resolve, Some(&said)))).await;
+        assert_eq!(all.iter().filter(|answer| answer.status == 200).count(), 1, "{all:?}");
+        assert!(failed(&app).await.is_empty());
+        let refused = app.ops("POST", &resolve, Some(&said)).await.problem(409, "state_conflict");
+        assert!(text(&refused["detail"]).contains("staff:ada"), "{refused}");
+        let seen = app.ops("GET", &payment, None).await.expect(200);
+        assert_eq!((text(&seen["state"]), &seen["actions"][0]["allowed"]), ("failed", &json!(false)));
+        let resolution = |reason: Value| json!({"reason": reason, "by": "staff:ada", "at": app.now()});
+        assert_eq!(seen["resolution"], resolution(said["reason"].clone()));
+        // An erasure takes the words, and it stays resolved.
+        let id: kontor::kernel::ids::CartId = cart.id.parse().unwrap();
+        app.state.db.write(move |tx| kontor::payments::erase(tx, &[id])).await.unwrap();
+        let seen = app.ops("GET", &payment, None).await.expect(200);
+        let mut bare = resolution(Value::Null);
+        bare.as_object_mut().unwrap().remove("reason");
+        assert_eq!((&seen["resolution"], failed(&app).await.len()), (&bare, 0));
+    });
+}
+
+#[test]
+fn a_payment_is_resolved_once_per_key_and_is_declined_when_its_provider_hears_of_the_end() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 4)]).await;
+        let cart = shop.cart(&[("TEE", 1)]).await;
+        shop.complete(&cart, "unreachable").await.expect(202);
+        let give_up = format!("/carts/{}/give-up-payment", cart.id);
+        app.ops("POST", &give_up, Some(&json!({"force": true}))).await.expect(200);
+        let item = failed(&app).await[0].clone();
+        let resolve = format!("{}/resolve", text(&item["link"]));
+        let token = format!("Bearer {}", app.staff());
+        let headers = [("Authorization", token.as_str()), ("Idempotency-Key", "once")];
+        let said = json!({"reason": "never heard of"});
+        let first = app.send("POST", &resolve, &headers, Some(&said)).await.expect(200);
+        let again = app.send("POST", &resolve, &headers, Some(&said)).await;
+        assert_eq!((again.header("idempotency-replayed"), &again.body), (Some("true"), &first));
+        instrument_becomes(&app, &cart, "unreachable", "approve").await;
+        let payment = text(&item["link"]).strip_prefix("/v1/ops").unwrap().to_owned();
+        eventually("the provider has heard of the end", || async {
+            app.clock.advance_seconds(60);
+            app.ops("GET", &payment, None).await.expect(200)["state"] == "declined"
+        })
+        .await;
+        assert_eq!(app.ops("GET", &payment, None).await.expect(200)["resolution"]["by"], "staff:ada");
+    });
+}
+
+#[test]
 fn an_approval_while_the_provider_is_being_told_of_the_end_comes_too_late() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "19.90", 4)]).await;

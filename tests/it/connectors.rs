@@ -7,7 +7,7 @@ use futures::future::join_all;
 use kontor::{
     db::{InstantSql, sql},
     events::{self, NewEvent, Payload},
-    jobs::Runner,
+    jobs::{self, NewJob, Runner},
     kernel::{
         Actor, Instant,
         ids::{ChannelId, EventId},
@@ -315,6 +315,95 @@ fn a_stretch_of_the_log_is_sent_again_and_filters_hold() {
         let mut names = receiver.names();
         names.sort();
         assert_eq!(names, ["before/1", "ours/1", "ours/1"]);
+    });
+}
+
+/// Waits until no stretch of the log is being sent again.
+async fn replayed(app: &App) {
+    let left = "SELECT count(*) FROM jobs WHERE kind = 'connector.replay'";
+    eventually("the stretch is on its way", || async { app.count(left).await == 0 }).await;
+}
+
+async fn become_state(app: &App, connector: &Value, state: &str) {
+    app.ops("PATCH", &path(connector, ""), Some(&json!({ "state": state }))).await.expect(200);
+}
+
+#[test]
+fn what_a_connector_has_still_to_be_given_is_no_part_of_a_replay() {
+    on_both(|app| async move {
+        let receiver = Receiver::start(|_, _| Deed::Answer(200, ""));
+        let made = connector(&app, &receiver, json!({})).await;
+        placed(&app, &[("s", 1), ("o", 1)]).await;
+        reaches(&app, &made, "delivered", 2).await;
+        become_state(&app, &made, "paused").await;
+        placed(&app, &[("s", 2), ("o", 2), ("s", 3)]).await;
+        crate::exports::numbered(&app, 5).await;
+        let replay = path(&made, "/replay");
+        let beyond = app.ops("POST", &replay, Some(&json!({"from": 4}))).await.problem(422, "invalid_value");
+        assert_eq!((&beyond["pointer"], &beyond["position"]), (&json!("/from"), &json!(2)));
+        for to in [json!({"from": 1}), json!({"from": 1, "to": 5})] {
+            assert_eq!(app.ops("POST", &replay, Some(&to)).await.expect(202)["to"], 2);
+            replayed(&app).await;
+        }
+        // One that was begun further on by an older program goes no further either.
+        let (id, now) = (made["id"].as_str().unwrap(), app.now());
+        let stretch = NewJob::now("connector.replay", now, json!({"connector": id, "from": 2, "to": 5}));
+        let stretch = stretch.in_order(format!("{id}:"));
+        app.state.db.write(move |tx| jobs::enqueue(tx, now, vec![stretch.clone()])).await.unwrap();
+        replayed(&app).await;
+        assert_eq!(dispatches(&app, &made, "pending").await.len(), 2);
+        become_state(&app, &made, "active").await;
+        reaches(&app, &made, "delivered", 5).await;
+        let names = receiver.names();
+        let of = |stream: &str| names.iter().filter(|name| name.starts_with(stream)).cloned().collect::<Vec<_>>();
+        assert_eq!(
+            (of("s"), of("o")),
+            (
+                ["s/1", "s/1", "s/2", "s/3"].map(str::to_owned).to_vec(),
+                ["o/1", "o/1", "o/2"].map(str::to_owned).to_vec(),
+            )
+        );
+    });
+}
+
+#[test]
+fn a_dispatch_whose_dead_job_is_replayed_keeps_its_place_however_it_is_replayed_then() {
+    on_both(|app| async move {
+        let healthy = Arc::new(Mutex::new(false));
+        let asked = healthy.clone();
+        let receiver = Receiver::start(move |_, _| match *asked.lock().unwrap() {
+            true => Deed::Answer(200, ""),
+            false => Deed::Answer(500, ""),
+        });
+        let made = connector(&app, &receiver, json!({"max_attempts": 1})).await;
+        placed(&app, &[("a", 1), ("a", 2)]).await;
+        reaches(&app, &made, "dead", 1).await;
+        let dead = dispatches(&app, &made, "dead").await[0].clone();
+        let (job, dispatch) =
+            (dead["job_id"].as_str().unwrap(), path(&made, &format!("/dispatches/{}", dead["id"].as_str().unwrap())));
+        // Nothing is sent for a while.
+        become_state(&app, &made, "paused").await;
+        *healthy.lock().unwrap() = true;
+        app.ops("POST", &format!("/jobs/{job}/replay"), None).await.expect(204);
+        let seen = app.ops("GET", &dispatch, None).await.expect(200);
+        assert_eq!((&seen["state"], &seen["decided_by"]), (&json!("pending"), &json!("staff:ada")));
+        app.ops("POST", &format!("{dispatch}/replay"), None).await.problem(409, "state_conflict");
+        // As an older program has left it.
+        let as_before = async || {
+            let dead = "UPDATE dispatches SET state = 'dead' WHERE position = 1";
+            app.state.db.write(move |tx| sql(dead).execute(tx)).await.unwrap();
+        };
+        as_before().await;
+        let again = app.ops("POST", &format!("{dispatch}/replay"), None).await.expect(200);
+        assert_eq!((&again["state"], again["job_id"].as_str()), (&json!("pending"), Some(job)));
+        as_before().await;
+        app.ops("POST", &path(&made, "/replay"), Some(&json!({"from": 1}))).await.expect(202);
+        replayed(&app).await;
+        let again = app.ops("GET", &dispatch, None).await.expect(200);
+        assert_eq!((&again["state"], again["job_id"].as_str()), (&json!("pending"), Some(job)));
+        become_state(&app, &made, "active").await;
+        reaches(&app, &made, "delivered", 2).await;
+        assert_eq!(receiver.names(), ["a/1", "a/1", "a/2"]);
     });
 }
 

@@ -214,7 +214,12 @@ fn nothing_of_another_location_is_there() {
         let ship = format!("/fulfilment-orders/{fulfilment}/ship");
         let shipment = app.ops("POST", &ship, Some(&json!({}))).await.expect(201)["id"].as_str().unwrap().to_owned();
         let back = |place: Option<&str>| json!({"order": order, "lines": [{"line_no": 1, "quantity": 1}], "restock": true, "location": place});
-        let returned = app.ops("POST", "/returns", Some(&back(Some("berlin")))).await.expect(201);
+        let named = |place: &str| {
+            let mut body = back(Some(place));
+            body["reference"] = json!("RT-7");
+            body
+        };
+        let returned = app.ops("POST", "/returns", Some(&named("berlin"))).await.expect(201);
         let returned = returned["id"].as_str().unwrap().to_owned();
 
         let (staff, client) = (at(&app, Audience::Staff, &bremen), at(&app, Audience::Client, &bremen));
@@ -267,6 +272,9 @@ fn nothing_of_another_location_is_there() {
         }
         let connector = json!({"name": "n", "adapter": "webhook", "settings": {"url": "http://127.0.0.1:9/"}});
         ops("POST", "/connectors", Some(connector)).await.problem(403, "scope_missing");
+        // Nor does who repeats what a return is called elsewhere get it.
+        let taken = ops("POST", "/returns", Some(named("bremen"))).await;
+        assert!(is(&taken, (409, "duplicate")) && !taken.text.contains(&returned), "{}", taken.text);
         let own = ops("POST", "/returns", Some(back(Some("bremen")))).await.expect(201);
         for query in ["count=capped", &format!("count=capped&order={order}")] {
             let list = ops("GET", &format!("/returns?{query}"), None).await.expect(200);
@@ -280,6 +288,12 @@ fn nothing_of_another_location_is_there() {
             assert_eq!((feed.status, told), (200, [false; 3]), "{}", feed.text);
             assert!(feed.text.contains("stock.adjusted") && feed.text.contains(&order));
         }
+        let path = "/v1/integration/snapshots/all?limit=200";
+        let copied = app.send("GET", path, &[("Authorization", &client)], None).await;
+        let told =
+            [berlin_id, fulfilment.as_str(), shipment.as_str(), returned.as_str()].map(|id| copied.text.contains(id));
+        assert_eq!((copied.status, told), (200, [false; 4]), "{}", copied.text);
+        assert!(copied.text.contains(own["id"].as_str().unwrap()) && copied.text.contains(&order));
         let row = |place: &str| json!([{"sku": "TEE", "location": place, "on_hand": 3}]);
         let headers = [("Authorization", client.as_str())];
         let rows = app.send("POST", "/v1/integration/stock-levels", &headers, Some(&row("berlin"))).await;

@@ -9,13 +9,14 @@ use diesel::sql_types::{BigInt, Text};
 use kontor::{
     db::{Db, InstantSql, sql},
     error::Code,
+    http::auth::Audience,
     jobs::{self, NewJob, Runner, Verdict},
-    kernel::{Clock, Instant},
+    kernel::{Clock, Instant, Scope},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
-use crate::support::{app::START, eventually, on_both, on_both_bare};
+use crate::support::{app::START, eventually, on_both, on_both_bare, on_both_idle};
 
 const LEASE: i64 = 60;
 
@@ -299,6 +300,65 @@ fn operators_see_replay_and_discard_dead_letters() {
         enqueue(&app.state.db, now, vec![later]).await;
         app.ops("POST", &format!("/jobs/{id}/replay"), None).await.problem(409, "job_not_dead");
         app.ops("POST", &format!("/jobs/{id}/discard"), None).await.problem(409, "job_not_dead");
+    });
+}
+
+#[test]
+fn operators_see_what_is_in_the_queue_and_where_each_job_stands() {
+    on_both_idle(|app| async move {
+        app.leaves_work();
+        let now = app.now();
+        let planned = |name: &str| NewJob { run_at: now.plus_seconds(3600), ..job(now, name) };
+        let other = NewJob::now("other", now, json!({})).in_order("k").in_lane("slow");
+        let all =
+            vec![job(now, "ready"), planned("later"), planned("retrying"), job(now, "leased"), job(now, "dead"), other];
+        let ids: Vec<String> = all.iter().map(|job| job.id.to_string()).collect();
+        enqueue(&app.state.db, now, all).await;
+        let named = |name: &str| format!("CAST(payload AS TEXT) = '\"{name}\"'");
+        for (change, name) in [
+            ("last_error = 'no answer', attempt = 3", "retrying"),
+            ("state = 'leased', attempt = 1, lease_until = run_at", "leased"),
+            ("state = 'dead', attempt = 12, last_error = 'x'", "dead"),
+        ] {
+            let update = format!("UPDATE jobs SET {change} WHERE {}", named(name));
+            assert_eq!(app.state.db.write(move |tx| sql(update.clone()).execute(tx)).await.unwrap(), 1, "{name}");
+        }
+        let list = async |query: &str| app.ops("GET", &format!("/jobs{query}"), None).await.expect(200);
+        let of = |page: &Value| -> Vec<String> {
+            page["items"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect()
+        };
+        let whole = list("?count=capped").await;
+        assert_eq!((of(&whole), &whole["count"]), (ids.clone(), &json!(6)));
+        let states = whole["items"].as_array().unwrap().iter().map(|job| job["state"].as_str().unwrap());
+        assert_eq!(states.collect::<Vec<_>>(), ["ready", "later", "retrying", "leased", "dead", "ready"]);
+        let retrying = &whole["items"][2];
+        assert_eq!(
+            (&retrying["kind"], &retrying["attempt"], &retrying["last_error"], &retrying["run_at"]),
+            (&json!("note"), &json!(3), &json!("no answer"), &json!(now.plus_seconds(3600)))
+        );
+        assert_eq!((&whole["items"][3]["lease_until"], &retrying["lease_until"]), (&json!(now), &Value::Null));
+        assert_eq!((&whole["items"][5]["ordering_key"], &whole["items"][5]["lane"]), (&json!("k"), &json!("slow")));
+        for (state, place) in [("later", 1), ("retrying", 2), ("leased", 3), ("dead", 4)] {
+            assert_eq!(of(&list(&format!("?state={state}")).await), [ids[place].clone()], "{state}");
+        }
+        assert_eq!(of(&list("?state=ready&kind=note").await), [ids[0].clone()]);
+        assert_eq!(of(&list("?kind=other").await), [ids[5].clone()]);
+        assert!(of(&list("?kind=nothing").await).is_empty());
+        // A page goes on where it ended, though the job there is done by now; and what was planned is due by then.
+        let first = list("?limit=2").await;
+        assert_eq!(of(&first), ids[..2]);
+        let done = ids[1].parse().unwrap();
+        app.state.db.write(move |tx| jobs::cancel(tx, done)).await.unwrap();
+        let rest = list(&format!("?limit=200&cursor={}", first["next_cursor"].as_str().unwrap())).await;
+        assert_eq!((of(&rest), &rest["next_cursor"]), (ids[2..].to_vec(), &Value::Null));
+        app.ops("GET", "/jobs?state=waiting", None).await.problem(400, "invalid_query");
+        let none = format!("Bearer {}", app.token(Audience::Staff, "eve", &[Scope::OrdersRead]));
+        app.send("GET", "/v1/ops/jobs", &[("Authorization", &none)], None).await.problem(403, "scope_missing");
+        let mut claims = app.claims(Audience::Staff, "eve", "connectors:read");
+        claims.channels = Some(vec![kontor::kernel::ids::ChannelId::new()]);
+        let limited = format!("Bearer {}", app.state.verifier.issue(claims).unwrap());
+        let seen = app.send("GET", "/v1/ops/jobs", &[("Authorization", &limited)], None).await.expect(200);
+        assert_eq!(seen["items"], json!([]));
     });
 }
 

@@ -48,6 +48,7 @@ mod sessions;
 mod snapshots;
 mod sourcing;
 mod stock;
+mod stock_feed;
 mod stock_races;
 mod support;
 mod tokens;

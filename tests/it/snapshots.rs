@@ -147,7 +147,9 @@ fn a_snapshot_and_the_feed_after_it_miss_nothing_whoever_writes_meanwhile() {
             let mut seen = of("shipment", &copied.rows, "kind");
             seen.extend(of("shipment.shipped", &events, "type"));
             assert_eq!(seen, shipments);
-            let events = rest(&app, "stock", &levels.cursor).await;
+            // Of the other SKU the carts and orders move the level too, which is no event.
+            let mut events = rest(&app, "stock", &levels.cursor).await;
+            events.retain(|event| event["aggregate_id"] == "NUT@berlin");
             assert_eq!(versions(levels, "stock_level", &events, &["stock."])["NUT@berlin"], nuts);
         }
         println!("{} copies, begun at {} places in the log", copies.len(), begun_at.len());

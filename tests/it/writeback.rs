@@ -278,6 +278,29 @@ fn a_held_return_that_can_not_be_booked_any_more_waits_for_somebody() {
 }
 
 #[test]
+fn a_return_that_was_held_for_too_long_is_booked_when_its_shipment_was_reported_after_all() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;
+        let order = by_invoice(&shop, 1).await;
+        let id = order["id"].as_str().unwrap();
+        let back = json!({"system": "wms", "document": "RT-1", "lines": [{"sku": "TEE", "quantity": 1}]});
+        erp(&app, id, "returns", &back).await.expect(202);
+        app.clock.advance_seconds(31 * 86_400);
+        let dead = async || app.ops("GET", "/jobs/dead", None).await.expect(200)["items"].clone();
+        eventually("it is seen", || async { dead().await[0]["attempt"] == 1 }).await;
+        let shown = dead().await[0].clone();
+        assert!(shown["last_error"].as_str().unwrap().contains("report its shipment and replay"), "{shown}");
+        let replay = format!("/jobs/{}/replay", shown["id"].as_str().unwrap());
+        app.ops("POST", &replay, None).await.expect(204);
+        eventually("its shipment is missing still", || async { dead().await[0]["attempt"] == 2 }).await;
+        erp(&app, id, "shipments", &json!({"system": "wms", "document": "LS-1"})).await.expect(201);
+        app.ops("POST", &replay, None).await.expect(204);
+        eventually("it is booked", || async { read(&app, id).await["lines"][0]["returned"] == 1 }).await;
+        assert_eq!(erp(&app, id, "returns", &back).await.expect(200)["reference"], "RT-1");
+    });
+}
+
+#[test]
 fn a_document_that_comes_again_says_the_same_or_is_refused() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;

@@ -215,13 +215,6 @@ async fn list_returns(call: Call, query: List<ReturnQuery>) -> Result<Reply> {
     query.answer(&call, |one: &Return| (one.occurred_at.micros(), one.id), read).await
 }
 
-/// Whether an actor may see a return: of their channels, and at their locations where it names one.
-fn sees(actor: Actor) -> impl Fn(&Return) -> bool {
-    move |found| {
-        actor.sees_channel(found.channel_id) && found.location_id.is_none_or(|location| actor.sees_location(location))
-    }
-}
-
 /// A return, and what can be done with it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ReturnDetail {
@@ -253,7 +246,7 @@ async fn read_return(call: Call, path: RefPath<ReturnId>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersRead)?.clone();
     let id = path.0;
     let found = call.read(move |tx| store::get(tx, id)).await?;
-    let found = found.filter(sees(actor)).ok_or_else(|| Error::not_found("return"))?;
+    let found = found.filter(|found| found.is_visible_to(&actor)).ok_or_else(|| Error::not_found("return"))?;
     let version = found.version;
     Ok(Reply::ok(&ReturnDetail::from(found))?.version(version))
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::{
-    Currency, Instant, Money, UnitPrice,
+    Actor, Currency, Instant, Money, UnitPrice,
     ids::{ChannelId, CustomerId, LocationId, OrderId, ReturnId, VariantId},
 };
 
@@ -134,6 +134,14 @@ pub struct Return {
     pub occurred_at: Instant,
     /// When it was recorded here.
     pub recorded_at: Instant,
+}
+
+impl Return {
+    /// Whether somebody may see it: of their channels, and at their locations where it names one.
+    #[must_use]
+    pub fn is_visible_to(&self, actor: &Actor) -> bool {
+        actor.sees_channel(self.channel_id) && self.location_id.is_none_or(|location| actor.sees_location(location))
+    }
 }
 
 /// Where returned goods were sold.

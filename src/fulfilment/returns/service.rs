@@ -74,7 +74,7 @@ fn known(tx: &mut Tx, actor: &Actor, new: &NewReturn) -> Result<Option<Return>> 
     }
     let id: Option<ReturnId> = serde_json::from_value(kept.get(KIND).cloned().unwrap_or_default()).ok();
     let found = id.map(|id| store::get(tx, id)).transpose()?.flatten();
-    let found = found.filter(|found| actor.sees_channel(found.channel_id)).ok_or_else(taken)?;
+    let found = found.filter(|found| found.is_visible_to(actor)).ok_or_else(taken)?;
     if says_the_same(&found, new) { Ok(Some(found)) } else { Err(said_otherwise()) }
 }
 
@@ -156,7 +156,7 @@ fn of_known_order(
     let restocked = if new.restock { restocked(tx, actor, locations, new, &made)? } else { Vec::new() };
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
     if !restocked.is_empty() {
-        stock::receive_return(tx, now, actor, &restocked, &id.to_string(), at)?;
+        stock::receive_return(tx, now, actor, &restocked, &id.to_string(), at, &draw.many(restocked.len()))?;
     }
     Ok(Noted::New(made))
 }
@@ -367,7 +367,7 @@ fn of_no_order(
     };
     events::append(tx, actor, now, vec![event])?;
     if !restocked.is_empty() {
-        stock::receive_return(tx, now, actor, &restocked, &made.id.to_string(), at)?;
+        stock::receive_return(tx, now, actor, &restocked, &made.id.to_string(), at, &draw.many(restocked.len()))?;
     }
     Ok(Noted::New(made))
 }

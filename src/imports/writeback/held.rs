@@ -32,6 +32,9 @@ pub const HELD: &str = "writeback.return";
 const LOOK_SECONDS: i64 = 6 * 3600;
 /// For so long it is held; then somebody has to look where its shipment is.
 const HELD_SECONDS: i64 = 30 * 86_400;
+/// What they are told.
+const OVERDUE: &str =
+    "what came back was never reported to have left: report its shipment and replay this, or discard it";
 
 /// The answer to a return that is held.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -139,11 +142,7 @@ async fn look(state: &State, job: Job) -> Result<Verdict> {
         Err(error) => return Ok(Verdict::Dead { error: error.to_string() }),
     };
     let (now, locations) = (state.clock.now(), state.db.snapshot::<Locations>().await?);
-    if now > task.reported_at.plus_seconds(HELD_SECONDS) {
-        let error =
-            "what came back was never reported to have left: report its shipment and replay this, or discard it";
-        return Ok(Verdict::Dead { error: error.to_owned() });
-    }
+    let overdue = now > task.reported_at.plus_seconds(HELD_SECONDS);
     let report = Report {
         actor: task.reporter.map_or(Actor::System("writeback"), Reporter::actor),
         now,
@@ -155,6 +154,7 @@ async fn look(state: &State, job: Job) -> Result<Verdict> {
         said: serde_json::Map::new(),
     };
     let booked = state.db.write_in(Lane::Bulk, move |tx| match goods_back(tx, &report, &locations, &task.new)? {
+        Back::Early(..) if overdue => job.bury(tx, now, OVERDUE),
         Back::Early(..) => job.postpone(tx, now, now.plus_seconds(LOOK_SECONDS)),
         Back::Booked(_) => job.finish(tx),
     });

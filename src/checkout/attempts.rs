@@ -1,0 +1,32 @@
+//! Attempts to pay as staff look at them, and close those that failed.
+
+use crate::{
+    carts,
+    db::Tx,
+    error::{Error, Result},
+    kernel::{Actor, Instant, ids::PaymentId},
+    payments::{self, Payment, Resolution},
+};
+
+/// A payment that the actor may see: of a cart of their channels.
+///
+/// # Errors
+/// `not_found`.
+pub(super) fn visible(tx: &mut Tx, actor: &Actor, id: PaymentId) -> Result<Payment> {
+    let missing = || Error::not_found("payment");
+    let payment = payments::get(tx, id)?.ok_or_else(missing)?;
+    let channels = carts::channels(tx, &[payment.cart_id])?;
+    // One that came for an order by hand may have no cart.
+    let seen = channels.get(&payment.cart_id).map_or(actor.channels().is_none(), |id| actor.sees_channel(*id));
+    if seen { Ok(payment) } else { Err(missing()) }
+}
+
+/// Notes what somebody has found out about a payment that failed.
+///
+/// # Errors
+/// `not_found`; `state_conflict` when it is not failed, or was resolved before.
+pub(super) fn resolve(tx: &mut Tx, now: Instant, actor: &Actor, id: PaymentId, reason: &str) -> Result<Payment> {
+    visible(tx, actor, id)?;
+    let resolution = Resolution { reason: Some(reason.to_owned()), by: actor.label(), at: now };
+    payments::resolve(tx, now, id, &resolution)
+}
