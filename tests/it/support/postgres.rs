@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
     sync::atomic::{AtomicU32, Ordering},
@@ -81,7 +81,6 @@ pub fn foreign_language(cluster: &Cluster) -> Option<String> {
 fn start() -> Option<Cluster> {
     let bin = bin_folder()?;
     let dir = tempfile::Builder::new().prefix("kontor-pg-").tempdir().ok()?.keep();
-    let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
     // initdb refuses root: run it, and the server, as another user.
     let is_root = Command::new("id").arg("-u").output().ok()?.stdout == b"0\n";
     let runner = if is_root { "runuser -u nobody -- " } else { "" };
@@ -93,6 +92,13 @@ fn start() -> Option<Cluster> {
     if !Command::new("sh").arg("-c").arg(init).status().ok()?.success() {
         return None;
     }
+    // A port that was free a moment ago may be another test's by now, and its server would answer.
+    (0..5).find_map(|_| serve(&bin, &dir, &data, runner))
+}
+
+/// Starts the server on a port that is free.
+fn serve(bin: &str, dir: &Path, data: &str, runner: &str) -> Option<Cluster> {
+    let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
     // The server lives as long as the pipe to this process: it ends with the test run, however that ends. It is told
     // through `pg_ctl`: a shell's background process ignores SIGINT, and `runuser` would not hand it on. Descriptors
     // that the test run has inherited (a lock that a script holds on one, say) are not kept open by the server.
@@ -110,25 +116,28 @@ fn start() -> Option<Cluster> {
     std::mem::forget(guard.stdin.take());
     let cluster = Cluster { base: format!("postgres://kontor@127.0.0.1:{port}") };
     let begun = Instant::now();
-    #[allow(clippy::disallowed_methods, reason = "waits for the server, and the variant is named")]
-    while diesel::PgConnection::establish_test(&format!("{}/postgres", cluster.base)).is_err() {
-        if begun.elapsed() > Duration::from_secs(30) {
-            return None;
+    loop {
+        match data_of(&cluster) {
+            Some(found) => return (found == data).then_some(cluster),
+            None if begun.elapsed() > Duration::from_secs(30) => return None,
+            #[allow(clippy::disallowed_methods, reason = "waits for the server")]
+            None => std::thread::sleep(Duration::from_millis(50)),
         }
-        std::thread::sleep(Duration::from_millis(50));
     }
-    Some(cluster)
 }
 
-trait EstablishTest: Sized {
-    fn establish_test(url: &str) -> Result<(), ()>;
-}
-
-impl EstablishTest for diesel::PgConnection {
-    fn establish_test(url: &str) -> Result<(), ()> {
-        #[allow(clippy::disallowed_methods, reason = "the variant is named")]
-        <Self as diesel::Connection>::establish(url).map(|_| ()).map_err(|_| ())
+/// The folder of the server that answers there.
+fn data_of(cluster: &Cluster) -> Option<String> {
+    use diesel::{Connection, PgConnection, RunQueryDsl};
+    #[derive(diesel::QueryableByName)]
+    struct Setting {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        data_directory: String,
     }
+    #[allow(clippy::disallowed_methods, reason = "the variant is named")]
+    let mut conn = PgConnection::establish(&format!("{}/postgres", cluster.base)).ok()?;
+    let found: Setting = diesel::sql_query("SHOW data_directory").get_result(&mut conn).ok()?;
+    Some(found.data_directory)
 }
 
 /// Where `initdb` is: on the PATH, or where Debian keeps it.
