@@ -16,6 +16,8 @@ async fn happened(app: &App, kind: &'static str) -> Vec<Value> {
 }
 
 async fn look(app: &App) {
+    // Only numbered events are read; numbering runs beside the requests.
+    app.state.db.write(events::number).await.unwrap();
     abandonment::detect(&app.state, app.now()).await.unwrap();
     abandonment::recover(&app.state, app.now()).await.unwrap();
 }
