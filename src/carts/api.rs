@@ -18,7 +18,8 @@ use crate::{
     db::{Json, Tx},
     error::{Code, Error, Result},
     http::{
-        Body, Call, Mount, NoBody, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key, run_command_after,
+        Body, Call, IfMatch, Mount, NoBody, RefPath, Reply, State, idempotency::Fingerprint, idempotency::Key,
+        run_command_after,
     },
     kernel::{
         Actor, Id, Money, Quantity, Scope,
@@ -375,7 +376,7 @@ pub mod store_routes {
     /// A guest's cart that is written to with a customer's token beside its `Cart-Token` (here, line by line, by beginning the
     /// checkout or by completing it) becomes the customer's: from then on their token opens it, and the `Cart-Token` alone does
     /// no more.
-    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path)), request_body = CartPatch,
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path), IfMatch), request_body = CartPatch,
         responses((status = 200, body = CartView)))]
     #[patch("/carts/{id}")]
     async fn update_cart(call: Call, path: RefPath<CartId>, body: Body<CartPatch>) -> Result<Reply> {
@@ -385,7 +386,7 @@ pub mod store_routes {
     /// Add a line
     ///
     /// Summed with a line of the same SKU and metadata.
-    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path)), request_body = LineRequest,
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path), IfMatch), request_body = LineRequest,
         responses((status = 200, body = CartView)))]
     #[post("/carts/{id}/lines")]
     async fn add_cart_line(call: Call, path: RefPath<CartId>, body: Body<LineRequest>) -> Result<Reply> {
@@ -394,7 +395,7 @@ pub mod store_routes {
 
     /// Change a line's quantity
     #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path),
-        ("line_id" = inline(CartLineId), Path)), request_body = LinePatch,
+        ("line_id" = inline(CartLineId), Path), IfMatch), request_body = LinePatch,
         responses((status = 200, body = CartView)))]
     #[patch("/carts/{id}/lines/{line_id}")]
     async fn update_cart_line(call: Call, path: RefPath<(CartId, CartLineId)>, body: Body<LinePatch>) -> Result<Reply> {
@@ -403,7 +404,7 @@ pub mod store_routes {
 
     /// Remove a line
     #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path),
-        ("line_id" = inline(CartLineId), Path)), responses((status = 200, body = CartView)))]
+        ("line_id" = inline(CartLineId), Path), IfMatch), responses((status = 200, body = CartView)))]
     #[delete("/carts/{id}/lines/{line_id}")]
     async fn remove_cart_line(call: Call, path: RefPath<(CartId, CartLineId)>) -> Result<Reply> {
         change_line(call, path.0.0, path.0.1, Quantity::ZERO, Fingerprint::none()).await
@@ -428,7 +429,7 @@ pub mod store_routes {
     /// Merge another cart into this one
     ///
     /// As after signing in: equal lines are summed, nothing is lost, the other cart ends.
-    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path)), request_body = MergeRequest,
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path), IfMatch), request_body = MergeRequest,
         responses((status = 200, body = CartView)))]
     #[post("/carts/{id}/merge")]
     async fn merge_carts(call: Call, path: RefPath<CartId>, body: Body<MergeRequest>) -> Result<Reply> {
@@ -439,7 +440,7 @@ pub mod store_routes {
     ///
     /// Freezes prices, shipping and tax and reserves stock for some minutes (`frozen_until`). Any change of the cart
     /// thaws it. Optional: completing a cart that was not frozen does both at once.
-    #[utoipa::path(tag = "check out", params(("id" = inline(CartId), Path)),
+    #[utoipa::path(tag = "check out", params(("id" = inline(CartId), Path), IfMatch),
         responses((status = 200, body = CartView)))]
     #[post("/carts/{id}/checkout")]
     async fn begin_checkout(call: Call, path: RefPath<CartId>, _: NoBody) -> Result<Reply> {
@@ -463,7 +464,12 @@ pub mod ops_routes {
     ///
     /// As on the phone. `customer_id` makes it that customer's, who then has the order among theirs; without it, it is a
     /// guest's. `unit_price` per line needs `prices:override`, `occurred_at` needs `history:write`.
-    #[utoipa::path(tag = "answer a customer", request_body = CartRequest, security(("token" = ["orders:write"])),
+    #[utoipa::path(tag = "answer a customer", request_body(content = CartRequest, example = json!({
+            "channel_id": "chan_01h455vb4pex5vsknk084sn02q", "email": "ada@example.org",
+            "lines": [{"sku": "TEE-BLACK-M", "quantity": 2}], "shipping_method": "standard",
+            "shipping_address": {"name": "Ada Lovelace", "street1": "Invalidenstr. 117", "postcode": "10115", "city": "Berlin",
+                "country": "DE", "phone": "+49 30 1234567"},
+        })), security(("token" = ["orders:write"])),
         responses((status = 201, body = CartView)))]
     #[post("/carts")]
     async fn create_cart(call: Call, body: Body<CartRequest>) -> Result<Reply> {
@@ -483,7 +489,7 @@ pub mod ops_routes {
     }
 
     /// Change a cart
-    #[utoipa::path(tag = "answer a customer", params(("id" = inline(CartId), Path)), request_body = CartPatch,
+    #[utoipa::path(tag = "answer a customer", params(("id" = inline(CartId), Path), IfMatch), request_body = CartPatch,
         security(("token" = ["orders:write"])), responses((status = 200, body = CartView)))]
     #[patch("/carts/{id}")]
     async fn update_cart(call: Call, path: RefPath<CartId>, body: Body<CartPatch>) -> Result<Reply> {

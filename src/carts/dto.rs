@@ -140,12 +140,12 @@ pub struct LinePatch {
 /// Which cart goes into this one.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"from": "cart_01h455vb4pex5vsknk084sn02q"}))]
+#[schema(example = json!({"from": "cart_01h455vb4pex5vsknk084sn02q", "from_token": "Zm9yLWV4YW1wbGUtb25seS0zMi1jaGFy"}))]
 pub struct MergeRequest {
-    /// The cart that ends.
+    /// The cart that ends, by the `id` that making it has answered.
     #[schema(value_type = String)]
     pub from: CartId,
-    /// Its token, when it is a guest's.
+    /// Its token, when it is a guest's: `token` of that answer.
     #[schema(value_type = Option<String>)]
     pub from_token: Option<Text<100>>,
 }

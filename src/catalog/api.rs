@@ -11,7 +11,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, List, Mount, Page, RefPath, Reply, paging},
+    http::{Body, Call, IfMatch, List, Mount, Page, RefPath, Reply, paging},
     kernel::{Id, Scope, ids::VariantId, text::fold},
 };
 
@@ -102,7 +102,7 @@ async fn read_variant(call: Call, path: RefPath<VariantId>) -> Result<Reply> {
 /// Change a variant
 ///
 /// Send the `ETag` you have seen as `If-Match`. The SKU stays; archive a variant whose SKU is wrong and make another.
-#[utoipa::path(tag = "set up a shop", params(("id" = inline(VariantId), Path)), request_body = VariantChange,
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(VariantId), Path), IfMatch), request_body = VariantChange,
     security(("token" = ["catalog:write"])), responses((status = 200, body = Variant)))]
 #[patch("/variants/{id}")]
 async fn update_variant(call: Call, path: RefPath<VariantId>, body: Body<VariantChange>) -> Result<Reply> {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    http::{All, Body, Call, List, Mount, NoBody, Page, RefPath, Reply, credentials, idempotency::Fingerprint, seal},
+    http::{All, Body, Call, IfMatch, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Actor, Country, Currency, Id, Scope,
         ids::{ChannelId, CredentialId, LegalEntityId},
@@ -68,7 +68,7 @@ async fn read_legal_entity(call: Call, path: RefPath<LegalEntityId>) -> Result<R
 /// Change a legal entity
 ///
 /// Send the `ETag` you have seen as `If-Match`. What was sold before keeps what it was sold with.
-#[utoipa::path(tag = "set up a shop", params(("id" = inline(LegalEntityId), Path)), request_body = LegalEntityPatch,
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(LegalEntityId), Path), IfMatch), request_body = LegalEntityPatch,
     security(("token" = ["settings:write"])), responses((status = 200, body = LegalEntity)))]
 #[patch("/legal-entities/{id}")]
 async fn update_legal_entity(call: Call, path: RefPath<LegalEntityId>, body: Body<LegalEntityPatch>) -> Result<Reply> {
@@ -94,17 +94,13 @@ async fn update_legal_entity(call: Call, path: RefPath<LegalEntityId>, body: Bod
 #[post("/channels")]
 async fn create_channel(call: Call, body: Body<NewChannel>) -> Result<Reply> {
     call.allow_everywhere(Scope::SettingsWrite)?;
-    let ids = service::ChannelIds { channel: Id::new(), credential: Id::new(), key: fresh_key() };
+    let ids = service::ChannelIds::fresh_for(Id::new());
     let (now, new) = (call.now, body.value.clone());
     call.reference_command(&body.fingerprint, move |tx| {
         let made = service::create_channel(tx, now, &ids, &new)?;
         Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/ops/channels/{}", made.id)))
     })
     .await
-}
-
-fn fresh_key() -> String {
-    format!("{}{}", credentials::PUBLISHABLE_PREFIX, seal::random_text(18))
 }
 
 /// List the channels
@@ -151,7 +147,7 @@ pub struct ChannelPatch {
 /// Change a channel
 ///
 /// Send the `ETag` you have seen as `If-Match`. The change is effective everywhere within a second.
-#[utoipa::path(tag = "set up a shop", params(("id" = inline(ChannelId), Path)), request_body = ChannelPatch,
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ChannelId), Path), IfMatch), request_body = ChannelPatch,
     security(("token" = ["settings:write"])), responses((status = 200, body = Channel)))]
 #[patch("/channels/{id}")]
 async fn update_channel(call: Call, path: RefPath<ChannelId>, body: Body<ChannelPatch>) -> Result<Reply> {
@@ -181,7 +177,7 @@ async fn update_channel(call: Call, path: RefPath<ChannelId>, body: Body<Channel
 #[post("/channels/{id}/keys")]
 async fn create_channel_key(call: Call, path: RefPath<ChannelId>, _: NoBody) -> Result<Reply> {
     let actor = call.allow(Scope::KeysWrite)?.clone();
-    let (channel, now, id, key): (_, _, CredentialId, _) = (path.0, call.now, Id::new(), fresh_key());
+    let (channel, now, id, key): (_, _, CredentialId, _) = (path.0, call.now, Id::new(), service::fresh_key());
     call.reference_command(&Fingerprint::none(), move |tx| {
         visible(tx, &actor, channel)?;
         Reply::created(&service::issue_key(tx, now, id, channel, &key)?)

@@ -7,9 +7,9 @@ use super::{
 use crate::{
     db::{Doc, Tx, bump},
     error::{Code, Error, Result, on_duplicate},
-    http::credentials,
+    http::{credentials, seal},
     kernel::{
-        Instant,
+        Id, Instant,
         ids::{ChannelId, CredentialId, LegalEntityId},
     },
 };
@@ -73,6 +73,19 @@ pub struct ChannelIds {
     pub credential: CredentialId,
     /// That key.
     pub key: String,
+}
+
+impl ChannelIds {
+    /// Those of a channel with this id.
+    #[must_use]
+    pub fn fresh_for(channel: ChannelId) -> Self {
+        Self { channel, credential: Id::new(), key: fresh_key() }
+    }
+}
+
+/// A publishable key that nobody has yet.
+pub(super) fn fresh_key() -> String {
+    format!("{}{}", credentials::PUBLISHABLE_PREFIX, seal::random_text(18))
 }
 
 /// Makes a channel and its first publishable key.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    http::{Body, Call, Mount, RefPath, Reply},
+    http::{Body, Call, IfMatch, Mount, RefPath, Reply},
     kernel::{
         Scope,
         ids::{CartId, PaymentId},
@@ -28,7 +28,7 @@ pub mod store_routes {
     /// After a redirect, sending it again asks the provider what the customer did.
     ///
     /// A customer who signs in to pay sends their token beside the guest's `Cart-Token`: cart and order are theirs then.
-    #[utoipa::path(tag = "check out", params(("id" = inline(CartId), Path)), request_body = CompleteRequest, responses(
+    #[utoipa::path(tag = "check out", params(("id" = inline(CartId), Path), IfMatch), request_body = CompleteRequest, responses(
         (status = 201, description = "The order.", body = CheckoutResult),
         (status = 200, description = "The payment failed; the cart is open again.", body = CheckoutResult),
         (status = 202, description = "The customer has to act, or the provider has not answered yet.", body = CheckoutResult)))]
@@ -48,7 +48,7 @@ pub mod ops_routes {
     use super::*;
 
     /// Complete a cart for a customer
-    #[utoipa::path(tag = "answer a customer", params(("id" = inline(CartId), Path)), request_body = CompleteRequest,
+    #[utoipa::path(tag = "answer a customer", params(("id" = inline(CartId), Path), IfMatch), request_body = CompleteRequest,
         security(("token" = ["orders:write"])), responses(
         (status = 201, description = "The order.", body = CheckoutResult),
         (status = 200, description = "The payment failed; the cart is open again.", body = CheckoutResult),

@@ -24,6 +24,8 @@ mod seed;
 mod serve;
 mod token;
 
+pub use seed::{DEMO_CHANNEL, DEMO_LEGAL_ENTITY, demo_shop};
+
 /// A headless e-commerce order-management backend.
 #[derive(Debug, Parser)]
 #[command(name = "kontor", version, about)]

@@ -1,13 +1,23 @@
-//! `kontor seed` and `kontor serve --demo`: a small shop to try things on, made through the public API.
+//! `kontor seed` and `kontor serve --demo`: a small shop to try things on, made through the public API but for the ids that the
+//! documents' examples name.
 
 use serde_json::{Value, json};
 
 use super::token;
 use crate::{
+    channels,
     error::{Error, Result},
     http::{State, auth::Audience},
-    kernel::{Scope, ids::ChannelId},
+    kernel::{
+        Id, Scope,
+        ids::{ChannelId, LegalEntityId},
+    },
 };
+
+/// The id of the demo shop's channel: the one that the examples in the documents name, so that they can be sent as they are.
+pub const DEMO_CHANNEL: &str = "chan_01h455vb4pex5vsknk084sn02q";
+/// The id of the demo shop's legal entity, likewise.
+pub const DEMO_LEGAL_ENTITY: &str = "le_01h455vb4pex5vsknk084sn02q";
 
 /// The API of a running server, as staff and as a machine client with every scope.
 pub(crate) struct Api {
@@ -66,20 +76,31 @@ struct Shop {
     price_list: String,
 }
 
-async fn shop(api: &Api, code: &str, name: &str) -> Result<Shop> {
-    let entity = json!({"code": format!("{code}-gmbh"), "name": format!("{name} GmbH"), "country": "DE",
+/// A legal entity and its channel, with these ids. Gives the channel's publishable key.
+async fn sells(api: &Api, (entity, channel): (LegalEntityId, ChannelId), code: &str, name: &str) -> Result<String> {
+    let new_entity = json!({"code": format!("{code}-gmbh"), "name": format!("{name} GmbH"), "country": "DE",
         "vat_id": "DE136695976", "time_zone": "Europe/Berlin"});
-    let entity = api.post("/v1/ops/legal-entities", &entity).await?;
-    let channel = json!({
-        "code": code, "name": name, "legal_entity_id": text(&entity, "/id")?,
+    let new_channel = json!({
+        "code": code, "name": name, "legal_entity_id": entity,
         "settings": {
             "currencies": ["EUR"], "locales": ["de-DE", "en"], "countries": ["DE", "AT", "FR"], "time_zone": "Europe/Berlin",
             "prices_include_tax": true, "rounding": {"point": "per_line", "strategy": "half_up"},
             "payment_methods": ["manual", "sandbox"]
         }
     });
-    let channel = api.post("/v1/ops/channels", &channel).await?;
-    let channel_id = text(&channel, "/id")?;
+    let (new_entity, new_channel) = (serde_json::from_value(new_entity)?, serde_json::from_value(new_channel)?);
+    let (now, ids) = (api.state.clock.now(), channels::ChannelIds::fresh_for(channel));
+    let make = move |tx: &mut crate::db::Tx| {
+        channels::create_legal_entity(tx, now, entity, &new_entity)?;
+        channels::create_channel(tx, now, &ids, &new_channel)
+    };
+    let made = api.state.db.write(make).await?;
+    api.state.db.refresh_snapshots().await?;
+    made.publishable_keys.into_iter().next().ok_or_else(|| Error::internal("a channel without a key"))
+}
+
+async fn shop(api: &Api, ids: (LegalEntityId, ChannelId), code: &str, name: &str) -> Result<Shop> {
+    let (channel_id, key) = (ids.1, sells(api, ids, code, name).await?);
     for (country, rate) in [("DE", "0.19"), ("AT", "0.20"), ("FR", "0.20")] {
         api.post("/v1/ops/tax-rates", &json!({"country": country, "tax_class": "standard", "rate": rate})).await?;
     }
@@ -96,11 +117,7 @@ async fn shop(api: &Api, code: &str, name: &str) -> Result<Shop> {
     let list = api.post("/v1/ops/price-lists", &list).await?;
     let location = json!({"code": format!("{code}-berlin"), "name": "Berlin warehouse", "country": "DE", "time_zone": "Europe/Berlin"});
     api.post("/v1/ops/locations", &location).await?;
-    Ok(Shop {
-        channel: channel_id.parse().map_err(Error::internal)?,
-        key: text(&channel, "/publishable_keys/0")?,
-        price_list: text(&list, "/id")?,
-    })
+    Ok(Shop { channel: channel_id, key, price_list: text(&list, "/id")? })
 }
 
 /// Adds variants with prices and stock. Each is (SKU, name, price, stock).
@@ -123,8 +140,11 @@ async fn assortment(api: &Api, shop: &Shop, location: &str, goods: &[(String, St
     Ok(())
 }
 
-/// The demo shop's key, made when the database holds no channel yet.
-pub(crate) async fn demo_shop(state: &State) -> Result<String> {
+/// The demo shop's key. The shop is made where there is none yet.
+///
+/// # Errors
+/// What the API or the database says.
+pub async fn demo_shop(state: &State) -> Result<String> {
     let directory = state.db.snapshot::<crate::channels::Directory>().await?;
     if let Some(channel) = directory.by_code("demo") {
         let id = channel.id;
@@ -136,7 +156,9 @@ pub(crate) async fn demo_shop(state: &State) -> Result<String> {
         });
     }
     let api = Api::new(state)?;
-    let shop = shop(&api, "demo", "Demo shop").await?;
+    let ids = (DEMO_LEGAL_ENTITY.parse(), DEMO_CHANNEL.parse());
+    let ids = (ids.0.map_err(Error::internal)?, ids.1.map_err(Error::internal)?);
+    let shop = shop(&api, ids, "demo", "Demo shop").await?;
     let goods = [
         ("TEE-BLACK-S", "T-shirt, black, S", "19.90", 120),
         ("TEE-BLACK-M", "T-shirt, black, M", "19.90", 200),
@@ -184,7 +206,7 @@ impl BenchShop {
 pub(crate) async fn bench_shop(state: &State, skus: usize) -> Result<BenchShop> {
     let api = Api::new(state)?;
     let code = format!("bench-{}", state.clock.now().micros());
-    let shop = shop(&api, &code, "Bench").await?;
+    let shop = shop(&api, (Id::new(), Id::new()), &code, "Bench").await?;
     let prefix = format!("{code}-");
     let goods =
         (0..skus).map(|sku| (format!("{prefix}{sku:06}"), format!("Thing {sku}"), "19.90".to_owned(), 100_000_000));

@@ -18,7 +18,7 @@ use crate::{
     db::Tx,
     error::Result,
     events::Event,
-    http::{All, Body, Call, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint, paging},
+    http::{All, Body, Call, IfMatch, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint, paging},
     kernel::{
         Action, Id, Scope,
         ids::{ConnectorId, DispatchId, JobId},
@@ -145,7 +145,7 @@ async fn read_connector(call: Call, path: RefPath<ConnectorId>) -> Result<Reply>
 /// Send the `ETag` you have seen as `If-Match`. `{"state": "paused"}` halts it, `{"state": "active"}` lets it go on where it
 /// stood and tries at once what waits for it. To change what a connector gets, or where that goes, needs the scope
 /// `customers:read` too where events of customers are among it.
-#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path)), request_body = ConnectorPatch,
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path), IfMatch), request_body = ConnectorPatch,
     security(("token" = ["connectors:write"])), responses((status = 200, body = Connector)))]
 #[patch("/connectors/{id}")]
 async fn update_connector(call: Call, path: RefPath<ConnectorId>, body: Body<ConnectorPatch>) -> Result<Reply> {
@@ -162,7 +162,7 @@ async fn update_connector(call: Call, path: RefPath<ConnectorId>, body: Body<Con
 /// Remove a connector
 ///
 /// What waits for it and its log of dispatches go with it.
-#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path)),
+#[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path), IfMatch),
     security(("token" = ["connectors:write"])),
     responses((status = 204)))]
 #[delete("/connectors/{id}")]
@@ -343,7 +343,7 @@ async fn skip_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>, bod
 /// Which stretch of the log is sent again.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z"}))]
+#[schema(example = json!({"from": "2026-03-01T00:00:00Z"}))]
 pub struct Stretch {
     /// The first: a position, or a time of recording. Not beyond the connector's own `position`.
     pub from: Mark,

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, List, Mount, Page, RefPath, Reply, idempotency::Fingerprint, paging},
+    http::{Body, Call, IfMatch, List, Mount, Page, RefPath, Reply, idempotency::Fingerprint, paging},
     kernel::{
         Actor, Id, Scope,
         actor::Identity,
@@ -105,7 +105,7 @@ async fn read_customer(call: Call, path: RefPath<CustomerId>) -> Result<Reply> {
 /// Change a customer
 ///
 /// Send the `ETag` you have seen as `If-Match`.
-#[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path)), request_body = CustomerChange,
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path), IfMatch), request_body = CustomerChange,
     security(("token" = ["customers:write"])), responses((status = 200, body = Customer)))]
 #[patch("/customers/{id}")]
 async fn update_customer(call: Call, path: RefPath<CustomerId>, body: Body<CustomerChange>) -> Result<Reply> {
@@ -119,7 +119,7 @@ async fn update_customer(call: Call, path: RefPath<CustomerId>, body: Body<Custo
 }
 
 /// Add an address to a customer
-#[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path)), request_body = NewBookEntry,
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path), IfMatch), request_body = NewBookEntry,
     security(("token" = ["customers:write"])), responses((status = 201, body = Customer)))]
 #[post("/customers/{id}/addresses")]
 async fn add_customer_address(call: Call, path: RefPath<CustomerId>, body: Body<NewBookEntry>) -> Result<Reply> {
@@ -134,7 +134,7 @@ async fn add_customer_address(call: Call, path: RefPath<CustomerId>, body: Body<
 
 /// Change an address of a customer
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path),
-    ("address_id" = inline(AddressId), Path)),
+    ("address_id" = inline(AddressId), Path), IfMatch),
     request_body = BookChange, security(("token" = ["customers:write"])), responses((status = 200, body = Customer)))]
 #[patch("/customers/{id}/addresses/{address_id}")]
 async fn change_customer_address(
@@ -153,7 +153,7 @@ async fn change_customer_address(
 
 /// Remove an address of a customer
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path),
-    ("address_id" = inline(AddressId), Path)),
+    ("address_id" = inline(AddressId), Path), IfMatch),
     security(("token" = ["customers:write"])), responses((status = 200, body = Customer)))]
 #[delete("/customers/{id}/addresses/{address_id}")]
 async fn remove_customer_address(call: Call, path: RefPath<(CustomerId, AddressId)>) -> Result<Reply> {
@@ -202,7 +202,7 @@ async fn read_me(call: Call) -> Result<Reply> {
 /// Change my profile
 ///
 /// Send the `ETag` you have seen as `If-Match`.
-#[utoipa::path(tag = "my account", request_body = ProfileChange, security(("channel_key" = [], "token" = [])),
+#[utoipa::path(tag = "my account", params(IfMatch), request_body = ProfileChange, security(("channel_key" = [], "token" = [])),
     responses((status = 200, body = Profile)))]
 #[patch("/me")]
 async fn change_me(call: Call, body: Body<ProfileChange>) -> Result<Reply> {
@@ -212,7 +212,7 @@ async fn change_me(call: Call, body: Body<ProfileChange>) -> Result<Reply> {
 }
 
 /// Add an address to my book
-#[utoipa::path(tag = "my account", request_body = NewBookEntry, security(("channel_key" = [], "token" = [])),
+#[utoipa::path(tag = "my account", params(IfMatch), request_body = NewBookEntry, security(("channel_key" = [], "token" = [])),
     responses((status = 201, body = Profile)))]
 #[post("/me/addresses")]
 async fn add_my_address(call: Call, body: Body<NewBookEntry>) -> Result<Reply> {
@@ -226,7 +226,7 @@ async fn add_my_address(call: Call, body: Body<NewBookEntry>) -> Result<Reply> {
 }
 
 /// Change an address in my book
-#[utoipa::path(tag = "my account", params(("id" = inline(AddressId), Path)), request_body = BookChange,
+#[utoipa::path(tag = "my account", params(("id" = inline(AddressId), Path), IfMatch), request_body = BookChange,
     security(("channel_key" = [], "token" = [])), responses((status = 200, body = Profile)))]
 #[patch("/me/addresses/{id}")]
 async fn change_my_address(call: Call, path: RefPath<AddressId>, body: Body<BookChange>) -> Result<Reply> {
@@ -238,7 +238,7 @@ async fn change_my_address(call: Call, path: RefPath<AddressId>, body: Body<Book
 }
 
 /// Remove an address from my book
-#[utoipa::path(tag = "my account", params(("id" = inline(AddressId), Path)),
+#[utoipa::path(tag = "my account", params(("id" = inline(AddressId), Path), IfMatch),
     security(("channel_key" = [], "token" = [])),
     responses((status = 200, body = Profile)))]
 #[delete("/me/addresses/{id}")]

@@ -14,7 +14,8 @@ use crate::{
     db::Tx,
     error::{Code, Error, Result},
     http::{
-        All, Body, Call, Cursor, List, ListQuery, Mount, Page, Params, RefPath, Reply, idempotency::Fingerprint, paging,
+        All, Body, Call, Cursor, List, ListQuery, Mount, Page, Params, RefPath, Reply, count_all,
+        idempotency::Fingerprint, paging, paging::Count,
     },
     kernel::{
         Scope,
@@ -158,7 +159,7 @@ fn named(call: &Call, word: &str, name: &str) -> Result<Named> {
 pub struct Ack {
     /// The consumer's name.
     pub consumer: Text<100>,
-    /// The lease under which they were handed out.
+    /// The lease under which they were handed out: `lease` of that answer.
     pub lease: Text<100>,
     /// Positions or event ids; absent: all of the lease.
     #[schema(max_items = 200)]
@@ -172,7 +173,7 @@ pub struct Ack {
 pub struct Nack {
     /// The consumer's name.
     pub consumer: Text<100>,
-    /// The lease under which they were handed out.
+    /// The lease under which they were handed out: `lease` of that answer.
     pub lease: Text<100>,
     /// Positions or event ids.
     #[schema(min_items = 1, max_items = 200)]
@@ -233,8 +234,19 @@ async fn list_consumers(call: Call, path: RefPath<String>, query: Params<ListQue
     let (feed, limit) = (feed(&path.0)?, query.0.limit()?);
     let after: Option<String> = Cursor::decode_optional(query.0.cursor.as_deref())?;
     let named = Named { actor, feed, name: after.unwrap_or_default(), now: call.now };
-    let items = call.read(move |tx| consumers::list(tx, &named, limit + 1)).await?;
-    Reply::page(&call, &Page::cut(items, limit, |consumer| consumer.name.clone())?)
+    let counts = query.0.count.is_some();
+    let (items, count) = call
+        .read(move |tx| {
+            let whole = |tx: &mut Tx, after: Option<String>, limit| {
+                consumers::list(tx, &Named { name: after.unwrap_or_default(), ..named.clone() }, limit)
+            };
+            let name = |consumer: &ConsumerView| consumer.name.clone();
+            let count = counts.then(|| count_all(tx, name, whole)).transpose()?;
+            Ok((consumers::list(tx, &named, limit + 1)?, count))
+        })
+        .await?;
+    let page = Page::cut(items, limit, |consumer| consumer.name.clone())?;
+    Reply::page(&call, &Page { count, ..page })
 }
 
 /// Where a consumer goes on.
@@ -298,6 +310,9 @@ pub struct ParkedQuery {
     pub limit: Option<i64>,
     /// Where to go on: `next_cursor` of the page before.
     pub cursor: Option<String>,
+    /// `capped` also counts all items, up to 10,000.
+    #[param(inline)]
+    pub count: Option<Count>,
 }
 
 /// List the items set aside
@@ -313,8 +328,18 @@ async fn list_parked(call: Call, path: RefPath<String>, query: Params<ParkedQuer
         return Err(refuse("state", "expected parked or skipped"));
     }
     let after: Option<i64> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let items = call.read(move |tx| consumers::parked(tx, &named, state, after.unwrap_or(0), limit + 1)).await?;
-    Reply::page(&call, &Page::cut(items, limit, |item| item.position)?)
+    let counts = query.0.count.is_some();
+    let (items, count) = call
+        .read(move |tx| {
+            let read = |tx: &mut Tx, after: Option<i64>, limit| {
+                consumers::parked(tx, &named, state, after.unwrap_or(0), limit)
+            };
+            let count = counts.then(|| count_all(tx, |item: &ParkedItem| item.position, read)).transpose()?;
+            Ok((read(tx, after, limit + 1)?, count))
+        })
+        .await?;
+    let page = Page::cut(items, limit, |item| item.position)?;
+    Reply::page(&call, &Page { count, ..page })
 }
 
 /// Which consumer's item is released.
@@ -430,7 +455,7 @@ async fn list_all_consumers(call: Call, query: List<All>) -> Result<Reply> {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"api_key": "key_01h455vb4pex5vsknk084sn02q"}))]
 pub struct HandOver {
-    /// The API key that polls as it from now on.
+    /// The API key that polls as it from now on, by its id: `id` of the answer that made it.
     pub api_key: CredentialId,
 }
 

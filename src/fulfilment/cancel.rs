@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     ids::Fresh,
-    model::{Command, FulfilmentOrder, Pieces, ShipmentState, ShippedLine, Step, sum_pieces},
+    model::{Command, FulfilmentOrder, Pieces, ShipmentState, ShippedLine, Step, at_piece, sum_pieces},
     money::{self, Settling},
     service::{announce, make_steps, place, save_states, shares},
     store,
@@ -67,9 +67,11 @@ pub fn cancel(
     order.check_time(what.occurred_at, "/occurred_at")?;
     let at = what.occurred_at.unwrap_or(now);
     let pieces = wanted(&order, what.pieces.as_deref())?;
-    let (freed, touched) = take_off(tx, now, actor, id, &pieces)?;
+    let asked = what.pieces.as_deref();
+    let (freed, touched) = take_off(tx, now, actor, id, &pieces).map_err(|error| at_piece(error, asked))?;
     let amount = amount(&order, &pieces)?;
-    within_ceiling(actor, amount.gross)?;
+    // What is worth too much: the lines that are named, or all of the order.
+    within_ceiling(actor, amount.gross).map_err(|error| error.at(asked.map_or("", |_| "/lines")))?;
     let moves: Result<Vec<LineMove>> = pieces.iter().map(|piece| line_move(&order, piece)).collect();
     orders::save(tx, now, &mut order, &moves?, place(touched.len() + 1))?;
     let mut draw = fresh.draw();
@@ -108,16 +110,16 @@ fn wanted(order: &OrderDocument, pieces: Option<&[Pieces]>) -> Result<Vec<Shippe
         return Err(Error::problem(Code::QuantityExceeded, "nothing is left to cancel"));
     }
     let piece = |(line_no, quantity): (i32, i64)| {
-        let line = order.line(line_no).map_err(|error| error.at("/lines"))?;
+        let line = order.line(line_no).map_err(|error| error.with("line_no", line_no))?;
         let open = line.quantities.open();
         if quantity > open {
             let detail = format!("only {open} of line {line_no} have not left");
-            let error = Error::problem(Code::QuantityExceeded, detail).at("/lines");
+            let error = Error::problem(Code::QuantityExceeded, detail);
             return Err(error.with("line_no", line_no).with("left", open));
         }
         Ok(ShippedLine { line_no, sku: line.sku.clone(), quantity })
     };
-    wanted.into_iter().map(piece).collect()
+    wanted.into_iter().map(piece).collect::<Result<_>>().map_err(|error| at_piece(error, pieces))
 }
 
 /// What was taken off an order's fulfilment orders: the stock that comes free, and each with what it need not ship.
@@ -180,7 +182,7 @@ fn distribute(
         if missing > 0 && fulfilments.iter().any(elsewhere) {
             let left = piece.quantity - missing;
             let detail = format!("only {left} of line {} are at locations of yours", piece.line_no);
-            let error = Error::problem(Code::QuantityExceeded, detail).at("/lines");
+            let error = Error::problem(Code::QuantityExceeded, detail);
             return Err(error.with("line_no", piece.line_no).with("left", left));
         }
     }

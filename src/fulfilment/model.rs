@@ -473,6 +473,25 @@ pub(super) fn sum_pieces(pieces: &[Pieces]) -> Result<BTreeMap<i32, i64>> {
     Ok(sums)
 }
 
+/// An error that names a line (`line_no`), pointed at the piece of the request that it is about: the first of an unknown line,
+/// the first that is more than is `left`. As it is where the request names no pieces.
+pub(super) fn at_piece(error: Error, pieces: Option<&[Pieces]>) -> Error {
+    let Error::Problem(problem) = &error else { return error };
+    let member = |name: &str| problem.extra.get(name).and_then(serde_json::Value::as_i64);
+    let (Some(pieces), Some(line_no)) = (pieces, member("line_no")) else { return error };
+    let (mut sum, left) = (0, member("left").unwrap_or_default());
+    let too_many = |piece: &Pieces| {
+        let is_it = i64::from(piece.line_no) == line_no;
+        sum += if is_it { piece.quantity.get() } else { 0 };
+        is_it && sum > left
+    };
+    let field = if problem.code == Code::LineUnknown { "line_no" } else { "quantity" };
+    match pieces.iter().position(too_many) {
+        Some(place) => error.at(format!("/lines/{place}/{field}")),
+        None => error,
+    }
+}
+
 #[cfg(test)]
 #[path = "model_tests.rs"]
 mod tests;

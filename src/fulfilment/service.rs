@@ -7,7 +7,7 @@ use super::{
     ids::{Draw, Fresh},
     model::{
         Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentCommand,
-        ShipmentState, ShippedLine, Step, sum_pieces,
+        ShipmentState, ShippedLine, Step, at_piece, sum_pieces,
     },
     money::{self, Settling},
     store,
@@ -144,11 +144,10 @@ fn plan(fulfilment: &FulfilmentOrder, command: Command, pieces: Option<&[Pieces]
     let step = |(line_no, quantity): (&i32, &i64)| {
         let line = fulfilment.lines.iter().find(|line| line.line_no == *line_no);
         let unknown = || Error::problem(Code::LineUnknown, format!("the fulfilment order has no line {line_no}"));
-        let step = line.ok_or_else(unknown)?.counts.step(command, *quantity);
+        let step = line.ok_or_else(unknown).and_then(|line| line.counts.step(command, *quantity));
         Ok((*line_no, step.map_err(|error| error.with("line_no", *line_no))?))
     };
-    let located = |error: Error| if pieces.is_some() { error.at("/lines") } else { error };
-    wanted.iter().map(step).collect::<Result<_>>().map_err(located)
+    wanted.iter().map(step).collect::<Result<_>>().map_err(|error| at_piece(error, pieces))
 }
 
 /// Makes the steps on a fulfilment order and its rows.

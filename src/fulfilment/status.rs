@@ -15,7 +15,7 @@ use crate::{
         Actor, Instant, Money,
         ids::{FulfilmentOrderId, OrderId, ShipmentId},
     },
-    orders::{self, ExternalRef, FulfilmentStatus, OrderDocument, OrderState, PaymentStatus},
+    orders::{self, ExternalRef, FulfilmentStatus, OrderDocument, OrderLine, OrderState, PaymentStatus, Quantities},
     payments::{self, MANUAL},
     stock::{self, Level, LevelKey, Locations},
 };
@@ -127,6 +127,38 @@ pub struct Lag {
     pub since: Option<Instant>,
 }
 
+/// How far the pieces of a line have come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct LineProgress {
+    /// The line.
+    pub line_no: i32,
+    /// The SKU.
+    pub sku: String,
+    /// The order's own quantities.
+    #[serde(flatten)]
+    pub quantities: Quantities,
+    /// How many have been picked at the locations that the caller may see, those that have left among them.
+    pub picked: i64,
+    /// How many have been packed there, those that have left among them.
+    pub packed: i64,
+    /// What was given back for it.
+    pub refunded: Money,
+}
+
+impl LineProgress {
+    fn of(line: &OrderLine, fulfilments: &[FulfilmentOrder]) -> Self {
+        let own = || fulfilments.iter().flat_map(|one| &one.lines).filter(|one| one.line_no == line.line_no);
+        Self {
+            line_no: line.line_no,
+            sku: line.sku.clone(),
+            quantities: line.quantities,
+            picked: own().map(|one| one.counts.picked).sum(),
+            packed: own().map(|one| one.counts.packed).sum(),
+            refunded: line.refunded,
+        }
+    }
+}
+
 /// Where an order is.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct OrderProgress {
@@ -145,6 +177,8 @@ pub struct OrderProgress {
     pub payment_state: PaymentStatus,
     /// Where the goods stand.
     pub fulfilment_state: FulfilmentStatus,
+    /// How far each line has come.
+    pub lines: Vec<LineProgress>,
     /// What it waits for, the longest first; of locations those that the caller may see.
     pub waiting: Vec<Waiting>,
     /// What stands in its way.
@@ -215,6 +249,7 @@ fn describe(now: Instant, known: Known<'_>, locations: &Locations) -> OrderProgr
         state: order.state,
         payment_state: order.payment_state,
         fulfilment_state: order.fulfilment_state,
+        lines: order.lines.iter().map(|line| LineProgress::of(line, &fulfilments)).collect(),
         waiting,
         blockers,
         parcels: shipments.iter().map(parcel).collect(),

@@ -240,8 +240,9 @@ impl ApiKey {
 async fn create_api_key(call: Call, body: Body<NewApiKey>) -> Result<Reply> {
     let actor = call.allow(Scope::KeysWrite)?.clone();
     // Nobody gives what they do not have.
-    if let Some(missing) = body.scopes.iter().find(|scope| !actor.holds(**scope)) {
-        return Err(Error::problem(Code::ScopeMissing, format!("you do not hold `{missing}` yourself")));
+    if let Some((place, missing)) = body.scopes.iter().enumerate().find(|(_, scope)| !actor.holds(**scope)) {
+        let error = Error::problem(Code::ScopeMissing, format!("you do not hold `{missing}` yourself"));
+        return Err(error.at(format!("/scopes/{place}")));
     }
     if body.money_ceiling.is_some_and(|ceiling| ceiling < 0) {
         return Err(Error::invalid("/money_ceiling", "expected 0 or more"));

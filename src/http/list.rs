@@ -176,6 +176,18 @@ impl<T> List<T> {
 /// Lists are counted in pieces of so many items.
 const PIECE: i64 = 1_000;
 
+/// How many items a list has, counted up to [`COUNT_CAP`] by reading it on and on: `read` gives up to so many after a key.
+///
+/// # Errors
+/// What `read` says.
+pub fn count_all<I, K>(
+    tx: &mut Tx,
+    key: impl Fn(&I) -> K,
+    read: impl Fn(&mut Tx, Option<K>, i64) -> Result<Vec<I>>,
+) -> Result<i64> {
+    counted(tx, &key, &|_| true, &read)
+}
+
 /// How many items there are that are seen, counted up to [`COUNT_CAP`].
 fn counted<I, K>(
     tx: &mut Tx,

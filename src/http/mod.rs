@@ -27,8 +27,9 @@ mod trace;
 
 pub use body::{Body, NoBody, Params, RawBody, RefPath, parse_json, parse_value, small_body};
 pub use call::{Call, Reply, answered_before, run_command, run_command_after};
-pub use list::{All, Format, List};
+pub use list::{All, Format, List, count_all};
 pub use mount::{Mount, Told};
+pub use openapi::IfMatch;
 pub use paging::{Cursor, ListQuery, Page};
 pub use problem::ProblemDocument;
 pub use state::State;

@@ -13,6 +13,7 @@ use utoipa::openapi::{
     tag::TagBuilder,
 };
 
+pub use self::headers::IfMatch;
 use super::ProblemDocument;
 
 /// One of the three documents.
@@ -190,15 +191,12 @@ fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
 /// The POSTs that change nothing, or nothing of ours: an `Idempotency-Key` would keep an answer that is old by then.
 const UNKEYED: [&str; 3] = ["/v1/store/offers", "/v1/store/orders/lookup", "/v1/ops/connectors/{id}/test"];
 
-/// The changes that are what they are whatever was there before: none of them looks at `If-Match`.
-const UNGUARDED: [(HttpMethod, &str); 6] = [
-    (HttpMethod::Patch, "/v1/ops/stock/levels"),
-    (HttpMethod::Delete, "/v1/ops/tax-rates/{id}"),
-    (HttpMethod::Delete, "/v1/ops/api-keys/{id}"),
-    (HttpMethod::Delete, "/v1/ops/channels/{id}/keys/{key}"),
-    (HttpMethod::Delete, "/v1/integration/feeds/{feed}/consumers/{consumer}"),
-    (HttpMethod::Delete, "/v1/ops/consumers/{consumer_id}"),
-];
+/// Whether an operation has a header among its parameters.
+fn takes_header(operation: &Operation, name: &str) -> bool {
+    let named =
+        |parameter: &openapi::path::Parameter| parameter.parameter_in == ParameterIn::Header && parameter.name == name;
+    operation.parameters.iter().flatten().any(|parameter| matches!(parameter, RefOr::T(it) if named(it)))
+}
 
 /// Whether an operation answers with a page of a list.
 fn is_list(operation: &Operation) -> bool {
@@ -257,28 +255,8 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
     }
     let is_post = *method == HttpMethod::Post;
     let only_asks = *method == HttpMethod::Get || is_post && UNKEYED.contains(&path);
-    let guarded = !only_asks && !UNGUARDED.iter().any(|(of, at)| (of, *at) == (method, path));
-    if is_post && !only_asks {
-        let key = ParameterBuilder::new()
-            .name("Idempotency-Key")
-            .parameter_in(ParameterIn::Header)
-            .description(Some("Any text that is new for each command. Sent again, it gives the first answer again."))
-            .schema(Some(
-                ObjectBuilder::new()
-                    .schema_type(Type::String)
-                    .min_length(Some(1))
-                    .max_length(Some(255))
-                    .pattern(Some("^[!-~]+$")),
-            ));
-        operation.parameters.get_or_insert_default().push(key.build().into());
-    }
-    if guarded && matches!(method, HttpMethod::Patch | HttpMethod::Delete) {
-        let tag = ParameterBuilder::new()
-            .name("If-Match")
-            .parameter_in(ParameterIn::Header)
-            .description(Some("The `ETag` you have seen: refused with 412 when somebody has changed it since."))
-            .schema(Some(ObjectBuilder::new().schema_type(Type::String).examples(["\"v3\""])));
-        operation.parameters.get_or_insert_default().push(tag.build().into());
+    if !only_asks {
+        operation.parameters.get_or_insert_default().push(headers::idempotency_key().into());
     }
     let has_body = operation.request_body.is_some();
     let mut problems = vec![
@@ -290,6 +268,7 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
         ("429", "Too many requests."),
         ("503", "Too much to do; try again."),
     ];
+    examples(operation);
     // An order is named by what several systems call it.
     let by_reference = path.contains("/orders/{ref}") || takes_order(operation);
     if *method != HttpMethod::Get {
@@ -312,11 +291,14 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
     if path.ends_with("/connectors/{id}/replay") {
         problems.push(("410", "The events from there on have been dropped."));
     }
+    if path.ends_with("/connectors/{id}/renew-secrets") {
+        problems.push(("412", "Somebody changed it, or renewed its secrets too, meanwhile."));
+    }
     if has_body {
         problems.push(("413", "The body is too large."));
         problems.push(("415", "The body's media type is not supported."));
     }
-    if guarded {
+    if takes_header(operation, headers::IF_MATCH) {
         problems.push(("412", "Somebody changed it meanwhile (`If-Match`)."));
     }
     for (status, description) in problems {
@@ -328,6 +310,20 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
                 response.description = success(status).to_owned();
             }
             headers::add(path, method, status, response, !only_asks);
+        }
+    }
+}
+
+/// What variables of paths stand for, where it is no id: the first order of a shop, the consumer of the recipes.
+const EXAMPLES: [(&str, &str); 2] = [("ref", "1001"), ("consumer", "erp")];
+
+/// Gives the variables of the path that are known by a name an example.
+fn examples(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
+        let known = EXAMPLES.iter().find(|(name, _)| *name == parameter.name);
+        if let Some((_, example)) = known.filter(|_| parameter.parameter_in == ParameterIn::Path) {
+            *parameter = ParameterBuilder::from(parameter.clone()).example(Some((*example).into())).build();
         }
     }
 }

@@ -19,6 +19,9 @@ pub struct ListQuery {
     pub limit: Option<i64>,
     /// Where to go on: `next_cursor` of the page before.
     pub cursor: Option<String>,
+    /// `capped` also counts all items, up to 10,000.
+    #[param(inline)]
+    pub count: Option<Count>,
 }
 
 impl ListQuery {
@@ -39,9 +42,17 @@ const MOST_ITEMS: i64 = 200;
 /// # Errors
 /// When it is not between 1 and 200.
 pub fn limit(limit: Option<i64>) -> Result<i64> {
-    match limit.unwrap_or(50) {
-        limit @ 1..=MOST_ITEMS => Ok(limit),
-        _ => Err(Error::problem(Code::InvalidQuery, "expected 1 to 200").at("limit")),
+    limit_within(limit.unwrap_or(50), MOST_ITEMS)
+}
+
+/// A page's size where a page holds at most so many.
+///
+/// # Errors
+/// When it is not between 1 and these.
+pub fn limit_within(limit: i64, most: i64) -> Result<i64> {
+    match (1..=most).contains(&limit) {
+        true => Ok(limit),
+        false => Err(Error::problem(Code::InvalidQuery, format!("expected 1 to {most}")).at("limit")),
     }
 }
 

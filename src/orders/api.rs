@@ -16,7 +16,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     events::{self, Event},
-    http::{All, Body, Call, Cursor, List, ListQuery, Mount, Page, Params, RefPath, Reply},
+    http::{All, Body, Call, Cursor, List, Mount, Page, Params, RefPath, Reply, paging, paging::Count},
     kernel::{
         Actor, Instant, Scope,
         actor::Shopper,
@@ -195,31 +195,50 @@ async fn look_up_order(call: Call, body: Body<OrderLookup>) -> Result<Reply> {
     Reply::ok(&found)
 }
 
+/// The most of one's orders that a page holds: they are whole documents.
+const MOST_OWN: i64 = 20;
+
+/// Which of one's orders are listed.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OwnOrdersQuery {
+    /// How many orders at most, 1 to 20: they are whole documents.
+    #[param(minimum = 1, maximum = 20, default = 20)]
+    pub limit: Option<i64>,
+    /// Where to go on: `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// `capped` also counts all orders, up to 10,000.
+    #[param(inline)]
+    pub count: Option<Count>,
+}
+
 /// List one's orders
 ///
 /// Newest first; for signed-in customers.
-#[utoipa::path(tag = "my orders", params(ListQuery), security(("channel_key" = [], "token" = [])),
+#[utoipa::path(tag = "my orders", params(OwnOrdersQuery), security(("channel_key" = [], "token" = [])),
     responses((status = 200, body = Page<OrderDocument>)))]
 #[get("/me/orders")]
-async fn list_own_orders(call: Call, query: Params<ListQuery>) -> Result<Reply> {
+async fn list_own_orders(call: Call, query: Params<OwnOrdersQuery>) -> Result<Reply> {
     let shopper = shopper(&call)?;
     let links = links(&call, &shopper).await?;
     let sign_in = || Error::problem(crate::error::Code::Unauthenticated, "sign in to see your orders");
     let identity = shopper.identity.ok_or_else(sign_in)?;
-    // Documents are large: a page has 20 of them unless fewer are asked for.
-    let limit = query.0.limit()?.min(20);
+    let limit = paging::limit_within(query.0.limit.unwrap_or(MOST_OWN), MOST_OWN)?;
     let after: Option<Place> = Cursor::decode_optional(query.0.cursor.as_deref())?;
-    let now = call.now;
-    let items = call
+    let (now, counts) = (call.now, query.0.count.is_some());
+    let (items, count) = call
         .read(move |tx| {
-            let Some(customer) = customers::find(tx, &identity)? else { return Ok(Vec::new()) };
-            let after = after.map(|(micros, id)| (Instant::from_micros(micros), id));
-            let ids = store::of_customer(tx, (customer, shopper.channel), after, limit + 1)?;
+            let Some(customer) = customers::find(tx, &identity)? else { return Ok((Vec::new(), counts.then_some(0))) };
+            let (after, own) = (after.map(|(at, id)| (Instant::from_micros(at), id)), (customer, shopper.channel));
+            let ids = store::of_customer(tx, own, after, limit + 1)?;
             let orders = service::documents(tx, &ids)?;
-            Ok(orders.iter().map(|order| order.for_shopper(&links, now)).collect())
+            let count = counts.then(|| store::count_of_customer(tx, own, paging::COUNT_CAP)).transpose()?;
+            Ok((orders.iter().map(|order| order.for_shopper(&links, now)).collect(), count))
         })
         .await?;
-    Reply::page(&call, &Page::cut(items, limit, |order: &OrderDocument| (order.placed_at.micros(), order.id))?)
+    let page = Page::cut(items, limit, |order: &OrderDocument| (order.placed_at.micros(), order.id))?;
+    Reply::page(&call, &Page { count, ..page })
 }
 
 /// The routes of the ops surface.

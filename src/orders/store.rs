@@ -395,6 +395,14 @@ pub(super) fn of_customer(
     sql(query).bind(customer).bind(channel).bind(after.0).bind(after.1).bind(limit).load::<UidSql, OrderId>(tx)
 }
 
+/// How many orders a customer has in a channel, counted no further than `cap`.
+pub(super) fn count_of_customer(tx: &mut Tx, (customer, channel): (CustomerId, ChannelId), cap: i64) -> Result<i64> {
+    let query =
+        "SELECT count(*) FROM (SELECT 1 AS one FROM orders WHERE customer_id = ? AND channel_id = ? LIMIT ?) AS own";
+    let count = sql(query).bind(customer).bind(channel).bind(cap).first::<BigInt, i64>(tx)?;
+    Ok(count.unwrap_or_default())
+}
+
 /// The order with a number, e-mail and postcode that fit, for a guest who has nothing else.
 pub(super) fn lookup(
     tx: &mut Tx,

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     db::Tx,
     error::Result,
-    http::{All, Body, Call, List, Mount, Page, RefPath, Reply},
+    http::{All, Body, Call, IfMatch, List, Mount, Page, RefPath, Reply},
     kernel::{Id, Instant, Scope, ids::PriceListId},
 };
 
@@ -53,7 +53,7 @@ async fn read_price_list(call: Call, path: RefPath<PriceListId>) -> Result<Reply
 ///
 /// Send the `ETag` you have seen as `If-Match`. The change is effective everywhere within a second. Code, currency and
 /// channel stay as they are: prices hang on them.
-#[utoipa::path(tag = "set up a shop", params(("id" = inline(PriceListId), Path)), request_body = PriceListPatch,
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(PriceListId), Path), IfMatch), request_body = PriceListPatch,
     security(("token" = ["prices:write"])), responses((status = 200, body = PriceListView)))]
 #[patch("/price-lists/{id}")]
 async fn update_price_list(call: Call, path: RefPath<PriceListId>, body: Body<PriceListPatch>) -> Result<Reply> {

@@ -18,7 +18,7 @@ use crate::{
     catalog,
     db::{Lane, Tx},
     error::{Code, Error, Result},
-    http::{All, Body, Call, List, Mount, Page, RefPath, Reply, State},
+    http::{All, Body, Call, IfMatch, List, Mount, Page, RefPath, Reply, State},
     jobs::Runner,
     kernel::{Actor, Id, Instant, Scope, ids::LocationId, ids::VariantId},
 };
@@ -63,7 +63,7 @@ async fn read_location(call: Call, path: RefPath<LocationId>) -> Result<Reply> {
 /// Change a location
 ///
 /// Send the `ETag` you have seen as `If-Match`. The change is effective everywhere within a second.
-#[utoipa::path(tag = "keep stock", params(("id" = inline(LocationId), Path)), request_body = LocationPatch,
+#[utoipa::path(tag = "keep stock", params(("id" = inline(LocationId), Path), IfMatch), request_body = LocationPatch,
     security(("token" = ["stock:write"])), responses((status = 200, body = Location)))]
 #[patch("/locations/{id}")]
 async fn update_location(call: Call, path: RefPath<LocationId>, body: Body<LocationPatch>) -> Result<Reply> {

@@ -6,47 +6,81 @@ use kontor::{
     http::{auth::Audience, openapi::Surface},
     kernel::Scope,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::{
-    on_both_idle, on_both_set,
+    App, on_both_idle, on_both_set,
     world::{Route, two_sides},
 };
+
+/// A token for each surface, of somebody who may do everything.
+fn bearers(app: &App) -> [String; 3] {
+    [Audience::Customer, Audience::Staff, Audience::Client]
+        .map(|usage| format!("Bearer {}", app.token(usage, "eve", Scope::ALL)))
+}
+
+/// The one of three that is for a surface.
+fn of<T>(surface: Surface, all: &[T; 3]) -> &T {
+    let [store, ops, integration] = all;
+    match surface {
+        Surface::Store => store,
+        Surface::Ops => ops,
+        Surface::Integration => integration,
+    }
+}
 
 #[test]
 fn a_header_is_heeded_where_it_is_documented_and_nowhere_else() {
     on_both_idle(|app| async move {
         let (side, _) = two_sides(&app).await;
-        let bearer = |usage| format!("Bearer {}", app.token(usage, "eve", Scope::ALL));
-        let [customer, staff, client] = [Audience::Customer, Audience::Staff, Audience::Client].map(bearer);
-        let too_long = "x".repeat(256);
+        let bearers = bearers(&app);
+        let send = async |route: &Route, name: &str, value: &str| {
+            let token = of(route.surface, &bearers).as_str();
+            let headers = [("Authorization", token), ("Channel-Key", &side.shop.key), (name, value)];
+            route.send(&app, &route.fill(&side.ids), &headers).await
+        };
+        let mut routes: Vec<Route> = Route::all().into_iter().filter(|route| route.method != "GET").collect();
+        routes.iter_mut().for_each(|route| route.at(&side));
         let mut wrong = Vec::new();
-        for mut route in Route::all() {
-            // Staff name the channel, which the example leaves to a storefront's key.
-            if route.surface == Surface::Ops && route.is("POST", "/carts") {
-                let named = json!({ "channel_id": side.shop.channel });
-                route.body = Some(("application/json".to_owned(), named.to_string()));
+        // A version that nothing has: who looks at it refuses the change. Carts and books of others are not found first.
+        for route in routes.iter().filter(|route| route.heeds("If-Match")) {
+            let answer = send(route, "If-Match", "\"v4711\"").await;
+            let foreign = route.surface == Surface::Store && answer.status == 404;
+            if answer.body["code"] != "version_stale" && !foreign {
+                wrong.push(format!("{} {}: a stale If-Match: {}", route.method, route.path, answer.text));
             }
-            let token = match route.surface {
-                Surface::Store => &customer,
-                Surface::Ops => &staff,
-                Surface::Integration => &client,
-            };
-            // A value that nobody can heed: who looks at the header refuses it before anything happens.
-            let (name, value) = match route.method.as_str() {
-                "POST" => ("Idempotency-Key", too_long.as_str()),
-                "PATCH" | "DELETE" => ("If-Match", "nonsense"),
-                _ => continue,
-            };
-            let headers = [("Authorization", token.as_str()), ("Channel-Key", &side.shop.key), (name, value)];
-            let answer = route.send(&app, &route.fill(&side.ids), &headers).await;
-            let heeded = answer.body["code"] == "invalid_header" && answer.body["pointer"] == name;
-            if heeded != route.headers.iter().any(|header| header == name) {
-                wrong.push(format!("{} {}: {name} is heeded: {heeded}: {}", route.method, route.path, answer.text));
+        }
+        // A value that nobody can heed: who looks at the header refuses it before anything happens. So keys come first, since
+        // nearly all heed them: what does not look at a header does what it is told.
+        for (name, value) in [("Idempotency-Key", "x".repeat(256).as_str()), ("If-Match", "nonsense")] {
+            for route in &routes {
+                let answer = send(route, name, value).await;
+                let heeded = answer.body["code"] == "invalid_header" && answer.body["pointer"] == name;
+                if heeded != route.heeds(name) {
+                    wrong.push(format!("{} {}: {name} is heeded: {heeded}: {}", route.method, route.path, answer.text));
+                }
             }
         }
         assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+        let guarded = routes.iter().filter(|route| route.heeds("If-Match"));
+        assert_eq!(guarded.filter(|route| route.method == "POST").count(), 7, "POSTs that look at If-Match");
     });
+}
+
+#[test]
+fn a_refusal_for_being_old_is_documented_where_a_version_is_looked_at() {
+    for surface in Surface::ALL {
+        let document = serde_json::to_value(kontor::api::openapi(surface)).unwrap();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let mut all = operation["parameters"].as_array().into_iter().flatten();
+                let guarded = all.any(|one| one["in"] == "header" && one["name"] == "If-Match");
+                // Its own reading is what guards this one.
+                let refuses = guarded || path.ends_with("/renew-secrets");
+                assert_eq!(operation["responses"]["412"].is_object(), refuses, "{method} {path}");
+            }
+        }
+    }
 }
 
 fn responses(surface: Surface, method: &str, path: &str) -> Value {
@@ -219,20 +253,12 @@ fn every_header_that_is_sent_is_documented_where_it_is_sent() {
     };
     on_both_set(limited, |app| async move {
         let (side, _) = two_sides(&app).await;
-        let bearer = |usage| format!("Bearer {}", app.token(usage, "eve", Scope::ALL));
-        let [customer, staff, client] = [Audience::Customer, Audience::Staff, Audience::Client].map(bearer);
+        let bearers = bearers(&app);
         let (mut wrong, mut seen) = (BTreeSet::new(), BTreeSet::new());
         let documents = Surface::ALL.map(|surface| serde_json::to_value(kontor::api::openapi(surface)).unwrap());
         for mut route in Route::all() {
-            if route.surface == Surface::Ops && route.is("POST", "/carts") {
-                let named = json!({ "channel_id": side.shop.channel });
-                route.body = Some(("application/json".to_owned(), named.to_string()));
-            }
-            let (document, token) = match route.surface {
-                Surface::Store => (&documents[0], &customer),
-                Surface::Ops => (&documents[1], &staff),
-                Surface::Integration => (&documents[2], &client),
-            };
+            route.at(&side);
+            let (document, token) = (of(route.surface, &documents), of(route.surface, &bearers));
             let signed =
                 [("Authorization", token.as_str()), ("Channel-Key", &side.shop.key), ("Idempotency-Key", "once")];
             let filled = route.fill(&side.ids);

@@ -178,7 +178,12 @@ fn an_item_set_aside_parks_its_stream_and_the_others_flow() {
         let flowing = poll(&app, "orders?consumer=erp").await;
         assert_eq!(names(&flowing), ["b/2", "b/3"]);
         ack(&app, &flowing, Value::Null).await.expect(200);
-        let parked = call(&app, "GET", "/feeds/orders/parked?consumer=erp", None).await.expect(200);
+        let parked = call(&app, "GET", "/feeds/orders/parked?consumer=erp&count=capped", None).await.expect(200);
+        assert_eq!(parked["count"], 1);
+        for (query, count) in [("limit=1", Value::Null), ("limit=1&count=capped", json!(1))] {
+            let listed = call(&app, "GET", &format!("/feeds/orders/consumers?{query}"), None).await.expect(200);
+            assert_eq!(listed["count"], count);
+        }
         let item = &parked["items"][0];
         assert_eq!((&item["reason"], &item["waiting_behind"]), (&json!("unknown article"), &json!(2)));
         let to = |what: &str| format!("/feeds/orders/parked/{}/{what}", place[0]);

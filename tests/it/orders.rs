@@ -170,12 +170,21 @@ fn customers_see_their_own_orders() {
         let ids: Vec<&str> = pages.iter().map(|order| text(&order["id"])).collect();
         assert_eq!((ids, &rest["next_cursor"]), (own.iter().map(String::as_str).collect(), &Value::Null));
         assert!(pages.iter().all(|order| order["actions"] == json!([]) && order["link"].is_object()));
+        // A page of whole documents is small, and more is refused rather than passed over.
+        let counted = eve.send("GET", "/me/orders?limit=20&count=capped", None).await.expect(200);
+        assert_eq!((counted["items"].as_array().unwrap().len(), &counted["count"]), (3, &json!(3)));
+        assert_eq!(first["count"], Value::Null);
+        for wrong in [0, 21, 200] {
+            let path = format!("/me/orders?limit={wrong}");
+            assert_eq!(eve.send("GET", &path, None).await.problem(400, "invalid_query")["pointer"], "limit");
+        }
         let path = format!("/orders/{}", text(&foreign["id"]));
         eve.send("GET", &path, None).await.problem(404, "not_found");
         bob.send("GET", &path, None).await.expect(200);
         shop.store("GET", "/me/orders", None, None).await.problem(401, "unauthenticated");
         let nobody = Customer::new(&shop, "zoe");
-        assert_eq!(nobody.send("GET", "/me/orders", None).await.expect(200)["items"], json!([]));
+        let none = nobody.send("GET", "/me/orders?count=capped", None).await.expect(200);
+        assert_eq!((&none["items"], &none["count"]), (&json!([]), &json!(0)));
     });
 }
 

@@ -140,6 +140,30 @@ fn links_between_the_pages_lead_somewhere() {
 }
 
 #[test]
+fn the_tests_that_hold_a_promise_are_where_the_page_says() {
+    let (text, root) = (page("docs/promises.md"), Path::new(env!("CARGO_MANIFEST_DIR")));
+    let (mut source, mut seen, mut missing) = (String::new(), 0, Vec::new());
+    for quoted in text.split('`').skip(1).step_by(2) {
+        if quoted.ends_with(".rs") {
+            let file = if quoted.contains("src/") { quoted.to_owned() } else { format!("tests/it/{quoted}") };
+            // The page's own explanation names a file that is none.
+            source = std::fs::read_to_string(root.join(&file)).unwrap_or_default();
+            if source.is_empty() && !quoted.ends_with("file.rs") {
+                missing.push(file);
+            }
+        } else if quoted.matches('_').count() > 2
+            && quoted.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        {
+            seen += 1;
+            if !source.contains(&format!("fn {quoted}(")) {
+                missing.push(quoted.to_owned());
+            }
+        }
+    }
+    assert!(missing.is_empty() && seen > 80, "{seen} tests, and not there: {missing:#?}");
+}
+
+#[test]
 fn every_job_has_its_recipe() {
     for surface in kontor::http::openapi::Surface::ALL {
         let document = serde_json::to_value(kontor::api::openapi(surface)).unwrap();

@@ -164,15 +164,22 @@ fn what_does_not_fit_changes_nothing() {
         let reserved = json!({"system": "sap", "kind": "shipment", "value": "LS-1"});
         erp(&app, id, "external-refs", &reserved).await.problem(422, "invalid_value");
         let many = json!({"system": "wms", "document": "LS-1", "lines": [{"sku": "TEE", "quantity": 2}]});
-        erp(&app, id, "shipments", &many).await.problem(409, "quantity_exceeded");
+        let told = erp(&app, id, "shipments", &many).await.problem(409, "quantity_exceeded");
+        assert_eq!(told["pointer"], "/lines/0/quantity");
+        let twice = json!({"system": "wms", "document": "ST-1", "reason": "x",
+            "lines": [{"sku": "TEE", "quantity": 1}, {"line_no": 1, "quantity": 1}]});
+        let told = erp(&app, id, "cancellations", &twice).await.problem(409, "quantity_exceeded");
+        assert_eq!(told["pointer"], "/lines/1/quantity");
         let unknown = json!({"system": "wms", "document": "LS-1", "lines": [{"sku": "MUG", "quantity": 2}]});
-        erp(&app, id, "shipments", &unknown).await.problem(422, "line_unknown");
+        let told = erp(&app, id, "shipments", &unknown).await.problem(422, "line_unknown");
+        assert_eq!(told["pointer"], "/lines/0/sku");
         let nameless = json!({"system": "wms", "document": "LS-1", "lines": [{"quantity": 2}]});
         erp(&app, id, "shipments", &nameless).await.problem(422, "missing_field");
         let future = json!({"system": "wms", "document": "LS-1", "occurred_at": "2099-01-01T00:00:00Z"});
         erp(&app, id, "shipments", &future).await.problem(422, "history_in_future");
         let never = json!({"system": "wms", "document": "RT-1", "lines": [{"line_no": 1, "quantity": 2}]});
-        erp(&app, id, "returns", &never).await.problem(409, "quantity_exceeded");
+        let told = erp(&app, id, "returns", &never).await.problem(409, "quantity_exceeded");
+        assert_eq!(told["pointer"], "/lines/0/quantity");
         erp(&app, "nobody", "external-refs", &json!({"system": "sap", "value": "A-1"})).await.problem(404, "not_found");
         assert_eq!(read(&app, id).await["version"], before);
         // What was refused was not booked: the same document goes through when it is right.
@@ -246,7 +253,7 @@ fn a_return_above_the_reporters_ceiling_is_refused_before_its_shipment_as_after_
             let body = json!({"system": "wms", "document": document, "lines": [line], "refund": refund});
             app.send("POST", &path, &[("Authorization", &wms)], Some(&body)).await
         };
-        report("RT-1", 2, true).await.problem(403, "ceiling_exceeded");
+        assert_eq!(report("RT-1", 2, true).await.problem(403, "ceiling_exceeded")["pointer"], "/refund");
         // One piece is within it; and who gives nothing back needs no ceiling.
         report("RT-2", 1, true).await.expect(202);
         report("RT-3", 1, false).await.expect(202);

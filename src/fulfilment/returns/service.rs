@@ -126,7 +126,7 @@ fn of_known_order(
     let shares = taken_back(&order, new)?;
     let sum = money::total(shares.iter().map(|(_, share)| *share));
     if new.refund {
-        within_ceiling(actor, sum.gross)?;
+        within_ceiling(actor, sum.gross).map_err(|error| error.at("/refund"))?;
     }
     let moves = moves(&order, &shares, new.refund)?;
     orders::save(tx, now, &mut order, &moves, 1)?;
@@ -346,7 +346,7 @@ fn of_no_order(
                 "without an order there is no payment to give it back by: pay it out and say so, or leave `refund` out";
             return Err(Error::invalid("/paid_out", detail));
         }
-        within_ceiling(actor, made.amount.minor())?;
+        within_ceiling(actor, made.amount.minor()).map_err(|error| error.at("/refund"))?;
     }
     // The reference belongs to the return itself, for there is no order.
     if !note(tx, now, OrderId::from_bytes(*new.id.bytes()), new, &mut draw)? {

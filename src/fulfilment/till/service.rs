@@ -76,7 +76,7 @@ pub fn record_payment_of(
     if amount <= 0 {
         return Err(Error::conflict("nothing is owed: name the amount that came in"));
     }
-    within_ceiling(actor, amount - owed.clamp(0, amount))?;
+    within_ceiling(actor, amount - owed.clamp(0, amount)).map_err(|error| error.at("/amount"))?;
     let new = NewOperation {
         id: draw.next(),
         payment: payment_for(tx, now, &order, &mut draw, receipt, amount)?,
@@ -208,7 +208,7 @@ pub fn refund(
     let mut order = orders::lock(tx, id)?;
     order.state.apply(orders::Command::Refund)?;
     let amount = in_currency(&order, amount)?;
-    within_ceiling(actor, amount)?;
+    within_ceiling(actor, amount).map_err(|error| error.at("/amount"))?;
     let payments = payments::of_order(tx, id)?;
     let planned = spread(&order, &payments, amount)?;
     let mut draw = fresh.draw();

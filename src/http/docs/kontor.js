@@ -7,6 +7,10 @@
   const sent = new Map();
   // The newest entity tag seen for a path.
   const tags = new Map();
+  // The operations that look at If-Match, as the documents tell: each a method and what its paths look like.
+  const guarded = [];
+  // How a path was last asked: an answer does not say.
+  const asked = new Map();
   const note = document.getElementById("kontor-note");
 
   function freshKey() {
@@ -48,17 +52,75 @@
     return key;
   }
 
+  // Reads from a document which operations look at If-Match.
+  function learn(specification) {
+    for (const [template, item] of Object.entries((specification || {}).paths || {})) {
+      const pattern = new RegExp("^" + template.replace(/\./g, "\\.").replace(/\{[^}]*\}/g, "[^/]+") + "$");
+      for (const [method, operation] of Object.entries(item)) {
+        if ((operation.parameters || []).some((one) => one.in === "header" && one.name === "If-Match")) {
+          guarded.push({ method: method.toUpperCase(), pattern: pattern });
+        }
+      }
+    }
+  }
+
+  // A path, the path above it, and so on: lines and addresses are parts of what has the version.
+  function upwards(place) {
+    const steps = place.split("/");
+    return steps.map((_, above) => steps.slice(0, steps.length - above).join("/")).filter((one) => one !== "");
+  }
+
+  function knownTag(place) {
+    return upwards(place).map((one) => tags.get(one)).find((tag) => tag !== undefined);
+  }
+
+  function forget(places) {
+    places.forEach((one) => tags.delete(one));
+  }
+
+  // Whose version an answer's entity tag is: what was made, else the step of the path whose id is answered (a line's answer is
+  // its cart), else what was asked.
+  function owner(response, place) {
+    const made = header(response.headers, "Location");
+    if (made) {
+      return path(made);
+    }
+    const steps = place.split("/");
+    const own = response.obj ? steps.indexOf(response.obj.id) : -1;
+    return own < 0 ? place : steps.slice(0, own + 1).join("/");
+  }
+
+  // Keeps in mind what an answer tells of versions. What a change may have touched, above and below it, is not known any more.
+  function remember(response) {
+    const place = path(response.url);
+    const etag = header(response.headers, "ETag");
+    if (response.status === 412) {
+      // What is known is stale: read it again first.
+      forget(upwards(place));
+    } else if (response.ok) {
+      if (asked.get(place) !== "GET") {
+        forget(upwards(place));
+        forget(Array.from(tags.keys()).filter((one) => one.startsWith(place + "/")));
+      }
+      if (etag) {
+        tags.set(owner(response, place), etag);
+      }
+    }
+  }
+
   function requestInterceptor(request) {
     if (request.loadSpec) {
       return request;
     }
     request.headers = request.headers || {};
     const method = (request.method || "GET").toUpperCase();
+    const place = path(request.url);
+    asked.set(place, method);
     if (method === "POST") {
       setHeader(request.headers, "Idempotency-Key", idempotencyKey(request));
     }
-    if (["PUT", "PATCH", "DELETE"].includes(method) && !header(request.headers, "If-Match")) {
-      const tag = tags.get(path(request.url));
+    if (guarded.some((one) => one.method === method && one.pattern.test(place)) && !header(request.headers, "If-Match")) {
+      const tag = knownTag(place);
       if (tag) {
         setHeader(request.headers, "If-Match", tag);
       }
@@ -67,20 +129,12 @@
   }
 
   function responseInterceptor(response) {
-    const etag = header(response.headers, "ETag");
-    if (etag && response.ok) {
-      tags.set(path(response.url), etag);
-      const made = header(response.headers, "Location");
-      if (made) {
-        tags.set(path(made), etag);
-      }
-    } else if (response.status === 412) {
-      // What is known is stale: read it again first.
-      tags.delete(path(response.url));
+    if (/\/openapi\//.test(response.url)) {
+      learn(response.obj);
+      return response;
     }
-    if (!/\/openapi\//.test(response.url)) {
-      tell(response);
-    }
+    remember(response);
+    tell(response);
     return response;
   }
 

@@ -1,10 +1,38 @@
-//! The headers that answers carry beside those of the transport.
+//! The headers that requests and answers carry beside those of the transport.
 
 use utoipa::openapi::{
     HttpMethod, Response,
     header::HeaderBuilder,
+    path::{Parameter, ParameterBuilder, ParameterIn},
     schema::{ObjectBuilder, Type},
 };
+
+/// The header that guards a change.
+pub(super) const IF_MATCH: &str = "If-Match";
+
+/// Stands among the `params` of an operation whose handler asks for [`crate::http::Call::if_match`]: the header and its 412 are
+/// documented by it, and where it is missing, the header is not heeded (`tests/it/documented.rs` tries every route).
+#[derive(Debug, Clone, Copy)]
+pub struct IfMatch;
+
+impl utoipa::IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let told = "The `ETag` you have seen: refused with 412 when somebody has changed it since.";
+        vec![header(IF_MATCH, told, ObjectBuilder::new().schema_type(Type::String).examples(["\"v3\""]))]
+    }
+}
+
+/// The header that makes a command happen once.
+pub(super) fn idempotency_key() -> Parameter {
+    let told = "Any text that is new for each command. Sent again, it gives the first answer again.";
+    let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+    header("Idempotency-Key", told, text.pattern(Some("^[!-~]+$")))
+}
+
+fn header(name: &str, told: &str, schema: ObjectBuilder) -> Parameter {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
+    parameter.description(Some(told)).schema(Some(schema)).build()
+}
 
 /// A header's name, type and description.
 type Described = (&'static str, Type, &'static str);

@@ -108,7 +108,7 @@ pub(super) fn hold(
         return Ok(false);
     }
     if new.refund {
-        fulfilment::within_ceiling(&report.actor, worth)?;
+        fulfilment::within_ceiling(&report.actor, worth).map_err(|error| error.at("/refund"))?;
     }
     report.note(tx, order, RETURN, json!({"held": job}))?;
     let new = ReturnReport { occurred_at: new.occurred_at.or(Some(report.now)), ..new.clone() };

@@ -125,6 +125,19 @@ pub(super) fn lines(order: &OrderDocument, all: &[Reported], room: fn(&OrderLine
     Ok(meant)
 }
 
+/// An error that names one of the order's lines (`line_no`), pointed at the reported line that it is about: the last one, with
+/// which there are too many. Lines that are named by their SKU may have been booked as several.
+pub(super) fn at_reported(error: Error, order: &OrderDocument, reported: &[Reported]) -> Error {
+    let Error::Problem(problem) = &error else { return error };
+    let Some(line_no) = problem.extra.get("line_no").and_then(serde_json::Value::as_i64) else { return error };
+    let Some(line) = order.lines.iter().find(|line| i64::from(line.line_no) == line_no) else { return error };
+    let is_it = |one: &Reported| one.line_no == Some(line.line_no) || one.sku.as_ref() == Some(&line.sku);
+    match reported.iter().rposition(is_it) {
+        Some(place) => error.at(format!("/lines/{place}/quantity")),
+        None => error,
+    }
+}
+
 /// Whether there is room on the order's lines for all that is meant.
 pub(super) fn fit(order: &OrderDocument, meant: &[(i32, i64)], room: fn(&OrderLine) -> i64) -> Result<bool> {
     for (line_no, sum) in by_line(meant) {
@@ -231,5 +244,5 @@ pub(super) fn split(
 }
 
 fn exceeded(detail: &str) -> Error {
-    Error::problem(Code::QuantityExceeded, detail).at("/lines")
+    Error::problem(Code::QuantityExceeded, detail)
 }

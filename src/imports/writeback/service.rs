@@ -233,7 +233,10 @@ fn ship(tx: &mut Tx, report: &Report, order: &mut OrderDocument, new: &ShipmentR
     let lines =
         new.lines.as_ref().map(|lines| model::lines(order, lines, |line| line.quantities.open())).transpose()?;
     let mut leaving: HashMap<FulfilmentOrderId, Option<Vec<Pieces>>> =
-        model::split(&fulfilments, &report.actor, new.location, lines.as_deref())?.into_iter().collect();
+        model::split(&fulfilments, &report.actor, new.location, lines.as_deref())
+            .map_err(|error| model::at_reported(error, order, new.lines.as_deref().unwrap_or_default()))?
+            .into_iter()
+            .collect();
     if leaving.len() > new.fresh.len() {
         return Err(Error::internal("more parts of a shipment than ids for them"));
     }
@@ -283,7 +286,8 @@ pub(super) fn cancellation(
     let meant = lines.map(|lines| model::lines(&order, lines, |line| line.quantities.open())).transpose()?;
     let pieces = meant.map(|meant| model::pieces(&meant)).transpose()?;
     let what = Cancellation { pieces, ..what.clone() };
-    fulfilment::cancel(tx, report.now, &report.actor, &report.fresh, order.id, &what).map(Noted::New)
+    let booked = fulfilment::cancel(tx, report.now, &report.actor, &report.fresh, order.id, &what);
+    booked.map(Noted::New).map_err(|error| model::at_reported(error, &order, lines.unwrap_or_default()))
 }
 
 /// A return that is reported.
@@ -335,6 +339,7 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
     };
     let asked = new.lines.iter().map(|asked| line(asked.line_no, asked.quantity));
     let meant = lines.iter().map(|(line_no, quantity)| line(Some(*line_no), *quantity));
+    let reported = new.lines.as_slice();
     let new = NewReturn {
         id: new.id,
         number: new.number.clone(),
@@ -348,7 +353,8 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
         reference: Some((report.document.system.clone(), report.document.value.clone())),
         occurred_at: new.occurred_at,
     };
-    let noted = match returns::receive(tx, report.now, &report.actor, &report.fresh, locations, &new)? {
+    let received = returns::receive(tx, report.now, &report.actor, &report.fresh, locations, &new);
+    let noted = match received.map_err(|error| model::at_reported(error, &order, reported))? {
         NotedReturn::New(made) => Noted::New(made),
         NotedReturn::Known(known) => Noted::Known(known),
     };

@@ -8,7 +8,7 @@ use super::super::{
 };
 use crate::{
     error::{Error, Result},
-    http::{All, Body, Call, List, Mount, Page, RefPath, Reply, idempotency::Fingerprint},
+    http::{All, Body, Call, IfMatch, List, Mount, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Id, Scope,
         ids::{ShippingMethodId, TaxRateId},
@@ -102,7 +102,7 @@ async fn read_shipping_method(call: Call, path: RefPath<ShippingMethodId>) -> Re
 /// Change a shipping method
 ///
 /// Send the `ETag` you have seen as `If-Match`. The change is effective everywhere within a second.
-#[utoipa::path(tag = "set up a shop", params(("id" = inline(ShippingMethodId), Path)),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ShippingMethodId), Path), IfMatch),
     request_body = ShippingMethodPatch,
     security(("token" = ["settings:write"])), responses((status = 200, body = ShippingMethodView)))]
 #[patch("/shipping-methods/{id}")]
@@ -125,7 +125,7 @@ async fn update_shipping_method(
 /// Remove a shipping method
 ///
 /// Orders keep the shipping they were placed with. To pause it, set `active` to false instead.
-#[utoipa::path(tag = "set up a shop", params(("id" = inline(ShippingMethodId), Path)),
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(ShippingMethodId), Path), IfMatch),
     security(("token" = ["settings:write"])),
     responses((status = 204)))]
 #[delete("/shipping-methods/{id}")]

@@ -246,10 +246,21 @@ fn cancelling_an_order_gives_stock_and_promise_back() {
         let shop = Shop::open(&app, &[("TEE", "19.90", 5)]).await;
         let placed = Placed::new(&shop, &[("TEE", 2)]).await;
         placed.post("pick", json!({"lines": [{"line_no": 1, "quantity": 1}]})).await.expect(200);
-        let too_many = json!({"lines": [{"line_no": 1, "quantity": 3}], "reason": "x"});
-        placed.on_order("cancel", too_many).await.problem(409, "quantity_exceeded");
-        let unknown = json!({"lines": [{"line_no": 9, "quantity": 1}], "reason": "x"});
-        placed.on_order("cancel", unknown).await.problem(422, "line_unknown");
+        // The piece that is one too many is pointed at, the line that is not there too; on the order as in the warehouse.
+        let piece = |line_no: i32, quantity: i64| json!({"line_no": line_no, "quantity": quantity});
+        for (lines, code, pointer) in [
+            (json!([piece(1, 3)]), "quantity_exceeded", "/lines/0/quantity"),
+            (json!([piece(1, 1), piece(1, 2)]), "quantity_exceeded", "/lines/1/quantity"),
+            (json!([piece(1, 1), piece(9, 1)]), "line_unknown", "/lines/1/line_no"),
+        ] {
+            let status = if code == "line_unknown" { 422 } else { 409 };
+            let cancel = placed.on_order("cancel", json!({"lines": lines, "reason": "x"})).await;
+            assert_eq!(cancel.problem(status, code)["pointer"], pointer, "{lines}");
+            for step in ["pack", "ship"] {
+                let told = placed.post(step, json!({ "lines": lines })).await.problem(status, code);
+                assert_eq!(told["pointer"], pointer, "{step} {lines}");
+            }
+        }
         let nothing = json!({"lines": [{"line_no": 1, "quantity": 0}], "reason": "x"});
         placed.on_order("cancel", nothing).await.problem(422, "quantity_invalid");
         let one = json!({"lines": [{"line_no": 1, "quantity": 1}], "reason": "one too many"});
@@ -307,11 +318,22 @@ fn everybody_sees_their_own_location_and_moves_their_own_amounts() {
         send("POST", &format!("/fulfilment-orders/{own}/ship"), Some(past)).await.problem(403, "scope_missing");
         let cancel = format!("/orders/{}/cancel", placed.id);
         let own_pieces = json!({"reason": "x", "lines": [{"line_no": 1, "quantity": 3}]});
-        send("POST", &cancel, Some(own_pieces)).await.problem(403, "ceiling_exceeded");
-        send("POST", &cancel, Some(json!({"reason": "x"}))).await.problem(409, "quantity_exceeded");
+        let dear = send("POST", &cancel, Some(own_pieces)).await.problem(403, "ceiling_exceeded");
+        assert_eq!(dear["pointer"], "/lines");
+        let most = json!({"reason": "x", "lines": [{"line_no": 1, "quantity": 3}, {"line_no": 1, "quantity": 1}]});
+        let elsewhere = send("POST", &cancel, Some(most)).await.problem(409, "quantity_exceeded");
+        assert_eq!(elsewhere["pointer"], "/lines/1/quantity");
+        let all = send("POST", &cancel, Some(json!({"reason": "x"}))).await.problem(409, "quantity_exceeded");
+        assert_eq!(all["pointer"], Value::Null);
         let money = json!({"amount": {"amount": "1.00", "currency": "EUR"}, "reason": "x"});
         let refunds = format!("/orders/{}/refunds", placed.id);
-        send("POST", &refunds, Some(money)).await.problem(403, "scope_missing");
+        send("POST", &refunds, Some(money.clone())).await.problem(403, "scope_missing");
+        let mut claims = app.claims(Audience::Staff, "till", "payments:write");
+        claims.money_ceiling = Some(99);
+        let till = format!("Bearer {}", app.state.verifier.issue(claims).unwrap());
+        let headers = [("Authorization", till.as_str())];
+        let dear = app.send("POST", &format!("/v1/ops{refunds}"), &headers, Some(&money)).await;
+        assert_eq!(dear.problem(403, "ceiling_exceeded")["pointer"], "/amount");
         let shipped = send("POST", &format!("/fulfilment-orders/{own}/ship"), Some(json!({}))).await.expect(201);
         let future = json!({"occurred_at": "2030-01-01T00:00:00Z"});
         let deliver = format!("/shipments/{}/deliver", text(&shipped["id"]));
@@ -414,8 +436,12 @@ fn the_status_says_what_an_order_waits_for() {
         for text in ["Collected", "Arrived in Berlin", "Arrived in Berlin"] {
             app.ops("POST", &path, Some(&json!({"text": text, "at": "2026-03-02T09:00:00Z"}))).await.expect(200);
         }
+        placed.post("pick", json!({"lines": [{"line_no": 1, "quantity": 1}]})).await.expect(200);
         app.clock.advance_seconds(86_400 * 30);
         let later = status().await;
+        let line = &later["lines"][0];
+        assert_eq!((&line["quantity"], &line["allocated"], &line["shipped"]), (&json!(3), &json!(2), &json!(1)));
+        assert_eq!((&line["picked"], &line["packed"], &line["line_no"]), (&json!(2), &json!(1), &json!(1)));
         assert_eq!(waits(&later), ["picking", "delivery"]);
         assert_eq!(later["parcels"][0]["last_scan"]["text"], "Arrived in Berlin");
         assert!(text(&later["parcels"][0]["tracking_url"]).starts_with("https://www.ups.com/"));

@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod app;
+pub mod json_schema;
 pub mod postgres;
 pub mod program;
 pub mod receiver;

@@ -211,6 +211,20 @@ impl Route {
         self.method == method && self.path.strip_prefix(self.surface.prefix()) == Some(path)
     }
 
+    /// Whether its document names a header.
+    pub fn heeds(&self, header: &str) -> bool {
+        self.headers.iter().any(|name| name == header)
+    }
+
+    /// Puts what a side has into the example, in place of what only the demo shop has.
+    pub fn at(&mut self, side: &Side) {
+        let own = |text: String| {
+            let text = text.replace(kontor::cli::DEMO_CHANNEL, &side.shop.channel);
+            text.replace(kontor::cli::DEMO_LEGAL_ENTITY, &side.ids["legal-entities"])
+        };
+        self.body = self.body.take().map(|(kind, text)| (kind, own(text)));
+    }
+
     /// The path with what `ids` has for its variables.
     pub fn fill(&self, ids: &BTreeMap<&'static str, String>) -> String {
         let (mut filled, mut before) = (Vec::new(), "");
@@ -266,7 +280,10 @@ fn example(document: &Value, operation: &Value) -> Option<(String, String)> {
     let content = operation["requestBody"]["content"].as_object()?;
     let kind =
         ["application/json", "application/x-ndjson"].into_iter().find(|kind| content.contains_key(*kind)).unwrap();
-    let schema = &content[kind]["schema"];
+    let (schema, own) = (&content[kind]["schema"], &content[kind]["example"]);
+    if !own.is_null() {
+        return Some((kind.to_owned(), own.to_string()));
+    }
     let of = |schema: &Value| {
         let name = schema["$ref"].as_str().unwrap_or_default().rsplit('/').next().unwrap();
         let found = document["components"]["schemas"][name]["example"].clone();

@@ -1,0 +1,233 @@
+//! What happens is told as its schema says: the files in `openapi/events/` and the events of a shop's life.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kontor::{abandonment, db::sql, events, http::auth::Audience, kernel::Scope};
+use serde_json::{Value, json};
+
+use crate::support::{App, Shop, eventually, json_schema, on_both, shop::address};
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}
+
+fn schemas() -> BTreeMap<String, Value> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/events");
+    let file = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        let kind = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        (kind, serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
+    };
+    std::fs::read_dir(folder).unwrap().map(file).collect()
+}
+
+/// A shop's life: each of these makes events that none of the others makes.
+struct Tour {
+    app: App,
+    shop: Shop,
+}
+
+impl Tour {
+    async fn ops(&self, method: &str, path: &str, body: Value) -> Value {
+        let answer = self.app.ops(method, path, (!body.is_null()).then_some(&body)).await;
+        assert!(answer.status < 300, "{method} {path}: {}", answer.text);
+        answer.body
+    }
+
+    async fn told(&self, order: &str, what: &str, body: Value) {
+        let bearer = format!("Bearer {}", self.app.token(Audience::Client, "erp", Scope::ALL));
+        let path = format!("/v1/integration/orders/{order}/{what}");
+        let answer = self.app.send("POST", &path, &[("Authorization", &bearer)], Some(&body)).await;
+        assert!(answer.status < 300, "{path}: {}", answer.text);
+    }
+
+    async fn fulfilment(&self, order: &str) -> String {
+        let found = self.ops("GET", &format!("/orders/{order}/fulfilment"), Value::Null).await;
+        format!("/fulfilment-orders/{}", text(&found["fulfilment_orders"][0]["id"]))
+    }
+
+    async fn pays(&self, order: &str, state: &str) {
+        let path = format!("/orders/{order}");
+        eventually(&format!("the payment is {state}"), || async {
+            self.app.ops("GET", &path, None).await.body["payment_state"] == state
+        })
+        .await;
+    }
+
+    /// A provider that has forgotten its promise, and remembers it.
+    async fn refused_money(&self) {
+        let cart = self.shop.cart(&[("TEE", 2)]).await;
+        let order = self.shop.complete(&cart, "approve_recorded").await.expect(201)["order"]["id"].clone();
+        let believe = async |change: &'static str| {
+            let update = format!("UPDATE sandbox_payments SET {change}");
+            self.app.state.db.write(move |tx| sql(update.clone()).execute(tx)).await.unwrap();
+        };
+        believe("state = 'voided', voided = amount").await;
+        let (order, fulfilment) = (text(&order), self.fulfilment(text(&order)).await);
+        self.ops("POST", &format!("{fulfilment}/ship"), json!({"lines": [{"line_no": 1, "quantity": 1}]})).await;
+        eventually("the capture has failed", || async {
+            self.seen().await.iter().any(|event| event["type"] == "payment.operation_failed.v1")
+        })
+        .await;
+        believe("state = 'authorised', voided = 0").await;
+        self.ops("POST", &format!("{fulfilment}/ship"), json!({})).await;
+        self.pays(order, "captured").await;
+    }
+
+    /// Picked, packed, shipped, scanned, delivered; partly taken back; then the customer is forgotten.
+    async fn customer(&self) {
+        let mut claims = self.app.claims(Audience::Customer, "ada", "");
+        (claims.email, claims.email_verified) = (Some("grace@example.org".to_owned()), Some(true));
+        let token = format!("Bearer {}", self.app.state.verifier.issue(claims).unwrap());
+        let new = json!({"name": "Grace", "email": "grace@example.org", "address": address(), "marketing_email": true});
+        let customer = self.ops("POST", "/customers", new).await;
+        let path = format!("/customers/{}", text(&customer["id"]));
+        self.ops("PATCH", &path, json!({"group": "trade"})).await;
+        let headers = [("Channel-Key", self.shop.key.as_str()), ("Authorization", &token)];
+        self.app.send("GET", "/v1/store/me", &headers, None).await.expect(200);
+        let cart = json!({"channel_id": self.shop.channel, "customer_id": customer["id"], "email": "grace@example.org",
+            "lines": [{"sku": "TEE", "quantity": 3, "metadata": {"engraving": "G"}}], "shipping_method": "standard",
+            "shipping_address": address(), "billing_address": address(), "locale": "de-DE",
+            "source": {"utm_source": "news", "referrer": "https://example.org/"}, "metadata": {"gift": true}});
+        let cart = self.ops("POST", "/carts", cart).await;
+        let pay = json!({"payment": {"method": "sandbox"}});
+        let order = self.ops("POST", &format!("/carts/{}/complete", text(&cart["id"])), pay).await;
+        let order = text(&order["order"]["id"]);
+        let fulfilment = self.fulfilment(order).await;
+        for step in ["pick", "pack"] {
+            self.ops("POST", &format!("{fulfilment}/{step}"), json!({"lines": [{"line_no": 1, "quantity": 1}]})).await;
+        }
+        let parcel = json!({"carrier": "DHL", "tracking_number": "00340434161094042557"});
+        let shipment = self.ops("POST", &format!("{fulfilment}/ship"), parcel).await;
+        let shipment = format!("/shipments/{}", text(&shipment["id"]));
+        self.ops("POST", &format!("{shipment}/scans"), json!({"text": "in Bremen", "place": "Bremen"})).await;
+        self.ops("POST", &format!("{shipment}/deliver"), json!({})).await;
+        self.pays(order, "captured").await;
+        let back = json!({"order": order, "lines": [{"line_no": 1, "quantity": 1}], "restock": true, "refund": true,
+            "reason": "too small"});
+        self.ops("POST", "/returns", back).await;
+        self.pays(order, "partially_refunded").await;
+        let goodwill = json!({"amount": {"amount": "1.00", "currency": "EUR"}, "reason": "scratched"});
+        self.ops("POST", &format!("/orders/{order}/refunds"), goodwill).await;
+        self.told(order, "external-refs", json!({"system": "sap", "value": "4500017"})).await;
+        let invoice = json!({"system": "sap", "number": "RE-1", "amount": {"amount": "64.60", "currency": "EUR"},
+            "url": "https://example.org/RE-1.pdf"});
+        self.told(order, "invoices", invoice).await;
+        eventually("all is given back", || async {
+            self.seen().await.iter().filter(|event| event["type"] == "payment.refunded.v1").count() == 2
+        })
+        .await;
+        self.ops("POST", &format!("{path}/erase"), Value::Null).await;
+    }
+
+    /// Cancelled in part, then whole.
+    async fn cancelled(&self) {
+        let order = self.shop.order(&[("TEE", 2), ("MUG", 1)]).await;
+        let order = text(&order["id"]);
+        let one = json!({"lines": [{"line_no": 1, "quantity": 1}], "reason": "one too many"});
+        self.ops("POST", &format!("/orders/{order}/cancel"), one).await;
+        self.ops("POST", &format!("/orders/{order}/cancel"), json!({"reason": "changed their mind"})).await;
+        self.pays(order, "voided").await;
+    }
+
+    /// All that others write back.
+    async fn written_back(&self) {
+        let order = self.shop.order(&[("TEE", 3)]).await;
+        let (order, line) = (text(&order["id"]), json!([{"sku": "TEE", "quantity": 1}]));
+        self.told(
+            order,
+            "cancellations",
+            json!({"system": "wms", "document": "ST-1", "lines": line, "reason": "gone"}),
+        )
+        .await;
+        let parcel =
+            json!({"system": "wms", "document": "LS-1", "tracking_number": "1Z999", "delivered_at": self.app.now()});
+        self.told(order, "shipments", parcel).await;
+        self.pays(order, "captured").await;
+        self.told(order, "returns", json!({"system": "wms", "document": "RT-1", "lines": line, "restock": true})).await;
+        let cart = self.shop.cart(&[("MUG", 1)]).await;
+        let (pay, path) = (json!({"payment": {"method": "manual"}}), format!("/carts/{}/complete", cart.id));
+        let order = self.shop.store("POST", &path, Some(&cart.token), Some(&pay)).await.expect(201);
+        self.told(text(&order["order"]["id"]), "payments", json!({"system": "sap", "document": "ZE-1"})).await;
+    }
+
+    /// Left alone, and ordered after all.
+    async fn abandoned(&self) {
+        let cart = self.shop.cart(&[("TEE", 1)]).await;
+        let path = format!("/carts/{}", cart.id);
+        let agrees = json!({"marketing_consent": true, "device": "mobile"});
+        self.shop.store("PATCH", &path, Some(&cart.token), Some(&agrees)).await.expect(200);
+        self.app.clock.advance_seconds(3_600);
+        abandonment::detect(&self.app.state, self.app.now()).await.unwrap();
+        self.shop.complete(&cart, "approve").await.expect(201);
+        self.app.state.db.write(events::number).await.unwrap();
+        abandonment::recover(&self.app.state, self.app.now()).await.unwrap();
+    }
+
+    /// All events, as whoever polls gets them.
+    async fn seen(&self) -> Vec<Value> {
+        self.app.state.db.write(events::number).await.unwrap();
+        let bearer = format!("Bearer {}", self.app.token(Audience::Client, "erp", Scope::ALL));
+        let (mut all, mut after) = (Vec::new(), "oldest".to_owned());
+        loop {
+            let path = format!("/v1/integration/feeds/all?limit=200&after={after}");
+            let page = self.app.send("GET", &path, &[("Authorization", &bearer)], None).await.expect(200);
+            let items = page["items"].as_array().unwrap();
+            if items.is_empty() {
+                return all;
+            }
+            text(&page["next_cursor"]).clone_into(&mut after);
+            all.extend(items.iter().cloned());
+        }
+    }
+}
+
+#[test]
+fn every_event_is_told_as_its_schema_says() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 50), ("MUG", "9.90", 50)]).await;
+        let tour = Tour { app, shop };
+        tour.refused_money().await;
+        tour.cancelled().await;
+        tour.written_back().await;
+        tour.abandoned().await;
+        let before = tour.seen().await;
+        // Once more after somebody is forgotten: what is left of their events fits still.
+        tour.customer().await;
+        let (schemas, after) = (schemas(), tour.seen().await);
+        let (mut kinds, mut found) = (BTreeSet::new(), Vec::new());
+        for event in before.iter().chain(&after) {
+            let kind = text(&event["type"]);
+            let schema = schemas.get(kind).unwrap_or_else(|| panic!("{kind} has no schema in openapi/events"));
+            kinds.insert(kind.to_owned());
+            found.extend(json_schema::wrong(schema, &event["data"]).into_iter().map(|why| format!("{kind}: {why}")));
+        }
+        found.sort();
+        found.dedup();
+        assert!(found.is_empty(), "{}:\n{}", found.len(), found.join("\n"));
+        let never: Vec<&String> = schemas.keys().filter(|kind| !kinds.contains(*kind)).collect();
+        assert!(never.is_empty(), "these have never happened: {never:?}");
+    });
+}
+
+#[test]
+fn what_does_not_fit_a_schema_is_found() {
+    let schema = json!({"type": "object", "required": ["id"], "$defs": {"id": {"type": "string", "pattern": "^a_[0-9]+$"}},
+        "properties": {"id": {"$ref": "#/$defs/id"}, "n": {"type": ["integer", "null"], "format": "int32"},
+            "all": {"type": "array", "items": {"oneOf": [{"type": "null"}, {"$ref": "#/$defs/id"}]}},
+            "free": {"type": "object", "additionalProperties": {"type": "boolean"}}}});
+    let right = json!({"id": "a_1", "n": null, "all": [null, "a_2"], "free": {"x": true}});
+    assert_eq!(json_schema::wrong(&schema, &right), Vec::<String>::new());
+    for (change, place) in [
+        (json!({"id": "b_1"}), "/id"),
+        (json!({"id": "a_1", "n": 3_000_000_000_u32}), "/n"),
+        (json!({"id": "a_1", "all": [null, 1]}), "/all/1"),
+        (json!({"id": "a_1", "free": {"x": 1}}), "/free/x"),
+        (json!({"id": "a_1", "more": 1}), "/more"),
+        (json!({}), " lacks"),
+        (json!([]), " is not type"),
+    ] {
+        let found = json_schema::wrong(&schema, &change);
+        assert!(found.iter().any(|why| why.starts_with(place)), "{change}: {found:?}");
+    }
+}
