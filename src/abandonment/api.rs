@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     model::{Abandonment, AbandonmentFigures},
-    service,
-    store::{self, Filter},
+    service::{self, Filter},
 };
 use crate::{
     carts::{self, CartView, Device, Stage},
@@ -136,7 +135,7 @@ async fn list_abandonments(call: Call, query: List<AbandonmentQuery>) -> Result<
     };
     let filter = Filter { channels, device: wanted.device, stage: wanted.stage, recovered: wanted.recovered };
     let read = move |tx: &mut Tx, before: Option<(i64, AbandonmentId)>, limit| {
-        store::page(tx, &filter, before.map(|(at, id)| (Instant::from_micros(at), id)), limit)
+        service::page(tx, &filter, before.map(|(at, id)| (Instant::from_micros(at), id)), limit)
     };
     query.answer(&call, |one: &Abandonment| (one.abandoned_at.micros(), one.id), read).await
 }

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
+// What is asked for as it stands in the tables.
+pub(super) use super::store::{Filter, page};
 use super::{
     model::{self, Abandonment, AbandonmentFigures},
     store,

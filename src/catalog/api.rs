@@ -5,8 +5,7 @@ use serde::Deserialize;
 
 use super::{
     model::{Gtin, NewVariant, Variant, VariantChange, VariantStatus},
-    service,
-    store::{self, Filter},
+    service::{self, Filter},
 };
 use crate::{
     db::Tx,
@@ -83,8 +82,8 @@ async fn list_variants(call: Call, query: List<VariantQuery>) -> Result<Reply> {
     let filter = query.filter.filter()?;
     let (named, counted) = (!filter.words.is_empty(), filter.clone());
     let key = move |last: &Variant| (named.then(|| fold(&last.name)), last.id);
-    let count = move |tx: &mut Tx| store::count(tx, &counted, paging::COUNT_CAP);
-    let read = move |tx: &mut Tx, after, limit| store::page(tx, &filter, paging::named_place(after, named)?, limit);
+    let count = move |tx: &mut Tx| service::count(tx, &counted, paging::COUNT_CAP);
+    let read = move |tx: &mut Tx, after, limit| service::page(tx, &filter, paging::named_place(after, named)?, limit);
     query.answer_counted(&call, key, count, read).await
 }
 
@@ -95,7 +94,7 @@ async fn list_variants(call: Call, query: List<VariantQuery>) -> Result<Reply> {
 async fn read_variant(call: Call, path: RefPath<VariantId>) -> Result<Reply> {
     call.allow(Scope::CatalogRead)?;
     let id = path.0;
-    let variant = call.read(move |tx| store::read(tx, id)).await?.ok_or_else(|| Error::not_found("variant"))?;
+    let variant = call.read(move |tx| service::read(tx, id)).await?.ok_or_else(|| Error::not_found("variant"))?;
     Ok(Reply::ok(&variant)?.version(variant.version))
 }
 

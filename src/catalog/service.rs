@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+// What is asked for as it stands in the tables.
+pub(super) use super::store::{Filter, count, page, read};
 use super::{
     model::{NewVariant, Variant, VariantChange, VariantRow},
     store,

@@ -8,7 +8,7 @@ use super::{
         Channel, ChannelSettings, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PublishableKey,
         TimeZone,
     },
-    service, store,
+    service,
 };
 use crate::{
     error::{Error, Result},
@@ -48,7 +48,7 @@ async fn list_legal_entities(call: Call, query: List<All>) -> Result<Reply> {
     let actor = call.allow(Scope::SettingsRead)?.clone();
     let directory = call.snapshot::<Directory>().await?;
     let seen = move |entity: &LegalEntity| sees_entity(&actor, &directory, entity.id);
-    query.answer_seen(&call, |entity| entity.id, seen, store::legal_entities).await
+    query.answer_seen(&call, |entity| entity.id, seen, service::legal_entities).await
 }
 
 /// Read a legal entity
@@ -59,7 +59,7 @@ async fn list_legal_entities(call: Call, query: List<All>) -> Result<Reply> {
 async fn read_legal_entity(call: Call, path: RefPath<LegalEntityId>) -> Result<Reply> {
     let (id, actor) = (path.0, call.allow(Scope::SettingsRead)?);
     let directory = call.snapshot::<Directory>().await?;
-    let found = call.read(move |tx| store::legal_entity(tx, id)).await?;
+    let found = call.read(move |tx| service::legal_entity(tx, id)).await?;
     let found = found.filter(|entity| sees_entity(actor, &directory, entity.id));
     let entity = found.ok_or_else(|| Error::not_found("legal entity"))?;
     Ok(Reply::ok(&entity)?.version(entity.version))
@@ -129,7 +129,7 @@ async fn read_channel(call: Call, path: RefPath<ChannelId>) -> Result<Reply> {
 }
 
 fn visible(tx: &mut crate::db::Tx, actor: &Actor, id: ChannelId) -> Result<Channel> {
-    let channel = store::channel(tx, id)?.filter(|channel| actor.sees_channel(channel.id));
+    let channel = service::channel(tx, id)?.filter(|channel| actor.sees_channel(channel.id));
     channel.ok_or_else(|| Error::not_found("channel"))
 }
 

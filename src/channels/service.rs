@@ -1,5 +1,7 @@
 //! Commands on legal entities and channels.
 
+// What is asked for as it stands in the tables.
+pub(super) use super::store::{channel, legal_entities, legal_entity};
 use super::{
     model::{Channel, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PublishableKey},
     store::{self, ChannelRow, LegalEntityRow},

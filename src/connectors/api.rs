@@ -11,7 +11,6 @@ use super::{
     ports::{Adapter, CUSTOMERS, Ending},
     registry,
     service::{self, Mark},
-    store,
 };
 use crate::{
     channels::Directory,
@@ -119,7 +118,7 @@ async fn list_connectors(call: Call, query: List<All>) -> Result<Reply> {
     let (actor, now) = (call.allow(Scope::ConnectorsRead)?.clone(), call.now);
     let read = move |tx: &mut Tx, after, limit| {
         let seen = |kept: &Kept| kept.setup.is_visible_to(&actor);
-        let theirs = paging::fill(tx, limit, after, |kept: &Kept| kept.id, seen, store::list)?;
+        let theirs = paging::fill(tx, limit, after, |kept: &Kept| kept.id, seen, service::list)?;
         service::views(tx, now, theirs)
     };
     query.answer(&call, |connector: &Connector| connector.id, read).await
@@ -265,7 +264,7 @@ async fn list_dispatches(call: Call, path: RefPath<ConnectorId>, query: List<Dis
     let (actor, id, state) = (call.allow(Scope::ConnectorsRead)?.clone(), path.0, query.filter.state);
     let read = move |tx: &mut Tx, before, limit| {
         service::visible(tx, &actor, id)?;
-        store::dispatches(tx, id, state, before, limit)
+        service::dispatches(tx, id, state, before, limit)
     };
     query.answer(&call, |dispatch: &Dispatch| dispatch.position, read).await
 }

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+// What is asked for as it stands in the tables.
+pub(super) use super::store::{dispatches, list};
 use super::{
     dispatcher,
     model::{

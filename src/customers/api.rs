@@ -7,8 +7,7 @@ use serde::Deserialize;
 use super::{
     book::{BookChange, NewBookEntry},
     model::{Customer, CustomerChange, NewCustomer, Profile, ProfileChange},
-    service::{self, By},
-    store::{self, Filter},
+    service::{self, By, Filter},
 };
 use crate::{
     db::Tx,
@@ -85,8 +84,8 @@ async fn list_customers(call: Call, query: List<CustomerQuery>) -> Result<Reply>
     let filter = query.filter.filter()?;
     let (named, counted) = (filter.name.is_some(), filter.clone());
     let key = move |last: &Customer| (named.then(|| fold(last.name.as_deref().unwrap_or_default())), last.id);
-    let count = move |tx: &mut Tx| store::count(tx, &counted, paging::COUNT_CAP);
-    let read = move |tx: &mut Tx, after, limit| store::page(tx, &filter, paging::named_place(after, named)?, limit);
+    let count = move |tx: &mut Tx| service::count(tx, &counted, paging::COUNT_CAP);
+    let read = move |tx: &mut Tx, after, limit| service::page(tx, &filter, paging::named_place(after, named)?, limit);
     query.answer_counted(&call, key, count, read).await
 }
 
@@ -98,7 +97,7 @@ async fn list_customers(call: Call, query: List<CustomerQuery>) -> Result<Reply>
 async fn read_customer(call: Call, path: RefPath<CustomerId>) -> Result<Reply> {
     call.allow_everywhere(Scope::CustomersRead)?;
     let id = path.0;
-    let customer = call.read(move |tx| store::read(tx, id)).await?.ok_or_else(|| Error::not_found("customer"))?;
+    let customer = call.read(move |tx| service::read(tx, id)).await?.ok_or_else(|| Error::not_found("customer"))?;
     Ok(Reply::ok(&customer)?.version(customer.version))
 }
 
@@ -188,7 +187,7 @@ fn profile(customer: Customer) -> Result<Reply> {
 async fn read_me(call: Call) -> Result<Reply> {
     let (identity, now, fresh) = (signed_in(&call)?, call.now, Id::new());
     let asked = identity.clone();
-    let known = call.read(move |tx| store::by_login(tx, &asked)).await?;
+    let known = call.read(move |tx| service::by_login(tx, &asked)).await?;
     match known {
         Some(customer) => profile(customer),
         None => {

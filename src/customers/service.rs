@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::Connection;
 
+// What is asked for as it stands in the tables.
+pub(super) use super::store::{Filter, by_login, count, page, read};
 use super::{
     book::{self, BookChange, NewBookEntry},
     model::{Customer, CustomerChange, CustomerRow, Login, NewCustomer},

@@ -8,8 +8,7 @@ use super::{
     ids::Fresh,
     model::{Command, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentCommand},
     returns,
-    service::{self, NewShipment},
-    store::{self, Filter},
+    service::{self, Filter, NewShipment},
     till,
 };
 use crate::{
@@ -89,7 +88,7 @@ async fn list_fulfilment_orders(call: Call, query: List<FulfilmentQuery>) -> Res
         channels: actor.channels().map(<[_]>::to_vec),
     };
     let read = move |tx: &mut Tx, after: Option<(i64, FulfilmentOrderId)>, limit| {
-        store::page(tx, &filter, after.map(|(due, id)| (Instant::from_micros(due), id)), limit)
+        service::page(tx, &filter, after.map(|(due, id)| (Instant::from_micros(due), id)), limit)
     };
     query.answer(&call, |one: &FulfilmentOrder| (one.due_at.micros(), one.id), read).await
 }

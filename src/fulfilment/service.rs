@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+// What is asked for as it stands in the tables.
+pub(super) use super::store::{Filter, page};
 use super::{
     ids::{Draw, Fresh},
     model::{

@@ -7,7 +7,7 @@ use super::{
     access::{self, OrderLinks},
     document::OrderDocument,
     search::{self, OrderQuery, OrderSummary, Place},
-    service, store,
+    service,
 };
 use crate::{
     carts,
@@ -185,7 +185,7 @@ async fn look_up_order(call: Call, body: Body<OrderLookup>) -> Result<Reply> {
     let now = call.now;
     let found = call
         .read(move |tx| {
-            let id = store::lookup(tx, shopper.channel, &wanted.number, &email, &postcode)?;
+            let id = service::lookup(tx, shopper.channel, &wanted.number, &email, &postcode)?;
             let order = id.map(|id| service::document(tx, id)).transpose()?.flatten();
             let order = order.ok_or_else(|| Error::not_found("order"))?.for_shopper(&links, now);
             let token = order.link.as_ref().map(|link| link.token.clone()).unwrap_or_default();
@@ -231,9 +231,9 @@ async fn list_own_orders(call: Call, query: Params<OwnOrdersQuery>) -> Result<Re
         .read(move |tx| {
             let Some(customer) = customers::find(tx, &identity)? else { return Ok((Vec::new(), counts.then_some(0))) };
             let (after, own) = (after.map(|(at, id)| (Instant::from_micros(at), id)), (customer, shopper.channel));
-            let ids = store::of_customer(tx, own, after, limit + 1)?;
+            let ids = service::of_customer(tx, own, after, limit + 1)?;
             let orders = service::documents(tx, &ids)?;
-            let count = counts.then(|| store::count_of_customer(tx, own, paging::COUNT_CAP)).transpose()?;
+            let count = counts.then(|| service::count_of_customer(tx, own, paging::COUNT_CAP)).transpose()?;
             Ok((orders.iter().map(|order| order.for_shopper(&links, now)).collect(), count))
         })
         .await?;

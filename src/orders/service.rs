@@ -1,5 +1,7 @@
 //! Commands and queries on orders. Other slices change an order through [`lock`], moves on the document, and [`save`].
 
+// What is asked for as it stands in the tables.
+pub(super) use super::store::{count_of_customer, lookup, of_customer};
 use super::{
     document::{ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine},
     model::LineMove,

@@ -207,6 +207,23 @@ fn a_slice_never_touches_anothers_store() {
     assert_none("these reach into another slice's tables", foreign.map(|mention| mention.tell()));
 }
 
+/// The sandbox stands for a system outside, and has no commands.
+const OUTSIDE: &str = "payments/sandbox/api.rs";
+
+#[test]
+fn what_answers_requests_asks_the_service_and_not_the_store() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let wrong = files.into_iter().filter(|file| {
+        let here = file.strip_prefix(&root).unwrap();
+        let text = code(&std::fs::read_to_string(file).unwrap());
+        let asks = text.contains("store::") || text.contains("    store,") || text.contains("service, store");
+        here.ends_with("api.rs") && here != Path::new("api.rs") && here != Path::new(OUTSIDE) && asks
+    });
+    assert_none("these go past their service", wrong.map(|file| file.display().to_string()));
+}
+
 #[test]
 fn models_and_the_pricing_engine_are_pure() {
     let wrong = mentions().into_iter().filter(|mention| {

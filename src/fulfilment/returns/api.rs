@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     model::{NewReturn, NewReturnLine, Origin, Return, ReturnCommand},
     service::{self, Noted},
-    store,
 };
 use crate::{
     channels::Directory,
@@ -210,7 +209,7 @@ async fn list_returns(call: Call, query: List<ReturnQuery>) -> Result<Reply> {
     let read = move |tx: &mut Tx, after: Option<(i64, ReturnId)>, limit| {
         let order = order.as_deref().map(|order| orders::find(tx, &actor, order)).transpose()?;
         let after = after.map(|(at, id)| (Instant::from_micros(at), id));
-        store::page(tx, &actor, order, after, limit)
+        service::page(tx, &actor, order, after, limit)
     };
     query.answer(&call, |one: &Return| (one.occurred_at.micros(), one.id), read).await
 }
@@ -245,7 +244,7 @@ impl From<Return> for ReturnDetail {
 async fn read_return(call: Call, path: RefPath<ReturnId>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersRead)?.clone();
     let id = path.0;
-    let found = call.read(move |tx| store::get(tx, id)).await?;
+    let found = call.read(move |tx| service::get(tx, id)).await?;
     let found = found.filter(|found| found.is_visible_to(&actor)).ok_or_else(|| Error::not_found("return"))?;
     let version = found.version;
     Ok(Reply::ok(&ReturnDetail::from(found))?.version(version))

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+// What is asked for as it stands in the tables.
+pub(super) use super::store::{get, page};
 use super::{
     model::{NewReturn, NewReturnLine, Origin, Return, ReturnState, ReturnedLine},
     store,
