@@ -442,6 +442,15 @@ pub fn insert_list(tx: &mut Tx, table: &str, columns: &[(&str, Col)], rows: Json
     sql(format!("INSERT INTO {table} ({names}) SELECT {names} FROM {source} ORDER BY ord")).bind(rows).execute(tx)
 }
 
+/// A document column of a [`list`], with the document `null` where the list has none.
+#[must_use]
+pub fn or_null_document(tx: &Tx, column: &str) -> String {
+    match variant(tx) {
+        Variant::Postgres => format!("coalesce({column}, CAST('null' AS jsonb))"),
+        Variant::Sqlite => format!("coalesce({column}, 'null')"),
+    }
+}
+
 /// The names of columns, as a statement lists them.
 #[must_use]
 pub fn names(columns: &[(&str, Col)]) -> String {

@@ -419,7 +419,16 @@ fn insert(tx: &mut Tx, table: &Table, mut rows: Vec<Vec<Value>>) -> Result<()> {
             }
         }
     }
-    dialect::insert_list(tx, table.name, &columns, Json::of(&rows)?).map(|_| ())
+    // A list takes a document that is `null` for none at all, which is not what stood in a column that must have one.
+    let must = |name: &str| table.columns.iter().any(|column| column.name == name && !column.nullable);
+    let whole = |(name, kind): &(&str, dialect::Col)| match kind {
+        dialect::Col::Doc if must(name) => dialect::or_null_document(tx, name),
+        _ => (*name).to_owned(),
+    };
+    let picked: Vec<String> = columns.iter().map(whole).collect();
+    let (names, list) = (dialect::names(&columns), dialect::list(tx, &columns));
+    let insert = format!("INSERT INTO {} ({names}) SELECT {} FROM {list} ORDER BY ord", table.name, picked.join(", "));
+    sql(insert).bind(Json::of(&rows)?).execute(tx).map(|_| ())
 }
 
 /// Lets all numbers go on above the old ones and opens the new epoch.

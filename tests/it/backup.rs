@@ -101,6 +101,11 @@ async fn fill(db: &Db) {
         sql("INSERT INTO secrets (name, value, created_at) VALUES ('signing', 'very secret', ?)")
             .bind(now)
             .execute(tx)?;
+        // The reference of an order has a document, and that is `null`.
+        let reference = "INSERT INTO external_refs (id, owner, system, kind, value, value_folded, doc, created_at) \
+                         VALUES (?, ?, 'erp', 'order', 'A-1', 'a-1', ?, ?)";
+        let reference = sql(reference).bind(Id::<ids::Order>::new()).bind(Id::<ids::Order>::new());
+        reference.bind(kontor::db::Doc(Value::Null)).bind(now).execute(tx)?;
         events::append(tx, &Actor::System("test"), now, order.clone())?;
         jobs::enqueue(tx, now, jobs.clone())
     })
