@@ -44,7 +44,7 @@ pub async fn patiently<T>(
     answer: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<T, ProviderError> {
     let within = most.min(PATIENCE);
-    let late = |_| ProviderError::NoAnswer(format!("nothing within {} seconds", within.as_secs_f32()));
+    let late = |_| ProviderError::NoAnswer(format!("nothing within {within:?}"));
     tokio::time::timeout(within, answer).await.map_err(late)?
 }
 

@@ -35,7 +35,7 @@ fn a_provider_that_hangs_keeps_no_worker_and_its_late_answer_counts_once() {
             let placed = Placed::of(&shop, &order).await;
             placed.post("ship", json!({})).await.expect(201);
             let in_vain = "SELECT count(*) FROM jobs WHERE kind = 'payment.capture' AND state = 'ready' \
-                           AND last_error LIKE '%gave no answer: nothing within 1 seconds%'";
+                           AND last_error LIKE '%gave no answer: nothing within 1s%'";
             eventually("the capture was waited for in vain", || async { app.count(in_vain).await == 1 }).await;
             // The provider has done it all the same, and nobody here knows.
             assert_eq!(app.count("SELECT captured FROM sandbox_payments").await, placed.total);
