@@ -11,6 +11,11 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
 }
 
+/// The sandbox's name of a payment whose customer has to act.
+fn key_of(answer: &Value) -> String {
+    text(&answer["action"]["url"]).rsplit('/').next().unwrap().to_owned()
+}
+
 async fn tamper(app: &App, statement: &'static str) -> usize {
     app.state.db.write(move |tx| sql(statement).execute(tx)).await.unwrap()
 }
@@ -194,7 +199,7 @@ fn what_the_provider_does_not_give_up_becomes_an_order_yet_or_is_seen() {
         let kept = || async {
             let cart = shop.cart(&[("TEE", 1)]).await;
             let action = shop.complete(&cart, "redirect_keep").await.expect(202);
-            let key = text(&action["action"]["url"]).rsplit('/').next().unwrap().to_owned();
+            let key = key_of(&action);
             let give_up = format!("/carts/{}/give-up-payment", cart.id);
             app.ops("POST", &give_up, Some(&json!({}))).await.problem(409, "state_conflict");
             assert_eq!(state_of(&shop, &cart).await["state"], "completing");
@@ -317,7 +322,7 @@ fn an_approval_while_the_provider_is_being_told_of_the_end_comes_too_late() {
         let shop = Shop::open(&app, &[("TEE", "19.90", 4)]).await;
         let cart = shop.cart(&[("TEE", 1)]).await;
         let action = shop.complete(&cart, "redirect_slow_void:2").await.expect(202);
-        let key = text(&action["action"]["url"]).rsplit('/').next().unwrap().to_owned();
+        let key = key_of(&action);
         let (give_up, nothing) = (format!("/carts/{}/give-up-payment", cart.id), json!({}));
         let approved = async {
             eventually("the end is noted", || async {
@@ -347,7 +352,7 @@ fn of_giving_up_and_approving_at_once_the_money_goes_with_what_comes_of_it() {
         let one = || async {
             let cart = shop.cart(&[("TEE", 1)]).await;
             let action = shop.complete(&cart, "redirect").await.expect(202);
-            let key = text(&action["action"]["url"]).rsplit('/').next().unwrap().to_owned();
+            let key = key_of(&action);
             let (give_up, approve) =
                 (format!("/carts/{}/give-up-payment", cart.id), format!("/sandbox/payments/{key}/approve"));
             let nothing = json!({});
@@ -381,7 +386,7 @@ fn what_was_begun_to_end_is_ended_by_whoever_comes_after() {
         for meanwhile in [None, Some("UPDATE sandbox_payments SET state = 'voided'")] {
             let cart = shop.cart(&[("TEE", 1)]).await;
             let action = shop.complete(&cart, "redirect").await.expect(202);
-            let key = text(&action["action"]["url"]).rsplit('/').next().unwrap().to_owned();
+            let key = key_of(&action);
             let noted = "UPDATE payments SET ending = 'given_up' WHERE state = 'action_required'";
             assert_eq!(tamper(&app, noted).await, 1);
             if let Some(statement) = meanwhile {
@@ -434,7 +439,7 @@ fn a_paid_cart_that_no_place_can_serve_any_more_gives_its_money_up() {
         let place = app.ops("GET", "/locations", None).await.expect(200)["items"][0].clone();
         let path = format!("/locations/{}", text(&place["id"]));
         app.ops("PATCH", &path, Some(&json!({"active": false}))).await.expect(200);
-        let key = text(&away["action"]["url"]).rsplit('/').next().unwrap().to_owned();
+        let key = key_of(&away);
         app.ops("POST", &format!("/sandbox/payments/{key}/approve"), None).await.expect(202);
         eventually("the money was given up", || async {
             app.ops("GET", &format!("/sandbox/payments/{key}"), None).await.expect(200)["state"] == "voided"
@@ -509,7 +514,7 @@ fn a_decline_that_comes_later_is_read_on_the_cart_and_nothing_is_kept() {
         let sealed = "SELECT count(*) FROM idempotency_keys WHERE sealed";
         let sealed = app.read(move |tx| sql(sealed).first::<diesel::sql_types::BigInt, i64>(tx)).await;
         assert_eq!(sealed, Some(1));
-        let key = text(&away["action"]["url"]).rsplit('/').next().unwrap().to_owned();
+        let key = key_of(&away);
         app.ops("POST", &format!("/sandbox/payments/{key}/decline"), None).await.expect(202);
         eventually("the cart is open", || async { state_of(&shop, &cart).await["state"] == "open" }).await;
         let seen = state_of(&shop, &cart).await;

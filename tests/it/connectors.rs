@@ -66,6 +66,17 @@ async fn jobs(app: &App) -> i64 {
     app.read(|tx| Ok(sql("SELECT count(*) FROM jobs").first::<BigInt, i64>(tx)?.unwrap())).await
 }
 
+/// A receiver that fails until it is told that it is healthy.
+fn ailing() -> (Arc<Mutex<bool>>, Receiver) {
+    let healthy = Arc::new(Mutex::new(false));
+    let asked = healthy.clone();
+    let receiver = Receiver::start(move |_, _| match *asked.lock().unwrap() {
+        true => Deed::Answer(200, ""),
+        false => Deed::Answer(500, ""),
+    });
+    (healthy, receiver)
+}
+
 #[test]
 fn an_event_arrives_signed_as_a_cloud_event_and_in_the_order_of_its_stream() {
     on_both(|app| async move {
@@ -178,12 +189,7 @@ fn a_dead_letter_parks_its_stream_until_it_is_replayed_or_skipped() {
 #[test]
 fn a_dispatch_whose_dead_job_is_given_up_is_skipped() {
     on_both(|app| async move {
-        let healthy = Arc::new(Mutex::new(false));
-        let asked = healthy.clone();
-        let receiver = Receiver::start(move |_, _| match *asked.lock().unwrap() {
-            true => Deed::Answer(200, ""),
-            false => Deed::Answer(500, ""),
-        });
+        let (healthy, receiver) = ailing();
         let made = connector(&app, &receiver, json!({"max_attempts": 1})).await;
         placed(&app, &[("a", 1), ("a", 2)]).await;
         reaches(&app, &made, "dead", 1).await;
@@ -369,12 +375,7 @@ fn what_a_connector_has_still_to_be_given_is_no_part_of_a_replay() {
 #[test]
 fn a_dispatch_whose_dead_job_is_replayed_keeps_its_place_however_it_is_replayed_then() {
     on_both(|app| async move {
-        let healthy = Arc::new(Mutex::new(false));
-        let asked = healthy.clone();
-        let receiver = Receiver::start(move |_, _| match *asked.lock().unwrap() {
-            true => Deed::Answer(200, ""),
-            false => Deed::Answer(500, ""),
-        });
+        let (healthy, receiver) = ailing();
         let made = connector(&app, &receiver, json!({"max_attempts": 1})).await;
         placed(&app, &[("a", 1), ("a", 2)]).await;
         reaches(&app, &made, "dead", 1).await;
