@@ -7,7 +7,7 @@ use kontor::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Site, block_on, on_both_sites};
+use crate::support::{Folder, Site, block_on, on_both_sites};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -31,8 +31,7 @@ fn refused(site: &Site, arguments: &[&str]) -> String {
 
 #[test]
 fn in_the_wrong_folder_nothing_is_made_and_nothing_is_well() {
-    let folder = tempfile::tempdir().unwrap();
-    let site = Site { database_url: "kontor.db".into(), folder: std::sync::Arc::new(folder) };
+    let site = Site { database_url: "kontor.db".into(), folder: Folder::new().into() };
     for arguments in [&["doctor"][..], &["backup", "b.gz"], &["token"]] {
         let said = refused(&site, arguments);
         assert!(said.contains("there is no database at"), "{said}");
@@ -120,8 +119,7 @@ fn a_broken_backup_makes_no_database_that_could_be_served() {
 #[test]
 fn a_token_can_be_limited() {
     block_on(async {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site { database_url: "kontor.db".into(), folder: std::sync::Arc::new(folder) };
+        let site = Site { database_url: "kontor.db".into(), folder: Folder::new().into() };
         done(&site, &["migrate"]);
         let (channel, location) = (Id::<ids::Channel>::new().to_string(), Id::<ids::Location>::new().to_string());
         let token = done(
@@ -149,7 +147,7 @@ fn a_token_can_be_limited() {
 
 #[test]
 fn documents_that_nothing_stands_for_are_noticed() {
-    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let folder = std::sync::Arc::new(Folder::new());
     let site = Site { database_url: "kontor.db".into(), folder: folder.clone() };
     done(&site, &["openapi"]);
     done(&site, &["openapi", "--check"]);
@@ -163,8 +161,7 @@ fn documents_that_nothing_stands_for_are_noticed() {
 
 #[test]
 fn a_worker_must_be_told_the_public_address() {
-    let folder = tempfile::tempdir().unwrap();
-    let site = Site { database_url: "kontor.db".into(), folder: std::sync::Arc::new(folder) };
+    let site = Site { database_url: "kontor.db".into(), folder: Folder::new().into() };
     let said = site.run_with(&["worker"], &[("KONTOR_HTTP_PUBLIC_URL", "")]);
     assert!(!said.status.success() && text(&said.stderr).contains("http.public_url must be set"));
     let open = site.run_with(&["serve"], &[("KONTOR_HTTP_LISTEN", "0.0.0.0:0")]);

@@ -14,7 +14,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use kontor::{config::Settings, http::auth::Audience, kernel::Scope};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, Site, on_both_set};
+use crate::support::{Answer, App, Folder, Site, on_both_set};
 
 const ISSUER: &str = "https://id.example.org";
 const SHOP_ISSUER: &str = "https://login.example.org";
@@ -346,7 +346,7 @@ fn a_provider_that_does_not_answer_locks_nobody_out_at_once() {
 
 #[test]
 fn a_server_that_others_reach_does_not_start_on_development_tokens() {
-    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let folder = std::sync::Arc::new(Folder::new());
     let site = Site { database_url: folder.path().join("kontor.db").display().to_string(), folder };
     let open = [("KONTOR_HTTP_LISTEN", "0.0.0.0:0"), ("KONTOR_HTTP_PUBLIC_URL", "http://127.0.0.1:9")];
     let refused = site.run_with(&["serve"], &open);

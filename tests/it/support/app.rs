@@ -15,7 +15,7 @@ use kontor::{
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::postgres;
+use super::{Folder, postgres};
 
 /// A running server with a database of its own and a clock that the test turns.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ pub struct App {
     process: Arc<Mutex<Option<Process>>>,
     leaves_work: Arc<AtomicBool>,
     makes_things_up: Arc<AtomicBool>,
-    _folder: Arc<tempfile::TempDir>,
+    _folder: Arc<Folder>,
 }
 
 /// An answer: status, headers, document.
@@ -77,18 +77,18 @@ impl App {
     }
 
     pub async fn on_sqlite_with(work: bool, settings: Settings) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::new();
         let path = folder.path().join("kontor.db");
         std::fs::copy(sqlite_template(), &path).unwrap();
         Self::start(path.display().to_string(), folder, work, settings).await
     }
 
     pub async fn on_postgres_with(work: bool, settings: Settings) -> Self {
-        let url = postgres::fresh_database(postgres::cluster().unwrap());
-        Self::start(url, tempfile::tempdir().unwrap(), work, settings).await
+        let (url, folder) = Folder::with_database(postgres::cluster().unwrap());
+        Self::start(url, folder, work, settings).await
     }
 
-    async fn start(database_url: String, folder: tempfile::TempDir, work: bool, settings: Settings) -> Self {
+    async fn start(database_url: String, folder: Folder, work: bool, settings: Settings) -> Self {
         let clock = Clock::controlled(START.parse().unwrap());
         let options = Options { connections: 5, exclusive: true, ..Options::new(database_url.clone()) };
         let db = Db::open(options).unwrap();
@@ -109,7 +109,7 @@ impl App {
 
     /// A program at an address, seen from outside. Its state is that of another, empty shop with the same secret: good for
     /// tokens, and for nothing else.
-    pub async fn beside(url: &str, database_url: &str, folder: Arc<tempfile::TempDir>) -> Self {
+    pub async fn beside(url: &str, database_url: &str, folder: Arc<Folder>) -> Self {
         let scratch = folder.path().join("scratch.db");
         std::fs::copy(sqlite_template(), &scratch).unwrap();
         let db = Db::open(Options { connections: 1, ..Options::new(scratch.display().to_string()) }).unwrap();

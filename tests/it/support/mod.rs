@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod app;
+pub mod folder;
 pub mod json_schema;
 pub mod postgres;
 pub mod program;
@@ -12,6 +13,7 @@ pub mod shop;
 pub mod world;
 
 pub use app::{Answer, App};
+pub use folder::Folder;
 pub use program::{Program, Site, on_both_sites, on_postgres_site};
 pub use receiver::{Deed, Gate, Received, Receiver};
 pub use shop::{Cart, Shop};
@@ -74,23 +76,23 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn
 pub struct Bare {
     pub db: Db,
     pub url: String,
-    _folder: std::sync::Arc<tempfile::TempDir>,
+    _folder: std::sync::Arc<Folder>,
 }
 
 impl Bare {
     pub fn sqlite(options: impl FnOnce(Options) -> Options) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::new();
         let url = folder.path().join("kontor.db").display().to_string();
         Self::open(url, folder, options)
     }
 
     /// `None` where there is no PostgreSQL.
     pub fn postgres(options: impl FnOnce(Options) -> Options) -> Option<Self> {
-        let url = postgres::fresh_database(postgres::cluster()?);
-        Some(Self::open(url, tempfile::tempdir().unwrap(), options))
+        let (url, folder) = Folder::with_database(postgres::cluster()?);
+        Some(Self::open(url, folder, options))
     }
 
-    fn open(url: String, folder: tempfile::TempDir, options: impl FnOnce(Options) -> Options) -> Self {
+    fn open(url: String, folder: Folder, options: impl FnOnce(Options) -> Options) -> Self {
         let db = Db::open(options(Options { connections: 6, ..Options::new(url.clone()) })).unwrap();
         Self { db, url, _folder: std::sync::Arc::new(folder) }
     }

@@ -44,11 +44,11 @@ pub fn cluster() -> Option<&'static Cluster> {
         .as_ref()
 }
 
-/// Makes an empty, migrated database and gives its URL.
+/// Makes an empty, migrated database and gives its name.
 pub fn fresh_database(cluster: &Cluster) -> String {
     let name = format!("kontor_test_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::SeqCst));
     psql(cluster, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"));
-    format!("{}/{name}", cluster.base)
+    name
 }
 
 fn make_template(cluster: &Cluster) {
@@ -108,7 +108,7 @@ fn serve(bin: &str, dir: &Path, data: &str, runner: &str) -> Option<Cluster> {
         "for fd in 3 4 5 6 7 8 9; do eval \"exec $fd>&-\"; done; \
          mkdir {dir}/locales && cp -rL /usr/lib/locale/C.utf8 {dir}/locales/de_DE.utf8 2>/dev/null; \
          {runner}env LOCPATH={dir}/locales {bin}/postgres -D {data} -h 127.0.0.1 -p {port} -k {dir} -c max_connections=400 -c shared_buffers=64MB \
-         -c log_min_messages=fatal >/dev/null 2>&1 </dev/null & server=$!; cat >/dev/null; \
+         -c max_wal_size=128MB -c log_min_messages=fatal >/dev/null 2>&1 </dev/null & server=$!; cat >/dev/null; \
          {runner}{bin}/pg_ctl -D {data} -m immediate -s stop; wait $server; rm -rf {dir}",
         dir = dir.display()
     );

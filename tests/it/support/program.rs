@@ -11,18 +11,18 @@ use std::{
 use diesel::sql_types::BigInt;
 use kontor::db::{Db, Options, Tx, sql};
 
-use super::{App, app::SECRET, block_on, eventually, postgres};
+use super::{App, Folder, app::SECRET, block_on, eventually, postgres};
 
 /// A database for programs to be started on.
 #[derive(Clone)]
 pub struct Site {
     pub database_url: String,
-    pub folder: Arc<tempfile::TempDir>,
+    pub folder: Arc<Folder>,
 }
 
 /// Runs a story on a SQLite file, then on a PostgreSQL database where a server can be had.
 pub fn on_both_sites<F: Future<Output = ()>>(story: impl Fn(Site) -> F) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let database_url = folder.path().join("kontor.db").display().to_string();
     block_on(story(Site { database_url, folder: Arc::new(folder) }));
     on_postgres_site(story);
@@ -31,8 +31,8 @@ pub fn on_both_sites<F: Future<Output = ()>>(story: impl Fn(Site) -> F) {
 /// Runs a story on PostgreSQL alone, where it can be had.
 pub fn on_postgres_site<F: Future<Output = ()>>(story: impl Fn(Site) -> F) {
     if let Some(cluster) = postgres::cluster() {
-        let database_url = postgres::fresh_database(cluster);
-        block_on(story(Site { database_url, folder: Arc::new(tempfile::tempdir().unwrap()) }));
+        let (database_url, folder) = Folder::with_database(cluster);
+        block_on(story(Site { database_url, folder: Arc::new(folder) }));
     }
 }
 
@@ -80,6 +80,7 @@ impl Site {
         program
             .env("KONTOR_CHECKOUT_LEASE_SECONDS", "1")
             .env("KONTOR_JOBS_LEASE_SECONDS", "2")
+            .env("KONTOR_WEBHOOKS_TIMEOUT_SECONDS", "1")
             .env("KONTOR_LOG_FILTER", "info");
         if command == "worker" {
             // Nobody is there, where a test does not say otherwise.
