@@ -272,6 +272,10 @@ impl Settings {
         if let Some((name, _)) = seconds.into_iter().find(|(_, value)| !(1..=86_400).contains(value)) {
             return Err(format!("{name} must be between 1 and 86400"));
         }
+        if i64::try_from(self.webhooks.timeout_seconds).unwrap_or(i64::MAX) >= self.jobs.lease_seconds {
+            let why = "an answer would come when the job is somebody else's";
+            return Err(format!("webhooks.timeout_seconds must be less than jobs.lease_seconds: {why}"));
+        }
         let days = [
             ("retention.events_days", self.retention.events_days, 0),
             ("retention.idempotency_days", self.retention.idempotency_days, 1),

@@ -262,10 +262,7 @@ pub struct DispatchQuery {
 #[get("/connectors/{id}/dispatches")]
 async fn list_dispatches(call: Call, path: RefPath<ConnectorId>, query: List<DispatchQuery>) -> Result<Reply> {
     let (actor, id, state) = (call.allow(Scope::ConnectorsRead)?.clone(), path.0, query.filter.state);
-    let read = move |tx: &mut Tx, before, limit| {
-        service::visible(tx, &actor, id)?;
-        service::dispatches(tx, id, state, before, limit)
-    };
+    let read = move |tx: &mut Tx, before, limit| service::dispatches(tx, &actor, id, state, before, limit);
     query.answer(&call, |dispatch: &Dispatch| dispatch.position, read).await
 }
 
@@ -364,7 +361,9 @@ pub struct Replaying {
 /// Replay a stretch of the log
 ///
 /// Sends every event between two positions or times that the connector wants, again or for the first time, each stream in
-/// order. What is on its way is left alone; dead letters get new tries. What lies beyond the connector's own `position`, because
+/// order; what the log goes on with is sent after it. What is on its way is left alone; dead letters get new tries. Both keep
+/// their places: where the connector gets more than it did, earlier events of a stream that are sent for the first time come
+/// behind those. What lies beyond the connector's own `position`, because
 /// it is paused or behind, is sent anyway once it goes on, and is no part of the stretch: `to` in the answer tells how far that
 /// reaches.
 #[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path)), request_body = Stretch,

@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    model::{ConnectorState, Dispatch, DispatchState, Kept},
+    dispatcher,
+    model::{ConnectorState, Dispatch, DispatchState, Kept, Trace},
     network::Network,
     ports::{Delivery, Ending, Outcome},
-    registry, replay, store,
+    registry, replay, service, store,
 };
 use crate::{
     db::{Lane, Tx},
@@ -45,6 +46,7 @@ pub fn register(state: &State, runner: &mut Runner) {
             deliver(&state, &network, job).await
         }
     });
+    runner.on_burial(KIND, service::buried);
     let shared = state.clone();
     runner.handle(replay::KIND, move |job| {
         let state = shared.clone();
@@ -101,6 +103,14 @@ async fn deliver(state: &State, network: &Network, job: Job) -> Result<Verdict> 
         state.db.write_in(Lane::Bulk, sleep).await?;
         return Ok(Verdict::Settled);
     }
+    // What it was meant to get once and is not any more: it may lead to somebody else by now.
+    if let Some(event) = &event
+        && !dispatcher::filter(state, &connector, std::slice::from_ref(event)).await?.wants(event)
+    {
+        let now = state.clock.now();
+        state.db.write_in(Lane::Bulk, move |tx| leave_out(tx, now, &job, &dispatch)).await?;
+        return Ok(Verdict::Settled);
+    }
     let outcome = match &event {
         Some(event) => push(state, network, &connector, event).await,
         None => failed("the event has been dropped from the log: skip it"),
@@ -114,6 +124,22 @@ async fn deliver(state: &State, network: &Network, job: Job) -> Result<Verdict> 
     let written = move |tx: &mut Tx| settle(tx, now, &job, &dispatch, &outcome, lost, wait);
     state.db.write_in(Lane::Bulk, written).await?;
     Ok(Verdict::Settled)
+}
+
+/// Ends the job of a dispatch that its connector is not to get any more.
+fn leave_out(tx: &mut Tx, now: Instant, job: &Job, dispatch: &Dispatch) -> Result<()> {
+    job.finish(tx)?;
+    let reason = Some("the connector does not get such events any more".to_owned());
+    let trace = Trace { reason, ..dispatch.trace.clone() };
+    match store::decide(tx, now, dispatch, DispatchState::Skipped, dispatch.job_id, &trace)? {
+        true => Ok(()),
+        false => Err(decided_meanwhile()),
+    }
+}
+
+/// Somebody has replayed or skipped it.
+fn decided_meanwhile() -> Error {
+    Error::problem(Code::LeaseLost, "the dispatch was decided upon meanwhile")
 }
 
 /// A push that could not even be begun.
@@ -226,7 +252,7 @@ fn settle(
         }
     };
     if !store::settle(tx, now, dispatch, state, outcome)? {
-        return Err(Error::problem(Code::LeaseLost, "the dispatch was decided upon meanwhile"));
+        return Err(decided_meanwhile());
     }
     if outcome.ending == Ending::Delivered {
         store::forget_answers(tx, dispatch.connector_id, dispatch.id)?;

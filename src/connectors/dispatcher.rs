@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::{
     model::Kept,
     ports::CUSTOMERS,
-    registry,
+    registry, replay,
     store::{self, NewDispatch},
 };
 use crate::{
@@ -82,9 +82,12 @@ async fn bite(state: &State, connector: &Kept) -> Result<Option<(i64, usize)>> {
     let wanted = wanted(state, connector, found).await?;
     let (connector, count, now) = (connector.clone(), wanted.len(), state.clock.now());
     let moved = state.db.write_in(Lane::Bulk, move |tx| {
-        if !store::advance(tx, &connector, seen)? {
+        // While a stretch is being sent again, what follows it waits: it would come before what it follows.
+        let key = replay::key(connector.id);
+        if !store::is_as_seen_locked(tx, &connector)? || jobs::is_queued(tx, &key)? {
             return Ok(false);
         }
+        store::advance(tx, connector.id, seen)?;
         write(tx, now, &connector, &wanted)?;
         Ok(true)
     });
@@ -93,6 +96,12 @@ async fn bite(state: &State, connector: &Kept) -> Result<Option<(i64, usize)>> {
 
 /// Those events that the connector is to get, each as a dispatch about to be written.
 pub(super) async fn wanted(state: &State, connector: &Kept, found: Vec<Event>) -> Result<Vec<NewDispatch>> {
+    let filter = filter(state, connector, &found).await?;
+    Ok(found.iter().filter(|event| filter.wants(event)).map(NewDispatch::of).collect())
+}
+
+/// What a connector is to get, as far as these events are concerned.
+pub(super) async fn filter(state: &State, connector: &Kept, found: &[Event]) -> Result<Filter> {
     let mut directory = state.db.snapshot::<Directory>().await?;
     if found.iter().filter_map(|event| event.channel_id).any(|channel| !directory.knows(channel)) {
         // The channel is younger than what is in memory: whether it is a test channel must be known.
@@ -102,14 +111,13 @@ pub(super) async fn wanted(state: &State, connector: &Kept, found: Vec<Event>) -
     let setup = &connector.setup;
     // A connector whose adapter is gone is told of everything: its deliveries say what is wrong.
     let takes_customers = registry::find(&connector.adapter).map_or(true, |adapter| adapter.customer_sink.is_some());
-    let filter = Filter {
+    Ok(Filter {
         types: setup.types.iter().map(ToString::to_string).collect(),
         without: if takes_customers { Vec::new() } else { vec![CUSTOMERS] },
         channels: setup.channels.clone(),
         left_out: if setup.include_test { Default::default() } else { directory.test_channels() },
         locations: None,
-    };
-    Ok(found.iter().filter(|event| filter.wants(event)).map(NewDispatch::of).collect())
+    })
 }
 
 /// Writes dispatches and the jobs that deliver them: two statements for any number.

@@ -22,5 +22,5 @@ pub mod webhook;
 pub use delivery::{KIND as DISPATCH, register as work};
 pub use dispatcher::{dispatch, keep_dispatching};
 pub use model::{Connector, ConnectorState, Dispatch, DispatchState, NewConnector};
-pub use service::{behind, discarded, replayed, seal_again};
-pub use store::{forget_answers_of, pause_all, read_up_to, waiting_dead};
+pub use service::{behind, discarded, replayed, seal_again, waiting_dead};
+pub use store::{forget_answers_of, pause_all, read_up_to};

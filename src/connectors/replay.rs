@@ -27,10 +27,15 @@ pub(super) struct Stretch {
     pub to: i64,
 }
 
+/// Stretches of one connector are sent again one after another, and nothing new is sent meanwhile.
+pub(super) fn key(connector: ConnectorId) -> String {
+    dispatcher::ordering_key(connector, "")
+}
+
 /// The job for a stretch.
 pub(super) fn job(id: JobId, now: Instant, stretch: &Stretch) -> Result<NewJob> {
     let job = NewJob::now(KIND, now, serde_json::to_value(stretch)?);
-    Ok(NewJob { id, ..job }.in_order(dispatcher::ordering_key(stretch.connector, "")))
+    Ok(NewJob { id, ..job }.in_order(key(stretch.connector)))
 }
 
 /// One bite.

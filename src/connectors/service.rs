@@ -1,9 +1,11 @@
 //! Commands on connectors and dispatches.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 // What is asked for as it stands in the tables.
-pub(super) use super::store::{dispatches, list};
+pub(super) use super::store::list;
 use super::{
     dispatcher,
     model::{
@@ -19,12 +21,12 @@ use crate::{
     channels::Directory,
     db::Tx,
     error::{Code, Error, Result, on_duplicate},
-    events::{self, Behind, Head, Stream},
+    events::{self, Behind, Event, Head, Stream},
     exports,
     http::seal::Secret,
     jobs::{self, Job, NewJob},
     kernel::{
-        Actor, Instant, Scope,
+        Actor, Instant, Scope, Waiting,
         ids::{ConnectorId, DispatchId, JobId},
         text::Text,
     },
@@ -178,15 +180,19 @@ pub(super) fn views(tx: &mut Tx, now: Instant, kept: Vec<Kept>) -> Result<Vec<Co
     Ok(kept.into_iter().map(view).collect())
 }
 
+/// The version that a change begins with: the current one, when it is the expected one.
 fn seen(kept: &Kept, expected: Option<i64>) -> Result<i64> {
-    match expected.unwrap_or(kept.version) {
-        seen if seen == kept.version => Ok(seen),
-        _ => Err(stale()),
+    let version = kept.version;
+    if expected.is_none_or(|expected| expected == version) {
+        return Ok(version);
     }
+    let detail = format!("the connector is at version {version}");
+    Err(Error::problem(Code::VersionStale, detail).with("version", version))
 }
 
-fn stale() -> Error {
-    Error::problem(Code::VersionStale, "the connector has changed meanwhile")
+/// It has changed since it was read: the transaction is run again, and looks again.
+fn overtaken() -> Error {
+    Error::overtaken("the connector")
 }
 
 /// Changes a connector. Letting it go on wakes what waits for it.
@@ -205,7 +211,7 @@ pub(super) fn update(
     patch.apply(&mut kept);
     check(actor, &kept.adapter, &kept.setup, Touched::by(patch), directory, allow_private)?;
     if !on_duplicate(store::update(tx, now, &kept, version), || taken(&kept.name))? {
-        return Err(stale());
+        return Err(overtaken());
     }
     if kept.state == ConnectorState::Active {
         jobs::hasten_keys(tx, now, &dispatcher::key_prefix(id))?;
@@ -219,7 +225,7 @@ pub(super) fn reseal(tx: &mut Tx, now: Instant, mut kept: Kept, sealed: String) 
     let version = kept.version;
     kept.sealed = Some(sealed);
     if !store::update(tx, now, &kept, version)? {
-        return Err(stale());
+        return Err(Error::problem(Code::VersionStale, "the connector has changed meanwhile"));
     }
     (kept.version, kept.updated_at) = (version + 1, now);
     view(tx, now, kept)
@@ -250,23 +256,73 @@ pub(super) fn delete(tx: &mut Tx, actor: &Actor, id: ConnectorId, expected: Opti
     let kept = visible(tx, actor, id)?;
     let version = seen(&kept, expected)?;
     jobs::cancel_keys(tx, &dispatcher::key_prefix(id))?;
-    if store::delete(tx, id, version)? { Ok(()) } else { Err(stale()) }
+    if store::delete(tx, id, version)? { Ok(()) } else { Err(overtaken()) }
+}
+
+/// What of these the actor may see, by the positions of their events: from a time when a connector got more than now, it may
+/// bring what the actor has no business with.
+fn seen_of<T>(tx: &mut Tx, actor: &Actor, found: Vec<T>, position: impl Fn(&T) -> i64) -> Result<Vec<T>> {
+    if actor.channels().is_none() {
+        return Ok(found);
+    }
+    let positions: Vec<i64> = found.iter().map(&position).collect();
+    let theirs = |event: &Event| event.channel_id.is_some_and(|channel| actor.sees_channel(channel));
+    let events = events::by_positions(tx, &positions)?;
+    let seen: HashSet<i64> = events.iter().filter(|event| theirs(event)).map(|event| event.position).collect();
+    Ok(found.into_iter().filter(|item| seen.contains(&position(item))).collect())
+}
+
+/// The dispatches of a connector that the actor may see, newest first, before a position: as many as asked for, as long as
+/// there are so many.
+pub(super) fn dispatches(
+    tx: &mut Tx,
+    actor: &Actor,
+    connector: ConnectorId,
+    state: Option<DispatchState>,
+    mut before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Dispatch>> {
+    visible(tx, actor, connector)?;
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut seen = Vec::new();
+    loop {
+        let found = store::dispatches(tx, connector, state, before, limit)?;
+        let all = found.len() < wanted;
+        before = found.last().map(|dispatch| dispatch.position);
+        seen.extend(seen_of(tx, actor, found, |dispatch| dispatch.position)?);
+        if all || seen.len() >= wanted {
+            seen.truncate(wanted);
+            return Ok(seen);
+        }
+    }
+}
+
+/// Dead dispatches that the actor may see, as what waits for a person, the oldest first: as many as asked for, as long as
+/// there are so many.
+///
+/// # Errors
+/// What the database says.
+pub fn waiting_dead(tx: &mut Tx, actor: &Actor, limit: i64) -> Result<Vec<Waiting>> {
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut deep = limit;
+    loop {
+        let mut found = store::waiting_dead(tx, deep)?;
+        let all = i64::try_from(found.len()).unwrap_or(i64::MAX) < deep;
+        found.retain(|dead| dead.setup.is_visible_to(actor));
+        let seen = seen_of(tx, actor, found, |dead| dead.position)?;
+        if all || seen.len() >= wanted {
+            return Ok(seen.into_iter().take(wanted).map(|dead| dead.waiting).collect());
+        }
+        deep = deep.saturating_mul(4);
+    }
 }
 
 /// A dispatch of a connector that the actor may see.
 pub(super) fn dispatch(tx: &mut Tx, actor: &Actor, connector: ConnectorId, id: DispatchId) -> Result<(Kept, Dispatch)> {
     let kept = visible(tx, actor, connector)?;
     let found = store::dispatch(tx, id)?.filter(|dispatch| dispatch.connector_id == connector);
-    let found = found.ok_or_else(|| Error::not_found("dispatch"))?;
-    // From a time when the connector got more than now, it may bring what the actor has no business with.
-    if actor.channels().is_some() {
-        let event = events::by_positions(tx, &[found.position])?.pop();
-        let seen = event.and_then(|event| event.channel_id).is_some_and(|channel| actor.sees_channel(channel));
-        if !seen {
-            return Err(Error::not_found("dispatch"));
-        }
-    }
-    Ok((kept, found))
+    let seen = seen_of(tx, actor, found.into_iter().collect(), |dispatch| dispatch.position)?.pop();
+    Ok((kept, seen.ok_or_else(|| Error::not_found("dispatch"))?))
 }
 
 fn decided() -> Error {
@@ -360,6 +416,19 @@ pub fn replayed(tx: &mut Tx, now: Instant, actor: &Actor, job: &Job) -> Result<(
     decided_with_job(tx, now, actor, job, (DispatchState::Pending, None))
 }
 
+/// What it means that the job of a dispatch died without saying how the dispatch ended: it is dead, and seen as such.
+pub(super) fn buried(tx: &mut Tx, now: Instant, job: &Job, error: &str) -> Result<()> {
+    let Some(seen) = in_charge_of(tx, job)?.filter(|seen| seen.state == DispatchState::Pending) else { return Ok(()) };
+    let trace = Trace { error: Some(error.to_owned()), ..seen.trace.clone() };
+    if store::decide(tx, now, &seen, DispatchState::Dead, seen.job_id, &trace)? { Ok(()) } else { Err(decided()) }
+}
+
+/// The dispatch that a job delivers; none when another is in charge of it by now.
+fn in_charge_of(tx: &mut Tx, job: &Job) -> Result<Option<Dispatch>> {
+    let Ok(payload) = serde_json::from_value::<super::delivery::Payload>(job.payload.clone()) else { return Ok(None) };
+    Ok(store::dispatch(tx, payload.dispatch)?.filter(|seen| seen.job_id == job.id))
+}
+
 /// Moves the dispatch that a job delivers; a job that is not in charge of one any more moves none.
 fn decided_with_job(
     tx: &mut Tx,
@@ -368,8 +437,7 @@ fn decided_with_job(
     job: &Job,
     (state, reason): (DispatchState, Option<String>),
 ) -> Result<()> {
-    let Ok(payload) = serde_json::from_value::<super::delivery::Payload>(job.payload.clone()) else { return Ok(()) };
-    let Some(seen) = store::dispatch(tx, payload.dispatch)?.filter(|seen| seen.job_id == job.id) else { return Ok(()) };
+    let Some(seen) = in_charge_of(tx, job)? else { return Ok(()) };
     let trace = Trace { reason, decided_by: Some(actor.label()), ..seen.trace.clone() };
     if store::decide(tx, now, &seen, state, seen.job_id, &trace)? { Ok(()) } else { Err(decided()) }
 }
@@ -395,7 +463,9 @@ pub(super) fn replay_stretch(
     (from, to): (Mark, Option<Mark>),
     job: JobId,
 ) -> Result<(i64, i64)> {
-    let given = visible(tx, actor, id)?.position;
+    visible(tx, actor, id)?;
+    // No further until the job is there: from then on what follows waits for it.
+    let given = store::position_locked(tx, id)?.ok_or_else(|| Error::not_found("connector"))?;
     let log = events::state(tx)?;
     let from = match from {
         Mark::Position(position) => position,

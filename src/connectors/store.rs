@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     events::Event,
     kernel::{
-        Actor, Id, Instant, Waiting,
+        Id, Instant, Waiting,
         ids::{ConnectorId, DispatchId, EventId, JobId},
         stored,
     },
@@ -144,12 +144,19 @@ pub(super) fn delete(tx: &mut Tx, id: ConnectorId, version: i64) -> Result<bool>
     Ok(true)
 }
 
-/// Moves the cursor, for exactly one of those who saw it at `from`, and only while the set-up is the one they saw.
-pub(super) fn advance(tx: &mut Tx, connector: &Kept, to: i64) -> Result<bool> {
-    let update =
-        "UPDATE connectors SET position = ? WHERE id = ? AND position = ? AND version = ? AND state = 'active'";
-    let update = sql(update).bind(to).bind(connector.id).bind(connector.position).bind(connector.version);
-    Ok(update.execute(tx)? == 1)
+/// Whether a connector is active, with the cursor and the set-up that were seen; it stays so until the end of the transaction.
+pub(super) fn is_as_seen_locked(tx: &mut Tx, seen: &Kept) -> Result<bool> {
+    let query = format!(
+        "SELECT id FROM connectors WHERE id = ? AND position = ? AND version = ? AND state = 'active'{}",
+        dialect::for_update(tx)
+    );
+    let query = sql(query).bind(seen.id).bind(seen.position).bind(seen.version);
+    Ok(query.first::<UidSql, ConnectorId>(tx)?.is_some())
+}
+
+/// Moves the cursor of a connector that the transaction has locked.
+pub(super) fn advance(tx: &mut Tx, connector: ConnectorId, to: i64) -> Result<usize> {
+    sql("UPDATE connectors SET position = ? WHERE id = ?").bind(to).bind(connector).execute(tx)
 }
 
 /// How much waits for each of these connectors.
@@ -308,11 +315,13 @@ pub(super) fn settle(
 
 /// Drops the answers of a connector's earlier successes: only the last one's is kept.
 pub(super) fn forget_answers(tx: &mut Tx, connector: ConnectorId, but: DispatchId) -> Result<()> {
-    sql("UPDATE dispatches SET response = NULL \
-         WHERE connector_id = ? AND state = 'delivered' AND response IS NOT NULL AND id <> ?")
-    .bind(connector)
-    .bind(but)
-    .execute(tx)?;
+    // What somebody else has in hand is left to the next success: to wait for it would be to wait in no fixed order.
+    let update = format!(
+        "UPDATE dispatches SET response = NULL WHERE id IN (SELECT id FROM dispatches \
+         WHERE connector_id = ? AND state = 'delivered' AND response IS NOT NULL AND id <> ?{})",
+        dialect::skip_locked(tx)
+    );
+    sql(update).bind(connector).bind(but).execute(tx)?;
     Ok(())
 }
 
@@ -380,22 +389,31 @@ pub(super) fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
     .execute(tx)
 }
 
-/// Dead dispatches of the connectors that the actor may see, as what waits for a person, the oldest first.
-///
-/// # Errors
-/// What the database says.
-pub fn waiting_dead(tx: &mut Tx, actor: &Actor, limit: i64) -> Result<Vec<Waiting>> {
-    type Found = (DispatchId, ConnectorId, String, String, Instant, String, Doc<Setup>);
-    let query = "SELECT dispatches.id, connector_id, type, dispatches.stream, dispatches.updated_at, name, connectors.doc \
+/// A dead dispatch as what waits for a person.
+pub(super) struct WaitingDead {
+    pub setup: Setup,
+    pub position: i64,
+    pub waiting: Waiting,
+}
+
+/// The dead dispatches of all connectors, the oldest first.
+pub(super) fn waiting_dead(tx: &mut Tx, limit: i64) -> Result<Vec<WaitingDead>> {
+    #[rustfmt::skip]
+    type Found = (DispatchId, ConnectorId, i64, String, String, Instant, String, Doc<Setup>);
+    let query = "SELECT dispatches.id, connector_id, dispatches.position, type, dispatches.stream, dispatches.updated_at, \
+                   name, connectors.doc \
                  FROM dispatches JOIN connectors ON connectors.id = connector_id WHERE dispatches.state = 'dead' \
                  ORDER BY dispatches.updated_at, dispatches.id LIMIT ?";
-    let rows = sql(query).bind(limit).load::<(UidSql, UidSql, Text, Text, InstantSql, Text, DocSql), Found>(tx)?;
-    let seen = rows.into_iter().filter(|(.., Doc(setup))| setup.is_visible_to(actor));
-    let waiting = |(id, connector, kind, stream, since, name, _): Found| Waiting {
-        id: id.to_string(),
-        since,
-        subject: format!("{kind} of {stream} did not arrive at {name}"),
-        link: format!("/v1/ops/connectors/{connector}/dispatches/{id}"),
+    let rows =
+        sql(query).bind(limit).load::<(UidSql, UidSql, BigInt, Text, Text, InstantSql, Text, DocSql), Found>(tx)?;
+    let waiting = |(id, connector, position, kind, stream, since, name, Doc(setup)): Found| {
+        let waiting = Waiting {
+            id: id.to_string(),
+            since,
+            subject: format!("{kind} of {stream} did not arrive at {name}"),
+            link: format!("/v1/ops/connectors/{connector}/dispatches/{id}"),
+        };
+        WaitingDead { setup, position, waiting }
     };
-    Ok(seen.map(waiting).collect())
+    Ok(rows.into_iter().map(waiting).collect())
 }

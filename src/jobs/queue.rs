@@ -376,6 +376,15 @@ pub fn replay_many(tx: &mut Tx, now: Instant, ids: &[ids::JobId]) -> Result<Vec<
     sql(query).bind(wanted()).load::<UidSql, ids::JobId>(tx)
 }
 
+/// Whether there is a job of this ordering key that waits or is in hand.
+///
+/// # Errors
+/// What the database says.
+pub fn is_queued(tx: &mut Tx, key: &str) -> Result<bool> {
+    let query = sql("SELECT id FROM jobs WHERE ordering_key = ? AND state IN ('ready', 'leased') LIMIT 1");
+    Ok(query.bind(key).first::<UidSql, ids::JobId>(tx)?.is_some())
+}
+
 /// Takes a job out of the queue, whatever its state: the result of a worker that has it in hand is refused then.
 ///
 /// # Errors

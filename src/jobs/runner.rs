@@ -21,7 +21,7 @@ use super::{
     queue::{self, Due, Job, Kinds, retry_delay},
 };
 use crate::{
-    db::{Db, Lane},
+    db::{Db, Lane, Tx},
     error::{Code, Error, Result},
     http::Trace,
     kernel::{Clock, Instant},
@@ -50,6 +50,8 @@ pub enum Verdict {
 
 type Running = Pin<Box<dyn Future<Output = Result<Verdict>> + Send>>;
 type Handler = Arc<dyn Fn(Job) -> Running + Send + Sync>;
+/// What a slice does when a job of its own is dead without its handler having said so: why, in the same transaction.
+pub type OnBurial = fn(&mut Tx, Instant, &Job, &str) -> Result<()>;
 type Turn = Arc<dyn Fn(Instant) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
 
 /// What is done again and again.
@@ -69,8 +71,15 @@ pub struct Runner {
     shared: usize,
     lease_seconds: i64,
     patience: Duration,
-    handlers: HashMap<&'static str, Handler>,
+    handlers: HashMap<&'static str, Known>,
     schedules: Vec<Schedule>,
+}
+
+/// What is known of a kind of jobs.
+#[derive(Clone)]
+struct Known {
+    run: Handler,
+    buried: Option<OnBurial>,
 }
 
 impl Runner {
@@ -101,7 +110,16 @@ impl Runner {
     where
         F: Future<Output = Result<Verdict>> + Send + 'static,
     {
-        self.handlers.insert(kind, Arc::new(move |job| Box::pin(run(job))));
+        let run: Handler = Arc::new(move |job| Box::pin(run(job)));
+        self.handlers.insert(kind, Known { run, buried: None });
+    }
+
+    /// Registers what else to do when a job of a kind that is [handled](Runner::handle) dies: of a panic, of an error that its
+    /// handler returned, or because none of its workers came to an end. A handler that buries a job itself sees to that itself.
+    pub fn on_burial(&mut self, kind: &'static str, buried: OnBurial) {
+        if let Some(known) = self.handlers.get_mut(kind) {
+            known.buried = Some(buried);
+        }
     }
 
     /// Registers what to do again and again; of all processes, one does it each time.
@@ -284,8 +302,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const BREATH: Duration = Duration::from_millis(5);
 
 /// Runs a job's handler. A panic is a failure like another: the job is tried again, and is dead in the end.
-async fn verdict(handler: Option<Handler>, job: &Job) -> Verdict {
-    let Some(handler) = handler else {
+async fn verdict(known: Option<&Known>, job: &Job) -> Verdict {
+    let Some(known) = known else {
         return Verdict::Dead { error: format!("this program knows no job of kind {}", job.kind) };
     };
     if job.attempt > job.max_attempts {
@@ -294,7 +312,8 @@ async fn verdict(handler: Option<Handler>, job: &Job) -> Verdict {
     }
     let trace = Trace::of(job.id);
     let span = tracing::info_span!("job", id = %job.id, kind = job.kind, attempt = job.attempt, %trace);
-    let ran = AssertUnwindSafe(trace.run(async { handler(job.clone()).await })).catch_unwind().instrument(span).await;
+    let ran =
+        AssertUnwindSafe(trace.run(async { (known.run)(job.clone()).await })).catch_unwind().instrument(span).await;
     match ran {
         Ok(Ok(verdict)) => verdict,
         Ok(Err(error)) if error.code() == Code::LeaseLost => Verdict::Settled,
@@ -303,9 +322,15 @@ async fn verdict(handler: Option<Handler>, job: &Job) -> Verdict {
     }
 }
 
+/// Makes a job a dead letter, with all that this means.
+fn bury(tx: &mut Tx, now: Instant, known: Option<&Known>, job: &Job, error: &str) -> Result<()> {
+    job.bury(tx, now, error)?;
+    known.and_then(|known| known.buried).map_or(Ok(()), |buried| buried(tx, now, job, error))
+}
+
 /// Runs one job and writes down how it ended, unless the handler has done so.
-async fn run_job(db: Db, clock: Clock, handler: Option<Handler>, job: Job) {
-    let verdict = verdict(handler, &job).await;
+async fn run_job(db: Db, clock: Clock, known: Option<Known>, job: Job) {
+    let verdict = verdict(known.as_ref(), &job).await;
     if matches!(verdict, Verdict::Settled) {
         return;
     }
@@ -316,8 +341,10 @@ async fn run_job(db: Db, clock: Clock, handler: Option<Handler>, job: Job) {
         move |tx| match &verdict {
             Verdict::Settled => Ok(()),
             Verdict::Done => job.finish(tx),
-            Verdict::Dead { error } => job.bury(tx, now, error),
-            Verdict::Retry { error, .. } if job.attempt >= job.max_attempts => job.bury(tx, now, error),
+            Verdict::Dead { error } => bury(tx, now, known.as_ref(), &job, error),
+            Verdict::Retry { error, .. } if job.attempt >= job.max_attempts => {
+                bury(tx, now, known.as_ref(), &job, error)
+            }
             Verdict::Retry { error, after_seconds } => {
                 let wait = retry_delay(queue::try_of_round(&job, queue::TRIES), dice);
                 let wait = after_seconds.map_or(wait, |asked| asked.clamp(1, 6 * 3600).max(wait / 2));

@@ -14,6 +14,7 @@ mod checkout;
 mod checkout_ends;
 mod commands;
 mod connectors;
+mod connectors_reach;
 mod container;
 mod crash;
 mod crash_delivery;

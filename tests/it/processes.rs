@@ -134,7 +134,7 @@ fn a_killed_workers_job_is_taken_over() {
         // The first worker sends the notification to somebody who never answers.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let nowhere = format!("http://{}", silent.local_addr().unwrap());
-        let lease = ("KONTOR_JOBS_LEASE_SECONDS", "1");
+        let lease = ("KONTOR_JOBS_LEASE_SECONDS", "2");
         let worker = two.site.work(&[("KONTOR_HTTP_PUBLIC_URL", &nowhere), lease]);
         two.site.until("SELECT count(*) FROM jobs WHERE kind = 'sandbox.webhook' AND state = 'leased'", 1).await;
         worker.kill();

@@ -82,6 +82,9 @@ fn read<T: serde::de::DeserializeOwned>(root: &str, document: &Value) -> Result<
 
 fn parse_url(text: &str) -> Result<Url> {
     let wrong = |detail: &str| Error::problem(Code::SettingsInvalid, detail).at("/settings/url");
+    if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err(wrong("expected a URL without blanks and line breaks"));
+    }
     if text.len() > 2000 {
         return Err(wrong("expected at most 2,000 characters"));
     }
@@ -116,7 +119,7 @@ fn complete_secrets(given: Option<&Value>) -> Result<Value> {
         }
     }
     if let Some(value) = &given.authorization
-        && (value.len() > 4000 || reqwest::header::HeaderValue::from_str(value).is_err())
+        && (value.trim().is_empty() || value.len() > 4000 || reqwest::header::HeaderValue::from_str(value).is_err())
     {
         let detail = "expected the value of a header";
         return Err(Error::problem(Code::SettingsInvalid, detail).at("/secrets/authorization"));
