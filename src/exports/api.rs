@@ -334,7 +334,7 @@ async fn list_parked(call: Call, path: RefPath<String>, query: Params<ParkedQuer
             let read = |tx: &mut Tx, after: Option<i64>, limit| {
                 consumers::parked(tx, &named, state, after.unwrap_or(0), limit)
             };
-            let count = counts.then(|| count_all(tx, |item: &ParkedItem| item.position, read)).transpose()?;
+            let count = counts.then(|| consumers::count_parked(tx, &named, state, paging::COUNT_CAP)).transpose()?;
             Ok((read(tx, after, limit + 1)?, count))
         })
         .await?;

@@ -183,6 +183,12 @@ pub(super) fn parked(tx: &mut Tx, named: &Named, state: ItemState, after: i64, l
     Ok(items.into_iter().map(item).collect())
 }
 
+/// How many items of a consumer are set aside, counted no further than a cap.
+pub(super) fn count_parked(tx: &mut Tx, named: &Named, state: ItemState, cap: i64) -> Result<i64> {
+    let consumer = named.find(tx)?;
+    store::count_set_aside(tx, consumer.id, state, cap)
+}
+
 /// A named consumer of a feed.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct ConsumerView {

@@ -178,7 +178,7 @@ pub(super) struct Lease<'a> {
     pub until: Instant,
 }
 
-/// Hands items out again.
+/// Hands items out again. What stands behind them in hands whose lease has run out is taken back: it comes after them.
 pub(super) fn lease_again(tx: &mut Tx, now: Instant, of: ConsumerId, lease: &Lease<'_>, items: &[i64]) -> Result<()> {
     if items.is_empty() {
         return Ok(());
@@ -190,6 +190,8 @@ pub(super) fn lease_again(tx: &mut Tx, now: Instant, of: ConsumerId, lease: &Lea
     );
     let update = sql(update).bind(lease.id).bind(lease.until).bind(now).bind(of);
     update.bind(positions(items)).execute(tx)?;
+    let update = format!("{TAKE_BACK} AND lease_until <= ? AND {BEHIND_LEASED}");
+    sql(update).bind(now).bind(of).bind(now).bind(lease.id).execute(tx)?;
     Ok(())
 }
 
@@ -296,6 +298,10 @@ const BEHIND_PARKED: &str = "EXISTS (SELECT 1 FROM consumer_items AS parked \
      WHERE parked.consumer_id = consumer_items.consumer_id AND parked.stream = consumer_items.stream \
      AND parked.state = 'parked' AND parked.position < consumer_items.position)";
 
+const BEHIND_LEASED: &str = "EXISTS (SELECT 1 FROM consumer_items AS leased \
+     WHERE leased.consumer_id = consumer_items.consumer_id AND leased.stream = consumer_items.stream \
+     AND leased.lease = ? AND leased.position < consumer_items.position)";
+
 /// Takes back those items of a lease that stand behind a parked one of their stream. Returns which.
 pub(super) fn take_back(tx: &mut Tx, now: Instant, of: ConsumerId, lease: &str) -> Result<Vec<i64>> {
     let update = format!("{TAKE_BACK} AND lease = ? AND {BEHIND_PARKED} RETURNING position");
@@ -348,6 +354,13 @@ pub(super) fn set_aside(
     let rows = query.load::<(BigInt, BigInt, Nullable<Text>, InstantSql, BigInt), Found>(tx)?;
     let item = |(position, attempt, reason, at, behind)| SetAside { position, attempt, reason, at, behind };
     Ok(rows.into_iter().map(item).collect())
+}
+
+/// How many items of a consumer are set aside, counted no further than a cap.
+pub(super) fn count_set_aside(tx: &mut Tx, of: ConsumerId, state: ItemState, cap: i64) -> Result<i64> {
+    let query =
+        "SELECT count(*) FROM (SELECT 1 FROM consumer_items WHERE consumer_id = ? AND state = ? LIMIT ?) AS found";
+    Ok(sql(query).bind(of).bind(state.as_str()).bind(cap).first::<BigInt, i64>(tx)?.unwrap_or_default())
 }
 
 /// How many items of each of these consumers stand where.

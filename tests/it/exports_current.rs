@@ -41,6 +41,7 @@ async fn a_full_life(app: &App) -> (Value, Value) {
     app.send("POST", &route, &[("Authorization", &token)], Some(&invoice)).await.expect(201);
     let refunded = || async { app.ops("GET", "/returns", None).await.expect(200)["items"][0]["state"] == "refunded" };
     eventually("refunded", refunded).await;
+    app.state.db.write(kontor::events::number).await.unwrap();
     (app.ops("GET", &path, None).await.expect(200), late)
 }
 

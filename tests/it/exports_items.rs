@@ -9,6 +9,25 @@ use crate::{
     support::{App, on_both},
 };
 
+#[test]
+fn what_others_are_handed_again_is_not_passed_by_who_had_it_before() {
+    on_both(|app| async move {
+        orders(&app, &[("a", 1), ("a", 2), ("b", 1), ("a", 3)]).await;
+        let mine = poll(&app, "orders?consumer=erp&lease_seconds=30").await;
+        assert_eq!(names(&mine), ["a/1", "a/2", "b/1", "a/3"]);
+        app.clock.advance_seconds(31);
+        let theirs = poll(&app, "orders?consumer=erp&limit=1").await;
+        assert_eq!(names(&theirs), ["a/1"]);
+        // What stands behind it comes after it; what is of another stream is done, late as it is.
+        let late = ack(&app, &mine, json!(positions(&mine))).await.expect(200);
+        assert_eq!(outcomes(&late), ["lease_lost", "stream_parked", "acked", "stream_parked"]);
+        nack(&app, &theirs, json!(positions(&theirs))).await;
+        assert!(poll(&app, "orders?consumer=erp").await["items"].as_array().unwrap().is_empty());
+        release(&app, positions(&theirs)[0], "replay").await;
+        assert_eq!(names(&poll(&app, "orders?consumer=erp").await), ["a/1", "a/2", "a/3"]);
+    });
+}
+
 fn outcomes(answer: &Value) -> Vec<&str> {
     answer["items"].as_array().unwrap().iter().map(|item| item["outcome"].as_str().unwrap()).collect()
 }
