@@ -150,7 +150,8 @@ pub const RULES: &[Rule] = &[
                   s.allocated || ', reserved ' || s.reserved || ', corrected away since ' || s.corrected || \
                   ', promised while backorders were allowed ' || s.allowed \
                 FROM sides AS s LEFT JOIN locations AS l ON l.id = s.location_id \
-                WHERE s.on_hand + s.corrected + s.allowed < s.allocated + s.reserved",
+                WHERE CASE WHEN s.on_hand + s.corrected > s.allowed THEN s.on_hand + s.corrected ELSE s.allowed END \
+                  < s.allocated + s.reserved",
         judge: Some,
     },
     Rule {
@@ -325,10 +326,12 @@ pub const RULES: &[Rule] = &[
         name: "nothing is delivered past a dead dispatch of its stream",
         scan: ("dispatches", "id"),
         key: by_id::<ids::Dispatch>(),
+        // What had been delivered before it was sent again has not gone past it.
         wrong: "SELECT d.id, 'dead at position ' || d.position || ', and a later event of its stream was delivered' \
-                FROM dispatches AS d WHERE d.id BETWEEN ? AND ? AND d.state = 'dead' AND EXISTS ( \
-                  SELECT 1 FROM dispatches AS later WHERE later.connector_id = d.connector_id AND later.stream = d.stream \
-                  AND later.position > d.position AND later.state = 'delivered')",
+                FROM dispatches AS d JOIN jobs ON jobs.id = d.job_id WHERE d.id BETWEEN ? AND ? AND d.state = 'dead' \
+                AND EXISTS (SELECT 1 FROM dispatches AS later WHERE later.connector_id = d.connector_id \
+                  AND later.stream = d.stream AND later.position > d.position AND later.state = 'delivered' \
+                  AND later.updated_at > jobs.created_at)",
         judge: Some,
     },
 ];

@@ -255,7 +255,7 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
         locale,
         source,
         device,
-        metadata,
+        metadata: metadata.map(Option::unwrap_or_default),
         customer: customer_id,
         occurred_at: None,
         reference: None,

@@ -123,8 +123,9 @@ pub struct CartPatch {
     /// What the storefront runs on.
     pub device: Option<Device>,
     /// Free data of the storefront, at most 8192 bytes, whole.
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Option<Map<String, Value>>>,
 }
 
 /// The new quantity of a line; 0 removes it.

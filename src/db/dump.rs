@@ -278,6 +278,8 @@ pub fn verify(file: &Path) -> Result<Header> {
         } else {
             hash.update(line.as_bytes());
             hash.update(b"\n");
+            // As it is read by a restore: what that can not read is no backup.
+            serde_json::from_str::<Vec<Value>>(&line).map_err(|error| trouble(file, error))?;
             rows += 1;
         }
     }

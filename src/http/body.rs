@@ -149,6 +149,10 @@ async fn collect(mut payload: Payload, limit: usize, patience: Patience) -> Resu
 /// # Errors
 /// A problem with `body_malformed`, `unknown_field`, `missing_field` or `invalid_value`.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    if is_deeper_than(DEEPEST, bytes) {
+        let detail = format!("the document is nested more than {DEEPEST} levels deep");
+        return Err(Error::problem(Code::BodyMalformed, detail));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = read(&mut reader)?;
     reader.end().map_err(|_| Error::problem(Code::BodyMalformed, "there is something after the JSON document"))?;
@@ -169,6 +173,26 @@ pub fn parse_value<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T> 
 
 fn read<'de, T: DeserializeOwned>(from: impl Deserializer<'de, Error = serde_json::Error>) -> Result<T> {
     serde_path_to_error::deserialize(Strict(from)).map_err(|error| body_problem(&error))
+}
+
+/// How many objects and lists a document may be within. What we keep of it is kept within others, by rows of a backup for one,
+/// and 128 is as deep as it is read back.
+const DEEPEST: usize = 64;
+
+/// Whether a JSON document has more objects and lists within each other.
+fn is_deeper_than(deepest: usize, json: &[u8]) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
+    json.iter().any(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > deepest
+    })
 }
 
 /// Whether a JSON document holds a NUL character, which JSON writes as an escape only. PostgreSQL keeps none in texts, and no
@@ -418,6 +442,16 @@ mod tests {
         assert_eq!(said("[300]"), "/0 invalid value: integer `300`, expected a whole number in range");
         assert_eq!(said(r#"["1"]"#), "/0 invalid type: string \"1\", expected a whole number");
         assert_eq!(said("{}"), " invalid type: map, expected an array");
+    }
+
+    #[test]
+    fn a_document_is_no_deeper_than_what_is_kept_of_it_may_be() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse_json::<serde_json::Value>(nested(DEEPEST).as_bytes()).is_ok());
+        let deeper = parse_json::<serde_json::Value>(nested(DEEPEST + 1).as_bytes()).unwrap_err();
+        assert_eq!(deeper.code(), Code::BodyMalformed);
+        let side_by_side = format!("[{}]", vec![r#"{"[\"{{": "[[\\"}"#; 200].join(", "));
+        assert!(parse_json::<serde_json::Value>(side_by_side.as_bytes()).is_ok());
     }
 
     #[test]

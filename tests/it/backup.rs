@@ -227,6 +227,42 @@ fn sqlite_to_postgres_and_back() {
 }
 
 #[test]
+fn what_is_accepted_at_its_deepest_is_in_the_backup_and_comes_back() {
+    crate::support::on_both(|app| async move {
+        let shop = crate::support::Shop::open(&app, &[("TEE", "19.90", 10)]).await;
+        let nested = |depth: usize| -> Value {
+            serde_json::from_str(&format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth))).unwrap()
+        };
+        let cart = shop.cart(&[("TEE", 1)]).await;
+        let patch = async |metadata: Value| {
+            let body = json!({ "metadata": metadata });
+            shop.store("PATCH", &format!("/carts/{}", cart.id), Some(&cart.token), Some(&body)).await
+        };
+        patch(nested(64)).await.problem(400, "body_malformed");
+        patch(nested(63)).await.expect(200);
+        shop.complete(&cart, "approve").await.expect(201);
+        let rows = [json!({"sku": "DEEP", "name": "Deep", "tax_class": "standard", "attributes": nested(63)})];
+        let imported = crate::imports::ndjson(&app, "/variants", &rows).await.expect(200);
+        assert_eq!(imported["created"], 1, "{imported}");
+        // The last of the carts is another.
+        shop.cart(&[("TEE", 1)]).await;
+        app.state.db.write(events::number).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = backup(&app.state.db, folder.path(), "deep.gz").await;
+        let copy = Bare::sqlite(|options| options);
+        dump::restore(&copy.db, &file, |_, _| {}).await.unwrap();
+        // What is there can be cleared.
+        let cart = shop.cart(&[("TEE", 1)]).await;
+        let path = format!("/carts/{}", cart.id);
+        let note = json!({"metadata": {"a": 1}});
+        shop.store("PATCH", &path, Some(&cart.token), Some(&note)).await.expect(200);
+        let none = json!({"metadata": null});
+        let bare = shop.store("PATCH", &path, Some(&cart.token), Some(&none)).await.expect(200);
+        assert_eq!(bare["metadata"].as_object().map_or(0, |metadata| metadata.len()), 0, "{bare}");
+    });
+}
+
+#[test]
 fn broken_backups_are_refused_before_anything_is_touched() {
     block_on(async {
         let (from, to) = (Bare::sqlite(|options| options), Bare::sqlite(|options| options));
@@ -374,24 +410,28 @@ fn what_was_allowed_or_lost_is_not_oversold_and_what_was_lost_before_hides_nothi
         shop.stock_up("SOON", 5).await;
         shop.order(&[("SOON", 2)]).await;
         assert_eq!(found().await, [""; 0]);
+        // What was allowed counts once, and hides nothing that came after it.
+        let gone = |sku: &'static str, pieces: i64| {
+            db.write(move |tx| {
+                let level = "UPDATE stock_levels SET on_hand = on_hand - ? WHERE variant_id IN (SELECT id FROM variants \
+                             WHERE sku = ?)";
+                sql(level).bind(pieces).bind(sku).execute(tx)
+            })
+        };
+        gone("SOON", 1).await.unwrap();
+        assert_eq!(found().await.len(), 1);
+        gone("SOON", -1).await.unwrap();
         // Half of them are found broken; later all that is left is sold.
         shop.stock_up("TEE", -5).await;
         app.clock.advance_seconds(60);
         shop.order(&[("TEE", 5)]).await;
         assert_eq!(found().await, [""; 0]);
         // Goods that nobody had counted out are gone: two more are promised than there are.
-        let gone = |pieces: i64| {
-            db.write(move |tx| {
-                let level = "UPDATE stock_levels SET on_hand = on_hand - ? WHERE variant_id IN (SELECT id FROM variants \
-                             WHERE sku = 'TEE')";
-                sql(level).bind(pieces).execute(tx)
-            })
-        };
-        gone(2).await.unwrap();
+        gone("TEE", 2).await.unwrap();
         let told = found().await;
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].contains("on hand 3, allocated 5, reserved 0, corrected away since 0"), "{}", told[0]);
-        gone(-2).await.unwrap();
+        gone("TEE", -2).await.unwrap();
         // The same as a correction is told by whoever corrects it.
         shop.stock_up("TEE", -2).await;
         assert_eq!(found().await, [""; 0]);

@@ -28,7 +28,7 @@ async fn csv(app: &App, path: &str, body: &str) -> Answer {
     import(app, path, "text/csv; charset=utf-8", &[], body.to_owned()).await
 }
 
-async fn ndjson(app: &App, path: &str, rows: &[Value]) -> Answer {
+pub async fn ndjson(app: &App, path: &str, rows: &[Value]) -> Answer {
     let body = rows.iter().map(|row| row.to_string() + "\n").collect();
     import(app, path, "application/x-ndjson", &[], body).await
 }
