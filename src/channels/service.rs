@@ -51,7 +51,7 @@ pub fn update_legal_entity(
     let seen = seen("legal entity", entity.version, expected)?;
     patch.apply(&mut entity);
     if !store::update_legal_entity(tx, now, &entity, seen)? {
-        return Err(stale("legal entity", seen));
+        return Err(Error::overtaken("the legal entity"));
     }
     entity.version += 1;
     Ok(entity)
@@ -132,7 +132,7 @@ pub fn update_channel(
     change(&mut channel);
     channel.settings.check()?;
     if !store::update_channel(tx, now, &channel, seen)? {
-        return Err(stale("channel", seen));
+        return Err(Error::overtaken("the channel"));
     }
     channel.version += 1;
     bump::<Directory>(tx)?;

@@ -128,7 +128,7 @@ pub fn update_price_list(
     }
     patch.apply(&mut list)?;
     if !store::update_price_list(tx, now, &list, seen)? {
-        return Err(stale("price list", seen));
+        return Err(Error::overtaken("the price list"));
     }
     list.version += 1;
     bump::<Rules>(tx)?;
@@ -343,7 +343,7 @@ pub fn update_shipping_method(
         markets.check(tx, &method)?;
     }
     if !store::update_shipping_method(tx, now, &method, version)? {
-        return Err(stale("shipping method", version));
+        return Err(Error::overtaken("the shipping method"));
     }
     bump::<Rules>(tx)?;
     Ok((method, version + 1))
@@ -356,7 +356,7 @@ pub fn update_shipping_method(
 pub fn delete_shipping_method(tx: &mut Tx, actor: &Actor, id: ShippingMethodId, expected: Option<i64>) -> Result<()> {
     let (_, version) = current_method(tx, actor, id, expected)?;
     if !store::delete_shipping_method(tx, id, version)? {
-        return Err(stale("shipping method", version));
+        return Err(Error::overtaken("the shipping method"));
     }
     bump::<Rules>(tx)
 }

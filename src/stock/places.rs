@@ -106,7 +106,7 @@ pub fn update_location(
     location.active = patch.active.unwrap_or(location.active);
     check_priority(location.priority)?;
     if !store::update_location(tx, now, &location, seen)? {
-        return Err(stale(seen));
+        return Err(Error::overtaken("the location"));
     }
     location.version += 1;
     bump::<Locations>(tx)?;

@@ -305,6 +305,34 @@ fn wrong_settings_are_pointed_at_where_they_stand_in_the_body() {
 }
 
 #[test]
+fn of_changes_at_once_that_name_no_version_all_count() {
+    on_both(|app| async move {
+        let shop = crate::support::Shop::open(&app, &[("TEE", "10.00", 1)]).await;
+        let first = async |list: &str| {
+            let found = app.ops("GET", list, None).await.expect(200);
+            format!("{list}/{}", found["items"][0]["id"].as_str().unwrap())
+        };
+        let connector = json!({"name": "ERP", "adapter": "webhook", "settings": {"url": "http://127.0.0.1:9"}});
+        app.ops("POST", "/connectors", Some(&connector)).await.expect(201);
+        let mut paths = vec![format!("/channels/{}", shop.channel)];
+        for list in ["/legal-entities", "/locations", "/price-lists", "/shipping-methods", "/connectors", "/variants"] {
+            paths.push(first(list).await);
+        }
+        for path in paths {
+            let before = app.ops("GET", &path, None).await.expect(200)["version"].as_i64().unwrap();
+            let change = |n: i64| {
+                let (app, path) = (&app, &path);
+                async move { app.ops("PATCH", path, Some(&json!({"name": format!("Name {n}")}))).await }
+            };
+            for answer in futures::future::join_all((0..5).map(change)).await {
+                answer.expect(200);
+            }
+            assert_eq!(app.ops("GET", &path, None).await.expect(200)["version"], before + 5, "{path}");
+        }
+    });
+}
+
+#[test]
 fn a_legal_entity_is_read_and_changed_by_whoever_has_seen_its_version() {
     on_both(|app| async move {
         let entity = json!({"code": "acme", "name": "Acme GmbH", "country": "DE", "vat_id": "DE136695976", "time_zone": "Europe/Berlin"});
