@@ -75,8 +75,11 @@ pub struct PaymentAttempt {
 
 impl From<&Payment> for PaymentAttempt {
     fn from(payment: &Payment) -> Self {
+        // The secret is between the shopper's browser and the provider.
+        let mut view = PaymentView::from(payment);
+        view.action = view.action.map(|action| Action { client_secret: None, ..action });
         Self {
-            payment: PaymentView::from(payment),
+            payment: view,
             cart_id: payment.cart_id,
             order_id: payment.order_id,
             failure: payment.details.decline.clone().filter(|_| payment.state == PaymentState::Failed),

@@ -135,10 +135,18 @@ impl Moment {
     pub fn ends(self, zone: Tz) -> Instant {
         match self {
             Self::At(at) => at,
+            Self::On(day) if day.year() == LAST_YEAR && day.ordinal() == LAST_DAY => last(),
             Self::On(day) => start_of_day(zone, day.checked_add_days(Days::new(1)).unwrap_or(day)),
         }
     }
 }
+
+/// The end of time: many systems write its last day where there is no end.
+fn last() -> Instant {
+    Instant::from_micros(253_402_300_799_999_999)
+}
+const LAST_YEAR: i32 = 9999;
+const LAST_DAY: u32 = 365;
 
 /// The text is neither an instant nor a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -154,7 +162,7 @@ impl FromStr for Moment {
         }
         let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| NotAMoment)?;
         // A day more or less stays within what databases keep.
-        let kept = (2..=9998).contains(&day.year()) && day.to_string() == text;
+        let kept = (2..=LAST_YEAR).contains(&day.year()) && day.to_string() == text;
         if kept { Ok(Self::On(day)) } else { Err(NotAMoment) }
     }
 }
@@ -210,7 +218,7 @@ mod tests {
         }
         assert_eq!(LocalTime::TWO_PM, "14:00".parse().unwrap());
         for wrong in
-            ["2026-3-1", "2026-02-30", "+2026-03-01", "0001-01-01", "9999-12-31", "29.03.2026", "2026-03-01T12:00:00"]
+            ["2026-3-1", "2026-02-30", "+2026-03-01", "0001-01-01", "10000-01-01", "29.03.2026", "2026-03-01T12:00:00"]
         {
             assert!(wrong.parse::<Moment>().is_err(), "{wrong}");
         }

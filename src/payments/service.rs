@@ -325,7 +325,7 @@ fn taken(our_key: &str) -> Error {
 /// # Errors
 /// `state_conflict` when an attempt is under way.
 pub fn erase(tx: &mut Tx, carts: &[CartId]) -> Result<()> {
-    let payments = store::of_carts(tx, carts)?;
+    let payments = store::of_carts_locked(tx, carts)?;
     if payments.iter().any(|payment| payment.state.is_open()) {
         return Err(Error::conflict("a cart is being paid: try again when that has ended"));
     }

@@ -474,10 +474,12 @@ pub(super) fn balance(tx: &mut Tx, order: OrderId) -> Result<Vec<(Account, i64)>
     sql(query).bind(order).load::<(Text, BigInt), _>(tx)
 }
 
-/// The attempts to pay carts, with one statement.
-pub(super) fn of_carts(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<Payment>> {
+/// The attempts to pay carts, with one statement; nobody changes them until the end of the transaction.
+pub(super) fn of_carts_locked(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<Payment>> {
     let wanted = dialect::list(tx, &[("wanted", Col::Uid)]);
-    let query = format!("SELECT {PAYMENT} FROM payments WHERE cart_id IN (SELECT wanted FROM {wanted}) ORDER BY id");
+    let locked = dialect::for_update(tx);
+    let query =
+        format!("SELECT {PAYMENT} FROM payments WHERE cart_id IN (SELECT wanted FROM {wanted}) ORDER BY id{locked}");
     load(tx, sql(query).bind(dialect::rows(carts.iter().map(|cart| json!([cart.hex()])).collect())))
 }
 

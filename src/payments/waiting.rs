@@ -26,7 +26,7 @@ pub fn without_order(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> 
     );
     let waiting = |payment: Payment| {
         let subject = format!("{} by {} is {} without an order", payment.amount, payment.provider, payment.state);
-        let link = format!("/v1/ops/carts/{}", payment.cart_id);
+        let link = format!("/v1/ops/payments/{}", payment.id);
         (payment.cart_id, Waiting { id: payment.id.to_string(), since: payment.created_at, subject, link })
     };
     Ok(load(tx, sql(query).bind(limit))?.into_iter().map(waiting).collect())

@@ -263,6 +263,32 @@ fn a_return_above_the_reporters_ceiling_is_refused_before_its_shipment_as_after_
 }
 
 #[test]
+fn a_return_to_a_place_that_is_not_the_reporters_is_refused_before_its_shipment_as_after_it() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "12.50", 20)]).await;
+        let order = shop.order(&[("TEE", 2)]).await;
+        let id = order["id"].as_str().unwrap();
+        let theirs = json!({"code": "vienna", "name": "Vienna", "country": "AT", "time_zone": "Europe/Vienna"});
+        let theirs = app.ops("POST", "/locations", Some(&theirs)).await.expect(201)["id"].clone();
+        let mut claims = app.claims(Audience::Client, "wms", "writeback:write");
+        claims.locations = Some(vec![theirs.as_str().unwrap().parse().unwrap()]);
+        let wms = format!("Bearer {}", app.state.verifier.issue(claims).unwrap());
+        let report = async |document: &str, more: Value| {
+            let mut body = json!({"system": "wms", "document": document, "lines": [{"sku": "TEE", "quantity": 1}]});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let path = format!("/v1/integration/orders/{id}/returns");
+            app.send("POST", &path, &[("Authorization", &wms)], Some(&body)).await
+        };
+        let refused = report("RT-1", json!({"restock": true})).await.problem(404, "not_found");
+        assert_eq!(refused["pointer"], "/location");
+        report("RT-1", json!({"restock": true, "location": theirs})).await.expect(202);
+        report("RT-2", json!({"restock": false})).await.expect(202);
+        erp(&app, id, "shipments", &json!({"system": "wms", "document": "LS-1"})).await.expect(201);
+        eventually("both are booked", || async { read(&app, id).await["lines"][0]["returned"] == 2 }).await;
+    });
+}
+
+#[test]
 fn a_held_return_that_can_not_be_booked_any_more_waits_for_somebody() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;

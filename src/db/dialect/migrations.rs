@@ -82,8 +82,9 @@ pub(in crate::db) fn unlock(conn: &mut Conn) -> Result<()> {
 }
 
 /// Builds PostgreSQL's indexes anew whose concurrent building broke off: such an index is there by its name, costs every
-/// write and leads no reader. What a rebuilding of an operator's has left beside its index is dropped. How many there were.
-/// Where one can not be mended, the log says how, and the rest goes on: it is slow and not wrong.
+/// write and leads no reader. What a rebuilding of an operator's has left beside its index is dropped. What is being built
+/// just now is left alone. How many there were. Where one can not be mended, the log says how, and the rest goes on: it is
+/// slow and not wrong.
 ///
 /// # Errors
 /// What the database says when it is asked which there are.
@@ -94,8 +95,11 @@ pub(in crate::db) fn mend_indexes(conn: &mut Conn) -> Result<usize> {
     let query = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relname ~ '_cc(new|old)[0-9]*$' \
                  FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid \
                  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-                 WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname = current_schema() ORDER BY c.relname";
+                 WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname = current_schema() \
+                 AND i.indrelid NOT IN (SELECT relid FROM pg_catalog.pg_stat_progress_create_index) ORDER BY c.relname";
     let broken = sql(query).load::<(Text, Bool), (String, bool)>(conn)?;
+    // Somebody who has begun to build one this very moment is not waited for, and does not wait for us.
+    conn.batch_execute("SET lock_timeout = '5s'")?;
     for (index, left_over) in &broken {
         let statement = match left_over {
             true => format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"),

@@ -80,6 +80,8 @@ fn speak_english(conn: &mut Conn) -> Result<()> {
         Err(error @ diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::ClosedConnection, _)) => {
             Err(error.into())
         }
+        // Its environment's language, which no setting tells: an error does.
+        Err(_) if language.is_empty() && says_so_in_english(conn) => Ok(()),
         Err(error) => {
             let role = sql("SELECT quote_ident(current_user)").first::<Text, String>(conn)?.unwrap_or_default();
             Err(Error::internal(format!(
@@ -88,6 +90,11 @@ fn speak_english(conn: &mut Conn) -> Result<()> {
             )))
         }
     }
+}
+
+/// Whether an error that is provoked is told in English.
+fn says_so_in_english(conn: &mut Conn) -> bool {
+    conn.batch_execute("SELECT 1 / 0").is_err_and(|error| error.to_string().contains("division by zero"))
 }
 
 /// Whether messages of this locale are the untranslated ones.

@@ -10,5 +10,5 @@ mod store;
 pub use model::{
     NewReturn, NewReturnLine, Origin, RETURN_TRANSITIONS, Return, ReturnCommand, ReturnState, ReturnedLine, mermaid,
 };
-pub use service::{Noted, receive};
+pub use service::{Noted, may_restock, receive};
 pub(super) use store::{after, by_ids, refunded};

@@ -316,11 +316,35 @@ fn restocked(tx: &mut Tx, actor: &Actor, locations: &Locations, new: &NewReturn,
     for share in &shares {
         locations.get(share.location).map_err(|error| error.at("/location"))?;
         if !actor.sees_location(share.location) {
-            let detail = "it had left from a location that is not yours: name where it was received";
-            return Err(Error::problem(Code::NotFound, detail).at("/location"));
+            return Err(not_theirs());
         }
     }
     Ok(shares)
+}
+
+/// Whether goods of these lines can be put back where they will have left from by somebody who may not see all locations.
+///
+/// # Errors
+/// `not_found` when all of a line waits at locations that are not theirs.
+pub fn may_restock(tx: &mut Tx, actor: &Actor, order: OrderId, lines: &[i32]) -> Result<()> {
+    if actor.locations().is_none() {
+        return Ok(());
+    }
+    let (fulfilments, _) = of_order(tx, order)?;
+    let elsewhere = |line_no: &&i32| {
+        let of_line = |one: &&FulfilmentOrder| one.lines.iter().any(|own| own.line_no == **line_no && own.tracked);
+        let mut of_it = fulfilments.iter().filter(of_line).peekable();
+        of_it.peek().is_some() && !of_it.any(|one| actor.sees_location(one.location_id))
+    };
+    match lines.iter().find(elsewhere) {
+        Some(_) => Err(not_theirs()),
+        None => Ok(()),
+    }
+}
+
+fn not_theirs() -> Error {
+    let detail = "it leaves from a location that is not yours: name where it was received";
+    Error::problem(Code::NotFound, detail).at("/location")
 }
 
 fn of_no_order(

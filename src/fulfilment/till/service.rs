@@ -74,6 +74,10 @@ pub fn record_payment_of(
         None => owed,
     };
     if amount <= 0 {
+        let known: Vec<PaymentId> = payments::of_order(tx, id)?.iter().map(|payment| payment.id).collect();
+        if payments::operations(tx, &known)?.iter().any(|operation| operation.our_key == our_key(id, receipt)) {
+            return Err(booked_already());
+        }
         return Err(Error::conflict("nothing is owed: name the amount that came in"));
     }
     within_ceiling(actor, amount - owed.clamp(0, amount)).map_err(|error| error.at("/amount"))?;
@@ -103,11 +107,14 @@ fn our_key(order: OrderId, receipt: &Receipt) -> String {
 }
 
 fn booked_once(result: Result<()>) -> Result<()> {
-    let twice = || Error::problem(Code::Duplicate, "money with this reference has been recorded already");
-    on_duplicate(result, twice).map_err(|error| match error.code() {
-        Code::Duplicate => twice().at("/reference"),
+    on_duplicate(result, booked_already).map_err(|error| match error.code() {
+        Code::Duplicate => booked_already(),
         _ => error,
     })
+}
+
+fn booked_already() -> Error {
+    Error::problem(Code::Duplicate, "money with this reference has been recorded already").at("/reference")
 }
 
 /// The payment that takes the money: the order's own promise to pay by hand while so much of it is open, else a new one.

@@ -326,6 +326,10 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
         let later = model::lines(&order, &new.lines, later_returnable)?;
         // What can never come back is refused by whoever books it.
         if model::fit(&order, &later, later_returnable)? {
+            if new.restock && new.location.is_none() {
+                let of_line: Vec<i32> = later.iter().map(|(line_no, _)| *line_no).collect();
+                returns::may_restock(tx, &report.actor, order.id, &of_line)?;
+            }
             let worth = model::worth(&order, &later)?;
             return Ok(Back::Early(Box::new(order), worth));
         }

@@ -128,6 +128,9 @@ fn money_received_is_booked_once_and_given_back_at_most_once() {
         placed.on_order("payments", chf).await.problem(422, "invalid_value");
         placed.on_order("payments", json!({"reference": "BANK-3"})).await.expect(200);
         placed.on_order("payments", json!({"reference": "BANK-4"})).await.problem(409, "state_conflict");
+        // Nothing is owed any more, and what was told is told again.
+        let again = placed.on_order("payments", json!({"reference": "BANK-3"})).await.problem(409, "duplicate");
+        assert_eq!(again["pointer"], "/reference");
         assert_eq!((captured(&placed.settled().await), placed.owed().await), ((placed.total, 0), 0));
         let goodwill = json!({"amount": {"amount": "30.00", "currency": "EUR"}, "reason": "scratched"});
         let answers = join_all((0..4).map(|_| placed.on_order("refunds", goodwill.clone()))).await;
