@@ -71,17 +71,18 @@ fn queued(row: Row) -> QueuedJob {
 /// order of their key, which is the order of the list, and nothing is sorted however long the queue is. The dead and those in
 /// hand are few beside the queue, and have indexes of their own that the word for them leads to.
 fn text_of(state: Option<Standing>) -> String {
-    let few = match state {
-        Some(Standing::Dead) => " WHERE state = 'dead'",
-        Some(Standing::Leased) => " WHERE state = 'leased'",
-        _ => "",
+    // A sum has no index: so the places lead nobody past the index of the leases, which is in another order.
+    let (few, place) = match state {
+        Some(Standing::Dead) => (" WHERE state = 'dead'", "seq"),
+        Some(Standing::Leased) => (" WHERE state = 'leased'", "seq + 0"),
+        _ => ("", "seq"),
     };
     format!(
         "SELECT seq, id, kind, stands, ordering_key, lane, run_at, lease_until, attempt, max_attempts, last_error, \
            created_at, updated_at \
          FROM (SELECT jobs.*, CASE WHEN state <> 'ready' THEN state WHEN last_error IS NOT NULL THEN 'retrying' \
            WHEN run_at > ? THEN 'later' ELSE 'ready' END AS stands FROM jobs{few}) AS queue \
-         WHERE seq > ? AND (? = '' OR stands = ?) AND (? = '' OR kind = ?) ORDER BY seq LIMIT ?"
+         WHERE {place} > ? AND (? = '' OR stands = ?) AND (? = '' OR kind = ?) ORDER BY {place} LIMIT ?"
     )
 }
 
