@@ -50,7 +50,8 @@ fn say(text: &str) {
 
 pub(super) async fn work(settings: Settings) -> Result<()> {
     settings.needs_public_url(false)?;
-    let db = super::open(&settings, false, Upkeep::Migrate)?;
+    // A file has one process: beside it there is nothing to be a worker of.
+    let db = super::open(&settings, true, Upkeep::Migrate)?;
     let process = Process::start(db, Clock::system(), settings, Roles { serve: false, work: true }).await?;
     tracing::info!("working on jobs");
     told_to_stop().await;

@@ -361,11 +361,11 @@ pub struct Replaying {
 /// Replay a stretch of the log
 ///
 /// Sends every event between two positions or times that the connector wants, again or for the first time, each stream in
-/// order; what the log goes on with is sent after it. What is on its way is left alone; dead letters get new tries. Both keep
-/// their places: where the connector gets more than it did, earlier events of a stream that are sent for the first time come
-/// behind those. What lies beyond the connector's own `position`, because
-/// it is paused or behind, is sent anyway once it goes on, and is no part of the stretch: `to` in the answer tells how far that
-/// reaches.
+/// order; what the log goes on with is sent after it, so that there is one stretch at a time: another is refused with 409 until
+/// it is on its way. What is on its way is left alone; dead letters get new tries. Both keep their places: where the connector
+/// gets more than it did, earlier events of a stream that are sent for the first time come behind those. What lies beyond the
+/// connector's own `position`, because it is paused or behind, is sent anyway once it goes on, and is no part of the stretch:
+/// `to` in the answer tells how far that reaches.
 #[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path)), request_body = Stretch,
     security(("token" = ["connectors:write"])), responses((status = 202, body = Replaying)))]
 #[post("/connectors/{id}/replay")]

@@ -17,7 +17,7 @@ use crate::{
     error::{Code, Error, Result},
     events::{self, Event},
     http::State,
-    jobs::{Job, Runner, Verdict, retry_delay, try_of_round},
+    jobs::{self, Job, Runner, Verdict, retry_delay, try_of_round},
     kernel::{Instant, ids::DispatchId},
 };
 
@@ -111,17 +111,17 @@ async fn deliver(state: &State, network: &Network, job: Job) -> Result<Verdict> 
         state.db.write_in(Lane::Bulk, move |tx| leave_out(tx, now, &job, &dispatch)).await?;
         return Ok(Verdict::Settled);
     }
-    let outcome = match &event {
-        Some(event) => push(state, network, &connector, event).await,
-        None => failed("the event has been dropped from the log: skip it"),
+    let Some(event) = event else {
+        let now = state.clock.now();
+        state.db.write_in(Lane::Bulk, move |tx| lose(tx, now, &job, &connector)).await?;
+        return Ok(Verdict::Settled);
     };
-    // No other try would find it.
-    let lost = event.is_none();
+    let outcome = push(state, network, &connector, &event).await;
     let dice = i64::from(rand::random_range(0..1000u32));
     let now = state.clock.now();
     // A replay begins with short delays again, whatever number of tries the connector allows.
     let wait = retry_delay(try_of_round(&job, connector.setup.max_attempts), dice);
-    let written = move |tx: &mut Tx| settle(tx, now, &job, &dispatch, &outcome, lost, wait);
+    let written = move |tx: &mut Tx| settle(tx, now, &job, &dispatch, &outcome, wait);
     state.db.write_in(Lane::Bulk, written).await?;
     Ok(Verdict::Settled)
 }
@@ -135,6 +135,16 @@ fn leave_out(tx: &mut Tx, now: Instant, job: &Job, dispatch: &Dispatch) -> Resul
         true => Ok(()),
         false => Err(decided_meanwhile()),
     }
+}
+
+/// Ends all that a connector was still to get of events which are not there any more: the log was cut while it was paused. What
+/// others have in hand of it is refused when they come back.
+fn lose(tx: &mut Tx, now: Instant, job: &Job, connector: &Kept) -> Result<()> {
+    job.finish(tx)?;
+    let dropped = events::state(tx)?.dropped;
+    let jobs = store::lose_undelivered(tx, now, connector.id, dropped)?;
+    tracing::error!(connector = connector.name, dropped, "a connector is paused: events it was to get are gone");
+    jobs::cancel_many(tx, &jobs)
 }
 
 /// Somebody has replayed or skipped it.
@@ -220,15 +230,7 @@ pub(super) fn unseal(state: &State, connector: &Kept) -> Result<Value> {
 }
 
 /// Ends the job and writes down how, in one transaction. A late result is refused by the job.
-fn settle(
-    tx: &mut Tx,
-    now: Instant,
-    job: &Job,
-    dispatch: &Dispatch,
-    outcome: &Outcome,
-    lost: bool,
-    wait: i64,
-) -> Result<()> {
+fn settle(tx: &mut Tx, now: Instant, job: &Job, dispatch: &Dispatch, outcome: &Outcome, wait: i64) -> Result<()> {
     let error = outcome.error.as_deref().unwrap_or("it failed without a reason");
     let state = match outcome.ending {
         Ending::Delivered => {
@@ -240,7 +242,7 @@ fn settle(
             job.postpone(tx, now, now.plus_seconds(PAUSED_SECONDS))?;
             DispatchState::Pending
         }
-        Ending::Failed { .. } if lost || job.attempt >= job.max_attempts => {
+        Ending::Failed { .. } if job.attempt >= job.max_attempts => {
             job.bury(tx, now, error)?;
             DispatchState::Dead
         }

@@ -213,7 +213,7 @@ pub struct Backlog {
     pub dead: i64,
     /// Since when the oldest dispatch has been on its way.
     pub oldest_pending_at: Option<Instant>,
-    /// How many seconds that is.
+    /// For how many seconds the oldest event has been waiting, on its way or not looked at yet.
     pub lag_seconds: i64,
 }
 

@@ -172,6 +172,13 @@ pub(super) fn view(tx: &mut Tx, now: Instant, kept: Kept) -> Result<Connector> {
 pub(super) fn views(tx: &mut Tx, now: Instant, kept: Vec<Kept>) -> Result<Vec<Connector>> {
     let last = events::state(tx)?.last;
     let mut backlogs = store::backlogs(tx, &kept, last, now)?;
+    // What has not been looked at for them waits too. Mostly there is none such.
+    for of in kept.iter().filter(|kept| kept.position < last) {
+        let (since, backlog) = (events::recorded_after(tx, of.position)?, backlogs.get_mut(&of.id));
+        if let (Some(since), Some(backlog)) = (since, backlog) {
+            backlog.lag_seconds = backlog.lag_seconds.max(now.seconds_since(since));
+        }
+    }
     let view = |kept: Kept| {
         let backlog = backlogs.remove(&kept.id).unwrap_or_default();
         let renewable = registry::find(&kept.adapter).is_ok_and(|adapter| adapter.renew_secrets.is_some());
@@ -466,6 +473,9 @@ pub(super) fn replay_stretch(
     visible(tx, actor, id)?;
     // No further until the job is there: from then on what follows waits for it.
     let given = store::position_locked(tx, id)?.ok_or_else(|| Error::not_found("connector"))?;
+    if jobs::is_queued(tx, &replay::key(id))? {
+        return Err(Error::conflict("a stretch is being sent again already: ask again once it is on its way"));
+    }
     let log = events::state(tx)?;
     let from = match from {
         Mark::Position(position) => position,

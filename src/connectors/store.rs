@@ -93,6 +93,22 @@ pub(super) fn lose(tx: &mut Tx, now: Instant, seen: &Kept, dropped: i64) -> Resu
     Ok(update.execute(tx)? == 1)
 }
 
+/// Gives up what a connector was to get and what the log has no longer, and pauses the connector for somebody to bring the other
+/// system up to date. Gives the jobs that are to be given up with it.
+pub(super) fn lose_undelivered(tx: &mut Tx, now: Instant, connector: ConnectorId, dropped: i64) -> Result<Vec<JobId>> {
+    let reason = format!(
+        "events up to position {dropped} were dropped from the log before they had arrived: bring the other system up to \
+         date, then let it go on"
+    );
+    pause(tx, now, connector, &reason)?;
+    let trace =
+        Trace { reason: Some("it was dropped from the log before it had arrived".to_owned()), ..Trace::default() };
+    let update = sql("UPDATE dispatches SET state = 'skipped', doc = ?, updated_at = ? \
+         WHERE connector_id = ? AND position <= ? AND state IN ('pending', 'dead') RETURNING job_id");
+    let update = update.bind(Doc(serde_json::to_value(&trace)?)).bind(now).bind(connector).bind(dropped);
+    update.load::<UidSql, JobId>(tx)
+}
+
 /// Replaces a connector's name, state, set-up and secrets when it still has the given version. The cursor stays.
 pub(super) fn update(tx: &mut Tx, now: Instant, changed: &Kept, version: i64) -> Result<bool> {
     // What a newer version beside this one has written stays.

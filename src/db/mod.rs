@@ -437,9 +437,11 @@ fn as_told(error: Error) -> Error {
     }
 }
 
-/// One `serve` per SQLite file: two group committers would wait for each other, and each would believe its caches.
+/// One `serve` or `worker` per SQLite file: two group committers would wait for each other, and each would believe its caches.
 fn lock_file(database: &std::path::Path) -> Result<File> {
-    let mut path = database.as_os_str().to_owned();
+    // By whatever way it is named, it is one file.
+    let whole = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+    let mut path = whole.as_os_str().to_owned();
     path.push(".lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| Error::internal(format!("{}: {error}", PathBuf::from(&path).display())))?;

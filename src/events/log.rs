@@ -266,6 +266,16 @@ pub fn erase(tx: &mut Tx, streams: &[String]) -> Result<usize> {
     sql(update).bind(dialect::rows(streams.iter().map(|stream| json!([stream])).collect())).execute(tx)
 }
 
+/// When the first event after a position was recorded.
+///
+/// # Errors
+/// What the database says.
+pub fn recorded_after(tx: &mut Tx, after: i64) -> Result<Option<Instant>> {
+    let position = dialect::position_column(tx);
+    let query = format!("SELECT recorded_at FROM events WHERE {position} > ? ORDER BY {position} LIMIT 1");
+    sql(query).bind(after).first::<InstantSql, Instant>(tx)
+}
+
 /// The position of the first event recorded at or after an instant; one past the newest when there is none.
 ///
 /// Positions are given in the order of commits, so times rise with them but for moments: the place is found by halving,

@@ -14,7 +14,7 @@ mod schema;
 
 pub use log::{
     LogState, append, by_positions, erase, heads, number, of_type_after, position_at, positions_of, purge, read_after,
-    state, stream,
+    recorded_after, state, stream,
 };
 pub use model::{Behind, Event, Filter, Head, NewEvent, Payload, Stream, cloud_event};
 pub use readers::{advance, read_up_to};

@@ -393,6 +393,17 @@ pub fn cancel(tx: &mut Tx, id: ids::JobId) -> Result<usize> {
     sql("DELETE FROM jobs WHERE id = ?").bind(id).execute(tx)
 }
 
+/// Takes jobs out of the queue, as [`cancel`] does, all with one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn cancel_many(tx: &mut Tx, ids: &[ids::JobId]) -> Result<()> {
+    let list = dialect::list(tx, &[("job", Col::Uid)]);
+    let wanted = dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect());
+    sql(format!("DELETE FROM jobs WHERE id IN (SELECT job FROM {list})")).bind(wanted).execute(tx)?;
+    Ok(())
+}
+
 /// Takes all jobs out of the queue whose ordering key begins with `prefix`, which ends in an ASCII character.
 ///
 /// # Errors

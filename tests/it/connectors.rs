@@ -325,7 +325,7 @@ fn a_stretch_of_the_log_is_sent_again_and_filters_hold() {
 }
 
 /// Waits until no stretch of the log is being sent again.
-async fn replayed(app: &App) {
+pub async fn replayed(app: &App) {
     let left = "SELECT count(*) FROM jobs WHERE kind = 'connector.replay'";
     eventually("the stretch is on its way", || async { app.count(left).await == 0 }).await;
 }

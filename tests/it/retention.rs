@@ -2,7 +2,7 @@
 
 use diesel::sql_types::BigInt;
 use kontor::{connectors, db::sql, events, http::State, http::auth::Audience, kernel::Scope, process};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     connectors::{append, event},
@@ -70,12 +70,16 @@ fn what_somebody_still_needs_is_kept_and_what_was_lost_is_told() {
         // Who polls: what was handed out and never acknowledged is gone, and is not forgotten in silence.
         let told = poll(&app).await.problem(410, "cursor_expired");
         assert!(told["snapshot"].as_str().unwrap().starts_with("/v1/integration/"));
-        // Whom events were on their way to: they are dead at once, where people see them.
+        // Whom events were on their way to: they are given up at once, and somebody is told why and where it stands.
         set(&app, &erp, "active").await;
         process::runner(&state).drain().await.unwrap();
-        let dead = app.ops("GET", "/jobs/dead", None).await.expect(200)["items"].as_array().unwrap().clone();
-        let first_try = |job: &Value| job["attempt"] == 1 && job["last_error"].as_str().unwrap().contains("dropped");
-        assert!(dead.len() == 3 && dead.iter().all(first_try), "{dead:?}");
+        assert_eq!(app.count("SELECT count(*) FROM jobs").await, 0);
+        let seen = app.ops("GET", &format!("/connectors/{erp}"), None).await.expect(200);
+        assert_eq!((&seen["state"], &seen["backlog"]["pending"]), (&json!("paused"), &json!(0)));
+        assert!(seen["pause_reason"].as_str().unwrap().contains("up to position 3"), "{seen}");
+        let given_up = app.ops("GET", &format!("/connectors/{erp}/dispatches?state=skipped"), None).await.expect(200);
+        assert_eq!(given_up["items"].as_array().unwrap().len(), 3, "{given_up}");
+        set(&app, &erp, "active").await;
         // Who had not read them: paused, with the reason; let go on, it begins where the log does now.
         set(&app, &crm, "active").await;
         assert_eq!(connectors::dispatch(&state).await.unwrap(), 0);

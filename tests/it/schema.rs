@@ -138,6 +138,12 @@ fn a_second_server_on_the_same_file_is_refused() {
     let bare = Bare::sqlite(|options| Options { exclusive: true, ..options });
     let second = Db::open(Options { exclusive: true, ..Options::new(bare.url.clone()) });
     assert!(second.err().unwrap().to_string().contains("already being served"));
+    // By whatever way it is named.
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("other.db");
+    std::os::unix::fs::symlink(&bare.url, &link).unwrap();
+    let linked = Db::open(Options { exclusive: true, ..Options::new(link.display().to_string()) });
+    assert!(linked.err().unwrap().to_string().contains("already being served"));
     // Other commands may read and write.
     drop(Db::open(Options::new(bare.url.clone())).unwrap());
 }

@@ -326,6 +326,9 @@ fn a_return_that_was_held_for_too_long_is_booked_when_its_shipment_was_reported_
         let replay = format!("/jobs/{}/replay", shown["id"].as_str().unwrap());
         app.ops("POST", &replay, None).await.expect(204);
         eventually("its shipment is missing still", || async { dead().await[0]["attempt"] == 2 }).await;
+        // Told again it is looked at again.
+        erp(&app, id, "returns", &back).await.expect(202);
+        eventually("its shipment is missing yet", || async { dead().await[0]["attempt"] == 3 }).await;
         erp(&app, id, "shipments", &json!({"system": "wms", "document": "LS-1"})).await.expect(201);
         app.ops("POST", &replay, None).await.expect(204);
         eventually("it is booked", || async { read(&app, id).await["lines"][0]["returned"] == 1 }).await;

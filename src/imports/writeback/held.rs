@@ -104,7 +104,11 @@ pub(super) fn hold(
     job: JobId,
     new: &ReturnReport,
 ) -> Result<bool> {
-    if report.known(tx, order, RETURN)?.is_some() {
+    if let Some(kept) = report.known(tx, order, RETURN)? {
+        // Told again it is looked at again, if nobody looks at it any more.
+        if let Some(held) = kept.get("held").and_then(|id| serde_json::from_value::<JobId>(id.clone()).ok()) {
+            jobs::replay_many(tx, report.now, &[held])?;
+        }
         return Ok(false);
     }
     if new.refund {
