@@ -334,6 +334,39 @@ pub const RULES: &[Rule] = &[
                   AND later.updated_at > jobs.created_at)",
         judge: Some,
     },
+    Rule {
+        promise: 7,
+        name: "the newest change of a price made it what it is",
+        scan: ("price_changes", "variant_id"),
+        key: by_id::<ids::Variant>(),
+        wrong: "WITH newest AS (SELECT variant_id, price_list_id, min_quantity, valid_from, to_amount, to_until FROM ( \
+                  SELECT variant_id, price_list_id, min_quantity, valid_from, to_amount, to_until, row_number() OVER ( \
+                    PARTITION BY variant_id, price_list_id, min_quantity, valid_from ORDER BY seq DESC) AS place \
+                  FROM price_changes WHERE variant_id BETWEEN ? AND ?) AS changes WHERE place = 1) \
+                SELECT n.variant_id, 'list ' || l.code || ', from ' || n.min_quantity || ' pieces on: ' || \
+                  coalesce(CAST(p.amount AS TEXT), 'no price') || ', and its newest change made it ' || \
+                  coalesce(CAST(n.to_amount AS TEXT), 'no price') || ', or until another time' \
+                FROM newest AS n JOIN price_lists AS l ON l.id = n.price_list_id LEFT JOIN prices AS p \
+                  ON p.variant_id = n.variant_id AND p.price_list_id = n.price_list_id \
+                  AND p.min_quantity = n.min_quantity AND p.valid_from = n.valid_from \
+                WHERE p.amount IS DISTINCT FROM n.to_amount OR p.valid_until IS DISTINCT FROM n.to_until",
+        judge: Some,
+    },
+    Rule {
+        promise: 7,
+        name: "each change of a price begins where the one before it ended",
+        scan: ("price_changes", "variant_id"),
+        key: by_id::<ids::Variant>(),
+        wrong: "SELECT variant_id, 'change ' || seq || ' is from ' || coalesce(CAST(from_amount AS TEXT), 'no price') || \
+                  ', the one before it, ' || earlier || ', to ' || coalesce(CAST(before AS TEXT), 'no price') FROM ( \
+                  SELECT variant_id, seq, from_amount, from_until, changed_at, lag(seq) OVER w AS earlier, \
+                    lag(to_amount) OVER w AS before, lag(to_until) OVER w AS before_until, \
+                    lag(changed_at) OVER w AS before_at FROM price_changes WHERE variant_id BETWEEN ? AND ? \
+                  WINDOW w AS (PARTITION BY variant_id, price_list_id, min_quantity, valid_from ORDER BY seq)) AS changes \
+                WHERE earlier IS NOT NULL AND (from_amount IS DISTINCT FROM before OR from_until IS DISTINCT FROM before_until \
+                  OR changed_at < before_at)",
+        judge: Some,
+    },
 ];
 
 /// `total lines currency shipping`, the shipping as a decimal: whole minor units have no common factor in SQL.

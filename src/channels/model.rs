@@ -9,12 +9,11 @@ use super::links::{self, PageAddress};
 use crate::{
     error::{Code, Error, Result},
     kernel::{
-        Actor, Country, Currency, Instant, Moment,
+        Actor, Country, Currency, Instant, Moment, RoundingRule,
         ids::{ChannelId, LegalEntityId},
         patch::present,
         text::{Text, is_web_address},
     },
-    pricing::model::RoundingRule,
 };
 
 /// An IANA time zone such as `Europe/Berlin`.

@@ -182,6 +182,27 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types::{DocSql, InstantSql, UidSql};
 
+    price_changes (seq) {
+        seq -> BigInt,
+        id -> UidSql,
+        variant_id -> UidSql,
+        price_list_id -> UidSql,
+        min_quantity -> BigInt,
+        valid_from -> InstantSql,
+        from_amount -> Nullable<BigInt>,
+        from_until -> Nullable<InstantSql>,
+        to_amount -> Nullable<BigInt>,
+        to_until -> Nullable<InstantSql>,
+        actor -> Text,
+        reference -> Nullable<Text>,
+        changed_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
     tax_rates (id) {
         id -> UidSql,
         country -> Text,

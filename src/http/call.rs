@@ -2,7 +2,9 @@
 
 use std::{future::Future, pin::Pin};
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, body::BoxBody, dev::Payload, http::StatusCode};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder, body::BoxBody, dev::Payload, http::StatusCode,
+};
 use serde::Serialize;
 
 use super::{
@@ -29,6 +31,10 @@ pub struct Call {
     pub now: Instant,
     request: HttpRequest,
 }
+
+/// What a request is called; the server puts it into the request before it is routed.
+#[derive(Debug, Clone)]
+pub(super) struct RequestName(pub String);
 
 impl FromRequest for Call {
     type Error = Error;
@@ -69,6 +75,12 @@ impl Call {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.request.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// What the request is called in logs and in `X-Request-Id`.
+    #[must_use]
+    pub fn request_id(&self) -> Option<String> {
+        self.request.extensions().get::<RequestName>().map(|name| name.0.clone())
     }
 
     /// The request itself, for what has no method here.

@@ -20,7 +20,7 @@ use actix_web::{
 };
 use tracing::Instrument;
 
-use super::{cors, limits::Remaining, state::State, trace::Trace};
+use super::{call::RequestName, cors, limits::Remaining, state::State, trace::Trace};
 use crate::{
     error::{Code, Error, Result},
     kernel::{Id, ids},
@@ -91,6 +91,7 @@ async fn around(
     let state = request.app_data::<web::Data<State>>().map(|state| state.get_ref().clone());
     let Some(state) = state else { return Err(Error::internal("no state").into()) };
     let id = request_id(&request);
+    request.extensions_mut().insert(RequestName(id.clone()));
     let path = request.path().to_owned();
     let routes = request.app_data::<web::Data<Routes>>().map(|routes| routes.get_ref().clone());
     let method = request.method().clone();

@@ -16,9 +16,9 @@ use crate::{
     http::{Call, Mount, Params, RawBody, Reply},
     kernel::{
         Actor, Instant, Scope,
-        ids::{AddressId, CustomerId, VariantId},
+        ids::{AddressId, CustomerId, PriceChangeId, VariantId},
     },
-    pricing::{self, ImportedPrice, PriceRowImport},
+    pricing::{self, By, ImportedPrice, PriceRowImport},
 };
 
 impl Row for VariantRow {
@@ -47,7 +47,7 @@ impl Import for Variants {
     fn apply(
         tx: &mut Tx,
         now: Instant,
-        _: &Actor,
+        _: (&Actor, Option<&str>),
         rows: &[catalog::ImportRow],
         rehearsed: Option<&BTreeMap<String, Variant>>,
     ) -> Result<Merged<Variant>> {
@@ -100,7 +100,7 @@ impl Import for Customers {
     fn apply(
         tx: &mut Tx,
         now: Instant,
-        actor: &Actor,
+        (actor, _): (&Actor, Option<&str>),
         rows: &[customers::ImportRow],
         rehearsed: Option<&BTreeMap<String, Customer>>,
     ) -> Result<Merged<Customer>> {
@@ -138,24 +138,24 @@ struct Prices;
 
 impl Import for Prices {
     type Row = PriceRowImport;
-    type Fresh = ();
+    type Fresh = PriceChangeId;
     type Record = ImportedPrice;
 
     fn apply(
         tx: &mut Tx,
         now: Instant,
-        actor: &Actor,
-        rows: &[((), PriceRowImport)],
+        (actor, reference): (&Actor, Option<&str>),
+        rows: &[(PriceChangeId, PriceRowImport)],
         rehearsed: Option<&BTreeMap<String, ImportedPrice>>,
     ) -> Result<Merged<ImportedPrice>> {
-        pricing::import(tx, now, actor, rows, rehearsed)
+        pricing::import(tx, By { now, actor, reference }, rows, rehearsed)
     }
 }
 
 /// Import prices
 ///
 /// One row is one price: replaced where list, SKU, `min_quantity` and `valid_from` are the same, else made. Of two rows of
-/// one price the later wins. A row that is not valid is reported and stops no others. Up to 64 MiB of NDJSON (an object
+/// one price the later wins. What changes is recorded under the request's id (`GET /v1/ops/price-changes`). A row that is not valid is reported and stops no others. Up to 64 MiB of NDJSON (an object
 /// per line) or CSV (a header, then rows; the price in the columns `unit_price.amount` and `unit_price.currency`).
 #[utoipa::path(tag = "import", params(ImportQuery), security(("token" = ["prices:write"])),
     request_body(content((PriceRowImport = "application/x-ndjson"), (String = "text/csv"))),

@@ -27,13 +27,14 @@ pub trait Import: Send + Sync + 'static {
     type Record: Send + Sync + 'static;
 
     /// Applies a chunk in its transaction. With `rehearsed` it writes nothing: it holds what earlier chunks would have left.
+    /// `by` is the actor, and the id of the request for what is recorded.
     ///
     /// # Errors
     /// What the database says. What is wrong with a row, or is not the actor's, is that row's outcome.
     fn apply(
         tx: &mut Tx,
         now: Instant,
-        actor: &Actor,
+        by: (&Actor, Option<&str>),
         rows: &[(Self::Fresh, Self::Row)],
         rehearsed: Option<&BTreeMap<String, Self::Record>>,
     ) -> Result<Merged<Self::Record>>;
@@ -159,8 +160,11 @@ async fn write<I: Import>(call: &Call, chunk: Vec<(I::Fresh, I::Row)>) -> Result
     if chunk.is_empty() {
         return Ok(Vec::new());
     }
-    let (now, actor, chunk) = (call.now, call.actor.clone(), Arc::new(chunk));
-    let work = move |tx: &mut Tx| I::apply(tx, now, &actor, &chunk, None).map(|applied| applied.0);
+    let (now, actor, reference, chunk) = (call.now, call.actor.clone(), call.request_id(), Arc::new(chunk));
+    let work = move |tx: &mut Tx| {
+        let by = (&actor, reference.as_deref());
+        I::apply(tx, now, by, &chunk, None).map(|applied| applied.0)
+    };
     call.state.db.write_in(Lane::Bulk, work).await
 }
 
@@ -171,7 +175,7 @@ async fn rehearse<I: Import>(
 ) -> Result<Merged<I::Record>> {
     let (now, actor) = (call.now, call.actor.clone());
     call.read(move |tx| {
-        let (outcomes, left) = I::apply(tx, now, &actor, &chunk, Some(&earlier))?;
+        let (outcomes, left) = I::apply(tx, now, (&actor, None), &chunk, Some(&earlier))?;
         earlier.extend(left);
         Ok((outcomes, earlier))
     })

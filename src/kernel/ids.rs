@@ -44,6 +44,8 @@ kinds! {
     Address, AddressId = "addr";
     /// A price list.
     PriceList, PriceListId = "plist";
+    /// A change of a price.
+    PriceChange, PriceChangeId = "pchg";
     /// A tax rate.
     TaxRate, TaxRateId = "tax";
     /// A shipping method.

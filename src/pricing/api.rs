@@ -4,13 +4,17 @@ use actix_web::{get, patch, post, put};
 
 use super::{
     forms::{NewPriceList, PriceChange, PriceListPatch, PriceListView, PriceView, PricesChanged},
+    history::{self, By},
     service,
 };
 use crate::{
     db::Tx,
     error::Result,
     http::{All, Body, Call, IfMatch, List, Mount, Page, RefPath, Reply},
-    kernel::{Id, Instant, Scope, ids::PriceListId},
+    kernel::{
+        Id, Instant, Scope,
+        ids::{PriceChangeId, PriceListId},
+    },
 };
 
 mod settings;
@@ -69,14 +73,20 @@ async fn update_price_list(call: Call, path: RefPath<PriceListId>, body: Body<Pr
 /// Set prices of a list
 ///
 /// Sets and removes up to 1,000 prices, all or nothing. A price is replaced when SKU, `min_quantity` and `valid_from`
-/// are the same; prices that are not named stay as they are.
+/// are the same; prices that are not named stay as they are. What changes is recorded: `GET /v1/ops/price-changes` lists it.
 #[utoipa::path(tag = "set up a shop", params(("id" = inline(PriceListId), Path)), request_body = PriceChange,
     security(("token" = ["prices:write"])), responses((status = 200, body = PricesChanged)))]
 #[put("/price-lists/{id}/prices")]
 async fn change_prices(call: Call, path: RefPath<PriceListId>, body: Body<PriceChange>) -> Result<Reply> {
     let actor = call.allow(Scope::PricesWrite)?.clone();
-    let (id, now, change) = (path.0, call.now, body.value.clone());
-    call.command(&body.fingerprint, move |tx| Reply::ok(&service::change_prices(tx, now, &actor, id, &change)?)).await
+    let (id, now, change, reference) = (path.0, call.now, body.value.clone(), call.request_id());
+    let ids: Vec<PriceChangeId> =
+        std::iter::repeat_with(Id::new).take(change.rows.len() + change.remove.len()).collect();
+    call.command(&body.fingerprint, move |tx| {
+        let by = By { now, actor: &actor, reference: reference.as_deref() };
+        Reply::ok(&service::change_prices(tx, by, id, &change, &ids)?)
+    })
+    .await
 }
 
 /// List the prices of a list
@@ -98,5 +108,6 @@ async fn list_prices(call: Call, path: RefPath<PriceListId>, query: List<All>) -
 pub fn ops(config: &mut Mount<'_>) {
     config.service(create_price_list).service(list_price_lists).service(read_price_list).service(update_price_list);
     config.service(change_prices).service(list_prices);
+    history::api::ops(config);
     settings::ops(config);
 }

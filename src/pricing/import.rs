@@ -1,15 +1,20 @@
 //! Prices in bulk: rows of a file, each a price of some list.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
     forms::PriceEntry,
+    history::{
+        By,
+        model::{Key, Price},
+        service as history,
+    },
     rates::PriceList,
     service::may_change,
-    store::{self, Key, Price},
+    store,
 };
 use crate::{
     catalog,
@@ -17,7 +22,7 @@ use crate::{
     error::{Code, Error, Result},
     kernel::{
         Actor, Instant, Quantity, UnitPrice,
-        ids::VariantId,
+        ids::{PriceChangeId, VariantId},
         patch::Change,
         text::{Sku, Text},
     },
@@ -55,7 +60,8 @@ fn name(key: &Key) -> String {
 }
 
 /// Applies rows of an import in their order. Gives what became of each row, and the prices that have changed; rows that
-/// can not be applied stop no others. Whatever the number of rows, it is three reads and one write.
+/// can not be applied stop no others. Whatever the number of rows, it is five reads and two writes: one of prices, one of
+/// their history.
 ///
 /// With `rehearsed` nothing is written: it holds what earlier rows would have left.
 ///
@@ -63,9 +69,8 @@ fn name(key: &Key) -> String {
 /// What the database says.
 pub fn import(
     tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
-    rows: &[((), PriceRowImport)],
+    by: By<'_>,
+    rows: &[(PriceChangeId, PriceRowImport)],
     rehearsed: Option<&BTreeMap<String, ImportedPrice>>,
 ) -> Result<Merged<ImportedPrice>> {
     let lists: HashMap<String, PriceList> =
@@ -73,14 +78,17 @@ pub fn import(
     let skus: Vec<String> = rows.iter().map(|(_, row)| row.sku.to_string()).collect();
     let variants: HashMap<String, VariantId> =
         catalog::by_skus(tx, &skus)?.into_iter().map(|variant| (variant.sku, variant.id)).collect();
-    let read: Vec<Result<(Key, Price)>> = rows.iter().map(|(_, row)| resolve(actor, &lists, &variants, row)).collect();
-    let mut keys: Vec<Key> = read.iter().flatten().map(|(key, _)| *key).collect();
-    keys.sort_unstable();
-    keys.dedup();
+    let read: Vec<Result<(Key, Price)>> =
+        rows.iter().map(|(_, row)| resolve(by.actor, &lists, &variants, row)).collect();
+    let keys: BTreeSet<Key> = read.iter().flatten().map(|(key, _)| *key).collect();
     let earlier = keys.iter().filter_map(|key| Some((*key, rehearsed?.get(&name(key))?.0))).collect::<Vec<_>>();
-    let mut known = store::known_prices(tx, keys)?;
+    let there = match rehearsed {
+        None => history::hold(tx, keys)?,
+        Some(_) => store::known_prices(tx, keys.into_iter().collect())?,
+    };
+    let mut known = there.clone();
     known.extend(earlier);
-    let (mut outcomes, mut changed) = (Vec::with_capacity(rows.len()), HashMap::new());
+    let (mut outcomes, mut changed) = (Vec::with_capacity(rows.len()), BTreeMap::new());
     for row in read {
         outcomes.push(row.map(|(key, price)| {
             let before = known.insert(key, price);
@@ -95,7 +103,9 @@ pub fn import(
     }
     let left = changed.iter().map(|(key, price)| (name(key), ImportedPrice(*price))).collect();
     if rehearsed.is_none() {
-        store::upsert_prices(tx, now, changed.into_iter().collect())?;
+        let ids: Vec<PriceChangeId> = rows.iter().map(|(id, _)| *id).collect();
+        let wanted = changed.into_iter().map(|(key, price)| (key, Some(price))).collect();
+        history::write(tx, by, &ids, &there, &wanted)?;
     }
     Ok((outcomes, left))
 }

@@ -2,11 +2,13 @@
 //!
 //! The slice chooses which price and which rate apply, adds everything up to the minor unit and says why. It never
 //! touches stock, carts or orders: they hand in what is to be priced and keep the [`model::Totals`] they get back. Nor
-//! does it know channels: whoever asks hands in what the channel says ([`QuoteRequest`]).
+//! do its prices know channels: whoever asks hands in what the channel says ([`QuoteRequest`]); only a list of what was done on
+//! a day asks them which day that is.
 
 pub mod api;
 pub mod engine;
 mod forms;
+mod history;
 mod import;
 pub mod model;
 mod quote;
@@ -18,6 +20,7 @@ pub use forms::{
     Fraction, NewPriceList, NewShippingMethod, NewTaxRate, PriceChange, PriceEntry, PriceKey, PriceListPatch,
     PricesChanged, ShippingMethodPatch, ShippingRateForm,
 };
+pub use history::By;
 pub use import::{ImportedPrice, PriceRowImport, import};
 pub use quote::{
     DeliveryDays, LineRequest, Quote, QuoteProblem, QuoteRequest, Rules, ShippingOption, ShippingRequest, quote,

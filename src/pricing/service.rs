@@ -1,15 +1,20 @@
 //! Queries and commands of pricing. What is in [`Rules`] is bumped with every change; prices are not in it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     forms::{
         NewPriceList, NewShippingMethod, NewTaxRate, PriceChange, PriceListPatch, PriceView, PricesChanged,
         ShippingMethodPatch, check_window,
     },
+    history::{
+        By,
+        model::{Key, Price},
+        service as history,
+    },
     quote::Rules,
     rates::{PriceList, PriceRow, ShippingMethod, TaxRate},
-    store::{self, Key, ListedPrice, Price},
+    store::{self, ListedPrice},
 };
 use crate::{
     catalog,
@@ -17,7 +22,7 @@ use crate::{
     error::{Code, Error, Result, on_duplicate},
     kernel::{
         Actor, Country, Currency, Instant, UnitPrice,
-        ids::{ChannelId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
+        ids::{ChannelId, PriceChangeId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
     },
 };
 
@@ -135,45 +140,52 @@ pub fn update_price_list(
     Ok(list)
 }
 
-/// Removes and sets prices of one list, all or nothing, in three statements however many they are.
+/// Removes and sets prices of one list, all or nothing, and records what that changes, in a few statements however many they
+/// are. There must be as many ids as rows.
 ///
 /// # Errors
 /// `not_found`, `sku_unknown`, `duplicate` when a price is set twice, `invalid_value`; each with the pointer to the row.
 pub fn change_prices(
     tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
+    by: By<'_>,
     id: PriceListId,
     change: &PriceChange,
+    ids: &[PriceChangeId],
 ) -> Result<PricesChanged> {
-    let list = price_list(tx, actor, id)?;
-    may_change(actor, list.channel)?;
+    let list = price_list(tx, by.actor, id)?;
+    may_change(by.actor, list.channel)?;
     change.check(list.currency)?;
     let variants = variants_of(tx, change)?;
     let find = |sku: &str, pointer: String| {
         let unknown = || Error::problem(Code::SkuUnknown, format!("there is no SKU `{sku}`")).at(pointer);
         variants.get(sku).copied().ok_or_else(unknown)
     };
-    let mut keys = Vec::with_capacity(change.remove.len());
+    let mut removed = BTreeSet::new();
     for (place, key) in change.remove.iter().enumerate() {
         let variant = find(&key.sku, format!("/remove/{place}/sku"))?;
-        keys.push(Key { variant, list: id, min_quantity: key.min_quantity, valid_from: key.valid_from });
+        removed.insert(Key { variant, list: id, min_quantity: key.min_quantity, valid_from: key.valid_from });
     }
-    let (mut writes, mut known) = (Vec::with_capacity(change.rows.len()), HashSet::new());
+    let mut set = BTreeMap::new();
     for (place, row) in change.rows.iter().enumerate() {
         let variant = find(&row.sku, format!("/rows/{place}/sku"))?;
         let key = Key { variant, list: id, min_quantity: row.min_quantity, valid_from: row.valid_from };
-        if !known.insert(key) {
+        let price = Price { amount: row.unit_price.scaled(), valid_until: row.valid_until };
+        if set.insert(key, Some(price)).is_some() {
             let detail = "an earlier row sets the price of the same SKU, min_quantity and valid_from";
             return Err(Error::problem(Code::Duplicate, detail).at(format!("/rows/{place}")));
         }
-        writes.push((key, Price { amount: row.unit_price.scaled(), valid_until: row.valid_until }));
     }
-    let removed = store::delete_prices(tx, keys)?;
-    let set = writes.len();
-    store::upsert_prices(tx, now, writes)?;
     let count = |count: usize| i64::try_from(count).map_err(Error::internal);
-    Ok(PricesChanged { set: count(set)?, removed: count(removed)? })
+    let there = history::hold(tx, removed.iter().chain(set.keys()).copied().collect::<BTreeSet<_>>())?;
+    let told = PricesChanged {
+        set: count(set.len())?,
+        removed: count(removed.iter().filter(|key| there.contains_key(key)).count())?,
+    };
+    // What is removed and set is set: removing comes first.
+    let mut wanted: BTreeMap<Key, Option<Price>> = removed.into_iter().map(|key| (key, None)).collect();
+    wanted.extend(set);
+    history::write(tx, by, ids, &there, &wanted)?;
+    Ok(told)
 }
 
 /// A page of a list's prices by SKU, from behind `after`.

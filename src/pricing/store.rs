@@ -1,4 +1,5 @@
-//! The only file that touches `price_lists`, `prices`, `tax_rates` and `shipping_methods`.
+//! The only file that touches `price_lists`, `prices`, `tax_rates` and `shipping_methods`. Prices are written by
+//! [`super::history`] alone, which records what changes.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
+    history::model::{Key, Price},
     quote::Rules,
     rates::{PriceList, PriceRow, ShippingMethod, ShippingRate, TaxRate},
 };
 use crate::{
-    db::{Bind, Col, Doc, DocSql, InstantSql, Snapshot, Tx, UidSql, dialect, sql},
+    db::{Col, Doc, DocSql, InstantSql, Json, Snapshot, Tx, UidSql, dialect, sql},
     error::{Error, Result},
     kernel::{
         Country, Currency, Instant, Quantity, UnitPrice,
@@ -32,11 +34,11 @@ impl Snapshot for Rules {
 }
 
 /// What stands in a key's `valid_from` where it is open: a part of a key can not be NULL.
-fn or_epoch(valid_from: Option<Instant>) -> Instant {
+pub(super) fn or_epoch(valid_from: Option<Instant>) -> Instant {
     valid_from.unwrap_or_else(|| Instant::from_micros(0))
 }
 
-fn open_at_epoch(valid_from: Instant) -> Option<Instant> {
+pub(super) fn open_at_epoch(valid_from: Instant) -> Option<Instant> {
     (valid_from != Instant::from_micros(0)).then_some(valid_from)
 }
 
@@ -123,36 +125,30 @@ pub(super) fn prices(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<Vari
     Ok(found)
 }
 
-/// What identifies a price; ordered as the table's key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Key {
-    pub variant: VariantId,
-    pub list: PriceListId,
-    pub min_quantity: Quantity,
-    pub valid_from: Option<Instant>,
+/// The columns of a price's key in a list of keys.
+const KEY: [(&str, Col); 4] =
+    [("variant", Col::Uid), ("price_list", Col::Uid), ("least", Col::Int), ("begins", Col::At)];
+
+fn key_columns(key: &Key) -> (String, String, i64, String) {
+    let begins = or_epoch(key.valid_from).sortable();
+    (key.variant.hex(), key.list.hex(), key.min_quantity.get(), begins)
 }
 
-impl Key {
-    /// The columns of a key in a list of keys.
-    const COLUMNS: [(&'static str, Col); 4] =
-        [("variant", Col::Uid), ("price_list", Col::Uid), ("least", Col::Int), ("begins", Col::At)];
-
-    fn columns(&self) -> (String, String, i64, String) {
-        let begins = or_epoch(self.valid_from).sortable();
-        (self.variant.hex(), self.list.hex(), self.min_quantity.get(), begins)
-    }
-}
-
-fn key_rows(mut keys: Vec<Key>) -> Bind {
+fn key_rows(mut keys: Vec<Key>) -> Result<Json> {
     keys.sort_unstable();
-    dialect::rows(keys.iter().map(|key| json!(key.columns())).collect())
+    Json::of(&keys.iter().map(key_columns).collect::<Vec<_>>())
 }
 
-/// What a price is, beside its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Price {
-    pub amount: i64,
-    pub valid_until: Option<Instant>,
+/// Locks price lists until the end of the transaction, in the order of their ids.
+pub(super) fn lock_lists(tx: &mut Tx, lists: &BTreeSet<PriceListId>) -> Result<()> {
+    if lists.is_empty() {
+        return Ok(());
+    }
+    let (source, lock) = (dialect::list(tx, &[("price_list", Col::Uid)]), dialect::for_update(tx));
+    let query = format!("SELECT l.id FROM {source} JOIN price_lists l ON l.id = list.price_list ORDER BY l.id{lock}");
+    let rows = dialect::rows(lists.iter().map(|list| json!([list.hex()])).collect());
+    sql(query).bind(rows).load::<UidSql, PriceListId>(tx)?;
+    Ok(())
 }
 
 /// Sets prices, each key at most once, with one statement; rows are locked in the order of their keys.
@@ -161,7 +157,7 @@ pub(super) fn upsert_prices(tx: &mut Tx, now: Instant, mut rows: Vec<(Key, Price
         return Ok(());
     }
     rows.sort_unstable_by_key(|(key, _)| *key);
-    let [variant, list, least, begins] = Key::COLUMNS;
+    let [variant, list, least, begins] = KEY;
     let source = dialect::list(tx, &[variant, list, least, begins, ("ends", Col::At), ("amount", Col::Int)]);
     // `WHERE true` tells SQLite's parser that ON CONFLICT does not belong to a join.
     let statement = sql(format!(
@@ -171,10 +167,10 @@ pub(super) fn upsert_prices(tx: &mut Tx, now: Instant, mut rows: Vec<(Key, Price
          SET valid_until = excluded.valid_until, amount = excluded.amount, updated_at = excluded.updated_at"
     ));
     let row = |(key, price): &(Key, Price)| {
-        let (variant, list, least, begins) = key.columns();
-        json!([variant, list, least, begins, price.valid_until.map(Instant::sortable), price.amount])
+        let (variant, list, least, begins) = key_columns(key);
+        (variant, list, least, begins, price.valid_until.map(Instant::sortable), price.amount)
     };
-    statement.bind(now).bind(dialect::rows(rows.iter().map(row).collect())).execute(tx)?;
+    statement.bind(now).bind(Json::of(&rows.iter().map(row).collect::<Vec<_>>())?).execute(tx)?;
     Ok(())
 }
 
@@ -185,13 +181,13 @@ pub(super) fn known_prices(tx: &mut Tx, keys: Vec<Key>) -> Result<HashMap<Key, P
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let source = dialect::list(tx, &Key::COLUMNS);
+    let source = dialect::list(tx, &KEY);
     let query = sql(format!(
         "SELECT p.variant_id, p.price_list_id, p.min_quantity, p.valid_from, p.valid_until, p.amount \
          FROM {source} JOIN prices p ON p.variant_id = list.variant AND p.price_list_id = list.price_list \
          AND p.min_quantity = list.least AND p.valid_from = list.begins"
     ));
-    let rows = query.bind(key_rows(keys)).load::<Columns, Row>(tx)?;
+    let rows = query.bind(key_rows(keys)?).load::<Columns, Row>(tx)?;
     let known = rows.into_iter().map(|(variant, list, min_quantity, valid_from, valid_until, amount)| {
         let key = Key { variant, list, min_quantity, valid_from: open_at_epoch(valid_from) };
         (key, Price { amount, valid_until })
@@ -199,17 +195,18 @@ pub(super) fn known_prices(tx: &mut Tx, keys: Vec<Key>) -> Result<HashMap<Key, P
     Ok(known.collect())
 }
 
-/// Removes prices; says how many there were.
-pub(super) fn delete_prices(tx: &mut Tx, keys: Vec<Key>) -> Result<usize> {
+/// Removes prices.
+pub(super) fn delete_prices(tx: &mut Tx, keys: Vec<Key>) -> Result<()> {
     if keys.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
-    let source = dialect::list(tx, &Key::COLUMNS);
+    let source = dialect::list(tx, &KEY);
     let statement = sql(format!(
         "DELETE FROM prices WHERE (variant_id, price_list_id, min_quantity, valid_from) IN \
          (SELECT variant, price_list, least, begins FROM {source})"
     ));
-    statement.bind(key_rows(keys)).execute(tx)
+    statement.bind(key_rows(keys)?).execute(tx)?;
+    Ok(())
 }
 
 /// A price of a list as it is shown: by SKU.

@@ -302,7 +302,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("channels", &["legal_entities", "channels"]),
     ("catalog", &["variants"]),
     ("customers", &["customers"]),
-    ("pricing", &["price_lists", "prices", "tax_rates", "shipping_methods"]),
+    ("pricing", &["price_lists", "prices", "price_changes", "tax_rates", "shipping_methods"]),
     ("stock", &["locations", "stock_levels", "stock_movements", "reservations"]),
     ("carts", &["carts"]),
     ("payments", &["payments", "payment_operations", "sandbox_payments", "sandbox_operations", "ledger_entries"]),

@@ -40,6 +40,7 @@ mod lists;
 mod order_search;
 mod orders;
 mod payments;
+mod price_history;
 mod pricing;
 mod processes;
 mod readme;

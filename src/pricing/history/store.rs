@@ -1,0 +1,189 @@
+//! The only file that touches `price_changes`. Rows are added and read, never changed.
+
+use std::collections::{BTreeSet, HashMap};
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+use serde_json::json;
+
+use super::{
+    super::store::{open_at_epoch, or_epoch},
+    model::{Difference, Key, Place, Price},
+    service::By,
+};
+use crate::{
+    db::{Bind, Col, InstantSql, Json, Sql, Tx, UidSql, dialect, sql},
+    error::Result,
+    kernel::{
+        Instant, Quantity,
+        ids::{PriceChangeId, PriceListId, VariantId},
+    },
+};
+
+/// When the newest changes of these lists were recorded; a list without any is absent.
+pub(super) fn last_times(tx: &mut Tx, lists: &BTreeSet<PriceListId>) -> Result<HashMap<PriceListId, Instant>> {
+    let source = dialect::list(tx, &[("price_list", Col::Uid)]);
+    let query = sql(format!(
+        "SELECT price_list, newest FROM (SELECT price_list, \
+           (SELECT max(c.changed_at) FROM price_changes AS c WHERE c.price_list_id = list.price_list) AS newest FROM {source}) \
+         AS found WHERE newest IS NOT NULL"
+    ));
+    let rows = dialect::rows(lists.iter().map(|list| json!([list.hex()])).collect());
+    Ok(query.bind(rows).load::<(UidSql, InstantSql), (PriceListId, Instant)>(tx)?.into_iter().collect())
+}
+
+/// Adds changes with one statement.
+pub(super) fn append<'c>(
+    tx: &mut Tx,
+    by: By<'_>,
+    changes: impl Iterator<Item = (PriceChangeId, &'c Difference, Instant)>,
+) -> Result<()> {
+    let source = dialect::list(
+        tx,
+        &[
+            ("id", Col::Uid),
+            ("variant", Col::Uid),
+            ("price_list", Col::Uid),
+            ("least", Col::Int),
+            ("begins", Col::At),
+            ("was", Col::Int),
+            ("was_until", Col::At),
+            ("becomes", Col::Int),
+            ("becomes_until", Col::At),
+            ("moment", Col::At),
+        ],
+    );
+    let ends = |price: Option<Price>| price.and_then(|price| price.valid_until).map(Instant::sortable);
+    let row = |(id, change, at): (PriceChangeId, &Difference, Instant)| {
+        let Difference { key, from, to } = change;
+        (
+            id.hex(),
+            key.variant.hex(),
+            key.list.hex(),
+            key.min_quantity.get(),
+            or_epoch(key.valid_from).sortable(),
+            from.map(|price| price.amount),
+            ends(*from),
+            to.map(|price| price.amount),
+            ends(*to),
+            at.sortable(),
+        )
+    };
+    // Text at once, without a value for each cell: an import writes many.
+    let rows = Json::of(&changes.map(row).collect::<Vec<_>>())?;
+    let statement = sql(format!(
+        "INSERT INTO price_changes (id, variant_id, price_list_id, min_quantity, valid_from, from_amount, from_until, \
+           to_amount, to_until, changed_at, actor, reference) \
+         SELECT id, variant, price_list, least, begins, was, was_until, becomes, becomes_until, moment, ?, ? \
+         FROM {source} ORDER BY ord"
+    ));
+    statement.bind(by.actor.label()).bind(by.reference.map(str::to_owned)).bind(rows).execute(tx)?;
+    Ok(())
+}
+
+/// Which changes are asked for; `None` is all.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Filter {
+    pub variant: Option<VariantId>,
+    pub list: Option<PriceListId>,
+    pub lists: Option<Vec<PriceListId>>,
+    pub actor: Option<String>,
+    pub from: Option<Instant>,
+    pub to: Option<Instant>,
+}
+
+impl Filter {
+    /// A statement with the conditions after `select`, and `rest` after these. Which conditions there are depends on the
+    /// request, so the number of texts is small.
+    fn statement(&self, tx: &Tx, select: &str, before: Option<Place>, rest: &str) -> Sql {
+        let (mut conditions, mut binds): (Vec<String>, Vec<Bind>) = (Vec::new(), Vec::new());
+        // The narrowest leads, each by an index of its own in the order of the list; the others are looked at row by row.
+        let (weak, mut led) = (dialect::unindexed(tx), false);
+        let wanted: [(&str, Option<Bind>); 3] = [
+            ("variant_id", self.variant.map(Bind::from)),
+            ("price_list_id", self.list.map(Bind::from)),
+            ("actor", self.actor.clone().map(Bind::from)),
+        ];
+        for (column, bind) in wanted {
+            let Some(bind) = bind else { continue };
+            let column = if std::mem::replace(&mut led, true) { weak(column) } else { column.to_owned() };
+            conditions.push(format!("{column} = ?"));
+            binds.push(bind);
+        }
+        if let Some(lists) = &self.lists {
+            let source = dialect::list(tx, &[("seen", Col::Uid)]);
+            conditions.push(format!("{} IN (SELECT seen FROM {source})", weak("price_list_id")));
+            binds.push(dialect::rows(lists.iter().map(|list| json!([list.hex()])).collect()));
+        }
+        for (condition, bound) in [("changed_at >= ?", self.from), ("changed_at < ?", self.to)] {
+            if let Some(bound) = bound {
+                conditions.push(condition.to_owned());
+                binds.push(bound.into());
+            }
+        }
+        if let Some((at, seq)) = before {
+            conditions.push("(changed_at, seq) < (?, ?)".to_owned());
+            binds.extend([Instant::from_micros(at).into(), seq.into()]);
+        }
+        let clause = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+        sql(format!("{select}{clause}{rest}")).bind_all(binds)
+    }
+}
+
+/// A change as it is kept.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub seq: i64,
+    pub id: PriceChangeId,
+    pub change: Difference,
+    pub actor: String,
+    pub reference: Option<String>,
+    pub changed_at: Instant,
+}
+
+#[rustfmt::skip]
+type Columns = (
+    BigInt, UidSql, UidSql, UidSql, BigInt, InstantSql, Nullable<BigInt>, Nullable<InstantSql>, Nullable<BigInt>,
+    Nullable<InstantSql>, Text, Nullable<Text>, InstantSql,
+);
+#[rustfmt::skip]
+type Row = (
+    i64, PriceChangeId, VariantId, PriceListId, Quantity, Instant, Option<i64>, Option<Instant>, Option<i64>,
+    Option<Instant>, String, Option<String>, Instant,
+);
+
+/// Changes, the newest first, before a place.
+pub(super) fn page(tx: &mut Tx, filter: &Filter, before: Option<Place>, limit: i64) -> Result<Vec<Entry>> {
+    let select = "SELECT seq, id, variant_id, price_list_id, min_quantity, valid_from, from_amount, from_until, to_amount, \
+                  to_until, actor, reference, changed_at FROM price_changes";
+    let statement = filter.statement(tx, select, before, " ORDER BY changed_at DESC, seq DESC LIMIT ?").bind(limit);
+    Ok(statement.load::<Columns, Row>(tx)?.into_iter().map(entry).collect())
+}
+
+fn entry(row: Row) -> Entry {
+    let (
+        seq,
+        id,
+        variant,
+        list,
+        min_quantity,
+        valid_from,
+        was,
+        was_until,
+        becomes,
+        becomes_until,
+        actor,
+        reference,
+        at,
+    ) = row;
+    let key = Key { variant, list, min_quantity, valid_from: open_at_epoch(valid_from) };
+    let price = |amount: Option<i64>, valid_until| amount.map(|amount| Price { amount, valid_until });
+    let change = Difference { key, from: price(was, was_until), to: price(becomes, becomes_until) };
+    Entry { seq, id, change, actor, reference, changed_at: at }
+}
+
+/// How many changes there are, counted up to `most`.
+pub(super) fn count(tx: &mut Tx, filter: &Filter, most: i64) -> Result<i64> {
+    let select = "SELECT count(*) FROM (SELECT 1 FROM price_changes";
+    let statement = filter.statement(tx, select, None, " LIMIT ?) AS found").bind(most);
+    Ok(statement.first::<BigInt, i64>(tx)?.unwrap_or_default())
+}
