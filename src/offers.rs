@@ -21,8 +21,9 @@ use crate::{
         text::Sku,
     },
     pricing::{
-        self, Rules,
+        self, Article, Rules,
         model::Step,
+        prior::Reduction,
         rates::{self, PriceRow, PriceTier},
     },
     stock,
@@ -79,6 +80,14 @@ pub struct Offer {
     /// The price of one unit at the quantity asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<UnitPrice>,
+    /// The price that a single piece is reduced from: the lowest that everybody could buy it at in the 30 days before the reduction
+    /// was announced (Directive 98/6/EC, Article 6a). Only where the price is one of a `sale` and lower.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior_price: Option<UnitPrice>,
+    /// By how many whole per cent a single piece is reduced, cut off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 20)]
+    pub reduction_percent: Option<i64>,
     /// The prices by quantity, lowest quantity first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tiers: Vec<PriceTier>,
@@ -128,7 +137,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn offer(&self, variant: &Variant, rows: &[PriceRow], available: i64) -> Offer {
+    fn offer(&self, variant: &Variant, rows: &[PriceRow], reduction: Option<&Reduction>, available: i64) -> Offer {
         let (lists, channel, currency) = (&self.rules.price_lists, self.channel, self.currency);
         let tiers = rates::tiers(lists, rows, channel, currency, self.at);
         let named = Offer { name: Some(variant.name.clone()), tiers, ..refused(&variant.sku, "", "") };
@@ -150,6 +159,8 @@ impl Asked<'_> {
         };
         Offer {
             price: Some(chosen.unit_price),
+            prior_price: reduction.and_then(Reduction::shown),
+            reduction_percent: reduction.and_then(Reduction::percent),
             tax_rate: Some(tax_rate.normalize()),
             availability: Some(Availability::of(variant, available, self.quantity)),
             reason: None,
@@ -164,6 +175,8 @@ fn refused(sku: &str, code: &str, text: &str) -> Offer {
         sku: sku.to_owned(),
         name: None,
         price: None,
+        prior_price: None,
+        reduction_percent: None,
         tiers: Vec::new(),
         tax_rate: None,
         availability: None,
@@ -187,6 +200,15 @@ fn check(request: &OffersRequest, channel: &Channel) -> Result<(Currency, Countr
     Ok((channel.currency(request.currency)?, country))
 }
 
+fn articles<'a>(variants: &[Variant], prices: &'a HashMap<VariantId, Vec<PriceRow>>) -> Vec<Article<'a>> {
+    let article = |variant: &Variant| Article {
+        variant: variant.id,
+        rows: prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default(),
+        perishable: variant.perishes_soon(),
+    };
+    variants.iter().map(article).collect()
+}
+
 /// Ask for prices and availability
 ///
 /// Up to 200 SKUs at once. What is shown is what a cart would charge now; it is not reserved.
@@ -199,18 +221,26 @@ async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
     let (currency, country) = check(&body, channel)?;
     let rules = call.snapshot::<Rules>().await?;
     let skus: BTreeSet<String> = body.skus.iter().map(ToString::to_string).collect();
+    let (known, market, at) = (rules.clone(), (channel.id, currency), call.now);
     let found = call.read(move |tx| {
         let variants = catalog::by_skus(tx, &skus.into_iter().collect::<Vec<_>>())?;
         let ids: Vec<VariantId> = variants.iter().map(|variant| variant.id).collect();
-        Ok((variants, pricing::prices(tx, &ids)?, stock::availability(tx, &ids)?))
+        let prices = pricing::prices(tx, &ids)?;
+        let reductions = pricing::reductions(tx, &known, market, at, &articles(&variants, &prices))?;
+        Ok((variants, prices, reductions, stock::availability(tx, &ids)?))
     });
-    let (variants, prices, available) = found.await?;
+    let (variants, prices, reductions, available) = found.await?;
     let variants: HashMap<&str, &Variant> = variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
     let asked = Asked { rules: &rules, channel: channel.id, currency, country, quantity: body.quantity, at: call.now };
     let offer = |sku: &Sku| match variants.get(&**sku) {
         Some(variant) => {
             let rows = prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default();
-            asked.offer(variant, rows, available.get(&variant.id).copied().unwrap_or_default())
+            asked.offer(
+                variant,
+                rows,
+                reductions.get(&variant.id),
+                available.get(&variant.id).copied().unwrap_or_default(),
+            )
         }
         None => refused(sku, "sku_unknown", "there is no such SKU"),
     };

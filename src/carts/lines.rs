@@ -66,6 +66,8 @@ fn fresh(cart: &mut Cart, line: &WantedLine, variant: &Variant) -> CartLine {
         name: variant.name.clone(),
         quantity: line.quantity,
         agreed_price: line.agreed_price,
+        prior_price: None,
+        reduction_percent: None,
         metadata: line.metadata.clone(),
     }
 }

@@ -216,6 +216,13 @@ pub struct CartLine {
     /// A price that was agreed instead of the list's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub agreed_price: Option<UnitPrice>,
+    /// The price that a single piece is reduced from, where its price is one of a `sale` and lower: the lowest of the 30 days
+    /// before the reduction was announced (Directive 98/6/EC, Article 6a).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prior_price: Option<UnitPrice>,
+    /// By how many whole per cent a single piece is reduced, cut off.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reduction_percent: Option<i64>,
     /// Free data of the storefront.
     #[serde(skip_serializing_if = "Map::is_empty", default)]
     #[schema(value_type = Object)]

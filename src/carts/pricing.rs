@@ -11,7 +11,10 @@ use crate::{
     db::Tx,
     error::{Code, Result},
     kernel::{Country, Instant, ids::VariantId},
-    pricing::{self, LineRequest, QuoteRequest, Rules, ShippingRequest, model::Totals},
+    pricing::{
+        self, Article, LineRequest, QuoteRequest, Rules, ShippingRequest, model::Totals, prior::Reduction,
+        rates::PriceRow,
+    },
     stock,
 };
 
@@ -87,10 +90,37 @@ pub(super) fn reprice_with(
         let available = stock::availability(tx, &ids)?;
         problems.extend(short(cart, &variants, &available));
     }
+    reduce(tx, context, cart, &variants, &prices, request.at)?;
     let changes = moved(cart, quote.totals.as_ref());
     cart.details.totals = quote.totals;
     cart.details.problems = problems;
     Ok(Priced { variants, changes })
+}
+
+/// Notes beside the lines whose prices are those of a sale what these are reduced from. No statement where none is.
+fn reduce(
+    tx: &mut Tx,
+    context: &Context,
+    cart: &mut Cart,
+    variants: &HashMap<VariantId, Variant>,
+    prices: &HashMap<VariantId, Vec<PriceRow>>,
+    at: Instant,
+) -> Result<()> {
+    let by_list = cart.details.lines.iter().filter(|line| line.agreed_price.is_none());
+    let article = |line: &super::CartLine| Article {
+        variant: line.variant_id,
+        rows: prices.get(&line.variant_id).map(Vec::as_slice).unwrap_or_default(),
+        perishable: variants.get(&line.variant_id).is_some_and(Variant::perishes_soon),
+    };
+    let articles: Vec<Article<'_>> = by_list.map(article).collect();
+    let market = (context.channel.id, cart.currency);
+    let found = pricing::reductions(tx, &context.rules, market, at, &articles)?;
+    for line in &mut cart.details.lines {
+        let reduction = found.get(&line.variant_id).filter(|_| line.agreed_price.is_none());
+        line.prior_price = reduction.and_then(Reduction::shown);
+        line.reduction_percent = reduction.and_then(Reduction::percent);
+    }
+    Ok(())
 }
 
 /// The country whose tax and shipping rates apply: where it goes, else where the bill goes, else the channel's first.

@@ -46,6 +46,8 @@ crate::words! {
 
 /// The heaviest variant, in grams: a thousand tonnes.
 const MAX_GRAMS: i64 = 1_000_000_000;
+/// The attribute of goods that perish soon: `true`.
+const PERISHABLE: &str = "perishable";
 /// The largest attributes, as JSON text.
 const MAX_ATTRIBUTES: usize = 8_192;
 
@@ -146,7 +148,7 @@ pub struct Variant {
     pub backorder_policy: BackorderPolicy,
     /// Whether it is sold.
     pub status: VariantStatus,
-    /// What else is noted about it.
+    /// What else is noted about it. `perishable: true` is heeded: the price before a reduction of such goods is the last one.
     #[schema(value_type = Object)]
     pub attributes: Attributes,
     /// Rises with every change.
@@ -233,6 +235,13 @@ impl NewVariant {
 }
 
 impl Variant {
+    /// Whether it is noted that it perishes soon: then the price before a reduction is the last one (Directive 98/6/EC, Article
+    /// 6a (3)).
+    #[must_use]
+    pub fn perishes_soon(&self) -> bool {
+        self.attributes.get(PERISHABLE).and_then(serde_json::Value::as_bool) == Some(true)
+    }
+
     /// What the types can not say.
     fn check(&self) -> Result<()> {
         if !(0..=MAX_GRAMS).contains(&self.weight_grams) {

@@ -160,6 +160,8 @@ diesel::table! {
         version -> BigInt,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+        kind -> Text,
+        announced_at -> Nullable<InstantSql>,
     }
 }
 

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     quote::DeliveryDays,
-    rates::{PriceList, ShippingMethod, ShippingRate, TaxRate},
+    rates::{ListKind, PriceList, ShippingMethod, ShippingRate, TaxRate},
 };
 use crate::{
     error::{Code, Error, Result},
@@ -33,6 +33,18 @@ pub(super) fn check_window(from: Option<Instant>, until: Option<Instant>, within
     }
 }
 
+/// Only a sale is announced, and before it begins.
+pub(super) fn check_announced(kind: ListKind, announced: Option<Instant>, from: Option<Instant>) -> Result<()> {
+    let Some(announced) = announced else { return Ok(()) };
+    if kind != ListKind::Sale {
+        return Err(Error::invalid("/announced_at", "only a list of the kind `sale` is announced"));
+    }
+    match from {
+        Some(from) if announced <= from => Ok(()),
+        _ => Err(Error::invalid("/announced_at", "expected an instant before valid_from")),
+    }
+}
+
 /// A price list about to be made.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +58,13 @@ pub struct NewPriceList {
     pub currency: Currency,
     /// The one channel it is for; left out, it is for all.
     pub channel_id: Option<ChannelId>,
+    /// What it is for: `base` is everyday prices, `sale` a reduction that is announced as one, so that offers show the price
+    /// before it, `contract` what was agreed.
+    #[serde(default = "base")]
+    #[schema(default = "base")]
+    pub kind: ListKind,
+    /// From when on a sale was announced, where that was before `valid_from`.
+    pub announced_at: Option<Instant>,
     /// Among lists that apply, the higher one wins; a channel's own list goes before one for all.
     #[serde(default)]
     pub priority: i32,
@@ -62,6 +81,10 @@ pub struct NewPriceList {
 pub struct PriceListPatch {
     /// Its name for people.
     pub name: Option<Text<200>>,
+    /// From when on a sale was announced; null is when it began.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Instant>)]
+    pub announced_at: Option<Option<Instant>>,
     /// Among lists that apply, the higher one wins.
     pub priority: Option<i32>,
     /// From when on it is valid; null opens it.
@@ -86,7 +109,9 @@ impl PriceListPatch {
         list.priority = self.priority.unwrap_or(list.priority);
         list.valid_from = self.valid_from.unwrap_or(list.valid_from);
         list.valid_until = self.valid_until.unwrap_or(list.valid_until);
-        check_window(list.valid_from, list.valid_until, "")
+        list.announced_at = self.announced_at.unwrap_or(list.announced_at);
+        check_window(list.valid_from, list.valid_until, "")?;
+        check_announced(list.kind, list.announced_at, list.valid_from)
     }
 }
 
@@ -104,6 +129,10 @@ pub struct PriceListView {
     pub currency: Currency,
     /// The one channel it is for; null is all of them.
     pub channel_id: Option<ChannelId>,
+    /// What it is for.
+    pub kind: ListKind,
+    /// From when on a sale was announced, where that was before it began.
+    pub announced_at: Option<Instant>,
     /// Among lists that apply, the higher one wins; a channel's own list goes before one for all.
     pub priority: i32,
     /// From when on it is valid.
@@ -116,9 +145,26 @@ pub struct PriceListView {
 
 impl From<PriceList> for PriceListView {
     fn from(list: PriceList) -> Self {
-        let PriceList { id, code, name, currency, channel, priority, valid_from, valid_until, version } = list;
-        Self { id, code, name, currency, channel_id: channel, priority, valid_from, valid_until, version }
+        let PriceList { id, code, name, currency, channel, kind, announced_at, priority, .. } = list;
+        let PriceList { valid_from, valid_until, version, .. } = list;
+        Self {
+            id,
+            code,
+            name,
+            currency,
+            channel_id: channel,
+            kind,
+            announced_at,
+            priority,
+            valid_from,
+            valid_until,
+            version,
+        }
     }
+}
+
+const fn base() -> ListKind {
+    ListKind::Base
 }
 
 const fn one() -> Quantity {

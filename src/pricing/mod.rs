@@ -11,8 +11,10 @@ mod forms;
 mod history;
 mod import;
 pub mod model;
+pub mod prior;
 mod quote;
 pub mod rates;
+mod reductions;
 mod service;
 mod store;
 
@@ -26,6 +28,7 @@ pub use quote::{
     DeliveryDays, LineRequest, Quote, QuoteProblem, QuoteRequest, Rules, ShippingOption, ShippingRequest, quote,
     shipping_options,
 };
+pub use reductions::{Article, reductions};
 pub use service::{
     Market, Markets, change_prices, create_price_list, create_shipping_method, create_tax_rate, delete_shipping_method,
     delete_tax_rate, prices, update_price_list, update_shipping_method,

@@ -13,6 +13,18 @@ use crate::kernel::{Country, Currency, Id, Instant, Money, Quantity, UnitPrice, 
 #[cfg(test)]
 mod tests;
 
+crate::words! {
+    /// What a price list is for. In the order in which they go, where nothing else tells lists apart.
+    pub enum ListKind {
+        /// What was agreed with somebody.
+        Contract = "contract",
+        /// A reduction that is announced as one: its prices are shown with the price before it.
+        Sale = "sale",
+        /// Everyday prices.
+        Base = "base",
+    }
+}
+
 /// A list of prices in one currency, for one channel or for all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PriceList {
@@ -26,6 +38,10 @@ pub struct PriceList {
     pub currency: Currency,
     /// The one channel it is for; `None` is all of them.
     pub channel: Option<Id<ids::Channel>>,
+    /// What it is for.
+    pub kind: ListKind,
+    /// From when on a sale was announced, where that was before it began.
+    pub announced_at: Option<Instant>,
     /// Among lists that apply, the higher one wins.
     pub priority: i32,
     /// From when on it is valid.
@@ -76,7 +92,8 @@ pub struct PriceTier {
 /// Chooses the price of a variant, given its rows in whichever lists.
 ///
 /// 1. A list applies when it is in the currency, for the channel or for all, and valid at the time.
-/// 2. A channel's own list goes before one for all, then the higher priority, then the code in order of the alphabet.
+/// 2. A channel's own list goes before one for all, then the higher priority, then `contract` before `sale` before `base`, then
+///    the code in order of the alphabet.
 /// 3. The first list in this order wins that has a row valid at the time whose `min_quantity` is reached.
 /// 4. Of those rows the highest `min_quantity` wins, then the later `valid_from`, then the lower price.
 ///
@@ -93,15 +110,7 @@ pub fn choose_price(
     quantity: Quantity,
     at: Instant,
 ) -> Result<ChosenPrice, Vec<Step>> {
-    let mut best: Option<(&PriceList, &PriceRow)> = None;
-    for list in lists.iter().filter(|list| list.refusal(channel, currency, at).is_none()) {
-        if best.is_none_or(|(ahead, _)| list.rank() < ahead.rank())
-            && let Some(row) = best_row(rows, list, quantity, at)
-        {
-            best = Some((list, row));
-        }
-    }
-    let Some((winner, row)) = best else {
+    let Some((winner, row)) = winner(lists, rows, (channel, currency), quantity, at) else {
         return Err(no_price(lists, channel, currency, quantity, at));
     };
     let text = format!("list {}, from {}: {}", winner.code, row.min_quantity.get(), row.price);
@@ -116,6 +125,25 @@ pub fn choose_price(
         });
     }
     Ok(ChosenPrice { unit_price: row.price, list_code: winner.code.clone(), min_quantity: row.min_quantity, because })
+}
+
+/// The list and the row that [`choose_price`] chooses.
+pub(super) fn winner<'a>(
+    lists: &'a [PriceList],
+    rows: &'a [PriceRow],
+    (channel, currency): (Id<ids::Channel>, Currency),
+    quantity: Quantity,
+    at: Instant,
+) -> Option<(&'a PriceList, &'a PriceRow)> {
+    let mut best: Option<(&PriceList, &PriceRow)> = None;
+    for list in lists.iter().filter(|list| list.refusal(channel, currency, at).is_none()) {
+        if best.is_none_or(|(ahead, _)| list.rank() < ahead.rank())
+            && let Some(row) = best_row(rows, list, quantity, at)
+        {
+            best = Some((list, row));
+        }
+    }
+    best
 }
 
 /// The ladder of prices that [`choose_price`] gives as the quantity grows, lowest quantity first.
@@ -148,8 +176,8 @@ pub fn tiers(
 
 impl PriceList {
     /// The order in which lists are asked, first the smallest.
-    fn rank(&self) -> (bool, Reverse<i32>, &str, Id<ids::PriceList>) {
-        (self.channel.is_none(), Reverse(self.priority), &self.code, self.id)
+    fn rank(&self) -> (bool, Reverse<i32>, ListKind, &str, Id<ids::PriceList>) {
+        (self.channel.is_none(), Reverse(self.priority), self.kind, &self.code, self.id)
     }
 
     /// Why the list is not for this channel and currency.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::{
     forms::{
         NewPriceList, NewShippingMethod, NewTaxRate, PriceChange, PriceListPatch, PriceView, PricesChanged,
-        ShippingMethodPatch, check_window,
+        ShippingMethodPatch, check_announced, check_window,
     },
     history::{
         By,
@@ -93,12 +93,15 @@ pub fn create_price_list(
 ) -> Result<PriceList> {
     may_change(actor, new.channel_id)?;
     check_window(new.valid_from, new.valid_until, "")?;
+    check_announced(new.kind, new.announced_at, new.valid_from)?;
     let list = PriceList {
         id,
         code: new.code.to_string(),
         name: new.name.to_string(),
         currency: new.currency,
         channel: new.channel_id,
+        kind: new.kind,
+        announced_at: new.announced_at,
         priority: new.priority,
         valid_from: new.valid_from,
         valid_until: new.valid_until,

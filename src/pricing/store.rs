@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{
     history::model::{Key, Price},
     quote::Rules,
-    rates::{PriceList, PriceRow, ShippingMethod, ShippingRate, TaxRate},
+    rates::{ListKind, PriceList, PriceRow, ShippingMethod, ShippingRate, TaxRate},
 };
 use crate::{
     db::{Col, Doc, DocSql, InstantSql, Json, Snapshot, Tx, UidSql, dialect, sql},
@@ -42,39 +42,44 @@ pub(super) fn open_at_epoch(valid_from: Instant) -> Option<Instant> {
     (valid_from != Instant::from_micros(0)).then_some(valid_from)
 }
 
+#[rustfmt::skip]
 type PriceListColumns =
-    (UidSql, Text, Text, Text, Nullable<UidSql>, BigInt, Nullable<InstantSql>, Nullable<InstantSql>, BigInt);
+    (UidSql, Text, Text, Text, Nullable<UidSql>, Text, Nullable<InstantSql>, BigInt, Nullable<InstantSql>, Nullable<InstantSql>, BigInt);
+#[rustfmt::skip]
 type PriceListRow =
-    (PriceListId, String, String, Currency, Option<ChannelId>, i64, Option<Instant>, Option<Instant>, i64);
+    (PriceListId, String, String, Currency, Option<ChannelId>, ListKind, Option<Instant>, i64, Option<Instant>, Option<Instant>, i64);
+const PRICE_LIST: &str =
+    "id, code, name, currency, channel_id, kind, announced_at, priority, valid_from, valid_until, version";
 
 fn price_list_of(row: PriceListRow) -> Result<PriceList> {
-    let (id, code, name, currency, channel, priority, valid_from, valid_until, version) = row;
+    let (id, code, name, currency, channel, kind, announced_at, priority, valid_from, valid_until, version) = row;
     let priority = i32::try_from(priority).map_err(Error::internal)?;
-    Ok(PriceList { id, code, name, currency, channel, priority, valid_from, valid_until, version })
+    Ok(PriceList { id, code, name, currency, channel, kind, announced_at, priority, valid_from, valid_until, version })
 }
 
 /// All price lists, oldest first.
 pub(super) fn price_lists(tx: &mut Tx) -> Result<Vec<PriceList>> {
-    let query = sql("SELECT id, code, name, currency, channel_id, priority, valid_from, valid_until, version \
-         FROM price_lists ORDER BY id");
+    let query = sql(format!("SELECT {PRICE_LIST} FROM price_lists ORDER BY id"));
     query.load::<PriceListColumns, PriceListRow>(tx)?.into_iter().map(price_list_of).collect()
 }
 
 /// One price list.
 pub(super) fn price_list(tx: &mut Tx, id: PriceListId) -> Result<Option<PriceList>> {
-    let query = sql("SELECT id, code, name, currency, channel_id, priority, valid_from, valid_until, version \
-         FROM price_lists WHERE id = ?");
+    let query = sql(format!("SELECT {PRICE_LIST} FROM price_lists WHERE id = ?"));
     query.bind(id).first::<PriceListColumns, PriceListRow>(tx)?.map(price_list_of).transpose()
 }
 
 pub(super) fn insert_price_list(tx: &mut Tx, now: Instant, list: &PriceList) -> Result<()> {
-    sql("INSERT INTO price_lists (id, code, name, currency, channel_id, priority, valid_from, valid_until, version, \
-         created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    sql(format!(
+        "INSERT INTO price_lists ({PRICE_LIST}, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    ))
     .bind(list.id)
     .bind(list.code.as_str())
     .bind(list.name.as_str())
     .bind(list.currency)
     .bind(list.channel)
+    .bind(list.kind.as_str())
+    .bind(list.announced_at)
     .bind(list.priority)
     .bind(list.valid_from)
     .bind(list.valid_until)
@@ -87,15 +92,17 @@ pub(super) fn insert_price_list(tx: &mut Tx, now: Instant, list: &PriceList) -> 
 
 /// Replaces what can change of a list when it still has the given version. False when it has not.
 pub(super) fn update_price_list(tx: &mut Tx, now: Instant, list: &PriceList, version: i64) -> Result<bool> {
-    let update = sql("UPDATE price_lists SET name = ?, priority = ?, valid_from = ?, valid_until = ?, \
+    let update =
+        sql("UPDATE price_lists SET name = ?, announced_at = ?, priority = ?, valid_from = ?, valid_until = ?, \
          version = version + 1, updated_at = ? WHERE id = ? AND version = ?")
-    .bind(list.name.as_str())
-    .bind(list.priority)
-    .bind(list.valid_from)
-    .bind(list.valid_until)
-    .bind(now)
-    .bind(list.id)
-    .bind(version);
+        .bind(list.name.as_str())
+        .bind(list.announced_at)
+        .bind(list.priority)
+        .bind(list.valid_from)
+        .bind(list.valid_until)
+        .bind(now)
+        .bind(list.id)
+        .bind(version);
     Ok(update.execute(tx)? == 1)
 }
 

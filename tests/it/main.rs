@@ -42,6 +42,7 @@ mod orders;
 mod payments;
 mod price_history;
 mod pricing;
+mod prior_price;
 mod processes;
 mod readme;
 mod replay;

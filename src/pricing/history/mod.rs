@@ -10,3 +10,4 @@ pub(super) mod service;
 mod store;
 
 pub use service::By;
+pub(super) use store::of_single_pieces;

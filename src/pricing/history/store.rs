@@ -6,7 +6,10 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::json;
 
 use super::{
-    super::store::{open_at_epoch, or_epoch},
+    super::{
+        prior::Recorded,
+        store::{open_at_epoch, or_epoch},
+    },
     model::{Difference, Key, Place, Price},
     service::By,
 };
@@ -179,6 +182,28 @@ fn entry(row: Row) -> Entry {
     let price = |amount: Option<i64>, valid_until| amount.map(|amount| Price { amount, valid_until });
     let change = Difference { key, from: price(was, was_until), to: price(becomes, becomes_until) };
     Entry { seq, id, change, actor, reference, changed_at: at }
+}
+
+/// The changes of what a single piece of each of these articles costs, since an instant, the newest first.
+pub(in crate::pricing) fn of_single_pieces(
+    tx: &mut Tx,
+    variants: &[VariantId],
+    since: Instant,
+) -> Result<HashMap<VariantId, Vec<Recorded>>> {
+    let source = dialect::list(tx, &[("variant", Col::Uid)]);
+    let query = sql(format!(
+        "SELECT c.seq, c.id, c.variant_id, c.price_list_id, c.min_quantity, c.valid_from, c.from_amount, c.from_until, \
+           c.to_amount, c.to_until, c.actor, c.reference, c.changed_at \
+         FROM {source} JOIN price_changes AS c ON c.variant_id = list.variant \
+         WHERE c.changed_at >= ? AND c.min_quantity = 1 ORDER BY c.changed_at DESC, c.seq DESC"
+    ));
+    let wanted = dialect::rows(variants.iter().map(|variant| json!([variant.hex()])).collect());
+    let mut found: HashMap<VariantId, Vec<Recorded>> = HashMap::with_capacity(variants.len());
+    for row in query.bind(wanted).bind(since).load::<Columns, Row>(tx)? {
+        let Entry { change, changed_at, .. } = entry(row);
+        found.entry(change.key.variant).or_default().push(Recorded { change, at: changed_at });
+    }
+    Ok(found)
 }
 
 /// How many changes there are, counted up to `most`.

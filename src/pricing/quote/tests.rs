@@ -1,6 +1,6 @@
 use super::{
     super::model::{AdjustmentValue, RoundingPoint},
-    super::rates::ShippingRate,
+    super::rates::{ListKind, ShippingRate},
     *,
 };
 use crate::kernel::{Id, Rounding};
@@ -57,6 +57,8 @@ fn rules() -> Rules {
         name: "Retail".into(),
         currency: eur(),
         channel: None,
+        kind: ListKind::Base,
+        announced_at: None,
         priority: 0,
         valid_from: None,
         valid_until: None,

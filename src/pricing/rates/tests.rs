@@ -30,6 +30,8 @@ fn list(number: u8, code: &str) -> PriceList {
         name: code.into(),
         currency: eur(),
         channel: None,
+        kind: ListKind::Base,
+        announced_at: None,
         priority: 0,
         valid_from: None,
         valid_until: None,
