@@ -21,7 +21,7 @@ pub use model::{
     Command, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities, Statuses, derive, mermaid,
 };
 pub use service::{
-    FOREIGN_ORDER, NewOrder, Placing, add_ref, after, document, drop_ref, event, find, keep_ref, known_already,
+    FOREIGN_ORDER, NewOrder, Placing, add_ref, after, document, drop_held_ref, event, find, keep_ref, known_already,
     known_ref, lock, of_cart, place, prepare, resolve, save,
 };
 pub use store::waiting_unpaid;

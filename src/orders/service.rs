@@ -419,12 +419,13 @@ pub fn keep_ref(tx: &mut Tx, order: OrderId, reference: &ExternalRef, kept: serd
     store::keep_ref(tx, order, reference, kept)
 }
 
-/// Forgets a reference of an order: its document was given up before it was booked.
+/// Forgets a reference of an order that is `held` by something: its document was given up before it was booked. One that stands
+/// for what was booked meanwhile stays.
 ///
 /// # Errors
 /// What the database says.
-pub fn drop_ref(tx: &mut Tx, order: OrderId, reference: &ExternalRef) -> Result<bool> {
-    store::drop_ref(tx, order, reference)
+pub fn drop_held_ref(tx: &mut Tx, order: OrderId, reference: &ExternalRef, held: &str) -> Result<bool> {
+    store::drop_held_ref(tx, order, reference, held)
 }
 
 /// What the ordering keys of jobs begin with that wait for something to happen to an order: whoever makes it happen

@@ -278,11 +278,12 @@ pub(super) fn keep_ref(tx: &mut Tx, order: OrderId, reference: &ExternalRef, doc
     Ok(update.bind(reference.value.as_str()).bind(order).execute(tx)? == 1)
 }
 
-/// Forgets a reference of an order.
-pub(super) fn drop_ref(tx: &mut Tx, order: OrderId, reference: &ExternalRef) -> Result<bool> {
-    let delete = sql("DELETE FROM external_refs WHERE system = ? AND kind = ? AND value = ? AND owner = ?");
+/// Forgets a reference of an order beside which a text is kept as `held`: one that stands for something else by now stays.
+pub(super) fn drop_held_ref(tx: &mut Tx, order: OrderId, reference: &ExternalRef, held: &str) -> Result<bool> {
+    let delete =
+        sql("DELETE FROM external_refs WHERE system = ? AND kind = ? AND value = ? AND owner = ? AND doc->>'held' = ?");
     let delete = delete.bind(reference.system.as_str()).bind(reference.kind.as_str()).bind(reference.value.as_str());
-    Ok(delete.bind(order).execute(tx)? == 1)
+    Ok(delete.bind(order).bind(held).execute(tx)? == 1)
 }
 
 /// Whose a foreign reference is, with what was kept beside it.

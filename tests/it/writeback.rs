@@ -311,6 +311,32 @@ fn a_held_return_that_can_not_be_booked_any_more_waits_for_somebody() {
 }
 
 #[test]
+fn a_held_return_is_told_again_as_it_was_and_is_booked_once_whatever_becomes_of_its_job() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;
+        let order = by_invoice(&shop, 4).await;
+        let id = order["id"].as_str().unwrap();
+        let back = |quantity: i64, refund: bool| json!({"system": "wms", "document": "RT-1", "lines": [{"sku": "TEE", "quantity": quantity}], "refund": refund});
+        erp(&app, id, "returns", &back(1, false)).await.expect(202);
+        // It says the same or is refused: what it said first is what will be booked.
+        erp(&app, id, "returns", &back(1, false)).await.expect(202);
+        for (other, pointer) in [(back(2, false), "/lines"), (back(1, true), "/refund")] {
+            assert_eq!(erp(&app, id, "returns", &other).await.problem(409, "duplicate")["pointer"], pointer);
+        }
+        // Nobody looks at it any more when its shipment is told; told again it is booked, and its job is given up after that.
+        app.clock.advance_seconds(31 * 86_400);
+        let dead = async || app.ops("GET", "/jobs/dead", None).await.expect(200)["items"].clone();
+        eventually("it is seen", || async { dead().await[0]["kind"] == "writeback.return" }).await;
+        let job = dead().await[0]["id"].as_str().unwrap().to_owned();
+        erp(&app, id, "shipments", &json!({"system": "wms", "document": "LS-1"})).await.expect(201);
+        erp(&app, id, "returns", &back(1, false)).await.expect(201);
+        app.ops("POST", &format!("/jobs/{job}/discard"), None).await.expect(204);
+        erp(&app, id, "returns", &back(1, false)).await.expect(200);
+        assert_eq!(read(&app, id).await["lines"][0]["returned"], 1);
+    });
+}
+
+#[test]
 fn a_return_that_was_held_for_too_long_is_booked_when_its_shipment_was_reported_after_all() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "10.00", 20)]).await;

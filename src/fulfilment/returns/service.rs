@@ -325,7 +325,7 @@ fn restocked(tx: &mut Tx, actor: &Actor, locations: &Locations, new: &NewReturn,
 /// Whether goods of these lines can be put back where they will have left from by somebody who may not see all locations.
 ///
 /// # Errors
-/// `not_found` when all of a line waits at locations that are not theirs.
+/// `not_found` when some of a line waits at a location that is not theirs.
 pub fn may_restock(tx: &mut Tx, actor: &Actor, order: OrderId, lines: &[i32]) -> Result<()> {
     if actor.locations().is_none() {
         return Ok(());
@@ -333,8 +333,7 @@ pub fn may_restock(tx: &mut Tx, actor: &Actor, order: OrderId, lines: &[i32]) ->
     let (fulfilments, _) = of_order(tx, order)?;
     let elsewhere = |line_no: &&i32| {
         let of_line = |one: &&FulfilmentOrder| one.lines.iter().any(|own| own.line_no == **line_no && own.tracked);
-        let mut of_it = fulfilments.iter().filter(of_line).peekable();
-        of_it.peek().is_some() && !of_it.any(|one| actor.sees_location(one.location_id))
+        fulfilments.iter().filter(of_line).any(|one| !actor.sees_location(one.location_id))
     };
     match lines.iter().find(elsewhere) {
         Some(_) => Err(not_theirs()),

@@ -1,5 +1,7 @@
 //! The only file that touches `returns`.
 
+use std::collections::BTreeSet;
+
 use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::json;
 
@@ -157,7 +159,9 @@ fn newest(
     let after = after.unwrap_or((Instant::from_micros(i64::MAX / 64), Id::from_bytes([0xff; 16])));
     // What names no location is seen at all of them.
     let places = actor.locations().map(|own| own.iter().map(ToString::to_string).chain([String::new()]));
-    let mut places: Vec<Option<Vec<String>>> = vec![places.map(Iterator::collect)];
+    // A credential may name one twice.
+    let places = places.map(|places| places.collect::<BTreeSet<String>>().into_iter().collect());
+    let mut places: Vec<Option<Vec<String>>> = vec![places];
     if let [Some(each)] = &places[..]
         && order.is_none()
         && each.len() <= MERGED

@@ -36,7 +36,7 @@ fn report(call: &Call, order: &str, system: &Text<50>, value: &Text<200>) -> Res
 }
 
 /// The fields of a document that can not change when it comes again, as far as they are there.
-fn said(fields: [(&str, Option<serde_json::Value>); 1]) -> serde_json::Map<String, serde_json::Value> {
+fn said<const N: usize>(fields: [(&str, Option<serde_json::Value>); N]) -> serde_json::Map<String, serde_json::Value> {
     fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
@@ -362,7 +362,14 @@ pub struct ReturnReportRequest {
         (status = 202, description = "Held until it has left", body = HeldReport)))]
 #[post("/orders/{ref}/returns")]
 async fn report_return(call: Call, path: RefPath<String>, body: Body<ReturnReportRequest>) -> Result<Reply> {
-    let report = report(&call, &path.0, &body.system, &body.document)?;
+    // As long as it is held; what is booked knows itself what it was.
+    let whole = said([
+        ("lines", said_lines(Some(&body.lines))),
+        ("restock", Some(body.restock.into())),
+        ("refund", Some(body.refund.into())),
+        ("location", body.location.as_ref().map(|location| location.to_string().into())),
+    ]);
+    let report = Report { said: whole, ..report(&call, &path.0, &body.system, &body.document)? };
     past(&call, body.occurred_at, "occurred_at")?;
     let locations = call.snapshot::<Locations>().await?;
     let new = ReturnReport {

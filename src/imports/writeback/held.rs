@@ -105,11 +105,13 @@ pub(super) fn hold(
     new: &ReturnReport,
 ) -> Result<bool> {
     if let Some(kept) = report.known(tx, order, RETURN)? {
-        // Told again it is looked at again, if nobody looks at it any more.
-        if let Some(held) = kept.get("held").and_then(|id| serde_json::from_value::<JobId>(id.clone()).ok()) {
-            jobs::replay_many(tx, report.now, &[held])?;
+        let held = kept.get("held").and_then(|id| serde_json::from_value::<JobId>(id.clone()).ok());
+        // Told again it is looked at again, if nobody looks at it any more. Who gives it up this moment has the last word, and
+        // takes the reference along: then it is told anew.
+        let is_held = held.map(|held| jobs::replay_many(tx, report.now, &[held])).transpose()?;
+        if is_held.is_none_or(|queued| !queued.is_empty()) {
+            return Ok(false);
         }
-        return Ok(false);
     }
     if new.refund {
         fulfilment::within_ceiling(&report.actor, worth).map_err(|error| error.at("/refund"))?;
@@ -174,11 +176,12 @@ async fn look(state: &State, job: Job) -> Result<Verdict> {
     }
 }
 
-/// What giving up a held return means: its document stands for nothing any more and may be told again.
+/// What giving up a held return means: its document stands for nothing any more and may be told again, unless it was booked by
+/// other means meanwhile.
 ///
 /// # Errors
 /// What the database says.
 pub fn discarded(tx: &mut Tx, _: Instant, _: &Actor, job: &Job) -> Result<()> {
     let Ok(task) = serde_json::from_value::<Task>(job.payload.clone()) else { return Ok(()) };
-    orders::drop_ref(tx, task.order, &task.document.as_ref(RETURN)).map(|_| ())
+    orders::drop_held_ref(tx, task.order, &task.document.as_ref(RETURN), &job.id.to_string()).map(|_| ())
 }

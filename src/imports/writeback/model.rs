@@ -138,6 +138,14 @@ pub(super) fn at_reported(error: Error, order: &OrderDocument, reported: &[Repor
     }
 }
 
+/// An error about a reference, which is what a document is called where it is booked.
+pub(super) fn at_document(error: Error) -> Error {
+    match &error {
+        Error::Problem(problem) if problem.pointer.as_deref() == Some("/reference") => error.at("/document"),
+        _ => error,
+    }
+}
+
 /// Whether there is room on the order's lines for all that is meant.
 pub(super) fn fit(order: &OrderDocument, meant: &[(i32, i64)], room: fn(&OrderLine) -> i64) -> Result<bool> {
     for (line_no, sum) in by_line(meant) {

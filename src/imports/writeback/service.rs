@@ -268,7 +268,8 @@ pub(super) fn payment(
     report.note(tx, &order, "payment", json!({}))?;
     let reference = format!("{}:{}", report.document.system, report.document.value);
     let receipt = Receipt { amount, reference, occurred_at };
-    fulfilment::record_payment_of(tx, report.now, &report.actor, &report.fresh, order, &receipt).map(Noted::New)
+    let booked = fulfilment::record_payment_of(tx, report.now, &report.actor, &report.fresh, order, &receipt);
+    booked.map(Noted::New).map_err(model::at_document)
 }
 
 /// Books what was cancelled.
@@ -358,7 +359,8 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
         occurred_at: new.occurred_at,
     };
     let received = returns::receive(tx, report.now, &report.actor, &report.fresh, locations, &new);
-    let noted = match received.map_err(|error| model::at_reported(error, &order, reported))? {
+    let received = received.map_err(|error| model::at_document(model::at_reported(error, &order, reported)));
+    let noted = match received? {
         NotedReturn::New(made) => Noted::New(made),
         NotedReturn::Known(known) => Noted::Known(known),
     };
