@@ -133,10 +133,11 @@ pub const RULES: &[Rule] = &[
                   AND s.on_hand < s.allocated + s.reserved), \
                 promises AS (SELECT s.variant_id, s.location_id, f.quantity - f.shipped - f.cancelled AS pieces, \
                     coalesce(c.created_at, o.created_at) AS since \
-                  FROM short AS s JOIN fulfilment_lines AS f ON f.variant_id = s.variant_id AND f.tracked \
-                  JOIN fulfilment_orders AS o ON o.id = f.fulfilment_order_id AND o.location_id = s.location_id \
-                    AND o.state NOT IN ('shipped', 'delivered', 'cancelled') \
-                  JOIN orders ON orders.id = o.order_id LEFT JOIN carts AS c ON c.id = orders.cart_id \
+                  FROM short AS s CROSS JOIN fulfilment_orders AS o CROSS JOIN fulfilment_lines AS f \
+                  CROSS JOIN orders LEFT JOIN carts AS c ON c.id = orders.cart_id \
+                  WHERE o.location_id = s.location_id AND o.state NOT IN ('shipped', 'delivered', 'cancelled') \
+                    AND f.fulfilment_order_id = o.id AND f.variant_id = s.variant_id AND f.tracked \
+                    AND orders.id = o.order_id \
                   UNION ALL SELECT s.variant_id, s.location_id, r.quantity, coalesce(c.created_at, r.created_at) \
                   FROM short AS s JOIN reservations AS r ON r.variant_id = s.variant_id AND r.location_id = s.location_id \
                     AND r.state = 'live' AND r.tracked LEFT JOIN carts AS c ON c.id = r.cart_id), \

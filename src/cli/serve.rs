@@ -2,7 +2,7 @@
 
 use crate::{
     config::Settings,
-    db::Upkeep,
+    db::{Upkeep, Variant},
     error::{Error, Result},
     kernel::Clock,
     process::{Process, Roles},
@@ -23,6 +23,9 @@ pub(super) async fn serve(settings: Settings, options: &Options) -> Result<()> {
     }
     let roles = Roles { serve: true, work: settings.jobs.in_serve };
     let db = super::open(&settings, true, Upkeep::Migrate)?;
+    if !roles.work && db.variant() == Variant::Sqlite {
+        tracing::warn!("jobs.in_serve is off, and beside this process a SQLite file has none: nobody works on jobs");
+    }
     let mut process = Process::start(db, Clock::system(), settings, roles).await?;
     let url = process.state.public_url();
     tracing::info!(url, "serving");

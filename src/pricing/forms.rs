@@ -41,7 +41,7 @@ pub(super) fn check_announced(kind: ListKind, announced: Option<Instant>, from: 
     }
     match from {
         Some(from) if announced <= from => Ok(()),
-        _ => Err(Error::invalid("/announced_at", "expected an instant before valid_from")),
+        _ => Err(Error::invalid("/announced_at", "expected an instant not after valid_from")),
     }
 }
 
@@ -111,7 +111,9 @@ impl PriceListPatch {
         list.valid_until = self.valid_until.unwrap_or(list.valid_until);
         list.announced_at = self.announced_at.unwrap_or(list.announced_at);
         check_window(list.valid_from, list.valid_until, "")?;
-        check_announced(list.kind, list.announced_at, list.valid_from)
+        let checked = check_announced(list.kind, list.announced_at, list.valid_from);
+        // Where only the beginning was said, it is that which does not fit.
+        checked.map_err(|error| if self.announced_at.is_none() { error.at("/valid_from") } else { error })
     }
 }
 

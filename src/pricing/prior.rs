@@ -7,6 +7,7 @@
 //! - The price before it is the lowest that applied, to everybody and for a single piece, in the 30 days before it was announced
 //!   (Article 6a (2)); where goods have been sold for less long, in that time (Article 6a (4)).
 //! - Of goods that perish soon it is the price that applied last before it (Article 6a (3) leaves that to member states).
+//! - What comes into a sale after it has begun was announced when it came.
 //! - What has not been sold before has none, and is not shown as reduced.
 
 use std::collections::{BTreeSet, HashMap};
@@ -45,8 +46,10 @@ pub struct Known<'a> {
     pub lists: &'a [PriceList],
     /// The article's prices as they are.
     pub rows: &'a [PriceRow],
-    /// Its changes since two years ago, the newest first.
+    /// Its changes since an instant, the newest first.
     pub changes: &'a [Recorded],
+    /// Since when: what was before is not looked at.
+    pub since: Instant,
     /// The channel.
     pub channel: ChannelId,
     /// The currency.
@@ -61,7 +64,7 @@ struct Applied {
     from: Instant,
     /// `None` where it was not sold.
     price: Option<UnitPrice>,
-    /// The sale that it was a price of, by its announcement where that was before it began.
+    /// Whether it was a price of a sale; with the announcement of what began with its list.
     sale: Option<Option<Instant>>,
 }
 
@@ -76,6 +79,8 @@ pub struct Reduction {
     pub last: Option<UnitPrice>,
     /// Since when it applies.
     pub since: Instant,
+    /// From when on prices were looked at: where that is before what is known, there may have been others.
+    pub looked_at_from: Instant,
 }
 
 impl Reduction {
@@ -99,7 +104,7 @@ impl Known<'_> {
     /// The reduction that a single piece is sold at; `None` where its price is not one of a sale.
     #[must_use]
     pub fn reduction(&self, at: Instant, perishable: bool) -> Option<Reduction> {
-        let applied = self.applied(at.plus_seconds(-HORIZON_SECONDS), at);
+        let applied = self.applied(self.since, at);
         let now = applied.last()?;
         let (price, _) = (now.price?, now.sale?);
         let first = applied.get(begin(&applied))?;
@@ -107,7 +112,8 @@ impl Known<'_> {
         let before: Vec<&Applied> = applied.iter().filter(|one| one.from < announced).collect();
         let last = before.last().and_then(|one| one.price);
         let prior = if perishable { last } else { lowest(&before, announced.plus_seconds(-LOOK_BACK_SECONDS)) };
-        Some(Reduction { price, prior, last, since: first.from })
+        let looked_at_from = announced.plus_seconds(-LOOK_BACK_SECONDS);
+        Some(Reduction { price, prior, last, since: first.from, looked_at_from })
     }
 
     /// What a single piece cost from one instant to another, the oldest first.
@@ -153,7 +159,9 @@ impl Known<'_> {
         let own = |key: &Key| self.lists.iter().any(|list| list.id == key.list && list.currency == self.currency);
         let rows: Vec<PriceRow> = there.iter().filter(|(key, _)| own(key)).map(row).collect();
         let won = rates::winner(self.lists, &rows, (self.channel, self.currency), Quantity::ONE, at);
-        let sale = won.and_then(|(list, _)| (list.kind == ListKind::Sale).then_some(list.announced_at));
+        // What was announced is what the list held when it began: what came into it later was not.
+        let announced = |list: &PriceList| list.announced_at.filter(|_| list.valid_from == Some(at));
+        let sale = won.and_then(|(list, _)| (list.kind == ListKind::Sale).then(|| announced(list)));
         Applied { from: at, price: won.map(|(_, row)| row.price), sale }
     }
 

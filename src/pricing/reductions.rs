@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// How far back the beginning of a reduction is looked for at first, with the thirty days before it.
+const SHORT_SECONDS: i64 = 90 * 86_400;
+
 /// An article that is shown.
 #[derive(Debug, Clone, Copy)]
 pub struct Article<'a> {
@@ -29,7 +32,7 @@ pub struct Article<'a> {
 }
 
 /// The reductions that are announced of these articles; one whose price is not a sale's is absent. No statement where no price is
-/// a sale's, else one for all of them.
+/// a sale's, else one or two for all of them.
 ///
 /// # Errors
 /// What the database says.
@@ -49,13 +52,29 @@ pub fn reductions(
     if on_sale.is_empty() {
         return Ok(HashMap::new());
     }
-    let variants: Vec<VariantId> = on_sale.iter().map(|article| article.variant).collect();
-    let changes = history::of_single_pieces(tx, &variants, at.plus_seconds(-HORIZON_SECONDS))?;
-    let reduction = |article: &&Article<'_>| {
-        let changes = changes.get(&article.variant).map(Vec::as_slice).unwrap_or_default();
-        let (rows, variant) = (article.rows, article.variant);
-        let known = Known { lists, rows, changes, channel, currency, variant };
-        Some((variant, known.reduction(at, article.perishable)?))
-    };
-    Ok(on_sale.iter().filter_map(reduction).collect())
+    // Many lines may be of one article.
+    let on_sale: HashMap<VariantId, &Article<'_>> =
+        on_sale.into_iter().map(|article| (article.variant, article)).collect();
+    let mut found = HashMap::with_capacity(on_sale.len());
+    let mut open: Vec<VariantId> = on_sale.keys().copied().collect();
+    // Most sales have begun of late: what lies further back is read of those only whose beginning is not among it.
+    for horizon in [SHORT_SECONDS, HORIZON_SECONDS] {
+        let since = at.plus_seconds(-horizon);
+        let changes = if open.is_empty() { HashMap::new() } else { history::of_single_pieces(tx, &open, since)? };
+        let mut further = Vec::new();
+        for variant in open {
+            let Some(article) = on_sale.get(&variant) else { continue };
+            let changes = changes.get(&variant).map(Vec::as_slice).unwrap_or_default();
+            let known = Known { lists, rows: article.rows, changes, channel, currency, variant, since };
+            let Some(reduction) = known.reduction(at, article.perishable) else { continue };
+            let within = reduction.looked_at_from > since;
+            if within || horizon == HORIZON_SECONDS {
+                found.insert(variant, reduction);
+            } else {
+                further.push(variant);
+            }
+        }
+        open = further;
+    }
+    Ok(found)
 }

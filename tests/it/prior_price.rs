@@ -54,6 +54,9 @@ fn a_sale_shows_the_lowest_price_of_the_thirty_days_before_it() {
         app.clock.advance_seconds(7 * DAY);
         set(&app, &list, &[("TEE", "70.00")]).await;
         assert_eq!(told(&offer(&shop, "TEE").await), (Some("100.00"), Some(30)));
+        // And so after half a year.
+        app.clock.advance_seconds(180 * DAY);
+        assert_eq!(told(&offer(&shop, "TEE").await), (Some("100.00"), Some(30)));
         // When the sale is over nothing is shown, on the cart as well.
         let over = json!({"valid_until": app.now()});
         app.ops("PATCH", &list, Some(&over)).await.expect(200);

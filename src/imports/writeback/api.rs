@@ -334,14 +334,14 @@ pub struct ReturnReportRequest {
     #[schema(min_items = 1, max_items = 1000)]
     pub lines: Vec<ReportedLine>,
     /// Whether it can be sold again and goes back into stock.
-    #[serde(default)]
-    pub restock: bool,
+    #[schema(default = false)]
+    pub restock: Option<bool>,
     /// Where it was received, by id or code; where it had left from, unless told.
     #[schema(value_type = Option<String>)]
     pub location: Option<Text<60>>,
     /// Whether what was paid for it is given back, or taken off what is owed.
-    #[serde(default)]
-    pub refund: bool,
+    #[schema(default = false)]
+    pub refund: Option<bool>,
     /// Whether it has been paid out already, where it goes back by hand.
     #[serde(default)]
     pub paid_out: bool,
@@ -362,22 +362,24 @@ pub struct ReturnReportRequest {
         (status = 202, description = "Held until it has left", body = HeldReport)))]
 #[post("/orders/{ref}/returns")]
 async fn report_return(call: Call, path: RefPath<String>, body: Body<ReturnReportRequest>) -> Result<Reply> {
+    let report = report(&call, &path.0, &body.system, &body.document)?;
+    past(&call, body.occurred_at, "occurred_at")?;
+    let locations = call.snapshot::<Locations>().await?;
+    let location = location(body.location.as_ref(), &report.actor, &locations)?;
     // As long as it is held; what is booked knows itself what it was.
     let whole = said([
         ("lines", said_lines(Some(&body.lines))),
-        ("restock", Some(body.restock.into())),
-        ("refund", Some(body.refund.into())),
-        ("location", body.location.as_ref().map(|location| location.to_string().into())),
+        ("restock", body.restock.map(Into::into)),
+        ("refund", body.refund.map(Into::into)),
+        ("location", location.map(|location| location.to_string().into())),
     ]);
-    let report = Report { said: whole, ..report(&call, &path.0, &body.system, &body.document)? };
-    past(&call, body.occurred_at, "occurred_at")?;
-    let locations = call.snapshot::<Locations>().await?;
+    let report = Report { said: whole, ..report };
     let new = ReturnReport {
         id: Id::new(),
         lines: reported(&body.lines)?,
-        restock: body.restock,
-        location: location(body.location.as_ref(), &report.actor, &locations)?,
-        refund: body.refund,
+        restock: body.restock.unwrap_or_default(),
+        location,
+        refund: body.refund.unwrap_or_default(),
         paid_out: body.paid_out,
         reason: body.reason.as_ref().map(ToString::to_string),
         occurred_at: body.occurred_at,

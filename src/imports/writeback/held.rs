@@ -116,7 +116,14 @@ pub(super) fn hold(
     if new.refund {
         fulfilment::within_ceiling(&report.actor, worth).map_err(|error| error.at("/refund"))?;
     }
-    report.note(tx, order, RETURN, json!({"held": job}))?;
+    // What was left out was said to be as it is unless told: a document that comes again may not say otherwise then.
+    let mut said = serde_json::Map::from_iter([
+        ("restock".to_owned(), new.restock.into()),
+        ("refund".to_owned(), new.refund.into()),
+        ("location".to_owned(), serde_json::to_value(new.location)?),
+    ]);
+    said.extend(report.said.clone());
+    Report { said, ..report.clone() }.note(tx, order, RETURN, json!({"held": job}))?;
     let new = ReturnReport { occurred_at: new.occurred_at.or(Some(report.now)), ..new.clone() };
     let task = Task {
         order: order.id,

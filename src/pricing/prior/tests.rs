@@ -81,6 +81,7 @@ impl Story {
             channel: Id::from_bytes([7; 16]),
             currency: eur(),
             variant: Id::from_bytes([9; 16]),
+            since: day(on).plus_seconds(-HORIZON_SECONDS),
         };
         known.reduction(day(on), perishable)
     }
@@ -166,6 +167,17 @@ fn what_is_announced_early_is_measured_from_its_announcement() {
     story.lists[1].announced_at = None;
     assert_eq!(story.told(30), says("90", 16));
     assert!(story.look(29, false).is_none());
+}
+
+#[test]
+fn what_comes_into_a_sale_later_is_measured_from_then() {
+    // Announced on day 20 and begun on day 30; the article is put into it on day 40, and cost 80 from day 31 to day 37. Measured
+    // from the announcement it would be 10 % of 100; measured from when it came, 80 is the lowest and nothing is reduced.
+    let mut story = Story::new().set(-60, BASE, Some("100")).set(31, BASE, Some("80")).set(37, BASE, Some("100"));
+    story.lists[1].valid_from = Some(day(30));
+    story.lists[1].announced_at = Some(day(20));
+    let story = story.set(40, SALE, Some("90"));
+    assert_eq!(story.told(41), says("80", None));
 }
 
 #[test]
