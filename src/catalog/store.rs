@@ -186,9 +186,13 @@ pub(super) fn insert(tx: &mut Tx, variant: &Variant) -> Result<()> {
     Ok(())
 }
 
+/// For so long an import may last.
+const IMPORT_SECONDS: i64 = 900;
+
 /// Writes variants that are new (version 1) or follow the version that is there; gives the SKUs of those it could
 /// write. The others have changed meanwhile. No SKU must stand in the list twice. Until when one could be promised beyond
-/// what there was is noted for the doctor: such a promise is not oversold afterwards.
+/// what there was is noted for the doctor: such a promise is not oversold afterwards. Until this is committed it may be promised
+/// so still, which of a long import is a while.
 pub(super) fn upsert<'v>(tx: &mut Tx, changed: impl Iterator<Item = &'v Variant>) -> Result<Vec<String>> {
     let names = dialect::names(COLUMNS);
     let statement = format!(
@@ -198,13 +202,15 @@ pub(super) fn upsert<'v>(tx: &mut Tx, changed: impl Iterator<Item = &'v Variant>
          requires_shipping = excluded.requires_shipping, stock_policy = excluded.stock_policy, \
          backorder_policy = excluded.backorder_policy, status = excluded.status, doc = excluded.doc, \
          version = excluded.version, updated_at = excluded.updated_at, backorders_until = CASE \
-           WHEN variants.backorder_policy = 'allow' AND excluded.backorder_policy = 'deny' THEN excluded.updated_at \
+           WHEN variants.backorder_policy = 'allow' AND excluded.backorder_policy = 'deny' THEN ? \
            ELSE variants.backorders_until END \
          WHERE variants.version = excluded.version - 1 RETURNING sku",
         list(tx, COLUMNS)
     );
-    let rows: Vec<Vec<Bind>> = changed.map(row).collect();
-    sql(statement).bind(Json::of(&rows)?).load::<Text, String>(tx)
+    let changed: Vec<&Variant> = changed.collect();
+    let Some(now) = changed.iter().map(|variant| variant.updated_at).max() else { return Ok(Vec::new()) };
+    let rows: Vec<Vec<Bind>> = changed.into_iter().map(row).collect();
+    sql(statement).bind(Json::of(&rows)?).bind(now.plus_seconds(IMPORT_SECONDS)).load::<Text, String>(tx)
 }
 
 /// What a list of variants is narrowed by.

@@ -396,7 +396,7 @@ fn what_was_allowed_or_lost_is_not_oversold_and_what_was_lost_before_hides_nothi
             let found = app.ops("GET", &format!("/variants?sku={sku}"), None).await.expect(200);
             let path = format!("/variants/{}", found["items"][0]["id"].as_str().unwrap());
             app.ops("PATCH", &path, Some(&json!({"backorder_policy": policy}))).await.expect(200);
-            app.clock.advance_seconds(60);
+            app.clock.advance_seconds(1000);
         };
         let found = async || -> Vec<String> {
             let found = doctor::examine(db, |_| {}).await.unwrap();
