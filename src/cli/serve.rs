@@ -2,7 +2,7 @@
 
 use crate::{
     config::Settings,
-    db::{Upkeep, Variant},
+    db::Upkeep,
     error::{Error, Result},
     kernel::Clock,
     process::{Process, Roles},
@@ -23,7 +23,7 @@ pub(super) async fn serve(settings: Settings, options: &Options) -> Result<()> {
     }
     let roles = Roles { serve: true, work: settings.jobs.in_serve };
     let db = super::open(&settings, true, Upkeep::Migrate)?;
-    if !roles.work && db.variant() == Variant::Sqlite {
+    if !roles.work && !db.is_shared() {
         tracing::warn!("jobs.in_serve is off, and beside this process a SQLite file has none: nobody works on jobs");
     }
     let mut process = Process::start(db, Clock::system(), settings, roles).await?;

@@ -185,6 +185,12 @@ impl Db {
         self.inner.pool.run(dialect::no_transaction, migrate::pending).await
     }
 
+    /// Whether other processes may serve and work on the database beside this one.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.inner.writer.is_none()
+    }
+
     /// Which database it is.
     #[must_use]
     pub fn variant(&self) -> Variant {

@@ -25,7 +25,7 @@ crate::words! {
     pub enum WaitingFor {
         /// Money that the customer has to send.
         Payment = "payment",
-        /// Goods that are not there yet.
+        /// Goods: more is promised at the location than lies there, so that some of it has still to come.
         Goods = "goods",
         /// The warehouse takes it from the shelf.
         Picking = "picking",
