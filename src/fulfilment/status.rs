@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     model::{Command, FulfilmentLine, FulfilmentOrder, FulfilmentState, Scan, Shipment, ShipmentState, ShippedLine},
     service,
+    store::{self, Claim, Taken},
 };
 use crate::{
     db::Tx,
@@ -25,7 +26,7 @@ crate::words! {
     pub enum WaitingFor {
         /// Money that the customer has to send.
         Payment = "payment",
-        /// Goods: more is promised at the location than lies there, so that some of it has still to come.
+        /// Goods that are not there yet, or that earlier orders wait for.
         Goods = "goods",
         /// The warehouse takes it from the shelf.
         Picking = "picking",
@@ -193,7 +194,7 @@ pub struct OrderProgress {
     pub lag: Vec<Lag>,
 }
 
-/// Where an order is, as far as it is at locations that the actor may see: nine statements at most. `lag` is how far those
+/// Where an order is, as far as it is at locations that the actor may see: ten statements at most. `lag` is how far those
 /// that hear of it are behind, which is asked above.
 ///
 /// # Errors
@@ -214,23 +215,29 @@ pub fn progress(
     let wanted: Vec<LevelKey> =
         on_shelves(&fulfilments).map(|(one, line)| (line.variant_id, one.location_id)).collect();
     let levels = stock::levels_at(tx, &wanted)?;
-    let known = Known { order, fulfilments, shipments, levels, failures, lag };
+    let over = |key: &LevelKey| levels.get(key).is_some_and(|level| level.on_hand < level.allocated);
+    let contested = on_shelves(&fulfilments).filter(|(one, line)| over(&(line.variant_id, one.location_id)));
+    let contested: Vec<Claim<'_>> = contested.map(|(one, line)| (one, line.variant_id)).collect();
+    let taken = store::taken_by_others(tx, &contested)?;
+    let known = Known { order, fulfilments: &fulfilments, shipments, levels, taken, failures, lag };
     Ok(describe(now, known, locations))
 }
 
 /// What is known of an order.
 struct Known<'a> {
     order: &'a OrderDocument,
-    fulfilments: Vec<FulfilmentOrder>,
+    fulfilments: &'a [FulfilmentOrder],
     shipments: Vec<Shipment>,
     levels: HashMap<LevelKey, Level>,
+    /// What others have a better claim to, where more is promised than lies there.
+    taken: Taken,
     failures: Vec<crate::kernel::Waiting>,
     lag: Vec<Lag>,
 }
 
 fn describe(now: Instant, known: Known<'_>, locations: &Locations) -> OrderProgress {
-    let Known { order, fulfilments, shipments, levels, failures, lag } = known;
-    let short = short(&fulfilments, &levels);
+    let Known { order, fulfilments, shipments, levels, taken, failures, lag } = known;
+    let short = short(fulfilments, &levels, &taken);
     let money = money(order);
     let mut waiting: Vec<Waiting> = Vec::new();
     waiting.extend(payment(order, &money));
@@ -249,7 +256,7 @@ fn describe(now: Instant, known: Known<'_>, locations: &Locations) -> OrderProgr
         state: order.state,
         payment_state: order.payment_state,
         fulfilment_state: order.fulfilment_state,
-        lines: order.lines.iter().map(|line| LineProgress::of(line, &fulfilments)).collect(),
+        lines: order.lines.iter().map(|line| LineProgress::of(line, fulfilments)).collect(),
         waiting,
         blockers,
         parcels: shipments.iter().map(parcel).collect(),
@@ -266,7 +273,7 @@ fn on_shelves(fulfilments: &[FulfilmentOrder]) -> impl Iterator<Item = (&Fulfilm
     lines.filter(|(_, line)| line.tracked && line.counts.left_for(Command::Pick) > 0)
 }
 
-/// A line of which more is promised at its location than lies there.
+/// A line of which not all lies at its location that is not promised to earlier orders or picked for others.
 struct Short<'a> {
     line_no: i32,
     fulfilment: FulfilmentOrderId,
@@ -274,9 +281,13 @@ struct Short<'a> {
 }
 
 /// The lines that lack goods, in their order.
-fn short<'a>(fulfilments: &'a [FulfilmentOrder], levels: &HashMap<LevelKey, Level>) -> Vec<Short<'a>> {
+fn short<'a>(fulfilments: &'a [FulfilmentOrder], levels: &HashMap<LevelKey, Level>, taken: &Taken) -> Vec<Short<'a>> {
     let lacks = |one: &FulfilmentOrder, line: &FulfilmentLine| {
-        levels.get(&(line.variant_id, one.location_id)).is_some_and(|level| level.on_hand < level.allocated)
+        let own = one.lines.iter().filter(|own| own.variant_id == line.variant_id);
+        let wanted: i64 = own.map(|own| own.counts.open()).sum();
+        let level = levels.get(&(line.variant_id, one.location_id)).filter(|level| level.on_hand < level.allocated);
+        let taken = taken.get(&(one.id, line.variant_id)).copied().unwrap_or_default();
+        level.is_some_and(|level| level.on_hand - taken < wanted)
     };
     let lacking = on_shelves(fulfilments).filter(|(one, line)| lacks(one, line));
     let short = lacking.map(|(one, line)| Short { line_no: line.line_no, fulfilment: one.id, sku: &line.sku });

@@ -411,6 +411,40 @@ pub(super) fn shipments_after(tx: &mut Tx, after: Option<ShipmentId>, limit: i64
     Ok(rows.into_iter().map(shipment_of).collect())
 }
 
+/// An article that a fulfilment order waits for.
+pub(super) type Claim<'a> = (&'a FulfilmentOrder, VariantId);
+/// How many pieces others have a better claim to.
+pub(super) type Taken = HashMap<(FulfilmentOrderId, VariantId), i64>;
+
+/// How many pieces at the locations of these others have a better claim to: all that earlier fulfilment orders wait for, and
+/// what is picked for later ones. One statement, none where nothing is asked.
+pub(super) fn taken_by_others(tx: &mut Tx, claims: &[Claim<'_>]) -> Result<Taken> {
+    if claims.is_empty() {
+        return Ok(Taken::new());
+    }
+    const COLUMNS: [(&str, Col); 4] =
+        [("own", Col::Uid), ("wanted", Col::Uid), ("place", Col::Uid), ("since", Col::At)];
+    // The open orders of the location lead: lines have no index by article.
+    let query = format!(
+        "SELECT list.own, list.wanted, CAST(sum(CASE WHEN (o.created_at, o.id) < (list.since, list.own) \
+           THEN f.quantity - f.shipped - f.cancelled ELSE f.picked - f.shipped END) AS bigint) \
+         FROM {} CROSS JOIN fulfilment_orders AS o CROSS JOIN fulfilment_lines AS f \
+         WHERE o.location_id = list.place AND o.state NOT IN ('shipped', 'delivered', 'cancelled') AND o.id <> list.own \
+         AND f.fulfilment_order_id = o.id AND f.variant_id = list.wanted AND f.tracked GROUP BY list.own, list.wanted",
+        dialect::list(tx, &COLUMNS)
+    );
+    let mut rows: Vec<_> =
+        claims.iter().map(|(one, variant)| (one.id, *variant, one.location_id, one.created_at)).collect();
+    rows.sort_unstable_by_key(|(one, variant, ..)| (*one, *variant));
+    rows.dedup();
+    let row = |(one, variant, location, since): &(FulfilmentOrderId, VariantId, LocationId, Instant)| {
+        json!([one.hex(), variant.hex(), location.hex(), since.sortable()])
+    };
+    let query = sql(query).bind(dialect::rows(rows.iter().map(row).collect()));
+    let found = query.load::<(UidSql, UidSql, BigInt), (FulfilmentOrderId, VariantId, i64)>(tx)?;
+    Ok(found.into_iter().map(|(one, variant, pieces)| ((one, variant), pieces)).collect())
+}
+
 /// Fulfilment orders that should have left before now and that the actor may see, as what waits for a person; those due
 /// first in front.
 ///

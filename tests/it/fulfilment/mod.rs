@@ -499,6 +499,18 @@ fn the_status_tells_of_goods_that_are_not_there() {
         assert!(sentence.contains("; 3 wait for goods at Berlin since 2026-03-02; "), "{sentence}");
         let other = status(&there).await;
         assert_eq!((waits(&other), blocked(&other)), (vec![("picking".to_owned(), json!(5))], vec![]));
+        // Nor is what lies there for an earlier order, when more of it is sold than lies there.
+        let tee = app.ops("GET", "/variants?sku=TEE", None).await.expect(200)["items"][0].clone();
+        let allow = json!({"backorder_policy": "allow"});
+        app.ops("PATCH", &format!("/variants/{}", text(&tee["id"])), Some(&allow)).await.expect(200);
+        app.clock.advance_seconds(1);
+        let later = Placed::new(&shop, &[("TEE", 2)]).await;
+        assert_eq!(waits(&status(&there).await), [("picking".to_owned(), json!(5))]);
+        assert_eq!(waits(&status(&later).await), [("goods".to_owned(), json!(2))]);
+        // Once the later one has its pieces in hand, it is the earlier one that lacks them.
+        later.post("pick", json!({})).await.expect(200);
+        assert_eq!(waits(&status(&there).await), [("goods".to_owned(), json!(5))]);
+        assert_eq!(waits(&status(&later).await), [("packing".to_owned(), json!(2))]);
         // They come in and one leaves; then one of the others turns out to be broken.
         shop.stock_up("SOON", 3).await;
         let come = status(&placed).await;
