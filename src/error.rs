@@ -237,6 +237,12 @@ impl Error {
         matches!(self, Self::Database(DatabaseError(UniqueViolation, _)))
     }
 
+    /// Somebody has seen another version than the current one, which it tells.
+    #[must_use]
+    pub fn stale(what: &str, version: i64) -> Self {
+        Self::problem(Code::VersionStale, format!("the {what} is at version {version}")).with("version", version)
+    }
+
     /// What was read has changed before it could be relied on: the whole transaction is run again by
     /// [`crate::db::Db`], with a fresh look.
     #[must_use]

@@ -88,9 +88,8 @@ pub fn update(
     change: &VariantChange,
 ) -> Result<Variant> {
     let known = store::lock(tx, id)?.ok_or_else(|| Error::not_found("variant"))?;
-    let stale = || Error::problem(Code::VersionStale, format!("the variant is at version {}", known.version));
     if expected.is_some_and(|seen| seen != known.version) {
-        return Err(stale().with("version", known.version));
+        return Err(Error::stale("variant", known.version));
     }
     let changed = change.apply(&known)?;
     if changed == known {
@@ -98,7 +97,7 @@ pub fn update(
     }
     let changed = Variant { version: known.version + 1, updated_at: now, ..changed };
     if store::upsert(tx, std::iter::once(&changed))?.is_empty() {
-        return Err(stale());
+        return Err(Error::overtaken("the variant"));
     }
     Ok(changed)
 }

@@ -59,11 +59,7 @@ pub fn update_legal_entity(
 
 /// The version that a change begins with: the current one, when it is the expected one.
 fn seen(what: &str, version: i64, expected: Option<i64>) -> Result<i64> {
-    if expected.is_none_or(|expected| expected == version) { Ok(version) } else { Err(stale(what, version)) }
-}
-
-fn stale(what: &str, version: i64) -> Error {
-    Error::problem(Code::VersionStale, format!("the {what} is at version {version}")).with("version", version)
+    if expected.is_none_or(|expected| expected == version) { Ok(version) } else { Err(Error::stale(what, version)) }
 }
 
 /// What a new channel gets from outside, so that a second run of the transaction gives the same.

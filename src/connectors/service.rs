@@ -193,8 +193,7 @@ fn seen(kept: &Kept, expected: Option<i64>) -> Result<i64> {
     if expected.is_none_or(|expected| expected == version) {
         return Ok(version);
     }
-    let detail = format!("the connector is at version {version}");
-    Err(Error::problem(Code::VersionStale, detail).with("version", version))
+    Err(Error::stale("connector", version))
 }
 
 /// It has changed since it was read: the transaction is run again, and looks again.

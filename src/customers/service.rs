@@ -267,9 +267,8 @@ fn edit(
     change: impl FnOnce(&mut Customer) -> Result<()>,
 ) -> Result<Customer> {
     let known = store::lock(tx, id)?.ok_or_else(|| Error::not_found("customer"))?;
-    let stale = || Error::problem(Code::VersionStale, format!("the customer is at version {}", known.version));
     if expected.is_some_and(|seen| seen != known.version) {
-        return Err(stale().with("version", known.version));
+        return Err(Error::stale("customer", known.version));
     }
     let mut changed = known.clone();
     change(&mut changed)?;
@@ -279,7 +278,7 @@ fn edit(
     changed.version = known.version + 1;
     changed.updated_at = by.0;
     if store::upsert(tx, std::iter::once(&changed))?.is_empty() {
-        return Err(stale());
+        return Err(Error::overtaken("the customer"));
     }
     told::tell(tx, by, [(told::UPDATED, &changed)])?;
     Ok(changed)

@@ -48,10 +48,6 @@ pub(super) fn may_change(actor: &Actor, channel: Option<ChannelId>) -> Result<()
     }
 }
 
-fn stale(what: &str, version: i64) -> Error {
-    Error::problem(Code::VersionStale, format!("the {what} is at version {version}")).with("version", version)
-}
-
 /// A channel that does not exist is found by the row that refers to it.
 fn channel_exists<T>(result: Result<T>) -> Result<T> {
     result.map_err(|error| match store::is_missing_reference(&error) {
@@ -132,7 +128,7 @@ pub fn update_price_list(
     may_change(actor, list.channel)?;
     let seen = expected.unwrap_or(list.version);
     if seen != list.version {
-        return Err(stale("price list", list.version));
+        return Err(Error::stale("price list", list.version));
     }
     patch.apply(&mut list)?;
     if !store::update_price_list(tx, now, &list, seen)? {
@@ -384,7 +380,7 @@ fn current_method(
 ) -> Result<(ShippingMethod, i64)> {
     let (method, version) = shipping_method(tx, actor, id)?;
     if expected.is_some_and(|expected| expected != version) {
-        return Err(stale("shipping method", version));
+        return Err(Error::stale("shipping method", version));
     }
     Ok((method, version))
 }

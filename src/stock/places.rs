@@ -87,12 +87,9 @@ pub fn update_location(
 ) -> Result<Location> {
     let mut location = visible(tx, actor, id)?;
     keeps(actor, id)?;
-    let stale = |version: i64| {
-        Error::problem(Code::VersionStale, format!("the location is at version {version}")).with("version", version)
-    };
     let seen = expected.unwrap_or(location.version);
     if seen != location.version {
-        return Err(stale(location.version));
+        return Err(Error::stale("location", location.version));
     }
     if let Some(name) = &patch.name {
         location.name = name.to_string();
