@@ -106,6 +106,7 @@ fn routes_of(surface: Surface) -> fn(&mut Mount<'_>) {
 
 /// What the slices do beside requests.
 pub fn work(state: &State, runner: &mut jobs::Runner) {
+    pricing::work(state, runner);
     stock::api::work(state, runner);
     checkout::work(state, runner);
     fulfilment::work(state, runner);

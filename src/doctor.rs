@@ -224,6 +224,56 @@ pub const RULES: &[Rule] = &[
         judge: Some,
     },
     Rule {
+        promise: 3,
+        name: "what is taken of a promotion is what its uses say",
+        scan: ("promotions", "id"),
+        key: by_id::<ids::Promotion>(),
+        wrong: "SELECT c.promotion_id, 'taken are ' || c.uses || ' uses, ' || c.units || ' pieces, ' || c.amount || ' minor units; \
+                carts and orders hold ' || count(u.cart_id) || ', ' || coalesce(sum(u.units), 0) || ', ' || coalesce(sum(u.amount), 0) \
+                FROM promotion_counters AS c LEFT JOIN promotion_uses AS u ON u.promotion_id = c.promotion_id AND u.totalled \
+                AND u.state <> 'returned' WHERE c.promotion_id BETWEEN ? AND ? AND c.subject = '' \
+                GROUP BY c.promotion_id, c.uses, c.units, c.amount HAVING c.uses <> count(u.cart_id) \
+                OR c.units <> coalesce(sum(u.units), 0) OR c.amount <> coalesce(sum(u.amount), 0)",
+        judge: Some,
+    },
+    Rule {
+        promise: 3,
+        name: "what customers have of a promotion is what their uses say",
+        scan: ("promotions", "id"),
+        key: by_id::<ids::Promotion>(),
+        wrong: "WITH held AS (SELECT promotion_id, customer_key AS subject FROM promotion_uses WHERE customer_key IS NOT NULL \
+                  AND state <> 'returned' UNION ALL SELECT promotion_id, email_key FROM promotion_uses \
+                  WHERE email_key IS NOT NULL AND state <> 'returned'), \
+                counted AS (SELECT promotion_id, subject, count(*) AS uses FROM held GROUP BY promotion_id, subject) \
+                SELECT c.promotion_id, 'of ' || c.subject || ' ' || c.uses || ' uses are counted, and ' || coalesce(h.uses, 0) || \
+                ' are held' FROM promotion_counters AS c LEFT JOIN counted AS h ON h.promotion_id = c.promotion_id \
+                AND h.subject = c.subject WHERE c.promotion_id BETWEEN ? AND ? AND c.subject <> '' AND c.uses <> coalesce(h.uses, 0)",
+        judge: Some,
+    },
+    Rule {
+        promise: 3,
+        name: "a coupon is used as often as carts and orders have it",
+        scan: ("coupons", "code"),
+        key: KeyKind::Text,
+        wrong: "SELECT c.code, 'used ' || c.uses || ' times, and held ' || count(u.cart_id) || ' times' FROM coupons AS c \
+                LEFT JOIN promotion_uses AS u ON u.coupon = c.code AND u.coupon_counted AND u.state <> 'returned' \
+                WHERE c.code BETWEEN ? AND ? AND c.max_uses IS NOT NULL GROUP BY c.code, c.uses HAVING c.uses <> count(u.cart_id)",
+        judge: Some,
+    },
+    Rule {
+        promise: 3,
+        name: "a use of a promotion is a cart's, or its order's until that is cancelled",
+        scan: ("promotion_uses", "cart_id"),
+        key: by_id::<ids::Cart>(),
+        wrong: "SELECT u.cart_id, 'a use is ' || u.state || ', its cart ' || c.state || ' and its order ' || \
+                coalesce(o.state, 'not there') FROM promotion_uses AS u JOIN carts AS c ON c.id = u.cart_id \
+                LEFT JOIN orders AS o ON o.id = u.order_id WHERE u.cart_id BETWEEN ? AND ? AND CASE u.state \
+                WHEN 'reserved' THEN c.state = 'completed' OR u.order_id IS NOT NULL OR u.expires_at IS NULL \
+                WHEN 'consumed' THEN o.id IS NULL OR o.state = 'cancelled' \
+                ELSE o.id IS NULL OR o.state <> 'cancelled' END",
+        judge: Some,
+    },
+    Rule {
         promise: 4,
         name: "an order's ledger balances to zero",
         scan: ("ledger_entries", "order_id"),

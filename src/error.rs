@@ -94,6 +94,13 @@ codes! {
     OutOfStock, "out_of_stock", 409, "There is not enough in stock", "Lower the quantity or remove the line that is named.";
     CartMergeForeign, "cart_merge_foreign", 422, "These carts can not be merged", "Merge carts of one channel and currency, both of which are yours.";
 
+    // Promotions and coupons.
+    CouponUnknown, "coupon_unknown", 422, "There is no such coupon", "Check the code; case, dashes and blanks do not matter.";
+    CouponRefused, "coupon_refused", 422, "The coupon can not be used", "Use another: the detail tells why.";
+    PromotionExhausted, "promotion_exhausted", 409, "A promotion of the cart is used up", "Begin the checkout again, or change the cart, and show the new total to the customer.";
+    PromotionWarnings, "promotion_warnings", 409, "There is something to know before the promotion is activated", "Look at `warnings`; activate with `despite_warnings` when they are meant.";
+    LimitBelowUse, "limit_below_use", 422, "More is taken already than the limit allows", "Set a limit of at least what is taken, or pause the promotion.";
+
     // Orders, payments, fulfilment.
     QuantityExceeded, "quantity_exceeded", 409, "The quantity is more than is left", "Read the order again and use at most what is left.";
     ReferenceAmbiguous, "reference_ambiguous", 409, "The reference stands for several orders", "Put the system's name before it (`sap:4711`), or use the `id` of one of `candidates`.";

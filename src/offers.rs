@@ -13,18 +13,16 @@ use utoipa::ToSchema;
 use crate::{
     catalog::{self, BackorderPolicy, StockPolicy, Variant, VariantStatus},
     channels::{Channel, Directory},
+    customers,
+    db::Tx,
     error::{Code, Error, Result},
     http::{Body, Call, Mount, Reply},
-    kernel::{
-        Actor, Country, Currency, Instant, Quantity, UnitPrice,
-        ids::{ChannelId, VariantId},
-        text::Sku,
-    },
+    kernel::{Actor, Country, Currency, Quantity, UnitPrice, actor::Identity, ids::VariantId, text::Sku},
     pricing::{
         self, Article, Rules,
-        model::Step,
+        model::{Buyer, Step},
         prior::Reduction,
-        rates::{self, PriceRow, PriceTier},
+        rates::{self, Asking, PriceRow, PriceTier},
     },
     stock,
 };
@@ -129,17 +127,15 @@ impl Availability {
 /// What one answer needs beside the article itself.
 struct Asked<'a> {
     rules: &'a Rules,
-    channel: ChannelId,
-    currency: Currency,
+    asking: Asking<'a>,
     country: Country,
     quantity: Quantity,
-    at: Instant,
 }
 
 impl Asked<'_> {
     fn offer(&self, variant: &Variant, rows: &[PriceRow], reduction: Option<&Reduction>, available: i64) -> Offer {
-        let (lists, channel, currency) = (&self.rules.price_lists, self.channel, self.currency);
-        let tiers = rates::tiers(lists, rows, channel, currency, self.at);
+        let (lists, currency) = (&self.rules.price_lists, self.asking.currency);
+        let tiers = rates::tiers(lists, rows, self.asking);
         let named = Offer { name: Some(variant.name.clone()), tiers, ..refused(&variant.sku, "", "") };
         if variant.status != VariantStatus::Active {
             return Offer {
@@ -149,11 +145,11 @@ impl Asked<'_> {
             };
         }
         // Why each list gives no price is for the merchant to see, not for everybody.
-        let Ok(chosen) = rates::choose_price(lists, rows, channel, currency, self.quantity, self.at) else {
+        let Ok(chosen) = rates::choose_price(lists, rows, self.asking, self.quantity) else {
             let text = format!("it has no price in {currency} for {}", self.quantity.get());
             return Offer { reason: Some(Step::new("price_missing", text)), ..named };
         };
-        let Ok((tax_rate, _)) = self.rules.tax(self.country, &variant.tax_class, self.at) else {
+        let Ok((tax_rate, _)) = self.rules.tax(self.country, &variant.tax_class, self.asking.at) else {
             let text = format!("it has no tax rate in {}", self.country);
             return Offer { tiers: Vec::new(), reason: Some(Step::new("tax_rate_missing", text)), ..named };
         };
@@ -209,9 +205,17 @@ fn articles<'a>(variants: &[Variant], prices: &'a HashMap<VariantId, Vec<PriceRo
     variants.iter().map(article).collect()
 }
 
+/// Who asks: whom prices may be for. No statement where no list is for somebody.
+fn buyer(tx: &mut Tx, rules: &Rules, identity: Option<&Identity>) -> Result<Buyer> {
+    let Some(identity) = identity.filter(|_| rules.ask_for_customers()) else { return Ok(Buyer::default()) };
+    let Some(customer) = customers::find(tx, identity)? else { return Ok(Buyer::default()) };
+    Ok(Buyer { customer: Some(customer), group: customers::group(tx, customer)?, first_order: false })
+}
+
 /// Ask for prices and availability
 ///
-/// Up to 200 SKUs at once. What is shown is what a cart would charge now; it is not reserved.
+/// Up to 200 SKUs at once. What is shown is what a cart would charge now, before promotions; it is not reserved. Who is signed in
+/// is shown the prices of their own lists and their group's.
 #[utoipa::path(tag = "browse", request_body = OffersRequest, responses((status = 200, body = Offers)))]
 #[post("/offers")]
 async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
@@ -221,17 +225,21 @@ async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
     let (currency, country) = check(&body, channel)?;
     let rules = call.snapshot::<Rules>().await?;
     let skus: BTreeSet<String> = body.skus.iter().map(ToString::to_string).collect();
-    let (known, market, at) = (rules.clone(), (channel.id, currency), call.now);
+    let (known, at, channel_id, identity) = (rules.clone(), call.now, channel.id, shopper.identity.clone());
     let found = call.read(move |tx| {
+        let buyer = buyer(tx, &known, identity.as_ref())?;
+        let asking = Asking { channel: channel_id, currency, buyer: &buyer, at };
         let variants = catalog::by_skus(tx, &skus.into_iter().collect::<Vec<_>>())?;
         let ids: Vec<VariantId> = variants.iter().map(|variant| variant.id).collect();
         let prices = pricing::prices(tx, &ids)?;
-        let reductions = pricing::reductions(tx, &known, market, at, &articles(&variants, &prices))?;
-        Ok((variants, prices, reductions, stock::availability(tx, &ids)?))
+        let reductions = pricing::reductions(tx, &known, asking, &articles(&variants, &prices))?;
+        let available = stock::availability(tx, &ids)?;
+        Ok((variants, prices, reductions, available, buyer))
     });
-    let (variants, prices, reductions, available) = found.await?;
+    let (variants, prices, reductions, available, buyer) = found.await?;
     let variants: HashMap<&str, &Variant> = variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
-    let asked = Asked { rules: &rules, channel: channel.id, currency, country, quantity: body.quantity, at: call.now };
+    let asking = Asking { channel: channel.id, currency, buyer: &buyer, at: call.now };
+    let asked = Asked { rules: &rules, asking, country, quantity: body.quantity };
     let offer = |sku: &Sku| match variants.get(&**sku) {
         Some(variant) => {
             let rows = prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default();

@@ -8,13 +8,13 @@ use super::{
     service::{self, Filter},
 };
 use crate::{
-    carts::{self, CartView, Device, Stage},
+    carts::{self, CartView, Stage},
     channels::Directory,
     db::Tx,
     error::{Code, Error, Result},
     http::{Body, Call, List, Mount, Page, Params, RefPath, Reply},
     kernel::{
-        Instant, Moment, Scope,
+        Device, Instant, Moment, Scope,
         ids::{AbandonmentId, CartId, ChannelId},
         text::Text,
     },

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    carts::{CartFigures, Device, Stage},
+    carts::{CartFigures, Stage},
     kernel::{
-        Currency, Instant, Money,
+        Currency, Device, Instant, Money,
         ids::{AbandonmentId, CartId, ChannelId, OrderId},
     },
 };

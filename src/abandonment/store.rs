@@ -5,11 +5,11 @@ use serde_json::json;
 
 use super::model::{Abandonment, Counted};
 use crate::{
-    carts::{Device, Stage},
+    carts::Stage,
     db::{Bind, Col, InstantSql, Tx, UidSql, dialect, sql},
     error::Result,
     kernel::{
-        Currency, Id, Instant, Money,
+        Currency, Device, Id, Instant, Money,
         ids::{AbandonmentId, CartId, ChannelId, OrderId},
     },
 };

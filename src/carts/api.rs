@@ -3,13 +3,14 @@
 use actix_web::{delete, get, patch, post};
 
 pub use super::dto::{
-    CartPatch, CartRequest, LinePatch, LineRequest, MergeRequest, PaymentOption, PaymentOptions, ShippingOptions,
+    CartPatch, CartRequest, CouponRequest, LinePatch, LineRequest, MergeRequest, PaymentOption, PaymentOptions,
+    ShippingOptions,
 };
 use super::{
-    access,
+    access, coupons,
     lines::{self, WantedLine},
     merge,
-    model::{Cart, CartView, Device, Problem},
+    model::{Cart, CartView, Problem},
     pricing::{self, Context},
     service::{self, Change, NewCart},
 };
@@ -22,7 +23,7 @@ use crate::{
         run_command_after,
     },
     kernel::{
-        Actor, Id, Money, Quantity, Scope,
+        Actor, Device, Id, Money, Quantity, Scope,
         ids::{CartId, CartLineId, ChannelId},
         text::Text,
     },
@@ -136,6 +137,9 @@ async fn create(call: Call, body: Body<CartRequest>) -> Result<Reply> {
     if request.reference.is_some() {
         call.allow(Scope::HistoryWrite)?;
     }
+    if !request.coupons.is_empty() {
+        tries_coupons(&call)?;
+    }
     let channel = channel_of(&call, request.channel_id)?;
     refuse_naming(&call, request.customer_id.is_some())?;
     let key = call.idempotency_key(&body.fingerprint)?;
@@ -175,6 +179,7 @@ async fn create_as(
         billing_address: Some(request.billing_address),
         shipping_address: Some(request.shipping_address),
         shipping_method: Some(request.shipping_method),
+        coupons: Some(coupons::wanted(&request.coupons)?),
         locale: Some(request.locale),
         source: Some(request.source),
         device: Some(request.device.unwrap_or(if by_shopper { Device::Desktop } else { Device::CallCentre })),
@@ -232,6 +237,10 @@ async fn change(
 async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Reply> {
     refuse_naming(&call, body.customer_id.is_some())?;
     let lines = body.lines.as_ref().map(|lines| wanted(&call.actor, lines)).transpose()?;
+    let coupons = body.coupons.as_ref().map(|codes| coupons::wanted(codes)).transpose()?;
+    if coupons.as_ref().is_some_and(|codes| !codes.is_empty()) {
+        tries_coupons(&call)?;
+    }
     let CartPatch {
         customer_id,
         email,
@@ -252,6 +261,7 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
         billing_address,
         shipping_address,
         shipping_method,
+        coupons,
         locale,
         source,
         device,
@@ -261,6 +271,37 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
         reference: None,
     };
     change(call, id, body.fingerprint, move |_| Ok(wanted.clone())).await
+}
+
+/// Codes can not be guessed by trying: what a storefront's visitor sends is counted by their address.
+fn tries_coupons(call: &Call) -> Result<()> {
+    match call.actor {
+        Actor::Shopper(_) => call.state.limits.check_coupon(call.request()),
+        _ => Ok(()),
+    }
+}
+
+async fn add_coupon(call: Call, id: CartId, body: Body<CouponRequest>) -> Result<Reply> {
+    tries_coupons(&call)?;
+    let new = coupons::named(&body.code, "/code".to_owned())?;
+    change(call, id, body.fingerprint, move |cart| {
+        let mut wanted = coupons::as_wanted(cart);
+        if !wanted.iter().any(|known| known.code == new.code) {
+            wanted.push(new.clone());
+        }
+        Ok(Change { coupons: Some(wanted), ..Change::default() })
+    })
+    .await
+}
+
+async fn remove_coupon(call: Call, id: CartId, code: String) -> Result<Reply> {
+    let gone = coupons::named(&code, String::new()).map_err(|_| Error::not_found("coupon"))?;
+    change(call, id, Fingerprint::none(), move |cart| {
+        let mut wanted = coupons::as_wanted(cart);
+        wanted.retain(|known| known.code != gone.code);
+        Ok(Change { coupons: Some(wanted), ..Change::default() })
+    })
+    .await
 }
 
 async fn add_line(call: Call, id: CartId, body: Body<LineRequest>) -> Result<Reply> {
@@ -410,6 +451,25 @@ pub mod store_routes {
         change_line(call, path.0.0, path.0.1, Quantity::ZERO, Fingerprint::none()).await
     }
 
+    /// Use a coupon
+    ///
+    /// One that can not be used is refused. One whose conditions the cart does not fulfil stays on it and counts as soon as it does:
+    /// `problems` tell what is missing.
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path), IfMatch), request_body = CouponRequest,
+        responses((status = 200, body = CartView)))]
+    #[post("/carts/{id}/coupons")]
+    async fn use_coupon(call: Call, path: RefPath<CartId>, body: Body<CouponRequest>) -> Result<Reply> {
+        add_coupon(call, path.0, body).await
+    }
+
+    /// Take a coupon off
+    #[utoipa::path(tag = "cart", params(("id" = inline(CartId), Path), ("code" = String, Path), IfMatch),
+        responses((status = 200, body = CartView)))]
+    #[delete("/carts/{id}/coupons/{code}")]
+    async fn take_coupon_off(call: Call, path: RefPath<(CartId, String)>) -> Result<Reply> {
+        remove_coupon(call, path.0.0, path.0.1).await
+    }
+
     /// See the shipping options
     #[utoipa::path(tag = "check out", params(("id" = inline(CartId), Path)),
         responses((status = 200, body = ShippingOptions)))]
@@ -451,6 +511,7 @@ pub mod store_routes {
     pub fn mount(config: &mut Mount<'_>) {
         config.service(create_cart).service(read_cart).service(update_cart);
         config.service(add_cart_line).service(update_cart_line).service(remove_cart_line);
+        config.service(use_coupon).service(take_coupon_off);
         config.service(list_shipping_options).service(list_payment_options);
         config.service(merge_carts).service(begin_checkout);
     }

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::model::{Device, ForeignOrder, Source};
+use super::model::{ForeignOrder, Source};
 use crate::{
     customers::Address,
     kernel::{
-        Currency, Instant, Quantity, UnitPrice,
+        Currency, Device, Instant, Quantity, UnitPrice,
         ids::{CartId, ChannelId, CustomerId},
         patch::present,
         text::{Email, Sku, Text},
@@ -66,6 +66,10 @@ pub struct CartRequest {
     /// The code of one of the cart's shipping-options.
     #[schema(value_type = Option<String>)]
     pub shipping_method: Option<Text<50>>,
+    /// The codes of coupons, at most 10, in any case, with or without dashes.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 10)]
+    pub coupons: Vec<Text<60>>,
     /// One of the channel's locales.
     #[schema(value_type = Option<String>)]
     pub locale: Option<Text<35>>,
@@ -112,6 +116,9 @@ pub struct CartPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub shipping_method: Option<Option<Text<50>>>,
+    /// The codes of coupons, whole: what is not named goes.
+    #[schema(value_type = Option<Vec<String>>, max_items = 10)]
+    pub coupons: Option<Vec<Text<60>>>,
     /// One of the channel's locales.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
@@ -136,6 +143,16 @@ pub struct LinePatch {
     /// How many. Where the price was agreed by staff, another quantity than 0 needs `prices:override`.
     #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000)]
     pub quantity: Quantity,
+}
+
+/// A coupon for a cart.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"code": "welcome-10"}))]
+pub struct CouponRequest {
+    /// Its code, in any case, with or without dashes.
+    #[schema(value_type = String, min_length = 1, max_length = 60)]
+    pub code: Text<60>,
 }
 
 /// Which cart goes into this one.

@@ -1,7 +1,7 @@
 //! Merging: two carts become one, as when a guest signs in.
 
 use super::{
-    access, lines,
+    access, coupons, lines,
     model::{Cart, CartCommand, CartState, Problem},
     pricing::Context,
     service::{self, Change, Who},
@@ -12,6 +12,7 @@ use crate::{
     error::{Code, Error, Result},
     http::seal::{self, Secret},
     kernel::{Actor, ids::CartId},
+    pricing::promotions,
     stock,
 };
 
@@ -45,6 +46,11 @@ pub(super) fn merge(
         lines::add(&mut wanted, &line)?;
     }
     take_over(&mut cart, &other);
+    for (frozen, id) in was_frozen.into_iter().zip([cart.id, other.id]) {
+        if frozen {
+            promotions::release(tx, id)?;
+        }
+    }
     let change = Change { lines: Some(wanted), ..Change::default() };
     let mut changes = service::edit(tx, context, &mut cart, &change)?.changes;
     if let [true, _] = was_frozen {
@@ -87,6 +93,9 @@ fn take_over(cart: &mut Cart, other: &Cart) {
     mine.locale = mine.locale.take().or_else(|| theirs.locale.clone());
     mine.source = mine.source.take().or_else(|| theirs.source.clone());
     mine.marketing_consent |= theirs.marketing_consent;
+    let theirs_too: Vec<String> = theirs.coupons.iter().filter(|code| !mine.coupons.contains(code)).cloned().collect();
+    mine.coupons.extend(theirs_too);
+    mine.coupons.truncate(coupons::MOST);
     mine.merged.push(other.id);
     mine.merged.extend_from_slice(&theirs.merged);
     for (key, value) in &theirs.metadata {

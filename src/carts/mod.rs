@@ -5,6 +5,7 @@
 
 mod access;
 pub mod api;
+mod coupons;
 mod dto;
 mod erase;
 mod lines;
@@ -18,9 +19,10 @@ pub use access::{can_open, cart_token, may_see_order};
 pub use erase::{erase, erase_of_guest, of_customer, of_guest_after, with_merged};
 pub(crate) use model::refuse_incomplete;
 pub use model::{
-    Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, Device, ForeignOrder, LastDecline,
-    Problem, Source, Stage, mermaid,
+    Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, ForeignOrder, LastDecline, Problem,
+    Source, Stage, mermaid,
 };
+pub(crate) use pricing::uses;
 pub use pricing::{Context, Priced, known, reprice};
 pub use service::{
     adopt, any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, merged, reopen,

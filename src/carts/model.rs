@@ -7,7 +7,7 @@ use crate::{
     customers::Address,
     error::{Code, Error, Result},
     kernel::{
-        Action, Currency, Instant, Money, Quantity, UnitPrice,
+        Action, Currency, Device, Instant, Money, Quantity, UnitPrice,
         ids::{CartId, CartLineId, ChannelId, CustomerId, OrderId, VariantId},
         text::{Email, Text},
     },
@@ -125,22 +125,6 @@ pub fn mermaid() -> String {
         }
     }
     text
-}
-
-crate::words! {
-    /// What a storefront runs on.
-    pub enum Device {
-        /// A desktop browser.
-        Desktop = "desktop",
-        /// A browser on a phone.
-        Mobile = "mobile",
-        /// A browser on a tablet.
-        Tablet = "tablet",
-        /// The shop's own app.
-        App = "app",
-        /// Somebody on the phone with the customer.
-        CallCentre = "call_centre",
-    }
 }
 
 crate::words! {
@@ -280,6 +264,9 @@ pub struct CartDetails {
     pub shipping_address: Option<Address>,
     /// The code of the shipping method.
     pub shipping_method: Option<String>,
+    /// The codes of its coupons, as they are looked up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons: Vec<String>,
     /// The language of messages.
     pub locale: Option<String>,
     /// Where they came from.
@@ -470,6 +457,9 @@ pub struct CartView {
     pub deliveries: Vec<Delivery>,
     /// Its lines.
     pub lines: Vec<CartLine>,
+    /// The codes of its coupons, whether they count or not: `totals.promotions` tells what they take off, and `problems` why one does
+    /// not (`coupon_not_applied`).
+    pub coupons: Vec<String>,
     /// The price; absent while nothing can be priced.
     pub totals: Option<Totals>,
     /// What it costs.
@@ -510,6 +500,7 @@ fn public(mut totals: Totals) -> Totals {
         Step::keep_public(&mut shipping.explanation, None);
     }
     Step::keep_public(&mut totals.explanation, None);
+    totals.keep_public();
     totals
 }
 
@@ -542,6 +533,7 @@ impl CartView {
             marketing_consent: details.marketing_consent,
             billing_address: details.billing_address,
             lines: details.lines,
+            coupons: details.coupons,
             totals: details.totals,
             problems: details.problems,
             changes,

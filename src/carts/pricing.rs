@@ -4,16 +4,27 @@ use std::{collections::HashMap, sync::Arc};
 
 use rust_decimal::Decimal;
 
-use super::model::{Cart, Problem};
+use super::{
+    coupons,
+    model::{Cart, Problem, Source},
+    store,
+};
 use crate::{
-    catalog::{self, BackorderPolicy, StockPolicy, Variant, VariantStatus},
+    catalog::{self, Attributes, BackorderPolicy, StockPolicy, Variant, VariantStatus},
     channels::Channel,
+    customers,
     db::Tx,
     error::{Code, Result},
-    kernel::{Country, Instant, ids::VariantId},
+    kernel::{
+        Country, Instant,
+        ids::{PromotionId, VariantId},
+    },
     pricing::{
-        self, Article, LineRequest, QuoteRequest, Rules, ShippingRequest, model::Totals, prior::Reduction,
-        rates::PriceRow,
+        self, Article, Consider, LineRequest, QuoteRequest, Rules, ShippingRequest,
+        model::{Buyer, Totals},
+        prior::Reduction,
+        promotions::{self, Detail, Left, Origin, Person, Redeemed, Use},
+        rates::{Asking, PriceRow},
     },
     stock,
 };
@@ -73,9 +84,16 @@ pub(super) fn reprice_with(
     let variants: HashMap<VariantId, Variant> = variants.into_iter().map(|variant| (variant.id, variant)).collect();
     let ids: Vec<VariantId> = cart.details.lines.iter().map(|line| line.variant_id).collect();
     let prices = if ids.is_empty() { HashMap::new() } else { pricing::prices(tx, &ids)? };
-    let request = request(context, cart, &variants);
-    let quote = pricing::quote(&context.rules, &prices, &request);
+    let asked = Asked::read(tx, context, cart)?;
+    let nothing = HashMap::new();
+    let request = request(context, cart, &variants, (&asked, &nothing));
+    let left = match request.consider {
+        Consider::Nothing => HashMap::new(),
+        _ => pricing::left(tx, context.now, &context.rules, &request, &asked.person)?,
+    };
+    let quote = pricing::quote(&context.rules, &prices, &QuoteRequest { left: &left, ..request });
     let mut problems = missing(context, cart, &variants);
+    problems.extend(coupons::problems(cart, &asked.coupons, quote.totals.as_ref()));
     for problem in quote.problems {
         let line = problem.line_no.and_then(|no| cart.details.lines.iter().position(|line| line.line_no == no));
         let pointer = match (line, problem.code) {
@@ -90,7 +108,7 @@ pub(super) fn reprice_with(
         let available = stock::availability(tx, &ids)?;
         problems.extend(short(cart, &variants, &available));
     }
-    reduce(tx, context, cart, &variants, &prices, request.at)?;
+    reduce(tx, context, cart, (&variants, &prices), &asked.buyer)?;
     let changes = moved(cart, quote.totals.as_ref());
     cart.details.totals = quote.totals;
     cart.details.problems = problems;
@@ -102,9 +120,8 @@ fn reduce(
     tx: &mut Tx,
     context: &Context,
     cart: &mut Cart,
-    variants: &HashMap<VariantId, Variant>,
-    prices: &HashMap<VariantId, Vec<PriceRow>>,
-    at: Instant,
+    (variants, prices): (&HashMap<VariantId, Variant>, &HashMap<VariantId, Vec<PriceRow>>),
+    buyer: &Buyer,
 ) -> Result<()> {
     let by_list = cart.details.lines.iter().filter(|line| line.agreed_price.is_none());
     let article = |line: &super::CartLine| Article {
@@ -113,8 +130,9 @@ fn reduce(
         perishable: variants.get(&line.variant_id).is_some_and(Variant::perishes_soon),
     };
     let articles: Vec<Article<'_>> = by_list.map(article).collect();
-    let market = (context.channel.id, cart.currency);
-    let found = pricing::reductions(tx, &context.rules, market, at, &articles)?;
+    let at = cart.details.occurred_at.unwrap_or(context.now);
+    let asking = Asking { channel: context.channel.id, currency: cart.currency, buyer, at };
+    let found = pricing::reductions(tx, &context.rules, asking, &articles)?;
     for line in &mut cart.details.lines {
         let reduction = found.get(&line.variant_id).filter(|_| line.agreed_price.is_none());
         line.prior_price = reduction.and_then(Reduction::shown);
@@ -145,13 +163,56 @@ pub(super) fn weight(cart: &Cart, variants: &HashMap<VariantId, Variant>) -> i64
     cart.details.lines.iter().map(weigh).fold(0, i64::saturating_add)
 }
 
-fn request(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant>) -> QuoteRequest {
-    let line = |line: &super::CartLine| LineRequest {
-        line_no: line.line_no,
-        variant_id: line.variant_id,
-        tax_class: variants.get(&line.variant_id).map(|variant| variant.tax_class.clone()).unwrap_or_default(),
-        quantity: line.quantity,
-        unit_price_override: line.agreed_price,
+/// What prices and promotions ask of a cart beside its lines.
+struct Asked {
+    buyer: Buyer,
+    coupons: Vec<Redeemed>,
+    person: Person,
+}
+
+impl Asked {
+    /// Reads it: no statement as long as no rule asks.
+    fn read(tx: &mut Tx, context: &Context, cart: &Cart) -> Result<Self> {
+        let (rules, email) = (&context.rules, cart.details.email.as_ref());
+        let group = match cart.customer.filter(|_| rules.ask_for_groups()) {
+            Some(customer) => customers::group(tx, customer)?,
+            None => None,
+        };
+        let first_order = rules.ask_for_first_orders() && !store::has_ordered(tx, cart.customer, email)?;
+        Ok(Self {
+            buyer: Buyer { customer: cart.customer, group, first_order },
+            coupons: promotions::redeemed(tx, context.now, &cart.details.coupons, cart.customer)?,
+            person: Person::new(cart.customer, email),
+        })
+    }
+}
+
+/// What the cart takes of promotions that are limited, as it was priced last.
+#[must_use]
+pub(crate) fn uses(context: &Context, cart: &Cart) -> Vec<Use> {
+    let person = Person::new(cart.customer, cart.details.email.as_ref());
+    promotions::uses_of(&context.rules.promotions, cart.details.totals.as_ref(), &person)
+}
+
+static NO_ATTRIBUTES: Attributes = Attributes::new();
+
+fn request<'a>(
+    context: &Context,
+    cart: &'a Cart,
+    variants: &'a HashMap<VariantId, Variant>,
+    (asked, left): (&'a Asked, &'a HashMap<PromotionId, Left>),
+) -> QuoteRequest<'a> {
+    let line = |line: &'a super::CartLine| {
+        let variant = variants.get(&line.variant_id);
+        LineRequest {
+            line_no: line.line_no,
+            variant_id: line.variant_id,
+            sku: &line.sku,
+            attributes: variant.map_or(&NO_ATTRIBUTES, |variant| &variant.attributes),
+            tax_class: variant.map(|variant| variant.tax_class.as_str()).unwrap_or_default(),
+            quantity: line.quantity,
+            unit_price_override: line.agreed_price,
+        }
     };
     let settings = &context.channel.settings;
     let chosen = cart.details.shipping_method.clone().filter(|_| needs_shipping(cart, variants));
@@ -163,10 +224,22 @@ fn request(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant
         country: country(context, cart)
             .unwrap_or_else(|| context.channel.settings.countries.first().copied().unwrap_or(Country::DEFAULT)),
         at: cart.details.occurred_at.unwrap_or(context.now),
+        buyer: &asked.buyer,
+        device: cart.device,
+        origin: cart.details.source.as_ref().map(origin),
+        coupons: &asked.coupons,
+        left,
+        detail: Detail::InQuestion,
+        // A history was sold as it was sold.
+        consider: if cart.details.occurred_at.is_some() { Consider::Nothing } else { Consider::Active },
         lines: cart.details.lines.iter().map(line).collect(),
         shipping: chosen.map(|code| ShippingRequest { code, weight_grams: weight(cart, variants) }),
-        adjustments: Vec::new(),
     }
+}
+
+fn origin(source: &Source) -> Origin {
+    let Source { utm_source, utm_medium, utm_campaign, affiliate, .. } = source.clone();
+    Origin { utm_source, utm_medium, utm_campaign, affiliate }
 }
 
 fn blocking(code: &str, detail: impl Into<String>, pointer: impl Into<String>) -> Problem {
@@ -243,11 +316,22 @@ fn moved(cart: &Cart, totals: Option<&Totals>) -> Vec<Problem> {
         let (Some((price, rate)), Some((new_price, new_rate))) = (of(before), of(after)) else { continue };
         let pointer = format!("/lines/{index}");
         if price != new_price {
-            changes.push(change("price_changed", format!("{} was {price} and is {new_price}", line.sku), &pointer));
+            changes.push(note("price_changed", format!("{} was {price} and is {new_price}", line.sku), &pointer));
         }
         if rate != new_rate {
             changes.push(tax_changed(&line.sku, (rate, new_rate), &pointer));
         }
+    }
+    for gone in
+        before.promotions.iter().filter(|was| !after.promotions.iter().any(|is| is.promotion_id == was.promotion_id))
+    {
+        let passed = after.passed_over.iter().find(|passed| passed.promotion_id == gone.promotion_id);
+        let why = passed.map_or_else(String::new, |passed| format!(": {}", passed.reason.text));
+        changes.push(note(
+            "promotion_gone",
+            format!("{} does not apply any more{why}", gone.name),
+            "/totals/promotions",
+        ));
     }
     if let (Some(was), Some(is)) = (&before.shipping, &after.shipping)
         && was.code == is.code
@@ -255,7 +339,7 @@ fn moved(cart: &Cart, totals: Option<&Totals>) -> Vec<Problem> {
         let pointer = "/shipping_method";
         if was.subtotal != is.subtotal {
             let detail = format!("{} was {} and is {}", is.code, was.subtotal, is.subtotal);
-            changes.push(change("shipping_changed", detail, pointer));
+            changes.push(note("shipping_changed", detail, pointer));
         }
         if was.tax_rate != is.tax_rate {
             changes.push(tax_changed(&is.code, (was.tax_rate, is.tax_rate), pointer));
@@ -264,12 +348,13 @@ fn moved(cart: &Cart, totals: Option<&Totals>) -> Vec<Problem> {
     changes
 }
 
-fn change(code: &str, detail: String, pointer: &str) -> Problem {
+/// Something that the customer should know, and that does not stand in the way.
+pub(super) fn note(code: &str, detail: String, pointer: &str) -> Problem {
     Problem { code: code.to_owned(), detail, pointer: pointer.to_owned(), blocking: false }
 }
 
 fn tax_changed(what: &str, (was, is): (Decimal, Decimal), pointer: &str) -> Problem {
     let percent = |rate: Decimal| rate.checked_mul(Decimal::ONE_HUNDRED).unwrap_or(rate).normalize();
     let detail = format!("the tax on {what} was {} % and is {} %", percent(was), percent(is));
-    change("tax_changed", detail, pointer)
+    note("tax_changed", detail, pointer)
 }

@@ -6,10 +6,11 @@ use serde_json::{Map, Value};
 
 use super::{
     access,
+    coupons::{self, WantedCoupon},
     lines::{self, WantedLine},
     model::{
-        Cart, CartCommand, CartDetails, CartFigures, CartLine, CartState, Device, ForeignOrder, LastDecline, Problem,
-        Source, Stage, refuse_incomplete,
+        Cart, CartCommand, CartDetails, CartFigures, CartLine, CartState, ForeignOrder, LastDecline, Problem, Source,
+        Stage, refuse_incomplete,
     },
     pricing::{self, Context, Priced},
     store,
@@ -21,10 +22,11 @@ use crate::{
     error::{Code, Error, Result},
     http::seal::Secret,
     kernel::{
-        Actor, Currency, Instant,
+        Actor, Currency, Device, Instant,
         ids::{CartId, ChannelId, CustomerId, OrderId},
         text::{Email, Text},
     },
+    pricing::promotions,
     stock,
 };
 
@@ -37,6 +39,7 @@ pub(super) struct Change {
     pub billing_address: Option<Option<Address>>,
     pub shipping_address: Option<Option<Address>>,
     pub shipping_method: Option<Option<Text<50>>>,
+    pub coupons: Option<Vec<WantedCoupon>>,
     pub locale: Option<Option<Text<35>>>,
     pub source: Option<Option<Source>>,
     pub device: Option<Device>,
@@ -185,6 +188,10 @@ pub(super) fn update(
     if let Some(customer) = cart.customer.filter(|customer| was_of != Some(*customer)) {
         customers::hold(tx, customer)?;
     }
+    if was_frozen {
+        // Before it is priced: what it held is there for it again.
+        promotions::release(tx, cart.id)?;
+    }
     let priced = edit(tx, context, &mut cart, &change)?;
     let mut changes = priced.changes;
     if was_frozen {
@@ -257,6 +264,9 @@ pub(super) fn edit(tx: &mut Tx, context: &Context, cart: &mut Cart, change: &Cha
     cart.details.occurred_at = change.occurred_at.or(cart.details.occurred_at);
     cart.details.reference = change.reference.clone().or(cart.details.reference.take());
     cart.stage = cart.stage.max(cart.stage_by_content());
+    if let Some(wanted) = &change.coupons {
+        coupons::replace(tx, context, cart, wanted)?;
+    }
     // A change thaws; looking at stock tells the shopper before the checkout does.
     pricing::reprice_with(tx, context, cart, variants, cart.details.occurred_at.is_none())
 }
@@ -305,12 +315,21 @@ pub(super) fn freeze(
     let was_frozen = cart.state == CartState::Frozen;
     cart.state = cart.state.apply(CartCommand::Freeze)?;
     adopt(tx, context.now, who.0, who.2, &mut cart)?;
+    if was_frozen {
+        promotions::release(tx, cart.id)?;
+    }
     let priced = pricing::reprice(tx, context, &mut cart, false)?;
     refuse_incomplete(&cart)?;
     let until = context.now.plus_seconds(60 * context.channel.settings.reservation_minutes);
     cart.details.frozen_until = Some(until);
     cart.stage = cart.stage.max(Stage::Checkout);
     save(tx, context, &mut cart)?;
+    // Somebody else has taken the last of it since it was priced: it is priced anew.
+    let reserved = promotions::reserve(tx, context.now, cart.id, &pricing::uses(context, &cart), until);
+    reserved.map_err(|error| match error.code() {
+        Code::PromotionExhausted => Error::overtaken("a promotion"),
+        _ => error,
+    })?;
     if was_frozen {
         stock::release(tx, context.now, cart.id)?;
     }
@@ -411,6 +430,7 @@ pub fn expire(tx: &mut Tx, now: Instant, limit: i64) -> Result<usize> {
         if cart.expires_at <= now && store::transit(tx, now, *id, (cart.state, to), None, None)? {
             ended += 1;
             if cart.state == CartState::Frozen {
+                promotions::release(tx, *id)?;
                 stock::release(tx, now, *id)?;
             }
         }

@@ -3,13 +3,14 @@
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use serde_json::json;
 
-use super::model::{Cart, CartDetails, CartFigures, CartState, Device, Stage};
+use super::model::{Cart, CartDetails, CartFigures, CartState, Stage};
 use crate::{
     db::{Col, Doc, DocSql, InstantSql, Json, Tx, UidSql, dialect, sql},
     error::{Code, Error, Result},
     kernel::{
-        Currency, Instant,
+        Currency, Device, Instant,
         ids::{CartId, ChannelId, CustomerId, OrderId},
+        text::Email,
     },
 };
 
@@ -249,6 +250,20 @@ pub(super) fn channels(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<(CartId, Cha
 /// A customer's carts.
 pub(super) fn of_customer(tx: &mut Tx, customer: CustomerId) -> Result<Vec<CartId>> {
     sql("SELECT id FROM carts WHERE customer_id = ? ORDER BY id").bind(customer).load::<UidSql, CartId>(tx)
+}
+
+/// Whether somebody has ordered before, by their account or as a guest with their e-mail address.
+pub(super) fn has_ordered(tx: &mut Tx, customer: Option<CustomerId>, email: Option<&Email>) -> Result<bool> {
+    if let Some(customer) = customer {
+        let query = sql("SELECT 1 FROM carts WHERE customer_id = ? AND state = 'completed' LIMIT 1").bind(customer);
+        if query.first::<Integer, i32>(tx)?.is_some() {
+            return Ok(true);
+        }
+    }
+    let Some(email) = email else { return Ok(false) };
+    let query = sql("SELECT 1 FROM carts WHERE lower(doc->>'email') = ? AND customer_id IS NULL \
+                     AND doc->>'email' IS NOT NULL AND state = 'completed' LIMIT 1");
+    Ok(query.bind(email.folded()).first::<Integer, i32>(tx)?.is_some())
 }
 
 /// An index leads to them. Addresses are ASCII, so the databases fold them as we do.

@@ -41,6 +41,14 @@ pub fn by_ids(tx: &mut Tx, ids: &[VariantId]) -> Result<Vec<Variant>> {
     store::by_ids(tx, unique.into_iter())
 }
 
+/// The next variants in the order of their ids, archived ones too.
+///
+/// # Errors
+/// What the database says.
+pub fn after(tx: &mut Tx, after: Option<VariantId>, limit: i64) -> Result<Vec<Variant>> {
+    store::after(tx, after, limit)
+}
+
 /// The ids of these SKUs: one statement. Those that are not there are left out.
 ///
 /// # Errors

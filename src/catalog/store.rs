@@ -114,6 +114,13 @@ pub(super) fn by_ids(tx: &mut Tx, ids: impl Iterator<Item = VariantId>) -> Resul
     Ok(variants(sql(query).bind(dialect::rows(rows)).load::<Types, Record>(tx)?))
 }
 
+/// The next variants in the order of their ids.
+pub(super) fn after(tx: &mut Tx, after: Option<VariantId>, limit: i64) -> Result<Vec<Variant>> {
+    let query = sql(format!("SELECT {READ} FROM variants v WHERE v.id > ? ORDER BY v.id LIMIT ?"));
+    let query = query.bind(after.unwrap_or(VariantId::from_bytes([0; 16]))).bind(limit);
+    Ok(variants(query.load::<Types, Record>(tx)?))
+}
+
 /// The ids of these SKUs. No SKU must stand in the list twice.
 pub(super) fn ids_of(tx: &mut Tx, skus: impl Iterator<Item = String>) -> Result<Vec<(String, VariantId)>> {
     let query =

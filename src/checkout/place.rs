@@ -21,7 +21,10 @@ use crate::{
     },
     orders::{self, ExternalRef, LineDetails, NewOrder, OrderDetails, OrderDocument, PlacedLine},
     payments::{Account, Payment, PaymentView, Posting, ledger},
-    pricing::model::Totals,
+    pricing::{
+        model::Totals,
+        promotions::{self, Use},
+    },
     stock::{self, Need, Share},
 };
 
@@ -64,6 +67,8 @@ pub(super) struct Prepared {
     pub cart: Cart,
     pub variants: HashMap<VariantId, Variant>,
     pub needs: Vec<Need>,
+    /// What it takes of promotions that are limited.
+    pub uses: Vec<Use>,
 }
 
 /// What was done for an order before it is placed.
@@ -120,10 +125,15 @@ pub(super) fn place(
     let (tickets, context) = (&checkout.tickets, &checkout.context);
     let cart = &prepared.cart;
     let placed_at = cart.details.occurred_at.unwrap_or(context.now);
-    if before == Before::Promised && is_known(tx, cart)? {
+    if before == Before::Promised && (is_known(tx, cart)? || !take_promised(tx, checkout, prepared)?) {
         return Ok(None);
     }
-    let Some(booking) = take_stock(tx, checkout, prepared, before, placed_at)? else { return Ok(None) };
+    let Some(booking) = take_stock(tx, checkout, prepared, before, placed_at)? else {
+        if !prepared.uses.is_empty() {
+            promotions::release(tx, cart.id)?;
+        }
+        return Ok(None);
+    };
     if !carts::complete(tx, context.now, cart.id, tickets.order)? {
         // A cart is being paid as long as its payment is open, and this one's was a moment ago in this transaction.
         return Err(Error::internal("a payment was open whose cart was not being paid"));
@@ -143,9 +153,27 @@ pub(super) fn place(
     if draft.order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
         fulfilment::capture_due(tx, context.now, &draft.order, &tickets.capture)?;
     }
-    // The counters that everybody wants come last, so that a hot SKU is locked for the shortest time.
+    // The counters that everybody wants come last, so that a hot coupon or SKU is locked for the shortest time.
+    if before != Before::Promised {
+        promotions::consume(tx, context.now, cart.id, tickets.order, &prepared.uses)?;
+    }
     booking.apply(tx, context.now)?;
     Ok(Some(draft.order.clone()))
+}
+
+/// Makes the promotions of a cart its order's, whose money is promised. False when they ended and are used up by others: nothing has
+/// been changed then.
+fn take_promised(tx: &mut Tx, checkout: &Checkout, prepared: &Prepared) -> Result<bool> {
+    let (cart, now) = (prepared.cart.id, checkout.context.now);
+    match promotions::consume(tx, now, cart, checkout.tickets.order, &prepared.uses) {
+        Ok(()) => Ok(true),
+        Err(error) if error.code() == Code::PromotionExhausted => {
+            tracing::warn!(%cart, "a paid cart found its promotion used up");
+            promotions::release(tx, cart)?;
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// When each location should have shipped its part of what was ordered at an instant.

@@ -24,6 +24,7 @@ use crate::{
     },
     orders::{self, OrderDocument, OrderLinks},
     payments::{self, Decline, NewPayment, Outcome, Payment, PaymentDetails, PaymentState, Provider},
+    pricing::{model::Totals, promotions},
     stock::{self, Locations, Share},
 };
 
@@ -207,11 +208,27 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
     carts::refuse_incomplete(&cart)?;
     let total = Money::from_minor(cart.total(), cart.currency);
     check_total(request, total)?;
-    let needs = carts::needs(&cart, &priced);
+    refuse_exhausted(before.totals.as_ref(), &cart)?;
+    let (needs, uses) = (carts::needs(&cart, &priced), carts::uses(context, &cart));
     let available = if kept { stock::Available::new() } else { stock::look(tx, &needs)? };
     let changed = cart.details != before;
-    let prepared = Arc::new(Prepared { needs, variants: priced.variants, cart });
+    let prepared = Arc::new(Prepared { needs, uses, variants: priced.variants, cart });
     Ok(Seen::Ready(Box::new(Ready { prepared, changed, total, kept, available })))
+}
+
+/// A customer must not find out from their invoice that a limited promotion, whose price they were shown, was gone when they paid.
+fn refuse_exhausted(shown: Option<&Totals>, cart: &Cart) -> Result<()> {
+    let now = cart.details.totals.as_ref();
+    let gone = shown.into_iter().flat_map(|totals| &totals.promotions).find(|was| {
+        let is = now.and_then(|now| now.promotions.iter().find(|is| is.promotion_id == was.promotion_id));
+        let passed = now.and_then(|now| now.passed_over.iter().find(|passed| passed.promotion_id == was.promotion_id));
+        is.is_some_and(|is| is.units < was.units && is.amount.minor() < was.amount.minor())
+            || passed.is_some_and(|passed| promotions::EXHAUSTED.contains(&passed.reason.code.as_str()))
+    });
+    match gone {
+        None => Ok(()),
+        Some(gone) => Err(promotions::exhausted().with("promotion", gone.code.clone())),
+    }
 }
 
 /// Transaction A, and B with it where the provider is immediate.
@@ -316,6 +333,8 @@ fn pay(
     let until =
         context.now.plus_seconds((60 * context.channel.settings.reservation_minutes).max(4 * checkout.lease_seconds));
     let (cart, needs, locations) = (prepared.cart.id, &prepared.needs, &checkout.locations);
+    // Before stock, as everywhere; behind it comes only what is nobody else's.
+    promotions::reserve(tx, context.now, cart, &prepared.uses, until)?;
     let shares = if !was_frozen {
         stock::reserve_seen(tx, context.now, cart, needs, (locations, &ready.available), until)?
     } else if ready.kept && stock::extend(tx, cart, until)? {
@@ -432,7 +451,7 @@ pub(super) fn settle(
             let prepared = match prepared {
                 Some(prepared) => prepared,
                 None => {
-                    read = prepare(tx, payment)?;
+                    read = prepare(tx, checkout, payment)?;
                     &read
                 }
             };
@@ -450,6 +469,7 @@ pub(super) fn settle(
             if payment.state == PaymentState::Pending {
                 // Until the last time that the provider is asked, and a take-over of that.
                 let until = payment.created_at.plus_seconds(ACTION_SECONDS + 2 * ASK_EVERY_SECONDS);
+                promotions::extend(tx, payment.cart_id, until.plus_seconds(checkout.lease_seconds))?;
                 stock::extend(tx, payment.cart_id, until.plus_seconds(checkout.lease_seconds))?;
             }
             CheckoutResult::ActionRequired { cart_id: payment.cart_id, action: action.clone() }
@@ -525,10 +545,11 @@ pub(super) fn claim_attempt(tx: &mut Tx, now: Instant, actor: &Actor, cart: Cart
 }
 
 /// What placing needs, read from the cart that was claimed.
-fn prepare(tx: &mut Tx, payment: &Payment) -> Result<Prepared> {
+fn prepare(tx: &mut Tx, checkout: &Checkout, payment: &Payment) -> Result<Prepared> {
     let cart = carts::load(tx, payment.cart_id)?;
     let priced = carts::known(tx, &cart)?;
-    Ok(Prepared { needs: carts::needs(&cart, &priced), variants: priced.variants, cart })
+    let (needs, uses) = (carts::needs(&cart, &priced), carts::uses(&checkout.context, &cart));
+    Ok(Prepared { needs, uses, variants: priced.variants, cart })
 }
 
 /// The cart goes back to its shopper and the stock to everybody.
@@ -536,6 +557,7 @@ fn reopen(tx: &mut Tx, checkout: &Checkout, payment: &Payment, decline: &Decline
     let (now, minutes) = (checkout.context.now, checkout.context.channel.settings.abandonment_minutes);
     let why = LastDecline { code: decline.code.clone(), retryable: decline.retryable, at: now };
     if carts::reopen(tx, now, payment.cart_id, minutes, why)? {
+        promotions::release(tx, payment.cart_id)?;
         stock::release(tx, now, payment.cart_id)?;
     }
     Ok(CheckoutResult::PaymentFailed { cart_id: payment.cart_id, decline: decline.clone() })

@@ -140,6 +140,19 @@ async fn assortment(api: &Api, shop: &Shop, location: &str, goods: &[(String, St
     Ok(())
 }
 
+/// A coupon for the first order: ten per cent with `WELCOME-10`.
+async fn welcome(api: &Api) -> Result<()> {
+    let promotion = json!({
+        "code": "welcome", "name": "10 % off your first order", "conditions": {"coupon": true, "first_order": true},
+        "gift": {"type": "percentage", "percent": "10", "on": "order"},
+    });
+    let promotion = text(&api.post("/v1/ops/promotions", &promotion).await?, "/id")?;
+    api.post(&format!("/v1/ops/promotions/{promotion}/coupons"), &json!({"code": "WELCOME-10"})).await?;
+    let accepted = json!({"despite_warnings": true});
+    api.post(&format!("/v1/ops/promotions/{promotion}/activate"), &accepted).await?;
+    Ok(())
+}
+
 /// The demo shop's key. The shop is made where there is none yet.
 ///
 /// # Errors
@@ -170,6 +183,7 @@ pub async fn demo_shop(state: &State) -> Result<String> {
     ];
     let goods = goods.map(|(sku, name, price, stock)| (sku.to_owned(), name.to_owned(), price.to_owned(), stock));
     assortment(&api, &shop, "demo-berlin", &goods).await?;
+    welcome(&api).await?;
     Ok(shop.key)
 }
 

@@ -54,6 +54,14 @@ pub fn by_id(tx: &mut Tx, id: CustomerId) -> Result<Option<Customer>> {
     store::read(tx, id)
 }
 
+/// The group that a customer belongs to.
+///
+/// # Errors
+/// What the database says.
+pub fn group(tx: &mut Tx, id: CustomerId) -> Result<Option<String>> {
+    store::group(tx, id)
+}
+
 /// A customer whom the actor names, when there is one and the actor may know.
 ///
 /// # Errors

@@ -116,6 +116,12 @@ pub fn after(tx: &mut Tx, after: Option<CustomerId>, limit: i64) -> Result<Vec<C
     page(tx, &Filter::default(), after.map(|id| (String::new(), id)), limit)
 }
 
+/// The group of a customer.
+pub(super) fn group(tx: &mut Tx, id: CustomerId) -> Result<Option<String>> {
+    let query = sql("SELECT customer_group FROM customers WHERE id = ?").bind(id);
+    Ok(query.first::<Nullable<Text>, Option<String>>(tx)?.flatten())
+}
+
 /// The same, locked until the end of the transaction.
 pub(super) fn lock(tx: &mut Tx, id: CustomerId) -> Result<Option<Customer>> {
     let query = format!("SELECT {READ} FROM customers c WHERE c.id = ?{}", dialect::for_update(tx));

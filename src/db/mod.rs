@@ -31,7 +31,7 @@ mod writer;
 pub use conn::{Conn, MultiBackend};
 pub use dialect::{Col, Variant, analyse, insert_many};
 pub use numbers::number_in;
-pub use snapshot::{Snapshot, bump};
+pub use snapshot::{Snapshot, bump, version as snapshot_version};
 pub use sql::{Sql, sql};
 pub use types::{Bind, Doc, DocSql, InstantSql, Json, UidSql};
 pub use writer::Lane;

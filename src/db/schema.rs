@@ -162,6 +162,8 @@ diesel::table! {
         updated_at -> InstantSql,
         kind -> Text,
         announced_at -> Nullable<InstantSql>,
+        customer_id -> Nullable<UidSql>,
+        customer_group -> Nullable<Text>,
     }
 }
 
@@ -198,6 +200,96 @@ diesel::table! {
         actor -> Text,
         reference -> Nullable<Text>,
         changed_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    promotions (id) {
+        id -> UidSql,
+        code -> Text,
+        name -> Text,
+        state -> Text,
+        channel_id -> Nullable<UidSql>,
+        priority -> BigInt,
+        valid_from -> Nullable<InstantSql>,
+        valid_until -> Nullable<InstantSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::UidSql;
+
+    promotion_counters (promotion_id, subject) {
+        promotion_id -> UidSql,
+        subject -> Text,
+        uses -> BigInt,
+        units -> BigInt,
+        amount -> BigInt,
+        max_uses -> Nullable<BigInt>,
+        max_units -> Nullable<BigInt>,
+        max_amount -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    promotion_uses (cart_id, promotion_id) {
+        cart_id -> UidSql,
+        promotion_id -> UidSql,
+        order_id -> Nullable<UidSql>,
+        state -> Text,
+        coupon -> Nullable<Text>,
+        customer_key -> Nullable<Text>,
+        email_key -> Nullable<Text>,
+        units -> BigInt,
+        amount -> BigInt,
+        totalled -> Bool,
+        coupon_counted -> Bool,
+        expires_at -> Nullable<InstantSql>,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    coupon_batches (id) {
+        id -> UidSql,
+        promotion_id -> UidSql,
+        prefix -> Text,
+        size -> BigInt,
+        made -> BigInt,
+        max_uses -> BigInt,
+        valid_until -> Nullable<InstantSql>,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    coupons (code) {
+        code -> Text,
+        promotion_id -> UidSql,
+        batch_id -> Nullable<UidSql>,
+        customer_id -> Nullable<UidSql>,
+        valid_until -> Nullable<InstantSql>,
+        max_uses -> Nullable<BigInt>,
+        uses -> BigInt,
+        blocked -> Bool,
+        created_at -> InstantSql,
     }
 }
 

@@ -47,6 +47,14 @@ pub fn bump<T: Snapshot>(tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
+/// Which state of the reference data of a kind this is; `None` before its first change.
+///
+/// # Errors
+/// What the database says.
+pub fn version<T: Snapshot>(tx: &mut Tx) -> Result<Option<i64>> {
+    sql("SELECT version FROM versions WHERE name = ?").bind(T::NAME).first::<BigInt, i64>(tx)
+}
+
 impl Db {
     /// The reference data of a kind, from memory where it is current.
     ///
@@ -67,8 +75,7 @@ impl Db {
         let (version, data) = self
             .read(|tx| {
                 // The version first: data that is newer than its version is loaded once too often, never too rarely.
-                let version =
-                    sql("SELECT version FROM versions WHERE name = ?").bind(T::NAME).first::<BigInt, i64>(tx)?;
+                let version = version::<T>(tx)?;
                 Ok((version.unwrap_or_default(), Arc::new(T::load(tx)?)))
             })
             .await?;

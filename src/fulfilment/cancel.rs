@@ -21,7 +21,7 @@ use crate::{
     },
     orders::{self, LineMove, OrderDocument},
     payments::ledger,
-    pricing::engine::TaxedShare,
+    pricing::{engine::TaxedShare, promotions},
     stock,
 };
 
@@ -91,6 +91,9 @@ pub fn cancel(
         happened.push((CANCELLED, work_payload(&order, &fulfilment, moved)?));
     }
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
+    if order.state == orders::OrderState::Cancelled && !order.promotions.is_empty() {
+        promotions::give_back_of(tx, id)?;
+    }
     if !freed.is_empty() {
         stock::deallocate(tx, now, actor, &freed, &id.to_string(), at)?;
     }

@@ -29,6 +29,7 @@ pub struct Limits {
     ops: Option<Limiter>,
     integration: Option<Limiter>,
     lookups: Option<Limiter>,
+    coupons: Option<Limiter>,
     proxies: Vec<Network>,
 }
 
@@ -52,6 +53,7 @@ impl Limits {
             ops: limiter(settings.ops_requests_per_minute),
             integration: limiter(settings.integration_requests_per_minute),
             lookups: limiter(settings.lookup_requests_per_minute),
+            coupons: limiter(settings.coupon_requests_per_minute),
             proxies: settings.trusted_proxies().flatten().collect(),
         }
     }
@@ -91,9 +93,20 @@ impl Limits {
         }
     }
 
+    /// Counts a request that brings coupon codes: they can not be guessed by trying.
+    ///
+    /// # Errors
+    /// `rate_limited` when there were too many from this address.
+    pub fn check_coupon(&self, request: &HttpRequest) -> Result<()> {
+        match &self.coupons {
+            Some(limiter) => take(limiter, self.network(request), request),
+            None => Ok(()),
+        }
+    }
+
     /// Forgets keys that have not been used for a while.
     pub fn tidy(&self) {
-        for limiter in [&self.store, &self.ops, &self.integration, &self.lookups].into_iter().flatten() {
+        for limiter in [&self.store, &self.ops, &self.integration, &self.lookups, &self.coupons].into_iter().flatten() {
             limiter.retain_recent();
         }
     }

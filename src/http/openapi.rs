@@ -120,6 +120,11 @@ const JOBS: &[(&str, &str)] = &[
         "Legal entity, channel (its answer holds the publishable key), tax rates, shipping methods, price list, location; then \
          variants, prices and stock.",
     ),
+    (
+        "plan a sale",
+        "Make a promotion, `simulate` a cart with `include_drafts`, look at its `checks`, `activate` it; then coupons, one by one or by \
+         the batch. `GET promotions/{id}` tells how much of its limits is taken.",
+    ),
     ("poll", "Poll as a named consumer, process in order, `ack`; what can not be processed is set aside with `nack`."),
     ("write back", "Tell what happened elsewhere; each foreign document counts once."),
     (
@@ -189,7 +194,8 @@ fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
 }
 
 /// The POSTs that change nothing, or nothing of ours: an `Idempotency-Key` would keep an answer that is old by then.
-const UNKEYED: [&str; 3] = ["/v1/store/offers", "/v1/store/orders/lookup", "/v1/ops/connectors/{id}/test"];
+const UNKEYED: [&str; 4] =
+    ["/v1/store/offers", "/v1/store/orders/lookup", "/v1/ops/connectors/{id}/test", "/v1/ops/pricing/simulate"];
 
 /// Whether an operation has a header among its parameters.
 fn takes_header(operation: &Operation, name: &str) -> bool {

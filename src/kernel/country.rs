@@ -23,6 +23,17 @@ impl Country {
         code(&upper).ok().or_else(by_name)?.alpha2().parse().ok()
     }
 
+    /// Whether it is a member state of the European Union. Territories with rules of their own (the Canaries, Åland, Northern
+    /// Ireland and others) are not told apart.
+    #[must_use]
+    pub fn is_eu(self) -> bool {
+        const MEMBERS: &[&[u8; 2]] = &[
+            b"AT", b"BE", b"BG", b"CY", b"CZ", b"DE", b"DK", b"EE", b"ES", b"FI", b"FR", b"GR", b"HR", b"HU", b"IE",
+            b"IT", b"LT", b"LU", b"LV", b"MT", b"NL", b"PL", b"PT", b"RO", b"SE", b"SI", b"SK",
+        ];
+        MEMBERS.contains(&&self.0)
+    }
+
     /// The two letters.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -46,6 +46,10 @@ kinds! {
     PriceList, PriceListId = "plist";
     /// A change of a price.
     PriceChange, PriceChangeId = "pchg";
+    /// A promotion.
+    Promotion, PromotionId = "promo";
+    /// A batch of coupon codes.
+    CouponBatch, CouponBatchId = "cbatch";
     /// A tax rate.
     TaxRate, TaxRateId = "tax";
     /// A shipping method.

@@ -8,17 +8,17 @@ use super::{
     model::{self, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities},
 };
 use crate::{
-    carts::{Delivery, Device, Source},
+    carts::{Delivery, Source},
     customers::Address,
     db::Json,
     error::{Error, Result},
     events::Payload,
     kernel::{
-        Currency, Instant, Money, Quantity, UnitPrice,
+        Currency, Device, Instant, Money, Quantity, UnitPrice,
         ids::{CartId, ChannelId, CustomerId, OrderId, VariantId},
     },
     payments::PaymentView,
-    pricing::model::{ShippingTotals, Step, TaxTotal, Totals},
+    pricing::model::{AppliedPromotion, PassedOver, ShippingTotals, Step, TaxTotal, Totals},
 };
 
 /// What is kept of an order beside its columns: everything that was addressed and priced, as it was.
@@ -209,6 +209,15 @@ pub struct OrderDocument {
     pub external_refs: Vec<ExternalRef>,
     /// How the total came about.
     pub explanation: Vec<Step>,
+    /// The promotions that apply, in the order in which they do; their amounts are in `discount` of the lines and of shipping.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub promotions: Vec<AppliedPromotion>,
+    /// The promotions that were in question and do not apply, each with the first condition that did not hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
+    /// The version of the rules (price lists, promotions, tax and shipping rates) that it was priced by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules_version: Option<i64>,
     /// Free data of the storefront.
     #[schema(value_type = Object)]
     pub metadata: Map<String, Value>,
@@ -228,6 +237,8 @@ impl OrderDocument {
         shown.link = Some(links.link(now, self.id));
         (shown.external_refs, shown.actions) = (Vec::new(), Vec::new());
         Step::keep_public(&mut shown.explanation, None);
+        shown.passed_over.retain(|passed| passed.coupon.is_some());
+        shown.rules_version = None;
         for line in &mut shown.lines {
             Step::keep_public(&mut line.explanation, Some(line.unit_price));
         }

@@ -5,7 +5,7 @@ use actix_web::{get, patch, post, put};
 use super::{
     forms::{NewPriceList, PriceChange, PriceListPatch, PriceListView, PriceView, PricesChanged},
     history::{self, By},
-    service,
+    promotions, sale_prices, service, simulate,
 };
 use crate::{
     db::Tx,
@@ -109,5 +109,8 @@ pub fn ops(config: &mut Mount<'_>) {
     config.service(create_price_list).service(list_price_lists).service(read_price_list).service(update_price_list);
     config.service(change_prices).service(list_prices);
     history::api::ops(config);
+    promotions::api::ops(config);
+    sale_prices::ops(config);
+    simulate::ops(config);
     settings::ops(config);
 }

@@ -3,7 +3,7 @@
 //! A fraction of a minor unit is decided about at three declared points only: the amount of a line, the amount of a
 //! percentage, and the tax (per line, or per rate over the order). All the rest is adding and spreading whole numbers.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::HashMap};
 
 use rust_decimal::Decimal;
 
@@ -11,7 +11,7 @@ use super::model::{
     Adjustment, AdjustmentTarget, AdjustmentValue, Input, LineInput, LineTotals, PriceError, RoundingPoint,
     ShippingInput, ShippingTotals, Step, TaxTotal, Totals,
 };
-use crate::kernel::{Currency, Money, Rounding};
+use crate::kernel::{Currency, Money, Quantity, Rounding, UnitPrice};
 
 #[cfg(test)]
 mod tests;
@@ -152,6 +152,8 @@ impl Part {
 struct Work<'a> {
     input: &'a Input,
     lines: Vec<Part>,
+    /// The places of the lines by their numbers, where discounts ask for them.
+    places: HashMap<i32, usize>,
     shipping: Option<Part>,
     explanation: Vec<Step>,
 }
@@ -160,7 +162,9 @@ impl<'a> Work<'a> {
     fn new(input: &'a Input) -> Result<Self, PriceError> {
         let lines = input.lines.iter().map(|line| line_part(line, input)).collect::<Result<_, _>>()?;
         let shipping = input.shipping.as_ref().map(|shipping| shipping_part(shipping, input)).transpose()?;
-        Ok(Self { input, lines, shipping, explanation: vec![rounding_step(input)] })
+        let numbered = if input.adjustments.is_empty() { &[][..] } else { &input.lines };
+        let places = numbered.iter().enumerate().map(|(place, line)| (line.line_no, place)).collect();
+        Ok(Self { input, lines, places, shipping, explanation: vec![rounding_step(input)] })
     }
 
     fn parts(&self) -> impl Iterator<Item = &Part> {
@@ -184,8 +188,7 @@ impl<'a> Work<'a> {
             AdjustmentTarget::Order => return self.adjust_order(adjustment),
             AdjustmentTarget::Shipping => self.shipping.as_mut(),
             AdjustmentTarget::Line { line_no } => {
-                let place = self.input.lines.iter().position(|line| line.line_no == line_no);
-                let part = place.and_then(|place| self.lines.get_mut(place));
+                let part = self.places.get(&line_no).and_then(|place| self.lines.get_mut(*place));
                 Some(part.ok_or(PriceError::UnknownLine(line_no))?)
             }
         };
@@ -261,18 +264,30 @@ impl<'a> Work<'a> {
             lines: input.lines.iter().zip(self.lines).map(|(line, part)| line_totals(line, part, money)).collect(),
             shipping: input.shipping.as_ref().zip(self.shipping).map(|(from, part)| shipping_totals(from, part, money)),
             explanation: self.explanation,
+            promotions: Vec::new(),
+            passed_over: Vec::new(),
+            rules_version: None,
         })
     }
 }
 
-/// A line's amount: unit price × quantity, rounded, with a step when there was something to round.
+/// A line's amount before discount in minor units: unit price × quantity, rounded.
+///
+/// # Errors
+/// See [`PriceError`].
+pub fn line_amount(unit_price: UnitPrice, quantity: Quantity, rounding: Rounding) -> Result<i64, PriceError> {
+    ranged(unit_price.scaled())?;
+    let exact = unit_price.decimal().checked_mul(quantity.get().into()).ok_or(PriceError::Overflow)?;
+    ranged(unit_price.currency().round(exact, rounding).ok_or(PriceError::Overflow)?)
+}
+
+/// A line with its amount, and a step when there was something to round.
 fn line_part(line: &LineInput, input: &Input) -> Result<Part, PriceError> {
     same_currency(line.unit_price.currency(), input)?;
-    ranged(line.unit_price.scaled())?;
-    let exact = line.unit_price.decimal().checked_mul(line.quantity.get().into()).ok_or(PriceError::Overflow)?;
-    let subtotal = input.currency.round(exact, input.rounding.strategy).ok_or(PriceError::Overflow)?;
+    let subtotal = line_amount(line.unit_price, line.quantity, input.rounding.strategy)?;
     let mut part = Part::new(subtotal, line.tax_rate, line.because.clone())?;
     let money = Money::from_minor(subtotal, input.currency);
+    let exact = line.unit_price.decimal().checked_mul(line.quantity.get().into()).unwrap_or_default();
     if money.decimal() != exact {
         let text = format!("{} × {} = {}, rounded to {money}", line.quantity.get(), line.unit_price, exact.normalize());
         part.steps.push(Step::new("rounding", text));

@@ -7,13 +7,13 @@ use utoipa::ToSchema;
 
 use super::{
     quote::DeliveryDays,
-    rates::{ListKind, PriceList, ShippingMethod, ShippingRate, TaxRate},
+    rates::{Audience, ListKind, PriceList, ShippingMethod, ShippingRate, TaxRate},
 };
 use crate::{
     error::{Code, Error, Result},
     kernel::{
         Country, Currency, Instant, Money, Quantity, UnitPrice,
-        ids::{ChannelId, PriceListId, ShippingMethodId, TaxRateId},
+        ids::{ChannelId, CustomerId, PriceListId, ShippingMethodId, TaxRateId},
         patch::present,
         text::{Sku, Text},
     },
@@ -58,8 +58,13 @@ pub struct NewPriceList {
     pub currency: Currency,
     /// The one channel it is for; left out, it is for all.
     pub channel_id: Option<ChannelId>,
+    /// The one customer it is for.
+    pub customer_id: Option<CustomerId>,
+    /// The group of customers it is for, as customers name it.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
+    pub customer_group: Option<Text<50>>,
     /// What it is for: `base` is everyday prices, `sale` a reduction that is announced as one, so that offers show the price
-    /// before it, `contract` what was agreed.
+    /// before it, `contract` what was agreed; `cost` is what goods have cost you, which no customer ever sees or pays.
     #[serde(default = "base")]
     #[schema(default = "base")]
     pub kind: ListKind,
@@ -131,6 +136,10 @@ pub struct PriceListView {
     pub currency: Currency,
     /// The one channel it is for; null is all of them.
     pub channel_id: Option<ChannelId>,
+    /// The one customer it is for.
+    pub customer_id: Option<CustomerId>,
+    /// The group of customers it is for; null, as `customer_id` is, is everybody.
+    pub customer_group: Option<String>,
     /// What it is for.
     pub kind: ListKind,
     /// From when on a sale was announced, where that was before it began.
@@ -147,6 +156,7 @@ pub struct PriceListView {
 
 impl From<PriceList> for PriceListView {
     fn from(list: PriceList) -> Self {
+        let (customer_id, customer_group) = (list.audience.customer(), list.audience.group().map(str::to_owned));
         let PriceList { id, code, name, currency, channel, kind, announced_at, priority, .. } = list;
         let PriceList { valid_from, valid_until, version, .. } = list;
         Self {
@@ -155,6 +165,8 @@ impl From<PriceList> for PriceListView {
             name,
             currency,
             channel_id: channel,
+            customer_id,
+            customer_group,
             kind,
             announced_at,
             priority,
@@ -162,6 +174,28 @@ impl From<PriceList> for PriceListView {
             valid_until,
             version,
         }
+    }
+}
+
+impl NewPriceList {
+    /// Whom it is for.
+    ///
+    /// # Errors
+    /// `invalid_value` where both are named, or costs are for somebody.
+    pub(super) fn audience(&self) -> Result<Audience> {
+        let audience = match (self.customer_id, &self.customer_group) {
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid("/customer_group", "a list is for a customer or for a group, not for both"));
+            }
+            (Some(customer), None) => Audience::Customer(customer),
+            (None, Some(group)) => Audience::Group(group.to_string()),
+            (None, None) => Audience::All,
+        };
+        if self.kind == ListKind::Cost && audience != Audience::All {
+            let pointer = if self.customer_id.is_some() { "/customer_id" } else { "/customer_group" };
+            return Err(Error::invalid(pointer, "what goods have cost is so for everybody"));
+        }
+        Ok(audience)
     }
 }
 

@@ -12,10 +12,13 @@ mod history;
 mod import;
 pub mod model;
 pub mod prior;
+pub mod promotions;
 mod quote;
 pub mod rates;
 mod reductions;
+mod sale_prices;
 mod service;
+mod simulate;
 mod store;
 
 pub use forms::{
@@ -24,12 +27,14 @@ pub use forms::{
 };
 pub use history::By;
 pub use import::{ImportedPrice, PriceRowImport, import};
+pub use promotions::work;
 pub use quote::{
-    DeliveryDays, LineRequest, Quote, QuoteProblem, QuoteRequest, Rules, ShippingOption, ShippingRequest, quote,
-    shipping_options,
+    Consider, DeliveryDays, LineRequest, Quote, QuoteProblem, QuoteRequest, Rules, ShippingOption, ShippingRequest,
+    quote, shipping_options,
 };
 pub use reductions::{Article, reductions};
 pub use service::{
     Market, Markets, change_prices, create_price_list, create_shipping_method, create_tax_rate, delete_shipping_method,
     delete_tax_rate, prices, update_price_list, update_shipping_method,
 };
+pub use simulate::left;

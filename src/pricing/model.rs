@@ -9,8 +9,27 @@ use utoipa::{
     openapi::{RefOr, schema::Schema},
 };
 
-use crate::kernel::{Currency, Money, Quantity, UnitPrice};
+use crate::kernel::{
+    Currency, Money, Quantity, UnitPrice,
+    ids::{CustomerId, PromotionId},
+};
 pub use crate::kernel::{RoundingPoint, RoundingRule};
+
+/// Who buys, as far as prices and promotions ask.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Buyer {
+    /// The customer, when they are known.
+    pub customer: Option<CustomerId>,
+    /// The group they belong to.
+    pub group: Option<String>,
+    /// Whether they have not ordered before, by their account or their e-mail address.
+    pub first_order: bool,
+}
+
+impl Buyer {
+    /// Somebody of whom nothing is known.
+    pub const ANYBODY: &Self = &Self { customer: None, group: None, first_order: false };
+}
 
 /// One step of an explanation: why an amount is what it is, or why something did not apply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -251,6 +270,74 @@ pub struct Totals {
     pub total: Money,
     /// Why, as far as it concerns the whole.
     pub explanation: Vec<Step>,
+    /// The promotions that apply, in the order in which they do; each amount is in `discount` of what it reduces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promotions: Vec<AppliedPromotion>,
+    /// The promotions that were in question and do not apply, each with the first condition that did not hold. A storefront is
+    /// told of those whose coupon is on the cart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
+    /// The version of the rules (price lists, promotions, tax and shipping rates) that this was reckoned by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules_version: Option<i64>,
+}
+
+impl Totals {
+    /// Leaves of the promotions what a shopper may know: those that apply, and those whose coupon they have. Which others there are,
+    /// and the state of the rules, is the merchant's own affair.
+    pub fn keep_public(&mut self) {
+        self.passed_over.retain(|passed| passed.coupon.is_some());
+        self.rules_version = None;
+    }
+}
+
+/// A promotion that applies to a cart or an order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AppliedPromotion {
+    /// The promotion.
+    pub promotion_id: PromotionId,
+    /// Its code.
+    #[schema(example = "summer-20")]
+    pub code: String,
+    /// Its name for people.
+    #[schema(example = "Summer sale")]
+    pub name: String,
+    /// The version of its rule.
+    pub version: i64,
+    /// The coupon that it applies by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<String>,
+    /// What it takes off altogether.
+    pub amount: Money,
+    /// How many pieces are reduced; 0 where it is about shipping.
+    pub units: i64,
+    /// What it takes off which line; empty where it is about shipping.
+    pub lines: Vec<LineShare>,
+}
+
+/// What a promotion takes off a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LineShare {
+    /// The line's number.
+    pub line_no: i32,
+    /// How much.
+    pub amount: Money,
+}
+
+/// A promotion that does not apply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PassedOver {
+    /// The promotion.
+    pub promotion_id: PromotionId,
+    /// Its code.
+    pub code: String,
+    /// Its name for people.
+    pub name: String,
+    /// The coupon that is on the cart for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<String>,
+    /// The first condition that did not hold.
+    pub reason: Step,
 }
 
 /// What can not be priced.

@@ -14,7 +14,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{
     history::model::{Difference, Key, Price},
-    rates::{self, ListKind, PriceList, PriceRow},
+    model::Buyer,
+    rates::{self, Asking, ListKind, PriceList, PriceRow},
 };
 use crate::kernel::{
     Currency, Instant, Quantity, UnitPrice,
@@ -68,6 +69,17 @@ struct Applied {
     sale: Option<Option<Instant>>,
 }
 
+/// A price that was raised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raise {
+    /// When.
+    pub at: Instant,
+    /// What it was.
+    pub from: UnitPrice,
+    /// What it became.
+    pub to: UnitPrice,
+}
+
 /// A reduction, as it may be announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reduction {
@@ -79,6 +91,8 @@ pub struct Reduction {
     pub last: Option<UnitPrice>,
     /// Since when it applies.
     pub since: Instant,
+    /// When the price was last raised in the 30 days before it was announced, if it was.
+    pub raised: Option<Raise>,
     /// From when on prices were looked at: where that is before what is known, there may have been others.
     pub looked_at_from: Instant,
 }
@@ -113,7 +127,8 @@ impl Known<'_> {
         let last = before.last().and_then(|one| one.price);
         let prior = if perishable { last } else { lowest(&before, announced.plus_seconds(-LOOK_BACK_SECONDS)) };
         let looked_at_from = announced.plus_seconds(-LOOK_BACK_SECONDS);
-        Some(Reduction { price, prior, last, since: first.from, looked_at_from })
+        let raised = last_raise(&before, looked_at_from);
+        Some(Reduction { price, prior, last, since: first.from, raised, looked_at_from })
     }
 
     /// What a single piece cost from one instant to another, the oldest first.
@@ -155,10 +170,12 @@ impl Known<'_> {
             valid_from: key.valid_from,
             valid_until: price.valid_until,
         };
+        // Customer-public lists only: the price that everybody could buy it at.
+        let asking = Asking { channel: self.channel, currency: self.currency, buyer: Buyer::ANYBODY, at };
         // Of this currency only: what a list of another one holds is no price here.
         let own = |key: &Key| self.lists.iter().any(|list| list.id == key.list && list.currency == self.currency);
         let rows: Vec<PriceRow> = there.iter().filter(|(key, _)| own(key)).map(row).collect();
-        let won = rates::winner(self.lists, &rows, (self.channel, self.currency), Quantity::ONE, at);
+        let won = rates::winner(self.lists, &rows, asking, Quantity::ONE);
         // What was announced is what the list held when it began: what came into it later was not.
         let announced = |list: &PriceList| list.announced_at.filter(|_| list.valid_from == Some(at));
         let sale = won.and_then(|(list, _)| (list.kind == ListKind::Sale).then(|| announced(list)));
@@ -185,6 +202,18 @@ fn begin(applied: &[Applied]) -> usize {
     };
     let steps = applied.windows(2).rev().take_while(|pair| goes_on(pair)).count();
     applied.len().saturating_sub(1 + steps)
+}
+
+/// The last time that the price rose after an instant.
+fn last_raise(before: &[&Applied], after: Instant) -> Option<Raise> {
+    let raise = |pair: &[&Applied]| match pair {
+        [earlier, later] => {
+            let (from, to) = (earlier.price?, later.price?);
+            (to.scaled() > from.scaled() && later.from > after).then_some(Raise { at: later.from, from, to })
+        }
+        _ => None,
+    };
+    before.windows(2).rev().find_map(raise)
 }
 
 /// The lowest price of those that applied at some time after an instant.

@@ -1,7 +1,7 @@
 //! From what a cart wants to what it costs: which price, which tax and which shipping rate apply to each part, and then
 //! the engine's sums. Pure: carts, checkout, orders and offers read [`Rules`] and the prices and ask here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -9,14 +9,15 @@ use utoipa::ToSchema;
 
 use super::{
     engine,
-    model::{Adjustment, AdjustmentTarget, Input, LineInput, PriceError, RoundingRule, ShippingInput, Step, Totals},
-    rates::{self, PriceList, PriceRow, ShippingMethod, TaxRate},
+    model::{Buyer, Input, LineInput, PriceError, RoundingRule, ShippingInput, Step, Totals},
+    promotions::{Basket, Compiled, Detail, Evaluation, Left, Line, Origin, Redeemed},
+    rates::{self, Asking, Audience, ListKind, PriceList, PriceRow, ShippingMethod, TaxRate},
 };
 use crate::{
     error::Code,
     kernel::{
-        Country, Currency, Instant, Money, Quantity, UnitPrice,
-        ids::{ChannelId, VariantId},
+        Country, Currency, Device, Instant, Money, Quantity, UnitPrice,
+        ids::{ChannelId, PromotionId, VariantId},
     },
 };
 
@@ -32,6 +33,10 @@ pub struct Rules {
     pub tax_rates: Vec<TaxRate>,
     /// The shipping methods of all channels.
     pub shipping_methods: Vec<ShippingMethod>,
+    /// The promotions that are not over, in the order in which they go.
+    pub promotions: Vec<Compiled>,
+    /// Which state of all these this is; rises with every change.
+    pub version: Option<i64>,
 }
 
 impl Rules {
@@ -45,6 +50,26 @@ impl Rules {
             .ok_or_else(|| Step::new("no_tax_rate", format!("there is no tax rate for `{class}` in {country}")))
     }
 
+    /// Whether prices ask who buys.
+    #[must_use]
+    pub fn ask_for_customers(&self) -> bool {
+        self.price_lists.iter().any(|list| list.audience != Audience::All)
+    }
+
+    /// Whether prices or promotions ask for the group that a customer belongs to.
+    #[must_use]
+    pub fn ask_for_groups(&self) -> bool {
+        let named = |list: &PriceList| matches!(list.audience, Audience::Group(_));
+        let asks = |ready: &Compiled| !ready.promotion.rule.conditions.customer_groups.is_empty();
+        self.price_lists.iter().any(named) || self.promotions.iter().any(asks)
+    }
+
+    /// Whether promotions ask if a customer has ordered before.
+    #[must_use]
+    pub fn ask_for_first_orders(&self) -> bool {
+        self.promotions.iter().any(|ready| ready.promotion.rule.conditions.first_order)
+    }
+
     /// A channel's shipping method by its code.
     #[must_use]
     pub fn shipping_method(&self, channel: ChannelId, code: &str) -> Option<&ShippingMethod> {
@@ -54,13 +79,17 @@ impl Rules {
 
 /// A line whose price is asked for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LineRequest {
+pub struct LineRequest<'a> {
     /// The line's number, unique within the request.
     pub line_no: i32,
     /// What is sold.
     pub variant_id: VariantId,
+    /// Its SKU.
+    pub sku: &'a str,
+    /// What else is noted about it.
+    pub attributes: &'a BTreeMap<String, serde_json::Value>,
     /// The variant's tax class.
-    pub tax_class: String,
+    pub tax_class: &'a str,
     /// How many units.
     pub quantity: Quantity,
     /// A price that goes before every list's; whoever sets it has made sure that they may.
@@ -76,10 +105,21 @@ pub struct ShippingRequest {
     pub weight_grams: i64,
 }
 
+/// Which promotions are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consider {
+    /// None: what was sold long ago is taken over as it was.
+    Nothing,
+    /// Those that are active.
+    Active,
+    /// Drafts and paused ones too, as if they were active.
+    DraftsToo,
+}
+
 /// All that is to be priced together, and what the channel says about it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct QuoteRequest {
-    /// The channel, for its price lists and shipping methods.
+pub struct QuoteRequest<'a> {
+    /// The channel, for its price lists, promotions and shipping methods.
     pub channel: ChannelId,
     /// The currency of everything.
     pub currency: Currency,
@@ -89,14 +129,34 @@ pub struct QuoteRequest {
     pub rounding: RoundingRule,
     /// Where it is delivered to: its tax and its shipping rates apply.
     pub country: Country,
-    /// The time at which prices and rates must be valid.
+    /// The time at which prices, promotions and rates must be valid.
     pub at: Instant,
+    /// Who buys.
+    pub buyer: &'a Buyer,
+    /// What the storefront runs on.
+    pub device: Device,
+    /// Where the visitor comes from.
+    pub origin: Option<Origin>,
+    /// The coupons on the cart.
+    pub coupons: &'a [Redeemed],
+    /// What is left of the promotions that are limited.
+    pub left: &'a HashMap<PromotionId, Left>,
+    /// How much is told of promotions that do not apply.
+    pub detail: Detail,
+    /// Which promotions are looked at.
+    pub consider: Consider,
     /// The lines, in the order in which the totals list them.
-    pub lines: Vec<LineRequest>,
+    pub lines: Vec<LineRequest<'a>>,
     /// The chosen shipping, if any yet.
     pub shipping: Option<ShippingRequest>,
-    /// The discounts, in the order in which they apply.
-    pub adjustments: Vec<Adjustment>,
+}
+
+impl QuoteRequest<'_> {
+    /// Who asks, where and when.
+    #[must_use]
+    pub const fn asking(&self) -> Asking<'_> {
+        Asking { channel: self.channel, currency: self.currency, buyer: self.buyer, at: self.at }
+    }
 }
 
 /// Why something has no part in the totals.
@@ -124,81 +184,134 @@ pub struct Quote {
     pub problems: Vec<QuoteProblem>,
 }
 
-/// Prices lines and shipping. A line without a price becomes a problem and the totals are over the others; so does a
-/// shipping method that is not available. What has no tax rate is a problem too, and stands in the totals without tax, for
-/// people to see what it will cost about. `prices` is what [`super::prices`] gave for the lines' variants.
+/// Prices lines and shipping, promotions included. A line without a price becomes a problem and the totals are over the others;
+/// so does a shipping method that is not available. What has no tax rate is a problem too, and stands in the totals without tax,
+/// for people to see what it will cost about. `prices` is what [`super::prices`] gave for the lines' variants.
 #[must_use]
-pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request: &QuoteRequest) -> Quote {
+pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request: &QuoteRequest<'_>) -> Quote {
     let mut problems = Vec::new();
-    let mut lines = Vec::with_capacity(request.lines.len());
+    let (mut lines, mut shown) = (Vec::with_capacity(request.lines.len()), Vec::with_capacity(request.lines.len()));
     for line in &request.lines {
-        match line_input(rules, prices, request, line) {
-            Ok((input, untaxed)) => {
+        let priced = line_input(rules, prices, request, line).and_then(|(input, reduced, untaxed)| {
+            let amount = |price| engine::line_amount(price, line.quantity, request.rounding.strategy);
+            let subtotal = amount(input.unit_price)
+                .map_err(|error| QuoteProblem { line_no: Some(line.line_no), ..refused(&error) })?;
+            let rows = prices.get(&line.variant_id).map(Vec::as_slice).unwrap_or_default();
+            let cost = rates::cost(&rules.price_lists, rows, request.asking()).and_then(|cost| amount(cost).ok());
+            Ok((shown_line(line, &input, (subtotal, cost), reduced), input, untaxed))
+        });
+        match priced {
+            Ok((line, input, untaxed)) => {
                 lines.push(input);
+                shown.push(line);
                 problems.extend(untaxed);
             }
             Err(problem) => problems.push(problem),
         }
     }
-    let adjustments = applicable(request, &lines, &mut problems);
-    let mut input = Input {
+    let basket = basket(request, shown);
+    let promotions = if request.consider == Consider::Nothing { &[][..] } else { &rules.promotions };
+    let mut evaluation = Evaluation::new(promotions, &basket, request.detail);
+    evaluation.goods();
+    let goods_value = Money::from_minor(evaluation.goods_value(), request.currency);
+    let shipping =
+        request.shipping.as_ref().and_then(|asked| match shipping_input(rules, request, asked, goods_value) {
+            Ok((shipping, untaxed)) => {
+                problems.extend(untaxed);
+                evaluation.shipping(shipping.price.minor());
+                Some(shipping)
+            }
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        });
+    let Evaluation { adjustments, applied, passed_over, .. } = evaluation;
+    let input = Input {
         currency: request.currency,
         prices_include_tax: request.prices_include_tax,
         rounding: request.rounding,
         lines,
-        shipping: None,
+        shipping,
         adjustments,
     };
-    let mut totals = priced(&input, &mut problems);
-    let goods_value = totals.as_ref().map_or(Money::zero(request.currency), goods_value);
-    if totals.is_some()
-        && let Some(asked) = &request.shipping
-    {
-        match shipping_input(rules, request, asked, goods_value) {
-            Ok((shipping, untaxed)) => {
-                input.shipping = Some(shipping);
-                problems.extend(untaxed);
-                totals = priced(&input, &mut problems);
-            }
-            Err(problem) => problems.push(problem),
-        }
-    }
+    let totals = engine::price(&input).map_err(|error| problems.push(refused(&error))).ok();
+    let rules_version = rules.version;
+    let totals = totals.map(|totals| Totals { promotions: applied, passed_over, rules_version, ..totals });
     Quote { totals, goods_value, problems }
 }
 
+/// A line as promotions look at it.
+fn shown_line<'a>(
+    line: &LineRequest<'a>,
+    input: &LineInput,
+    (subtotal, cost): (i64, Option<i64>),
+    reduced: bool,
+) -> Line<'a> {
+    Line {
+        line_no: line.line_no,
+        sku: line.sku,
+        attributes: line.attributes,
+        unit_price: input.unit_price,
+        quantity: line.quantity.get(),
+        subtotal,
+        cost,
+        reduced,
+        agreed: line.unit_price_override.is_some(),
+    }
+}
+
+fn basket<'a>(request: &'a QuoteRequest<'_>, lines: Vec<Line<'a>>) -> Basket<'a> {
+    Basket {
+        channel: request.channel,
+        currency: request.currency,
+        rounding: request.rounding.strategy,
+        at: request.at,
+        country: request.country,
+        device: request.device,
+        buyer: request.buyer,
+        origin: request.origin.as_ref(),
+        coupons: request.coupons,
+        left: request.left,
+        lines,
+        with_drafts: request.consider == Consider::DraftsToo,
+    }
+}
+
+/// A line with its price, and whether that is the price of a sale.
 fn line_input(
     rules: &Rules,
     prices: &HashMap<VariantId, Vec<PriceRow>>,
-    request: &QuoteRequest,
-    line: &LineRequest,
-) -> Result<(LineInput, Option<QuoteProblem>), QuoteProblem> {
+    request: &QuoteRequest<'_>,
+    line: &LineRequest<'_>,
+) -> Result<(LineInput, bool, Option<QuoteProblem>), QuoteProblem> {
     let problem = |code, detail, because| QuoteProblem { line_no: Some(line.line_no), code, detail, because };
-    let (unit_price, mut because) = if let Some(price) = line.unit_price_override {
+    let (unit_price, reduced, mut because) = if let Some(price) = line.unit_price_override {
         if price.currency() != request.currency {
             let detail = format!("the price is in {} and the cart in {}", price.currency(), request.currency);
             return Err(problem(Code::CurrencyNotSold, detail, Vec::new()));
         }
-        (price, vec![Step::new("price_override", format!("set by hand: {price}"))])
+        (price, false, vec![Step::new("price_override", format!("set by hand: {price}"))])
     } else {
         let rows = prices.get(&line.variant_id).map(Vec::as_slice).unwrap_or_default();
-        let (lists, at) = (&rules.price_lists, request.at);
-        match rates::choose_price(lists, rows, request.channel, request.currency, line.quantity, at) {
-            Ok(chosen) => (chosen.unit_price, chosen.because),
+        match rates::choose_price(&rules.price_lists, rows, request.asking(), line.quantity) {
+            Ok(chosen) => (chosen.unit_price, chosen.kind == ListKind::Sale, chosen.because),
             Err(because) => {
                 let detail = format!("there is no price in {} for {} of it", request.currency, line.quantity.get());
                 return Err(problem(Code::PriceMissing, detail, because));
             }
         }
     };
-    let (tax_rate, step, untaxed) = taxed(rules, request, &line.tax_class, Some(line.line_no));
+    let (tax_rate, step, untaxed) = taxed(rules, request, line.tax_class, Some(line.line_no));
     because.push(step);
-    Ok((LineInput { line_no: line.line_no, unit_price, quantity: line.quantity, tax_rate, because }, untaxed))
+    let (line_no, quantity) = (line.line_no, line.quantity);
+    Ok((LineInput { line_no, unit_price, quantity, tax_rate, because }, reduced, untaxed))
 }
 
 /// The tax rate for a class, or 0 with the problem that there is none.
 fn taxed(
     rules: &Rules,
-    request: &QuoteRequest,
+    request: &QuoteRequest<'_>,
     class: &str,
     line_no: Option<i32>,
 ) -> (Decimal, Step, Option<QuoteProblem>) {
@@ -211,45 +324,18 @@ fn taxed(
     }
 }
 
-/// The discounts without those on lines that have no price; one on a line that was never asked for is a problem.
-fn applicable(request: &QuoteRequest, priced: &[LineInput], problems: &mut Vec<QuoteProblem>) -> Vec<Adjustment> {
-    let mut kept = Vec::with_capacity(request.adjustments.len());
-    for adjustment in &request.adjustments {
-        match adjustment.target {
-            AdjustmentTarget::Line { line_no } if !priced.iter().any(|line| line.line_no == line_no) => {
-                if !request.lines.iter().any(|line| line.line_no == line_no) {
-                    let detail = format!("there is no line {line_no} for {} to reduce", adjustment.source);
-                    let code = Code::LineUnknown;
-                    problems.push(QuoteProblem { line_no: Some(line_no), code, detail, because: Vec::new() });
-                }
-            }
-            _ => kept.push(adjustment.clone()),
-        }
-    }
-    kept
-}
-
-fn priced(input: &Input, problems: &mut Vec<QuoteProblem>) -> Option<Totals> {
-    let error = match engine::price(input) {
-        Ok(totals) => return Some(totals),
-        Err(error) => error,
-    };
+fn refused(error: &PriceError) -> QuoteProblem {
     let code = match error {
         PriceError::CurrencyMismatch { .. } => Code::CurrencyNotSold,
         PriceError::Overflow => Code::AmountOverflow,
         PriceError::UnknownLine(_) => Code::LineUnknown,
     };
-    problems.push(QuoteProblem { line_no: None, code, detail: error.to_string(), because: Vec::new() });
-    None
-}
-
-fn goods_value(totals: &Totals) -> Money {
-    Money::from_minor(totals.subtotal.minor() - totals.discount.minor(), totals.currency)
+    QuoteProblem { line_no: None, code, detail: error.to_string(), because: Vec::new() }
 }
 
 fn shipping_input(
     rules: &Rules,
-    request: &QuoteRequest,
+    request: &QuoteRequest<'_>,
     asked: &ShippingRequest,
     value: Money,
 ) -> Result<(ShippingInput, Option<QuoteProblem>), QuoteProblem> {

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::model::Step;
+use super::model::{Buyer, Step};
 use crate::kernel::{Country, Currency, Id, Instant, Money, Quantity, UnitPrice, ids};
 
 #[cfg(test)]
@@ -22,7 +22,71 @@ crate::words! {
         Sale = "sale",
         /// Everyday prices.
         Base = "base",
+        /// What goods have cost the merchant: never a price, but a floor for promotions.
+        Cost = "cost",
     }
+}
+
+/// Whom a price list is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Audience {
+    /// One customer.
+    Customer(Id<ids::Customer>),
+    /// The customers of a group.
+    Group(String),
+    /// Everybody.
+    #[default]
+    All,
+}
+
+impl Audience {
+    /// Whether somebody belongs to it.
+    fn has(&self, buyer: &Buyer) -> bool {
+        match self {
+            Self::Customer(customer) => buyer.customer == Some(*customer),
+            Self::Group(group) => buyer.group.as_ref() == Some(group),
+            Self::All => true,
+        }
+    }
+
+    /// The one customer that it is for.
+    #[must_use]
+    pub const fn customer(&self) -> Option<Id<ids::Customer>> {
+        match self {
+            Self::Customer(customer) => Some(*customer),
+            Self::Group(_) | Self::All => None,
+        }
+    }
+
+    /// The group that it is for.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Self::Group(group) => Some(group),
+            Self::Customer(_) | Self::All => None,
+        }
+    }
+
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Customer(_) => 0,
+            Self::Group(_) => 1,
+            Self::All => 2,
+        }
+    }
+}
+
+/// Who asks for a price, where and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    /// Where.
+    pub channel: Id<ids::Channel>,
+    /// In which currency.
+    pub currency: Currency,
+    /// Who.
+    pub buyer: &'a Buyer,
+    /// When.
+    pub at: Instant,
 }
 
 /// A list of prices in one currency, for one channel or for all.
@@ -38,6 +102,8 @@ pub struct PriceList {
     pub currency: Currency,
     /// The one channel it is for; `None` is all of them.
     pub channel: Option<Id<ids::Channel>>,
+    /// Whom it is for.
+    pub audience: Audience,
     /// What it is for.
     pub kind: ListKind,
     /// From when on a sale was announced, where that was before it began.
@@ -76,6 +142,8 @@ pub struct ChosenPrice {
     pub list_code: String,
     /// The quantity from which on it is valid.
     pub min_quantity: Quantity,
+    /// What that list is for.
+    pub kind: ListKind,
     /// Which list and tier won, and which were passed over and why.
     pub because: Vec<Step>,
 }
@@ -91,9 +159,9 @@ pub struct PriceTier {
 
 /// Chooses the price of a variant, given its rows in whichever lists.
 ///
-/// 1. A list applies when it is in the currency, for the channel or for all, and valid at the time.
-/// 2. A channel's own list goes before one for all, then the higher priority, then `contract` before `sale` before `base`, then
-///    the code in order of the alphabet.
+/// 1. A list applies when it is in the currency, for the channel or for all, for the buyer or for everybody, and valid at the time.
+/// 2. A customer's own list goes before one of their group, and that before one for everybody; then a channel's own list before
+///    one for all, then the higher priority, then `contract` before `sale` before `base`, then the code in order of the alphabet.
 /// 3. The first list in this order wins that has a row valid at the time whose `min_quantity` is reached.
 /// 4. Of those rows the highest `min_quantity` wins, then the later `valid_from`, then the lower price.
 ///
@@ -105,40 +173,38 @@ pub struct PriceTier {
 pub fn choose_price(
     lists: &[PriceList],
     rows: &[PriceRow],
-    channel: Id<ids::Channel>,
-    currency: Currency,
+    asking: Asking<'_>,
     quantity: Quantity,
-    at: Instant,
 ) -> Result<ChosenPrice, Vec<Step>> {
-    let Some((winner, row)) = winner(lists, rows, (channel, currency), quantity, at) else {
-        return Err(no_price(lists, channel, currency, quantity, at));
+    let Some((winner, row)) = winner(lists, rows, asking, quantity) else {
+        return Err(no_price(lists, asking, quantity));
     };
     let text = format!("list {}, from {}: {}", winner.code, row.min_quantity.get(), row.price);
     let mut because = vec![Step::new("price_list", text)];
-    let candidates = lists.iter().filter(|list| list.id != winner.id && list.serves(channel, currency).is_none());
+    let candidates = lists.iter().filter(|list| list.id != winner.id && list.serves(asking).is_none());
     for list in candidates.filter(|list| rows.iter().any(|row| row.list == list.id)) {
-        let reason = list.refusal(channel, currency, at);
+        let reason = list.refusal(asking);
         because.push(if reason.is_none() && list.rank() > winner.rank() {
             Step::new("passed_over", format!("list {}: {} goes first", list.code, winner.code))
         } else {
             passed_over(list, reason, quantity)
         });
     }
-    Ok(ChosenPrice { unit_price: row.price, list_code: winner.code.clone(), min_quantity: row.min_quantity, because })
+    let (unit_price, kind, min_quantity) = (row.price, winner.kind, row.min_quantity);
+    Ok(ChosenPrice { unit_price, list_code: winner.code.clone(), min_quantity, kind, because })
 }
 
 /// The list and the row that [`choose_price`] chooses.
 pub(super) fn winner<'a>(
     lists: &'a [PriceList],
     rows: &'a [PriceRow],
-    (channel, currency): (Id<ids::Channel>, Currency),
+    asking: Asking<'_>,
     quantity: Quantity,
-    at: Instant,
 ) -> Option<(&'a PriceList, &'a PriceRow)> {
     let mut best: Option<(&PriceList, &PriceRow)> = None;
-    for list in lists.iter().filter(|list| list.refusal(channel, currency, at).is_none()) {
+    for list in lists.iter().filter(|list| list.refusal(asking).is_none()) {
         if best.is_none_or(|(ahead, _)| list.rank() < ahead.rank())
-            && let Some(row) = best_row(rows, list, quantity, at)
+            && let Some(row) = best_row(rows, list, quantity, asking.at)
         {
             best = Some((list, row));
         }
@@ -151,21 +217,14 @@ pub(super) fn winner<'a>(
 /// These are the tiers of the winning list; where it starts only at some quantity, the next list fills in below. So a
 /// tier that is shown is the price that will be charged.
 #[must_use]
-pub fn tiers(
-    lists: &[PriceList],
-    rows: &[PriceRow],
-    channel: Id<ids::Channel>,
-    currency: Currency,
-    at: Instant,
-) -> Vec<PriceTier> {
-    let mut applicable: Vec<&PriceList> =
-        lists.iter().filter(|list| list.refusal(channel, currency, at).is_none()).collect();
+pub fn tiers(lists: &[PriceList], rows: &[PriceRow], asking: Asking<'_>) -> Vec<PriceTier> {
+    let mut applicable: Vec<&PriceList> = lists.iter().filter(|list| list.refusal(asking).is_none()).collect();
     applicable.sort_unstable_by_key(|list| list.rank());
     let mut ladder: Vec<PriceTier> = Vec::new();
     for list in applicable {
         // Downwards from the lowest rung so far; `best_row` settles which of several rows of one quantity counts.
         let mut below = ladder.last().map_or(Quantity::MAX, |tier| tier.min_quantity.get() - 1);
-        while let Some(row) = Quantity::new(below).ok().and_then(|quantity| best_row(rows, list, quantity, at)) {
+        while let Some(row) = Quantity::new(below).ok().and_then(|quantity| best_row(rows, list, quantity, asking.at)) {
             ladder.push(PriceTier { min_quantity: row.min_quantity, unit_price: row.price });
             below = row.min_quantity.get() - 1;
         }
@@ -176,30 +235,48 @@ pub fn tiers(
 
 impl PriceList {
     /// The order in which lists are asked, first the smallest.
-    fn rank(&self) -> (bool, Reverse<i32>, ListKind, &str, Id<ids::PriceList>) {
-        (self.channel.is_none(), Reverse(self.priority), self.kind, &self.code, self.id)
+    fn rank(&self) -> (u8, bool, Reverse<i32>, ListKind, &str, Id<ids::PriceList>) {
+        (self.audience.rank(), self.channel.is_none(), Reverse(self.priority), self.kind, &self.code, self.id)
     }
 
-    /// Why the list is not for this channel and currency.
-    fn serves(&self, channel: Id<ids::Channel>, currency: Currency) -> Option<&'static str> {
-        if self.currency != currency {
-            return Some("another currency");
+    /// Why the list is not for this channel, currency and buyer.
+    fn serves(&self, asking: Asking<'_>) -> Option<&'static str> {
+        if self.kind == ListKind::Cost {
+            Some("costs are no prices")
+        } else if self.currency != asking.currency {
+            Some("another currency")
+        } else if self.channel.is_some_and(|own| own != asking.channel) {
+            Some("another channel")
+        } else {
+            (!self.audience.has(asking.buyer)).then_some("other customers")
         }
-        self.channel.filter(|own| *own != channel).map(|_| "another channel")
     }
 
     /// Why the list does not apply.
-    fn refusal(&self, channel: Id<ids::Channel>, currency: Currency, at: Instant) -> Option<&'static str> {
-        self.serves(channel, currency).or_else(|| {
-            if valid(self.valid_from, self.valid_until, at) {
+    fn refusal(&self, asking: Asking<'_>) -> Option<&'static str> {
+        self.serves(asking).or_else(|| {
+            if valid(self.valid_from, self.valid_until, asking.at) {
                 None
-            } else if self.valid_from.is_some_and(|from| at < from) {
+            } else if self.valid_from.is_some_and(|from| asking.at < from) {
                 Some("not valid yet")
             } else {
                 Some("no longer valid")
             }
         })
     }
+}
+
+/// What a piece of a variant has cost the merchant: by the lists of the kind `cost`, a channel's own before those for all, then the
+/// higher priority.
+#[must_use]
+pub fn cost(lists: &[PriceList], rows: &[PriceRow], asking: Asking<'_>) -> Option<UnitPrice> {
+    let of_costs = |list: &&PriceList| {
+        let here = list.channel.is_none_or(|own| own == asking.channel) && list.currency == asking.currency;
+        list.kind == ListKind::Cost && here && valid(list.valid_from, list.valid_until, asking.at)
+    };
+    let found =
+        lists.iter().filter(of_costs).filter_map(|list| Some((list, best_row(rows, list, Quantity::ONE, asking.at)?)));
+    found.min_by(|(a, _), (b, _)| a.rank().cmp(&b.rank())).map(|(_, row)| row.price)
 }
 
 fn best_row<'a>(rows: &'a [PriceRow], list: &PriceList, quantity: Quantity, at: Instant) -> Option<&'a PriceRow> {
@@ -209,17 +286,11 @@ fn best_row<'a>(rows: &'a [PriceRow], list: &PriceList, quantity: Quantity, at: 
         .max_by_key(|row| (row.min_quantity, row.valid_from, Reverse(row.price.scaled())))
 }
 
-fn no_price(
-    lists: &[PriceList],
-    channel: Id<ids::Channel>,
-    currency: Currency,
-    quantity: Quantity,
-    at: Instant,
-) -> Vec<Step> {
+fn no_price(lists: &[PriceList], asking: Asking<'_>, quantity: Quantity) -> Vec<Step> {
     if lists.is_empty() {
         return vec![Step::new("passed_over", "there is no price list")];
     }
-    lists.iter().map(|list| passed_over(list, list.refusal(channel, currency, at), quantity)).collect()
+    lists.iter().map(|list| passed_over(list, list.refusal(asking), quantity)).collect()
 }
 
 fn passed_over(list: &PriceList, reason: Option<&str>, quantity: Quantity) -> Step {

@@ -6,15 +6,12 @@ use super::{
     history,
     prior::{HORIZON_SECONDS, Known, Reduction},
     quote::Rules,
-    rates::{self, ListKind, PriceRow},
+    rates::{self, Asking, Audience, ListKind, PriceRow},
 };
 use crate::{
     db::Tx,
     error::Result,
-    kernel::{
-        Currency, Instant, Quantity,
-        ids::{ChannelId, VariantId},
-    },
+    kernel::{Quantity, ids::VariantId},
 };
 
 /// How far back the beginning of a reduction is looked for at first, with the thirty days before it.
@@ -39,14 +36,13 @@ pub struct Article<'a> {
 pub fn reductions(
     tx: &mut Tx,
     rules: &Rules,
-    (channel, currency): (ChannelId, Currency),
-    at: Instant,
+    asking: Asking<'_>,
     articles: &[Article<'_>],
 ) -> Result<HashMap<VariantId, Reduction>> {
-    let lists = &rules.price_lists;
+    let (lists, Asking { channel, currency, at, .. }) = (&rules.price_lists, asking);
     let on_sale = |article: &&Article<'_>| {
-        let won = rates::winner(lists, article.rows, (channel, currency), Quantity::ONE, at);
-        won.is_some_and(|(list, _)| list.kind == ListKind::Sale)
+        let won = rates::winner(lists, article.rows, asking, Quantity::ONE);
+        won.is_some_and(|(list, _)| list.kind == ListKind::Sale && list.audience == Audience::All)
     };
     let on_sale: Vec<&Article<'_>> = articles.iter().filter(on_sale).collect();
     if on_sale.is_empty() {

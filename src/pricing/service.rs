@@ -17,7 +17,7 @@ use super::{
     store::{self, ListedPrice},
 };
 use crate::{
-    catalog,
+    catalog, customers,
     db::{Tx, bump},
     error::{Code, Error, Result, on_duplicate},
     kernel::{
@@ -49,7 +49,7 @@ pub(super) fn may_change(actor: &Actor, channel: Option<ChannelId>) -> Result<()
 }
 
 /// A channel that does not exist is found by the row that refers to it.
-fn channel_exists<T>(result: Result<T>) -> Result<T> {
+pub(super) fn channel_exists<T>(result: Result<T>) -> Result<T> {
     result.map_err(|error| match store::is_missing_reference(&error) {
         true => Error::not_found("channel").at("/channel_id"),
         false => error,
@@ -90,12 +90,17 @@ pub fn create_price_list(
     may_change(actor, new.channel_id)?;
     check_window(new.valid_from, new.valid_until, "")?;
     check_announced(new.kind, new.announced_at, new.valid_from)?;
+    let audience = new.audience()?;
+    if let Some(customer) = new.customer_id {
+        customers::named(tx, actor, customer).map_err(|error| error.at("/customer_id"))?;
+    }
     let list = PriceList {
         id,
         code: new.code.to_string(),
         name: new.name.to_string(),
         currency: new.currency,
         channel: new.channel_id,
+        audience,
         kind: new.kind,
         announced_at: new.announced_at,
         priority: new.priority,

@@ -9,15 +9,16 @@ use serde_json::json;
 
 use super::{
     history::model::{Key, Price},
+    promotions,
     quote::Rules,
-    rates::{ListKind, PriceList, PriceRow, ShippingMethod, ShippingRate, TaxRate},
+    rates::{Audience, ListKind, PriceList, PriceRow, ShippingMethod, ShippingRate, TaxRate},
 };
 use crate::{
-    db::{Col, Doc, DocSql, InstantSql, Json, Snapshot, Tx, UidSql, dialect, sql},
+    db::{Col, Doc, DocSql, InstantSql, Json, Snapshot, Tx, UidSql, dialect, snapshot_version, sql},
     error::{Error, Result},
     kernel::{
         Country, Currency, Instant, Quantity, UnitPrice,
-        ids::{ChannelId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
+        ids::{ChannelId, CustomerId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
     },
 };
 
@@ -29,6 +30,8 @@ impl Snapshot for Rules {
             price_lists: price_lists(tx)?,
             tax_rates: tax_rates(tx)?,
             shipping_methods: shipping_methods(tx)?.into_iter().map(|(method, _)| method).collect(),
+            promotions: promotions::service::current(tx)?,
+            version: snapshot_version::<Self>(tx)?,
         })
     }
 }
@@ -44,17 +47,48 @@ pub(super) fn open_at_epoch(valid_from: Instant) -> Option<Instant> {
 
 #[rustfmt::skip]
 type PriceListColumns =
-    (UidSql, Text, Text, Text, Nullable<UidSql>, Text, Nullable<InstantSql>, BigInt, Nullable<InstantSql>, Nullable<InstantSql>, BigInt);
+    (UidSql, Text, Text, Text, Nullable<UidSql>, Nullable<UidSql>, Nullable<Text>, Text, Nullable<InstantSql>, BigInt, Nullable<InstantSql>, Nullable<InstantSql>, BigInt);
 #[rustfmt::skip]
 type PriceListRow =
-    (PriceListId, String, String, Currency, Option<ChannelId>, ListKind, Option<Instant>, i64, Option<Instant>, Option<Instant>, i64);
-const PRICE_LIST: &str =
-    "id, code, name, currency, channel_id, kind, announced_at, priority, valid_from, valid_until, version";
+    (PriceListId, String, String, Currency, Option<ChannelId>, Option<CustomerId>, Option<String>, ListKind, Option<Instant>, i64, Option<Instant>, Option<Instant>, i64);
+const PRICE_LIST: &str = "id, code, name, currency, channel_id, customer_id, customer_group, kind, announced_at, priority, valid_from, valid_until, version";
 
 fn price_list_of(row: PriceListRow) -> Result<PriceList> {
-    let (id, code, name, currency, channel, kind, announced_at, priority, valid_from, valid_until, version) = row;
+    let (
+        id,
+        code,
+        name,
+        currency,
+        channel,
+        customer,
+        group,
+        kind,
+        announced_at,
+        priority,
+        valid_from,
+        valid_until,
+        version,
+    ) = row;
     let priority = i32::try_from(priority).map_err(Error::internal)?;
-    Ok(PriceList { id, code, name, currency, channel, kind, announced_at, priority, valid_from, valid_until, version })
+    let audience = match (customer, group) {
+        (Some(customer), _) => Audience::Customer(customer),
+        (None, Some(group)) => Audience::Group(group),
+        (None, None) => Audience::All,
+    };
+    Ok(PriceList {
+        id,
+        code,
+        name,
+        currency,
+        channel,
+        audience,
+        kind,
+        announced_at,
+        priority,
+        valid_from,
+        valid_until,
+        version,
+    })
 }
 
 /// All price lists, oldest first.
@@ -71,13 +105,15 @@ pub(super) fn price_list(tx: &mut Tx, id: PriceListId) -> Result<Option<PriceLis
 
 pub(super) fn insert_price_list(tx: &mut Tx, now: Instant, list: &PriceList) -> Result<()> {
     sql(format!(
-        "INSERT INTO price_lists ({PRICE_LIST}, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO price_lists ({PRICE_LIST}, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ))
     .bind(list.id)
     .bind(list.code.as_str())
     .bind(list.name.as_str())
     .bind(list.currency)
     .bind(list.channel)
+    .bind(list.audience.customer())
+    .bind(list.audience.group().map(str::to_owned))
     .bind(list.kind.as_str())
     .bind(list.announced_at)
     .bind(list.priority)
@@ -130,6 +166,25 @@ pub(super) fn prices(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<Vari
         found.entry(variant).or_default().push(row);
     }
     Ok(found)
+}
+
+/// The next variants that have a price in one of these lists, in the order of their ids.
+pub(super) fn variants_in(
+    tx: &mut Tx,
+    lists: &[PriceListId],
+    after: Option<VariantId>,
+    limit: i64,
+) -> Result<Vec<VariantId>> {
+    if lists.is_empty() {
+        return Ok(Vec::new());
+    }
+    let source = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = sql(format!(
+        "SELECT DISTINCT variant_id FROM prices WHERE price_list_id IN (SELECT wanted FROM {source}) AND variant_id > ? \
+         ORDER BY variant_id LIMIT ?"
+    ));
+    let rows = dialect::rows(lists.iter().map(|id| json!([id.hex()])).collect());
+    query.bind(rows).bind(after.unwrap_or(VariantId::from_bytes([0; 16]))).bind(limit).load::<UidSql, VariantId>(tx)
 }
 
 /// The columns of a price's key in a list of keys.

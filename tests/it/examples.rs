@@ -261,6 +261,14 @@ impl Demo {
         }
     }
 
+    /// A promotion of its own.
+    async fn for_promotion(&self, route: &Route) -> Ready {
+        let mut new = self.example("POST", "/v1/ops/promotions");
+        new["code"] = json!(format!("for {}", route.path));
+        let id = text(&self.ops("POST", "/promotions", new).await["id"]);
+        Ready { ids: [("promotions", id)].into(), ..Ready::default() }
+    }
+
     /// Everything that a route needs to be there.
     async fn ready(&self, route: &Route) -> Ready {
         let tail = route.path.strip_prefix(route.surface.prefix()).unwrap();
@@ -285,6 +293,8 @@ impl Demo {
                 let shipment = self.shipment(&self.order("sandbox").await).await;
                 Ready { ids: [("shipments", shipment)].into(), ..Ready::default() }
             }
+            (_, "promotions") => self.for_promotion(route).await,
+            (_, "coupons") => Ready { ids: [("coupons", "WELCOME10".to_owned())].into(), ..Ready::default() },
             (_, kind) => {
                 let own = [("channels", DEMO_CHANNEL), ("legal-entities", DEMO_LEGAL_ENTITY)];
                 let mut ids: Ids = own.map(|(kind, id)| (kind, id.to_owned())).into();

@@ -98,6 +98,8 @@ fn commands(theirs: &Side) -> BTreeMap<&'static str, (Value, u16)> {
         ("POST /carts", json!({ "channel_id": channel }), 404),
         ("POST /connectors", json!({"name": "n", "adapter": "webhook", "settings": {"url": "http://127.0.0.1:9/"}, "channels": [channel]}), 404),
         ("POST /price-lists", json!({"code": "c", "name": "n", "currency": "EUR", "channel_id": channel}), 404),
+        ("POST /pricing/simulate", json!({"channel_id": channel, "lines": [{"sku": "TEE"}]}), 404),
+        ("POST /promotions", json!({"code": "c", "name": "n", "channel_id": channel, "gift": {"type": "fixed_shipping", "price": {"amount": "1.00", "currency": "EUR"}}}), 404),
         ("POST /returns", json!({"order": theirs.ids["orders"], "lines": [{"line_no": 1, "quantity": 1}]}), 404),
         ("POST /shipping-methods", json!({"channel_id": channel, "code": "c", "name": "n", "tax_class": "standard", "rates": [rate]}), 404),
         ("POST /stock/adjustments", json!({ "lines": [change] }), 403),

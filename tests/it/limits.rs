@@ -9,6 +9,7 @@ use kontor::{config::Settings, http::auth::Audience, kernel::Scope};
 fn few(settings: &mut Settings) {
     settings.http.store_requests_per_minute = 12;
     settings.http.lookup_requests_per_minute = 3;
+    settings.http.coupon_requests_per_minute = 4;
     "127.0.0.1".clone_into(&mut settings.http.trusted_proxies);
 }
 
@@ -189,4 +190,28 @@ fn an_api_key_is_a_principal_of_its_own() {
             assert_eq!(ask(&other).await.status, 200);
         },
     );
+}
+
+#[test]
+fn coupons_can_not_be_guessed_by_trying() {
+    on_both_set(few, |app| async move {
+        let shop = a_shop(&app).await;
+        let carts = [shop.cart(&[("TEE", 1)]).await, shop.cart(&[("TEE", 1)]).await];
+        // Whatever cart they are tried on, and whatever way: by one address only so many.
+        let tried = through(12, async |turn| {
+            let cart = &carts[turn % 2];
+            let headers =
+                [("Channel-Key", shop.key.as_str()), ("Cart-Token", &cart.token), ("X-Forwarded-For", "192.0.2.9")];
+            let (method, path, body) = match turn % 3 {
+                0 => ("PATCH", format!("/v1/store/carts/{}", cart.id), json!({"coupons": [format!("TRY{turn}")]})),
+                _ => ("POST", format!("/v1/store/carts/{}/coupons", cart.id), json!({"code": format!("TRY{turn}")})),
+            };
+            app.send(method, &path, &headers, Some(&body)).await
+        })
+        .await;
+        assert!((4..=5).contains(&tried), "{tried}");
+        // Everything else goes on.
+        let path = format!("/carts/{}", carts[0].id);
+        ask(&shop, "192.0.2.9", "GET", &path, &[("Cart-Token", &carts[0].token)]).await.expect(200);
+    });
 }

@@ -92,6 +92,7 @@ fn the_diagrams_are_the_transition_tables() {
         ("shipments", kontor::fulfilment::shipments_mermaid()),
         ("returns", kontor::fulfilment::returns::mermaid()),
         ("operations", kontor::payments::operations_mermaid()),
+        ("promotions", kontor::pricing::promotions::mermaid()),
     ];
     for (name, diagram) in diagrams {
         holds("docs/state-machines.md", name, &format!("```mermaid\n{}\n```", diagram.trim()));

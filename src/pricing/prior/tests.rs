@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::kernel::Id;
+use crate::pricing::rates::Audience;
 
 /// An instant of a day, counted from an autumn's first.
 fn day(day: i64) -> Instant {
@@ -20,6 +21,7 @@ fn list(number: u8, kind: ListKind, from: Option<Instant>, until: Option<Instant
         name: String::new(),
         currency: eur(),
         channel: None,
+        audience: Audience::All,
         kind,
         announced_at: None,
         priority: 0,

@@ -1,6 +1,5 @@
 use super::{
-    super::model::{AdjustmentValue, RoundingPoint},
-    super::rates::{ListKind, ShippingRate},
+    super::{model::RoundingPoint, promotions, rates::ShippingRate},
     *,
 };
 use crate::kernel::{Id, Rounding};
@@ -57,6 +56,7 @@ fn rules() -> Rules {
         name: "Retail".into(),
         currency: eur(),
         channel: None,
+        audience: Audience::All,
         kind: ListKind::Base,
         announced_at: None,
         priority: 0,
@@ -74,6 +74,8 @@ fn rules() -> Rules {
     };
     let standard = vec![rate(&["DE"], None, "4.90"), rate(&["DE"], Some(5000), "0"), rate(&["AT"], None, "9.90")];
     Rules {
+        promotions: Vec::new(),
+        version: None,
         price_lists: vec![list],
         tax_rates: vec![tax(1, "standard", "0.19"), tax(2, "reduced", "0.07")],
         shipping_methods: vec![
@@ -94,17 +96,22 @@ fn prices() -> HashMap<VariantId, Vec<PriceRow>> {
     HashMap::from([(id(1), vec![row(1, "11.90"), row(10, "10")]), (id(2), vec![row(1, "10.70")])])
 }
 
-fn line(line_no: i32, variant: u8, tax_class: &str, quantity: i64) -> LineRequest {
+static PLAIN: BTreeMap<String, serde_json::Value> = BTreeMap::new();
+static UNUSED: std::sync::LazyLock<HashMap<PromotionId, Left>> = std::sync::LazyLock::new(HashMap::new);
+
+fn line(line_no: i32, variant: u8, tax_class: &str, quantity: i64) -> LineRequest<'_> {
     LineRequest {
         line_no,
         variant_id: id(variant),
-        tax_class: tax_class.into(),
+        sku: "SKU",
+        attributes: &PLAIN,
+        tax_class,
         quantity: Quantity::new(quantity).unwrap(),
         unit_price_override: None,
     }
 }
 
-fn request(lines: Vec<LineRequest>) -> QuoteRequest {
+fn request(lines: Vec<LineRequest<'_>>) -> QuoteRequest<'_> {
     QuoteRequest {
         channel: id(100),
         currency: eur(),
@@ -112,9 +119,15 @@ fn request(lines: Vec<LineRequest>) -> QuoteRequest {
         rounding: RoundingRule { point: RoundingPoint::PerLine, strategy: Rounding::HalfUp },
         country: country("DE"),
         at: at(),
+        buyer: Buyer::ANYBODY,
+        device: Device::Desktop,
+        origin: None,
+        coupons: &[],
+        left: &UNUSED,
+        detail: Detail::All,
+        consider: Consider::Active,
         lines,
         shipping: None,
-        adjustments: Vec::new(),
     }
 }
 
@@ -122,12 +135,25 @@ fn shipping(code: &str) -> Option<ShippingRequest> {
     Some(ShippingRequest { code: code.into(), weight_grams: 1000 })
 }
 
-fn off(target: AdjustmentTarget, amount: &str) -> Adjustment {
-    let value = AdjustmentValue::Amount(euros(amount));
-    Adjustment { target, value, source: "promotion:x".into(), label: "X".into() }
+fn off(amount: &str, on: &str) -> Compiled {
+    let rule = serde_json::json!({"gift": {"type": "amount", "amount": euros(amount), "on": on}});
+    Compiled::new(promotions::Promotion {
+        id: id(50),
+        code: "x".into(),
+        name: "X".into(),
+        state: promotions::PromotionState::Active,
+        channel: None,
+        priority: 0,
+        valid_from: None,
+        valid_until: None,
+        rule: serde_json::from_value(rule).unwrap(),
+        version: 3,
+        created_at: at(),
+        updated_at: at(),
+    })
 }
 
-fn ask(request: &QuoteRequest) -> Quote {
+fn ask(request: &QuoteRequest<'_>) -> Quote {
     quote(&rules(), &prices(), request)
 }
 
@@ -150,18 +176,24 @@ fn shipping_goes_by_the_value_after_discount() {
     let mut request = request(vec![line(1, 1, "standard", 5)]);
     request.shipping = shipping("standard");
     assert_eq!(ask(&request).totals.unwrap().shipping_total, euros("0.00"));
-    request.adjustments = vec![off(AdjustmentTarget::Order, "20.00")];
-    assert_eq!(ask(&request).totals.unwrap().shipping_total, euros("4.90"));
-    // Ten cost 10.00 each; without tax in the prices the value is the net.
-    request.adjustments.clear();
+    let reduced = Rules { promotions: vec![off("20.00", "order")], version: Some(9), ..rules() };
+    let totals = quote(&reduced, &prices(), &request).totals.unwrap();
+    assert_eq!((totals.shipping_total, totals.discount), (euros("4.90"), euros("20.00")));
+    assert_eq!((totals.promotions[0].amount, totals.promotions[0].version), (euros("20.00"), 3));
+    assert_eq!(totals.rules_version, Some(9));
+    // And is reduced after that, by what is on it.
+    let shipped = Rules { promotions: vec![off("20.00", "order"), off("3.00", "shipping")], ..rules() };
+    let totals = quote(&shipped, &prices(), &request).totals.unwrap();
+    assert_eq!((totals.shipping_total, totals.discount), (euros("1.90"), euros("20.00")));
+    assert_eq!((totals.shipping.unwrap().discount, totals.total), (euros("3.00"), euros("41.40")));
+    // Without tax in the prices the value is the net.
     request.prices_include_tax = false;
     assert_eq!(ask(&request).goods_value, euros("59.50"));
 }
 
 #[test]
 fn what_has_no_price_is_a_problem_and_the_rest_is_priced() {
-    let mut request = request(vec![line(1, 1, "standard", 1), line(2, 9, "standard", 1), line(3, 1, "standard", 0)]);
-    request.adjustments = vec![off(AdjustmentTarget::Line { line_no: 2 }, "1"), off(AdjustmentTarget::Shipping, "1")];
+    let request = request(vec![line(1, 1, "standard", 1), line(2, 9, "standard", 1), line(3, 1, "standard", 0)]);
     let quote = ask(&request);
     let missing: Vec<_> = quote.problems.iter().map(|problem| (problem.line_no, problem.code)).collect();
     assert_eq!(missing, [(Some(2), Code::PriceMissing), (Some(3), Code::PriceMissing)]);
@@ -217,13 +249,11 @@ fn what_does_not_fit_is_told_and_never_panics() {
     let refused = problems.iter().find(|problem| problem.code == Code::ShippingMethodUnavailable).unwrap();
     assert_eq!(refused.because[0].code, "country_not_served");
     (request.shipping, request.country) = (None, country("DE"));
-    request.adjustments = vec![off(AdjustmentTarget::Line { line_no: 7 }, "1")];
-    assert_eq!(ask(&request).problems[0].code, Code::LineUnknown);
-    request.adjustments.clear();
     request.lines[0].unit_price_override = Some(UnitPrice::from_scaled(Money::MAX_INPUT, eur()));
     request.lines[0].quantity = Quantity::new(Quantity::MAX).unwrap();
     let quote = ask(&request);
-    assert_eq!((quote.totals, quote.problems[0].code), (None, Code::AmountOverflow));
+    assert_eq!((quote.problems[0].line_no, quote.problems[0].code), (Some(1), Code::AmountOverflow));
+    assert!(quote.totals.unwrap().lines.is_empty());
 }
 
 #[test]

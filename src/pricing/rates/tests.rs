@@ -30,6 +30,7 @@ fn list(number: u8, code: &str) -> PriceList {
         name: code.into(),
         currency: eur(),
         channel: None,
+        audience: Audience::All,
         kind: ListKind::Base,
         announced_at: None,
         priority: 0,
@@ -49,8 +50,12 @@ fn row(list: u8, min_quantity: i64, price: &str) -> PriceRow {
     }
 }
 
+fn asking(at: Instant) -> Asking<'static> {
+    Asking { channel: id(100), currency: eur(), buyer: Buyer::ANYBODY, at }
+}
+
 fn choose(lists: &[PriceList], rows: &[PriceRow], count: i64) -> Result<ChosenPrice, Vec<Step>> {
-    choose_price(lists, rows, id(100), eur(), quantity(count), day(10))
+    choose_price(lists, rows, asking(day(10)), quantity(count))
 }
 
 fn texts(steps: &[Step]) -> Vec<&str> {
@@ -96,7 +101,7 @@ fn validity_is_half_open() {
         (day(11), "sale", "list retail: sale goes first"),
         (day(12), "retail", "list sale: no longer valid"),
     ] {
-        let chosen = choose_price(&lists, &rows, id(100), eur(), Quantity::ONE, at).unwrap();
+        let chosen = choose_price(&lists, &rows, asking(at), Quantity::ONE).unwrap();
         assert_eq!((chosen.list_code.as_str(), texts(&chosen.because)[1]), (winner, other));
     }
 }
@@ -127,7 +132,7 @@ fn the_ladder_shows_what_will_be_charged() {
     // The own list starts at 10, so the general one fills in below and its tier at 50 never counts.
     let own = PriceList { channel: Some(id(100)), ..list(1, "own") };
     let rows = [row(2, 1, "9"), row(2, 5, "8"), row(2, 50, "1"), row(1, 10, "7"), row(1, 100, "6")];
-    let ladder = tiers(&[list(2, "retail"), own], &rows, id(100), eur(), day(10));
+    let ladder = tiers(&[list(2, "retail"), own], &rows, asking(day(10)));
     let shown: Vec<_> = ladder.iter().map(|tier| (tier.min_quantity.get(), tier.unit_price.to_string())).collect();
     let expected = [(1, "9.00 EUR"), (5, "8.00 EUR"), (10, "7.00 EUR"), (100, "6.00 EUR")];
     assert_eq!(shown, expected.map(|(from, price)| (from, price.to_owned())));
@@ -157,7 +162,7 @@ prop_compose! {
 proptest! {
     #[test]
     fn tiers_agree_with_the_choice_at_every_quantity(lists in any_lists(), rows in any_rows(), count in 0..25i64) {
-        let ladder = tiers(&lists, &rows, id(100), eur(), day(10));
+        let ladder = tiers(&lists, &rows, asking(day(10)));
         prop_assert!(ladder.is_sorted_by(|one, next| one.min_quantity < next.min_quantity));
         let rung = ladder.iter().rev().find(|tier| tier.min_quantity <= quantity(count));
         let chosen = choose(&lists, &rows, count).ok();
@@ -257,4 +262,40 @@ fn why_a_shipping_method_is_unavailable() {
     assert_eq!(why(&dhl, "DE", "EUR", 500, 99), "value_out_of_range");
     assert_eq!(why(&dhl, "DE", "EUR", 500, 901), "value_out_of_range");
     assert!(shipping_rate(&dhl, country("DE"), eur(), 31_500, 900).is_ok());
+}
+
+#[test]
+fn a_customers_list_goes_before_their_groups_and_that_before_everybodys() {
+    let theirs = PriceList { audience: Audience::Customer(id(7)), kind: ListKind::Contract, ..list(1, "theirs") };
+    let trade = PriceList { audience: Audience::Group("trade".into()), ..list(2, "trade") };
+    let own = PriceList { channel: Some(id(100)), priority: 9, ..list(3, "own") };
+    let lists = [own, trade, theirs, list(4, "retail")];
+    let rows = [row(1, 1, "1"), row(2, 1, "2"), row(3, 1, "3"), row(4, 1, "4")];
+    let won = |customer: Option<u8>, group: Option<&str>| {
+        let buyer = Buyer { customer: customer.map(id), group: group.map(str::to_owned), first_order: false };
+        let asking = Asking { buyer: &buyer, ..asking(day(10)) };
+        choose_price(&lists, &rows, asking, Quantity::ONE).unwrap().list_code
+    };
+    assert_eq!(won(Some(7), Some("trade")), "theirs");
+    assert_eq!(won(Some(8), Some("trade")), "trade");
+    assert_eq!(won(Some(8), Some("press")), "own");
+    assert_eq!(won(None, None), "own");
+    // What is for others is never shown, nor named where there is a price.
+    let ladder = tiers(&lists, &rows, asking(day(10)));
+    assert_eq!(ladder.iter().map(|tier| tier.unit_price.scaled()).collect::<Vec<_>>(), [3_000_000]);
+    assert_eq!(
+        texts(&choose(&lists, &rows, 1).unwrap().because),
+        ["list own, from 1: 3.00 EUR", "list retail: own goes first"]
+    );
+}
+
+#[test]
+fn costs_are_no_prices() {
+    let costs = PriceList { kind: ListKind::Cost, priority: 99, ..list(1, "costs") };
+    let own = PriceList { channel: Some(id(100)), ..costs.clone() };
+    let lists = [costs, PriceList { id: id(3), ..own }, list(2, "retail")];
+    let rows = [row(1, 1, "1"), row(2, 1, "4"), row(3, 1, "2"), row(3, 10, "1.5")];
+    assert_eq!(choose(&lists, &rows, 20).unwrap().list_code, "retail");
+    assert_eq!(cost(&lists, &rows, asking(day(10))).unwrap().scaled(), 2_000_000);
+    assert_eq!(cost(&lists[2..], &rows, asking(day(10))), None);
 }

@@ -115,6 +115,15 @@ async fn fill(shop: Shop, name: &str) -> Side {
     let method = json!({"channel_id": channel, "code": name, "name": name, "tax_class": "standard",
         "rates": [{"countries": ["DE"], "price": {"amount": "9.90", "currency": "EUR"}}]});
     ids.insert("shipping-methods", text(&make("/shipping-methods", method).await["id"]));
+    let promotion = json!({"code": format!("{name}-sale"), "name": name, "channel_id": channel, "conditions": {"coupon": true},
+        "gift": {"type": "percentage", "percent": "10", "on": "lines"}});
+    let promotion = text(&make("/promotions", promotion).await["id"]);
+    let code = make(&format!("/promotions/{promotion}/coupons"), json!({"code": format!("{name}-code")})).await;
+    ids.insert("coupons", text(&code["code"]));
+    let batch = json!({"size": 1});
+    let batch = app.ops("POST", &format!("/promotions/{promotion}/coupon-batches"), Some(&batch)).await.expect(202);
+    ids.insert("coupon-batches", text(&batch["id"]));
+    ids.insert("promotions", promotion);
     let whole = app.ops("GET", &format!("/channels/{channel}"), None).await.expect(200);
     ids.insert("legal-entities", text(&whole["legal_entity_id"]));
     let another = app.ops("POST", &format!("/channels/{channel}/keys"), None).await.expect(201);

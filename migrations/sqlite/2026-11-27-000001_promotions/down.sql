@@ -1,0 +1,13 @@
+DROP TABLE coupons;
+DROP TABLE coupon_batches;
+DROP TABLE promotion_uses;
+DROP TABLE promotion_counters;
+DROP TABLE promotions;
+ALTER TABLE price_lists DROP COLUMN customer_group;
+ALTER TABLE price_lists DROP COLUMN customer_id;
+DELETE FROM prices WHERE price_list_id IN (SELECT id FROM price_lists WHERE kind = 'cost');
+DELETE FROM price_lists WHERE kind = 'cost';
+ALTER TABLE price_lists ADD COLUMN purpose TEXT NOT NULL DEFAULT 'base' CHECK (purpose IN ('base', 'sale', 'contract'));
+UPDATE price_lists SET purpose = kind;
+ALTER TABLE price_lists DROP COLUMN kind;
+ALTER TABLE price_lists RENAME COLUMN purpose TO kind;

@@ -1,0 +1,107 @@
+//! The coupons of a cart: which codes are asked for, and whether they can be used.
+
+use super::{
+    model::{Cart, Problem},
+    pricing::{Context, note},
+};
+use crate::{
+    db::Tx,
+    error::{Code, Error, Result},
+    kernel::text::Text,
+    pricing::{
+        model::Totals,
+        promotions::{self, Redeemed, code},
+    },
+};
+
+/// The most coupons a cart may have.
+pub(super) const MOST: usize = 10;
+
+/// A coupon that is asked for.
+#[derive(Debug, Clone)]
+pub(super) struct WantedCoupon {
+    pub code: String,
+    /// JSON pointer to it in what was sent.
+    pub pointer: String,
+}
+
+fn unknown(pointer: &str) -> Error {
+    Error::problem(Code::CouponUnknown, "there is no such coupon").at(pointer)
+}
+
+/// The coupon of a code as it was typed.
+///
+/// # Errors
+/// `coupon_unknown` where it can not be a code.
+pub(super) fn named(text: &str, pointer: String) -> Result<WantedCoupon> {
+    let code = code::normalised(text).ok_or_else(|| unknown(&pointer))?;
+    Ok(WantedCoupon { code, pointer })
+}
+
+/// The coupons of the codes that were sent.
+///
+/// # Errors
+/// `coupon_unknown`, `invalid_value`.
+pub(super) fn wanted(codes: &[Text<60>]) -> Result<Vec<WantedCoupon>> {
+    let mut wanted: Vec<WantedCoupon> = Vec::new();
+    for (place, text) in codes.iter().enumerate() {
+        let coupon = named(text, format!("/coupons/{place}"))?;
+        if !wanted.iter().any(|known| known.code == coupon.code) {
+            wanted.push(coupon);
+        }
+    }
+    Ok(wanted)
+}
+
+/// The cart's coupons, for changes that keep most of them.
+pub(super) fn as_wanted(cart: &Cart) -> Vec<WantedCoupon> {
+    let wanted =
+        |(place, code): (usize, &String)| WantedCoupon { code: code.clone(), pointer: format!("/coupons/{place}") };
+    cart.details.coupons.iter().enumerate().map(wanted).collect()
+}
+
+/// Puts the wanted coupons in the place of the cart's. New ones must be there, and must not be refused. One statement where there
+/// are new ones.
+///
+/// # Errors
+/// `coupon_unknown`, `coupon_refused`, `invalid_value`.
+pub(super) fn replace(tx: &mut Tx, context: &Context, cart: &mut Cart, wanted: &[WantedCoupon]) -> Result<()> {
+    if wanted.len() > MOST {
+        return Err(Error::invalid("/coupons", format!("a cart takes at most {MOST} coupons")));
+    }
+    let new: Vec<&WantedCoupon> = wanted.iter().filter(|one| !cart.details.coupons.contains(&one.code)).collect();
+    let codes: Vec<String> = new.iter().map(|one| one.code.clone()).collect();
+    let found = promotions::redeemed(tx, context.now, &codes, cart.customer)?;
+    for coupon in new {
+        match found.iter().find(|known| known.code == coupon.code) {
+            None => return Err(unknown(&coupon.pointer)),
+            Some(Redeemed { refused: Some(why), .. }) => {
+                let error = Error::problem(Code::CouponRefused, why.text.clone()).at(coupon.pointer.clone());
+                return Err(error.with("reason", why.code.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    cart.details.coupons = wanted.iter().map(|one| one.code.clone()).collect();
+    Ok(())
+}
+
+/// Why coupons of the cart take nothing off.
+pub(super) fn problems(cart: &Cart, redeemed: &[Redeemed], totals: Option<&Totals>) -> Vec<Problem> {
+    let Some(totals) = totals else { return Vec::new() };
+    let idle = |(place, code): (usize, &String)| {
+        if totals.promotions.iter().any(|applied| applied.coupon.as_ref() == Some(code)) {
+            return None;
+        }
+        let known = redeemed.iter().find(|known| known.code == *code);
+        let passed = totals.passed_over.iter().find(|passed| passed.coupon.as_ref() == Some(code));
+        let detail = match (known.and_then(|known| known.refused.as_ref()), passed) {
+            (Some(why), _) => why.text.clone(),
+            (None, Some(passed)) => format!("{}: {}", passed.name, passed.reason.text),
+            (None, None) if known.is_none() => format!("there is no coupon {code} any more"),
+            (None, None) => format!("the coupon {code} is not for this cart, or not now"),
+        };
+        Some(note("coupon_not_applied", detail, &format!("/coupons/{place}")))
+    };
+    cart.details.coupons.iter().enumerate().filter_map(idle).collect()
+}

@@ -1,0 +1,160 @@
+//! Routes of promotions; those of coupons are with these.
+
+use actix_web::{get, patch, post};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    coupons,
+    forms::{Activation, Checks, NewPromotion, PromotionPatch, PromotionView},
+    model::{PromotionCommand, PromotionState},
+    service,
+};
+use crate::{
+    db::Tx,
+    error::Result,
+    http::{Body, Call, IfMatch, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
+    kernel::{Id, Scope, ids::PromotionId},
+    pricing::Rules,
+};
+
+/// Make a promotion
+///
+/// It is a draft: no cart gets it until it is activated. `POST /v1/ops/pricing/simulate` shows what it will do.
+#[utoipa::path(tag = "plan a sale", request_body = NewPromotion, security(("token" = ["prices:write"])),
+    responses((status = 201, body = PromotionView)))]
+#[post("/promotions")]
+async fn create_promotion(call: Call, body: Body<NewPromotion>) -> Result<Reply> {
+    let actor = call.allow(Scope::PricesWrite)?.clone();
+    let (id, now, new) = (Id::new(), call.now, body.value.clone());
+    call.reference_command(&body.fingerprint, move |tx| {
+        let made = PromotionView::from(service::create(tx, now, &actor, id, &new)?);
+        Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/ops/promotions/{}", made.id)))
+    })
+    .await
+}
+
+/// What the list of promotions can be narrowed to.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PromotionQuery {
+    /// Where they stand.
+    state: Option<PromotionState>,
+}
+
+/// List the promotions
+///
+/// The newest first.
+#[utoipa::path(tag = "plan a sale", params(PromotionQuery), security(("token" = ["prices:read"])),
+    responses((status = 200, body = Page<PromotionView>)))]
+#[get("/promotions")]
+async fn list_promotions(call: Call, query: List<PromotionQuery>) -> Result<Reply> {
+    let (actor, state) = (call.allow(Scope::PricesRead)?.clone(), query.filter.state);
+    let read = move |tx: &mut Tx, before, limit| {
+        let found = service::page(tx, &actor, state, before, limit)?;
+        Ok(found.into_iter().map(PromotionView::from).collect())
+    };
+    query.answer(&call, |promotion: &PromotionView| promotion.id, read).await
+}
+
+/// Read a promotion
+///
+/// With how much of it is taken.
+#[utoipa::path(tag = "plan a sale", params(("id" = inline(PromotionId), Path)), security(("token" = ["prices:read"])),
+    responses((status = 200, body = PromotionView)))]
+#[get("/promotions/{id}")]
+async fn read_promotion(call: Call, path: RefPath<PromotionId>) -> Result<Reply> {
+    let (id, actor) = (path.0, call.allow(Scope::PricesRead)?.clone());
+    let read = move |tx: &mut Tx| Ok((service::find(tx, &actor, id)?, service::taken(tx, id)?));
+    let (promotion, taken) = call.read(read).await?;
+    let view = PromotionView { taken: Some(taken), ..PromotionView::from(promotion) };
+    Ok(Reply::ok(&view)?.version(view.version))
+}
+
+/// Change a promotion
+///
+/// Send the `ETag` you have seen as `If-Match`. The change is effective everywhere within a second; what is being paid keeps what
+/// it was promised. Limits are not set below what is taken already.
+#[utoipa::path(tag = "plan a sale", params(("id" = inline(PromotionId), Path), IfMatch), request_body = PromotionPatch,
+    security(("token" = ["prices:write"])), responses((status = 200, body = PromotionView)))]
+#[patch("/promotions/{id}")]
+async fn update_promotion(call: Call, path: RefPath<PromotionId>, body: Body<PromotionPatch>) -> Result<Reply> {
+    let actor = call.allow(Scope::PricesWrite)?.clone();
+    let (id, now, expected, patch) = (path.0, call.now, call.if_match()?, body.value.clone());
+    call.reference_command(&body.fingerprint, move |tx| {
+        let changed = PromotionView::from(service::update(tx, now, &actor, id, expected, &patch)?);
+        Ok(Reply::ok(&changed)?.version(changed.version))
+    })
+    .await
+}
+
+/// Check a promotion
+///
+/// What is to be known before it is activated: which active promotions it adds up with, and which articles may fall below their
+/// cost, below half their price or to nothing. Costs come from price lists of the kind `cost`.
+#[utoipa::path(tag = "plan a sale", params(("id" = inline(PromotionId), Path)), security(("token" = ["prices:read"])),
+    responses((status = 200, body = Checks)))]
+#[get("/promotions/{id}/checks")]
+async fn check_promotion(call: Call, path: RefPath<PromotionId>) -> Result<Reply> {
+    let (id, actor, now) = (path.0, call.allow(Scope::PricesRead)?.clone(), call.now);
+    let rules = call.snapshot::<Rules>().await?;
+    Reply::ok(&call.read(move |tx| service::checks(tx, now, &actor, &rules, id)).await?)
+}
+
+async fn run(
+    call: Call,
+    id: PromotionId,
+    command: PromotionCommand,
+    checked: Option<i64>,
+    sent: &Fingerprint,
+) -> Result<Reply> {
+    let (actor, now) = (call.allow(Scope::PricesWrite)?.clone(), call.now);
+    call.reference_command(sent, move |tx| {
+        let view = PromotionView::from(service::command(tx, now, &actor, id, command, checked)?);
+        Ok(Reply::ok(&view)?.version(view.version))
+    })
+    .await
+}
+
+/// Activate a promotion
+///
+/// Carts get it from now on, or from `valid_from` on by the clock. Where its checks have warnings these are answered, and it stays
+/// as it is until `despite_warnings` is sent.
+#[utoipa::path(tag = "plan a sale", params(("id" = inline(PromotionId), Path)), request_body = Activation,
+    security(("token" = ["prices:write"])), responses((status = 200, body = PromotionView)))]
+#[post("/promotions/{id}/activate")]
+async fn activate_promotion(call: Call, path: RefPath<PromotionId>, body: Body<Activation>) -> Result<Reply> {
+    let (id, now, actor, activation) = (path.0, call.now, call.allow(Scope::PricesWrite)?.clone(), body.value.clone());
+    let rules = call.snapshot::<Rules>().await?;
+    let look = move |tx: &mut Tx| service::check_first(tx, now, &actor, &rules, id, &activation);
+    let checked = call.read(look).await?;
+    run(call, id, PromotionCommand::Activate, Some(checked), &body.fingerprint).await
+}
+
+/// Pause a promotion
+///
+/// No cart gets it until it is activated again; what is being paid keeps it.
+#[utoipa::path(tag = "plan a sale", params(("id" = inline(PromotionId), Path)), security(("token" = ["prices:write"])),
+    responses((status = 200, body = PromotionView)))]
+#[post("/promotions/{id}/pause")]
+async fn pause_promotion(call: Call, path: RefPath<PromotionId>, _body: NoBody) -> Result<Reply> {
+    run(call, path.0, PromotionCommand::Pause, None, &Fingerprint::none()).await
+}
+
+/// End a promotion
+///
+/// For good.
+#[utoipa::path(tag = "plan a sale", params(("id" = inline(PromotionId), Path)), security(("token" = ["prices:write"])),
+    responses((status = 200, body = PromotionView)))]
+#[post("/promotions/{id}/end")]
+async fn end_promotion(call: Call, path: RefPath<PromotionId>, _body: NoBody) -> Result<Reply> {
+    run(call, path.0, PromotionCommand::End, None, &Fingerprint::none()).await
+}
+
+/// The routes of the ops surface.
+pub(in crate::pricing) fn ops(config: &mut Mount<'_>) {
+    config.service(create_promotion).service(list_promotions).service(read_promotion).service(update_promotion);
+    config.service(check_promotion).service(activate_promotion).service(pause_promotion).service(end_promotion);
+    coupons::api::ops(config);
+}

@@ -1,0 +1,315 @@
+//! Which promotions apply to a cart, and what they take off which line: pure.
+//!
+//! They go one after the other, the higher priority first, then by their codes; each takes off what the earlier ones have left.
+//! Of a group only the one applies that takes the most off at its turn, which is the turn of the first of the group. Those on
+//! shipping go after those on goods, once it is known what shipping costs.
+
+use super::{
+    compiled::{Compiled, Line},
+    conditions::{self, Basket, OUT_OF_QUESTION},
+    gifts::{Offer, Reckoning, Standing, part},
+    model::{Gift, Stacking},
+};
+use crate::{
+    kernel::Money,
+    pricing::model::{Adjustment, AdjustmentTarget, AdjustmentValue, AppliedPromotion, LineShare, PassedOver, Step},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// So many promotions that did not apply are kept with a cart.
+const MOST_PASSED_OVER: usize = 20;
+
+/// How much is told of promotions that did not apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Those that were in question, a score of them.
+    InQuestion,
+    /// All of them.
+    All,
+}
+
+/// Promotions while they are applied to a cart.
+pub struct Evaluation<'a> {
+    promotions: &'a [Compiled],
+    basket: &'a Basket<'a>,
+    detail: Detail,
+    standing: Vec<Standing>,
+    /// Groups of which one has applied.
+    groups: Vec<&'a str>,
+    /// The discounts, in the order in which they apply.
+    pub adjustments: Vec<Adjustment>,
+    /// The promotions that apply.
+    pub applied: Vec<AppliedPromotion>,
+    /// Those that do not, with the first reason.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// A promotion that may apply, at its turn.
+struct Candidate<'a> {
+    ready: &'a Compiled,
+    offer: Offer,
+}
+
+impl<'a> Evaluation<'a> {
+    /// Nothing applied yet. `promotions` are in their order.
+    #[must_use]
+    pub fn new(promotions: &'a [Compiled], basket: &'a Basket<'a>, detail: Detail) -> Self {
+        let standing = |line: &Line<'_>| Standing { left: line.subtotal, floor: 0, touched: false, closed: false };
+        Self {
+            promotions,
+            basket,
+            detail,
+            standing: basket.lines.iter().map(standing).collect(),
+            groups: Vec::new(),
+            adjustments: Vec::new(),
+            applied: Vec::new(),
+            passed_over: Vec::new(),
+        }
+    }
+
+    /// Applies the promotions on goods.
+    pub fn goods(&mut self) {
+        self.run(false, Self::offer_of, Self::take);
+    }
+
+    /// Applies the promotions on shipping, which costs so much in minor units.
+    pub fn shipping(&mut self, price: i64) {
+        self.standing.push(Standing { left: price, floor: 0, touched: false, closed: false });
+        self.run(true, Self::shipping_offer, Self::take_shipping);
+        self.standing.pop();
+    }
+
+    /// What the goods cost after what has been taken off, in minor units.
+    #[must_use]
+    pub fn goods_value(&self) -> i64 {
+        let lines = self.standing.iter().take(self.basket.lines.len());
+        lines.map(|standing| standing.left).fold(0, i64::saturating_add)
+    }
+
+    fn run(
+        &mut self,
+        on_shipping: bool,
+        offer_of: fn(&Self, &'a Compiled) -> Result<Offer, Step>,
+        take: fn(&mut Self, &Candidate<'a>),
+    ) {
+        let all = self.promotions;
+        let in_turn = all.iter().filter(|ready| ready.promotion.rule.gift.is_on_shipping() == on_shipping);
+        for ready in in_turn.clone() {
+            let group = ready.promotion.rule.stacking.group.as_deref();
+            let Some(group) = group else {
+                match offer_of(self, ready) {
+                    Ok(offer) => take(self, &Candidate { ready, offer }),
+                    Err(reason) => self.pass_over(ready, reason),
+                }
+                continue;
+            };
+            if self.groups.contains(&group) {
+                // Told of when the group had its turn.
+                continue;
+            }
+            let own = in_turn.clone().filter(|other| other.promotion.rule.stacking.group.as_deref() == Some(group));
+            self.best_of(group, own, (offer_of, take));
+        }
+    }
+
+    /// Applies the best of a group, and passes the others over.
+    fn best_of(
+        &mut self,
+        group: &'a str,
+        own: impl Iterator<Item = &'a Compiled>,
+        (offer_of, take): (fn(&Self, &'a Compiled) -> Result<Offer, Step>, fn(&mut Self, &Candidate<'a>)),
+    ) {
+        let (mut best, mut rest): (Option<Candidate<'a>>, Vec<&'a Compiled>) = (None, Vec::new());
+        let taken_before = self.groups.contains(&group);
+        self.groups.push(group);
+        for ready in own {
+            match offer_of(self, ready) {
+                Err(reason) => self.pass_over(ready, reason),
+                Ok(_) if taken_before => rest.push(ready),
+                Ok(offer) => {
+                    let better = best.as_ref().is_none_or(|best| offer.total() > best.offer.total());
+                    let worse = if better {
+                        best.replace(Candidate { ready, offer })
+                    } else {
+                        Some(Candidate { ready, offer })
+                    };
+                    rest.extend(worse.map(|worse| worse.ready));
+                }
+            }
+        }
+        if let Some(best) = &best {
+            take(self, best);
+            for ready in rest {
+                let text = format!("{} of the same group takes more off", best.ready.promotion.code);
+                self.pass_over(ready, Step::new("group", text));
+            }
+        } else {
+            // None of it applied: those on shipping may.
+            self.groups.retain(|known| *known != group);
+        }
+    }
+
+    /// What a promotion would take off the goods now.
+    fn offer_of(&self, ready: &'a Compiled) -> Result<Offer, Step> {
+        let (promotion, basket) = (&ready.promotion, self.basket);
+        conditions::in_question(promotion, basket)?;
+        let goods: Vec<usize> =
+            basket.lines.iter().enumerate().filter(|(_, line)| ready.is_for(line)).map(|(at, _)| at).collect();
+        conditions::fulfilled(ready, basket, &goods)?;
+        let stacking = &promotion.rule.stacking;
+        let open = |at: &usize| {
+            self.standing.get(*at).is_some_and(|line| !line.closed && (stacking.combinable || !line.touched))
+        };
+        let open: Vec<usize> = goods.into_iter().filter(open).collect();
+        if open.is_empty() {
+            return Err(Step::new(
+                "not_combinable",
+                "other promotions have reduced its goods, and they do not go together",
+            ));
+        }
+        let left = basket.left_of(promotion);
+        let floored;
+        let standing = if stacking.floor.is_none() && !stacking.not_below_cost {
+            &self.standing
+        } else {
+            floored = self.floored(stacking);
+            &floored
+        };
+        let offer = Reckoning { ready, basket, standing, goods: &open, units: left.units }.offer()?;
+        self.worth(&offer, left.budget)?;
+        Ok(offer)
+    }
+
+    fn worth(&self, offer: &Offer, budget: i64) -> Result<(), Step> {
+        match offer.total() {
+            0 => Err(Step::new("nothing", "it takes nothing off")),
+            off if off > budget => {
+                let left = Money::from_minor(budget, self.basket.currency);
+                Err(Step::new("budget_used_up", format!("only {left} of its budget is left")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The lines with what a promotion wants to be left of each.
+    fn floored(&self, stacking: &Stacking) -> Vec<Standing> {
+        let of = |(standing, line): (&Standing, &Line<'_>)| Standing {
+            floor: standing.floor.max(self.floor_of(stacking, line)),
+            ..*standing
+        };
+        self.standing.iter().zip(&self.basket.lines).map(of).collect()
+    }
+
+    /// What a promotion wants to be left of a line.
+    fn floor_of(&self, stacking: &Stacking, line: &Line<'_>) -> i64 {
+        let share = stacking.floor.map_or(0, |floor| part(self.basket, line.subtotal, floor));
+        let cost = line.cost.filter(|_| stacking.not_below_cost).unwrap_or_default();
+        share.max(cost)
+    }
+
+    fn take(&mut self, candidate: &Candidate<'a>) {
+        let Candidate { ready, offer } = candidate;
+        let stacking = &ready.promotion.rule.stacking;
+        let mut lines = Vec::with_capacity(offer.taken.len());
+        for taken in &offer.taken {
+            let Some(line) = self.basket.lines.get(taken.at) else { continue };
+            let floor = self.floor_of(stacking, line);
+            if let Some(standing) = self.standing.get_mut(taken.at) {
+                standing.left -= taken.off;
+                standing.touched = true;
+                standing.closed |= !stacking.combinable;
+                standing.floor = standing.floor.max(floor);
+            }
+            let amount = Money::from_minor(taken.off, self.basket.currency);
+            lines.push(LineShare { line_no: line.line_no, amount });
+            let target = AdjustmentTarget::Line { line_no: line.line_no };
+            self.adjustments.push(adjustment(ready, target, amount));
+        }
+        self.note(ready, offer, lines);
+    }
+
+    fn shipping_offer(&self, ready: &'a Compiled) -> Result<Offer, Step> {
+        let (promotion, basket) = (&ready.promotion, self.basket);
+        conditions::in_question(promotion, basket)?;
+        let goods: Vec<usize> =
+            basket.lines.iter().enumerate().filter(|(_, line)| ready.is_for(line)).map(|(at, _)| at).collect();
+        conditions::fulfilled(ready, basket, &goods)?;
+        let at = basket.lines.len();
+        let Some(standing) = self.standing.get(at) else { return Ok(Offer::default()) };
+        if standing.closed || (standing.touched && !promotion.rule.stacking.combinable) {
+            return Err(Step::new(
+                "not_combinable",
+                "another promotion has reduced shipping, and they do not go together",
+            ));
+        }
+        let wanted = match &promotion.rule.gift {
+            Gift::Percentage { percent, .. } => part(basket, standing.left, *percent),
+            Gift::Amount { amount, .. } => amount.minor(),
+            Gift::FixedShipping { price } => standing.left - price.minor(),
+            _ => 0,
+        };
+        let floor = promotion.rule.stacking.floor.map_or(0, |floor| part(basket, standing.left, floor));
+        let off = wanted.clamp(0, (standing.left - floor).max(0));
+        let offer = Offer { taken: vec![super::gifts::Taken { at, off }], units: 0 };
+        self.worth(&offer, basket.left_of(promotion).budget)?;
+        Ok(offer)
+    }
+
+    fn take_shipping(&mut self, candidate: &Candidate<'a>) {
+        let Candidate { ready, offer } = candidate;
+        if let Some(standing) = self.standing.last_mut() {
+            standing.left -= offer.total();
+            standing.touched = true;
+            standing.closed |= !ready.promotion.rule.stacking.combinable;
+        }
+        let amount = Money::from_minor(offer.total(), self.basket.currency);
+        self.adjustments.push(adjustment(ready, AdjustmentTarget::Shipping, amount));
+        self.note(ready, offer, Vec::new());
+    }
+
+    fn note(&mut self, ready: &Compiled, offer: &Offer, lines: Vec<LineShare>) {
+        let promotion = &ready.promotion;
+        let coupon = self.basket.coupon_of(promotion.id).ok().flatten();
+        self.applied.push(AppliedPromotion {
+            promotion_id: promotion.id,
+            code: promotion.code.clone(),
+            name: promotion.name.clone(),
+            version: promotion.version,
+            coupon: coupon.filter(|_| promotion.rule.conditions.coupon).map(|coupon| coupon.code.clone()),
+            amount: Money::from_minor(offer.total(), self.basket.currency),
+            units: offer.units,
+            lines,
+        });
+    }
+
+    fn pass_over(&mut self, ready: &Compiled, reason: Step) {
+        let in_question = !OUT_OF_QUESTION.contains(&reason.code.as_str());
+        let told = match self.detail {
+            Detail::All => true,
+            Detail::InQuestion => in_question && self.passed_over.len() < MOST_PASSED_OVER,
+        };
+        if told {
+            let promotion = &ready.promotion;
+            let coupon = self.basket.coupons.iter().find(|coupon| coupon.promotion == promotion.id);
+            self.passed_over.push(PassedOver {
+                promotion_id: promotion.id,
+                code: promotion.code.clone(),
+                name: promotion.name.clone(),
+                coupon: coupon.map(|coupon| coupon.code.clone()),
+                reason,
+            });
+        }
+    }
+}
+
+fn adjustment(ready: &Compiled, target: AdjustmentTarget, amount: Money) -> Adjustment {
+    let promotion = &ready.promotion;
+    Adjustment {
+        target,
+        value: AdjustmentValue::Amount(amount),
+        source: format!("promotion:{}", promotion.code),
+        label: promotion.name.clone(),
+    }
+}

@@ -1,0 +1,43 @@
+//! Promotions: what takes something off a cart's goods or its shipping, for whom, until when, and how often.
+//!
+//! The slice decides which promotions apply to a cart and why others do not ([`Evaluation`], pure), and keeps count of what is
+//! limited ([`reserve`], [`consume`], [`release`]), exactly and however many check out at once. It never touches carts, orders or
+//! stock: they hand in what they have and keep what they get back.
+
+pub(super) mod api;
+mod checks;
+mod compiled;
+mod conditions;
+mod coupons;
+mod evaluate;
+mod forms;
+mod gifts;
+mod limits;
+mod model;
+pub(super) mod service;
+mod store;
+
+pub use compiled::{Compiled, Line};
+pub use conditions::{Basket, EXHAUSTED, Left, Redeemed};
+pub use coupons::{Coupon, code, redeemed};
+pub use evaluate::{Detail, Evaluation};
+pub use limits::{Person, Use, consume, exhausted, expire_due, extend, give_back_of, left, release, reserve, uses_of};
+pub use model::{
+    Conditions, Gift, Goods, Limits, Off, Origin, Percent, Promotion, PromotionState, Rule, Selection, Stacking,
+    Target, mermaid,
+};
+
+use crate::{http::State, jobs::Runner};
+
+/// Registers what goes on behind requests.
+pub fn work(state: &State, runner: &mut Runner) {
+    let expiring = state.clone();
+    runner.every("pricing.expire-promotion-uses", 15, move |now| {
+        let state = expiring.clone();
+        async move {
+            while state.db.write_in(crate::db::Lane::Bulk, move |tx| expire_due(tx, now, 200)).await? == 200 {}
+            Ok(())
+        }
+    });
+    coupons::work(state, runner);
+}

@@ -1,0 +1,248 @@
+//! The prices of running sales, each with whether the history of prices bears out what it seems to be reduced by.
+
+use std::collections::HashMap;
+
+use actix_web::get;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Article,
+    model::{Buyer, Step},
+    prior::Reduction,
+    quote::Rules,
+    rates::{self, Asking, Audience, ListKind, PriceList, PriceRow},
+    reductions, service, store,
+};
+use crate::{
+    catalog::{self, Variant},
+    channels::{Channel, Directory},
+    db::Tx,
+    error::{Error, Result},
+    http::{Call, List, Mount, Page, Reply},
+    kernel::{
+        Actor, Currency, Instant, Quantity, Scope, UnitPrice,
+        ids::{ChannelId, PriceListId, VariantId},
+    },
+};
+
+/// The price of an article in a running sale, and what it is reduced from.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct SalePrice {
+    /// The article.
+    variant_id: VariantId,
+    /// Its SKU.
+    sku: String,
+    /// Its name.
+    name: String,
+    /// Where.
+    channel_id: ChannelId,
+    /// In which currency.
+    currency: Currency,
+    /// The code of the list that gives the price.
+    price_list: String,
+    /// The price of a single piece.
+    price: UnitPrice,
+    /// Since when it is reduced.
+    since: Option<Instant>,
+    /// What it would cost without the sale: what a shop that strikes a price out would strike.
+    everyday_price: Option<UnitPrice>,
+    /// By how many whole per cent it seems to be reduced from that.
+    claimed_percent: Option<i64>,
+    /// The lowest price of the 30 days before the reduction was announced (Directive 98/6/EC, Article 6a): what storefronts show.
+    prior_price: Option<UnitPrice>,
+    /// By how many whole per cent it is reduced from that.
+    honest_percent: Option<i64>,
+    /// When the price was last raised in those 30 days.
+    raised_at: Option<Instant>,
+    /// Whether the history bears the reduction out.
+    borne_out: bool,
+    /// Why not: `not_sold_before`, `not_lower`, `claim_too_high`, `raised_before`. More may come.
+    findings: Vec<Step>,
+}
+
+fn percent(from: UnitPrice, to: UnitPrice) -> Option<i64> {
+    let (from, to) = (i128::from(from.scaled()), i128::from(to.scaled()));
+    (from > to && from > 0).then(|| i64::try_from((from - to) * 100 / from).unwrap_or_default())
+}
+
+/// What is wrong with a reduction, by the everyday price of now and by the history.
+fn findings(price: UnitPrice, everyday: Option<UnitPrice>, reduction: Option<&Reduction>) -> Vec<Step> {
+    let mut found = Vec::new();
+    let Some(prior) = reduction.and_then(|reduction| reduction.prior) else {
+        return vec![Step::new(
+            "not_sold_before",
+            "it was not sold to everybody before: there is nothing that it is reduced from",
+        )];
+    };
+    let honest = percent(prior, price);
+    if honest.is_none() {
+        found.push(Step::new("not_lower", format!("it cost {prior} in the 30 days before, and costs {price}")));
+    }
+    if let Some(claimed) =
+        everyday.filter(|everyday| everyday.scaled() > prior.scaled()).and_then(|it| percent(it, price))
+    {
+        let text = format!("it seems to be reduced by {claimed} %, and is by {} %", honest.unwrap_or_default());
+        found.push(Step::new("claim_too_high", text));
+    }
+    if let Some(raise) =
+        reduction.and_then(|reduction| reduction.raised).filter(|raise| raise.to.scaled() > prior.scaled())
+    {
+        let text = format!("it was raised from {} to {} at {}, within 30 days before", raise.from, raise.to, raise.at);
+        found.push(Step::new("raised_before", text));
+    }
+    found
+}
+
+/// The place of a row in the report.
+type Place = (VariantId, ChannelId, String);
+
+/// What the report is made of.
+struct Report<'a> {
+    rules: &'a Rules,
+    /// The channels that the actor may see, by their ids, each with its currencies.
+    markets: Vec<(ChannelId, Currency)>,
+    now: Instant,
+}
+
+impl Report<'_> {
+    /// The lists of running sales that are for everybody.
+    fn running(&self) -> Vec<PriceListId> {
+        let running = |list: &&PriceList| {
+            let begun = list.valid_from.is_none_or(|from| from <= self.now);
+            list.kind == ListKind::Sale
+                && list.audience == Audience::All
+                && begun
+                && list.valid_until.is_none_or(|until| self.now < until)
+        };
+        self.rules.price_lists.iter().filter(running).map(|list| list.id).collect()
+    }
+
+    /// Up to so many rows from behind a place, in the order of their places.
+    fn page(&self, tx: &mut Tx, after: Option<&Place>, limit: usize) -> Result<Vec<SalePrice>> {
+        let lists = self.running();
+        let (mut rows, mut behind) = (Vec::new(), after.map(|(variant, ..)| *variant));
+        // The article of the place may have more rows: it is looked at once more.
+        let mut again = behind;
+        while rows.len() < limit {
+            let more = store::variants_in(tx, &lists, behind, 200)?;
+            let ids: Vec<VariantId> = again.take().into_iter().chain(more.iter().copied()).collect();
+            let last = more.len() < 200;
+            behind = more.last().copied().or(behind);
+            let mut found = self.of(tx, &ids)?;
+            found.retain(|row| after.is_none_or(|after| place(row) > *after));
+            rows.extend(found);
+            if last {
+                break;
+            }
+        }
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    /// The rows of articles.
+    fn of(&self, tx: &mut Tx, ids: &[VariantId]) -> Result<Vec<SalePrice>> {
+        let mut variants = catalog::by_ids(tx, ids)?;
+        variants.sort_unstable_by_key(|variant| variant.id);
+        let prices = service::prices(tx, ids)?;
+        let rows = |variant: &Variant| prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default();
+        let mut found = Vec::new();
+        for (channel, currency) in &self.markets {
+            let asking = Asking { channel: *channel, currency: *currency, buyer: Buyer::ANYBODY, at: self.now };
+            let article = |variant: &Variant| Article {
+                variant: variant.id,
+                rows: prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default(),
+                perishable: variant.perishes_soon(),
+            };
+            let articles: Vec<Article<'_>> = variants.iter().map(article).collect();
+            let reductions = reductions::reductions(tx, self.rules, asking, &articles)?;
+            found.extend(variants.iter().filter_map(|variant| self.row(variant, rows(variant), asking, &reductions)));
+        }
+        found.sort_by_key(place);
+        Ok(found)
+    }
+
+    fn row(
+        &self,
+        variant: &Variant,
+        rows: &[PriceRow],
+        asking: Asking<'_>,
+        reductions: &HashMap<VariantId, Reduction>,
+    ) -> Option<SalePrice> {
+        let (list, row) = rates::winner(&self.rules.price_lists, rows, asking, Quantity::ONE)?;
+        if list.kind != ListKind::Sale {
+            return None;
+        }
+        let everyday: Vec<PriceList> =
+            self.rules.price_lists.iter().filter(|list| list.kind != ListKind::Sale).cloned().collect();
+        let everyday = rates::winner(&everyday, rows, asking, Quantity::ONE).map(|(_, row)| row.price);
+        let reduction = reductions.get(&variant.id);
+        let findings = findings(row.price, everyday, reduction);
+        Some(SalePrice {
+            variant_id: variant.id,
+            sku: variant.sku.clone(),
+            name: variant.name.clone(),
+            channel_id: asking.channel,
+            currency: asking.currency,
+            price_list: list.code.clone(),
+            price: row.price,
+            since: reduction.map(|reduction| reduction.since),
+            everyday_price: everyday,
+            claimed_percent: everyday.and_then(|everyday| percent(everyday, row.price)),
+            prior_price: reduction.and_then(|reduction| reduction.prior),
+            honest_percent: reduction.and_then(Reduction::percent),
+            raised_at: reduction.and_then(|reduction| reduction.raised).map(|raise| raise.at),
+            borne_out: findings.is_empty(),
+            findings,
+        })
+    }
+}
+
+fn place(row: &SalePrice) -> Place {
+    (row.variant_id, row.channel_id, row.currency.code().to_owned())
+}
+
+/// The channels that an actor may see, each with its currencies, by their ids.
+fn markets(directory: &Directory, actor: &Actor) -> Vec<(ChannelId, Currency)> {
+    let seen = directory.iter().filter(|channel| actor.sees_channel(channel.id));
+    let all = |channel: &Channel| {
+        channel.settings.currencies.iter().map(|currency| (channel.id, *currency)).collect::<Vec<_>>()
+    };
+    let mut markets: Vec<(ChannelId, Currency)> = seen.flat_map(all).collect();
+    markets.sort_unstable_by_key(|(channel, currency)| (*channel, currency.code()));
+    markets
+}
+
+/// What the prices of sales can be narrowed to.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct SalePriceQuery {
+    /// Those that the history bears out, or those that it does not.
+    borne_out: Option<bool>,
+}
+
+/// List the prices of running sales
+///
+/// Each with what it is reduced from by law, and what it seems to be reduced from: the everyday price of now. Where the history of
+/// prices does not bear that out (`borne_out=false`), `findings` say why: it was raised shortly before, it was not sold before, it is
+/// not lower, or the everyday price is higher than the lowest of the 30 days before.
+#[utoipa::path(tag = "plan a sale", params(SalePriceQuery), security(("token" = ["prices:read"])),
+    responses((status = 200, body = Page<SalePrice>)))]
+#[get("/sale-prices")]
+async fn list_sale_prices(call: Call, query: List<SalePriceQuery>) -> Result<Reply> {
+    let (actor, now, wanted) = (call.allow(Scope::PricesRead)?.clone(), call.now, query.filter.borne_out);
+    let (rules, directory) = (call.snapshot::<Rules>().await?, call.snapshot::<Directory>().await?);
+    let markets = markets(&directory, &actor);
+    let seen = move |row: &SalePrice| wanted.is_none_or(|wanted| wanted == row.borne_out);
+    let read = move |tx: &mut Tx, after: Option<Place>, limit: i64| {
+        let report = Report { rules: &rules, markets: markets.clone(), now };
+        report.page(tx, after.as_ref(), usize::try_from(limit).map_err(Error::internal)?)
+    };
+    query.answer_seen(&call, place, seen, read).await
+}
+
+/// The routes of the ops surface.
+pub(super) fn ops(config: &mut Mount<'_>) {
+    config.service(list_sale_prices);
+}

@@ -1,0 +1,328 @@
+//! What a cart would cost: any cart, at any instant, as any customer, by the rules as they are or with drafts in them.
+
+use std::collections::HashMap;
+
+use actix_web::post;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    model::{Buyer, Step, Totals},
+    promotions::{self, Basket, Detail, Left, Origin, Person, Redeemed, code},
+    quote::{Consider, LineRequest, QuoteProblem, QuoteRequest, Rules, ShippingRequest, quote},
+    service,
+};
+use crate::{
+    catalog::{self, Variant},
+    channels::{Channel, Directory},
+    customers,
+    db::Tx,
+    error::{Code, Error, Result},
+    http::{Body, Call, Mount, Reply},
+    kernel::{
+        Actor, Country, Currency, Device, Instant, Money, Quantity, Scope, UnitPrice,
+        ids::{ChannelId, CustomerId, PromotionId, VariantId},
+        text::{Email, Sku, Text},
+    },
+};
+
+/// How many lines and coupons a simulation takes.
+const MOST_LINES: usize = 1_000;
+const MOST_COUPONS: usize = 10;
+
+const fn one() -> Quantity {
+    Quantity::ONE
+}
+
+/// A line of a simulated cart.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SimulatedLine {
+    /// What.
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    sku: Sku,
+    /// How many.
+    #[serde(default = "one")]
+    #[schema(value_type = i64, minimum = 1, maximum = 1_000_000_000, default = 1)]
+    quantity: Quantity,
+    /// A price that is agreed instead of the list's.
+    unit_price: Option<UnitPrice>,
+}
+
+/// A cart to be priced, and for whom, where and when.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "channel_id": "chan_01h455vb4pex5vsknk084sn02q", "at": "2030-11-29T00:00:00Z",
+    "lines": [{"sku": "MUG-KONTOR", "quantity": 3}], "shipping_method": "standard", "include_drafts": true
+}))]
+struct Simulation {
+    /// The channel.
+    channel_id: ChannelId,
+    /// One of its currencies; its first where it is left out.
+    currency: Option<Currency>,
+    /// Where it goes; the channel's first country where it is left out.
+    country: Option<Country>,
+    /// When; now where it is left out.
+    at: Option<Instant>,
+    /// What the storefront runs on.
+    device: Option<Device>,
+    /// The customer: their group, and what they have used already, count. Needs `customers:read`.
+    customer_id: Option<CustomerId>,
+    /// The e-mail address of a guest: what they have used already counts. Needs `customers:read`.
+    email: Option<Email>,
+    /// A group, instead of the customer's.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
+    customer_group: Option<Text<50>>,
+    /// Whether it is their first order.
+    #[serde(default)]
+    first_order: bool,
+    /// Where they come from.
+    source: Option<Origin>,
+    /// The codes of coupons.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 10)]
+    coupons: Vec<Text<60>>,
+    /// What is in it.
+    #[schema(min_items = 1, max_items = 1000)]
+    lines: Vec<SimulatedLine>,
+    /// The code of a shipping method.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
+    shipping_method: Option<Text<50>>,
+    /// Whether promotions that are drafts or paused are looked at as if they were active.
+    #[serde(default)]
+    include_drafts: bool,
+}
+
+/// What could not be priced.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct SimulationProblem {
+    /// The number of the line it is about; null is shipping or the whole.
+    line_no: Option<i32>,
+    /// A code of the table of errors.
+    code: String,
+    /// The same for people.
+    detail: String,
+    /// What was looked at and passed over.
+    because: Vec<Step>,
+}
+
+impl From<QuoteProblem> for SimulationProblem {
+    fn from(problem: QuoteProblem) -> Self {
+        let QuoteProblem { line_no, code, detail, because } = problem;
+        Self { line_no, code: code.as_str().to_owned(), detail, because }
+    }
+}
+
+/// What it would cost, and why.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct Simulated {
+    /// The instant that it was priced at.
+    at: Instant,
+    /// The totals with all that explains them; `passed_over` names every promotion that does not apply. Null where the amounts do
+    /// not add up.
+    totals: Option<Totals>,
+    /// What the goods cost after promotions: shipping rates go by it.
+    goods_value: Money,
+    /// What could not be priced.
+    problems: Vec<SimulationProblem>,
+}
+
+/// What is read for a simulation.
+struct Known {
+    variants: HashMap<String, Variant>,
+    prices: HashMap<VariantId, Vec<super::rates::PriceRow>>,
+    buyer: Buyer,
+    coupons: Vec<Redeemed>,
+    person: Person,
+}
+
+impl Simulation {
+    fn check(&self, channel: &Channel) -> Result<(Currency, Country)> {
+        if !(1..=MOST_LINES).contains(&self.lines.len()) {
+            return Err(Error::invalid("/lines", format!("expected 1 to {MOST_LINES} lines")));
+        }
+        if self.coupons.len() > MOST_COUPONS {
+            return Err(Error::invalid("/coupons", format!("expected at most {MOST_COUPONS} coupons")));
+        }
+        for (place, line) in self.lines.iter().enumerate() {
+            if line.quantity.is_zero() {
+                let error = Error::problem(Code::QuantityInvalid, "expected a whole number from 1 to 1000000000");
+                return Err(error.at(format!("/lines/{place}/quantity")));
+            }
+            if line.unit_price.is_some_and(|price| price.scaled() < 0) {
+                return Err(Error::invalid(format!("/lines/{place}/unit_price"), "expected a price of 0 or more"));
+            }
+        }
+        let country = self.country.map_or_else(|| channel.default_country(), Ok)?;
+        if !channel.settings.countries.contains(&country) {
+            let detail = format!("this channel does not deliver to {country}");
+            return Err(Error::problem(Code::CountryNotServed, detail).at("/country"));
+        }
+        Ok((channel.currency(self.currency)?, country))
+    }
+
+    fn read(&self, tx: &mut Tx, actor: &Actor, at: Instant) -> Result<Known> {
+        let skus: Vec<String> = self.lines.iter().map(|line| line.sku.to_string()).collect();
+        let variants: HashMap<String, Variant> =
+            catalog::by_skus(tx, &skus)?.into_iter().map(|variant| (variant.sku.clone(), variant)).collect();
+        if let Some(place) = skus.iter().position(|sku| !variants.contains_key(sku)) {
+            let sku = self.lines.get(place).map(|line| line.sku.to_string()).unwrap_or_default();
+            let unknown = Error::problem(Code::SkuUnknown, format!("there is no SKU `{sku}`"));
+            return Err(unknown.at(format!("/lines/{place}/sku")));
+        }
+        let ids: Vec<VariantId> = variants.values().map(|variant| variant.id).collect();
+        let group = match self.customer_id {
+            None => None,
+            Some(customer) => {
+                let customer = customers::named(tx, actor, customer).map_err(|error| error.at("/customer_id"))?;
+                customers::group(tx, customer)?
+            }
+        };
+        let group = self.customer_group.as_ref().map(ToString::to_string).or(group);
+        Ok(Known {
+            prices: service::prices(tx, &ids)?,
+            variants,
+            coupons: self.redeemed(tx, at)?,
+            buyer: Buyer { customer: self.customer_id, group, first_order: self.first_order },
+            person: Person::new(self.customer_id, self.email.as_ref()),
+        })
+    }
+
+    fn redeemed(&self, tx: &mut Tx, at: Instant) -> Result<Vec<Redeemed>> {
+        let unknown = |place: usize| {
+            Error::problem(Code::CouponUnknown, "there is no such coupon").at(format!("/coupons/{place}"))
+        };
+        let codes: Result<Vec<String>> = self
+            .coupons
+            .iter()
+            .enumerate()
+            .map(|(place, text)| code::normalised(text).ok_or_else(|| unknown(place)))
+            .collect();
+        let codes = codes?;
+        let found = promotions::redeemed(tx, at, &codes, self.customer_id)?;
+        match codes.iter().position(|code| !found.iter().any(|known| known.code == *code)) {
+            Some(place) => Err(unknown(place)),
+            None => Ok(found),
+        }
+    }
+
+    fn lines<'a>(&'a self, variants: &'a HashMap<String, Variant>) -> Vec<LineRequest<'a>> {
+        let line = |(line_no, line): (i32, &'a SimulatedLine)| {
+            let variant = variants.get(&*line.sku)?;
+            Some(LineRequest {
+                line_no,
+                variant_id: variant.id,
+                sku: &variant.sku,
+                attributes: &variant.attributes,
+                tax_class: &variant.tax_class,
+                quantity: line.quantity,
+                unit_price_override: line.unit_price,
+            })
+        };
+        (1..).zip(&self.lines).filter_map(line).collect()
+    }
+
+    /// What the goods weigh together.
+    fn weight(&self, variants: &HashMap<String, Variant>) -> i64 {
+        let weigh = |line: &SimulatedLine| {
+            variants.get(&*line.sku).map_or(0, |one| one.weight_grams.saturating_mul(line.quantity.get()))
+        };
+        self.lines.iter().map(weigh).fold(0, i64::saturating_add)
+    }
+}
+
+/// Prices the cart; what is left of limited promotions is read as it is now.
+fn simulate(
+    tx: &mut Tx,
+    (actor, rules, channel): (&Actor, &Rules, &Channel),
+    asked: &Simulation,
+    (now, at): (Instant, Instant),
+) -> Result<Simulated> {
+    let (currency, country) = asked.check(channel)?;
+    let known = asked.read(tx, actor, at)?;
+    let consider = if asked.include_drafts { Consider::DraftsToo } else { Consider::Active };
+    let nothing = HashMap::new();
+    let request = QuoteRequest {
+        channel: channel.id,
+        currency,
+        prices_include_tax: channel.settings.prices_include_tax,
+        rounding: channel.settings.rounding,
+        country,
+        at,
+        buyer: &known.buyer,
+        device: asked.device.unwrap_or(Device::Desktop),
+        origin: asked.source.clone(),
+        coupons: &known.coupons,
+        left: &nothing,
+        detail: Detail::All,
+        consider,
+        lines: asked.lines(&known.variants),
+        shipping: asked
+            .shipping_method
+            .as_ref()
+            .map(|code| ShippingRequest { code: code.to_string(), weight_grams: asked.weight(&known.variants) }),
+    };
+    let left = left(tx, now, rules, &request, &known.person)?;
+    let quote = quote(rules, &known.prices, &QuoteRequest { left: &left, ..request });
+    let problems = quote.problems.into_iter().map(SimulationProblem::from).collect();
+    Ok(Simulated { at, totals: quote.totals, goods_value: quote.goods_value, problems })
+}
+
+/// What is left of the limited promotions that are in question for what is to be priced. No statement where there are none.
+///
+/// # Errors
+/// What the database says.
+pub fn left(
+    tx: &mut Tx,
+    now: Instant,
+    rules: &Rules,
+    request: &QuoteRequest<'_>,
+    person: &Person,
+) -> Result<HashMap<PromotionId, Left>> {
+    let basket = Basket {
+        channel: request.channel,
+        currency: request.currency,
+        rounding: request.rounding.strategy,
+        at: request.at,
+        country: request.country,
+        device: request.device,
+        buyer: request.buyer,
+        origin: request.origin.as_ref(),
+        coupons: request.coupons,
+        left: request.left,
+        lines: Vec::new(),
+        with_drafts: request.consider == Consider::DraftsToo,
+    };
+    promotions::left(tx, now, &rules.promotions, &basket, person)
+}
+
+/// Simulate a cart
+///
+/// What it would cost, at any instant, as any customer, by the rules as they are now or with drafts of promotions in them; and why:
+/// which list gives each price, which promotions apply with what on which line, and of every other the first condition that does not
+/// hold. Nothing is kept, and nothing is reserved.
+#[utoipa::path(tag = "plan a sale", request_body = Simulation, security(("token" = ["prices:read"])),
+    responses((status = 200, body = Simulated)))]
+#[post("/pricing/simulate")]
+async fn simulate_cart(call: Call, body: Body<Simulation>) -> Result<Reply> {
+    let (actor, now, asked) = (call.allow(Scope::PricesRead)?.clone(), call.now, body.value.clone());
+    if asked.email.is_some() && !actor.holds(Scope::CustomersRead) {
+        let detail = format!("what somebody has used needs the scope `{}`", Scope::CustomersRead);
+        return Err(Error::problem(Code::ScopeMissing, detail).at("/email"));
+    }
+    if !actor.sees_channel(asked.channel_id) {
+        return Err(Error::not_found("channel").at("/channel_id"));
+    }
+    let directory = call.snapshot::<Directory>().await?;
+    let channel = directory.get(asked.channel_id).map_err(|error| error.at("/channel_id"))?.clone();
+    let rules = call.snapshot::<Rules>().await?;
+    let at = asked.at.unwrap_or(now);
+    let read = move |tx: &mut Tx| simulate(tx, (&actor, &rules, &channel), &asked, (now, at));
+    Reply::ok(&call.read(read).await?)
+}
+
+/// The routes of the ops surface.
+pub(super) fn ops(config: &mut Mount<'_>) {
+    config.service(simulate_cart);
+}
