@@ -27,6 +27,7 @@ pub struct Settings {
     pub jobs: Jobs,
     pub checkout: Checkout,
     pub webhooks: Webhooks,
+    pub tax: Tax,
     pub retention: Retention,
     pub log: Log,
 }
@@ -101,6 +102,15 @@ pub struct Webhooks {
     pub allow_private: bool,
     pub timeout_seconds: u64,
     pub workers: usize,
+}
+
+/// `[tax]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct Tax {
+    pub vat_registry_url: String,
+    pub vat_registry_seconds: u64,
 }
 
 /// `[retention]`
@@ -250,6 +260,13 @@ impl Settings {
         }
         if self.webhooks.workers == 0 {
             return wrong("webhooks.workers must be at least 1");
+        }
+        let registry = &self.tax.vat_registry_url;
+        if !registry.is_empty() && !registry.starts_with("http://") && !registry.starts_with("https://") {
+            return wrong("tax.vat_registry_url must be empty or begin with https://");
+        }
+        if !(1..=30).contains(&self.tax.vat_registry_seconds) {
+            return wrong("tax.vat_registry_seconds must be from 1 to 30");
         }
         if self.checkout.lease_seconds < 1 {
             return wrong("checkout.lease_seconds must be at least 1");

@@ -87,6 +87,7 @@ codes! {
     AmountOverflow, "amount_overflow", 422, "The amounts are too large to add up", "Order less at once.";
     PriceMissing, "price_missing", 422, "There is no price for this in the channel's currency", "Set a price, or remove the line.";
     TaxRateMissing, "tax_rate_missing", 422, "There is no tax rate for this", "Set a rate for the country and the tax class; 0 where no tax is due.";
+    VatIdRefused, "vat_id_refused", 422, "The VAT number is not valid", "Check the number; leave it out where the customer is no business.";
     ShippingMethodUnavailable, "shipping_method_unavailable", 422, "The shipping method does not serve this cart", "Choose one of the cart's shipping-options.";
     PaymentMethodUnavailable, "payment_method_unavailable", 422, "The payment method is not available for this cart", "Choose one of the cart's payment-options.";
     CartIncomplete, "cart_incomplete", 422, "The cart is not ready to be ordered", "Mend what `problems` names and try again.";

@@ -209,7 +209,7 @@ fn articles<'a>(variants: &[Variant], prices: &'a HashMap<VariantId, Vec<PriceRo
 fn buyer(tx: &mut Tx, rules: &Rules, identity: Option<&Identity>) -> Result<Buyer> {
     let Some(identity) = identity.filter(|_| rules.ask_for_customers()) else { return Ok(Buyer::default()) };
     let Some(customer) = customers::find(tx, identity)? else { return Ok(Buyer::default()) };
-    Ok(Buyer { customer: Some(customer), group: customers::group(tx, customer)?, first_order: false })
+    Ok(Buyer { customer: Some(customer), group: customers::standing(tx, customer)?.group, first_order: false })
 }
 
 /// Ask for prices and availability

@@ -15,7 +15,6 @@ use super::{
     service::{self, Change, NewCart},
 };
 use crate::{
-    channels::Directory,
     db::{Json, Tx},
     error::{Code, Error, Result},
     http::{
@@ -23,12 +22,15 @@ use crate::{
         run_command_after,
     },
     kernel::{
-        Actor, Device, Id, Money, Quantity, Scope,
+        Actor, Device, Id, Money, Quantity, Scope, VatId,
         ids::{CartId, CartLineId, ChannelId},
         text::Text,
     },
     payments,
-    pricing::{Rules, ShippingOption, shipping_options},
+    pricing::{
+        ShippingOption, shipping_options,
+        vat::{self, CheckedVatId},
+    },
     stock::Locations,
 };
 
@@ -86,8 +88,7 @@ fn refuse_naming(call: &Call, named: bool) -> Result<()> {
 }
 
 async fn context(call: &Call, channel: ChannelId) -> Result<Context> {
-    let channel = call.snapshot::<Directory>().await?.get(channel)?.clone();
-    Ok(Context { channel, rules: call.snapshot::<Rules>().await?, now: call.now })
+    Context::of(&call.state, channel, call.now).await
 }
 
 /// The context of an existing cart: a storefront's channel, or for staff the cart's own.
@@ -169,14 +170,14 @@ async fn create_as(
     request: CartRequest,
     key: Option<Key>,
 ) -> Result<(Reply, CartId, String)> {
-    let channel = state.db.snapshot::<Directory>().await?.get(channel)?.clone();
-    let context = Context { channel, rules: state.db.snapshot::<Rules>().await?, now: state.clock.now() };
+    let context = Context::of(state, channel, state.clock.now()).await?;
     let by_shopper = matches!(actor, Actor::Shopper(_));
     let change = Change {
         lines: Some(wanted(&actor, &request.lines)?),
         email: Some(request.email),
         marketing_consent: Some(request.marketing_consent),
         billing_address: Some(request.billing_address),
+        vat_id: Some(checked(state, request.vat_id).await?),
         shipping_address: Some(request.shipping_address),
         shipping_method: Some(request.shipping_method),
         coupons: Some(coupons::wanted(&request.coupons)?),
@@ -217,6 +218,14 @@ async fn read(call: Call, id: CartId) -> Result<Reply> {
     view(&call.actor, &cart, Vec::new())
 }
 
+/// A VAT number as it is checked, which may ask a registry: so before any transaction.
+async fn checked(state: &State, number: Option<VatId>) -> Result<Option<CheckedVatId>> {
+    match number {
+        None => Ok(None),
+        Some(number) => vat::check(state, number).await.map(Some),
+    }
+}
+
 /// Runs a change on a cart.
 async fn change(
     call: Call,
@@ -241,6 +250,10 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
     if coupons.as_ref().is_some_and(|codes| !codes.is_empty()) {
         tries_coupons(&call)?;
     }
+    let vat_id = match body.vat_id.clone() {
+        None => None,
+        Some(number) => Some(checked(&call.state, number).await?),
+    };
     let CartPatch {
         customer_id,
         email,
@@ -259,6 +272,7 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
         email,
         marketing_consent,
         billing_address,
+        vat_id,
         shipping_address,
         shipping_method,
         coupons,

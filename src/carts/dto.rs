@@ -7,7 +7,7 @@ use super::model::{ForeignOrder, Source};
 use crate::{
     customers::Address,
     kernel::{
-        Currency, Device, Instant, Quantity, UnitPrice,
+        Currency, Device, Instant, Quantity, UnitPrice, VatId,
         ids::{CartId, ChannelId, CustomerId},
         patch::present,
         text::{Email, Sku, Text},
@@ -61,6 +61,9 @@ pub struct CartRequest {
     pub marketing_consent: bool,
     /// Who pays.
     pub billing_address: Option<Address>,
+    /// The VAT number of a business, with its country's prefix. Its check digits must be right.
+    #[schema(value_type = Option<VatId>)]
+    pub vat_id: Option<VatId>,
     /// Where it goes.
     pub shipping_address: Option<Address>,
     /// The code of one of the cart's shipping-options.
@@ -108,6 +111,10 @@ pub struct CartPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Address>)]
     pub billing_address: Option<Option<Address>>,
+    /// The VAT number of a business, with its country's prefix. Its check digits must be right.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<VatId>)]
+    pub vat_id: Option<Option<VatId>>,
     /// Where it goes.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Address>)]

@@ -87,11 +87,11 @@ fn erase_locked(tx: &mut Tx, now: Instant, locked: Vec<Cart>) -> Result<usize> {
 fn bare(mut details: CartDetails) -> Option<CartDetails> {
     let noted = !details.metadata.is_empty() || details.lines.iter().any(|line| !line.metadata.is_empty());
     let addressed = details.billing_address.is_some() || details.shipping_address.is_some();
-    if details.email.is_none() && !details.marketing_consent && !addressed && !noted {
+    if details.email.is_none() && !details.marketing_consent && !addressed && !noted && details.vat_id.is_none() {
         return None;
     }
     (details.email, details.billing_address, details.shipping_address) = (None, None, None);
-    details.marketing_consent = false;
+    (details.marketing_consent, details.vat_id) = (false, None);
     // What it lacks now is found when it is priced: it must not be paid as it was promised.
     details.frozen_until = None;
     details.metadata.clear();

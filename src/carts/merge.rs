@@ -88,6 +88,7 @@ fn take_over(cart: &mut Cart, other: &Cart) {
     let (mine, theirs) = (&mut cart.details, &other.details);
     mine.email = mine.email.take().or_else(|| theirs.email.clone());
     mine.billing_address = mine.billing_address.take().or_else(|| theirs.billing_address.clone());
+    mine.vat_id = mine.vat_id.take().or_else(|| theirs.vat_id.clone());
     mine.shipping_address = mine.shipping_address.take().or_else(|| theirs.shipping_address.clone());
     mine.shipping_method = mine.shipping_method.take().or_else(|| theirs.shipping_method.clone());
     mine.locale = mine.locale.take().or_else(|| theirs.locale.clone());

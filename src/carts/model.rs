@@ -11,7 +11,10 @@ use crate::{
         ids::{CartId, CartLineId, ChannelId, CustomerId, OrderId, VariantId},
         text::{Email, Text},
     },
-    pricing::model::{Step, Totals},
+    pricing::{
+        CheckedVatId,
+        model::{Step, Totals},
+    },
 };
 
 crate::words! {
@@ -267,6 +270,9 @@ pub struct CartDetails {
     /// The codes of its coupons, as they are looked up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coupons: Vec<String>,
+    /// The VAT number of a business, as it was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vat_id: Option<CheckedVatId>,
     /// The language of messages.
     pub locale: Option<String>,
     /// Where they came from.
@@ -453,6 +459,9 @@ pub struct CartView {
     pub marketing_consent: bool,
     /// Who pays.
     pub billing_address: Option<Address>,
+    /// The VAT number of a business, as it was checked; `totals.tax_treatment` tells whether it changes the tax.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vat_id: Option<CheckedVatId>,
     /// Where it goes: one entry at first.
     pub deliveries: Vec<Delivery>,
     /// Its lines.
@@ -532,6 +541,7 @@ impl CartView {
             email: details.email,
             marketing_consent: details.marketing_consent,
             billing_address: details.billing_address,
+            vat_id: details.vat_id,
             lines: details.lines,
             coupons: details.coupons,
             totals: details.totals,

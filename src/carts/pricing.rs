@@ -11,13 +11,14 @@ use super::{
 };
 use crate::{
     catalog::{self, Attributes, BackorderPolicy, StockPolicy, Variant, VariantStatus},
-    channels::Channel,
-    customers,
+    channels::{Channel, Directory},
+    customers::{self, Standing},
     db::Tx,
     error::{Code, Result},
+    http::State,
     kernel::{
         Country, Instant,
-        ids::{PromotionId, VariantId},
+        ids::{ChannelId, PromotionId, VariantId},
     },
     pricing::{
         self, Article, Consider, LineRequest, QuoteRequest, Rules, ShippingRequest,
@@ -25,6 +26,8 @@ use crate::{
         prior::Reduction,
         promotions::{self, Detail, Left, Origin, Person, Redeemed, Use},
         rates::{Asking, PriceRow},
+        tax::Sale,
+        vat::CheckedVatId,
     },
     stock,
 };
@@ -34,10 +37,24 @@ use crate::{
 pub struct Context {
     /// The cart's channel.
     pub channel: Channel,
-    /// Price lists, taxes, shipping methods.
+    /// The country of the legal entity that sells there.
+    pub seller: Country,
+    /// Price lists, promotions, taxes, shipping methods.
     pub rules: Arc<Rules>,
     /// The time.
     pub now: Instant,
+}
+
+impl Context {
+    /// What is known of a channel at this moment.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn of(state: &State, channel: ChannelId, now: Instant) -> Result<Self> {
+        let (directory, rules) = (state.db.snapshot::<Directory>().await?, state.db.snapshot::<Rules>().await?);
+        let channel = directory.get(channel)?.clone();
+        Ok(Self { seller: directory.seller_of(&channel)?, channel, rules, now })
+    }
 }
 
 /// What pricing found out on the way.
@@ -147,6 +164,10 @@ pub(super) fn country(context: &Context, cart: &Cart) -> Option<Country> {
     address.map(|address| address.country).or_else(|| context.channel.default_country().ok())
 }
 
+fn destination(context: &Context, cart: &Cart) -> Country {
+    country(context, cart).unwrap_or(Country::DEFAULT)
+}
+
 /// Whether anything in it is shipped.
 pub(super) fn needs_shipping(cart: &Cart, variants: &HashMap<VariantId, Variant>) -> bool {
     cart.details
@@ -168,21 +189,29 @@ struct Asked {
     buyer: Buyer,
     coupons: Vec<Redeemed>,
     person: Person,
+    sale: Sale,
 }
 
 impl Asked {
-    /// Reads it: no statement as long as no rule asks.
+    /// Reads it: no statement as long as the customer is not known and no rule asks.
     fn read(tx: &mut Tx, context: &Context, cart: &Cart) -> Result<Self> {
         let (rules, email) = (&context.rules, cart.details.email.as_ref());
-        let group = match cart.customer.filter(|_| rules.ask_for_groups()) {
-            Some(customer) => customers::group(tx, customer)?,
-            None => None,
+        let standing = match cart.customer {
+            Some(customer) => customers::standing(tx, customer)?,
+            None => Standing::default(),
         };
         let first_order = rules.ask_for_first_orders() && !store::has_ordered(tx, cart.customer, email)?;
         Ok(Self {
-            buyer: Buyer { customer: cart.customer, group, first_order },
+            buyer: Buyer { customer: cart.customer, group: standing.group, first_order },
             coupons: promotions::redeemed(tx, context.now, &cart.details.coupons, cart.customer)?,
             person: Person::new(cart.customer, email),
+            sale: Sale {
+                seller: context.seller,
+                destination: destination(context, cart),
+                vat_id: cart.details.vat_id.as_ref().and_then(CheckedVatId::counting).cloned(),
+                exempt: standing.tax_exempt,
+                policy: context.channel.settings.tax,
+            },
         })
     }
 }
@@ -221,8 +250,8 @@ fn request<'a>(
         currency: cart.currency,
         prices_include_tax: settings.prices_include_tax,
         rounding: settings.rounding,
-        country: country(context, cart)
-            .unwrap_or_else(|| context.channel.settings.countries.first().copied().unwrap_or(Country::DEFAULT)),
+        country: asked.sale.destination,
+        sale: &asked.sale,
         at: cart.details.occurred_at.unwrap_or(context.now),
         buyer: &asked.buyer,
         device: cart.device,
@@ -265,6 +294,10 @@ fn missing(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant
     }
     if details.email.is_none() {
         problems.push(blocking("email_missing", "an e-mail address is needed", "/email"));
+    }
+    if let Some(vat_id) = details.vat_id.as_ref().filter(|vat_id| vat_id.counting().is_none()) {
+        let detail = format!("{} could not be confirmed by {}: send it again later", vat_id.number, vat_id.checked_by);
+        problems.push(note("vat_id_unconfirmed", detail, "/vat_id"));
     }
     let ships = needs_shipping(cart, variants);
     match &details.shipping_address {

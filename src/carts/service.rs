@@ -26,7 +26,7 @@ use crate::{
         ids::{CartId, ChannelId, CustomerId, OrderId},
         text::{Email, Text},
     },
-    pricing::promotions,
+    pricing::{promotions, vat::CheckedVatId},
     stock,
 };
 
@@ -37,6 +37,7 @@ pub(super) struct Change {
     pub email: Option<Option<Email>>,
     pub marketing_consent: Option<bool>,
     pub billing_address: Option<Option<Address>>,
+    pub vat_id: Option<Option<CheckedVatId>>,
     pub shipping_address: Option<Option<Address>>,
     pub shipping_method: Option<Option<Text<50>>>,
     pub coupons: Option<Vec<WantedCoupon>>,
@@ -252,6 +253,7 @@ pub(super) fn edit(tx: &mut Tx, context: &Context, cart: &mut Cart, change: &Cha
     }
     set(&mut cart.details.email, &change.email);
     set(&mut cart.details.billing_address, &change.billing_address);
+    set(&mut cart.details.vat_id, &change.vat_id);
     set(&mut cart.details.shipping_address, &change.shipping_address);
     set(&mut cart.details.shipping_method, &change.shipping_method.clone().map(|code| code.map(Text::into_string)));
     set(&mut cart.details.locale, &change.locale.clone().map(|locale| locale.map(Text::into_string)));

@@ -9,7 +9,7 @@ use super::links::{self, PageAddress};
 use crate::{
     error::{Code, Error, Result},
     kernel::{
-        Actor, Country, Currency, Instant, Moment, RoundingRule,
+        Actor, Country, Currency, Instant, Moment, RoundingRule, TaxPolicy,
         ids::{ChannelId, LegalEntityId},
         patch::present,
         text::{Text, is_web_address},
@@ -124,6 +124,9 @@ pub struct ChannelSettings {
     pub prices_include_tax: bool,
     /// Where and how amounts are rounded.
     pub rounding: RoundingRule,
+    /// How it taxes what it sells across borders.
+    #[serde(default)]
+    pub tax: TaxPolicy,
     /// The payment methods it offers: `manual`, `sandbox`.
     #[schema(value_type = Vec<String>, example = json!(["manual", "sandbox"]))]
     pub payment_methods: Vec<Text<50>>,
@@ -361,6 +364,8 @@ pub type Span = (Option<Instant>, Option<Instant>);
 #[derive(Debug, Default)]
 pub struct Directory {
     pub(super) channels: HashMap<ChannelId, Channel>,
+    /// The countries of the legal entities.
+    pub(super) sellers: HashMap<LegalEntityId, Country>,
 }
 
 impl Directory {
@@ -370,6 +375,15 @@ impl Directory {
     /// Not found.
     pub fn get(&self, id: ChannelId) -> Result<&Channel> {
         self.channels.get(&id).ok_or_else(|| Error::not_found("channel"))
+    }
+
+    /// The country of the legal entity that sells in a channel.
+    ///
+    /// # Errors
+    /// Never, for a channel has one.
+    pub fn seller_of(&self, channel: &Channel) -> Result<Country> {
+        let found = self.sellers.get(&channel.legal_entity_id).copied();
+        found.ok_or_else(|| Error::internal("a channel without a legal entity"))
     }
 
     /// A channel by its code.

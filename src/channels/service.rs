@@ -33,6 +33,7 @@ pub fn create_legal_entity(tx: &mut Tx, now: Instant, id: LegalEntityId, new: &N
         updated_at: now,
     };
     on_duplicate(store::insert_legal_entity(tx, &row), || taken("legal entity", &new.code))?;
+    bump::<Directory>(tx)?;
     LegalEntity::try_from(row)
 }
 

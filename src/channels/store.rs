@@ -136,6 +136,10 @@ impl Snapshot for Directory {
 
     fn load(tx: &mut Tx) -> Result<Self> {
         let rows = channels::table.select(ChannelRow::as_select()).load(tx)?;
-        Ok(Self { channels: rows.into_iter().map(|row| (row.id, Channel::from(row))).collect() })
+        let sellers = legal_entities::table.select(LegalEntityRow::as_select()).load(tx)?;
+        Ok(Self {
+            channels: rows.into_iter().map(|row| (row.id, Channel::from(row))).collect(),
+            sellers: sellers.into_iter().map(|entity| (entity.id, entity.country)).collect(),
+        })
     }
 }

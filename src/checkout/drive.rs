@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     carts::{self, Context},
-    channels::Directory,
     db::Tx,
     error::{Code, Error, Result},
     http::{Call, Reply, State, answered_before, idempotency::Fingerprint, idempotency::Key},
@@ -20,7 +19,6 @@ use crate::{
     },
     orders::OrderLinks,
     payments::{self, Outcome, PATIENCE, Payment, PaymentState, Provider},
-    pricing::Rules,
     stock::Locations,
 };
 
@@ -106,8 +104,7 @@ async fn channel_of(call: &Call, cart: CartId) -> Result<ChannelId> {
 
 /// What the transactions need from outside.
 pub(super) async fn checkout(state: &State, actor: Actor, channel: ChannelId, cart: CartId) -> Result<Checkout> {
-    let channel = state.db.snapshot::<Directory>().await?.get(channel)?.clone();
-    let context = Context { channel, rules: state.db.snapshot::<Rules>().await?, now: state.clock.now() };
+    let context = Context::of(state, channel, state.clock.now()).await?;
     Ok(Checkout {
         actor,
         secret: state.secret.clone(),

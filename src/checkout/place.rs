@@ -253,6 +253,7 @@ fn new_order(
             source: details.source.clone(),
             device: cart.device,
             billing_address: details.billing_address.clone().or_else(|| details.shipping_address.clone()),
+            vat_id: details.vat_id.clone(),
             deliveries: cart.deliveries(),
             payment_method: payment.provider.clone(),
             totals,

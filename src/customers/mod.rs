@@ -11,11 +11,11 @@ mod told;
 
 pub use book::{Address, BookChange, BookEntry, NewBookEntry};
 pub use model::{
-    Consent, ConsentFlag, Customer, CustomerChange, CustomerRow, Login, NewCustomer, Profile, ProfileChange,
+    Consent, ConsentFlag, Customer, CustomerChange, CustomerRow, Login, NewCustomer, Profile, ProfileChange, Standing,
 };
 pub use service::{
-    By, ImportRow, add_address, by_id, change_address, create, erase, find, find_and_hold, group, hold, import, lock,
-    named, number, remove_address, require, update,
+    By, ImportRow, add_address, by_id, change_address, create, erase, find, find_and_hold, hold, import, lock, named,
+    number, remove_address, require, standing, update,
 };
 pub use store::{after, by_ids, with_email};
 pub use told::event_schemas;

@@ -63,6 +63,8 @@ pub struct Customer {
     pub phone: Option<String>,
     /// The group they belong to, such as `trade`.
     pub group: Option<String>,
+    /// Whether what they buy is not taxed at all, as for an embassy.
+    pub tax_exempt: bool,
     /// What they have agreed to.
     pub consent: Consent,
     /// Their addresses, oldest first.
@@ -89,6 +91,7 @@ impl Customer {
             name: None,
             phone: None,
             group: None,
+            tax_exempt: false,
             consent: Consent::default(),
             addresses: Vec::new(),
             login: None,
@@ -103,8 +106,18 @@ impl Customer {
     pub(super) fn erased(&self) -> Self {
         let blank = Self::blank(self.id, self.number.clone(), self.created_at);
         let Self { version, updated_at, erased_at, .. } = *self;
-        Self { group: self.group.clone(), version, updated_at, erased_at, ..blank }
+        let tax_exempt = self.tax_exempt;
+        Self { group: self.group.clone(), tax_exempt, version, updated_at, erased_at, ..blank }
     }
+}
+
+/// What prices and taxes ask of a customer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The group they belong to.
+    pub group: Option<String>,
+    /// Whether what they buy is not taxed at all.
+    pub tax_exempt: bool,
 }
 
 /// A customer about to be made.
@@ -126,6 +139,9 @@ pub struct NewCustomer {
     /// The group they belong to, such as `trade`.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
     pub group: Option<Text<50>>,
+    /// Whether what they buy is not taxed at all.
+    #[serde(default)]
+    pub tax_exempt: bool,
     /// Whether e-mails may advertise, when they were asked.
     pub marketing_email: Option<bool>,
     /// Their first address: the default for goods and invoices.
@@ -145,6 +161,7 @@ impl NewCustomer {
         customer.name = text(self.name.as_ref());
         customer.phone = text(self.phone.as_ref());
         customer.group = text(self.group.as_ref());
+        customer.tax_exempt = self.tax_exempt;
         if let Some(granted) = self.marketing_email {
             customer.consent.answer_marketing_email(granted, now);
         }
@@ -180,6 +197,8 @@ pub struct CustomerChange {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
     pub group: Option<Option<Text<50>>>,
+    /// Whether what they buy is not taxed at all.
+    pub tax_exempt: Option<bool>,
     /// Whether e-mails may advertise.
     pub marketing_email: Option<bool>,
 }
@@ -199,6 +218,7 @@ impl CustomerChange {
         if let Some(group) = &self.group {
             customer.group = text(group.as_ref());
         }
+        customer.tax_exempt = self.tax_exempt.unwrap_or(customer.tax_exempt);
         if let Some(granted) = self.marketing_email {
             customer.consent.answer_marketing_email(granted, at);
         }
@@ -282,6 +302,8 @@ pub struct CustomerRow {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub group: Option<Option<Text<50>>>,
+    /// Whether what they buy is not taxed at all.
+    pub tax_exempt: Option<bool>,
     /// Whether e-mails may advertise.
     pub marketing_email: Option<bool>,
     /// When they said so; now where it is absent.
@@ -305,6 +327,7 @@ impl CustomerRow {
             name: self.name.clone(),
             phone: self.phone.clone(),
             group: self.group.clone(),
+            tax_exempt: self.tax_exempt,
             marketing_email: self.marketing_email,
         };
         change.apply(&mut customer, self.marketing_email_at.unwrap_or(now));

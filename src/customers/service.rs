@@ -8,7 +8,7 @@ use diesel::Connection;
 pub(super) use super::store::{Filter, by_login, count, page, read};
 use super::{
     book::{self, BookChange, NewBookEntry},
-    model::{Customer, CustomerChange, CustomerRow, Login, NewCustomer},
+    model::{Customer, CustomerChange, CustomerRow, Login, NewCustomer, Standing},
     store, told,
 };
 use crate::{
@@ -54,12 +54,12 @@ pub fn by_id(tx: &mut Tx, id: CustomerId) -> Result<Option<Customer>> {
     store::read(tx, id)
 }
 
-/// The group that a customer belongs to.
+/// What prices and taxes ask of a customer; nothing special where there is none.
 ///
 /// # Errors
 /// What the database says.
-pub fn group(tx: &mut Tx, id: CustomerId) -> Result<Option<String>> {
-    store::group(tx, id)
+pub fn standing(tx: &mut Tx, id: CustomerId) -> Result<Standing> {
+    Ok(store::standing(tx, id)?.unwrap_or_default())
 }
 
 /// A customer whom the actor names, when there is one and the actor may know.

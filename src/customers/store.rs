@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     book::BookEntry,
-    model::{Consent, Customer, Login},
+    model::{Consent, Customer, Login, Standing},
 };
 use crate::{
     db::{
@@ -36,6 +36,8 @@ struct CustomerDoc {
     consent: Consent,
     #[serde(default)]
     addresses: Vec<BookEntry>,
+    #[serde(default)]
+    tax_exempt: bool,
     #[serde(default)]
     erased_at: Option<Instant>,
 }
@@ -69,6 +71,7 @@ impl From<Record> for Customer {
             name: doc.name,
             phone: doc.phone,
             group: row.customer_group,
+            tax_exempt: doc.tax_exempt,
             consent: doc.consent,
             addresses: doc.addresses,
             login: row.issuer.zip(row.subject).map(|(issuer, subject)| Login { issuer, subject }),
@@ -116,10 +119,11 @@ pub fn after(tx: &mut Tx, after: Option<CustomerId>, limit: i64) -> Result<Vec<C
     page(tx, &Filter::default(), after.map(|id| (String::new(), id)), limit)
 }
 
-/// The group of a customer.
-pub(super) fn group(tx: &mut Tx, id: CustomerId) -> Result<Option<String>> {
-    let query = sql("SELECT customer_group FROM customers WHERE id = ?").bind(id);
-    Ok(query.first::<Nullable<Text>, Option<String>>(tx)?.flatten())
+/// The group of a customer, and whether they are exempt from tax.
+pub(super) fn standing(tx: &mut Tx, id: CustomerId) -> Result<Option<Standing>> {
+    let query = sql("SELECT customer_group, doc FROM customers WHERE id = ?").bind(id);
+    let found = query.first::<(Nullable<Text>, DocSql), (Option<String>, Doc<CustomerDoc>)>(tx)?;
+    Ok(found.map(|(group, doc)| Standing { group, tax_exempt: doc.0.tax_exempt }))
 }
 
 /// The same, locked until the end of the transaction.
@@ -189,7 +193,7 @@ const COLUMNS: &[(&str, Col)] = &[
 
 /// A customer in the order of [`COLUMNS`].
 fn row(customer: &Customer) -> Value {
-    let Customer { email, name, phone, consent, addresses, login, erased_at, .. } = customer;
+    let Customer { email, name, phone, consent, addresses, tax_exempt, login, erased_at, .. } = customer;
     json!([
         customer.id.hex(),
         customer.number,
@@ -199,7 +203,7 @@ fn row(customer: &Customer) -> Value {
         fold(name.as_deref().unwrap_or_default()),
         customer.group,
         { "email": email, "name": name, "phone": phone, "consent": consent, "addresses": addresses,
-            "erased_at": erased_at },
+            "tax_exempt": tax_exempt,            "erased_at": erased_at },
         customer.version,
         customer.created_at.sortable(),
         customer.updated_at.sortable(),

@@ -14,7 +14,9 @@ pub mod patch;
 pub mod quantity;
 pub mod rounding;
 pub mod stored;
+pub mod tax;
 pub mod text;
+pub mod vat_id;
 pub mod waiting;
 pub mod words;
 
@@ -28,4 +30,6 @@ pub use local::{LocalTime, Moment};
 pub use money::{Currency, Money, Rounding, UnitPrice};
 pub use quantity::Quantity;
 pub use rounding::{RoundingPoint, RoundingRule};
+pub use tax::TaxPolicy;
+pub use vat_id::VatId;
 pub use waiting::Waiting;

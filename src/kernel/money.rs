@@ -301,6 +301,15 @@ impl UnitPrice {
         Ok(Self { scaled, currency })
     }
 
+    /// The price that is nearest to a decimal in major units, halves up; `None` when it is too large.
+    #[must_use]
+    pub fn rounded(price: Decimal, currency: Currency) -> Option<Self> {
+        let digits = currency.exponent() + Self::EXTRA_DIGITS;
+        let rounded = price.round_dp_with_strategy(digits, Rounding::HalfUp.strategy());
+        let scaled = rounded.checked_mul(Decimal::from(10u64.checked_pow(digits)?))?.try_into().ok()?;
+        Some(Self { scaled, currency })
+    }
+
     /// The unit price of a whole amount of money.
     #[must_use]
     pub fn of(money: Money) -> Option<Self> {

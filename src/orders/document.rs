@@ -18,7 +18,11 @@ use crate::{
         ids::{CartId, ChannelId, CustomerId, OrderId, VariantId},
     },
     payments::PaymentView,
-    pricing::model::{AppliedPromotion, PassedOver, ShippingTotals, Step, TaxTotal, Totals},
+    pricing::{
+        model::{AppliedPromotion, PassedOver, ShippingTotals, Step, TaxTotal, Totals},
+        tax::TaxTreatment,
+        vat::CheckedVatId,
+    },
 };
 
 /// What is kept of an order beside its columns: everything that was addressed and priced, as it was.
@@ -34,6 +38,9 @@ pub struct OrderDetails {
     pub device: Device,
     /// Who pays.
     pub billing_address: Option<Address>,
+    /// The VAT number of a business, as it was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vat_id: Option<CheckedVatId>,
     /// Where it goes.
     pub deliveries: Vec<Delivery>,
     /// The method of payment.
@@ -181,6 +188,9 @@ pub struct OrderDocument {
     pub source: Option<Source>,
     /// Who pays.
     pub billing_address: Option<Address>,
+    /// The VAT number of a business, as it was checked: the evidence for what was not taxed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vat_id: Option<CheckedVatId>,
     /// Where it goes.
     pub deliveries: Vec<Delivery>,
     /// Its lines.
@@ -189,6 +199,9 @@ pub struct OrderDocument {
     pub shipping: Option<ShippingTotals>,
     /// The tax by rate.
     pub taxes: Vec<TaxTotal>,
+    /// How it is taxed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tax_treatment: Option<TaxTreatment>,
     /// Whether the unit prices include tax.
     pub prices_include_tax: bool,
     /// All lines before discount.
@@ -367,6 +380,8 @@ impl OrderDocument {
 struct Personal {
     email: Option<String>,
     billing_address: Option<Address>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vat_id: Option<CheckedVatId>,
     deliveries: Vec<PersonalDelivery>,
     /// What a storefront notes may be a card's text as well as a campaign's name.
     #[serde(skip_serializing_if = "Map::is_empty")]
@@ -398,12 +413,14 @@ impl OrderDocument {
         let personal = Personal {
             email: self.email.take(),
             billing_address: self.billing_address.take(),
+            vat_id: self.vat_id.take(),
             deliveries: deliveries.map(|delivery| PersonalDelivery { address: delivery.address.take() }).collect(),
             metadata: std::mem::take(&mut self.metadata),
             lines: lines.map(|line| PersonalLine { metadata: std::mem::take(&mut line.metadata) }).collect(),
         };
         let written = document(self).and_then(|data| Ok(Payload { data, personal: Some(Json::of(&personal)?) }));
         (self.email, self.billing_address) = (personal.email, personal.billing_address);
+        self.vat_id = personal.vat_id;
         for (delivery, PersonalDelivery { address }) in self.deliveries.iter_mut().zip(personal.deliveries) {
             delivery.address = address;
         }

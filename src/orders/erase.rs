@@ -78,7 +78,8 @@ fn telling(tx: &mut Tx, ids: &[OrderId]) -> Result<HashSet<OrderId>> {
     let rows = rows.into_iter().filter(|row| {
         let details = &row.doc.0;
         let delivered = details.deliveries.iter().any(|delivery| delivery.address.is_some());
-        details.email.is_some() || details.billing_address.is_some() || delivered || !details.metadata.is_empty()
+        let named = details.email.is_some() || details.billing_address.is_some() || details.vat_id.is_some();
+        named || delivered || !details.metadata.is_empty()
     });
     let noted = lines.into_iter().filter(|line| !line.doc.0.metadata.is_empty());
     Ok(rows.map(|row| row.id).chain(noted.map(|line| line.order_id)).collect())
@@ -104,15 +105,16 @@ pub fn erase(tx: &mut Tx, (now, actor): (Instant, &Actor), id: OrderId, event: E
     });
     let bare: Vec<(i64, LineDetails)> = bare.collect();
     let deliveries = order.deliveries.iter().any(|delivery| delivery.address.is_some());
-    let own = order.email.is_some() || order.billing_address.is_some() || deliveries || !order.metadata.is_empty();
+    let named = order.email.is_some() || order.billing_address.is_some() || order.vat_id.is_some();
+    let own = named || deliveries || !order.metadata.is_empty();
     if !own && bare.is_empty() && row.name_folded.is_empty() {
         return Ok(false);
     }
     let mut details = row.doc.0;
-    (details.email, details.billing_address) = (None, None);
+    (details.email, details.billing_address, details.vat_id) = (None, None, None);
     details.deliveries.iter_mut().for_each(|delivery| delivery.address = None);
     details.metadata.clear();
-    (order.email, order.billing_address) = (None, None);
+    (order.email, order.billing_address, order.vat_id) = (None, None, None);
     order.deliveries.clone_from(&details.deliveries);
     order.metadata.clear();
     order.lines.iter_mut().for_each(|line| line.metadata.clear());

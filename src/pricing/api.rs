@@ -5,7 +5,7 @@ use actix_web::{get, patch, post, put};
 use super::{
     forms::{NewPriceList, PriceChange, PriceListPatch, PriceListView, PriceView, PricesChanged},
     history::{self, By},
-    promotions, sale_prices, service, simulate,
+    promotions, sale_prices, service, shipped_rates, simulate,
 };
 use crate::{
     db::Tx,
@@ -111,6 +111,7 @@ pub fn ops(config: &mut Mount<'_>) {
     history::api::ops(config);
     promotions::api::ops(config);
     sale_prices::ops(config);
+    shipped_rates::ops(config);
     simulate::ops(config);
     settings::ops(config);
 }

@@ -266,6 +266,7 @@ impl<'a> Work<'a> {
             explanation: self.explanation,
             promotions: Vec::new(),
             passed_over: Vec::new(),
+            tax_treatment: None,
             rules_version: None,
         })
     }

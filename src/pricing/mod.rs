@@ -18,8 +18,11 @@ pub mod rates;
 mod reductions;
 mod sale_prices;
 mod service;
+mod shipped_rates;
 mod simulate;
 mod store;
+pub mod tax;
+pub mod vat;
 
 pub use forms::{
     Fraction, NewPriceList, NewShippingMethod, NewTaxRate, PriceChange, PriceEntry, PriceKey, PriceListPatch,
@@ -38,3 +41,4 @@ pub use service::{
     delete_tax_rate, prices, update_price_list, update_shipping_method,
 };
 pub use simulate::left;
+pub use vat::CheckedVatId;

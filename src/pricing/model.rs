@@ -9,6 +9,7 @@ use utoipa::{
     openapi::{RefOr, schema::Schema},
 };
 
+use super::tax::TaxTreatment;
 use crate::kernel::{
     Currency, Money, Quantity, UnitPrice,
     ids::{CustomerId, PromotionId},
@@ -277,6 +278,9 @@ pub struct Totals {
     /// told of those whose coupon is on the cart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<PassedOver>,
+    /// How it is taxed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax_treatment: Option<TaxTreatment>,
     /// The version of the rules (price lists, promotions, tax and shipping rates) that this was reckoned by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules_version: Option<i64>,

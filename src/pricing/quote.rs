@@ -12,12 +12,14 @@ use super::{
     model::{Buyer, Input, LineInput, PriceError, RoundingRule, ShippingInput, Step, Totals},
     promotions::{Basket, Compiled, Detail, Evaluation, Left, Line, Origin, Redeemed},
     rates::{self, Asking, Audience, ListKind, PriceList, PriceRow, ShippingMethod, TaxRate},
+    tax::{Sale, Taxation},
 };
 use crate::{
     error::Code,
     kernel::{
         Country, Currency, Device, Instant, Money, Quantity, UnitPrice,
         ids::{ChannelId, PromotionId, VariantId},
+        tax::InclusivePrices,
     },
 };
 
@@ -127,8 +129,10 @@ pub struct QuoteRequest<'a> {
     pub prices_include_tax: bool,
     /// The channel's rounding rule.
     pub rounding: RoundingRule,
-    /// Where it is delivered to: its tax and its shipping rates apply.
+    /// Where it is delivered to: its shipping rates apply, and its tax as [`QuoteRequest::sale`] says.
     pub country: Country,
+    /// Who sells to whom across which border.
+    pub sale: &'a Sale,
     /// The time at which prices, promotions and rates must be valid.
     pub at: Instant,
     /// Who buys.
@@ -190,9 +194,10 @@ pub struct Quote {
 #[must_use]
 pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request: &QuoteRequest<'_>) -> Quote {
     let mut problems = Vec::new();
+    let taxed = Taxed::new(rules, request);
     let (mut lines, mut shown) = (Vec::with_capacity(request.lines.len()), Vec::with_capacity(request.lines.len()));
     for line in &request.lines {
-        let priced = line_input(rules, prices, request, line).and_then(|(input, reduced, untaxed)| {
+        let priced = line_input(rules, prices, &taxed, line).and_then(|(input, reduced, untaxed)| {
             let amount = |price| engine::line_amount(price, line.quantity, request.rounding.strategy);
             let subtotal = amount(input.unit_price)
                 .map_err(|error| QuoteProblem { line_no: Some(line.line_no), ..refused(&error) })?;
@@ -215,7 +220,7 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
     evaluation.goods();
     let goods_value = Money::from_minor(evaluation.goods_value(), request.currency);
     let shipping =
-        request.shipping.as_ref().and_then(|asked| match shipping_input(rules, request, asked, goods_value) {
+        request.shipping.as_ref().and_then(|asked| match shipping_input(rules, &taxed, asked, goods_value) {
             Ok((shipping, untaxed)) => {
                 problems.extend(untaxed);
                 evaluation.shipping(shipping.price.minor());
@@ -236,8 +241,9 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
         adjustments,
     };
     let totals = engine::price(&input).map_err(|error| problems.push(refused(&error))).ok();
-    let rules_version = rules.version;
-    let totals = totals.map(|totals| Totals { promotions: applied, passed_over, rules_version, ..totals });
+    let (rules_version, tax_treatment) = (rules.version, Some(taxed.taxation.treatment));
+    let totals =
+        totals.map(|totals| Totals { promotions: applied, passed_over, tax_treatment, rules_version, ..totals });
     Quote { totals, goods_value, problems }
 }
 
@@ -282,10 +288,12 @@ fn basket<'a>(request: &'a QuoteRequest<'_>, lines: Vec<Line<'a>>) -> Basket<'a>
 fn line_input(
     rules: &Rules,
     prices: &HashMap<VariantId, Vec<PriceRow>>,
-    request: &QuoteRequest<'_>,
+    taxed: &Taxed<'_>,
     line: &LineRequest<'_>,
 ) -> Result<(LineInput, bool, Option<QuoteProblem>), QuoteProblem> {
+    let request = taxed.request;
     let problem = |code, detail, because| QuoteProblem { line_no: Some(line.line_no), code, detail, because };
+    let (tax_rate, step, untaxed) = taxed.rate(line.tax_class, Some(line.line_no));
     let (unit_price, reduced, mut because) = if let Some(price) = line.unit_price_override {
         if price.currency() != request.currency {
             let detail = format!("the price is in {} and the cart in {}", price.currency(), request.currency);
@@ -295,32 +303,70 @@ fn line_input(
     } else {
         let rows = prices.get(&line.variant_id).map(Vec::as_slice).unwrap_or_default();
         match rates::choose_price(&rules.price_lists, rows, request.asking(), line.quantity) {
-            Ok(chosen) => (chosen.unit_price, chosen.kind == ListKind::Sale, chosen.because),
+            Ok(chosen) => {
+                let mut because = chosen.because;
+                let recomputed = taxed.recomputed(line.tax_class, chosen.unit_price.decimal(), tax_rate);
+                let price = recomputed.and_then(|price| UnitPrice::rounded(price, request.currency));
+                if let Some(price) = price {
+                    because.push(taxed.recomputed_step(&chosen.unit_price.to_string(), &price.to_string()));
+                }
+                (price.unwrap_or(chosen.unit_price), chosen.kind == ListKind::Sale, because)
+            }
             Err(because) => {
                 let detail = format!("there is no price in {} for {} of it", request.currency, line.quantity.get());
                 return Err(problem(Code::PriceMissing, detail, because));
             }
         }
     };
-    let (tax_rate, step, untaxed) = taxed(rules, request, line.tax_class, Some(line.line_no));
     because.push(step);
     let (line_no, quantity) = (line.line_no, line.quantity);
     Ok((LineInput { line_no, unit_price, quantity, tax_rate, because }, reduced, untaxed))
 }
 
-/// The tax rate for a class, or 0 with the problem that there is none.
-fn taxed(
-    rules: &Rules,
-    request: &QuoteRequest<'_>,
-    class: &str,
-    line_no: Option<i32>,
-) -> (Decimal, Step, Option<QuoteProblem>) {
-    match rules.tax(request.country, class, request.at) {
-        Ok((rate, step)) => (rate, step, None),
-        Err(step) => {
-            let (code, detail) = (Code::TaxRateMissing, step.text.clone());
-            (Decimal::ZERO, step.clone(), Some(QuoteProblem { line_no, code, detail, because: vec![step] }))
+/// How what is priced is taxed.
+struct Taxed<'a> {
+    rules: &'a Rules,
+    request: &'a QuoteRequest<'a>,
+    taxation: Taxation,
+    /// Why nothing is taxed.
+    untaxed: Option<Step>,
+}
+
+impl<'a> Taxed<'a> {
+    fn new(rules: &'a Rules, request: &'a QuoteRequest<'a>) -> Self {
+        let taxation = request.sale.taxation();
+        Self { rules, request, untaxed: taxation.untaxed(request.sale), taxation }
+    }
+
+    /// The tax rate for a class, or 0 with the problem that there is none.
+    fn rate(&self, class: &str, line_no: Option<i32>) -> (Decimal, Step, Option<QuoteProblem>) {
+        if let (Some(step), None) = (&self.untaxed, self.taxation.country) {
+            return (Decimal::ZERO, step.clone(), None);
         }
+        let country = self.taxation.country.unwrap_or(self.request.country);
+        match self.rules.tax(country, class, self.request.at) {
+            Ok((rate, step)) => (rate, step, None),
+            Err(step) => {
+                let (code, detail) = (Code::TaxRateMissing, step.text.clone());
+                (Decimal::ZERO, step.clone(), Some(QuoteProblem { line_no, code, detail, because: vec![step] }))
+            }
+        }
+    }
+
+    /// A price that includes the tax at home with the tax that is due instead; `None` where it stays as it is.
+    fn recomputed(&self, class: &str, price: Decimal, rate: Decimal) -> Option<Decimal> {
+        let sale = self.request.sale;
+        if !self.request.prices_include_tax || sale.policy.inclusive_prices == InclusivePrices::Fixed {
+            return None;
+        }
+        let (home, _) = self.rules.tax(sale.seller, class, self.request.at).ok().filter(|(home, _)| *home != rate)?;
+        let net = price.checked_div(Decimal::ONE.checked_add(home)?)?;
+        net.checked_mul(Decimal::ONE.checked_add(rate)?)
+    }
+
+    fn recomputed_step(&self, from: &str, to: &str) -> Step {
+        let seller = self.request.sale.seller;
+        Step::new("recomputed", format!("{from} with the tax of {seller} is {to} with the tax that is due"))
     }
 }
 
@@ -335,10 +381,11 @@ fn refused(error: &PriceError) -> QuoteProblem {
 
 fn shipping_input(
     rules: &Rules,
-    request: &QuoteRequest<'_>,
+    taxed: &Taxed<'_>,
     asked: &ShippingRequest,
     value: Money,
 ) -> Result<(ShippingInput, Option<QuoteProblem>), QuoteProblem> {
+    let request = taxed.request;
     let problem = |detail, because| {
         let code = Code::ShippingMethodUnavailable;
         QuoteProblem { line_no: None, code, detail, because }
@@ -349,9 +396,17 @@ fn shipping_input(
     let (country, currency) = (request.country, request.currency);
     let (price, rate_step) = rates::shipping_rate(method, country, currency, asked.weight_grams, value.minor())
         .map_err(|reason| problem(reason.text.clone(), vec![reason]))?;
-    let (tax_rate, tax_step, untaxed) = taxed(rules, request, &method.tax_class, None);
+    let (tax_rate, tax_step, untaxed) = taxed.rate(&method.tax_class, None);
+    let mut because = vec![rate_step];
+    let recomputed = taxed.recomputed(&method.tax_class, price.decimal(), tax_rate);
+    let recomputed = recomputed.and_then(|price| currency.round(price, request.rounding.strategy));
+    let charged = recomputed.map_or(price, |minor| Money::from_minor(minor, currency));
+    if recomputed.is_some() {
+        because.push(taxed.recomputed_step(&price.to_string(), &charged.to_string()));
+    }
+    because.push(tax_step);
     let (code, name) = (method.code.clone(), method.name.clone());
-    Ok((ShippingInput { code, name, price, tax_rate, because: vec![rate_step, tax_step] }, untaxed))
+    Ok((ShippingInput { code, name, price: charged, tax_rate, because }, untaxed))
 }
 
 /// A shipping method as a shopper may choose it, or why not.

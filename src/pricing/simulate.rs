@@ -11,16 +11,17 @@ use super::{
     promotions::{self, Basket, Detail, Left, Origin, Person, Redeemed, code},
     quote::{Consider, LineRequest, QuoteProblem, QuoteRequest, Rules, ShippingRequest, quote},
     service,
+    tax::Sale,
 };
 use crate::{
     catalog::{self, Variant},
     channels::{Channel, Directory},
-    customers,
+    customers::{self, Standing},
     db::Tx,
     error::{Code, Error, Result},
     http::{Body, Call, Mount, Reply},
     kernel::{
-        Actor, Country, Currency, Device, Instant, Money, Quantity, Scope, UnitPrice,
+        Actor, Country, Currency, Device, Instant, Money, Quantity, Scope, UnitPrice, VatId,
         ids::{ChannelId, CustomerId, PromotionId, VariantId},
         text::{Email, Sku, Text},
     },
@@ -77,6 +78,9 @@ struct Simulation {
     /// Whether it is their first order.
     #[serde(default)]
     first_order: bool,
+    /// The VAT number of a business; its check digits must be right.
+    #[schema(value_type = Option<VatId>)]
+    vat_id: Option<VatId>,
     /// Where they come from.
     source: Option<Origin>,
     /// The codes of coupons.
@@ -133,6 +137,7 @@ struct Known {
     variants: HashMap<String, Variant>,
     prices: HashMap<VariantId, Vec<super::rates::PriceRow>>,
     buyer: Buyer,
+    exempt: bool,
     coupons: Vec<Redeemed>,
     person: Person,
 }
@@ -172,20 +177,21 @@ impl Simulation {
             return Err(unknown.at(format!("/lines/{place}/sku")));
         }
         let ids: Vec<VariantId> = variants.values().map(|variant| variant.id).collect();
-        let group = match self.customer_id {
-            None => None,
+        let standing = match self.customer_id {
+            None => Standing::default(),
             Some(customer) => {
                 let customer = customers::named(tx, actor, customer).map_err(|error| error.at("/customer_id"))?;
-                customers::group(tx, customer)?
+                customers::standing(tx, customer)?
             }
         };
-        let group = self.customer_group.as_ref().map(ToString::to_string).or(group);
+        let group = self.customer_group.as_ref().map(ToString::to_string).or(standing.group);
         Ok(Known {
             prices: service::prices(tx, &ids)?,
             variants,
             coupons: self.redeemed(tx, at)?,
             buyer: Buyer { customer: self.customer_id, group, first_order: self.first_order },
             person: Person::new(self.customer_id, self.email.as_ref()),
+            exempt: standing.tax_exempt,
         })
     }
 
@@ -235,7 +241,7 @@ impl Simulation {
 /// Prices the cart; what is left of limited promotions is read as it is now.
 fn simulate(
     tx: &mut Tx,
-    (actor, rules, channel): (&Actor, &Rules, &Channel),
+    (actor, rules, channel, seller): (&Actor, &Rules, &Channel, Country),
     asked: &Simulation,
     (now, at): (Instant, Instant),
 ) -> Result<Simulated> {
@@ -243,12 +249,20 @@ fn simulate(
     let known = asked.read(tx, actor, at)?;
     let consider = if asked.include_drafts { Consider::DraftsToo } else { Consider::Active };
     let nothing = HashMap::new();
+    let sale = Sale {
+        seller,
+        destination: country,
+        vat_id: asked.vat_id.clone(),
+        exempt: known.exempt,
+        policy: channel.settings.tax,
+    };
     let request = QuoteRequest {
         channel: channel.id,
         currency,
         prices_include_tax: channel.settings.prices_include_tax,
         rounding: channel.settings.rounding,
         country,
+        sale: &sale,
         at,
         buyer: &known.buyer,
         device: asked.device.unwrap_or(Device::Desktop),
@@ -316,9 +330,9 @@ async fn simulate_cart(call: Call, body: Body<Simulation>) -> Result<Reply> {
     }
     let directory = call.snapshot::<Directory>().await?;
     let channel = directory.get(asked.channel_id).map_err(|error| error.at("/channel_id"))?.clone();
-    let rules = call.snapshot::<Rules>().await?;
+    let (rules, seller) = (call.snapshot::<Rules>().await?, directory.seller_of(&channel)?);
     let at = asked.at.unwrap_or(now);
-    let read = move |tx: &mut Tx| simulate(tx, (&actor, &rules, &channel), &asked, (now, at));
+    let read = move |tx: &mut Tx| simulate(tx, (&actor, &rules, &channel, seller), &asked, (now, at));
     Reply::ok(&call.read(read).await?)
 }
 

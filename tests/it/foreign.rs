@@ -112,6 +112,7 @@ fn commands(theirs: &Side) -> BTreeMap<&'static str, (Value, u16)> {
         ("POST /legal-entities", Value::Null, 403),
         ("POST /locations", Value::Null, 403),
         ("POST /tax-rates", Value::Null, 403),
+        ("POST /tax-rates/shipped", Value::Null, 403),
         ("POST /variants", Value::Null, 403),
         // Refused row by row.
         ("POST /prices", json!({"price_list": "bravo-list", "sku": "TEE", "unit_price": {"amount": "1.00", "currency": "EUR"}}), 200),

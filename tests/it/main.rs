@@ -60,6 +60,7 @@ mod stock;
 mod stock_feed;
 mod stock_races;
 mod support;
+mod tax;
 mod tokens;
 mod worklists;
 mod writeback;

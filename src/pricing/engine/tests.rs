@@ -108,6 +108,59 @@ fn half_a_cent_goes_where_the_rule_says() {
     assert_eq!(sums(&price(&cart).unwrap()), (50, 2, 52));
 }
 
+/// What went wrong elsewhere, each worked out by hand.
+#[test]
+fn sums_that_went_wrong_elsewhere() {
+    // A stored total of 34.116425 that was charged as 34.12: here it never is anything else than whole cents.
+    let fine = input("EUR", true, RoundingPoint::PerLine, vec![line(1, 25, "1.364657", "EUR", "0.19")]);
+    let totals = price(&fine).unwrap();
+    assert_eq!((totals.total.minor(), sums(&totals)), (3412, (2867, 545, 3412)));
+    // A total of -0.000000000000016: three times 0.10 less 0.30 is nothing.
+    let mut nothing = input("EUR", true, RoundingPoint::PerLine, vec![line(1, 3, "0.1", "EUR", "0.19")]);
+    nothing.adjustments = vec![off(AdjustmentTarget::Order, amount("0.30", "EUR"))];
+    assert_eq!(sums(&price(&nothing).unwrap()), (0, 0, 0));
+    // Discounts on prices with tax that were a cent off: 15 % of 19.99 is 2.9985, so 3.00 off and 16.99 left; 16.99 / 1.19 is
+    // 14.277…, so 14.28 and 2.71 of tax.
+    let mut off_by_a_cent = input("EUR", true, RoundingPoint::PerLine, vec![line(1, 1, "19.99", "EUR", "0.19")]);
+    off_by_a_cent.adjustments = vec![off(AdjustmentTarget::Line { line_no: 1 }, percent("15"))];
+    assert_eq!(sums(&price(&off_by_a_cent).unwrap()), (1428, 271, 1699));
+    // Everything free, and shipping is still to pay.
+    let mut free = input("EUR", true, RoundingPoint::PerOrder, vec![line(1, 7, "3.33", "EUR", "0.07")]);
+    free.shipping = Some(shipping("4.90", "EUR", "0.19"));
+    free.adjustments = vec![off(AdjustmentTarget::Order, percent("100"))];
+    assert_eq!(sums(&price(&free).unwrap()), (412, 78, 490));
+    // One of three comes back: 10.00 for three are 3.33, 3.34 and 3.33, and never 9.99.
+    let thirds: Vec<i64> = (0..3).map(|piece| share(1000, piece, piece + 1, 3)).collect();
+    assert_eq!(thirds, [333, 334, 333]);
+}
+
+/// Half-up and half-even, per line and per order, in currencies of no, two and three digits.
+#[test]
+fn both_ways_of_rounding_in_currencies_of_no_two_and_three_digits() {
+    let told = |code: &str, unit: &str, strategy, point| {
+        let lines = vec![line(1, 1, unit, code, "0.1"), line(2, 1, unit, code, "0.1"), line(3, 1, unit, code, "0.1")];
+        let rounding = RoundingRule { point, strategy };
+        let totals = price(&Input { rounding, ..input(code, false, point, lines) }).unwrap();
+        (totals.tax.minor(), totals.total.minor())
+    };
+    use crate::kernel::Rounding::{HalfEven, HalfUp};
+    use RoundingPoint::{PerLine, PerOrder};
+    // 10 % of 25 yen are 2.5: up to 3 each, or to the even 2; of 75 yen 7.5, which is 8 both ways.
+    assert_eq!(told("JPY", "25", HalfUp, PerLine), (9, 84));
+    assert_eq!(told("JPY", "25", HalfEven, PerLine), (6, 81));
+    assert_eq!(told("JPY", "25", HalfUp, PerOrder), (8, 83));
+    assert_eq!(told("JPY", "25", HalfEven, PerOrder), (8, 83));
+    // 10 % of 0.25 are 0.025: 0.03 or 0.02; of 0.75 0.075, which is 0.08 both ways.
+    assert_eq!(told("EUR", "0.25", HalfUp, PerLine), (9, 84));
+    assert_eq!(told("EUR", "0.25", HalfEven, PerLine), (6, 81));
+    assert_eq!(told("EUR", "0.25", HalfEven, PerOrder), (8, 83));
+    // And of 0.005 dinars 0.0005: 0.001 or nothing; of 0.015 0.0015, which is 0.002 both ways.
+    assert_eq!(told("KWD", "0.005", HalfUp, PerLine), (3, 18));
+    assert_eq!(told("KWD", "0.005", HalfEven, PerLine), (0, 15));
+    assert_eq!(told("KWD", "0.005", HalfEven, PerOrder), (2, 17));
+    assert_eq!(told("KWD", "0.005", HalfUp, PerOrder), (2, 17));
+}
+
 #[test]
 fn discounts_apply_in_order_and_stop_at_zero() {
     // line 1: 10.00 − 10 % = 9.00; line 2: 3.00 − 5.00 = 0

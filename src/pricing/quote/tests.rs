@@ -96,6 +96,13 @@ fn prices() -> HashMap<VariantId, Vec<PriceRow>> {
     HashMap::from([(id(1), vec![row(1, "11.90"), row(10, "10")]), (id(2), vec![row(1, "10.70")])])
 }
 
+static HOME: std::sync::LazyLock<Sale> = std::sync::LazyLock::new(|| sale("DE"));
+
+fn sale(destination: &str) -> Sale {
+    let policy = crate::kernel::TaxPolicy::default();
+    Sale { seller: country("DE"), destination: country(destination), vat_id: None, exempt: false, policy }
+}
+
 static PLAIN: BTreeMap<String, serde_json::Value> = BTreeMap::new();
 static UNUSED: std::sync::LazyLock<HashMap<PromotionId, Left>> = std::sync::LazyLock::new(HashMap::new);
 
@@ -118,6 +125,7 @@ fn request(lines: Vec<LineRequest<'_>>) -> QuoteRequest<'_> {
         prices_include_tax: true,
         rounding: RoundingRule { point: RoundingPoint::PerLine, strategy: Rounding::HalfUp },
         country: country("DE"),
+        sale: &HOME,
         at: at(),
         buyer: Buyer::ANYBODY,
         device: Device::Desktop,
@@ -209,7 +217,8 @@ fn what_has_no_tax_rate_is_a_problem_and_a_rate_of_nothing_is_none() {
     let quote = ask(&request);
     assert_eq!(missing(&quote), [(Some(2), Code::TaxRateMissing)]);
     assert!(quote.totals.unwrap().lines[1].explanation.iter().any(|step| step.code == "no_tax_rate"));
-    request.country = country("AT");
+    let austria = sale("AT");
+    (request.country, request.sale) = (country("AT"), &austria);
     let quote = ask(&request);
     let all = [Some(1), Some(2), None].map(|line_no| (line_no, Code::TaxRateMissing));
     assert_eq!((missing(&quote), quote.totals.unwrap().tax), (all.to_vec(), euros("0.00")));
@@ -244,11 +253,12 @@ fn what_does_not_fit_is_told_and_never_panics() {
     assert_eq!(quote.problems[0].code, Code::ShippingMethodUnavailable);
     assert_eq!(quote.totals.unwrap().total, euros("11.90"));
     request.shipping = shipping("express");
-    request.country = country("AT");
+    let austria = sale("AT");
+    (request.country, request.sale) = (country("AT"), &austria);
     let problems = ask(&request).problems;
     let refused = problems.iter().find(|problem| problem.code == Code::ShippingMethodUnavailable).unwrap();
     assert_eq!(refused.because[0].code, "country_not_served");
-    (request.shipping, request.country) = (None, country("DE"));
+    (request.shipping, request.country, request.sale) = (None, country("DE"), &HOME);
     request.lines[0].unit_price_override = Some(UnitPrice::from_scaled(Money::MAX_INPUT, eur()));
     request.lines[0].quantity = Quantity::new(Quantity::MAX).unwrap();
     let quote = ask(&request);

@@ -13,6 +13,8 @@ use super::eventually;
 /// A request that the receiver got.
 #[derive(Debug, Clone)]
 pub struct Received {
+    /// The method and the path.
+    pub head: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
@@ -104,7 +106,7 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Received>>, deed: &dyn Fn(&Received,
     if reader.read_line(&mut line).unwrap_or(0) == 0 {
         return;
     }
-    let mut headers = Vec::new();
+    let (head, mut headers) = (line.trim_end().to_owned(), Vec::new());
     loop {
         line.clear();
         if reader.read_line(&mut line).unwrap_or(0) == 0 {
@@ -122,7 +124,7 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Received>>, deed: &dyn Fn(&Received,
     if reader.read_exact(&mut body).is_err() {
         return;
     }
-    let received = Received { headers, body: String::from_utf8(body).unwrap() };
+    let received = Received { head, headers, body: String::from_utf8(body).unwrap() };
     let before = {
         let mut log = log.lock().unwrap();
         let id = received.header("webhook-id").to_owned();
