@@ -241,13 +241,15 @@ pub const RULES: &[Rule] = &[
         name: "what customers have of a promotion is what their uses say",
         scan: ("promotions", "id"),
         key: by_id::<ids::Promotion>(),
-        wrong: "WITH held AS (SELECT promotion_id, customer_key AS subject FROM promotion_uses WHERE customer_key IS NOT NULL \
-                  AND state <> 'returned' UNION ALL SELECT promotion_id, email_key FROM promotion_uses \
-                  WHERE email_key IS NOT NULL AND state <> 'returned'), \
+        wrong: "WITH looked_at AS (SELECT id FROM promotions WHERE id BETWEEN ? AND ?), \
+                held AS (SELECT promotion_id, customer_key AS subject FROM looked_at JOIN promotion_uses ON promotion_id = looked_at.id \
+                  WHERE customer_key IS NOT NULL AND state <> 'returned' UNION ALL SELECT promotion_id, email_key FROM looked_at \
+                  JOIN promotion_uses ON promotion_id = looked_at.id WHERE email_key IS NOT NULL AND state <> 'returned'), \
                 counted AS (SELECT promotion_id, subject, count(*) AS uses FROM held GROUP BY promotion_id, subject) \
                 SELECT c.promotion_id, 'of ' || c.subject || ' ' || c.uses || ' uses are counted, and ' || coalesce(h.uses, 0) || \
-                ' are held' FROM promotion_counters AS c LEFT JOIN counted AS h ON h.promotion_id = c.promotion_id \
-                AND h.subject = c.subject WHERE c.promotion_id BETWEEN ? AND ? AND c.subject <> '' AND c.uses <> coalesce(h.uses, 0)",
+                ' are held' FROM looked_at JOIN promotion_counters AS c ON c.promotion_id = looked_at.id \
+                LEFT JOIN counted AS h ON h.promotion_id = c.promotion_id AND h.subject = c.subject \
+                WHERE c.subject <> '' AND c.uses <> coalesce(h.uses, 0)",
         judge: Some,
     },
     Rule {

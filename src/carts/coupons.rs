@@ -2,7 +2,7 @@
 
 use super::{
     model::{Cart, Problem},
-    pricing::{Context, note},
+    pricing::{Context, note, redeeming},
 };
 use crate::{
     db::Tx,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The most coupons a cart may have.
-pub(super) const MOST: usize = 10;
+const MOST: usize = 10;
 
 /// A coupon that is asked for.
 #[derive(Debug, Clone)]
@@ -66,14 +66,15 @@ pub(super) fn as_wanted(cart: &Cart) -> Vec<WantedCoupon> {
 /// # Errors
 /// `coupon_unknown`, `coupon_refused`, `invalid_value`.
 pub(super) fn replace(tx: &mut Tx, context: &Context, cart: &mut Cart, wanted: &[WantedCoupon]) -> Result<()> {
-    if wanted.len() > MOST {
+    if wanted.len() > MOST.max(cart.details.coupons.len()) {
         return Err(Error::invalid("/coupons", format!("a cart takes at most {MOST} coupons")));
     }
     let new: Vec<&WantedCoupon> = wanted.iter().filter(|one| !cart.details.coupons.contains(&one.code)).collect();
     let codes: Vec<String> = new.iter().map(|one| one.code.clone()).collect();
-    let found = promotions::redeemed(tx, context.now, &codes, cart.customer)?;
+    let found = promotions::redeemed(tx, redeeming(context, cart), &codes)?;
     for coupon in new {
-        match found.iter().find(|known| known.code == coupon.code) {
+        let known = found.iter().find(|known| known.code == coupon.code);
+        match known.filter(|known| context.rules.offers_promotion(context.channel.id, known.promotion)) {
             None => return Err(unknown(&coupon.pointer)),
             Some(Redeemed { refused: Some(why), .. }) => {
                 let error = Error::problem(Code::CouponRefused, why.text.clone()).at(coupon.pointer.clone());
@@ -84,6 +85,11 @@ pub(super) fn replace(tx: &mut Tx, context: &Context, cart: &mut Cart, wanted: &
     }
     cart.details.coupons = wanted.iter().map(|one| one.code.clone()).collect();
     Ok(())
+}
+
+/// Whether its promotion applies by another coupon.
+fn counts_by_another(totals: &Totals, coupon: &Redeemed) -> bool {
+    totals.promotions.iter().any(|applied| applied.promotion_id == coupon.promotion)
 }
 
 /// Why coupons of the cart take nothing off.
@@ -98,6 +104,9 @@ pub(super) fn problems(cart: &Cart, redeemed: &[Redeemed], totals: Option<&Total
         let detail = match (known.and_then(|known| known.refused.as_ref()), passed) {
             (Some(why), _) => why.text.clone(),
             (None, Some(passed)) => format!("{}: {}", passed.name, passed.reason.text),
+            (None, None) if known.is_some_and(|known| counts_by_another(totals, known)) => {
+                "another coupon of the same promotion counts".to_owned()
+            }
             (None, None) if known.is_none() => format!("there is no coupon {code} any more"),
             (None, None) => format!("the coupon {code} is not for this cart, or not now"),
         };

@@ -1,7 +1,7 @@
 //! Merging: two carts become one, as when a guest signs in.
 
 use super::{
-    access, coupons, lines,
+    access, lines,
     model::{Cart, CartCommand, CartState, Problem},
     pricing::Context,
     service::{self, Change, Who},
@@ -46,10 +46,9 @@ pub(super) fn merge(
         lines::add(&mut wanted, &line)?;
     }
     take_over(&mut cart, &other);
-    for (frozen, id) in was_frozen.into_iter().zip([cart.id, other.id]) {
-        if frozen {
-            promotions::release(tx, id)?;
-        }
+    if let [_, true] = was_frozen {
+        // Before it is priced: what the other cart held is there for this one.
+        promotions::release(tx, other.id)?;
     }
     let change = Change { lines: Some(wanted), ..Change::default() };
     let mut changes = service::edit(tx, context, &mut cart, &change)?.changes;
@@ -60,6 +59,9 @@ pub(super) fn merge(
     let merged = other.state.apply(CartCommand::Merge)?;
     if !store::transit(tx, context.now, other.id, (other.state, merged), None, None)? {
         return Err(Error::problem(Code::CartNotOpen, "the other cart changed meanwhile"));
+    }
+    if let [true, _] = was_frozen {
+        promotions::release(tx, cart.id)?;
     }
     for (frozen, id) in was_frozen.into_iter().zip([cart.id, other.id]) {
         if frozen {
@@ -96,7 +98,6 @@ fn take_over(cart: &mut Cart, other: &Cart) {
     mine.marketing_consent |= theirs.marketing_consent;
     let theirs_too: Vec<String> = theirs.coupons.iter().filter(|code| !mine.coupons.contains(code)).cloned().collect();
     mine.coupons.extend(theirs_too);
-    mine.coupons.truncate(coupons::MOST);
     mine.merged.push(other.id);
     mine.merged.extend_from_slice(&theirs.merged);
     for (key, value) in &theirs.metadata {

@@ -26,6 +26,6 @@ pub(crate) use pricing::uses;
 pub use pricing::{Context, Priced, known, reprice};
 pub use service::{
     adopt, any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, merged, reopen,
-    take_abandoned, versions,
+    signed_in, take_abandoned, versions,
 };
 pub(crate) use service::{check_version, needs};

@@ -15,7 +15,7 @@ use crate::{
     customers::{self, Standing},
     db::Tx,
     error::{Code, Result},
-    http::State,
+    http::{State, seal::Secret},
     kernel::{
         Country, Instant,
         ids::{ChannelId, PromotionId, VariantId},
@@ -24,7 +24,7 @@ use crate::{
         self, Article, Consider, LineRequest, QuoteRequest, Rules, ShippingRequest,
         model::{Buyer, Totals},
         prior::Reduction,
-        promotions::{self, Detail, Left, Origin, Person, Redeemed, Use},
+        promotions::{self, Detail, Left, Origin, Person, Redeemed, Redeeming, Use},
         rates::{Asking, PriceRow},
         tax::Sale,
         vat::CheckedVatId,
@@ -39,6 +39,8 @@ pub struct Context {
     pub channel: Channel,
     /// The country of the legal entity that sells there.
     pub seller: Country,
+    /// What addresses are hashed with.
+    pub secret: Arc<Secret>,
     /// Price lists, promotions, taxes, shipping methods.
     pub rules: Arc<Rules>,
     /// The time.
@@ -53,7 +55,7 @@ impl Context {
     pub async fn of(state: &State, channel: ChannelId, now: Instant) -> Result<Self> {
         let (directory, rules) = (state.db.snapshot::<Directory>().await?, state.db.snapshot::<Rules>().await?);
         let channel = directory.get(channel)?.clone();
-        Ok(Self { seller: directory.seller_of(&channel)?, channel, rules, now })
+        Ok(Self { seller: directory.seller_of(&channel)?, secret: state.secret.clone(), channel, rules, now })
     }
 }
 
@@ -106,7 +108,7 @@ pub(super) fn reprice_with(
     let request = request(context, cart, &variants, (&asked, &nothing));
     let left = match request.consider {
         Consider::Nothing => HashMap::new(),
-        _ => pricing::left(tx, context.now, &context.rules, &request, &asked.person)?,
+        _ => pricing::left(tx, (context.now, Some(cart.id)), &context.rules, &request, &asked.person)?,
     };
     let quote = pricing::quote(&context.rules, &prices, &QuoteRequest { left: &left, ..request });
     let mut problems = missing(context, cart, &variants);
@@ -200,11 +202,11 @@ impl Asked {
             Some(customer) => customers::standing(tx, customer)?,
             None => Standing::default(),
         };
-        let first_order = rules.ask_for_first_orders() && !store::has_ordered(tx, cart.customer, email)?;
+        let first_order = rules.ask_for_first_orders() && !has_ordered(tx, cart)?;
         Ok(Self {
             buyer: Buyer { customer: cart.customer, group: standing.group, first_order },
-            coupons: promotions::redeemed(tx, context.now, &cart.details.coupons, cart.customer)?,
-            person: Person::new(cart.customer, email),
+            coupons: promotions::redeemed(tx, redeeming(context, cart), &cart.details.coupons)?,
+            person: Person::new(cart.customer, email, &context.secret),
             sale: Sale {
                 seller: context.seller,
                 destination: destination(context, cart),
@@ -216,10 +218,23 @@ impl Asked {
     }
 }
 
+/// Whether whoever orders a cart has ordered before: by their account, or by their e-mail address with an account or without.
+fn has_ordered(tx: &mut Tx, cart: &Cart) -> Result<bool> {
+    let email = cart.details.email.as_ref();
+    let mut accounts = email.map_or(Ok(Vec::new()), |email| customers::with_email(tx, email))?;
+    accounts.extend(cart.customer);
+    store::has_ordered(tx, &accounts, email)
+}
+
+/// How a cart's coupons are looked at.
+pub(super) fn redeeming(context: &Context, cart: &Cart) -> Redeeming {
+    Redeeming { now: context.now, at: context.now, cart: Some(cart.id), customer: cart.customer }
+}
+
 /// What the cart takes of promotions that are limited, as it was priced last.
 #[must_use]
 pub(crate) fn uses(context: &Context, cart: &Cart) -> Vec<Use> {
-    let person = Person::new(cart.customer, cart.details.email.as_ref());
+    let person = Person::new(cart.customer, cart.details.email.as_ref(), &context.secret);
     promotions::uses_of(&context.rules.promotions, cart.details.totals.as_ref(), &person)
 }
 

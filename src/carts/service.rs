@@ -23,6 +23,7 @@ use crate::{
     http::seal::Secret,
     kernel::{
         Actor, Currency, Device, Instant,
+        actor::Shopper,
         ids::{CartId, ChannelId, CustomerId, OrderId},
         text::{Email, Text},
     },
@@ -79,6 +80,7 @@ pub(super) fn draft(tx: &mut Tx, context: &Context, actor: &Actor, new: &NewCart
         created_at: now,
         details: CartDetails { next_line_no: 1, ..CartDetails::default() },
     };
+    cart.customer = signed_in(tx, actor)?;
     name_customer(tx, actor, &mut cart, &new.change)?;
     let priced = edit(tx, context, &mut cart, &new.change)?;
     Ok((cart, priced.changes))
@@ -103,6 +105,17 @@ pub(super) fn create(
     }
     store::insert(tx, cart, doc.clone(), abandon_at(context, cart))?;
     Ok(named)
+}
+
+/// The customer that a signed-in shopper is, when they are known.
+///
+/// # Errors
+/// What the database says.
+pub fn signed_in(tx: &mut Tx, actor: &Actor) -> Result<Option<CustomerId>> {
+    match actor {
+        Actor::Shopper(Shopper { identity: Some(identity), .. }) => customers::find(tx, identity),
+        _ => Ok(None),
+    }
 }
 
 /// The customer a signed-in shopper is, made when they are new; held, since a cart is about to become theirs.
@@ -189,10 +202,6 @@ pub(super) fn update(
     if let Some(customer) = cart.customer.filter(|customer| was_of != Some(*customer)) {
         customers::hold(tx, customer)?;
     }
-    if was_frozen {
-        // Before it is priced: what it held is there for it again.
-        promotions::release(tx, cart.id)?;
-    }
     let priced = edit(tx, context, &mut cart, &change)?;
     let mut changes = priced.changes;
     if was_frozen {
@@ -200,6 +209,7 @@ pub(super) fn update(
     }
     save(tx, context, &mut cart)?;
     if was_frozen {
+        promotions::release(tx, cart.id)?;
         stock::release(tx, context.now, cart.id)?;
     }
     Ok((cart, changes))
@@ -317,17 +327,18 @@ pub(super) fn freeze(
     let was_frozen = cart.state == CartState::Frozen;
     cart.state = cart.state.apply(CartCommand::Freeze)?;
     adopt(tx, context.now, who.0, who.2, &mut cart)?;
-    if was_frozen {
-        promotions::release(tx, cart.id)?;
-    }
     let priced = pricing::reprice(tx, context, &mut cart, false)?;
     refuse_incomplete(&cart)?;
     let until = context.now.plus_seconds(60 * context.channel.settings.reservation_minutes);
     cart.details.frozen_until = Some(until);
     cart.stage = cart.stage.max(Stage::Checkout);
     save(tx, context, &mut cart)?;
+    if was_frozen {
+        promotions::release(tx, cart.id)?;
+    }
     // Somebody else has taken the last of it since it was priced: it is priced anew.
-    let reserved = promotions::reserve(tx, context.now, cart.id, &pricing::uses(context, &cart), until);
+    let uses = pricing::uses(context, &cart);
+    let reserved = promotions::reserve(tx, context.now, cart.id, (&uses, false), until);
     reserved.map_err(|error| match error.code() {
         Code::PromotionExhausted => Error::overtaken("a promotion"),
         _ => error,

@@ -252,11 +252,14 @@ pub(super) fn of_customer(tx: &mut Tx, customer: CustomerId) -> Result<Vec<CartI
     sql("SELECT id FROM carts WHERE customer_id = ? ORDER BY id").bind(customer).load::<UidSql, CartId>(tx)
 }
 
-/// Whether somebody has ordered before, by their account or as a guest with their e-mail address.
-pub(super) fn has_ordered(tx: &mut Tx, customer: Option<CustomerId>, email: Option<&Email>) -> Result<bool> {
-    if let Some(customer) = customer {
-        let query = sql("SELECT 1 FROM carts WHERE customer_id = ? AND state = 'completed' LIMIT 1").bind(customer);
-        if query.first::<Integer, i32>(tx)?.is_some() {
+/// Whether one of these customers has ordered, or a guest with this e-mail address.
+pub(super) fn has_ordered(tx: &mut Tx, customers: &[CustomerId], email: Option<&Email>) -> Result<bool> {
+    if !customers.is_empty() {
+        let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+        let query =
+            format!("SELECT 1 FROM {list} JOIN carts ON customer_id = list.wanted AND state = 'completed' LIMIT 1");
+        let wanted = dialect::rows(customers.iter().map(|id| json!([id.hex()])).collect());
+        if sql(query).bind(wanted).first::<Integer, i32>(tx)?.is_some() {
             return Ok(true);
         }
     }

@@ -71,6 +71,13 @@ pub(super) struct Prepared {
     pub uses: Vec<Use>,
 }
 
+impl Prepared {
+    /// Whether promotions reduce it: then it may hold some of theirs, whatever the rules say of them now.
+    fn is_promoted(&self) -> bool {
+        self.cart.details.totals.as_ref().is_some_and(|totals| !totals.promotions.is_empty())
+    }
+}
+
 /// What was done for an order before it is placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Before {
@@ -109,8 +116,8 @@ pub(super) fn draft(checkout: &Checkout, payment: &Payment, prepared: &Prepared,
 }
 
 /// Makes the order of a paid cart. What was reserved and has expired since is taken again where it can be. Where it can
-/// not, an order that nobody has promised money for is refused; for one that is paid it is `None`, and nothing has been
-/// changed: the promise has to be given up.
+/// not, an order that nobody has promised money for is refused; for one that is paid it is the reason, and nothing is kept for it:
+/// the promise has to be given up.
 ///
 /// `drafted` is the order as it was made ready for the shares that the checkout has reserved; when it gets others, it is
 /// made anew.
@@ -121,18 +128,21 @@ pub(super) fn place(
     prepared: &Prepared,
     before: Before,
     drafted: Option<&Draft>,
-) -> Result<Option<Arc<OrderDocument>>> {
+) -> Result<Result<Arc<OrderDocument>, Code>> {
     let (tickets, context) = (&checkout.tickets, &checkout.context);
     let cart = &prepared.cart;
     let placed_at = cart.details.occurred_at.unwrap_or(context.now);
-    if before == Before::Promised && (is_known(tx, cart)? || !take_promised(tx, checkout, prepared)?) {
-        return Ok(None);
+    if before == Before::Promised && is_known(tx, cart)? {
+        return Ok(Err(Code::Duplicate));
+    }
+    if before == Before::Promised && !take_promised(tx, checkout, prepared)? {
+        return Ok(Err(Code::PromotionExhausted));
     }
     let Some(booking) = take_stock(tx, checkout, prepared, before, placed_at)? else {
-        if !prepared.uses.is_empty() {
+        if prepared.is_promoted() {
             promotions::release(tx, cart.id)?;
         }
-        return Ok(None);
+        return Ok(Err(Code::OutOfStock));
     };
     if !carts::complete(tx, context.now, cart.id, tickets.order)? {
         // A cart is being paid as long as its payment is open, and this one's was a moment ago in this transaction.
@@ -155,17 +165,18 @@ pub(super) fn place(
     }
     // The counters that everybody wants come last, so that a hot coupon or SKU is locked for the shortest time.
     if before != Before::Promised {
-        promotions::consume(tx, context.now, cart.id, tickets.order, &prepared.uses)?;
+        let holds = before == Before::Reserved && prepared.is_promoted();
+        promotions::consume(tx, context.now, cart.id, tickets.order, (&prepared.uses, holds))?;
     }
     booking.apply(tx, context.now)?;
-    Ok(Some(draft.order.clone()))
+    Ok(Ok(draft.order.clone()))
 }
 
-/// Makes the promotions of a cart its order's, whose money is promised. False when they ended and are used up by others: nothing has
-/// been changed then.
+/// Makes the promotions of a cart its order's, whose money is promised. False when they ended and are used up by others: it holds
+/// nothing then.
 fn take_promised(tx: &mut Tx, checkout: &Checkout, prepared: &Prepared) -> Result<bool> {
     let (cart, now) = (prepared.cart.id, checkout.context.now);
-    match promotions::consume(tx, now, cart, checkout.tickets.order, &prepared.uses) {
+    match promotions::consume(tx, now, cart, checkout.tickets.order, (&prepared.uses, prepared.is_promoted())) {
         Ok(()) => Ok(true),
         Err(error) if error.code() == Code::PromotionExhausted => {
             tracing::warn!(%cart, "a paid cart found its promotion used up");

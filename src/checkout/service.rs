@@ -20,11 +20,11 @@ use crate::{
     jobs,
     kernel::{
         Actor, Instant, Money,
-        ids::{CartId, IdempotencyKeyId, JobId, PaymentId},
+        ids::{CartId, IdempotencyKeyId, JobId, PaymentId, PromotionId},
     },
     orders::{self, OrderDocument, OrderLinks},
     payments::{self, Decline, NewPayment, Outcome, Payment, PaymentDetails, PaymentState, Provider},
-    pricing::{model::Totals, promotions},
+    pricing::promotions,
     stock::{self, Locations, Share},
 };
 
@@ -200,6 +200,11 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
     carts::check_version(&cart, checkout.expected)?;
     let kept = cart.state == CartState::Frozen && cart.details.frozen_until.is_some_and(|until| until > context.now);
     let before = cart.details.clone();
+    // A guest's cart that is being paid by somebody who has signed in is priced as theirs.
+    let guests = cart.customer;
+    if guests.is_none() {
+        cart.customer = carts::signed_in(tx, &checkout.actor)?;
+    }
     let priced = match kept {
         // The checkout has promised these prices, and found nothing missing; no change of the cart has thawed it.
         true => carts::known(tx, &cart)?,
@@ -208,27 +213,19 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
     carts::refuse_incomplete(&cart)?;
     let total = Money::from_minor(cart.total(), cart.currency);
     check_total(request, total)?;
-    refuse_exhausted(before.totals.as_ref(), &cart)?;
+    // A customer must not find out from their invoice that a limited promotion, whose price they were shown, was gone when they
+    // paid. Who says what they expect to pay has been told otherwise.
+    if request.expected_total.is_none()
+        && let Some(lost) = promotions::lost(before.totals.as_ref(), cart.details.totals.as_ref())
+    {
+        return Err(promotions::exhausted().with("promotion", lost.code.clone()));
+    }
     let (needs, uses) = (carts::needs(&cart, &priced), carts::uses(context, &cart));
+    cart.customer = guests;
     let available = if kept { stock::Available::new() } else { stock::look(tx, &needs)? };
     let changed = cart.details != before;
     let prepared = Arc::new(Prepared { needs, uses, variants: priced.variants, cart });
     Ok(Seen::Ready(Box::new(Ready { prepared, changed, total, kept, available })))
-}
-
-/// A customer must not find out from their invoice that a limited promotion, whose price they were shown, was gone when they paid.
-fn refuse_exhausted(shown: Option<&Totals>, cart: &Cart) -> Result<()> {
-    let now = cart.details.totals.as_ref();
-    let gone = shown.into_iter().flat_map(|totals| &totals.promotions).find(|was| {
-        let is = now.and_then(|now| now.promotions.iter().find(|is| is.promotion_id == was.promotion_id));
-        let passed = now.and_then(|now| now.passed_over.iter().find(|passed| passed.promotion_id == was.promotion_id));
-        is.is_some_and(|is| is.units < was.units && is.amount.minor() < was.amount.minor())
-            || passed.is_some_and(|passed| promotions::EXHAUSTED.contains(&passed.reason.code.as_str()))
-    });
-    match gone {
-        None => Ok(()),
-        Some(gone) => Err(promotions::exhausted().with("promotion", gone.code.clone())),
-    }
 }
 
 /// Transaction A, and B with it where the provider is immediate.
@@ -315,18 +312,22 @@ fn pay(
     }
     let (prepared, adopted) = whose(tx, checkout, &ready.prepared)?;
     let was_frozen = prepared.cart.state == CartState::Frozen;
-    let payment = new_payment(checkout, key, request, provider, ready.total, &prepared.cart);
+    let payment = new_payment(checkout, key, request, provider, ready.total, &prepared);
     carts::begin_payment(tx, context, &prepared.cart, ready.changed || adopted)?;
     // Only now: somebody else may have completed this very cart meanwhile, and then the order is its own.
     if place::is_known(tx, &prepared.cart)? {
         return Err(orders::known_already());
     }
     payments::open(tx, context.now, &payment)?;
+    if was_frozen && !ready.kept {
+        // What it held was of a price that has not been kept.
+        promotions::release(tx, prepared.cart.id)?;
+    }
     let opened = as_payment(&payment, context.now);
     if provider.is_immediate() {
         let before = if ready.kept { Before::Reserved } else { Before::Nothing };
         let order = place::place(tx, checkout, &opened, &prepared, before, None)?;
-        let order = order.ok_or_else(|| Error::internal("an immediate payment found no order"))?;
+        let order = order.map_err(|_| Error::internal("an immediate payment found no order"))?;
         return answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order });
     }
     // Longer than the lease, so that a take-over finds it too.
@@ -334,7 +335,7 @@ fn pay(
         context.now.plus_seconds((60 * context.channel.settings.reservation_minutes).max(4 * checkout.lease_seconds));
     let (cart, needs, locations) = (prepared.cart.id, &prepared.needs, &checkout.locations);
     // Before stock, as everywhere; behind it comes only what is nobody else's.
-    promotions::reserve(tx, context.now, cart, &prepared.uses, until)?;
+    promotions::reserve(tx, context.now, cart, (&prepared.uses, ready.kept), until)?;
     let shares = if !was_frozen {
         stock::reserve_seen(tx, context.now, cart, needs, (locations, &ready.available), until)?
     } else if ready.kept && stock::extend(tx, cart, until)? {
@@ -356,6 +357,8 @@ fn whose(tx: &mut Tx, checkout: &Checkout, prepared: &Arc<Prepared>) -> Result<(
     carts::claim(tx, &checkout.actor, &checkout.secret, prepared.cart.id)?;
     let mut theirs = Prepared::clone(prepared);
     let adopted = carts::adopt(tx, checkout.context.now, &checkout.actor, checkout.tickets.customer, &mut theirs.cart)?;
+    // They count for their account now.
+    theirs.uses = carts::uses(&checkout.context, &theirs.cart);
     Ok((Arc::new(theirs), adopted))
 }
 
@@ -375,7 +378,7 @@ fn new_payment(
     request: &CompleteRequest,
     provider: &dyn Provider,
     amount: Money,
-    cart: &Cart,
+    Prepared { cart, uses, .. }: &Prepared,
 ) -> NewPayment {
     let immediate = provider.is_immediate();
     NewPayment {
@@ -393,7 +396,7 @@ fn new_payment(
             instrument: request.payment.instrument.as_deref().map(str::to_owned),
             return_url: request.payment.return_url.as_deref().map(str::to_owned),
             occurred_at: cart.details.occurred_at,
-            checkout: json!({"actor": checkout.actor.label()}),
+            checkout: json!({"actor": checkout.actor.label(), "promotions": promotions::promotions_of(uses)}),
             ..PaymentDetails::default()
         },
     }
@@ -457,8 +460,8 @@ pub(super) fn settle(
             };
             let draft = drafted.map(|drafted| &drafted.draft);
             match place::place(tx, checkout, &paid, prepared, Before::Promised, draft)? {
-                Some(order) => CheckoutResult::Order { order },
-                None => give_up(tx, checkout, payment)?,
+                Ok(order) => CheckoutResult::Order { order },
+                Err(why) => give_up(tx, checkout, payment, why)?,
             }
         }
         Outcome::ActionRequired(action, reference) => {
@@ -548,7 +551,11 @@ pub(super) fn claim_attempt(tx: &mut Tx, now: Instant, actor: &Actor, cart: Cart
 fn prepare(tx: &mut Tx, checkout: &Checkout, payment: &Payment) -> Result<Prepared> {
     let cart = carts::load(tx, payment.cart_id)?;
     let priced = carts::known(tx, &cart)?;
-    let (needs, uses) = (carts::needs(&cart, &priced), carts::uses(&checkout.context, &cart));
+    let (needs, mut uses) = (carts::needs(&cart, &priced), carts::uses(&checkout.context, &cart));
+    // What has been limited since is not counted: what is being paid keeps what it was promised.
+    if let Some(reserved) = payment.details.checkout.get("promotions") {
+        promotions::retain(&mut uses, &serde_json::from_value::<Vec<PromotionId>>(reserved.clone())?);
+    }
     Ok(Prepared { needs, uses, variants: priced.variants, cart })
 }
 
@@ -565,11 +572,11 @@ fn reopen(tx: &mut Tx, checkout: &Checkout, payment: &Payment, decline: &Decline
 
 /// The money is promised and there is nothing to give for it: it is given up by a job, and seen in the work list
 /// `paid_without_order` until that is done.
-fn give_up(tx: &mut Tx, checkout: &Checkout, payment: &Payment) -> Result<CheckoutResult> {
+fn give_up(tx: &mut Tx, checkout: &Checkout, payment: &Payment, why: Code) -> Result<CheckoutResult> {
     let now = checkout.context.now;
     payments::orphaned(tx, now, payment.id)?;
     jobs::enqueue(tx, now, vec![give_up_job(now, checkout.tickets.job, payment.id)])?;
-    reopen(tx, checkout, payment, &Decline { code: Code::OutOfStock.as_str().to_owned(), retryable: true })
+    reopen(tx, checkout, payment, &Decline { code: why.as_str().to_owned(), retryable: true })
 }
 
 /// The provider has promised money for an attempt that somebody else had ended meanwhile: it is given up too.

@@ -10,14 +10,14 @@ use utoipa::ToSchema;
 use super::{
     engine,
     model::{Buyer, Input, LineInput, PriceError, RoundingRule, ShippingInput, Step, Totals},
-    promotions::{Basket, Compiled, Detail, Evaluation, Left, Line, Origin, Redeemed},
+    promotions::{Basket, Compiled, Detail, Evaluation, Left, Line, Origin, PromotionState, Redeemed},
     rates::{self, Asking, Audience, ListKind, PriceList, PriceRow, ShippingMethod, TaxRate},
     tax::{Sale, Taxation},
 };
 use crate::{
     error::Code,
     kernel::{
-        Country, Currency, Device, Instant, Money, Quantity, UnitPrice,
+        Actor, Country, Currency, Device, Instant, Money, Quantity, UnitPrice,
         ids::{ChannelId, PromotionId, VariantId},
         tax::InclusivePrices,
     },
@@ -52,6 +52,25 @@ impl Rules {
             .ok_or_else(|| Step::new("no_tax_rate", format!("there is no tax rate for `{class}` in {country}")))
     }
 
+    /// Whether somebody may know of a promotion: it is for all channels, or for one of theirs. One that is over is of no channel.
+    #[must_use]
+    pub fn sees_promotion(&self, actor: &Actor, id: PromotionId) -> bool {
+        let found = self.promotions.iter().find(|ready| ready.promotion.id == id);
+        found.map_or(actor.channels().is_none(), |ready| {
+            ready.promotion.channel.is_none_or(|channel| actor.sees_channel(channel))
+        })
+    }
+
+    /// Whether a promotion is one that customers of a channel may know of: no draft, and not for another channel.
+    #[must_use]
+    pub fn offers_promotion(&self, channel: ChannelId, id: PromotionId) -> bool {
+        let found = self.promotions.iter().find(|ready| ready.promotion.id == id);
+        found.is_some_and(|ready| {
+            let own = ready.promotion.channel.is_none_or(|own| own == channel);
+            own && ready.promotion.state != PromotionState::Draft
+        })
+    }
+
     /// Whether prices ask who buys.
     #[must_use]
     pub fn ask_for_customers(&self) -> bool {
@@ -62,14 +81,18 @@ impl Rules {
     #[must_use]
     pub fn ask_for_groups(&self) -> bool {
         let named = |list: &PriceList| matches!(list.audience, Audience::Group(_));
-        let asks = |ready: &Compiled| !ready.promotion.rule.conditions.customer_groups.is_empty();
+        let asks = |ready: &Compiled| {
+            ready.promotion.state == PromotionState::Active
+                && !ready.promotion.rule.conditions.customer_groups.is_empty()
+        };
         self.price_lists.iter().any(named) || self.promotions.iter().any(asks)
     }
 
     /// Whether promotions ask if a customer has ordered before.
     #[must_use]
     pub fn ask_for_first_orders(&self) -> bool {
-        self.promotions.iter().any(|ready| ready.promotion.rule.conditions.first_order)
+        let active = self.promotions.iter().filter(|ready| ready.promotion.state == PromotionState::Active);
+        active.map(|ready| &ready.promotion.rule).any(|rule| rule.conditions.first_order)
     }
 
     /// A channel's shipping method by its code.
@@ -231,6 +254,9 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
                 None
             }
         });
+    if shipping.is_none() {
+        evaluation.no_shipping();
+    }
     let Evaluation { adjustments, applied, passed_over, .. } = evaluation;
     let input = Input {
         currency: request.currency,

@@ -102,6 +102,8 @@ struct Report<'a> {
     rules: &'a Rules,
     /// The channels that the actor may see, by their ids, each with its currencies.
     markets: Vec<(ChannelId, Currency)>,
+    /// The lists that are no sales.
+    everyday: Vec<PriceList>,
     now: Instant,
 }
 
@@ -173,9 +175,7 @@ impl Report<'_> {
         if list.kind != ListKind::Sale {
             return None;
         }
-        let everyday: Vec<PriceList> =
-            self.rules.price_lists.iter().filter(|list| list.kind != ListKind::Sale).cloned().collect();
-        let everyday = rates::winner(&everyday, rows, asking, Quantity::ONE).map(|(_, row)| row.price);
+        let everyday = rates::winner(&self.everyday, rows, asking, Quantity::ONE).map(|(_, row)| row.price);
         let reduction = reductions.get(&variant.id);
         let findings = findings(row.price, everyday, reduction);
         Some(SalePrice {
@@ -236,7 +236,8 @@ async fn list_sale_prices(call: Call, query: List<SalePriceQuery>) -> Result<Rep
     let markets = markets(&directory, &actor);
     let seen = move |row: &SalePrice| wanted.is_none_or(|wanted| wanted == row.borne_out);
     let read = move |tx: &mut Tx, after: Option<Place>, limit: i64| {
-        let report = Report { rules: &rules, markets: markets.clone(), now };
+        let lists = rules.price_lists.iter().filter(|list| list.kind != ListKind::Sale);
+        let report = Report { rules: &rules, markets: markets.clone(), everyday: lists.cloned().collect(), now };
         report.page(tx, after.as_ref(), usize::try_from(limit).map_err(Error::internal)?)
     };
     query.answer_seen(&call, place, seen, read).await

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     model::{Buyer, Step, Totals},
-    promotions::{self, Basket, Detail, Left, Origin, Person, Redeemed, code},
+    promotions::{self, Basket, Detail, Left, Origin, Person, Redeemed, Redeeming, code},
     quote::{Consider, LineRequest, QuoteProblem, QuoteRequest, Rules, ShippingRequest, quote},
     service,
     tax::Sale,
@@ -19,10 +19,10 @@ use crate::{
     customers::{self, Standing},
     db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, Mount, Reply},
+    http::{Body, Call, Mount, Reply, seal::Secret},
     kernel::{
         Actor, Country, Currency, Device, Instant, Money, Quantity, Scope, UnitPrice, VatId,
-        ids::{ChannelId, CustomerId, PromotionId, VariantId},
+        ids::{CartId, ChannelId, CustomerId, PromotionId, VariantId},
         text::{Email, Sku, Text},
     },
 };
@@ -167,7 +167,12 @@ impl Simulation {
         Ok((channel.currency(self.currency)?, country))
     }
 
-    fn read(&self, tx: &mut Tx, actor: &Actor, at: Instant) -> Result<Known> {
+    fn read(
+        &self,
+        tx: &mut Tx,
+        (actor, rules, secret): (&Actor, &Rules, &Secret),
+        (now, at): (Instant, Instant),
+    ) -> Result<Known> {
         let skus: Vec<String> = self.lines.iter().map(|line| line.sku.to_string()).collect();
         let variants: HashMap<String, Variant> =
             catalog::by_skus(tx, &skus)?.into_iter().map(|variant| (variant.sku.clone(), variant)).collect();
@@ -188,14 +193,19 @@ impl Simulation {
         Ok(Known {
             prices: service::prices(tx, &ids)?,
             variants,
-            coupons: self.redeemed(tx, at)?,
+            coupons: self.redeemed(tx, (actor, rules), (now, at))?,
             buyer: Buyer { customer: self.customer_id, group, first_order: self.first_order },
-            person: Person::new(self.customer_id, self.email.as_ref()),
+            person: Person::new(self.customer_id, self.email.as_ref(), secret),
             exempt: standing.tax_exempt,
         })
     }
 
-    fn redeemed(&self, tx: &mut Tx, at: Instant) -> Result<Vec<Redeemed>> {
+    fn redeemed(
+        &self,
+        tx: &mut Tx,
+        (actor, rules): (&Actor, &Rules),
+        (now, at): (Instant, Instant),
+    ) -> Result<Vec<Redeemed>> {
         let unknown = |place: usize| {
             Error::problem(Code::CouponUnknown, "there is no such coupon").at(format!("/coupons/{place}"))
         };
@@ -206,7 +216,9 @@ impl Simulation {
             .map(|(place, text)| code::normalised(text).ok_or_else(|| unknown(place)))
             .collect();
         let codes = codes?;
-        let found = promotions::redeemed(tx, at, &codes, self.customer_id)?;
+        let asking = Redeeming { now, at, cart: None, customer: self.customer_id };
+        let mut found = promotions::redeemed(tx, asking, &codes)?;
+        found.retain(|coupon| rules.sees_promotion(actor, coupon.promotion));
         match codes.iter().position(|code| !found.iter().any(|known| known.code == *code)) {
             Some(place) => Err(unknown(place)),
             None => Ok(found),
@@ -241,12 +253,13 @@ impl Simulation {
 /// Prices the cart; what is left of limited promotions is read as it is now.
 fn simulate(
     tx: &mut Tx,
-    (actor, rules, channel, seller): (&Actor, &Rules, &Channel, Country),
+    (actor, rules, secret): (&Actor, &Rules, &Secret),
+    (channel, seller): (&Channel, Country),
     asked: &Simulation,
     (now, at): (Instant, Instant),
 ) -> Result<Simulated> {
     let (currency, country) = asked.check(channel)?;
-    let known = asked.read(tx, actor, at)?;
+    let known = asked.read(tx, (actor, rules, secret), (now, at))?;
     let consider = if asked.include_drafts { Consider::DraftsToo } else { Consider::Active };
     let nothing = HashMap::new();
     let sale = Sale {
@@ -277,19 +290,22 @@ fn simulate(
             .as_ref()
             .map(|code| ShippingRequest { code: code.to_string(), weight_grams: asked.weight(&known.variants) }),
     };
-    let left = left(tx, now, rules, &request, &known.person)?;
-    let quote = quote(rules, &known.prices, &QuoteRequest { left: &left, ..request });
+    let left = left(tx, (now, None), rules, &request, &known.person)?;
+    let mut quote = quote(rules, &known.prices, &QuoteRequest { left: &left, ..request });
+    if let Some(totals) = &mut quote.totals {
+        totals.passed_over.retain(|passed| rules.sees_promotion(actor, passed.promotion_id));
+    }
     let problems = quote.problems.into_iter().map(SimulationProblem::from).collect();
     Ok(Simulated { at, totals: quote.totals, goods_value: quote.goods_value, problems })
 }
 
-/// What is left of the limited promotions that are in question for what is to be priced. No statement where there are none.
+/// What is left of the limited promotions that are in question for what is to be priced, what the cart holds itself included. No statement where there are none.
 ///
 /// # Errors
 /// What the database says.
 pub fn left(
     tx: &mut Tx,
-    now: Instant,
+    (now, cart): (Instant, Option<CartId>),
     rules: &Rules,
     request: &QuoteRequest<'_>,
     person: &Person,
@@ -308,7 +324,7 @@ pub fn left(
         lines: Vec::new(),
         with_drafts: request.consider == Consider::DraftsToo,
     };
-    promotions::left(tx, now, &rules.promotions, &basket, person)
+    promotions::left(tx, (now, cart), &rules.promotions, &basket, person)
 }
 
 /// Simulate a cart
@@ -332,7 +348,8 @@ async fn simulate_cart(call: Call, body: Body<Simulation>) -> Result<Reply> {
     let channel = directory.get(asked.channel_id).map_err(|error| error.at("/channel_id"))?.clone();
     let (rules, seller) = (call.snapshot::<Rules>().await?, directory.seller_of(&channel)?);
     let at = asked.at.unwrap_or(now);
-    let read = move |tx: &mut Tx| simulate(tx, (&actor, &rules, &channel, seller), &asked, (now, at));
+    let secret = call.state.secret.clone();
+    let read = move |tx: &mut Tx| simulate(tx, (&actor, &rules, &secret), (&channel, seller), &asked, (now, at));
     Reply::ok(&call.read(read).await?)
 }
 

@@ -46,6 +46,7 @@ mod price_history;
 mod pricing;
 mod prior_price;
 mod processes;
+mod promotion_rules;
 mod promotions;
 mod readme;
 mod replay;

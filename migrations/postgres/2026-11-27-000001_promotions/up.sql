@@ -62,6 +62,7 @@ CREATE INDEX promotion_uses_due ON promotion_uses (expires_at) WHERE state = 're
 CREATE INDEX promotion_uses_promotion ON promotion_uses (promotion_id, state, expires_at);
 CREATE INDEX promotion_uses_order ON promotion_uses (order_id) WHERE order_id IS NOT NULL;
 CREATE INDEX promotion_uses_coupon ON promotion_uses (coupon) WHERE coupon IS NOT NULL;
+CREATE INDEX promotion_uses_coupon_due ON promotion_uses (coupon, expires_at) WHERE state = 'reserved';
 
 CREATE TABLE coupon_batches (
     id uuid PRIMARY KEY,

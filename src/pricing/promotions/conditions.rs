@@ -103,8 +103,9 @@ impl Basket<'_> {
 pub(super) const OUT_OF_QUESTION: &[&str] =
     &["not_active", "other_channel", "not_yet_valid", "no_longer_valid", "other_currency", "coupon_missing"];
 
-/// The reasons that say that a promotion, or a coupon of it, is used up.
-pub const EXHAUSTED: &[&str] = &["used_up", "used_by_customer", "units_used_up", "budget_used_up", "coupon_used_up"];
+/// The reasons that say that a promotion, or a coupon of it, is used up, for all or for the customer.
+pub const EXHAUSTED: &[&str] =
+    &["used_up", "used_by_customer", "units_used_up", "budget_used_up", "coupon_used_up", "first_order"];
 
 fn no<T>(code: &str, text: impl Into<String>) -> Result<T, Step> {
     Err(Step::new(code, text))
@@ -183,10 +184,8 @@ pub(super) fn fulfilled(ready: &Compiled, basket: &Basket<'_>, goods: &[usize]) 
         Left { budget: ..=0, .. } => return no("budget_used_up", "its budget is used up"),
         _ => {}
     }
-    if promotion.rule.gift.is_on_shipping() && conditions.goods == super::model::Selection::default() {
-        return Ok(());
-    }
-    if goods.is_empty() {
+    let of_any_goods = promotion.rule.gift.is_on_shipping() && conditions.goods == super::model::Selection::default();
+    if goods.is_empty() && !of_any_goods {
         return no("goods", "none of the goods that it is for are in the cart");
     }
     let pieces: i64 = goods.iter().filter_map(|at| basket.lines.get(*at)).map(|line| line.quantity).sum();

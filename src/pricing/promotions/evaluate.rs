@@ -6,8 +6,8 @@
 
 use super::{
     compiled::{Compiled, Line},
-    conditions::{self, Basket, OUT_OF_QUESTION},
-    gifts::{Offer, Reckoning, Standing, part},
+    conditions::{self, Basket, EXHAUSTED, OUT_OF_QUESTION},
+    gifts::{Offer, Reckoning, Standing, at_least, part},
     model::{Gift, Stacking},
 };
 use crate::{
@@ -36,6 +36,8 @@ pub struct Evaluation<'a> {
     basket: &'a Basket<'a>,
     detail: Detail,
     standing: Vec<Standing>,
+    /// What shipping costs before promotions.
+    shipping: i64,
     /// Groups of which one has applied.
     groups: Vec<&'a str>,
     /// The discounts, in the order in which they apply.
@@ -62,6 +64,7 @@ impl<'a> Evaluation<'a> {
             basket,
             detail,
             standing: basket.lines.iter().map(standing).collect(),
+            shipping: 0,
             groups: Vec::new(),
             adjustments: Vec::new(),
             applied: Vec::new(),
@@ -76,9 +79,20 @@ impl<'a> Evaluation<'a> {
 
     /// Applies the promotions on shipping, which costs so much in minor units.
     pub fn shipping(&mut self, price: i64) {
+        self.shipping = price;
         self.standing.push(Standing { left: price, floor: 0, touched: false, closed: false });
         self.run(true, Self::shipping_offer, Self::take_shipping);
         self.standing.pop();
+    }
+
+    /// Tells of the promotions on shipping, where none is chosen.
+    pub fn no_shipping(&mut self) {
+        let all = self.promotions;
+        for ready in all.iter().filter(|ready| ready.promotion.rule.gift.is_on_shipping()) {
+            let reason = conditions::in_question(&ready.promotion, self.basket).err();
+            let reason = reason.unwrap_or_else(|| Step::new("no_shipping", "no shipping is chosen"));
+            self.pass_over(ready, reason);
+        }
     }
 
     /// What the goods cost after what has been taken off, in minor units.
@@ -94,7 +108,7 @@ impl<'a> Evaluation<'a> {
         offer_of: fn(&Self, &'a Compiled) -> Result<Offer, Step>,
         take: fn(&mut Self, &Candidate<'a>),
     ) {
-        let all = self.promotions;
+        let (all, taken) = (self.promotions, self.groups.clone());
         let in_turn = all.iter().filter(|ready| ready.promotion.rule.gift.is_on_shipping() == on_shipping);
         for ready in in_turn.clone() {
             let group = ready.promotion.rule.stacking.group.as_deref();
@@ -105,6 +119,10 @@ impl<'a> Evaluation<'a> {
                 }
                 continue;
             };
+            if taken.contains(&group) {
+                self.pass_over(ready, Step::new("group", "a promotion of its group reduces the goods"));
+                continue;
+            }
             if self.groups.contains(&group) {
                 // Told of when the group had its turn.
                 continue;
@@ -122,12 +140,10 @@ impl<'a> Evaluation<'a> {
         (offer_of, take): (fn(&Self, &'a Compiled) -> Result<Offer, Step>, fn(&mut Self, &Candidate<'a>)),
     ) {
         let (mut best, mut rest): (Option<Candidate<'a>>, Vec<&'a Compiled>) = (None, Vec::new());
-        let taken_before = self.groups.contains(&group);
         self.groups.push(group);
         for ready in own {
             match offer_of(self, ready) {
                 Err(reason) => self.pass_over(ready, reason),
-                Ok(_) if taken_before => rest.push(ready),
                 Ok(offer) => {
                     let better = best.as_ref().is_none_or(|best| offer.total() > best.offer.total());
                     let worse = if better {
@@ -142,8 +158,7 @@ impl<'a> Evaluation<'a> {
         if let Some(best) = &best {
             take(self, best);
             for ready in rest {
-                let text = format!("{} of the same group takes more off", best.ready.promotion.code);
-                self.pass_over(ready, Step::new("group", text));
+                self.pass_over(ready, Step::new("group", "another promotion of its group takes more off"));
             }
         } else {
             // None of it applied: those on shipping may.
@@ -185,10 +200,7 @@ impl<'a> Evaluation<'a> {
     fn worth(&self, offer: &Offer, budget: i64) -> Result<(), Step> {
         match offer.total() {
             0 => Err(Step::new("nothing", "it takes nothing off")),
-            off if off > budget => {
-                let left = Money::from_minor(budget, self.basket.currency);
-                Err(Step::new("budget_used_up", format!("only {left} of its budget is left")))
-            }
+            off if off > budget => Err(Step::new("budget_used_up", "too little of its budget is left")),
             _ => Ok(()),
         }
     }
@@ -204,7 +216,7 @@ impl<'a> Evaluation<'a> {
 
     /// What a promotion wants to be left of a line.
     fn floor_of(&self, stacking: &Stacking, line: &Line<'_>) -> i64 {
-        let share = stacking.floor.map_or(0, |floor| part(self.basket, line.subtotal, floor));
+        let share = stacking.floor.map_or(0, |floor| at_least(line.subtotal, floor));
         let cost = line.cost.filter(|_| stacking.not_below_cost).unwrap_or_default();
         share.max(cost)
     }
@@ -250,16 +262,23 @@ impl<'a> Evaluation<'a> {
             Gift::FixedShipping { price } => standing.left - price.minor(),
             _ => 0,
         };
-        let floor = promotion.rule.stacking.floor.map_or(0, |floor| part(basket, standing.left, floor));
+        let floor = standing.floor.max(self.floor_of_shipping(ready));
         let off = wanted.clamp(0, (standing.left - floor).max(0));
         let offer = Offer { taken: vec![super::gifts::Taken { at, off }], units: 0 };
         self.worth(&offer, basket.left_of(promotion).budget)?;
         Ok(offer)
     }
 
+    /// What a promotion wants to be left of shipping.
+    fn floor_of_shipping(&self, ready: &Compiled) -> i64 {
+        ready.promotion.rule.stacking.floor.map_or(0, |floor| at_least(self.shipping, floor))
+    }
+
     fn take_shipping(&mut self, candidate: &Candidate<'a>) {
         let Candidate { ready, offer } = candidate;
+        let floor = self.floor_of_shipping(ready);
         if let Some(standing) = self.standing.last_mut() {
+            standing.floor = standing.floor.max(floor);
             standing.left -= offer.total();
             standing.touched = true;
             standing.closed |= !ready.promotion.rule.stacking.combinable;
@@ -286,13 +305,15 @@ impl<'a> Evaluation<'a> {
 
     fn pass_over(&mut self, ready: &Compiled, reason: Step) {
         let in_question = !OUT_OF_QUESTION.contains(&reason.code.as_str());
+        let promotion = &ready.promotion;
+        let coupon = self.basket.coupons.iter().find(|coupon| coupon.promotion == promotion.id);
+        // Who has a coupon is told why it does not count, and nobody is charged more without a word since something is used up.
+        let owed = coupon.is_some() || EXHAUSTED.contains(&reason.code.as_str());
         let told = match self.detail {
             Detail::All => true,
-            Detail::InQuestion => in_question && self.passed_over.len() < MOST_PASSED_OVER,
+            Detail::InQuestion => owed || in_question && self.passed_over.len() < MOST_PASSED_OVER,
         };
         if told {
-            let promotion = &ready.promotion;
-            let coupon = self.basket.coupons.iter().find(|coupon| coupon.promotion == promotion.id);
             self.passed_over.push(PassedOver {
                 promotion_id: promotion.id,
                 code: promotion.code.clone(),

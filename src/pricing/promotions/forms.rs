@@ -246,7 +246,7 @@ pub struct Warning {
     /// The promotion that it overlaps with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promotion_id: Option<PromotionId>,
-    /// How many articles it is about.
+    /// How many articles it is about, those of each channel and currency.
     pub articles: i64,
     /// Some of these, the worst first.
     pub examples: Vec<Example>,

@@ -1,6 +1,8 @@
 //! What a promotion takes off: how much of which line. Pure sums over what earlier promotions have left.
 
-use rust_decimal::Decimal;
+use std::collections::HashMap;
+
+use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::{
     compiled::{Compiled, Line, Set},
@@ -124,7 +126,7 @@ impl Reckoning<'_> {
             Gift::FixedShipping { .. } => Offer::default(),
         };
         if offer.units > self.units {
-            return Err(Step::new("units_used_up", format!("only {} of its pieces are left", self.units)));
+            return Err(Step::new("units_used_up", "too few of its pieces are left"));
         }
         Ok(offer)
     }
@@ -232,11 +234,14 @@ impl Reckoning<'_> {
 
     /// The cheapest pieces of other goods, so many for every so many of these.
     fn cheapest_of_others(&self, sets: Sets, of: &Set) -> Vec<Pieces> {
-        let mut left = (self.pieces() / sets.buy).min(sets.times).saturating_mul(sets.get);
+        // What is among these is reduced, and does not count as bought.
+        let bought = self.goods.iter().filter_map(|at| self.line(*at)).filter(|(line, _)| !of.has(line));
+        let bought: i64 = bought.map(|(line, _)| line.quantity).sum();
+        let mut left = (bought / sets.buy).min(sets.times).saturating_mul(sets.get);
         let others = self.basket.lines.iter().enumerate().filter(|(at, line)| {
             !line.agreed
+                && (line.cost.is_some() || !self.ready.promotion.rule.stacking.not_below_cost)
                 && of.has(line)
-                && !self.ready.is_for(line)
                 && self.standing.get(*at).is_some_and(|standing| self.may_reduce(*standing))
         });
         let mut places = self.dearest_first(others.map(|(at, _)| at));
@@ -271,15 +276,17 @@ impl Reckoning<'_> {
         offer
     }
 
-    /// As many bundles as the pieces are there for. Of each item the dearest pieces are taken; items that are named earlier
-    /// are served first.
+    /// As many bundles as the pieces are there for. Items that fewer lines fit are served first, each with the pieces that fit
+    /// fewest other items, the dearest of these first.
     fn bundles(&self, items: &[BundleItem], price: Money, times: i64) -> Result<Offer, Step> {
-        let (mut none, mut some) = (self.most_bundles(items).min(times).saturating_add(1), 0);
+        let shelves = self.shelves(items);
+        let most = shelves.iter().map(|shelf| self.count(&shelf.places) / shelf.quantity).min().unwrap_or(0);
+        let (mut none, mut some) = (most.min(times).saturating_add(1), 0);
         let mut chosen = Vec::new();
         // So many are possible, so many are not: halved until they meet.
         while none - some > 1 {
             let half = some + (none - some) / 2;
-            match self.bundle_pieces(items, half) {
+            match self.bundle_pieces(&shelves, half) {
                 Some(pieces) => (some, chosen) = (half, pieces),
                 None => none = half,
             }
@@ -294,23 +301,43 @@ impl Reckoning<'_> {
         Ok(self.spread_over(&chosen, wanted))
     }
 
-    fn most_bundles(&self, items: &[BundleItem]) -> i64 {
-        let of = |(item, set): (&BundleItem, &Set)| {
-            let fit = self.goods.iter().filter_map(|at| self.line(*at)).filter(|(line, _)| set.has(line));
-            fit.map(|(line, _)| line.quantity).sum::<i64>() / item.quantity
+    fn count(&self, places: &[usize]) -> i64 {
+        places.iter().filter_map(|at| self.line(*at)).map(|(line, _)| line.quantity).sum()
+    }
+
+    /// The lines that fit each item, in the order in which they are taken; the items in the order in which they are served.
+    fn shelves(&self, items: &[BundleItem]) -> Vec<Shelf> {
+        let dearest = self.dearest_first(self.goods.iter().copied());
+        let fits = |set: &Set| -> Vec<usize> {
+            dearest.iter().copied().filter(|at| self.line(*at).is_some_and(|(line, _)| set.has(line))).collect()
         };
-        items.iter().zip(&self.ready.items).map(of).min().unwrap_or(0)
+        let mut shelves: Vec<Shelf> = items
+            .iter()
+            .zip(&self.ready.items)
+            .map(|(item, set)| Shelf { quantity: item.quantity, places: fits(set) })
+            .collect();
+        let mut sought: HashMap<usize, usize> = HashMap::new();
+        for at in shelves.iter().flat_map(|shelf| &shelf.places) {
+            *sought.entry(*at).or_default() += 1;
+        }
+        for shelf in &mut shelves {
+            shelf.places.sort_by_key(|at| sought.get(at).copied().unwrap_or_default());
+        }
+        shelves.sort_by_key(|shelf| shelf.places.len());
+        shelves
     }
 
     /// The pieces of so many bundles, each line once.
-    fn bundle_pieces(&self, items: &[BundleItem], bundles: i64) -> Option<Vec<Pieces>> {
-        let places = self.dearest_first(self.goods.iter().copied());
+    fn bundle_pieces(&self, shelves: &[Shelf], bundles: i64) -> Option<Vec<Pieces>> {
         let mut used: Vec<i64> = vec![0; self.basket.lines.len()];
-        for (item, set) in items.iter().zip(&self.ready.items) {
-            let mut needed = item.quantity.checked_mul(bundles)?;
-            for at in &places {
+        for shelf in shelves {
+            let mut needed = shelf.quantity.checked_mul(bundles)?;
+            for at in &shelf.places {
+                if needed == 0 {
+                    break;
+                }
                 let (line, _) = self.line(*at)?;
-                let Some(used) = used.get_mut(*at).filter(|_| set.has(line)) else { continue };
+                let Some(used) = used.get_mut(*at) else { continue };
                 let count = (line.quantity - *used).min(needed);
                 *used += count;
                 needed -= count;
@@ -324,11 +351,24 @@ impl Reckoning<'_> {
     }
 }
 
+/// The lines that fit an item of a bundle.
+struct Shelf {
+    quantity: i64,
+    places: Vec<usize>,
+}
+
 /// Per cent of an amount in minor units, rounded as the channel rounds.
 pub(super) fn part(basket: &Basket<'_>, base: i64, percent: Percent) -> i64 {
     let money = Money::from_minor(base, basket.currency).decimal();
     let exact = percent.value().checked_mul(Decimal::new(1, 2)).and_then(|fraction| fraction.checked_mul(money));
     exact.and_then(|exact| basket.currency.round(exact, basket.rounding)).unwrap_or(0).min(base)
+}
+
+/// The same, never less than so many per cent: what must be left.
+pub(super) fn at_least(base: i64, percent: Percent) -> i64 {
+    let exact = percent.value().checked_mul(Decimal::new(1, 2)).and_then(|part| part.checked_mul(Decimal::from(base)));
+    let whole = exact.map(|exact| exact.round_dp_with_strategy(0, RoundingStrategy::AwayFromZero));
+    whole.and_then(|whole| i64::try_from(whole).ok()).unwrap_or(base).min(base)
 }
 
 /// So many paid, so many reduced, so many times.

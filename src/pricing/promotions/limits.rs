@@ -1,19 +1,17 @@
 //! How much of a promotion is left, exactly, however many check out at once.
 //!
 //! What a checkout takes is noted as a use of its cart, and counted. A reservation that ends gives it back; an order consumes it,
-//! which moves no counter; a cancelled order gives it back. So the row that everybody wants is moved once per order, as the last
-//! statement but that of stock, and locked for the shortest time.
+//! which moves no counter; a cancelled order gives it back. So the row that everybody wants is moved once per order, at the end of
+//! its transaction, with only stock behind it, and locked for a short time.
 //!
-//! Every command first writes uses, then moves the counters in the order of their keys; stock comes after it.
+//! Every command first writes uses, then moves the counters in the order of their keys; stock comes after it. Who finds too little
+//! and gives back what is due holds counters while it locks others: two of those may wait for each other, and one runs again.
 
 use std::collections::{BTreeMap, HashMap};
 
-use diesel::prelude::Queryable;
-use sha2::{Digest, Sha256};
-
 use super::{
     compiled::Compiled,
-    conditions::{Basket, Left, in_question},
+    conditions::{Basket, EXHAUSTED, Left, in_question},
     coupons,
     model::Promotion,
     store::{self, Holder, Move},
@@ -21,13 +19,15 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
+    http::seal::Secret,
     kernel::{
         Instant, Money,
         ids::{CartId, CustomerId, OrderId, PromotionId},
         text::Email,
     },
-    pricing::model::Totals,
+    pricing::model::{AppliedPromotion, Totals},
 };
+use diesel::prelude::Queryable;
 
 /// What a cart takes of a promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,19 +66,40 @@ pub struct Person {
 }
 
 impl Person {
-    /// Somebody by their account and their e-mail address, of which a hash is kept.
+    /// Somebody by their account and their e-mail address. Of that a keyed hash is kept, which nobody without the key can try
+    /// addresses against.
     #[must_use]
-    pub fn new(customer: Option<CustomerId>, email: Option<&Email>) -> Self {
-        let hash = |email: &Email| {
-            let digest = Sha256::digest(email.folded().as_bytes());
-            digest.iter().take(16).fold(String::from("e:"), |text, byte| format!("{text}{byte:02x}"))
-        };
+    pub fn new(customer: Option<CustomerId>, email: Option<&Email>, secret: &Secret) -> Self {
+        let hash = |email: &Email| format!("e:{}", secret.token("who uses a promotion", &email.folded()));
         Self { account: customer.map(|id| format!("c:{}", id.hex())), email: email.map(hash) }
     }
 
     fn keys(&self) -> impl Iterator<Item = &String> {
         self.account.iter().chain(&self.email)
     }
+}
+
+/// The promotions that these uses are of.
+#[must_use]
+pub fn promotions_of(uses: &[Use]) -> Vec<PromotionId> {
+    uses.iter().map(|one| one.promotion).collect()
+}
+
+/// Leaves of uses those of these promotions.
+pub fn retain(uses: &mut Vec<Use>, of: &[PromotionId]) {
+    uses.retain(|one| of.contains(&one.promotion));
+}
+
+/// A promotion that a customer was shown and that is used up now, or in part.
+#[must_use]
+pub fn lost<'t>(shown: Option<&'t Totals>, now: Option<&Totals>) -> Option<&'t AppliedPromotion> {
+    let mut before = shown.into_iter().flat_map(|totals| &totals.promotions);
+    before.find(|was| {
+        let is = now.and_then(|now| now.promotions.iter().find(|is| is.promotion_id == was.promotion_id));
+        let passed = now.and_then(|now| now.passed_over.iter().find(|passed| passed.promotion_id == was.promotion_id));
+        is.is_some_and(|is| is.units < was.units && is.amount.minor() < was.amount.minor())
+            || passed.is_some_and(|passed| EXHAUSTED.contains(&passed.reason.code.as_str()))
+    })
 }
 
 /// What a cart with these totals takes of promotions that are counted; nothing of others.
@@ -109,13 +130,14 @@ pub fn uses_of(promotions: &[Compiled], totals: Option<&Totals>, person: &Person
     counted.collect()
 }
 
-/// What is left of the limited promotions that are in question for a cart: one statement, none where no such promotion is.
+/// What is left of the limited promotions that are in question for a cart, what it holds itself included: one statement, none where
+/// no such promotion is.
 ///
 /// # Errors
 /// What the database says.
 pub fn left(
     tx: &mut Tx,
-    now: Instant,
+    (now, cart): (Instant, Option<CartId>),
     promotions: &[Compiled],
     basket: &Basket<'_>,
     person: &Person,
@@ -133,7 +155,7 @@ pub fn left(
         }
     }
     let mut left = HashMap::with_capacity(asked.len());
-    let counters = store::counters(tx, now, wanted)?;
+    let counters = store::counters(tx, (now, cart), wanted)?;
     for promotion in asked {
         let (limits, per_customer) = (&promotion.rule.limits, promotion.uses_per_customer());
         let own = || counters.iter().filter(|counter| counter.promotion == promotion.id);
@@ -153,15 +175,13 @@ pub fn left(
     Ok(left)
 }
 
-/// Reserves for a cart what it takes, until then. What it holds already is kept until then.
+/// Reserves for a cart what it takes, until then. Where it `holds` some of that, as it was priced last, that is kept until then;
+/// what it holds of another price has to be [released](release) before.
 ///
 /// # Errors
-/// `promotion_exhausted` when there is too little left. Nothing may have been read before that rests on there being more.
-pub fn reserve(tx: &mut Tx, now: Instant, cart: CartId, uses: &[Use], until: Instant) -> Result<()> {
-    if uses.is_empty() {
-        return Ok(());
-    }
-    let held = store::extend(tx, cart, until)?;
+/// `promotion_exhausted` when there is too little left.
+pub fn reserve(tx: &mut Tx, now: Instant, cart: CartId, (uses, holds): (&[Use], bool), until: Instant) -> Result<()> {
+    let held = if holds { store::extend(tx, cart, until)? } else { Vec::new() };
     take(tx, now, cart, Holder::Cart(until), uses, &held)
 }
 
@@ -173,15 +193,13 @@ pub fn extend(tx: &mut Tx, cart: CartId, until: Instant) -> Result<()> {
     store::extend(tx, cart, until).map(|_| ())
 }
 
-/// Makes what a cart takes its order's: what it has reserved, and what it has not as well.
+/// Makes what a cart takes its order's: what it has reserved, whatever has become of the promotions since, and what it has not as
+/// well. Where it `holds` nothing that is not looked for.
 ///
 /// # Errors
 /// `promotion_exhausted` when what it has not reserved is not there any more.
-pub fn consume(tx: &mut Tx, now: Instant, cart: CartId, order: OrderId, uses: &[Use]) -> Result<()> {
-    if uses.is_empty() {
-        return Ok(());
-    }
-    let held = store::consume(tx, cart, order)?;
+pub fn consume(tx: &mut Tx, now: Instant, cart: CartId, order: OrderId, (uses, holds): (&[Use], bool)) -> Result<()> {
+    let held = if holds { store::consume(tx, cart, order)? } else { Vec::new() };
     take(tx, now, cart, Holder::Order(order), uses, &held)
 }
 
@@ -236,7 +254,6 @@ fn count(tx: &mut Tx, uses: &[(Counted, Option<i64>)]) -> Result<bool> {
     if !coupons::count(tx, &coupons, 1)? {
         return Ok(false);
     }
-    // What everybody wants comes last.
     let moved = moves.is_empty() || store::move_counters(tx, &moves)?;
     if !moved {
         coupons::count(tx, &coupons, -1)?;

@@ -5,6 +5,7 @@
 //! stock: they hand in what they have and keep what they get back.
 
 pub(super) mod api;
+mod check;
 mod checks;
 mod compiled;
 mod conditions;
@@ -18,10 +19,13 @@ pub(super) mod service;
 mod store;
 
 pub use compiled::{Compiled, Line};
-pub use conditions::{Basket, EXHAUSTED, Left, Redeemed};
-pub use coupons::{Coupon, code, redeemed};
+pub use conditions::{Basket, Left, Redeemed};
+pub use coupons::{Coupon, Redeeming, code, redeemed};
 pub use evaluate::{Detail, Evaluation};
-pub use limits::{Person, Use, consume, exhausted, expire_due, extend, give_back_of, left, release, reserve, uses_of};
+pub use limits::{
+    Person, Use, consume, exhausted, expire_due, extend, give_back_of, left, lost, promotions_of, release, reserve,
+    retain, uses_of,
+};
 pub use model::{
     Conditions, Gift, Goods, Limits, Off, Origin, Percent, Promotion, PromotionState, Rule, Selection, Stacking,
     Target, mermaid,

@@ -1,6 +1,6 @@
 //! Commands and queries of promotions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{
     checks::{self, Article},
@@ -122,12 +122,15 @@ pub(super) fn update(
     if promotion.state == PromotionState::Ended {
         return Err(Error::conflict("a promotion that is over is not changed any more: make another one"));
     }
+    let budget = promotion.rule.limits.budget;
     patch.apply(&mut promotion, now)?;
     write(tx, &mut promotion)?;
-    if patch.limits.is_some() && !store::set_limits(tx, &promotion)? {
+    let currencies = budget.zip(promotion.rule.limits.budget);
+    let another_currency = currencies.is_some_and(|(was, is)| was.currency() != is.currency());
+    if patch.limits.is_some() && !store::set_limits(tx, &promotion, another_currency)? {
         let taken = taken(tx, id)?;
         let detail = format!(
-            "{} uses, {} pieces and {} minor units are taken already: limit it to as much or more, or pause it",
+            "{} uses, {} pieces and {} minor units are taken already: limit it to as much or more, in the same currency, or pause it",
             taken.uses, taken.units, taken.amount_minor
         );
         return Err(Error::problem(Code::LimitBelowUse, detail).at("/limits"));
@@ -161,6 +164,9 @@ pub(super) fn command(
     if state == promotion.state {
         return Ok(promotion);
     }
+    if command == PromotionCommand::Activate && promotion.valid_until.is_some_and(|until| until <= now) {
+        return Err(Error::conflict("it is over by its valid_until: change that first"));
+    }
     if checked.is_some_and(|checked| checked != promotion.version) {
         return Err(Error::conflict("the promotion was changed while it was checked: read it and activate it again"));
     }
@@ -185,7 +191,7 @@ pub(super) fn check_first(
     let promotion = find(tx, actor, id)?;
     let begins = promotion.state != PromotionState::Active && promotion.state.apply(PromotionCommand::Activate).is_ok();
     if begins && !activation.despite_warnings {
-        refuse_warnings(&checked(tx, now, rules, &promotion)?.warnings)?;
+        refuse_warnings(&checked(tx, now, (actor, rules), &promotion)?.warnings)?;
     }
     Ok(promotion.version)
 }
@@ -202,16 +208,18 @@ fn refuse_warnings(warnings: &[Warning]) -> Result<()> {
 /// `not_found`.
 pub(super) fn checks(tx: &mut Tx, now: Instant, actor: &Actor, rules: &Rules, id: PromotionId) -> Result<Checks> {
     let promotion = find(tx, actor, id)?;
-    checked(tx, now, rules, &promotion)
+    checked(tx, now, (actor, rules), &promotion)
 }
 
-/// Goes through the articles as they are priced in each currency and channel that the promotion can be for.
-fn checked(tx: &mut Tx, now: Instant, rules: &Rules, promotion: &Promotion) -> Result<Checks> {
+/// Goes through the articles as they are priced in each currency and channel that the promotion can be for and the actor sees.
+fn checked(tx: &mut Tx, now: Instant, (actor, rules): (&Actor, &Rules), promotion: &Promotion) -> Result<Checks> {
     let at = promotion.valid_from.map_or(now, |from| from.max(now));
     let (mut after, mut looked_at, mut complete) = (None::<VariantId>, 0, true);
     let ready = Compiled::new(promotion.clone());
     let mut found: BTreeMap<(String, Option<PromotionId>), Warning> = BTreeMap::new();
-    let markets = markets(rules, promotion);
+    let markets = markets(actor, rules, promotion);
+    let seen = |other: &&Compiled| other.promotion.channel.is_none_or(|channel| actor.sees_channel(channel));
+    let others: Vec<Compiled> = rules.promotions.iter().filter(seen).cloned().collect();
     let mut any_goods = false;
     loop {
         let variants = catalog::after(tx, after, 500)?;
@@ -244,7 +252,7 @@ fn checked(tx: &mut Tx, now: Instant, rules: &Rules, promotion: &Promotion) -> R
                 Some(Article { line, cost: rates::cost(&rules.price_lists, rows, asking) })
             });
             let articles: Vec<Article<'_>> = articles.collect();
-            for warning in checks::warnings(&ready, &rules.promotions, &articles, *currency) {
+            for warning in checks::warnings(&ready, &others, &articles, *currency) {
                 any_goods |= warning.code != "no_goods";
                 merge(&mut found, warning);
             }
@@ -259,7 +267,7 @@ fn checked(tx: &mut Tx, now: Instant, rules: &Rules, promotion: &Promotion) -> R
 }
 
 /// The channels and currencies that a promotion can be for, as far as there are price lists for them.
-fn markets(rules: &Rules, promotion: &Promotion) -> Vec<(ChannelId, Currency)> {
+fn markets(actor: &Actor, rules: &Rules, promotion: &Promotion) -> Vec<(ChannelId, Currency)> {
     let only = promotion.rule.currency();
     let mut currencies: Vec<Currency> = rules.price_lists.iter().map(|list| list.currency).collect();
     currencies.sort_unstable_by_key(|currency| currency.code());
@@ -268,13 +276,15 @@ fn markets(rules: &Rules, promotion: &Promotion) -> Vec<(ChannelId, Currency)> {
     // Where it is for every channel, the lists for all channels tell the prices, and those of their own for each.
     let mut channels: Vec<ChannelId> = match promotion.channel {
         Some(channel) => vec![channel],
-        None => rules.price_lists.iter().filter_map(|list| list.channel).collect(),
+        // One that there is not has but the lists for all.
+        None => {
+            rules.price_lists.iter().filter_map(|list| list.channel).chain([ChannelId::from_bytes([0; 16])]).collect()
+        }
     };
     channels.sort_unstable();
     channels.dedup();
-    if channels.is_empty() {
-        channels.push(ChannelId::from_bytes([0; 16]));
-    }
+    let named = rules.price_lists.iter().filter_map(|list| list.channel).collect::<HashSet<_>>();
+    channels.retain(|channel| !named.contains(channel) || actor.sees_channel(*channel));
     channels.into_iter().flat_map(|channel| currencies.iter().map(move |currency| (channel, *currency))).collect()
 }
 

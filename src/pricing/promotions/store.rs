@@ -144,19 +144,20 @@ pub(super) fn update(tx: &mut Tx, promotion: &Promotion, version: i64) -> Result
     Ok(update.execute(tx)? == 1)
 }
 
-/// Sets how much of a promotion there is. False when more is taken already.
-pub(super) fn set_limits(tx: &mut Tx, promotion: &Promotion) -> Result<bool> {
+/// Sets how much of a promotion there is. False when more is taken already, or something of a budget that was of `another_currency`.
+pub(super) fn set_limits(tx: &mut Tx, promotion: &Promotion, another_currency: bool) -> Result<bool> {
     let (uses, units, amount) = most(promotion);
     let update = sql("UPDATE promotion_counters SET max_uses = ?, max_units = ?, max_amount = ? \
                       WHERE promotion_id = ? AND subject = '' AND uses <= coalesce(?, uses) \
-                      AND units <= coalesce(?, units) AND amount <= coalesce(?, amount)")
+                      AND units <= coalesce(?, units) AND amount <= coalesce(?, amount) AND (amount = 0 OR NOT ?)")
     .bind(uses)
     .bind(units)
     .bind(amount)
     .bind(promotion.id)
     .bind(uses)
     .bind(units)
-    .bind(amount);
+    .bind(amount)
+    .bind(another_currency);
     Ok(update.execute(tx)? == 1)
 }
 
@@ -168,7 +169,7 @@ pub(super) fn taken(tx: &mut Tx, id: PromotionId) -> Result<(i64, i64, i64, i64)
     Ok(found.unwrap_or_default())
 }
 
-/// A counter as it stands for a cart: without what is reserved and due to end.
+/// A counter as it stands for a cart: without what is reserved and due to end, and what the cart holds itself.
 #[derive(Queryable)]
 pub(super) struct Counter {
     pub promotion: PromotionId,
@@ -179,18 +180,26 @@ pub(super) struct Counter {
 }
 
 /// Counters of promotions and subjects, in one statement. One that has never moved may be absent.
-pub(super) fn counters(tx: &mut Tx, now: Instant, wanted: Vec<(PromotionId, String)>) -> Result<Vec<Counter>> {
+pub(super) fn counters(
+    tx: &mut Tx,
+    (now, cart): (Instant, Option<CartId>),
+    wanted: Vec<(PromotionId, String)>,
+) -> Result<Vec<Counter>> {
     let list = dialect::list(tx, &[("promotion", Col::Uid), ("about", Col::Text)]);
     let query = format!(
         "SELECT c.promotion_id, c.subject, c.uses - count(u.cart_id), \
                 CAST(c.units - coalesce(sum(u.units), 0) AS bigint), CAST(c.amount - coalesce(sum(u.amount), 0) AS bigint) \
          FROM {list} JOIN promotion_counters AS c ON c.promotion_id = list.promotion AND c.subject = list.about \
-         LEFT JOIN promotion_uses AS u ON u.promotion_id = c.promotion_id AND u.state = 'reserved' AND u.expires_at <= ? \
+         LEFT JOIN promotion_uses AS u ON u.promotion_id = c.promotion_id AND u.state = 'reserved' AND (u.expires_at <= ? OR u.cart_id = ?) \
            AND CASE WHEN c.subject = '' THEN u.totalled ELSE c.subject IN (u.customer_key, u.email_key) END \
          GROUP BY c.promotion_id, c.subject, c.uses, c.units, c.amount"
     );
     let rows = wanted.into_iter().map(|(promotion, subject)| json!([promotion.hex(), subject])).collect();
-    sql(query).bind(dialect::rows(rows)).bind(now).load::<(UidSql, Text, BigInt, BigInt, BigInt), Counter>(tx)
+    sql(query)
+        .bind(dialect::rows(rows))
+        .bind(now)
+        .bind(cart)
+        .load::<(UidSql, Text, BigInt, BigInt, BigInt), Counter>(tx)
 }
 
 const USE: &[(&str, Col)] = &[

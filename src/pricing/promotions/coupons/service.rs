@@ -10,18 +10,23 @@ use utoipa::ToSchema;
 pub(super) use super::store::Of;
 use super::{code, store};
 use crate::{
+    customers,
     db::{Lane, Tx},
     error::{Code, Error, Result, on_duplicate},
     http::State,
     jobs::{self, Job, NewJob, Runner, Verdict},
     kernel::{
         Actor, Id, Instant,
-        ids::{CouponBatchId, CustomerId, JobId, PromotionId},
+        ids::{CartId, CouponBatchId, CustomerId, JobId, PromotionId},
         text::Text,
     },
     pricing::{
         model::Step,
-        promotions::{conditions::Redeemed, service as promotions},
+        promotions::{
+            conditions::Redeemed,
+            model::{Promotion, PromotionState},
+            service as promotions,
+        },
     },
 };
 
@@ -118,6 +123,13 @@ const fn once() -> i64 {
     1
 }
 
+fn refuse_ended(promotion: &Promotion) -> Result<()> {
+    match promotion.state {
+        PromotionState::Ended => Err(Error::conflict("the promotion is over: a coupon of it would be of no use")),
+        _ => Ok(()),
+    }
+}
+
 fn check_uses(uses: Option<i64>) -> Result<()> {
     match uses {
         Some(uses) if !(1..=1_000_000_000).contains(&uses) => {
@@ -127,20 +139,34 @@ fn check_uses(uses: Option<i64>) -> Result<()> {
     }
 }
 
+/// Who brings coupons, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Redeeming {
+    /// The time: reservations that are due by then do not count.
+    pub now: Instant,
+    /// When it is ordered: the coupon must be valid then.
+    pub at: Instant,
+    /// The cart: what it holds itself does not count.
+    pub cart: Option<CartId>,
+    /// The customer: whose own coupons count.
+    pub customer: Option<CustomerId>,
+}
+
 /// The coupons of a cart by their codes, in the order of the codes, each with why it does not count; codes that nobody knows are
 /// absent. One statement, none for no codes.
 ///
 /// # Errors
 /// What the database says.
-pub fn redeemed(tx: &mut Tx, now: Instant, codes: &[String], customer: Option<CustomerId>) -> Result<Vec<Redeemed>> {
+pub fn redeemed(tx: &mut Tx, asking: Redeeming, codes: &[String]) -> Result<Vec<Redeemed>> {
     if codes.is_empty() {
         return Ok(Vec::new());
     }
-    let found = store::by_codes(tx, now, codes)?;
+    let Redeeming { now, at, cart, customer } = asking;
+    let found = store::by_codes(tx, (now, cart), codes)?;
     let seen = found.into_iter().filter(|coupon| coupon.customer_id.is_none() || coupon.customer_id == customer);
     Ok(seen
         .map(|coupon| {
-            let refused = refusal(&coupon, now);
+            let refused = refusal(&coupon, at);
             Redeemed { code: coupon.code, promotion: coupon.promotion_id, refused }
         })
         .collect())
@@ -178,6 +204,10 @@ pub(super) fn create(
     new: &NewCoupon,
 ) -> Result<Coupon> {
     let promotion = promotions::changeable(tx, actor, promotion)?;
+    refuse_ended(&promotion)?;
+    if let Some(customer) = new.customer_id {
+        customers::named(tx, actor, customer).map_err(|error| error.at("/customer_id"))?;
+    }
     let code = code::normalised(&new.code);
     let code = code.ok_or_else(|| Error::invalid("/code", "expected 1 to 40 ASCII letters and digits"))?;
     check_uses(new.max_uses)?;
@@ -204,7 +234,7 @@ pub(super) fn create(
 pub(super) fn find(tx: &mut Tx, now: Instant, actor: &Actor, text: &str) -> Result<Coupon> {
     let missing = || Error::not_found("coupon");
     let code = code::normalised(text).ok_or_else(missing)?;
-    let coupon = store::by_codes(tx, now, &[code])?.into_iter().next().ok_or_else(missing)?;
+    let coupon = store::by_codes(tx, (now, None), &[code])?.into_iter().next().ok_or_else(missing)?;
     promotions::find(tx, actor, coupon.promotion_id).map_err(|_| missing())?;
     Ok(coupon)
 }
@@ -245,6 +275,7 @@ pub(super) fn create_batch(
     new: &NewBatch,
 ) -> Result<Batch> {
     let promotion = promotions::changeable(tx, actor, promotion)?;
+    refuse_ended(&promotion)?;
     check_uses(Some(new.max_uses))?;
     if !(1..=MOST).contains(&new.size) {
         return Err(Error::invalid("/size", format!("expected a whole number from 1 to {MOST}")));

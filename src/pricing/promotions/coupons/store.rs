@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     kernel::{
         Instant,
-        ids::{CouponBatchId, CustomerId, PromotionId},
+        ids::{CartId, CouponBatchId, CustomerId, PromotionId},
     },
 };
 
@@ -54,18 +54,20 @@ impl From<Record> for Coupon {
     }
 }
 
-/// Coupons by their codes, in one statement; their uses without what is reserved and due to end.
-pub(super) fn by_codes(tx: &mut Tx, now: Instant, codes: &[String]) -> Result<Vec<Coupon>> {
+/// Coupons by their codes, in one statement; their uses without what is reserved and due to end, and without what the cart
+/// holds itself.
+pub(super) fn by_codes(tx: &mut Tx, (now, cart): (Instant, Option<CartId>), codes: &[String]) -> Result<Vec<Coupon>> {
     let list = dialect::list(tx, &[("wanted", Col::Text)]);
     let query = format!(
         "SELECT c.code, c.promotion_id, c.batch_id, c.customer_id, c.valid_until, c.max_uses, \
-           c.uses - (SELECT count(*) FROM promotion_uses AS u WHERE u.coupon = c.code AND u.state = 'reserved' \
-             AND u.expires_at <= ? AND u.coupon_counted), c.blocked, c.created_at \
+           CASE WHEN c.max_uses IS NULL THEN c.uses ELSE c.uses - (SELECT count(*) FROM promotion_uses AS u \
+             WHERE u.coupon = c.code AND u.state = 'reserved' AND (u.expires_at <= ? OR u.cart_id = ?) \
+             AND u.coupon_counted) END, c.blocked, c.created_at \
          FROM {list} JOIN coupons AS c ON c.code = list.wanted ORDER BY list.ord"
     );
     let rows = codes.iter().map(|code| json!([code])).collect();
-    // The first `?` stands in the list of columns.
-    let query = sql(query).bind(now).bind(dialect::rows(rows));
+    // The first `?` stand in the list of columns.
+    let query = sql(query).bind(now).bind(cart).bind(dialect::rows(rows));
     Ok(query.load::<Types, Record>(tx)?.into_iter().map(Coupon::from).collect())
 }
 

@@ -206,6 +206,15 @@ fn for_every_tee_a_mug_is_cheaper() {
     });
     // Two tees, so two mugs at 40 % off: 0.4 × 25.00.
     assert_eq!(tees_and_mugs().off(rule), [0, 1000, 0]);
+    // Anything else: the two tees and the cap, so three mugs.
+    let any = json!({"gift": {"type": "buy_get", "buy": 1, "get": 1, "percent": "40", "of": {"skus": ["MUG"]}}});
+    assert_eq!(tees_and_mugs().off(any), [0, 1500, 0]);
+    // What must not fall below a cost that nobody knows is left alone.
+    let careful = json!({
+        "gift": {"type": "buy_get", "buy": 1, "get": 1, "percent": "40", "of": {"skus": ["MUG"]}},
+        "stacking": {"not_below_cost": true},
+    });
+    assert_eq!(tees_and_mugs().reason(careful), "goods");
 }
 
 #[test]
@@ -215,6 +224,15 @@ fn what_belongs_together_costs_less_together() {
     // Two bundles cost 64.98 apart and 50.00 together: 14.98 over 39.98 and 37.50 as they are left.
     let off = tees_and_mugs().off(rule);
     assert_eq!(off, [773, 725, 0]);
+    // Who fits little is served first, with what nobody else needs: each cap or mug with a mug or tee.
+    let either = |a: &str, b: &str| json!({"goods": {"skus": [a, b]}, "quantity": 1});
+    let crossed = json!({"gift": {"type": "bundle", "items": [either("CAP", "MUG"), either("MUG", "TEE")], "price": eur("15.00")}});
+    assert_eq!(
+        Cart::of(&[("MUG", "mugs", "12.50", 1), ("CAP", "caps", "10.00", 1)]).off(crossed.clone()).iter().sum::<i64>(),
+        750
+    );
+    let two = Cart::of(&[("MUG", "mugs", "12.50", 2), ("CAP", "caps", "10.00", 1), ("TEE", "tees", "19.99", 1)]);
+    assert_eq!(two.off(crossed).iter().sum::<i64>(), 2 * 1250 + 1000 + 1999 - 3000);
     let both = json!({"gift": {"type": "bundle", "items": [item("TEE", 2), item("MUG", 4)], "price": eur("25.00")}});
     assert_eq!(tees_and_mugs().reason(both), "bundle");
     // Where two items take from the same goods, there are as many bundles as pieces suffice for.
@@ -259,6 +277,9 @@ fn nothing_is_reduced_below_a_floor_however_many_apply() {
     let floored = promotion(1, 9, json!({"gift": percent("30", "lines"), "stacking": {"floor": "60"}}));
     let more = promotion(2, 1, json!({"gift": percent("50", "lines")}));
     assert_eq!(cart.with(&[floored.clone(), more.clone()]).0, [4000]);
+    // A third of 3.58 is 1.19333…: 1.20 is left.
+    let third = json!({"gift": percent("99", "lines"), "stacking": {"floor": "33.3333"}});
+    assert_eq!(Cart::of(&[("MUG", "mugs", "3.58", 1)]).off(third), [238]);
     // The one with the floor comes last, and finds less than it wants to leave.
     let late = promotion(1, 0, floored.promotion.rule.clone().into_value());
     let (off, reasons) = cart.with(&[more, late]);
