@@ -194,9 +194,16 @@ pub(crate) struct BenchShop {
     pub(crate) key: String,
     skus: usize,
     prefix: String,
+    /// The code that every cart brings.
+    code: Option<String>,
 }
 
 impl BenchShop {
+    /// The same, where every cart brings a code.
+    pub(crate) fn with_code(&self, code: String) -> Self {
+        Self { code: Some(code), ..self.clone() }
+    }
+
     /// A cart with two lines, address and shipping. `dice` is turned with every cart.
     pub(crate) fn cart(&self, dice: &mut u64) -> Value {
         let mut roll = || {
@@ -208,7 +215,7 @@ impl BenchShop {
         let second = if self.skus == 1 { first } else { (first + 1 + roll() % (self.skus - 1)) % self.skus };
         let line = |sku: usize| json!({"sku": format!("{}{sku:06}", self.prefix), "quantity": 1});
         json!({
-            "lines": [line(first), line(second)],
+            "lines": [line(first), line(second)], "coupons": self.code.iter().collect::<Vec<_>>(),
             "email": "ada@example.org",
             "shipping_address": {"name": "Ada Lovelace", "street1": "Invalidenstr. 117", "postcode": "10115", "city": "Berlin", "country": "DE"},
             "shipping_method": "standard",
@@ -226,7 +233,39 @@ pub(crate) async fn bench_shop(state: &State, skus: usize) -> Result<BenchShop> 
         (0..skus).map(|sku| (format!("{prefix}{sku:06}"), format!("Thing {sku}"), "19.90".to_owned(), 100_000_000));
     let goods: Vec<_> = goods.collect();
     assortment(&api, &shop, &format!("{code}-berlin"), &goods).await?;
-    Ok(BenchShop { channel: shop.channel, key: shop.key, skus, prefix })
+    Ok(BenchShop { channel: shop.channel, key: shop.key, skus, prefix, code: None })
+}
+
+/// Makes so many promotions, drafts, as a sale week has them: by SKU, category, value, group and coupon. One of them applies to every
+/// cart. Gives their ids.
+pub(crate) async fn bench_promotions(state: &State, count: usize) -> Result<Vec<String>> {
+    let (api, now) = (Api::new(state)?, state.clock.now().micros());
+    let mut made = Vec::with_capacity(count);
+    for number in 0..count {
+        let conditions = match number % 5 {
+            _ if number == 0 => json!({}),
+            0 => json!({"goods": {"include": [{"skus": [format!("SKU-{number}")]}]}}),
+            1 => json!({"goods": {"include": [{"attributes": {"category": [format!("c{number}")]}}]}}),
+            2 => json!({"min_value": {"amount": "999999.00", "currency": "EUR"}}),
+            3 => json!({"devices": ["app"]}),
+            _ => json!({"coupon": true}),
+        };
+        let gift = json!({"type": "percentage", "percent": "5", "on": "order"});
+        let new =
+            json!({"code": format!("bench-{now}-{number}"), "name": "Bench", "conditions": conditions, "gift": gift});
+        made.push(text(&api.post("/v1/ops/promotions", &new).await?, "/id")?);
+    }
+    Ok(made)
+}
+
+/// Makes a promotion, a draft, with one code; both are limited. Gives its id and the code.
+pub(crate) async fn bench_code(state: &State) -> Result<(String, String)> {
+    let (api, now) = (Api::new(state)?, state.clock.now().micros());
+    let (code, gift) = (format!("BENCH{now}"), json!({"type": "percentage", "percent": "5", "on": "order"}));
+    let new = json!({"code": code, "name": "Bench", "conditions": {"coupon": true}, "gift": gift, "limits": {"uses": 1_000_000_000}});
+    let id = text(&api.post("/v1/ops/promotions", &new).await?, "/id")?;
+    api.post(&format!("/v1/ops/promotions/{id}/coupons"), &json!({"code": code, "max_uses": 1_000_000_000})).await?;
+    Ok((id, code))
 }
 
 /// `kontor seed`: fills the database without a server that lasts.

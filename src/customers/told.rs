@@ -39,6 +39,8 @@ pub(super) struct Told<'a> {
     phone: Option<&'a str>,
     /// The group they belong to.
     group: Option<&'a str>,
+    /// Whether what they buy is not taxed at all.
+    tax_exempt: bool,
     /// What they have agreed to.
     consent: Consent,
     /// Their addresses, oldest first.
@@ -137,6 +139,7 @@ fn payload(customer: &Customer) -> Result<Payload> {
         name: None,
         phone: None,
         group: customer.group.as_deref(),
+        tax_exempt: customer.tax_exempt,
         consent: customer.consent,
         addresses: customer.addresses.iter().map(address).collect(),
         login: None,

@@ -3,6 +3,7 @@
 use actix_web::{get, patch, post, put};
 
 use super::{
+    adjust,
     forms::{NewPriceList, PriceChange, PriceListPatch, PriceListView, PriceView, PricesChanged},
     history::{self, By},
     promotions, sale_prices, service, shipped_rates, simulate,
@@ -108,6 +109,7 @@ async fn list_prices(call: Call, path: RefPath<PriceListId>, query: List<All>) -
 pub fn ops(config: &mut Mount<'_>) {
     config.service(create_price_list).service(list_price_lists).service(read_price_list).service(update_price_list);
     config.service(change_prices).service(list_prices);
+    adjust::ops(config);
     history::api::ops(config);
     promotions::api::ops(config);
     sale_prices::ops(config);

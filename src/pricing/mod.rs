@@ -5,6 +5,7 @@
 //! do its prices know channels: whoever asks hands in what the channel says ([`QuoteRequest`]); only a list of what was done on
 //! a day asks them which day that is.
 
+mod adjust;
 pub mod api;
 pub mod engine;
 mod forms;

@@ -356,3 +356,53 @@ fn the_doctor_finds_a_price_that_was_changed_past_its_history() {
         }
     });
 }
+
+#[test]
+fn prices_are_changed_by_per_cent_as_they_were_looked_at() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.99", 5), ("MUG", "10.00", 5), ("PIN", "0.90", 5)]).await;
+        let path = format!("/price-lists/{}/adjust", shop.price_list);
+        let price = async |sku: &str| {
+            let offers = shop.store("POST", "/offers", None, Some(&json!({"skus": [sku]}))).await.expect(200);
+            offers["items"][0]["price"]["amount"].as_str().unwrap().to_owned()
+        };
+        let mut wanted = json!({"percent": "-10", "min_price": {"amount": "1.00", "currency": "EUR"}});
+        let looked = app.ops("POST", &path, Some(&wanted)).await.expect(200);
+        assert_eq!((&looked["applied"], &looked["matched"], &looked["changed"]), (&json!(false), &json!(2), &json!(2)));
+        assert_eq!(looked["examples"][1]["to"], json!({"amount": "17.99", "currency": "EUR"}));
+        assert_eq!(price("TEE").await, "19.99");
+        // What has changed meanwhile is looked at again.
+        wanted["expected"] = looked["digest"].clone();
+        wanted["dry_run"] = json!(false);
+        shop.set_price("MUG", "11.00").await;
+        let refused = app.ops("POST", &path, Some(&wanted)).await.problem(409, "compare_failed");
+        assert_eq!((refused["pointer"].as_str(), price("TEE").await.as_str()), (Some("/expected"), "19.99"));
+        wanted["expected"] = refused["digest"].clone();
+        let done = app.ops("POST", &path, Some(&wanted)).await.expect(200);
+        assert_eq!((&done["applied"], &done["changed"]), (&json!(true), &json!(2)));
+        assert_eq!(
+            (price("TEE").await, price("MUG").await, price("PIN").await),
+            ("17.99".into(), "9.90".into(), "0.90".into())
+        );
+        let changes = app.ops("GET", "/price-changes?limit=2", None).await.expect(200);
+        assert_eq!(changes["items"][0]["actor"], "staff:ada");
+        // From an instant on: those of now stay until then.
+        let from = app.now().plus_seconds(3600);
+        let goods = json!({"skus": ["TEE"]});
+        let later = json!({"percent": "50", "ending": {"amount": "0.95", "currency": "EUR"}, "goods": goods, "valid_from": from, "dry_run": false});
+        assert_eq!(app.ops("POST", &path, Some(&later)).await.expect(200)["changed"], 1);
+        assert_eq!(price("TEE").await, "17.99");
+        app.clock.advance_seconds(3600);
+        assert_eq!((price("TEE").await, price("MUG").await), ("26.95".into(), "9.90".into()));
+        for (wrong, pointer) in [
+            (json!({"percent": "0"}), "/percent"),
+            (json!({"percent": "5", "ending": {"amount": "1.00", "currency": "EUR"}}), "/ending/amount"),
+            (json!({"percent": "5", "min_price": {"amount": "1", "currency": "JPY"}}), "/min_price/currency"),
+            (json!({"percent": "5", "valid_from": app.now()}), "/valid_from"),
+            (json!({"percent": "5", "goods": {}}), "/goods"),
+        ] {
+            let refused = app.ops("POST", &path, Some(&wrong)).await.problem(422, "invalid_value");
+            assert_eq!(refused["pointer"], pointer);
+        }
+    });
+}

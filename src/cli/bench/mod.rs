@@ -24,6 +24,7 @@ use crate::{
 
 mod floor;
 mod orders;
+mod sale;
 mod wire;
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +49,9 @@ pub(super) struct Checkout {
     /// How it is paid: `sandbox` asks a provider between two transactions, `manual` asks nobody.
     #[arg(long, default_value = "sandbox")]
     method: String,
+    /// What a sale costs: in turns without and with it, instead of comparing with the floor.
+    #[arg(long)]
+    sale: Option<sale::Sale>,
 }
 
 /// Latencies of one run, in microseconds, sorted.
@@ -114,6 +118,7 @@ pub(super) async fn run(mut settings: Settings, bench: &Bench, database_given: b
     settings.http.store_requests_per_minute = 0;
     settings.http.ops_requests_per_minute = 0;
     settings.http.integration_requests_per_minute = 0;
+    settings.http.coupon_requests_per_minute = 0;
     let ran = match bench {
         Bench::Checkout(options) => {
             settings.database.connections = settings.database.connections.max(options.clients + 2);
@@ -192,6 +197,9 @@ async fn checkout(process: &Process, options: &Checkout) -> Result<seed::BenchSh
         "clients       {} for {} s each, {} SKUs, payment `{}`",
         options.clients, options.seconds, options.skus, options.method
     );
+    if let Some(what) = options.sale {
+        return sale::compare(process, &shop, options, what).await.map(|()| shop);
+    }
     let http = http_run(process, &shop, options).await?;
     http.print("HTTP");
     let floor = floor::run(&process.state, &shop, options).await?;

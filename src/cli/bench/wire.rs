@@ -90,7 +90,7 @@ pub(super) async fn client(
             return Err(Error::internal("a cart without id and token"));
         };
         let head = format!(
-            "POST /v1/store/carts/{id}/complete {common}Cart-Token: {token}\r\nIdempotency-Key: o{client}-{}\r\n",
+            "POST /v1/store/carts/{id}/complete {common}Cart-Token: {token}\r\nIdempotency-Key: {run}-o{client}-{}\r\n",
             latencies.len()
         );
         let (status, answer) = wire.send(&head, &payment).await?;

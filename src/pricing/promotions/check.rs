@@ -164,7 +164,11 @@ impl Rule {
 }
 
 impl Goods {
-    fn check(&self, pointer: &str) -> Result<()> {
+    /// Whether anything is named, and not too much.
+    ///
+    /// # Errors
+    /// `invalid_value`.
+    pub(in crate::pricing) fn check(&self, pointer: &str) -> Result<()> {
         let values: usize = self.attributes.values().map(Vec::len).sum();
         if self.skus.is_empty() && values == 0 {
             return Err(Error::invalid(pointer, "expected SKUs or attributes with their values"));

@@ -30,7 +30,7 @@ struct Chosen {
 
 /// Goods by sets of their SKUs and of values of their attributes.
 #[derive(Debug, Clone)]
-pub(super) struct Set {
+pub struct Set {
     skus: HashSet<String>,
     attributes: Vec<(String, HashSet<String>)>,
 }
@@ -70,7 +70,13 @@ impl From<&Goods> for Set {
 
 impl Set {
     pub(super) fn has(&self, line: &Line<'_>) -> bool {
-        let fits = |(name, values): &(String, HashSet<String>)| match line.attributes.get(name) {
+        self.holds(line.sku, line.attributes)
+    }
+
+    /// Whether an article is among them.
+    #[must_use]
+    pub fn holds(&self, sku: &str, attributes: &std::collections::BTreeMap<String, Value>) -> bool {
+        let fits = |(name, values): &(String, HashSet<String>)| match attributes.get(name) {
             Some(Value::String(text)) => values.contains(text.as_str()),
             Some(Value::Array(several)) => {
                 several.iter().any(|one| one.as_str().is_some_and(|text| values.contains(text)))
@@ -78,7 +84,7 @@ impl Set {
             Some(Value::Null | Value::Object(_)) | None => false,
             Some(other) => values.contains(&other.to_string()),
         };
-        (self.skus.is_empty() || self.skus.contains(line.sku)) && self.attributes.iter().all(fits)
+        (self.skus.is_empty() || self.skus.contains(sku)) && self.attributes.iter().all(fits)
     }
 }
 

@@ -18,7 +18,7 @@ mod model;
 pub(super) mod service;
 mod store;
 
-pub use compiled::{Compiled, Line};
+pub use compiled::{Compiled, Line, Set};
 pub use conditions::{Basket, Left, Redeemed};
 pub use coupons::{Coupon, Redeeming, code, redeemed};
 pub use evaluate::{Detail, Evaluation};
