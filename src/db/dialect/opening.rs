@@ -1,6 +1,6 @@
 //! Opens connections to either database, with the session that each needs.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection, sql_types::Text};
 
@@ -55,14 +55,33 @@ pub(in crate::db) fn open(url: &str, stats: &Arc<Stats>) -> Result<Conn> {
         }
         Variant::Sqlite => Conn::Sqlite(SqliteConnection::establish(sqlite_path(url)).map_err(cannot)?),
     };
-    conn.batch_execute(match &conn {
-        Conn::Postgres(_) => POSTGRES_SESSION,
-        Conn::Sqlite(_) => SQLITE_SESSION,
-    })?;
+    match &mut conn {
+        Conn::Postgres(pg) => pg.batch_execute(POSTGRES_SESSION)?,
+        Conn::Sqlite(lite) => begin_session(lite)?,
+    }
     speak_english(&mut conn)?;
     refuse_lossy(&mut conn)?;
     Connection::set_instrumentation(&mut conn, Counter::new(stats.clone()));
     Ok(conn)
+}
+
+/// How often a new file is asked again for its log, and how long after each time.
+const ASK_AGAIN: (u32, Duration) = (50, Duration::from_millis(100));
+
+/// Prepares a session on a SQLite file. Of two programs that open a new file at once and turn its log on, one may be refused at once,
+/// whatever its patience: each would wait for the other.
+fn begin_session(lite: &mut SqliteConnection) -> Result<()> {
+    let (times, pause) = ASK_AGAIN;
+    for _ in 0..times {
+        match lite.batch_execute(SQLITE_SESSION) {
+            Err(error) if error.to_string().contains("database is locked") => {
+                #[allow(clippy::disallowed_methods, reason = "nobody tells when another program is through")]
+                std::thread::sleep(pause);
+            }
+            done => return Ok(done?),
+        }
+    }
+    Ok(lite.batch_execute(SQLITE_SESSION)?)
 }
 
 /// Has a PostgreSQL server tell its errors in English: a deadlock, a timeout and a full disk are known by their messages, for

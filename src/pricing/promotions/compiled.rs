@@ -5,13 +5,15 @@ use std::{cmp::Reverse, collections::HashSet};
 use serde_json::Value;
 
 use super::model::{Gift, Goods, Promotion, Selection};
-use crate::kernel::{Money, UnitPrice, text::Text};
+use crate::kernel::{Currency, Money, UnitPrice, text::Text};
 
 /// A promotion made ready.
 #[derive(Debug, Clone)]
 pub struct Compiled {
     /// What it says.
     pub promotion: Promotion,
+    /// The one currency of its amounts, where it names any.
+    pub(super) currency: Option<Currency>,
     selection: Chosen,
     /// The goods that are reduced, where these are others than those that are bought.
     pub(super) of: Option<Set>,
@@ -111,7 +113,7 @@ impl Compiled {
             Gift::Bundle { items, .. } => (None, items.iter().map(|item| Set::from(&item.goods)).collect()),
             _ => (None, Vec::new()),
         };
-        Self { promotion, selection, of, items }
+        Self { currency: promotion.rule.currency(), promotion, selection, of, items }
     }
 
     /// Promotions in the order in which they go: the higher priority first, then by their codes.

@@ -112,7 +112,8 @@ fn no<T>(code: &str, text: impl Into<String>) -> Result<T, Step> {
 }
 
 /// Whether a promotion is for this cart at all, whatever is in it: where, when, with which coupon.
-pub(super) fn in_question(promotion: &Promotion, basket: &Basket<'_>) -> Result<(), Step> {
+pub(super) fn in_question(ready: &Compiled, basket: &Basket<'_>) -> Result<(), Step> {
+    let promotion = &ready.promotion;
     match promotion.state {
         PromotionState::Active => {}
         PromotionState::Draft | PromotionState::Paused if basket.with_drafts => {}
@@ -133,7 +134,7 @@ pub(super) fn in_question(promotion: &Promotion, basket: &Basket<'_>) -> Result<
     {
         return no("no_longer_valid", format!("it was for its first {hours} hours"));
     }
-    if promotion.rule.currency().is_some_and(|currency| currency != basket.currency) {
+    if ready.currency.is_some_and(|currency| currency != basket.currency) {
         return no("other_currency", "it is for another currency");
     }
     if conditions.coupon && basket.coupon_of(promotion.id)?.is_none() {

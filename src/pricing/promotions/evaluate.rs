@@ -89,7 +89,7 @@ impl<'a> Evaluation<'a> {
     pub fn no_shipping(&mut self) {
         let all = self.promotions;
         for ready in all.iter().filter(|ready| ready.promotion.rule.gift.is_on_shipping()) {
-            let reason = conditions::in_question(&ready.promotion, self.basket).err();
+            let reason = conditions::in_question(ready, self.basket).err();
             let reason = reason.unwrap_or_else(|| Step::new("no_shipping", "no shipping is chosen"));
             self.pass_over(ready, reason);
         }
@@ -169,7 +169,7 @@ impl<'a> Evaluation<'a> {
     /// What a promotion would take off the goods now.
     fn offer_of(&self, ready: &'a Compiled) -> Result<Offer, Step> {
         let (promotion, basket) = (&ready.promotion, self.basket);
-        conditions::in_question(promotion, basket)?;
+        conditions::in_question(ready, basket)?;
         let goods: Vec<usize> =
             basket.lines.iter().enumerate().filter(|(_, line)| ready.is_for(line)).map(|(at, _)| at).collect();
         conditions::fulfilled(ready, basket, &goods)?;
@@ -244,7 +244,7 @@ impl<'a> Evaluation<'a> {
 
     fn shipping_offer(&self, ready: &'a Compiled) -> Result<Offer, Step> {
         let (promotion, basket) = (&ready.promotion, self.basket);
-        conditions::in_question(promotion, basket)?;
+        conditions::in_question(ready, basket)?;
         let goods: Vec<usize> =
             basket.lines.iter().enumerate().filter(|(_, line)| ready.is_for(line)).map(|(at, _)| at).collect();
         conditions::fulfilled(ready, basket, &goods)?;

@@ -142,8 +142,8 @@ pub fn left(
     basket: &Basket<'_>,
     person: &Person,
 ) -> Result<HashMap<PromotionId, Left>> {
-    let limited = promotions.iter().map(|ready| &ready.promotion).filter(|one| one.is_limited());
-    let asked: Vec<&Promotion> = limited.filter(|one| in_question(one, basket).is_ok()).collect();
+    let limited = promotions.iter().filter(|ready| ready.promotion.is_limited() && in_question(ready, basket).is_ok());
+    let asked: Vec<&Promotion> = limited.map(|ready| &ready.promotion).collect();
     if asked.is_empty() {
         return Ok(HashMap::new());
     }
