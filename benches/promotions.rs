@@ -105,7 +105,16 @@ impl Cart {
         let row = |(variant, ..): &(VariantId, String, BTreeMap<String, Value>)| {
             let price = UnitPrice::parse("19.99", currency).expect("a price");
             let list = Id::from_bytes([1; 16]);
-            (*variant, vec![PriceRow { list, min_quantity: Quantity::ONE, price, valid_from: None, valid_until: None }])
+            (
+                *variant,
+                vec![PriceRow {
+                    list,
+                    min_quantity: Quantity::ONE,
+                    price: price.into(),
+                    valid_from: None,
+                    valid_until: None,
+                }],
+            )
         };
         Self { prices: goods.iter().map(row).collect(), goods }
     }
@@ -120,7 +129,8 @@ impl Cart {
                 attributes,
                 tax_class: "standard",
                 quantity: Quantity::ONE,
-                unit_price_override: None,
+                shipped: true,
+                price_override: None,
             });
         }
         lines
@@ -143,11 +153,13 @@ fn price(bencher: Bencher<'_, '_>, (lines, promotions): (usize, usize)) {
         buyer: Buyer::ANYBODY,
         device: Device::Mobile,
         origin: None,
+        payment_method: None,
         coupons: &[],
         left: &left,
         detail: Detail::InQuestion,
         consider: Consider::Active,
         lines: cart.lines(),
+        gifts: Vec::new(),
         shipping: None,
     };
     bencher.bench(|| quote(&rules, &cart.prices, black_box(&request)));

@@ -25,16 +25,18 @@ use crate::{
     },
     imports, jobs,
     kernel::Scope,
-    offers, orders, payments, pricing, stock, whereabouts, worklists,
+    offers, orders, payments, pricing, repricing, stock, stored_value, whereabouts, worklists,
 };
 
 fn store(config: &mut Mount<'_>) {
     channels::api::store(config);
     carts::api::store_routes::mount(config);
+    carts::stored_api::store_routes::mount(config);
     checkout::api::store_routes::mount(config);
     orders::api::store(config);
     customers::api::store(config);
     offers::store(config);
+    stored_value::api::store(config);
     abandonment::api::store(config);
 }
 
@@ -73,9 +75,11 @@ fn ops(config: &mut Mount<'_>) {
     pricing::api::ops(config);
     stock::api::ops(config);
     carts::api::ops_routes::mount(config);
+    carts::stored_api::ops_routes::mount(config);
     checkout::api::ops_routes::mount(config);
     orders::api::ops(config);
     payments::api::ops(config);
+    stored_value::api::ops(config);
     fulfilment::api::ops(config);
     connectors::api::ops(config);
     config.app_data(web::Data::new(PLACES));
@@ -85,6 +89,7 @@ fn ops(config: &mut Mount<'_>) {
     config.app_data(web::Data::new(REPLAYS));
     jobs::api::ops(config);
     abandonment::api::ops(config);
+    repricing::api::ops(config);
     erasure::api::ops(config);
     whereabouts::ops(config);
     worklists::api::ops(config);
@@ -111,10 +116,12 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
     checkout::work(state, runner);
     fulfilment::work(state, runner);
     payments::work(state, runner);
+    stored_value::work(state, runner);
     connectors::work(state, runner);
     abandonment::work(state, runner);
     erasure::work(state, runner);
     imports::work(state, runner);
+    repricing::work(state, runner);
     worklists::work(state, runner);
 }
 
@@ -167,6 +174,7 @@ pub fn event_schemas() -> Vec<EventSchema> {
         imports::event_schemas(),
         orders::event_schemas(),
         stock::event_schemas(),
+        stored_value::event_schemas(),
     ]
     .concat()
 }

@@ -57,6 +57,7 @@ pub struct Http {
     pub integration_requests_per_minute: u32,
     pub lookup_requests_per_minute: u32,
     pub coupon_requests_per_minute: u32,
+    pub vat_id_requests_per_minute: u32,
     pub trusted_proxies: String,
     pub shutdown_seconds: u64,
 }

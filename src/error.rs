@@ -100,6 +100,10 @@ codes! {
     CouponRefused, "coupon_refused", 422, "The coupon can not be used", "Use another: the detail tells why.";
     PromotionExhausted, "promotion_exhausted", 409, "A promotion of the cart is used up", "Begin the checkout again, or change the cart, and show the new total to the customer.";
     PromotionWarnings, "promotion_warnings", 409, "There is something to know before the promotion is activated", "Look at `warnings`; activate with `despite_warnings` when they are meant.";
+    GiftCardUnknown, "gift_card_unknown", 422, "There is no such gift card", "Check the code; case, dashes and blanks do not matter.";
+    GiftCardRefused, "gift_card_refused", 422, "The gift card or store credit can not be used", "Pay otherwise: the detail tells why.";
+    StoredValueShort, "stored_value_short", 409, "There is less on a gift card or store credit than is asked for", "Change the cart to see what is left to pay, and show it to the customer.";
+    PaymentMissing, "payment_missing", 422, "It is not said how the rest is paid", "Send `payment`: gift cards and store credit do not pay all of it.";
     LimitBelowUse, "limit_below_use", 422, "More is taken already than the limit allows", "Set a limit of at least what is taken, or pause the promotion.";
 
     // Orders, payments, fulfilment.

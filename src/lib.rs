@@ -12,8 +12,8 @@
 //! | | [`jobs`] | the one durable queue for what happens outside a request |
 //! | | [`http`] | requests: credentials, bodies, idempotency, pages, limits, problems |
 //! | reference | [`channels`], `catalog`, `customers`, [`pricing`], `stock` | what a shop is, sells, charges and has |
-//! | buying | `carts`, `payments`, `orders`, `fulfilment`, `checkout` | from "add to cart" to "delivered" |
-//! | around it | [`abandonment`], `connectors`, `erasure`, `exports`, `imports`, `whereabouts`, `worklists` | what watches, tells others, forgets and waits for people |
+//! | buying | [`stored_value`], `carts`, `payments`, `orders`, `fulfilment`, `checkout` | from "add to cart" to "delivered" |
+//! | around it | [`abandonment`], `connectors`, `erasure`, `exports`, `imports`, [`repricing`], `whereabouts`, `worklists` | what watches, tells others, proposes, forgets and waits for people |
 //! | roof | `doctor`, [`api`], [`process`], [`replay`], [`cli`] | checks everything, mounts everything, runs everything |
 //!
 //! What never knows what:
@@ -59,6 +59,8 @@ pub mod payments;
 pub mod pricing;
 pub mod process;
 pub mod replay;
+pub mod repricing;
 pub mod stock;
+pub mod stored_value;
 pub mod whereabouts;
 pub mod worklists;

@@ -13,16 +13,19 @@ use utoipa::ToSchema;
 use crate::{
     catalog::{self, BackorderPolicy, StockPolicy, Variant, VariantStatus},
     channels::{Channel, Directory},
-    customers,
+    customers::{self, Standing},
     db::Tx,
     error::{Code, Error, Result},
     http::{Body, Call, Mount, Reply},
-    kernel::{Actor, Country, Currency, Quantity, UnitPrice, actor::Identity, ids::VariantId, text::Sku},
+    kernel::{
+        Actor, Country, Currency, Per, PricePer, Quantity, UnitPrice, actor::Identity, ids::VariantId, text::Sku,
+    },
     pricing::{
-        self, Article, Rules,
+        self, Article, Rules, Taxed,
         model::{Buyer, Step},
         prior::Reduction,
         rates::{self, Asking, PriceRow, PriceTier},
+        tax::{self, Sale},
     },
     stock,
 };
@@ -46,7 +49,7 @@ pub struct OffersRequest {
     pub skus: Vec<Sku>,
     /// The currency; the channel's first where it is left out.
     pub currency: Option<Currency>,
-    /// The country of delivery, for the tax rate; the channel's first where it is left out.
+    /// The country of delivery, for the tax; the channel's first where it is left out.
     pub country: Option<Country>,
     /// How many of each: it decides about the tier and `in_stock`.
     #[serde(default = "one")]
@@ -75,21 +78,28 @@ pub struct Offer {
     /// Its name; absent when there is no such SKU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The price of one unit at the quantity asked for.
+    /// The price of one unit, or of as many as `per` says, at the quantity asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<UnitPrice>,
+    /// How many units the price is for; absent where it is one.
+    #[serde(skip_serializing_if = "Per::is_one")]
+    pub per: Per,
     /// The price that a single piece is reduced from: the lowest that everybody could buy it at in the 30 days before the reduction
-    /// was announced (Directive 98/6/EC, Article 6a). Only where the price is one of a `sale` and lower.
+    /// begins, or since 30 days before it was announced (Directive 98/6/EC, Article 6a). Only where the price is one of a `sale` and
+    /// lower.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prior_price: Option<UnitPrice>,
-    /// By how many whole per cent a single piece is reduced, cut off.
+    /// How many units the prior price is for; absent where it is one.
+    #[serde(skip_serializing_if = "Per::is_one")]
+    pub prior_per: Per,
+    /// By how many whole per cent a single piece is reduced, cut off; absent below one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 20)]
     pub reduction_percent: Option<i64>,
     /// The prices by quantity, lowest quantity first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tiers: Vec<PriceTier>,
-    /// The tax rate as a fraction.
+    /// The tax rate as a fraction; 0 where nothing is taxed, as for an export.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "0.19")]
     pub tax_rate: Option<Decimal>,
@@ -130,12 +140,22 @@ struct Asked<'a> {
     asking: Asking<'a>,
     country: Country,
     quantity: Quantity,
+    /// How goods are taxed, and how what is not shipped.
+    taxed: [Taxed<'a>; 2],
 }
 
 impl Asked<'_> {
     fn offer(&self, variant: &Variant, rows: &[PriceRow], reduction: Option<&Reduction>, available: i64) -> Offer {
         let (lists, currency) = (&self.rules.price_lists, self.asking.currency);
-        let tiers = rates::tiers(lists, rows, self.asking);
+        let ([goods, services], class) = (&self.taxed, variant.tax_class.as_str());
+        let taxed = if variant.requires_shipping { goods } else { services };
+        let rate = taxed.rate(class).map(|(rate, _)| rate).ok();
+        let charged = |price: PricePer| taxed.unit_price(class, price, rate.unwrap_or_default());
+        let tier = |tier: PriceTier| {
+            let price = charged(PricePer { price: tier.unit_price, per: tier.per })?;
+            Some(PriceTier { unit_price: price.price, ..tier })
+        };
+        let tiers = rates::tiers(lists, rows, self.asking).into_iter().filter_map(tier).collect();
         let named = Offer { name: Some(variant.name.clone()), tiers, ..refused(&variant.sku, "", "") };
         if variant.status != VariantStatus::Active {
             return Offer {
@@ -145,18 +165,22 @@ impl Asked<'_> {
             };
         }
         // Why each list gives no price is for the merchant to see, not for everybody.
-        let Ok(chosen) = rates::choose_price(lists, rows, self.asking, self.quantity) else {
+        let chosen = rates::choose_price(lists, rows, self.asking, self.quantity).ok();
+        let Some(price) = chosen.and_then(|chosen| charged(chosen.price)) else {
             let text = format!("it has no price in {currency} for {}", self.quantity.get());
             return Offer { reason: Some(Step::new("price_missing", text)), ..named };
         };
-        let Ok((tax_rate, _)) = self.rules.tax(self.country, &variant.tax_class, self.asking.at) else {
+        let Some(tax_rate) = rate else {
             let text = format!("it has no tax rate in {}", self.country);
             return Offer { tiers: Vec::new(), reason: Some(Step::new("tax_rate_missing", text)), ..named };
         };
+        let shown = reduction.and_then(|reduction| taxed.reduction(class, reduction));
         Offer {
-            price: Some(chosen.unit_price),
-            prior_price: reduction.and_then(Reduction::shown),
-            reduction_percent: reduction.and_then(Reduction::percent),
+            price: Some(price.price),
+            per: price.per,
+            prior_price: shown.map(|(prior, _)| prior.price),
+            prior_per: shown.map_or(Per::ONE, |(prior, _)| prior.per),
+            reduction_percent: shown.and_then(|(_, percent)| percent),
             tax_rate: Some(tax_rate.normalize()),
             availability: Some(Availability::of(variant, available, self.quantity)),
             reason: None,
@@ -171,7 +195,9 @@ fn refused(sku: &str, code: &str, text: &str) -> Offer {
         sku: sku.to_owned(),
         name: None,
         price: None,
+        per: Per::ONE,
         prior_price: None,
+        prior_per: Per::ONE,
         reduction_percent: None,
         tiers: Vec::new(),
         tax_rate: None,
@@ -205,17 +231,19 @@ fn articles<'a>(variants: &[Variant], prices: &'a HashMap<VariantId, Vec<PriceRo
     variants.iter().map(article).collect()
 }
 
-/// Who asks: whom prices may be for. No statement where no list is for somebody.
-fn buyer(tx: &mut Tx, rules: &Rules, identity: Option<&Identity>) -> Result<Buyer> {
-    let Some(identity) = identity.filter(|_| rules.ask_for_customers()) else { return Ok(Buyer::default()) };
-    let Some(customer) = customers::find(tx, identity)? else { return Ok(Buyer::default()) };
-    Ok(Buyer { customer: Some(customer), group: customers::standing(tx, customer)?.group, first_order: false })
+/// Who asks: whom prices may be for, and whether they are exempt from tax. No statement where nobody is signed in.
+fn buyer(tx: &mut Tx, identity: Option<&Identity>) -> Result<(Buyer, bool)> {
+    let customer = identity.map_or(Ok(None), |identity| customers::find(tx, identity))?;
+    let Some(customer) = customer else { return Ok((Buyer::default(), false)) };
+    let Standing { group, company, segments, tax_exempt, .. } = customers::standing(tx, customer)?;
+    Ok((Buyer { customer: Some(customer), company, group, segments, first_order: false }, tax_exempt))
 }
 
 /// Ask for prices and availability
 ///
 /// Up to 200 SKUs at once. What is shown is what a cart would charge now, before promotions; it is not reserved. Who is signed in
-/// is shown the prices of their own lists and their group's.
+/// is shown the prices of their own lists, their company's and their group's. Prices have the tax in them that is due in the country,
+/// where the channel's include tax.
 #[utoipa::path(tag = "browse", request_body = OffersRequest, responses((status = 200, body = Offers)))]
 #[post("/offers")]
 async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
@@ -223,23 +251,33 @@ async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
     let directory = call.snapshot::<Directory>().await?;
     let channel = directory.get(shopper.channel)?;
     let (currency, country) = check(&body, channel)?;
+    let seller = directory.seller_of(channel)?;
     let rules = call.snapshot::<Rules>().await?;
     let skus: BTreeSet<String> = body.skus.iter().map(ToString::to_string).collect();
     let (known, at, channel_id, identity) = (rules.clone(), call.now, channel.id, shopper.identity.clone());
     let found = call.read(move |tx| {
-        let buyer = buyer(tx, &known, identity.as_ref())?;
+        let (buyer, exempt) = buyer(tx, identity.as_ref())?;
         let asking = Asking { channel: channel_id, currency, buyer: &buyer, at };
         let variants = catalog::by_skus(tx, &skus.into_iter().collect::<Vec<_>>())?;
         let ids: Vec<VariantId> = variants.iter().map(|variant| variant.id).collect();
         let prices = pricing::prices(tx, &ids)?;
         let reductions = pricing::reductions(tx, &known, asking, &articles(&variants, &prices))?;
         let available = stock::availability(tx, &ids)?;
-        Ok((variants, prices, reductions, available, buyer))
+        Ok((variants, prices, reductions, available, (buyer, exempt)))
     });
-    let (variants, prices, reductions, available, buyer) = found.await?;
+    let (variants, prices, reductions, available, (buyer, exempt)) = found.await?;
     let variants: HashMap<&str, &Variant> = variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
     let asking = Asking { channel: channel.id, currency, buyer: &buyer, at: call.now };
-    let asked = Asked { rules: &rules, asking, country, quantity: body.quantity };
+    let sale = |shipped| Sale {
+        seller,
+        destination: country,
+        vat_id: None,
+        exempt,
+        policy: tax::policy_for(channel.settings.tax, shipped),
+    };
+    let sales = [true, false].map(sale);
+    let taxed = sales.each_ref().map(|sale| Taxed::new(&rules, sale, call.now, channel.settings.prices_include_tax));
+    let asked = Asked { rules: &rules, asking, country, quantity: body.quantity, taxed };
     let offer = |sku: &Sku| match variants.get(&**sku) {
         Some(variant) => {
             let rows = prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default();

@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     events,
     http::{State, idempotency, server},
+    imports,
     jobs::Runner,
     kernel::Clock,
 };
@@ -182,6 +183,7 @@ async fn purge(state: &State, now: crate::kernel::Instant) -> Result<()> {
     let retention = &state.settings.retention;
     let answers = now.plus_seconds(-86_400 * retention.idempotency_days.max(1));
     while state.db.write_in(Lane::Bulk, move |tx| idempotency::purge(tx, answers, BITE)).await? == 1000 {}
+    while state.db.write_in(Lane::Bulk, move |tx| imports::purge(tx, answers, BITE)).await? == 1000 {}
     if retention.events_days > 0 {
         let before = now.plus_seconds(-86_400 * retention.events_days);
         let end = state.db.read(move |tx| droppable(tx, before)).await?;

@@ -7,12 +7,14 @@ pub use super::dto::{
     ShippingOptions,
 };
 use super::{
-    access, coupons,
+    access, coupons, gifts,
     lines::{self, WantedLine},
     merge,
     model::{Cart, CartView, Problem},
     pricing::{self, Context},
     service::{self, Change, NewCart},
+    stored::StoredChange,
+    vat_ids,
 };
 use crate::{
     db::{Json, Tx},
@@ -22,15 +24,12 @@ use crate::{
         run_command_after,
     },
     kernel::{
-        Actor, Device, Id, Money, Quantity, Scope, VatId,
+        Actor, Device, Id, Money, PricePer, Quantity, Scope,
         ids::{CartId, CartLineId, ChannelId},
         text::Text,
     },
     payments,
-    pricing::{
-        ShippingOption, shipping_options,
-        vat::{self, CheckedVatId},
-    },
+    pricing::{ShippingOption, vat},
     stock::Locations,
 };
 
@@ -53,12 +52,14 @@ fn wanted_line(actor: &Actor, line: &LineRequest, pointer: String) -> Result<Wan
         if price.scaled() < 0 {
             return Err(Error::invalid(at, "expected a price of 0 or more"));
         }
+    } else if !line.per.is_one() {
+        return Err(Error::invalid(format!("{pointer}/per"), "only beside a `unit_price`: it is for so many pieces"));
     }
     Ok(WantedLine {
         id: Id::new(),
         sku: line.sku.clone(),
         quantity: line.quantity,
-        agreed_price: line.unit_price,
+        agreed: line.unit_price.map(|price| PricePer { price, per: line.per }),
         metadata: line.metadata.clone(),
         pointer,
     })
@@ -144,6 +145,14 @@ async fn create(call: Call, body: Body<CartRequest>) -> Result<Reply> {
     let channel = channel_of(&call, request.channel_id)?;
     refuse_naming(&call, request.customer_id.is_some())?;
     let key = call.idempotency_key(&body.fingerprint)?;
+    if let Some(number) = &request.vat_id {
+        let (key, secret) = (key.clone(), call.state.secret.clone());
+        // A request that comes again is told what it was told: nobody is asked once more.
+        if let Some(reply) = call.read(move |tx| vat_ids::answered(tx, key.as_ref(), &secret)).await? {
+            return Ok(reply);
+        }
+        vat_ids::may_ask(&call, number)?;
+    }
     let (reply, _, _) = create_as(&call.state, call.actor.clone(), channel, request, key).await?;
     Ok(reply)
 }
@@ -177,10 +186,15 @@ async fn create_as(
         email: Some(request.email),
         marketing_consent: Some(request.marketing_consent),
         billing_address: Some(request.billing_address),
-        vat_id: Some(checked(state, request.vat_id).await?),
+        vat_id: Some(match request.vat_id {
+            Some(number) => Some(vat::check(state, number).await?),
+            None => None,
+        }),
         shipping_address: Some(request.shipping_address),
         shipping_method: Some(request.shipping_method),
+        payment_method: Some(request.payment_method),
         coupons: Some(coupons::wanted(&request.coupons)?),
+        stored: Vec::new(),
         locale: Some(request.locale),
         source: Some(request.source),
         device: Some(request.device.unwrap_or(if by_shopper { Device::Desktop } else { Device::CallCentre })),
@@ -218,16 +232,8 @@ async fn read(call: Call, id: CartId) -> Result<Reply> {
     view(&call.actor, &cart, Vec::new())
 }
 
-/// A VAT number as it is checked, which may ask a registry: so before any transaction.
-async fn checked(state: &State, number: Option<VatId>) -> Result<Option<CheckedVatId>> {
-    match number {
-        None => Ok(None),
-        Some(number) => vat::check(state, number).await.map(Some),
-    }
-}
-
 /// Runs a change on a cart.
-async fn change(
+pub(super) async fn change(
     call: Call,
     id: CartId,
     fingerprint: Fingerprint,
@@ -250,9 +256,22 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
     if coupons.as_ref().is_some_and(|codes| !codes.is_empty()) {
         tries_coupons(&call)?;
     }
+    if body.store_credit == Some(true) && !matches!(call.actor, Actor::Shopper(_)) {
+        // It is the customer's money, of all channels.
+        call.allow_everywhere(Scope::PaymentsWrite)?;
+    }
+    let stored = body.store_credit.map(StoredChange::Credit).into_iter().collect();
     let vat_id = match body.vat_id.clone() {
         None => None,
-        Some(number) => Some(checked(&call.state, number).await?),
+        Some(None) => Some(None),
+        Some(Some(number)) => {
+            staff_or_shopper(&call)?;
+            if let Some(reply) = vat_ids::answered_before_asking(&call, id, &body.fingerprint).await? {
+                return Ok(reply);
+            }
+            vat_ids::may_ask(&call, &number)?;
+            Some(Some(vat::check(&call.state, number).await?))
+        }
     };
     let CartPatch {
         customer_id,
@@ -261,6 +280,7 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
         billing_address,
         shipping_address,
         shipping_method,
+        payment_method,
         locale,
         source,
         device,
@@ -275,7 +295,9 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
         vat_id,
         shipping_address,
         shipping_method,
+        payment_method,
         coupons,
+        stored,
         locale,
         source,
         device,
@@ -288,7 +310,7 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
 }
 
 /// Codes can not be guessed by trying: what a storefront's visitor sends is counted by their address.
-fn tries_coupons(call: &Call) -> Result<()> {
+pub(super) fn tries_coupons(call: &Call) -> Result<()> {
     match call.actor {
         Actor::Shopper(_) => call.state.limits.check_coupon(call.request()),
         _ => Ok(()),
@@ -338,6 +360,9 @@ async fn change_line(
     let agrees_prices = call.actor.holds(Scope::PriceOverride);
     change(call, id, fingerprint, move |cart| {
         let place = cart.line_index(line)?;
+        if gifts::declined(cart, place, quantity)? {
+            return Ok(Change::default());
+        }
         let mut wanted = lines::as_wanted(cart);
         lines::set_quantity(&mut wanted, place, quantity, agrees_prices)?;
         Ok(Change { lines: Some(wanted), ..Change::default() })
@@ -378,11 +403,8 @@ async fn options(call: &Call, id: CartId) -> Result<Vec<ShippingOption>> {
         let priced = pricing::reprice(tx, &context, &mut cart, false)?;
         let totals = cart.details.totals.as_ref();
         let value = totals.map_or(0, |totals| totals.subtotal.minor() - totals.discount.minor());
-        let value = Money::from_minor(value, cart.currency);
         // As the quote has it: what is offered here is what is charged then.
-        let country = pricing::country(&context, &cart).map_or_else(|| context.channel.default_country(), Ok)?;
-        let weight = pricing::weight(&cart, &priced.variants);
-        Ok(shipping_options(&context.rules, cart.channel, country, cart.currency, weight, value))
+        Ok(pricing::shipping_options(&context, &cart, &priced, Money::from_minor(value, cart.currency)))
     })
     .await
 }
@@ -391,7 +413,7 @@ async fn payment_options(call: &Call, id: CartId) -> Result<PaymentOptions> {
     let context = context_of(call, id).await?;
     let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
     let cart = call.read(move |tx| service::look_at(tx, &actor, &secret, id)).await?;
-    let (providers, total) = (payments::providers(&call.state), Money::from_minor(cart.total(), cart.currency));
+    let (providers, total) = (payments::providers(&call.state), Money::from_minor(cart.due(), cart.currency));
     let reason = |code: &str| match providers.get(code) {
         None => Some("there is no such payment provider any more".to_owned()),
         Some(_) if cart.details.lines.is_empty() => Some("the cart is empty".to_owned()),

@@ -7,7 +7,7 @@ use super::model::{ForeignOrder, Source};
 use crate::{
     customers::Address,
     kernel::{
-        Currency, Device, Instant, Quantity, UnitPrice, VatId,
+        Currency, Device, Instant, Per, Quantity, UnitPrice, VatId,
         ids::{CartId, ChannelId, CustomerId},
         patch::present,
         text::{Email, Sku, Text},
@@ -28,6 +28,9 @@ pub struct LineRequest {
     pub quantity: Quantity,
     /// A price that was agreed instead of the list's; needs the scope `prices:override`.
     pub unit_price: Option<UnitPrice>,
+    /// How many units that price is for.
+    #[serde(default)]
+    pub per: Per,
     /// Free data of the storefront, at most 2048 bytes. Lines with other data stay apart.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -69,6 +72,9 @@ pub struct CartRequest {
     /// The code of one of the cart's shipping-options.
     #[schema(value_type = Option<String>)]
     pub shipping_method: Option<Text<50>>,
+    /// One of the cart's payment-options, for promotions that ask how it is paid.
+    #[schema(value_type = Option<String>)]
+    pub payment_method: Option<Text<50>>,
     /// The codes of coupons, at most 10, in any case, with or without dashes.
     #[serde(default)]
     #[schema(value_type = Vec<String>, max_items = 10)]
@@ -123,9 +129,16 @@ pub struct CartPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub shipping_method: Option<Option<Text<50>>>,
+    /// One of the cart's payment-options, for promotions that ask how it is paid. Where completing names another and that changes
+    /// the total, it is refused with `total_changed`.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub payment_method: Option<Option<Text<50>>>,
     /// The codes of coupons, whole: what is not named goes.
     #[schema(value_type = Option<Vec<String>>, max_items = 10)]
     pub coupons: Option<Vec<Text<60>>>,
+    /// Whether the customer's store credit pays what gift cards leave. Staff need `payments:write` for all channels to say so.
+    pub store_credit: Option<bool>,
     /// One of the channel's locales.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
@@ -147,7 +160,8 @@ pub struct CartPatch {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"quantity": 3}))]
 pub struct LinePatch {
-    /// How many. Where the price was agreed by staff, another quantity than 0 needs `prices:override`.
+    /// How many. Where the price was agreed by staff, another quantity than 0 needs `prices:override`. A line that a
+    /// promotion gives takes 0 only: the buyer does without it.
     #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000)]
     pub quantity: Quantity,
 }

@@ -12,6 +12,7 @@ use crate::{
         ids::{CartId, CustomerId},
         text::Email,
     },
+    pricing::tax,
 };
 
 /// A customer's carts, with those that have gone into them.
@@ -87,9 +88,13 @@ fn erase_locked(tx: &mut Tx, now: Instant, locked: Vec<Cart>) -> Result<usize> {
 fn bare(mut details: CartDetails) -> Option<CartDetails> {
     let noted = !details.metadata.is_empty() || details.lines.iter().any(|line| !line.metadata.is_empty());
     let addressed = details.billing_address.is_some() || details.shipping_address.is_some();
-    if details.email.is_none() && !details.marketing_consent && !addressed && !noted && details.vat_id.is_none() {
+    let explained = details.totals.as_mut().is_some_and(tax::forget_numbers);
+    let numbered = details.vat_id.is_some() || explained;
+    if details.email.is_none() && !details.marketing_consent && !addressed && !noted && !numbered {
         return None;
     }
+    // It may name the number.
+    details.problems.retain(|problem| problem.code != "vat_id_unconfirmed");
     (details.email, details.billing_address, details.shipping_address) = (None, None, None);
     (details.marketing_consent, details.vat_id) = (false, None);
     // What it lacks now is found when it is priced: it must not be paid as it was promised.

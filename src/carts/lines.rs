@@ -8,7 +8,7 @@ use super::model::{Cart, CartLine};
 use crate::{
     catalog::Variant,
     error::{Code, Error, Result},
-    kernel::{Quantity, Scope, UnitPrice, ids::CartLineId, text::Sku},
+    kernel::{Per, PricePer, Quantity, Scope, ids::CartLineId, text::Sku},
 };
 
 /// The most lines a cart may have.
@@ -20,7 +20,7 @@ pub(super) struct WantedLine {
     pub id: CartLineId,
     pub sku: Sku,
     pub quantity: Quantity,
-    pub agreed_price: Option<UnitPrice>,
+    pub agreed: Option<PricePer>,
     pub metadata: Map<String, Value>,
     /// JSON pointer to it in what was sent, or in the cart where it stays as it is.
     pub pointer: String,
@@ -30,13 +30,20 @@ pub(super) struct WantedLine {
 pub(super) fn replace(cart: &mut Cart, wanted: &[WantedLine], variants: &[Variant]) -> Result<()> {
     // A cart may have a thousand lines: they are not each compared with a thousand articles.
     let variants: HashMap<&str, &Variant> = variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
-    let mut before = std::mem::take(&mut cart.details.lines);
-    let mut take = |same: &dyn Fn(&CartLine) -> bool| before.iter().position(same).map(|place| before.remove(place));
+    // What promotions give is nobody's to ask for; it stands behind the rest until it is priced.
+    let (gifts, before): (Vec<CartLine>, Vec<CartLine>) =
+        std::mem::take(&mut cart.details.lines).into_iter().partition(|line| line.gift_of.is_some());
     // Those named by their ids first: of two lines that are alike the one must not be taken for the other.
-    let named: Vec<Option<CartLine>> = wanted.iter().map(|line| take(&|old| old.id == line.id)).collect();
+    let places: HashMap<CartLineId, usize> = before.iter().enumerate().map(|(place, line)| (line.id, place)).collect();
+    let mut before: Vec<Option<CartLine>> = before.into_iter().map(Some).collect();
+    let mut named: Vec<Option<CartLine>> = Vec::with_capacity(wanted.len());
+    for line in wanted {
+        named.push(places.get(&line.id).and_then(|place| before.get_mut(*place)?.take()));
+    }
     for (line, named) in wanted.iter().zip(named) {
         let variant = known(&variants, line)?;
-        let old = named.or_else(|| take(&|old| old.is_like(variant.id, line.agreed_price, &line.metadata)));
+        let like = |old: &CartLine| old.is_like(variant.id, line.agreed, &line.metadata);
+        let old = named.or_else(|| before.iter_mut().find(|old| old.as_ref().is_some_and(like))?.take());
         let line = match old {
             Some(old) => CartLine { quantity: line.quantity, ..old },
             None => fresh(cart, line, variant),
@@ -44,7 +51,10 @@ pub(super) fn replace(cart: &mut Cart, wanted: &[WantedLine], variants: &[Varian
         cart.details.lines.push(line);
     }
     match cart.details.lines.len() {
-        ..=MAX_LINES => Ok(()),
+        ..=MAX_LINES => {
+            cart.details.lines.extend(gifts);
+            Ok(())
+        }
         _ => Err(Error::problem(Code::TooManyLines, format!("a cart holds at most {MAX_LINES} lines")).at("/lines")),
     }
 }
@@ -65,31 +75,34 @@ fn fresh(cart: &mut Cart, line: &WantedLine, variant: &Variant) -> CartLine {
         sku: variant.sku.clone(),
         name: variant.name.clone(),
         quantity: line.quantity,
-        agreed_price: line.agreed_price,
+        agreed_price: line.agreed.map(|agreed| agreed.price),
+        agreed_per: line.agreed.map_or(Per::ONE, |agreed| agreed.per),
         prior_price: None,
+        prior_per: Per::ONE,
         reduction_percent: None,
+        gift_of: None,
         metadata: line.metadata.clone(),
     }
 }
 
-/// The cart's lines as wanted lines, for changes that keep most of them.
+/// The cart's lines as wanted lines, for changes that keep most of them; without what promotions give, which is last.
 pub(super) fn as_wanted(cart: &Cart) -> Vec<WantedLine> {
     let wanted = |(place, line): (usize, &CartLine)| WantedLine {
         id: line.id,
         sku: Sku::kept(line.sku.clone()),
         quantity: line.quantity,
-        agreed_price: line.agreed_price,
+        agreed: line.agreed(),
         metadata: line.metadata.clone(),
         pointer: format!("/lines/{place}"),
     };
-    cart.details.lines.iter().enumerate().map(wanted).collect()
+    let own = cart.details.lines.iter().enumerate().filter(|(_, line)| line.gift_of.is_none());
+    own.map(wanted).collect()
 }
 
 /// Adds a line to lines: summed with one that is the same but for its quantity.
 pub(super) fn add(lines: &mut Vec<WantedLine>, new: &WantedLine) -> Result<()> {
-    let same = |line: &&mut WantedLine| {
-        line.sku == new.sku && line.agreed_price == new.agreed_price && line.metadata == new.metadata
-    };
+    let same =
+        |line: &&mut WantedLine| line.sku == new.sku && line.agreed == new.agreed && line.metadata == new.metadata;
     match lines.iter_mut().find(same) {
         Some(line) => {
             let sum = line.quantity.get() + new.quantity.get();
@@ -115,7 +128,7 @@ pub(super) fn set_quantity(
         return Ok(());
     }
     let Some(line) = lines.get_mut(place) else { return Err(Error::not_found("cart line")) };
-    if line.agreed_price.is_some() && line.quantity != quantity && !agrees_prices {
+    if line.agreed.is_some() && line.quantity != quantity && !agrees_prices {
         let detail = format!(
             "the price was agreed for {}: another quantity needs the scope `{}`; removing the line does not",
             line.quantity.get(),

@@ -14,6 +14,7 @@ use crate::{
     kernel::{Actor, ids::CartId},
     pricing::promotions,
     stock,
+    stored_value::MOST_CARDS,
 };
 
 /// Puts another cart's lines into this one and ends the other. Nothing is lost: equal lines are summed, and what this
@@ -93,11 +94,15 @@ fn take_over(cart: &mut Cart, other: &Cart) {
     mine.vat_id = mine.vat_id.take().or_else(|| theirs.vat_id.clone());
     mine.shipping_address = mine.shipping_address.take().or_else(|| theirs.shipping_address.clone());
     mine.shipping_method = mine.shipping_method.take().or_else(|| theirs.shipping_method.clone());
+    mine.payment_method = mine.payment_method.take().or_else(|| theirs.payment_method.clone());
     mine.locale = mine.locale.take().or_else(|| theirs.locale.clone());
     mine.source = mine.source.take().or_else(|| theirs.source.clone());
     mine.marketing_consent |= theirs.marketing_consent;
     let theirs_too: Vec<String> = theirs.coupons.iter().filter(|code| !mine.coupons.contains(code)).cloned().collect();
     mine.coupons.extend(theirs_too);
+    let cards: Vec<_> = theirs.gift_cards.iter().filter(|card| !mine.gift_cards.contains(card)).copied().collect();
+    mine.gift_cards.extend(cards.into_iter().take(MOST_CARDS.saturating_sub(mine.gift_cards.len())));
+    mine.declined_gifts.extend_from_slice(&theirs.declined_gifts);
     mine.merged.push(other.id);
     mine.merged.extend_from_slice(&theirs.merged);
     for (key, value) in &theirs.metadata {

@@ -8,24 +8,30 @@ pub mod api;
 mod coupons;
 mod dto;
 mod erase;
+mod gifts;
 mod lines;
 mod merge;
 mod model;
 mod pricing;
 mod service;
 mod store;
+mod stored;
+pub mod stored_api;
+mod vat_ids;
 
 pub use access::{can_open, cart_token, may_see_order};
 pub use erase::{erase, erase_of_guest, of_customer, of_guest_after, with_merged};
+pub(crate) use gifts::{lost_gift, without_gift};
 pub(crate) use model::refuse_incomplete;
 pub use model::{
     Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, ForeignOrder, LastDecline, Problem,
     Source, Stage, mermaid,
 };
-pub(crate) use pricing::uses;
 pub use pricing::{Context, Priced, known, reprice};
+pub(crate) use pricing::{pays_otherwise, uses};
 pub use service::{
     adopt, any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, merged, reopen,
     signed_in, take_abandoned, versions,
 };
 pub(crate) use service::{check_version, needs};
+pub use stored::paid_with;

@@ -7,14 +7,15 @@ use crate::{
     customers::Address,
     error::{Code, Error, Result},
     kernel::{
-        Action, Currency, Device, Instant, Money, Quantity, UnitPrice,
-        ids::{CartId, CartLineId, ChannelId, CustomerId, OrderId, VariantId},
+        Action, Currency, Device, Instant, Money, Per, PricePer, Quantity, UnitPrice,
+        ids::{CartId, CartLineId, ChannelId, CustomerId, OrderId, PromotionId, StoredValueId, VariantId},
         text::{Email, Text},
     },
     pricing::{
         CheckedVatId,
         model::{Step, Totals},
     },
+    stored_value::ValueUse,
 };
 
 crate::words! {
@@ -203,13 +204,23 @@ pub struct CartLine {
     /// A price that was agreed instead of the list's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub agreed_price: Option<UnitPrice>,
+    /// How many units the agreed price is for; absent where it is one.
+    #[serde(skip_serializing_if = "Per::is_one", default)]
+    pub agreed_per: Per,
     /// The price that a single piece is reduced from, where its price is one of a `sale` and lower: the lowest of the 30 days
-    /// before the reduction was announced (Directive 98/6/EC, Article 6a).
+    /// before the reduction begins, or since 30 days before it was announced (Directive 98/6/EC, Article 6a).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub prior_price: Option<UnitPrice>,
+    /// How many units the prior price is for; absent where it is one.
+    #[serde(skip_serializing_if = "Per::is_one", default)]
+    pub prior_per: Per,
     /// By how many whole per cent a single piece is reduced, cut off.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reduction_percent: Option<i64>,
+    /// The promotion that gives it: the line comes, goes and is counted with that. Its quantity can not be changed; who removes it
+    /// does without it. Leave it out where lines are sent back whole.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gift_of: Option<PromotionId>,
     /// Free data of the storefront.
     #[serde(skip_serializing_if = "Map::is_empty", default)]
     #[schema(value_type = Object)]
@@ -219,8 +230,14 @@ pub struct CartLine {
 impl CartLine {
     /// Whether two lines are the same but for their quantity, so that they can be summed.
     #[must_use]
-    pub fn is_like(&self, variant: VariantId, agreed: Option<UnitPrice>, metadata: &Map<String, Value>) -> bool {
-        self.variant_id == variant && self.agreed_price == agreed && self.metadata == *metadata
+    pub fn is_like(&self, variant: VariantId, agreed: Option<PricePer>, metadata: &Map<String, Value>) -> bool {
+        self.variant_id == variant && self.agreed() == agreed && self.metadata == *metadata
+    }
+
+    /// The price that was agreed, with the units that it is for.
+    #[must_use]
+    pub fn agreed(&self) -> Option<PricePer> {
+        self.agreed_price.map(|price| PricePer { price, per: self.agreed_per })
     }
 }
 
@@ -267,9 +284,21 @@ pub struct CartDetails {
     pub shipping_address: Option<Address>,
     /// The code of the shipping method.
     pub shipping_method: Option<String>,
+    /// The payment method that is chosen: promotions may ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_method: Option<String>,
     /// The codes of its coupons, as they are looked up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coupons: Vec<String>,
+    /// The gift cards that pay it, in the order in which they do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gift_cards: Vec<StoredValueId>,
+    /// Whether the customer's store credit pays what gift cards leave.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub store_credit: bool,
+    /// What these pay, as far as was known when it was priced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paid_with: Vec<ValueUse>,
     /// The VAT number of a business, as it was checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vat_id: Option<CheckedVatId>,
@@ -297,6 +326,9 @@ pub struct CartDetails {
     /// What a foreign system calls the order that it becomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<ForeignOrder>,
+    /// Promotions whose gifts its buyer does without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declined_gifts: Vec<PromotionId>,
     /// The carts that went into it, and those that had gone into them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged: Vec<CartId>,
@@ -351,6 +383,12 @@ impl Cart {
     #[must_use]
     pub fn total(&self) -> i64 {
         self.details.totals.as_ref().map_or(0, |totals| totals.total.minor())
+    }
+
+    /// What is left of the total for the payment method, in minor units.
+    #[must_use]
+    pub fn due(&self) -> i64 {
+        self.total() - self.details.paid_with.iter().map(|one| one.amount.minor()).sum::<i64>()
     }
 
     /// How far it has come by what is known of it.
@@ -466,6 +504,11 @@ pub struct CartView {
     pub deliveries: Vec<Delivery>,
     /// Its lines.
     pub lines: Vec<CartLine>,
+    /// The payment method that is chosen, for promotions that ask for it; completing names its own.
+    pub payment_method: Option<String>,
+    /// The promotions whose gifts its buyer does without.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub declined_gifts: Vec<PromotionId>,
     /// The codes of its coupons, whether they count or not: `totals.promotions` tells what they take off, and `problems` why one does
     /// not (`coupon_not_applied`).
     pub coupons: Vec<String>,
@@ -473,6 +516,14 @@ pub struct CartView {
     pub totals: Option<Totals>,
     /// What it costs.
     pub total: Money,
+    /// Whether the customer's store credit pays what gift cards leave.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub store_credit: bool,
+    /// What gift cards and store credit pay of it when it is completed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paid_with: Vec<ValueUse>,
+    /// What they leave for the payment method.
+    pub due: Money,
     /// What stands in the way, or should be shown.
     pub problems: Vec<Problem>,
     /// What the last change moved that the customer may not expect.
@@ -503,7 +554,8 @@ pub struct CartView {
 /// Without what is the merchant's own affair.
 fn public(mut totals: Totals) -> Totals {
     for line in &mut totals.lines {
-        Step::keep_public(&mut line.explanation, Some(line.unit_price));
+        let price = line.price();
+        Step::keep_public(&mut line.explanation, Some(price));
     }
     if let Some(shipping) = &mut totals.shipping {
         Step::keep_public(&mut shipping.explanation, None);
@@ -538,11 +590,16 @@ impl CartView {
             order_id: cart.order,
             deliveries: cart.deliveries(),
             total: Money::from_minor(cart.total(), cart.currency),
+            store_credit: details.store_credit,
+            paid_with: details.paid_with,
+            due: Money::from_minor(cart.due(), cart.currency),
             email: details.email,
             marketing_consent: details.marketing_consent,
             billing_address: details.billing_address,
             vat_id: details.vat_id,
             lines: details.lines,
+            payment_method: details.payment_method,
+            declined_gifts: details.declined_gifts,
             coupons: details.coupons,
             totals: details.totals,
             problems: details.problems,

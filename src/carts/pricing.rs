@@ -6,27 +6,27 @@ use rust_decimal::Decimal;
 
 use super::{
     coupons,
+    gifts::{self, Gifts},
     model::{Cart, Problem, Source},
-    store,
+    store, stored,
 };
 use crate::{
-    catalog::{self, Attributes, BackorderPolicy, StockPolicy, Variant, VariantStatus},
+    catalog::{self, Attributes, Variant, VariantStatus},
     channels::{Channel, Directory},
     customers::{self, Standing},
     db::Tx,
     error::{Code, Result},
     http::{State, seal::Secret},
     kernel::{
-        Country, Instant,
+        Country, Instant, Money, Per, PricePer,
         ids::{ChannelId, PromotionId, VariantId},
     },
     pricing::{
-        self, Article, Consider, LineRequest, QuoteRequest, Rules, ShippingRequest,
+        self, Article, Consider, LineRequest, QuoteRequest, Rules, Shipped, ShippingOption, ShippingRequest, Taxed,
         model::{Buyer, Totals},
-        prior::Reduction,
         promotions::{self, Detail, Left, Origin, Person, Redeemed, Redeeming, Use},
         rates::{Asking, PriceRow},
-        tax::Sale,
+        tax::{self, Sale},
         vat::CheckedVatId,
     },
     stock,
@@ -66,6 +66,8 @@ pub struct Priced {
     pub variants: HashMap<VariantId, Variant>,
     /// What moved since the cart was last priced, for the customer to see.
     pub changes: Vec<Problem>,
+    /// Who sells to whom across which border; `None` where the price stands.
+    pub(super) sale: Option<Sale>,
 }
 
 /// Prices a cart and finds its problems, with a constant number of statements: variants, prices and, where `look_at_stock`
@@ -84,7 +86,8 @@ pub fn reprice(tx: &mut Tx, context: &Context, cart: &mut Cart, look_at_stock: b
 /// What the database says.
 pub fn known(tx: &mut Tx, cart: &Cart) -> Result<Priced> {
     let variants = variants(tx, cart)?;
-    Ok(Priced { variants: variants.into_iter().map(|variant| (variant.id, variant)).collect(), changes: Vec::new() })
+    let variants = variants.into_iter().map(|variant| (variant.id, variant)).collect();
+    Ok(Priced { variants, ..Priced::default() })
 }
 
 fn variants(tx: &mut Tx, cart: &Cart) -> Result<Vec<Variant>> {
@@ -100,17 +103,24 @@ pub(super) fn reprice_with(
     variants: Vec<Variant>,
     look_at_stock: bool,
 ) -> Result<Priced> {
-    let variants: HashMap<VariantId, Variant> = variants.into_iter().map(|variant| (variant.id, variant)).collect();
-    let ids: Vec<VariantId> = cart.details.lines.iter().map(|line| line.variant_id).collect();
+    let mut variants: HashMap<VariantId, Variant> = variants.into_iter().map(|variant| (variant.id, variant)).collect();
+    let before = gifts::take_off(cart);
+    let (asked, nothing) = (Asked::read(tx, context, cart, &variants)?, HashMap::new());
+    let known = request(context, cart, &variants, (&asked, &nothing));
+    let (gifts, goods) = Gifts::read(tx, context, before, &known)?;
+    let mut ids: Vec<VariantId> = cart.details.lines.iter().map(|line| line.variant_id).collect();
+    ids.extend(goods.iter().map(|variant| variant.id));
+    variants.extend(goods.into_iter().map(|variant| (variant.id, variant)));
     let prices = if ids.is_empty() { HashMap::new() } else { pricing::prices(tx, &ids)? };
-    let asked = Asked::read(tx, context, cart)?;
-    let nothing = HashMap::new();
+    let there = if gifts.any() { gifts::there_for(tx, cart, &ids)? } else { HashMap::new() };
     let request = request(context, cart, &variants, (&asked, &nothing));
+    let request = QuoteRequest { gifts: gifts.requests(cart, &variants, &there), ..request };
     let left = match request.consider {
         Consider::Nothing => HashMap::new(),
         _ => pricing::left(tx, (context.now, Some(cart.id)), &context.rules, &request, &asked.person)?,
     };
     let quote = pricing::quote(&context.rules, &prices, &QuoteRequest { left: &left, ..request });
+    gifts.put_on(cart, &variants, &quote.given);
     let mut problems = missing(context, cart, &variants);
     problems.extend(coupons::problems(cart, &asked.coupons, quote.totals.as_ref()));
     for problem in quote.problems {
@@ -127,11 +137,13 @@ pub(super) fn reprice_with(
         let available = stock::availability(tx, &ids)?;
         problems.extend(short(cart, &variants, &available));
     }
-    reduce(tx, context, cart, (&variants, &prices), &asked.buyer)?;
+    reduce(tx, context, cart, (&variants, &prices), &asked)?;
     let changes = moved(cart, quote.totals.as_ref());
     cart.details.totals = quote.totals;
+    cart.details.paid_with = stored::paid_with(tx, context, cart)?;
+    problems.extend(stored::problems(&cart.details.paid_with));
     cart.details.problems = problems;
-    Ok(Priced { variants, changes })
+    Ok(Priced { variants, changes, sale: Some(asked.sale) })
 }
 
 /// Notes beside the lines whose prices are those of a sale what these are reduced from. No statement where none is.
@@ -140,9 +152,9 @@ fn reduce(
     context: &Context,
     cart: &mut Cart,
     (variants, prices): (&HashMap<VariantId, Variant>, &HashMap<VariantId, Vec<PriceRow>>),
-    buyer: &Buyer,
+    asked: &Asked,
 ) -> Result<()> {
-    let by_list = cart.details.lines.iter().filter(|line| line.agreed_price.is_none());
+    let by_list = cart.details.lines.iter().filter(|line| line.agreed_price.is_none() && line.gift_of.is_none());
     let article = |line: &super::CartLine| Article {
         variant: line.variant_id,
         rows: prices.get(&line.variant_id).map(Vec::as_slice).unwrap_or_default(),
@@ -150,24 +162,65 @@ fn reduce(
     };
     let articles: Vec<Article<'_>> = by_list.map(article).collect();
     let at = cart.details.occurred_at.unwrap_or(context.now);
-    let asking = Asking { channel: context.channel.id, currency: cart.currency, buyer, at };
+    let asking = Asking { channel: context.channel.id, currency: cart.currency, buyer: &asked.buyer, at };
     let found = pricing::reductions(tx, &context.rules, asking, &articles)?;
+    let taxed = Taxed::new(&context.rules, &asked.sale, at, context.channel.settings.prices_include_tax);
     for line in &mut cart.details.lines {
-        let reduction = found.get(&line.variant_id).filter(|_| line.agreed_price.is_none());
-        line.prior_price = reduction.and_then(Reduction::shown);
-        line.reduction_percent = reduction.and_then(Reduction::percent);
+        let own = line.agreed_price.is_none() && line.gift_of.is_none();
+        let reduction = found.get(&line.variant_id).filter(|_| own);
+        let class = variants.get(&line.variant_id).map(|variant| variant.tax_class.as_str()).unwrap_or_default();
+        let shown = reduction.and_then(|reduction| taxed.reduction(class, reduction));
+        (line.prior_price, line.prior_per) =
+            shown.map_or((None, Per::ONE), |(prior, _)| (Some(prior.price), prior.per));
+        line.reduction_percent = shown.and_then(|(_, percent)| percent);
     }
     Ok(())
 }
 
-/// The country whose tax and shipping rates apply: where it goes, else where the bill goes, else the channel's first.
-pub(super) fn country(context: &Context, cart: &Cart) -> Option<Country> {
-    let address = cart.details.shipping_address.as_ref().or(cart.details.billing_address.as_ref());
-    address.map(|address| address.country).or_else(|| context.channel.default_country().ok())
+/// The country whose tax and shipping rates apply: where it goes, else where the bill goes, else the channel's first. Of what is not
+/// shipped it is where the bill goes: an address that nothing goes to says nothing.
+fn destination(context: &Context, cart: &Cart, shipped: bool) -> Country {
+    let (goes, bill) = (cart.details.shipping_address.as_ref(), cart.details.billing_address.as_ref());
+    let address = if shipped { goes.or(bill) } else { bill.or(goes) };
+    let known = address.map(|address| address.country).or_else(|| context.channel.default_country().ok());
+    known.unwrap_or(Country::DEFAULT)
 }
 
-fn destination(context: &Context, cart: &Cart) -> Country {
-    country(context, cart).unwrap_or(Country::DEFAULT)
+/// Who sells to whom across which border.
+fn sale(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant>, exempt: bool) -> Sale {
+    // What is to come into an empty cart is taken to be goods.
+    let shipped = cart.details.lines.is_empty() || needs_shipping(cart, variants);
+    Sale {
+        seller: context.seller,
+        destination: destination(context, cart, shipped),
+        vat_id: cart.details.vat_id.as_ref().and_then(CheckedVatId::counting).cloned(),
+        exempt,
+        policy: tax::policy_for(context.channel.settings.tax, shipped),
+    }
+}
+
+/// The shipping methods that a cart which has just been priced is offered, at what they cost it. `value` is that of its goods.
+pub(super) fn shipping_options(context: &Context, cart: &Cart, priced: &Priced, value: Money) -> Vec<ShippingOption> {
+    let at = cart.details.occurred_at.unwrap_or(context.now);
+    let settings = &context.channel.settings;
+    let Some(sale) = &priced.sale else { return Vec::new() };
+    let taxed = Taxed::new(&context.rules, sale, at, settings.prices_include_tax);
+    let (weight, place) = (weight(cart, &priced.variants), (cart.channel, sale.destination));
+    let shipped = shipped(cart, priced, settings.prices_include_tax);
+    pricing::shipping_options(&taxed, place, (weight, &shipped), value, settings.rounding.strategy)
+}
+
+/// The lines of a priced cart that are shipped, as the tax on shipping asks for them.
+fn shipped<'p>(cart: &Cart, priced: &'p Priced, prices_include_tax: bool) -> Vec<Shipped<'p>> {
+    let totals = cart.details.totals.iter().flat_map(|totals| &totals.lines);
+    let by_line: HashMap<i32, VariantId> =
+        cart.details.lines.iter().map(|line| (line.line_no, line.variant_id)).collect();
+    let goods = totals.filter_map(|line| {
+        let variant = priced.variants.get(by_line.get(&line.line_no)?).filter(|variant| variant.requires_shipping)?;
+        let left = if prices_include_tax { line.gross } else { line.net };
+        Some(Shipped { class: &variant.tax_class, rate: line.tax_rate, left: left.minor() })
+    });
+    goods.collect()
 }
 
 /// Whether anything in it is shipped.
@@ -196,7 +249,7 @@ struct Asked {
 
 impl Asked {
     /// Reads it: no statement as long as the customer is not known and no rule asks.
-    fn read(tx: &mut Tx, context: &Context, cart: &Cart) -> Result<Self> {
+    fn read(tx: &mut Tx, context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant>) -> Result<Self> {
         let (rules, email) = (&context.rules, cart.details.email.as_ref());
         let standing = match cart.customer {
             Some(customer) => customers::standing(tx, customer)?,
@@ -204,16 +257,16 @@ impl Asked {
         };
         let first_order = rules.ask_for_first_orders() && !has_ordered(tx, cart)?;
         Ok(Self {
-            buyer: Buyer { customer: cart.customer, group: standing.group, first_order },
+            buyer: Buyer {
+                customer: cart.customer,
+                company: standing.company,
+                group: standing.group,
+                segments: standing.segments,
+                first_order,
+            },
             coupons: promotions::redeemed(tx, redeeming(context, cart), &cart.details.coupons)?,
             person: Person::new(cart.customer, email, &context.secret),
-            sale: Sale {
-                seller: context.seller,
-                destination: destination(context, cart),
-                vat_id: cart.details.vat_id.as_ref().and_then(CheckedVatId::counting).cloned(),
-                exempt: standing.tax_exempt,
-                policy: context.channel.settings.tax,
-            },
+            sale: sale(context, cart, variants, standing.tax_exempt),
         })
     }
 }
@@ -255,11 +308,11 @@ fn request<'a>(
             attributes: variant.map_or(&NO_ATTRIBUTES, |variant| &variant.attributes),
             tax_class: variant.map(|variant| variant.tax_class.as_str()).unwrap_or_default(),
             quantity: line.quantity,
-            unit_price_override: line.agreed_price,
+            shipped: variant.is_some_and(|variant| variant.requires_shipping),
+            price_override: line.agreed(),
         }
     };
     let settings = &context.channel.settings;
-    let chosen = cart.details.shipping_method.clone().filter(|_| needs_shipping(cart, variants));
     QuoteRequest {
         channel: context.channel.id,
         currency: cart.currency,
@@ -271,14 +324,39 @@ fn request<'a>(
         buyer: &asked.buyer,
         device: cart.device,
         origin: cart.details.source.as_ref().map(origin),
+        payment_method: chosen_payment(context, cart),
         coupons: &asked.coupons,
         left,
         detail: Detail::InQuestion,
         // A history was sold as it was sold.
         consider: if cart.details.occurred_at.is_some() { Consider::Nothing } else { Consider::Active },
         lines: cart.details.lines.iter().map(line).collect(),
-        shipping: chosen.map(|code| ShippingRequest { code, weight_grams: weight(cart, variants) }),
+        gifts: Vec::new(),
+        shipping: cart
+            .details
+            .shipping_method
+            .clone()
+            .map(|code| ShippingRequest { code, weight_grams: weight(cart, variants) }),
     }
+}
+
+/// The payment method that is chosen, as long as the channel offers it.
+fn chosen_payment<'a>(context: &Context, cart: &'a Cart) -> Option<&'a str> {
+    cart.details.payment_method.as_deref().filter(|method| context.channel.offers_payment(method).is_ok())
+}
+
+/// Whether a cart may cost something else when it is paid by this method and not by the one that is chosen.
+#[must_use]
+pub(crate) fn pays_otherwise(context: &Context, cart: &Cart, method: &str) -> bool {
+    let (chosen, details) = (chosen_payment(context, cart), &cart.details);
+    // A history was sold as it was sold.
+    chosen != Some(method)
+        && details.occurred_at.is_none()
+        && context.rules.tell_payments_apart(
+            (cart.channel, context.now),
+            details.totals.as_ref(),
+            (chosen, Some(method)),
+        )
 }
 
 fn origin(source: &Source) -> Origin {
@@ -311,8 +389,12 @@ fn missing(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant
         problems.push(blocking("email_missing", "an e-mail address is needed", "/email"));
     }
     if let Some(vat_id) = details.vat_id.as_ref().filter(|vat_id| vat_id.counting().is_none()) {
-        let detail = format!("{} could not be confirmed by {}: send it again later", vat_id.number, vat_id.checked_by);
+        let detail = format!("the VAT number could not be confirmed by {}: send it again later", vat_id.checked_by);
         problems.push(note("vat_id_unconfirmed", detail, "/vat_id"));
+    }
+    if let Some(method) = details.payment_method.as_ref().filter(|_| chosen_payment(context, cart).is_none()) {
+        let detail = format!("this channel does not offer `{method}` any more: choose another");
+        problems.push(note(Code::PaymentMethodUnavailable.as_str(), detail, "/payment_method"));
     }
     let ships = needs_shipping(cart, variants);
     match &details.shipping_address {
@@ -325,6 +407,12 @@ fn missing(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant
         }
         _ => {}
     }
+    let bill = details.billing_address.as_ref().filter(|_| !ships && !details.lines.is_empty());
+    if let Some(address) = bill.filter(|bill| !context.channel.settings.countries.contains(&bill.country)) {
+        // It decides about the tax of what is not shipped.
+        let detail = format!("this channel does not sell to {}", address.country);
+        problems.push(blocking(Code::CountryNotServed.as_str(), detail, "/billing_address/country"));
+    }
     if ships && details.shipping_method.is_none() {
         problems.push(blocking("shipping_method_missing", "choose one of the shipping-options", "/shipping_method"));
     }
@@ -336,10 +424,9 @@ fn short(cart: &Cart, variants: &HashMap<VariantId, Variant>, available: &HashMa
     let mut left: HashMap<VariantId, i64> = available.clone();
     let mut problems = Vec::new();
     for (index, line) in cart.details.lines.iter().enumerate() {
-        let limited = variants.get(&line.variant_id).is_some_and(|variant| {
-            variant.stock_policy == StockPolicy::Tracked && variant.backorder_policy == BackorderPolicy::Deny
-        });
-        if !limited {
+        // What is given was there a moment ago.
+        let limited = variants.get(&line.variant_id).is_some_and(Variant::is_limited);
+        if !limited || line.gift_of.is_some() {
             continue;
         }
         let left = left.entry(line.variant_id).or_default();
@@ -356,18 +443,21 @@ fn short(cart: &Cart, variants: &HashMap<VariantId, Variant>, available: &HashMa
 fn moved(cart: &Cart, totals: Option<&Totals>) -> Vec<Problem> {
     let (Some(before), Some(after)) = (&cart.details.totals, totals) else { return Vec::new() };
     let mut changes = Vec::new();
+    // A cart may have a thousand lines: they are not each looked for among a thousand.
+    let charged = |totals: &Totals| -> HashMap<i32, (PricePer, Decimal)> {
+        totals.lines.iter().map(|line| (line.line_no, (line.price(), line.tax_rate))).collect()
+    };
+    let (was, is) = (charged(before), charged(after));
     for (index, line) in cart.details.lines.iter().enumerate() {
-        let of = |totals: &Totals| {
-            let found = totals.lines.iter().find(|found| found.line_no == line.line_no);
-            found.map(|found| (found.unit_price, found.tax_rate))
+        let (Some((price, rate)), Some((new_price, new_rate))) = (was.get(&line.line_no), is.get(&line.line_no)) else {
+            continue;
         };
-        let (Some((price, rate)), Some((new_price, new_rate))) = (of(before), of(after)) else { continue };
         let pointer = format!("/lines/{index}");
-        if price != new_price {
+        if price.by_piece(*new_price).is_ne() {
             changes.push(note("price_changed", format!("{} was {price} and is {new_price}", line.sku), &pointer));
         }
         if rate != new_rate {
-            changes.push(tax_changed(&line.sku, (rate, new_rate), &pointer));
+            changes.push(tax_changed(&line.sku, (*rate, *new_rate), &pointer));
         }
     }
     for gone in

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     access,
     coupons::{self, WantedCoupon},
+    gifts,
     lines::{self, WantedLine},
     model::{
         Cart, CartCommand, CartDetails, CartFigures, CartLine, CartState, ForeignOrder, LastDecline, Problem, Source,
@@ -14,6 +15,7 @@ use super::{
     },
     pricing::{self, Context, Priced},
     store,
+    stored::{self, StoredChange},
 };
 use crate::{
     catalog::{self, StockPolicy},
@@ -29,6 +31,7 @@ use crate::{
     },
     pricing::{promotions, vat::CheckedVatId},
     stock,
+    stored_value::{GIFT_CARD, STORE_CREDIT},
 };
 
 /// A change of a cart. `None` leaves a part alone; `Some(None)` clears it.
@@ -41,7 +44,9 @@ pub(super) struct Change {
     pub vat_id: Option<Option<CheckedVatId>>,
     pub shipping_address: Option<Option<Address>>,
     pub shipping_method: Option<Option<Text<50>>>,
+    pub payment_method: Option<Option<Text<50>>>,
     pub coupons: Option<Vec<WantedCoupon>>,
+    pub stored: Vec<StoredChange>,
     pub locale: Option<Option<Text<35>>>,
     pub source: Option<Option<Source>>,
     pub device: Option<Device>,
@@ -145,13 +150,15 @@ pub fn adopt(tx: &mut Tx, now: Instant, actor: &Actor, fresh: CustomerId, cart: 
 /// Gives a cart to the customer that staff have named, or takes it from them.
 fn name_customer(tx: &mut Tx, actor: &Actor, cart: &mut Cart, change: &Change) -> Result<()> {
     match change.customer {
-        None => {}
+        None => return Ok(()),
         Some(None) => cart.customer = None,
-        Some(Some(id)) if cart.customer == Some(id) => {}
+        Some(Some(id)) if cart.customer == Some(id) => return Ok(()),
         Some(Some(id)) => {
             cart.customer = Some(customers::named(tx, actor, id).map_err(|error| error.at("/customer_id"))?);
         }
     }
+    // That their credit pays was another customer's word.
+    cart.details.store_credit = false;
     Ok(())
 }
 
@@ -266,6 +273,7 @@ pub(super) fn edit(tx: &mut Tx, context: &Context, cart: &mut Cart, change: &Cha
     set(&mut cart.details.vat_id, &change.vat_id);
     set(&mut cart.details.shipping_address, &change.shipping_address);
     set(&mut cart.details.shipping_method, &change.shipping_method.clone().map(|code| code.map(Text::into_string)));
+    set(&mut cart.details.payment_method, &change.payment_method.clone().map(|code| code.map(Text::into_string)));
     set(&mut cart.details.locale, &change.locale.clone().map(|locale| locale.map(Text::into_string)));
     set(&mut cart.details.source, &change.source);
     cart.details.marketing_consent = change.marketing_consent.unwrap_or(cart.details.marketing_consent);
@@ -278,6 +286,9 @@ pub(super) fn edit(tx: &mut Tx, context: &Context, cart: &mut Cart, change: &Cha
     cart.stage = cart.stage.max(cart.stage_by_content());
     if let Some(wanted) = &change.coupons {
         coupons::replace(tx, context, cart, wanted)?;
+    }
+    for wanted in &change.stored {
+        stored::change(tx, context, cart, wanted)?;
     }
     // A change thaws; looking at stock tells the shopper before the checkout does.
     pricing::reprice_with(tx, context, cart, variants, cart.details.occurred_at.is_none())
@@ -296,6 +307,13 @@ fn check(context: &Context, change: &Change) -> Result<()> {
     {
         let detail = format!("this channel does not speak {locale}");
         return Err(Error::problem(Code::LocaleNotServed, detail).at("/locale"));
+    }
+    if let Some(Some(method)) = &change.payment_method {
+        context.channel.offers_payment(method).map_err(|error| error.at("/payment_method"))?;
+        if [GIFT_CARD, STORE_CREDIT].contains(&&**method) {
+            let detail = "gift cards and store credit pay before the payment method: choose how the rest is paid";
+            return Err(Error::problem(Code::PaymentMethodUnavailable, detail).at("/payment_method"));
+        }
     }
     let size = |map: &Map<String, Value>| serde_json::to_string(map).map_or(usize::MAX, |text| text.len());
     if change.metadata.as_ref().is_some_and(|metadata| size(metadata) > 8192) {
@@ -346,7 +364,8 @@ pub(super) fn freeze(
     if was_frozen {
         stock::release(tx, context.now, cart.id)?;
     }
-    stock::reserve(tx, context.now, cart.id, &needs(&cart, &priced), locations, until)?;
+    let reserved = stock::reserve(tx, context.now, cart.id, &needs(&cart, &priced), locations, until);
+    reserved.map_err(|error| gifts::without_gift(&cart, error))?;
     Ok((cart, priced.changes))
 }
 

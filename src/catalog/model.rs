@@ -242,6 +242,12 @@ impl Variant {
         self.attributes.get(PERISHABLE).and_then(serde_json::Value::as_bool) == Some(true)
     }
 
+    /// Whether no more of it is sold than there is.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.stock_policy == StockPolicy::Tracked && self.backorder_policy == BackorderPolicy::Deny
+    }
+
     /// What the types can not say.
     fn check(&self) -> Result<()> {
         if !(0..=MAX_GRAMS).contains(&self.weight_grams) {

@@ -176,7 +176,7 @@ const fn default_cart_days() -> i64 {
 
 /// The codes of the payment providers there are. Payments are built on channels and not the other way round, so a test
 /// compares this list with the providers.
-pub const PAYMENT_METHODS: [&str; 2] = ["manual", "sandbox"];
+pub const PAYMENT_METHODS: [&str; 4] = ["manual", "sandbox", "gift_card", "store_credit"];
 
 impl ChannelSettings {
     /// What the schema can not say.
@@ -310,6 +310,18 @@ impl Channel {
                 Err(Error::problem(Code::CurrencyNotSold, detail).at("/currency"))
             }
         }
+    }
+
+    /// That the channel offers a payment method.
+    ///
+    /// # Errors
+    /// `payment_method_unavailable`.
+    pub fn offers_payment(&self, method: &str) -> Result<()> {
+        if self.settings.payment_methods.iter().any(|known| **known == *method) {
+            return Ok(());
+        }
+        let detail = format!("this channel does not offer `{method}`");
+        Err(Error::problem(Code::PaymentMethodUnavailable, detail))
     }
 
     /// Its first country, for prices before an address is known.

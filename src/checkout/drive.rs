@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     follow_up,
+    look::{self, Seen},
     model::{CheckoutResult, CompleteRequest},
     place::Tickets,
-    service::{self, Asked, Checkout, Drafted, Seen, Step, Surface},
+    service::{self, Asked, Checkout, Drafted, Step, Surface},
 };
 use crate::{
     carts::{self, Context},
@@ -52,20 +53,13 @@ pub async fn complete_for(
 
 async fn run(state: &State, mut checkout: Checkout, request: CompleteRequest, key: Option<Key>) -> Result<Reply> {
     let (cart, surface, links) = (checkout.tickets.cart, Surface::of(&checkout.actor), checkout.links());
-    let method = request.payment.method.to_string();
-    if !checkout.context.channel.settings.payment_methods.iter().any(|known| **known == *method) {
-        let detail = format!("this channel does not offer `{method}`");
-        return Err(Error::problem(Code::PaymentMethodUnavailable, detail).at("/payment/method"));
-    }
-    let unknown =
-        || Error::problem(Code::ProviderUnknown, format!("there is no provider `{method}`")).at("/payment/method");
-    let provider = payments::providers(state).get(&method).ok_or_else(unknown)?;
+    let provider = request.payment.as_ref().map(|chosen| provider_of(state, &checkout, &chosen.method)).transpose()?;
     let request = Arc::new(request);
     let begun = std::time::Instant::now();
     loop {
-        match begin(state, &checkout, key.as_ref(), &request, &provider).await? {
+        match begin(state, &checkout, key.as_ref(), &request, provider.as_ref()).await? {
             Step::Answer(reply) => return Ok(*reply),
-            Step::Ask(asked) => return ask(state, checkout, *asked, provider).await,
+            Step::Ask(asked) => return ask(state, checkout, *asked).await,
             Step::LookUp(payment) => {
                 let customer_acts = payment.state == PaymentState::ActionRequired;
                 checkout.asked = true;
@@ -91,6 +85,13 @@ async fn run(state: &State, mut checkout: Checkout, request: CompleteRequest, ke
         // Somebody else's lease may run out while this request waits for them.
         checkout.context.now = state.clock.now();
     }
+}
+
+/// The provider of the method that was chosen.
+fn provider_of(state: &State, checkout: &Checkout, method: &str) -> Result<Arc<dyn Provider>> {
+    checkout.context.channel.offers_payment(method).map_err(|error| error.at("/payment/method"))?;
+    let unknown = || Error::problem(Code::ProviderUnknown, format!("there is no provider `{method}`"));
+    payments::providers(state).get(method).ok_or_else(|| unknown().at("/payment/method"))
 }
 
 /// The channel of a request: the storefront's, or for staff the cart's.
@@ -124,18 +125,18 @@ async fn begin(
     checkout: &Checkout,
     key: Option<&Key>,
     request: &Arc<CompleteRequest>,
-    provider: &Arc<dyn Provider>,
+    provider: Option<&Arc<dyn Provider>>,
 ) -> Result<Step> {
     let busy = || Error::problem(Code::IdempotencyInProgress, "the cart is being completed").retry_after(1);
     let (looking, asked) = (checkout.clone(), request.clone());
-    let look = move |tx: &mut Tx| service::look(tx, &looking, &asked);
-    let (checkout, taken, request, provider) = (checkout.clone(), key.cloned(), request.clone(), provider.clone());
+    let look = move |tx: &mut Tx| look::look(tx, &looking, &asked);
+    let (checkout, taken, request, provider) = (checkout.clone(), key.cloned(), request.clone(), provider.cloned());
     let begin = move |tx: &mut Tx, seen: &Seen| match service::begin(
         tx,
         &checkout,
         taken.as_ref(),
         &request,
-        provider.as_ref(),
+        provider.as_deref(),
         seen,
     )? {
         Step::Busy => Err(busy()),
@@ -149,7 +150,8 @@ async fn begin(
 }
 
 /// Asks the provider for the money and settles its answer.
-async fn ask(state: &State, checkout: Checkout, asked: Asked, provider: Arc<dyn Provider>) -> Result<Reply> {
+async fn ask(state: &State, checkout: Checkout, asked: Asked) -> Result<Reply> {
+    let provider = payments::providers(state).of(&asked.payment)?;
     let outcome = match payments::patiently(PATIENCE, provider.authorise(&asked.payment)).await {
         Ok(outcome) => outcome,
         Err(error) => {

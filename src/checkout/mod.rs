@@ -9,7 +9,9 @@ pub mod api;
 mod attempts;
 mod drive;
 mod follow_up;
+mod look;
 mod model;
+mod paying;
 mod place;
 mod service;
 

@@ -37,8 +37,11 @@ pub struct PaymentChoice {
 pub struct CompleteRequest {
     /// The total that the customer has seen: another one is refused with `total_changed`.
     pub expected_total: Option<Money>,
-    /// How it is paid.
-    pub payment: PaymentChoice,
+    /// What is left for the payment method, as the customer has seen it (`due` of the cart): another one is refused with
+    /// `total_changed`.
+    pub expected_due: Option<Money>,
+    /// How what is left is paid; not needed where gift cards and store credit pay all of it.
+    pub payment: Option<PaymentChoice>,
 }
 
 /// The wish to end an attempt to pay of which nobody can find out what became.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::Serialize;
 
-use super::service::Checkout;
+use super::{paying, service::Checkout};
 use crate::{
     carts::{self, Cart},
     catalog::Variant,
@@ -20,12 +20,13 @@ use crate::{
         },
     },
     orders::{self, ExternalRef, LineDetails, NewOrder, OrderDetails, OrderDocument, PlacedLine},
-    payments::{Account, Payment, PaymentView, Posting, ledger},
+    payments::{self, Account, Payment, PaymentView, Posting, ledger},
     pricing::{
-        model::Totals,
+        model::{LineTotals, Totals},
         promotions::{self, Use},
     },
     stock::{self, Need, Share},
+    stored_value::{self, MOST_CARDS, Part},
 };
 
 /// Ids and the number of what completing a cart makes: the same however often a transaction is run again.
@@ -35,8 +36,10 @@ pub(super) struct Tickets {
     pub order: OrderId,
     pub number: String,
     pub payment: PaymentId,
+    /// The payments of what gift cards and store credit pay.
+    pub parts: [PaymentId; MOST_CARDS + 1],
     pub job: JobId,
-    pub events: [EventId; 6],
+    pub events: [EventId; 6 + MOST_CARDS + 1],
     pub fulfilment: [FulfilmentOrderId; 4],
     pub capture: Arc<fulfilment::Fresh>,
     pub reference: ExternalRefId,
@@ -51,6 +54,7 @@ impl Tickets {
             order: Id::new(),
             number: number.to_string(),
             payment: Id::new(),
+            parts: std::array::from_fn(|_| Id::new()),
             job: Id::new(),
             events: std::array::from_fn(|_| Id::new()),
             fulfilment: [Id::new(), Id::new(), Id::new(), Id::new()],
@@ -69,6 +73,8 @@ pub(super) struct Prepared {
     pub needs: Vec<Need>,
     /// What it takes of promotions that are limited.
     pub uses: Vec<Use>,
+    /// What gift cards and store credit pay of it.
+    pub parts: Vec<Part>,
 }
 
 impl Prepared {
@@ -104,14 +110,23 @@ pub(super) struct Draft {
 ///
 /// # Errors
 /// A cart without prices, which would be a defect.
-pub(super) fn draft(checkout: &Checkout, payment: &Payment, prepared: &Prepared, shares: Vec<Share>) -> Result<Draft> {
+pub(super) fn draft(
+    checkout: &Checkout,
+    payment: Option<&Payment>,
+    prepared: &Prepared,
+    shares: Vec<Share>,
+) -> Result<Draft> {
     let context = &checkout.context;
+    let parts = paying::of_parts(&checkout.tickets, prepared);
+    let mut payments: Vec<PaymentView> =
+        parts.iter().map(|part| PaymentView::from(&paying::opened(part, context.now))).collect();
+    payments.extend(payment.map(PaymentView::from));
     let placed_at = prepared.cart.details.occurred_at.unwrap_or(context.now);
-    let new = new_order(checkout, payment, prepared, &shares, placed_at)?;
+    let new = new_order(checkout, &payments, prepared, &shares, placed_at)?;
     let (placing, mut order) = orders::prepare(context.now, new)?;
     let due_at = due_at(checkout, placed_at);
     let work = fulfilment::work_of(context.now, &order, &shares, due_at, &checkout.tickets.fulfilment)?;
-    let events = told(checkout, &mut order, payment, &work, placed_at)?;
+    let events = told(checkout, &mut order, payments, &work, placed_at)?;
     Ok(Draft { shares, placing, work, events, order: Arc::new(order) })
 }
 
@@ -119,12 +134,14 @@ pub(super) fn draft(checkout: &Checkout, payment: &Payment, prepared: &Prepared,
 /// not, an order that nobody has promised money for is refused; for one that is paid it is the reason, and nothing is kept for it:
 /// the promise has to be given up.
 ///
+/// `payment` is that of the chosen method, where gift cards and store credit leave anything to pay.
+///
 /// `drafted` is the order as it was made ready for the shares that the checkout has reserved; when it gets others, it is
 /// made anew.
 pub(super) fn place(
     tx: &mut Tx,
     checkout: &Checkout,
-    payment: &Payment,
+    payment: Option<&Payment>,
     prepared: &Prepared,
     before: Before,
     drafted: Option<&Draft>,
@@ -134,6 +151,9 @@ pub(super) fn place(
     let placed_at = cart.details.occurred_at.unwrap_or(context.now);
     if before == Before::Promised && is_known(tx, cart)? {
         return Ok(Err(Code::Duplicate));
+    }
+    if before == Before::Promised && !keep_parts(tx, checkout, prepared)? {
+        return Ok(Err(Code::StoredValueShort));
     }
     if before == Before::Promised && !take_promised(tx, checkout, prepared)? {
         return Ok(Err(Code::PromotionExhausted));
@@ -156,6 +176,8 @@ pub(super) fn place(
             &anew
         }
     };
+    stored_value::consume(tx, cart.id, &prepared.parts)?;
+    payments::open_all(tx, context.now, &paying::of_parts(tickets, prepared))?;
     orders::place(tx, context.now, &draft.placing)?;
     ledger::post(tx, context.now, vec![posting(&draft.order, placed_at)])?;
     fulfilment::open(tx, &draft.work, booking.sourcing())?;
@@ -170,6 +192,21 @@ pub(super) fn place(
     }
     booking.apply(tx, context.now)?;
     Ok(Ok(draft.order.clone()))
+}
+
+/// Sees to it that a cart whose money is promised still has set aside what gift cards and store credit pay of it. False when that
+/// has ended and others have spent it.
+fn keep_parts(tx: &mut Tx, checkout: &Checkout, prepared: &Prepared) -> Result<bool> {
+    let (cart, now) = (prepared.cart.id, checkout.context.now);
+    let until = now.plus_seconds(checkout.lease_seconds);
+    match stored_value::confirm(tx, (now, &checkout.actor), cart, &prepared.parts, until) {
+        Ok(()) => Ok(true),
+        Err(error) if error.code() == Code::StoredValueShort => {
+            tracing::warn!(%cart, "a paid cart found its gift card or store credit spent");
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes the promotions of a cart its order's, whose money is promised. False when they ended and are used up by others: it holds
@@ -227,13 +264,14 @@ fn take_stock(
             tracing::warn!(cart = %prepared.cart.id, %error, "a paid cart found no stock");
             Ok(None)
         }
+        Err(error) if before == Before::Nothing => Err(carts::without_gift(&prepared.cart, error)),
         Err(error) => Err(error),
     }
 }
 
 fn new_order(
     checkout: &Checkout,
-    payment: &Payment,
+    payments: &[PaymentView],
     prepared: &Prepared,
     shares: &[Share],
     placed_at: Instant,
@@ -241,8 +279,7 @@ fn new_order(
     let (cart, channel) = (&prepared.cart, &checkout.context.channel);
     let details = &cart.details;
     let totals = details.totals.clone().ok_or_else(|| Error::internal("a cart without a price was paid"))?;
-    let line = |line: &carts::CartLine| placed_line(line, prepared, &totals, shares);
-    let lines: Result<Vec<PlacedLine>> = details.lines.iter().map(line).collect();
+    let lines = placed_lines(details, prepared, &totals, shares)?;
     Ok(NewOrder {
         id: checkout.tickets.order,
         number: checkout.tickets.number.clone(),
@@ -250,10 +287,10 @@ fn new_order(
         test: channel.test,
         customer: cart.customer,
         cart: Some(cart.id),
-        lines: lines?,
-        payment: PaymentView::from(payment),
+        lines,
+        payments: payments.to_vec(),
         placed_at,
-        events: SOLD + opened(prepared, shares)?,
+        events: SOLD + count(payments)? + opened(prepared, shares)?,
         reference: details.reference.as_ref().map(|reference| {
             let (system, value) = (reference.system.to_string(), reference.value.to_string());
             (checkout.tickets.reference, ExternalRef { system, kind: orders::FOREIGN_ORDER.to_owned(), value })
@@ -266,32 +303,56 @@ fn new_order(
             billing_address: details.billing_address.clone().or_else(|| details.shipping_address.clone()),
             vat_id: details.vat_id.clone(),
             deliveries: cart.deliveries(),
-            payment_method: payment.provider.clone(),
+            // The chosen method comes last; without one, what pays all of it.
+            payment_method: payments.last().map(|payment| payment.provider.clone()).unwrap_or_default(),
             totals,
             metadata: details.metadata.clone(),
         },
     })
 }
 
-fn placed_line(line: &carts::CartLine, prepared: &Prepared, totals: &Totals, shares: &[Share]) -> Result<PlacedLine> {
+fn placed_lines(
+    details: &carts::CartDetails,
+    prepared: &Prepared,
+    totals: &Totals,
+    shares: &[Share],
+) -> Result<Vec<PlacedLine>> {
+    // A cart may have a thousand lines: they are not each looked for among a thousand.
+    let priced: HashMap<i32, &LineTotals> = totals.lines.iter().map(|line| (line.line_no, line)).collect();
+    let mut own: HashMap<i32, Vec<&Share>> = HashMap::with_capacity(priced.len());
+    for share in shares {
+        own.entry(share.line_no).or_default().push(share);
+    }
+    let line = |line: &carts::CartLine| {
+        let own = own.get(&line.line_no).map(Vec::as_slice).unwrap_or_default();
+        placed_line(line, prepared, priced.get(&line.line_no).copied(), own)
+    };
+    details.lines.iter().map(line).collect()
+}
+
+fn placed_line(
+    line: &carts::CartLine,
+    prepared: &Prepared,
+    priced: Option<&LineTotals>,
+    own: &[&Share],
+) -> Result<PlacedLine> {
     let variant = prepared.variants.get(&line.variant_id).ok_or_else(|| Error::internal("a line without a variant"))?;
-    let priced = totals.lines.iter().find(|priced| priced.line_no == line.line_no);
     let priced = priced.ok_or_else(|| Error::internal("a line without a price"))?;
-    let own = || shares.iter().filter(|share| share.line_no == line.line_no);
     Ok(PlacedLine {
         variant_id: line.variant_id,
         sku: line.sku.clone(),
         quantity: line.quantity,
-        allocated: own().map(|share| share.quantity).sum(),
+        allocated: own.iter().map(|share| share.quantity).sum(),
         line_no: line.line_no,
         details: LineDetails {
             name: variant.name.clone(),
             unit_code: variant.unit_code.clone(),
             // What is counted leaves through a fulfilment order, even where it is only handed over.
-            requires_shipping: variant.requires_shipping || own().any(|share| share.tracked),
+            requires_shipping: variant.requires_shipping || own.iter().any(|share| share.tracked),
             weight_grams: variant.weight_grams,
             tax_class: variant.tax_class.clone(),
             tax_rate: priced.tax_rate,
+            per: priced.per,
             subtotal: priced.subtotal,
             discount: priced.discount,
             explanation: priced.explanation.clone(),
@@ -335,8 +396,12 @@ pub fn event_schemas() -> Vec<EventSchema> {
 
 const PLACED: &str = "order.placed.v1";
 const AUTHORISED: &str = "payment.authorised.v1";
-/// How many events tell that an order was sold; one for each location that has work with it follows them.
-const SOLD: i64 = 2;
+/// How many events tell that an order was sold; one for each payment, and for each location that has work with it, follows.
+const SOLD: i64 = 1;
+
+fn count<T>(of: &[T]) -> Result<i64> {
+    i64::try_from(of.len()).map_err(Error::internal)
+}
 
 /// How many fulfilment orders will be opened.
 fn opened(prepared: &Prepared, shares: &[Share]) -> Result<i64> {
@@ -354,19 +419,21 @@ fn opened(prepared: &Prepared, shares: &[Share]) -> Result<i64> {
 fn told(
     checkout: &Checkout,
     order: &mut OrderDocument,
-    payment: &Payment,
+    payments: Vec<PaymentView>,
     work: &[FulfilmentOrder],
     placed_at: Instant,
 ) -> Result<Vec<NewEvent>> {
     let mut fresh = checkout.tickets.events.iter().copied();
     let whole = order.payload(Json::of)?;
     let (order_id, order_number) = (order.id, order.number.as_str());
-    let paid = Payload::of(&Authorised { order_id, order_number, payment: PaymentView::from(payment) })?;
-    let mut told = vec![(PLACED, whole), (AUTHORISED, paid)];
+    let mut told = vec![(PLACED, whole)];
+    for payment in payments {
+        told.push((AUTHORISED, Payload::of(&Authorised { order_id, order_number, payment })?));
+    }
     for opened in work {
         told.push((fulfilment::OPENED, fulfilment::work_payload(order, opened, Vec::new())?));
     }
-    let count = i64::try_from(told.len()).map_err(Error::internal)?;
+    let count = count(&told)?;
     if count != order.version {
         return Err(Error::internal("an order was placed for another number of events than it has"));
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{
+    look::{Ready, Seen},
     model::{CheckoutResult, CompleteRequest},
+    paying,
     place::{self, Before, Draft, Prepared, Tickets},
 };
 use crate::{
@@ -23,9 +25,10 @@ use crate::{
         ids::{CartId, IdempotencyKeyId, JobId, PaymentId, PromotionId},
     },
     orders::{self, OrderDocument, OrderLinks},
-    payments::{self, Decline, NewPayment, Outcome, Payment, PaymentDetails, PaymentState, Provider},
+    payments::{self, Decline, Outcome, Payment, PaymentState, Provider},
     pricing::promotions,
     stock::{self, Locations, Share},
+    stored_value,
 };
 
 /// For so long a customer may take for what the provider asks of them.
@@ -122,7 +125,7 @@ impl Drafted {
     /// What a provider's promise will make of an attempt, as long as it gets the shares that were reserved for it.
     pub(super) fn new(checkout: &Checkout, asked: &Asked, provider_ref: Option<&str>) -> Result<Self> {
         let paid = promised(checkout, &asked.payment, provider_ref);
-        let draft = place::draft(checkout, &paid, &asked.prepared, asked.shares.clone())?;
+        let draft = place::draft(checkout, Some(&paid), &asked.prepared, asked.shares.clone())?;
         let result = CheckoutResult::Order { order: draft.order.clone() };
         let reply = reply(&checkout.links(), checkout.context.now, &result, Surface::of_attempt(&asked.payment))?;
         Ok(Self { draft, kept: Kept::of(&checkout.secret, &reply)?, reply })
@@ -170,71 +173,13 @@ pub(super) fn reply(links: &OrderLinks, now: Instant, result: &CheckoutResult, s
     }
 }
 
-/// What transaction A goes by, read before it: the guard on the cart's version tells whether it still holds.
-pub(super) enum Seen {
-    /// An open cart, priced and found to be complete.
-    Ready(Box<Ready>),
-    /// Somebody has begun to pay it, or has paid it.
-    Taken,
-}
-
-/// A cart that can be paid.
-pub(super) struct Ready {
-    prepared: Arc<Prepared>,
-    /// Whether pricing has changed it.
-    changed: bool,
-    total: Money,
-    /// Whether prices and stock were promised and are kept.
-    kept: bool,
-    available: stock::Available,
-}
-
-/// Reads a cart that is to be paid, prices it and checks that it is complete and costs what the customer has seen.
-pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) -> Result<Seen> {
-    let context = &checkout.context;
-    let mut cart = carts::find(tx, &checkout.actor, &checkout.secret, checkout.tickets.cart)?;
-    if matches!(cart.state, CartState::Completed | CartState::Completing) {
-        return Ok(Seen::Taken);
-    }
-    // Only here: who completes a cart again, after it was paid, is to get its order, and its version has moved since.
-    carts::check_version(&cart, checkout.expected)?;
-    let kept = cart.state == CartState::Frozen && cart.details.frozen_until.is_some_and(|until| until > context.now);
-    let before = cart.details.clone();
-    // A guest's cart that is being paid by somebody who has signed in is priced as theirs.
-    let guests = cart.customer;
-    if guests.is_none() {
-        cart.customer = carts::signed_in(tx, &checkout.actor)?;
-    }
-    let priced = match kept {
-        // The checkout has promised these prices, and found nothing missing; no change of the cart has thawed it.
-        true => carts::known(tx, &cart)?,
-        false => carts::reprice(tx, context, &mut cart, false)?,
-    };
-    carts::refuse_incomplete(&cart)?;
-    let total = Money::from_minor(cart.total(), cart.currency);
-    check_total(request, total)?;
-    // A customer must not find out from their invoice that a limited promotion, whose price they were shown, was gone when they
-    // paid. Who says what they expect to pay has been told otherwise.
-    if request.expected_total.is_none()
-        && let Some(lost) = promotions::lost(before.totals.as_ref(), cart.details.totals.as_ref())
-    {
-        return Err(promotions::exhausted().with("promotion", lost.code.clone()));
-    }
-    let (needs, uses) = (carts::needs(&cart, &priced), carts::uses(context, &cart));
-    cart.customer = guests;
-    let available = if kept { stock::Available::new() } else { stock::look(tx, &needs)? };
-    let changed = cart.details != before;
-    let prepared = Arc::new(Prepared { needs, uses, variants: priced.variants, cart });
-    Ok(Seen::Ready(Box::new(Ready { prepared, changed, total, kept, available })))
-}
-
 /// Transaction A, and B with it where the provider is immediate.
 pub(super) fn begin(
     tx: &mut Tx,
     checkout: &Checkout,
     key: Option<&Key>,
     request: &CompleteRequest,
-    provider: &dyn Provider,
+    provider: Option<&dyn Provider>,
     seen: &Seen,
 ) -> Result<Step> {
     if let Some(key) = key
@@ -297,54 +242,87 @@ fn join(tx: &mut Tx, checkout: &Checkout, key: Option<&Key>, cart: &Cart) -> Res
     Ok(claimed.map_or(Step::Busy, |payment| Step::LookUp(Box::new(payment))))
 }
 
-/// Claims a cart that is ready; places it at once where the provider is immediate.
+/// Who is asked for what gift cards and store credit leave; nobody where they pay all of it.
+fn asks<'p>(provider: Option<&'p dyn Provider>, ready: &Ready) -> Result<Option<(&'p dyn Provider, Money)>> {
+    let parts = &ready.prepared.parts;
+    let due = Money::from_minor(ready.total.minor() - paying::paid_by(parts), ready.total.currency());
+    if due.minor() == 0 && !parts.is_empty() {
+        return Ok(None);
+    }
+    let Some(provider) = provider else {
+        let detail = format!("say how {due} are paid");
+        return Err(Error::problem(Code::PaymentMissing, detail).at("/payment").with("due", json!(due)));
+    };
+    match provider.refusal(due) {
+        Some(reason) => Err(Error::problem(Code::PaymentMethodUnavailable, reason).at("/payment/method")),
+        None => Ok(Some((provider, due))),
+    }
+}
+
+/// Claims a cart that is ready; places it at once where nobody outside is asked.
 fn pay(
     tx: &mut Tx,
     checkout: &Checkout,
     key: Option<&Key>,
     request: &CompleteRequest,
-    provider: &dyn Provider,
+    provider: Option<&dyn Provider>,
     ready: &Ready,
 ) -> Result<Step> {
     let context = &checkout.context;
-    if let Some(reason) = provider.refusal(ready.total) {
-        return Err(Error::problem(Code::PaymentMethodUnavailable, reason).at("/payment/method"));
-    }
+    let asks = asks(provider, ready)?;
     let (prepared, adopted) = whose(tx, checkout, &ready.prepared)?;
     let was_frozen = prepared.cart.state == CartState::Frozen;
-    let payment = new_payment(checkout, key, request, provider, ready.total, &prepared);
+    let payment = asks.map(|(provider, due)| paying::of_method(checkout, key, request, provider, due, &prepared));
     carts::begin_payment(tx, context, &prepared.cart, ready.changed || adopted)?;
     // Only now: somebody else may have completed this very cart meanwhile, and then the order is its own.
     if place::is_known(tx, &prepared.cart)? {
         return Err(orders::known_already());
     }
-    payments::open(tx, context.now, &payment)?;
+    if let Some(payment) = &payment {
+        payments::open(tx, context.now, payment)?;
+    }
+    let until = held_until(checkout);
+    // Behind the payment and before promotions and stock, as everywhere.
+    let held = stored_value::hold(tx, (context.now, &checkout.actor), prepared.cart.id, &prepared.parts, until);
+    // Somebody else has spent it since it was looked at: it is looked at again.
+    held.map_err(|error| match error.code() {
+        Code::StoredValueShort => Error::overtaken("a gift card or store credit"),
+        _ => error,
+    })?;
     if was_frozen && !ready.kept {
         // What it held was of a price that has not been kept.
         promotions::release(tx, prepared.cart.id)?;
     }
-    let opened = as_payment(&payment, context.now);
-    if provider.is_immediate() {
-        let before = if ready.kept { Before::Reserved } else { Before::Nothing };
-        let order = place::place(tx, checkout, &opened, &prepared, before, None)?;
-        let order = order.map_err(|_| Error::internal("an immediate payment found no order"))?;
-        return answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order });
-    }
-    // Longer than the lease, so that a take-over finds it too.
-    let until =
-        context.now.plus_seconds((60 * context.channel.settings.reservation_minutes).max(4 * checkout.lease_seconds));
+    let opened = payment.map(|payment| paying::opened(&payment, context.now));
+    let opened = match opened {
+        Some(opened) if opened.state == PaymentState::Pending => opened,
+        at_once => {
+            let before = if ready.held { Before::Reserved } else { Before::Nothing };
+            let order = place::place(tx, checkout, at_once.as_ref(), &prepared, before, None)?;
+            let order = order.map_err(|_| Error::internal("a payment that asks nobody found no order"))?;
+            return answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order });
+        }
+    };
     let (cart, needs, locations) = (prepared.cart.id, &prepared.needs, &checkout.locations);
+    // What was promised is not priced anew.
+    let short = |error| if ready.kept { error } else { carts::without_gift(&prepared.cart, error) };
     // Before stock, as everywhere; behind it comes only what is nobody else's.
     promotions::reserve(tx, context.now, cart, (&prepared.uses, ready.kept), until)?;
     let shares = if !was_frozen {
-        stock::reserve_seen(tx, context.now, cart, needs, (locations, &ready.available), until)?
-    } else if ready.kept && stock::extend(tx, cart, until)? {
+        stock::reserve_seen(tx, context.now, cart, needs, (locations, &ready.available), until).map_err(short)?
+    } else if ready.held && stock::extend(tx, cart, until)? {
         // What it holds is kept where that was promised, else it is taken anew.
         Vec::new()
     } else {
-        stock::reserve_again(tx, context.now, cart, needs, locations, until)?
+        stock::reserve_again(tx, context.now, cart, needs, locations, until).map_err(short)?
     };
     Ok(Step::Ask(Box::new(Asked { payment: opened, prepared, shares })))
+}
+
+/// Until when is kept for a cart what it is to get: longer than the lease, so that a take-over finds it too.
+fn held_until(checkout: &Checkout) -> Instant {
+    let minutes = checkout.context.channel.settings.reservation_minutes;
+    checkout.context.now.plus_seconds((60 * minutes).max(4 * checkout.lease_seconds))
 }
 
 /// What is to be placed, the customer's who has signed in to pay a guest's cart; and whether it has just become theirs.
@@ -360,75 +338,6 @@ fn whose(tx: &mut Tx, checkout: &Checkout, prepared: &Arc<Prepared>) -> Result<(
     // They count for their account now.
     theirs.uses = carts::uses(&checkout.context, &theirs.cart);
     Ok((Arc::new(theirs), adopted))
-}
-
-fn check_total(request: &CompleteRequest, total: Money) -> Result<()> {
-    match request.expected_total {
-        Some(expected) if expected != total => {
-            let detail = format!("the total is {total}, not {expected}");
-            Err(Error::problem(Code::TotalChanged, detail).at("/expected_total").with("total", json!(total)))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn new_payment(
-    checkout: &Checkout,
-    key: Option<&Key>,
-    request: &CompleteRequest,
-    provider: &dyn Provider,
-    amount: Money,
-    Prepared { cart, uses, .. }: &Prepared,
-) -> NewPayment {
-    let immediate = provider.is_immediate();
-    NewPayment {
-        id: checkout.tickets.payment,
-        cart: cart.id,
-        order: immediate.then_some(checkout.tickets.order),
-        provider: provider.code().to_owned(),
-        our_key: checkout.tickets.payment.to_string(),
-        amount,
-        state: if immediate { PaymentState::Authorised } else { PaymentState::Pending },
-        provider_ref: None,
-        lease_until: (!immediate).then(|| checkout.context.now.plus_seconds(checkout.lease_seconds)),
-        idempotency_id: key.filter(|_| !immediate).map(|key| key.id),
-        details: PaymentDetails {
-            instrument: request.payment.instrument.as_deref().map(str::to_owned),
-            return_url: request.payment.return_url.as_deref().map(str::to_owned),
-            occurred_at: cart.details.occurred_at,
-            checkout: json!({"actor": checkout.actor.label(), "promotions": promotions::promotions_of(uses)}),
-            ..PaymentDetails::default()
-        },
-    }
-}
-
-/// The payment as the database has it after `open`, without reading it back.
-fn as_payment(new: &NewPayment, now: Instant) -> Payment {
-    let zero = Money::zero(new.amount.currency());
-    Payment {
-        id: new.id,
-        cart_id: new.cart,
-        order_id: new.order,
-        provider: new.provider.clone(),
-        our_key: new.our_key.clone(),
-        provider_ref: new.provider_ref.clone(),
-        state: new.state,
-        amount: new.amount,
-        captured: zero,
-        refunded: zero,
-        voided: zero,
-        capture_pending: zero,
-        refund_pending: zero,
-        void_pending: zero,
-        attempt: 1,
-        lease_until: new.lease_until,
-        idempotency_id: new.idempotency_id,
-        details: new.details.clone(),
-        version: 1,
-        created_at: now,
-        updated_at: now,
-        ending: None,
-    }
 }
 
 /// Transaction B: what the provider's answer makes of an attempt. `prepared` is what transaction A found, read again when
@@ -459,7 +368,7 @@ pub(super) fn settle(
                 }
             };
             let draft = drafted.map(|drafted| &drafted.draft);
-            match place::place(tx, checkout, &paid, prepared, Before::Promised, draft)? {
+            match place::place(tx, checkout, Some(&paid), prepared, Before::Promised, draft)? {
                 Ok(order) => CheckoutResult::Order { order },
                 Err(why) => give_up(tx, checkout, payment, why)?,
             }
@@ -472,6 +381,7 @@ pub(super) fn settle(
             if payment.state == PaymentState::Pending {
                 // Until the last time that the provider is asked, and a take-over of that.
                 let until = payment.created_at.plus_seconds(ACTION_SECONDS + 2 * ASK_EVERY_SECONDS);
+                stored_value::extend(tx, payment.cart_id, until.plus_seconds(checkout.lease_seconds))?;
                 promotions::extend(tx, payment.cart_id, until.plus_seconds(checkout.lease_seconds))?;
                 stock::extend(tx, payment.cart_id, until.plus_seconds(checkout.lease_seconds))?;
             }
@@ -556,7 +466,7 @@ fn prepare(tx: &mut Tx, checkout: &Checkout, payment: &Payment) -> Result<Prepar
     if let Some(reserved) = payment.details.checkout.get("promotions") {
         promotions::retain(&mut uses, &serde_json::from_value::<Vec<PromotionId>>(reserved.clone())?);
     }
-    Ok(Prepared { needs, uses, variants: priced.variants, cart })
+    Ok(Prepared { needs, uses, parts: paying::parts_of(payment)?, variants: priced.variants, cart })
 }
 
 /// The cart goes back to its shopper and the stock to everybody.
@@ -564,6 +474,7 @@ fn reopen(tx: &mut Tx, checkout: &Checkout, payment: &Payment, decline: &Decline
     let (now, minutes) = (checkout.context.now, checkout.context.channel.settings.abandonment_minutes);
     let why = LastDecline { code: decline.code.clone(), retryable: decline.retryable, at: now };
     if carts::reopen(tx, now, payment.cart_id, minutes, why)? {
+        stored_value::release(tx, (now, &checkout.actor), payment.cart_id)?;
         promotions::release(tx, payment.cart_id)?;
         stock::release(tx, now, payment.cart_id)?;
     }

@@ -85,7 +85,7 @@ async fn sells(api: &Api, (entity, channel): (LegalEntityId, ChannelId), code: &
         "settings": {
             "currencies": ["EUR"], "locales": ["de-DE", "en"], "countries": ["DE", "AT", "FR"], "time_zone": "Europe/Berlin",
             "prices_include_tax": true, "rounding": {"point": "per_line", "strategy": "half_up"},
-            "payment_methods": ["manual", "sandbox"]
+            "payment_methods": ["manual", "sandbox", "gift_card", "store_credit"]
         }
     });
     let (new_entity, new_channel) = (serde_json::from_value(new_entity)?, serde_json::from_value(new_channel)?);
@@ -153,6 +153,12 @@ async fn welcome(api: &Api) -> Result<()> {
     Ok(())
 }
 
+/// A gift card of 50.00 with the code `DEMO-GIFT-CARD-2026-FIFTY`.
+async fn gift_card(api: &Api) -> Result<()> {
+    let card = json!({"amount": {"amount": "50.00", "currency": "EUR"}, "code": "DEMO-GIFT-CARD-2026-FIFTY"});
+    api.post("/v1/ops/gift-cards", &card).await.map(|_| ())
+}
+
 /// The demo shop's key. The shop is made where there is none yet.
 ///
 /// # Errors
@@ -184,6 +190,10 @@ pub async fn demo_shop(state: &State) -> Result<String> {
     let goods = goods.map(|(sku, name, price, stock)| (sku.to_owned(), name.to_owned(), price.to_owned(), stock));
     assortment(&api, &shop, "demo-berlin", &goods).await?;
     welcome(&api).await?;
+    gift_card(&api).await?;
+    let clearance =
+        json!({"code": "demo-clearance", "name": "Clearance", "currency": "EUR", "kind": "sale", "priority": 5});
+    api.post("/v1/ops/price-lists", &clearance).await?;
     Ok(shop.key)
 }
 
@@ -213,9 +223,18 @@ impl BenchShop {
         };
         let first = roll();
         let second = if self.skus == 1 { first } else { (first + 1 + roll() % (self.skus - 1)) % self.skus };
-        let line = |sku: usize| json!({"sku": format!("{}{sku:06}", self.prefix), "quantity": 1});
+        self.cart_of(&[first, second])
+    }
+
+    /// A cart with a line for each of so many SKUs.
+    pub(crate) fn large_cart(&self, lines: usize) -> Value {
+        self.cart_of(&(0..lines.min(self.skus)).collect::<Vec<_>>())
+    }
+
+    fn cart_of(&self, skus: &[usize]) -> Value {
+        let line = |sku: &usize| json!({"sku": format!("{}{sku:06}", self.prefix), "quantity": 1});
         json!({
-            "lines": [line(first), line(second)], "coupons": self.code.iter().collect::<Vec<_>>(),
+            "lines": skus.iter().map(line).collect::<Vec<_>>(), "coupons": self.code.iter().collect::<Vec<_>>(),
             "email": "ada@example.org",
             "shipping_address": {"name": "Ada Lovelace", "street1": "Invalidenstr. 117", "postcode": "10115", "city": "Berlin", "country": "DE"},
             "shipping_method": "standard",

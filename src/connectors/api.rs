@@ -8,7 +8,7 @@ use super::{
     delivery,
     model::{Connector, ConnectorPatch, Dispatch, DispatchState, Kept, NewConnector, no_renewal},
     network::Network,
-    ports::{Adapter, CUSTOMERS, Ending},
+    ports::{Adapter, Ending, is_of_customers},
     registry,
     service::{self, Mark},
 };
@@ -290,7 +290,7 @@ async fn read_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>) -> 
     let found = call.read(move |tx| {
         let (_, dispatch) = service::dispatch(tx, &actor, id, dispatch)?;
         // Who a customer is, those are told who may read customers.
-        let told = actor.holds(Scope::CustomersRead) || !dispatch.kind.starts_with(CUSTOMERS);
+        let told = actor.holds(Scope::CustomersRead) || !is_of_customers(&dispatch.kind);
         let event = match told {
             true => crate::events::by_positions(tx, &[dispatch.position])?.into_iter().next(),
             false => None,

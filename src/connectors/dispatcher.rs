@@ -113,7 +113,7 @@ pub(super) async fn filter(state: &State, connector: &Kept, found: &[Event]) -> 
     let takes_customers = registry::find(&connector.adapter).map_or(true, |adapter| adapter.customer_sink.is_some());
     Ok(Filter {
         types: setup.types.iter().map(ToString::to_string).collect(),
-        without: if takes_customers { Vec::new() } else { vec![CUSTOMERS] },
+        without: if takes_customers { Vec::new() } else { CUSTOMERS.to_vec() },
         channels: setup.channels.clone(),
         left_out: if setup.include_test { Default::default() } else { directory.test_channels() },
         locations: None,

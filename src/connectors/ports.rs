@@ -16,14 +16,20 @@ pub trait OrderSink: Send + Sync {
     fn push<'a>(&'a self, delivery: Delivery<'a>) -> Pushing<'a>;
 }
 
-/// Takes events of customers, one at a time: a CRM's side.
+/// Takes events of customers and companies, one at a time: a CRM's side.
 pub trait CustomerSink: Send + Sync {
     /// Brings one event to the other system, under the same promises as [`OrderSink::push`].
     fn push_customer<'a>(&'a self, delivery: Delivery<'a>) -> Pushing<'a>;
 }
 
-/// What types of events of customers begin with.
-pub const CUSTOMERS: &str = "customer.";
+/// What types of events of customers begin with, and of the companies that they buy for.
+pub const CUSTOMERS: &[&str] = &["company.", "customer."];
+
+/// Whether an event of this type tells of customers or companies.
+#[must_use]
+pub fn is_of_customers(kind: &str) -> bool {
+    CUSTOMERS.iter().any(|beginning| kind.starts_with(beginning))
+}
 
 /// One event on its way.
 #[derive(Clone, Copy)]
@@ -103,7 +109,7 @@ impl Adapter {
     /// Brings an event to the other system by the port that takes its type; `None` where the adapter has none.
     #[must_use]
     pub fn push<'a>(&self, delivery: Delivery<'a>) -> Option<Pushing<'a>> {
-        match delivery.event.kind.starts_with(CUSTOMERS) {
+        match is_of_customers(&delivery.event.kind) {
             true => self.customer_sink.map(|sink| sink.push_customer(delivery)),
             false => self.order_sink.map(|sink| sink.push(delivery)),
         }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{
     book::{BookChange, NewBookEntry},
+    companies,
     model::{Customer, CustomerChange, NewCustomer, Profile, ProfileChange},
     service::{self, By, Filter},
 };
@@ -16,7 +17,7 @@ use crate::{
     kernel::{
         Actor, Id, Scope,
         actor::Identity,
-        ids::{AddressId, CustomerId},
+        ids::{AddressId, CompanyId, CustomerId},
         text::{Email, fold},
     },
 };
@@ -51,6 +52,9 @@ struct CustomerQuery {
     email: Option<String>,
     /// Exactly this group.
     group: Option<String>,
+    /// Those who buy for this company.
+    #[param(value_type = Option<String>)]
+    company_id: Option<CompanyId>,
     /// The beginning of the name; umlauts and accents do not matter.
     name: Option<String>,
 }
@@ -69,7 +73,8 @@ impl CustomerQuery {
             }
         }
         let trimmed = |text: &Option<String>| text.as_deref().map(|text| text.trim().to_owned());
-        Ok(Filter { number: trimmed(&self.number), email, group: trimmed(&self.group), name })
+        let company = self.company_id;
+        Ok(Filter { number: trimmed(&self.number), email, group: trimmed(&self.group), company, name })
     }
 }
 
@@ -268,6 +273,7 @@ async fn mine(
 pub fn ops(config: &mut Mount<'_>) {
     config.service(create_customer).service(list_customers).service(read_customer).service(update_customer);
     config.service(add_customer_address).service(change_customer_address).service(remove_customer_address);
+    companies::api::ops(config);
 }
 
 /// The routes of the store surface.

@@ -1,15 +1,17 @@
 //! Customers: who they are, where they live, what they have consented to, and which sign-in is theirs.
 //!
-//! It owns the table `customers`. Orders keep their own copy of a name and an address: nothing here changes them.
+//! It owns the tables `customers` and, in [`companies`], `companies`. Orders keep their own copy of a name and an address: nothing here changes them.
 
 pub mod api;
 mod book;
+pub mod companies;
 mod model;
 mod service;
 mod store;
 mod told;
 
 pub use book::{Address, BookChange, BookEntry, NewBookEntry};
+pub(crate) use model::segments_of;
 pub use model::{
     Consent, ConsentFlag, Customer, CustomerChange, CustomerRow, Login, NewCustomer, Profile, ProfileChange, Standing,
 };

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::book::{self, Address, BookEntry};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     kernel::{
         Instant,
-        ids::{AddressId, CustomerId},
+        ids::{AddressId, CompanyId, CustomerId},
         patch::present,
         text::{Email, Text},
     },
@@ -63,6 +63,10 @@ pub struct Customer {
     pub phone: Option<String>,
     /// The group they belong to, such as `trade`.
     pub group: Option<String>,
+    /// The company that they buy for.
+    pub company_id: Option<CompanyId>,
+    /// The segments that they are in, such as `newsletter` or `lapsed`, in the order of the alphabet.
+    pub segments: Vec<String>,
     /// Whether what they buy is not taxed at all, as for an embassy.
     pub tax_exempt: bool,
     /// What they have agreed to.
@@ -91,6 +95,8 @@ impl Customer {
             name: None,
             phone: None,
             group: None,
+            company_id: None,
+            segments: Vec::new(),
             tax_exempt: false,
             consent: Consent::default(),
             addresses: Vec::new(),
@@ -102,7 +108,8 @@ impl Customer {
         }
     }
 
-    /// The customer without anything that tells who they are: number, group and times stay.
+    /// The customer without anything that tells who they are: number, group and times stay; company and segments go, for they may
+    /// tell.
     pub(super) fn erased(&self) -> Self {
         let blank = Self::blank(self.id, self.number.clone(), self.created_at);
         let Self { version, updated_at, erased_at, .. } = *self;
@@ -116,8 +123,27 @@ impl Customer {
 pub struct Standing {
     /// The group they belong to.
     pub group: Option<String>,
+    /// The company that they buy for, as long as it is active.
+    pub company: Option<CompanyId>,
+    /// The segments that they are in.
+    pub segments: Vec<String>,
     /// Whether what they buy is not taxed at all.
     pub tax_exempt: bool,
+}
+
+/// The most segments of one customer.
+const MOST_SEGMENTS: usize = 50;
+
+/// Segments as they are kept: each once, in the order of the alphabet.
+///
+/// # Errors
+/// `invalid_value` where there are too many.
+pub(crate) fn segments_of(named: &[Text<50>]) -> Result<Vec<String>> {
+    let kept: std::collections::BTreeSet<String> = named.iter().map(ToString::to_string).collect();
+    if kept.len() > MOST_SEGMENTS {
+        return Err(Error::invalid("/segments", format!("expected at most {MOST_SEGMENTS} segments")));
+    }
+    Ok(kept.into_iter().collect())
 }
 
 /// A customer about to be made.
@@ -139,6 +165,12 @@ pub struct NewCustomer {
     /// The group they belong to, such as `trade`.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
     pub group: Option<Text<50>>,
+    /// The company that they buy for.
+    pub company_id: Option<CompanyId>,
+    /// The segments that they are in, such as `newsletter`.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 50)]
+    pub segments: Vec<Text<50>>,
     /// Whether what they buy is not taxed at all.
     #[serde(default)]
     pub tax_exempt: bool,
@@ -161,6 +193,8 @@ impl NewCustomer {
         customer.name = text(self.name.as_ref());
         customer.phone = text(self.phone.as_ref());
         customer.group = text(self.group.as_ref());
+        customer.company_id = self.company_id;
+        customer.segments = segments_of(&self.segments)?;
         customer.tax_exempt = self.tax_exempt;
         if let Some(granted) = self.marketing_email {
             customer.consent.answer_marketing_email(granted, now);
@@ -197,6 +231,13 @@ pub struct CustomerChange {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
     pub group: Option<Option<Text<50>>>,
+    /// The company that they buy for.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<CompanyId>)]
+    pub company_id: Option<Option<CompanyId>>,
+    /// The segments that they are in, whole: what is not named goes.
+    #[schema(value_type = Option<Vec<String>>, max_items = 50)]
+    pub segments: Option<Vec<Text<50>>>,
     /// Whether what they buy is not taxed at all.
     pub tax_exempt: Option<bool>,
     /// Whether e-mails may advertise.
@@ -205,7 +246,7 @@ pub struct CustomerChange {
 
 impl CustomerChange {
     /// The customer with this change. `at` is when consent was given or withdrawn.
-    pub(super) fn apply(&self, customer: &mut Customer, at: Instant) {
+    pub(super) fn apply(&self, customer: &mut Customer, at: Instant) -> Result<()> {
         if let Some(email) = &self.email {
             customer.email.clone_from(email);
         }
@@ -218,10 +259,15 @@ impl CustomerChange {
         if let Some(group) = &self.group {
             customer.group = text(group.as_ref());
         }
+        customer.company_id = self.company_id.unwrap_or(customer.company_id);
+        if let Some(segments) = &self.segments {
+            customer.segments = segments_of(segments)?;
+        }
         customer.tax_exempt = self.tax_exempt.unwrap_or(customer.tax_exempt);
         if let Some(granted) = self.marketing_email {
             customer.consent.answer_marketing_email(granted, at);
         }
+        Ok(())
     }
 }
 
@@ -302,6 +348,13 @@ pub struct CustomerRow {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub group: Option<Option<Text<50>>>,
+    /// The number of the company that they buy for.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub company_number: Option<Option<Text<50>>>,
+    /// The segments that they are in, whole: what is not named goes. In CSV a cell such as `newsletter|lapsed`.
+    #[schema(value_type = Option<Vec<String>>, max_items = 50)]
+    pub segments: Option<Vec<Text<50>>>,
     /// Whether what they buy is not taxed at all.
     pub tax_exempt: Option<bool>,
     /// Whether e-mails may advertise.
@@ -313,11 +366,13 @@ pub struct CustomerRow {
 }
 
 impl CustomerRow {
-    /// What the customer with this number is after the row; `known` is what they were before.
+    /// What the customer with this number is after the row; `known` is what they were before, `company` the one that the row
+    /// names.
     pub(super) fn onto(
         &self,
         known: Option<&Customer>,
         fresh: (CustomerId, AddressId),
+        company: Option<Option<CompanyId>>,
         now: Instant,
     ) -> Result<Customer> {
         let blank = || Customer::blank(fresh.0, self.number.to_string(), now);
@@ -327,10 +382,12 @@ impl CustomerRow {
             name: self.name.clone(),
             phone: self.phone.clone(),
             group: self.group.clone(),
+            company_id: company,
+            segments: self.segments.clone(),
             tax_exempt: self.tax_exempt,
             marketing_email: self.marketing_email,
         };
-        change.apply(&mut customer, self.marketing_email_at.unwrap_or(now));
+        change.apply(&mut customer, self.marketing_email_at.unwrap_or(now))?;
         if let Some(address) = &self.address {
             book::replace_main(&mut customer.addresses, fresh.1, address)?;
         }

@@ -1,6 +1,9 @@
 //! Commands on customers, and the way from a sign-in to its customer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    marker::PhantomData,
+};
 
 use diesel::Connection;
 
@@ -8,6 +11,7 @@ use diesel::Connection;
 pub(super) use super::store::{Filter, by_login, count, page, read};
 use super::{
     book::{self, BookChange, NewBookEntry},
+    companies,
     model::{Customer, CustomerChange, CustomerRow, Login, NewCustomer, Standing},
     store, told,
 };
@@ -21,8 +25,8 @@ use crate::{
     kernel::{
         Actor, Instant, Scope,
         actor::Identity,
-        ids::{AddressId, CustomerId},
-        text::Email,
+        ids::{AddressId, CompanyId, CustomerId},
+        text::{Email, Text},
     },
 };
 
@@ -179,7 +183,7 @@ const NUMBERS_TRIED: usize = 64;
 /// Makes a customer. `number` is what they get where the request names none.
 ///
 /// # Errors
-/// `duplicate` when the number that the request names is taken.
+/// `duplicate` when the number that the request names is taken; `not_found` for a company; `invalid_value`.
 pub fn create(
     tx: &mut Tx,
     by: By<'_>,
@@ -187,6 +191,7 @@ pub fn create(
     number: &str,
     new: &NewCustomer,
 ) -> Result<Customer> {
+    require_company(tx, new.company_id)?;
     let mut customer = new.build(ids.0, ids.1, new.number.as_deref().unwrap_or(number).to_owned(), by.0)?;
     if store::insert(tx, &customer)? {
         told::tell(tx, by, [(told::CREATED, &customer)])?;
@@ -206,10 +211,15 @@ pub fn create(
     Err(Error::internal("imports have brought the customer numbers that come next"))
 }
 
+/// That there is the company that a customer is to buy for. None is ever removed, so that it is there when the customer is written.
+fn require_company(tx: &mut Tx, company: Option<CompanyId>) -> Result<()> {
+    company.map_or(Ok(()), |id| companies::require(tx, id).map_err(|error| error.at("/company_id")))
+}
+
 /// Changes a customer. `expected` is the version that the caller has seen.
 ///
 /// # Errors
-/// `not_found`; `version_stale` when they have changed since.
+/// `not_found`, for a company too; `version_stale` when they have changed since; `invalid_value`.
 pub fn update(
     tx: &mut Tx,
     by: By<'_>,
@@ -217,10 +227,8 @@ pub fn update(
     expected: Option<i64>,
     change: &CustomerChange,
 ) -> Result<Customer> {
-    edit(tx, by, id, expected, |customer| {
-        change.apply(customer, by.0);
-        Ok(())
-    })
+    require_company(tx, change.company_id.flatten())?;
+    edit(tx, by, id, expected, |customer| change.apply(customer, by.0))
 }
 
 /// Adds an address to a customer's book.
@@ -313,14 +321,45 @@ pub fn erase(tx: &mut Tx, by: By<'_>, id: CustomerId) -> Result<Customer> {
 /// A row of an import, with the ids that it takes where its number is new.
 pub type ImportRow = ((CustomerId, AddressId), CustomerRow);
 
-struct Customers;
+/// A row of an import with the company that it names.
+struct Resolved<'r> {
+    fresh: (CustomerId, AddressId),
+    row: &'r CustomerRow,
+    company: Option<Named>,
+}
 
-impl Merge for Customers {
-    type Row = ImportRow;
+/// What the number of a company in a row stands for.
+#[derive(Clone, Copy)]
+enum Named {
+    /// This one, or none.
+    Is(Option<CompanyId>),
+    /// There is no such company.
+    Unknown,
+}
+
+/// Rows with the companies that they name: one statement, none where no row names any. None is ever removed, so that they are there
+/// when the customers are written.
+fn resolved<'r>(tx: &mut Tx, rows: &'r [ImportRow]) -> Result<Vec<Resolved<'r>>> {
+    let numbers: BTreeSet<&str> = rows.iter().filter_map(|(_, row)| row.company_number.as_ref()?.as_deref()).collect();
+    let numbers: Vec<&str> = numbers.into_iter().collect();
+    let known = if numbers.is_empty() { BTreeMap::new() } else { companies::by_numbers(tx, &numbers)? };
+    let named = |number: &Option<Text<50>>| match number {
+        None => Named::Is(None),
+        Some(number) => known.get(&**number).map_or(Named::Unknown, |id| Named::Is(Some(*id))),
+    };
+    let resolve =
+        |(fresh, row): &'r ImportRow| Resolved { fresh: *fresh, row, company: row.company_number.as_ref().map(named) };
+    Ok(rows.iter().map(resolve).collect())
+}
+
+struct Customers<'r>(PhantomData<&'r CustomerRow>);
+
+impl<'r> Merge for Customers<'r> {
+    type Row = Resolved<'r>;
     type Record = Customer;
 
-    fn key_of(row: &ImportRow) -> &str {
-        &row.1.number
+    fn key_of<'k>(row: &'k Resolved<'r>) -> &'k str {
+        &row.row.number
     }
 
     fn key(customer: &Customer) -> &str {
@@ -331,8 +370,13 @@ impl Merge for Customers {
         customer.version
     }
 
-    fn lay((fresh, row): &ImportRow, before: Option<&Customer>, now: Instant) -> Result<Customer> {
-        row.onto(before, *fresh, now)
+    fn lay(row: &Resolved<'r>, before: Option<&Customer>, now: Instant) -> Result<Customer> {
+        let company = match row.company {
+            None => None,
+            Some(Named::Is(company)) => Some(company),
+            Some(Named::Unknown) => return Err(companies::unknown().at("/company_number")),
+        };
+        row.row.onto(before, row.fresh, company, now)
     }
 
     fn stamp(customer: Customer, version: i64, now: Instant) -> Customer {
@@ -343,7 +387,7 @@ impl Merge for Customers {
         store::by_numbers(tx, keys.iter().map(|number| (*number).to_owned()), locked)
     }
 
-    fn write<'r>(tx: &mut Tx, customers: impl Iterator<Item = &'r Customer>) -> Result<Vec<String>> {
+    fn write<'c>(tx: &mut Tx, customers: impl Iterator<Item = &'c Customer>) -> Result<Vec<String>> {
         store::upsert(tx, customers)
     }
 }
@@ -358,7 +402,8 @@ pub fn import(
     rows: &[ImportRow],
     rehearsed: Option<&BTreeMap<String, Customer>>,
 ) -> Result<Merged<Customer>> {
-    let merged = merge::merge::<Customers>(tx, by.0, rows, rehearsed)?;
+    let rows = resolved(tx, rows)?;
+    let merged = merge::merge::<Customers<'_>>(tx, by.0, &rows, rehearsed)?;
     if rehearsed.is_none() {
         told::tell_merged(tx, by, merged.1.values())?;
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     db::{
-        Col, Doc, DocSql, InstantSql, Tx, UidSql,
+        Bind, Col, Doc, DocSql, InstantSql, Tx, UidSql,
         dialect::{self, list},
         sql,
     },
@@ -21,7 +21,7 @@ use crate::{
     kernel::{
         Instant,
         actor::Identity,
-        ids::CustomerId,
+        ids::{CompanyId, CustomerId},
         text::{Email, fold},
     },
 };
@@ -37,6 +37,8 @@ struct CustomerDoc {
     #[serde(default)]
     addresses: Vec<BookEntry>,
     #[serde(default)]
+    segments: Vec<String>,
+    #[serde(default)]
     tax_exempt: bool,
     #[serde(default)]
     erased_at: Option<Instant>,
@@ -50,16 +52,19 @@ struct Record {
     issuer: Option<String>,
     subject: Option<String>,
     customer_group: Option<String>,
+    company_id: Option<CompanyId>,
     doc: Doc<CustomerDoc>,
     version: i64,
     created_at: Instant,
     updated_at: Instant,
 }
 
-type Types = (UidSql, Text, Nullable<Text>, Nullable<Text>, Nullable<Text>, DocSql, BigInt, InstantSql, InstantSql);
+#[rustfmt::skip]
+type Types =
+    (UidSql, Text, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<UidSql>, DocSql, BigInt, InstantSql, InstantSql);
 
 const READ: &str =
-    "c.id, c.number, c.issuer, c.subject, c.customer_group, c.doc, c.version, c.created_at, c.updated_at";
+    "c.id, c.number, c.issuer, c.subject, c.customer_group, c.company_id, c.doc, c.version, c.created_at, c.updated_at";
 
 impl From<Record> for Customer {
     fn from(row: Record) -> Self {
@@ -71,6 +76,8 @@ impl From<Record> for Customer {
             name: doc.name,
             phone: doc.phone,
             group: row.customer_group,
+            company_id: row.company_id,
+            segments: doc.segments,
             tax_exempt: doc.tax_exempt,
             consent: doc.consent,
             addresses: doc.addresses,
@@ -119,11 +126,16 @@ pub fn after(tx: &mut Tx, after: Option<CustomerId>, limit: i64) -> Result<Vec<C
     page(tx, &Filter::default(), after.map(|id| (String::new(), id)), limit)
 }
 
-/// The group of a customer, and whether they are exempt from tax.
+/// What prices and taxes ask of a customer.
 pub(super) fn standing(tx: &mut Tx, id: CustomerId) -> Result<Option<Standing>> {
-    let query = sql("SELECT customer_group, doc FROM customers WHERE id = ?").bind(id);
-    let found = query.first::<(Nullable<Text>, DocSql), (Option<String>, Doc<CustomerDoc>)>(tx)?;
-    Ok(found.map(|(group, doc)| Standing { group, tax_exempt: doc.0.tax_exempt }))
+    type Types = (Nullable<Text>, Nullable<UidSql>, DocSql);
+    let query = "SELECT c.customer_group, f.id, c.doc FROM customers c \
+                 LEFT JOIN companies f ON f.id = c.company_id AND f.active WHERE c.id = ?";
+    let found = sql(query).bind(id).first::<Types, (Option<String>, Option<CompanyId>, Doc<CustomerDoc>)>(tx)?;
+    Ok(found.map(|(group, company, Doc(doc))| {
+        let CustomerDoc { segments, tax_exempt, .. } = doc;
+        Standing { group, company, segments, tax_exempt }
+    }))
 }
 
 /// The same, locked until the end of the transaction.
@@ -185,6 +197,7 @@ const COLUMNS: &[(&str, Col)] = &[
     ("email_folded", Col::Text),
     ("name_folded", Col::Text),
     ("customer_group", Col::Text),
+    ("company_id", Col::Uid),
     ("doc", Col::Doc),
     ("version", Col::Int),
     ("created_at", Col::At),
@@ -193,7 +206,7 @@ const COLUMNS: &[(&str, Col)] = &[
 
 /// A customer in the order of [`COLUMNS`].
 fn row(customer: &Customer) -> Value {
-    let Customer { email, name, phone, consent, addresses, tax_exempt, login, erased_at, .. } = customer;
+    let Customer { email, name, phone, consent, addresses, segments, tax_exempt, login, erased_at, .. } = customer;
     json!([
         customer.id.hex(),
         customer.number,
@@ -202,8 +215,9 @@ fn row(customer: &Customer) -> Value {
         email.as_ref().map(Email::folded),
         fold(name.as_deref().unwrap_or_default()),
         customer.group,
+        customer.company_id.map(|company| company.hex()),
         { "email": email, "name": name, "phone": phone, "consent": consent, "addresses": addresses,
-            "tax_exempt": tax_exempt,            "erased_at": erased_at },
+            "segments": segments, "tax_exempt": tax_exempt, "erased_at": erased_at },
         customer.version,
         customer.created_at.sortable(),
         customer.updated_at.sortable(),
@@ -237,7 +251,7 @@ pub(super) fn upsert<'c>(tx: &mut Tx, changed: impl Iterator<Item = &'c Customer
     let statement = format!(
         "INSERT INTO customers ({names}) SELECT {names} FROM {} WHERE true ORDER BY number \
          ON CONFLICT (number) DO UPDATE SET email_folded = excluded.email_folded, name_folded = excluded.name_folded, \
-         customer_group = excluded.customer_group, doc = excluded.doc, version = excluded.version, \
+         customer_group = excluded.customer_group, company_id = excluded.company_id, doc = excluded.doc, version = excluded.version, \
          updated_at = excluded.updated_at WHERE customers.version = excluded.version - 1 RETURNING number",
         list(tx, COLUMNS)
     );
@@ -266,31 +280,35 @@ pub(super) struct Filter {
     pub number: Option<String>,
     pub email: Option<Email>,
     pub group: Option<String>,
+    pub company: Option<CompanyId>,
     /// The beginning of the name, folded.
     pub name: Option<String>,
 }
 
 impl Filter {
     /// The conditions and their binds. The text depends on which filters there are, not on what they hold.
-    fn conditions(&self) -> (String, Vec<String>) {
+    fn conditions(&self) -> (String, Vec<Bind>) {
         let (mut text, mut binds) = (String::from("WHERE true"), Vec::new());
         if let Some(number) = &self.number {
             text.push_str(" AND c.number = ?");
-            binds.push(number.clone());
+            binds.push(number.clone().into());
         }
         if let Some(email) = &self.email {
             text.push_str(" AND c.email_folded = ?");
-            binds.push(email.folded());
+            binds.push(email.folded().into());
         }
         if let Some(group) = &self.group {
             text.push_str(" AND c.customer_group = ?");
-            binds.push(group.clone());
+            binds.push(group.clone().into());
+        }
+        if let Some(company) = self.company {
+            text.push_str(" AND c.company_id = ?");
+            binds.push(company.into());
         }
         if let Some(name) = &self.name {
             // A range instead of LIKE, so that the index serves it: `~` comes after every letter and digit.
             text.push_str(" AND c.name_folded >= ? AND c.name_folded < ?");
-            binds.push(name.clone());
-            binds.push(format!("{name}~"));
+            binds.extend([name.clone().into(), format!("{name}~").into()]);
         }
         (text, binds)
     }
@@ -304,7 +322,7 @@ pub(super) fn page(
     limit: i64,
 ) -> Result<Vec<Customer>> {
     let by_name = filter.name.is_some();
-    let (mut conditions, texts) = filter.conditions();
+    let (mut conditions, binds) = filter.conditions();
     conditions.push_str(match (&after, by_name) {
         (None, _) => "",
         (Some(_), false) => " AND c.id > ?",
@@ -312,7 +330,7 @@ pub(super) fn page(
     });
     let order = if by_name { "c.name_folded, c.id" } else { "c.id" };
     let query = format!("SELECT {READ} FROM customers c {conditions} ORDER BY {order} LIMIT ?");
-    let mut query = texts.into_iter().fold(sql(query), |query, text| query.bind(text));
+    let mut query = sql(query).bind_all(binds);
     if let Some((name, id)) = after {
         query = if by_name { query.bind(name).bind(id) } else { query.bind(id) };
     }
@@ -321,8 +339,7 @@ pub(super) fn page(
 
 /// How many there are, counted up to `most`.
 pub(super) fn count(tx: &mut Tx, filter: &Filter, most: i64) -> Result<i64> {
-    let (conditions, texts) = filter.conditions();
+    let (conditions, binds) = filter.conditions();
     let query = format!("SELECT count(*) FROM (SELECT 1 FROM customers c {conditions} LIMIT ?) AS found");
-    let query = texts.into_iter().fold(sql(query), |query, text| query.bind(text));
-    Ok(query.bind(most).first::<BigInt, i64>(tx)?.unwrap_or_default())
+    Ok(sql(query).bind_all(binds).bind(most).first::<BigInt, i64>(tx)?.unwrap_or_default())
 }

@@ -13,7 +13,7 @@ use crate::{
     events::{self, EventSchema, NewEvent, Payload},
     kernel::{
         Actor, Instant,
-        ids::{AddressId, CustomerId, EventId},
+        ids::{AddressId, CompanyId, CustomerId, EventId},
         text::Email,
     },
 };
@@ -39,6 +39,10 @@ pub(super) struct Told<'a> {
     phone: Option<&'a str>,
     /// The group they belong to.
     group: Option<&'a str>,
+    /// The company that they buy for.
+    company_id: Option<CompanyId>,
+    /// The segments that they are in.
+    segments: Option<&'a [String]>,
     /// Whether what they buy is not taxed at all.
     tax_exempt: bool,
     /// What they have agreed to.
@@ -72,6 +76,8 @@ struct Personal<'a> {
     email: Option<&'a Email>,
     name: Option<&'a str>,
     phone: Option<&'a str>,
+    company_id: Option<CompanyId>,
+    segments: &'a [String],
     addresses: Vec<PersonalAddress<'a>>,
     login: Option<&'a Login>,
 }
@@ -84,7 +90,8 @@ struct PersonalAddress<'a> {
 /// What the events of this slice carry.
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
-    [CREATED, UPDATED, LINKED, ERASED].into_iter().map(EventSchema::of::<Told<'_>>).collect()
+    let own = [CREATED, UPDATED, LINKED, ERASED].into_iter().map(EventSchema::of::<Told<'_>>);
+    own.chain(super::companies::event_schemas()).collect()
 }
 
 /// Tells of what has happened to customers just now: one statement for any number.
@@ -139,6 +146,8 @@ fn payload(customer: &Customer) -> Result<Payload> {
         name: None,
         phone: None,
         group: customer.group.as_deref(),
+        company_id: None,
+        segments: None,
         tax_exempt: customer.tax_exempt,
         consent: customer.consent,
         addresses: customer.addresses.iter().map(address).collect(),
@@ -152,6 +161,8 @@ fn payload(customer: &Customer) -> Result<Payload> {
         email: customer.email.as_ref(),
         name: customer.name.as_deref(),
         phone: customer.phone.as_deref(),
+        company_id: customer.company_id,
+        segments: &customer.segments,
         addresses: customer.addresses.iter().map(|entry| PersonalAddress { address: &entry.address }).collect(),
         login: customer.login.as_ref(),
     };

@@ -129,6 +129,22 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types::{DocSql, InstantSql, UidSql};
 
+    companies (id) {
+        id -> UidSql,
+        number -> Text,
+        name_folded -> Text,
+        active -> Bool,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
     customers (id) {
         id -> UidSql,
         number -> Text,
@@ -141,6 +157,7 @@ diesel::table! {
         version -> BigInt,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+        company_id -> Nullable<UidSql>,
     }
 }
 
@@ -164,6 +181,7 @@ diesel::table! {
         announced_at -> Nullable<InstantSql>,
         customer_id -> Nullable<UidSql>,
         customer_group -> Nullable<Text>,
+        company_id -> Nullable<UidSql>,
     }
 }
 
@@ -179,6 +197,36 @@ diesel::table! {
         valid_until -> Nullable<InstantSql>,
         amount -> BigInt,
         updated_at -> InstantSql,
+        per -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    price_list_changes (price_list_id, version) {
+        price_list_id -> UidSql,
+        version -> BigInt,
+        was -> Nullable<DocSql>,
+        became -> DocSql,
+        changed_at -> InstantSql,
+        actor -> Text,
+        reference -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    import_progress (id) {
+        id -> UidSql,
+        body_hash -> Text,
+        rows_done -> BigInt,
+        report -> DocSql,
+        errors -> DocSql,
+        created_at -> InstantSql,
     }
 }
 
@@ -200,6 +248,66 @@ diesel::table! {
         actor -> Text,
         reference -> Nullable<Text>,
         changed_at -> InstantSql,
+        from_per -> Nullable<BigInt>,
+        to_per -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    price_rules (id) {
+        id -> UidSql,
+        code -> Text,
+        name -> Text,
+        state -> Text,
+        price_list_id -> UidSql,
+        reference_list_id -> UidSql,
+        list_channel_id -> Nullable<UidSql>,
+        channel_id -> Nullable<UidSql>,
+        doc -> DocSql,
+        next_run_at -> Nullable<InstantSql>,
+        last_run -> Nullable<DocSql>,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    price_proposals (id) {
+        id -> UidSql,
+        rule_id -> UidSql,
+        rule_version -> BigInt,
+        price_list_id -> UidSql,
+        variant_id -> UidSql,
+        sku -> Text,
+        state -> Text,
+        from_amount -> Nullable<BigInt>,
+        to_amount -> BigInt,
+        reference_amount -> BigInt,
+        doc -> DocSql,
+        day -> Nullable<Text>,
+        decided_by -> Nullable<Text>,
+        decided_at -> Nullable<InstantSql>,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::UidSql;
+
+    price_rule_days (price_list_id, variant_id, day) {
+        price_list_id -> UidSql,
+        variant_id -> UidSql,
+        day -> Text,
+        changes -> BigInt,
+        most -> BigInt,
     }
 }
 
@@ -471,6 +579,62 @@ diesel::table! {
         created_at -> InstantSql,
         updated_at -> InstantSql,
         ending -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    stored_values (id) {
+        id -> UidSql,
+        kind -> Text,
+        state -> Text,
+        currency -> Text,
+        balance -> BigInt,
+        held -> BigInt,
+        code_hash -> Nullable<Text>,
+        code_end -> Nullable<Text>,
+        customer_id -> Nullable<UidSql>,
+        expires_at -> Nullable<InstantSql>,
+        note -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    stored_value_entries (id) {
+        id -> UidSql,
+        stored_value_id -> UidSql,
+        our_key -> Text,
+        kind -> Text,
+        amount -> BigInt,
+        held -> BigInt,
+        balance_after -> BigInt,
+        version -> BigInt,
+        payment_id -> Nullable<UidSql>,
+        actor -> Text,
+        reason -> Nullable<Text>,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    stored_value_holds (payment_id) {
+        payment_id -> UidSql,
+        stored_value_id -> UidSql,
+        cart_id -> UidSql,
+        amount -> BigInt,
+        expires_at -> InstantSql,
+        created_at -> InstantSql,
     }
 }
 

@@ -24,7 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::conn::{MultiBackend, MultiRawValue};
 use crate::{
     error::Result,
-    kernel::{Country, Currency, Id, Instant, Quantity, ids::Kind, stored},
+    kernel::{Country, Currency, Id, Instant, Per, Quantity, ids::Kind, stored},
 };
 
 /// A UUID.
@@ -306,6 +306,16 @@ impl ToSql<BigInt, Sqlite> for Quantity {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         out.set_value(self.get());
         Ok(IsNull::No)
+    }
+}
+
+expression!([], Per, BigInt);
+impl<DB: Backend> FromSql<BigInt, DB> for Per
+where
+    i64: FromSql<BigInt, DB>,
+{
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self::new(<i64 as FromSql<BigInt, DB>>::from_sql(value)?)?)
     }
 }
 

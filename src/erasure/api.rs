@@ -19,7 +19,7 @@ use crate::{
         text::Email,
     },
     orders::{self, Owned, Person},
-    payments,
+    payments, stored_value,
 };
 
 /// How many carts are written at once.
@@ -119,6 +119,7 @@ fn erase_rest(
         return Err(open([new]));
     }
     payments::erase(tx, &carts)?;
+    stored_value::erase(tx, id)?;
     let mut streams = names(&carts);
     streams.push(id.to_string());
     events::erase(tx, &streams)?;

@@ -8,7 +8,7 @@
 //! | `return.` | the return |
 //! | `stock.` | the level |
 //! | `cart.` | the abandonment, over what the event says of the cart |
-//! | `customer.` | the customer, for those who may read customers |
+//! | `customer.`, `company.` | the customer, the company, for those who may read customers |
 //!
 //! All others, and things that are gone or that the reader may not see, keep the event's own document.
 
@@ -18,7 +18,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    abandonment, customers,
+    abandonment,
+    customers::{self, companies},
     db::Tx,
     error::Result,
     events::Event,
@@ -64,7 +65,7 @@ fn is_of(kind: &str, prefixes: &[&str]) -> bool {
 /// What an event is about, where that has a newest document.
 fn subject(event: &Event) -> Option<String> {
     let of = |prefixes: &[&str]| is_of(&event.kind, prefixes);
-    if of(&["order.", "payment.", "stock.", "cart.", "customer."]) {
+    if of(&["order.", "payment.", "stock.", "cart.", "customer.", "company."]) {
         return Some(event.aggregate_id.clone());
     }
     let id = || event.data.get("id").and_then(Value::as_str).map(str::to_owned);
@@ -132,5 +133,7 @@ fn abandonments_of(tx: &mut Tx, events: &[Event], documents: &mut Documents) -> 
 
 fn customers_of(tx: &mut Tx, events: &[Event], documents: &mut Documents) -> Result<()> {
     let ids = subjects(events, &["customer."]);
-    customers::by_ids(tx, &ids)?.iter().try_for_each(|customer| keep(documents, customer.id, customer))
+    customers::by_ids(tx, &ids)?.iter().try_for_each(|customer| keep(documents, customer.id, customer))?;
+    let ids = subjects(events, &["company."]);
+    companies::by_ids(tx, &ids)?.iter().try_for_each(|company| keep(documents, company.id, company))
 }

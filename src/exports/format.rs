@@ -62,7 +62,7 @@ pub(super) fn response<T: Table>(page: &T, format: Format) -> Result<HttpRespons
         }
         Format::Csv => {
             // The document as JSON is the last cell.
-            let text = csv::write(T::COLUMNS, page.rows().iter().map(T::cells))?;
+            let text = csv::write(Some(T::COLUMNS), page.rows().iter().map(T::cells))?;
             Ok(beside(&mut response, page).content_type("text/csv; charset=utf-8; header=present").body(text))
         }
     }

@@ -24,7 +24,7 @@ crate::words! {
         Stock = "stock",
         /// Carts and their abandonment.
         Carts = "carts",
-        /// Customers.
+        /// Customers and companies.
         Customers = "customers",
         /// Everything.
         All = "all",
@@ -36,11 +36,13 @@ impl Feed {
     #[must_use]
     pub const fn prefixes(self) -> &'static [&'static str] {
         match self {
-            Self::Orders => &["order.", "payment.", "fulfilment_order.", "shipment.", "return.", "invoice."],
+            Self::Orders => {
+                &["order.", "payment.", "fulfilment_order.", "shipment.", "return.", "invoice.", "stored_value."]
+            }
             Self::Fulfilments => &["fulfilment_order.", "shipment."],
             Self::Stock => &["stock."],
             Self::Carts => &["cart."],
-            Self::Customers => &["customer."],
+            Self::Customers => &["company.", "customer."],
             Self::All => &[],
         }
     }
@@ -76,9 +78,11 @@ impl Feed {
 }
 
 /// The types of the events that there are.
-pub const TYPES: [&str; 28] = [
+pub const TYPES: [&str; 32] = [
     "cart.abandoned.v1",
     "cart.recovered.v1",
+    "company.created.v1",
+    "company.updated.v1",
     "customer.created.v1",
     "customer.erased.v1",
     "customer.linked.v1",
@@ -105,6 +109,8 @@ pub const TYPES: [&str; 28] = [
     "shipment.shipped.v1",
     "stock.adjusted.v1",
     "stock.changed.v1",
+    "stored_value.booked.v1",
+    "stored_value.updated.v1",
 ];
 
 /// Whether a text may be the beginning of some type's name, by what the feeds hold.

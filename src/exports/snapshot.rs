@@ -13,7 +13,8 @@ use super::{
     poll,
 };
 use crate::{
-    abandonment, customers,
+    abandonment,
+    customers::{self, companies},
     db::Tx,
     error::{Code, Error, Result},
     events::{self, Filter},
@@ -46,6 +47,8 @@ crate::words! {
         Abandonment = "abandonment",
         /// A customer.
         Customer = "customer",
+        /// A company that customers buy for.
+        Company = "company",
     }
 }
 
@@ -59,7 +62,7 @@ impl Feed {
             Self::Fulfilments => &[R::FulfilmentOrder, R::Shipment],
             Self::Stock => &[R::StockLevel],
             Self::Carts => &[R::Abandonment],
-            Self::Customers => &[R::Customer],
+            Self::Customers => &[R::Customer, R::Company],
             Self::All => RowKind::ALL,
         }
     }
@@ -130,7 +133,9 @@ impl Wish {
     /// What the reader gets. Stock and customers belong to no channel, so who is limited to some sees none of them.
     fn kinds(&self) -> Vec<RowKind> {
         let seen = |kind: &RowKind| match kind {
-            RowKind::Customer => self.filter.channels.is_none() && self.actor.holds(Scope::CustomersRead),
+            RowKind::Customer | RowKind::Company => {
+                self.filter.channels.is_none() && self.actor.holds(Scope::CustomersRead)
+            }
             RowKind::StockLevel => self.filter.channels.is_none(),
             _ => true,
         };
@@ -191,6 +196,7 @@ fn rows(tx: &mut Tx, kind: RowKind, after: Option<&str>, limit: i64) -> Result<V
         RowKind::StockLevel => levels_after(tx, after, limit),
         RowKind::Abandonment => abandonments_after(tx, after, limit),
         RowKind::Customer => customers_after(tx, after, limit),
+        RowKind::Company => companies_after(tx, after, limit),
     }
 }
 
@@ -310,4 +316,12 @@ fn customers_after(tx: &mut Tx, after: Option<&str>, limit: i64) -> Result<Vec<S
         Ok(own(RowKind::Customer, customer.id.to_string(), customer.version, None, data))
     };
     customers::after(tx, key(after)?, limit)?.iter().map(row).collect()
+}
+
+fn companies_after(tx: &mut Tx, after: Option<&str>, limit: i64) -> Result<Vec<SnapshotRow>> {
+    let row = |company: &companies::Company| -> Result<SnapshotRow> {
+        let data = serde_json::to_value(company)?;
+        Ok(own(RowKind::Company, company.id.to_string(), company.version, None, data))
+    };
+    companies::after(tx, key(after)?, limit)?.iter().map(row).collect()
 }

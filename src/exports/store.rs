@@ -52,11 +52,11 @@ pub(super) fn give(tx: &mut Tx, id: ConsumerId, principal: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether an item of a customer's stream is out, waits or was set aside.
+/// Whether an item of a customer's or a company's stream is out, waits or was set aside.
 pub(super) fn holds_customers(tx: &mut Tx, id: ConsumerId) -> Result<bool> {
-    // A range, so that the index of streams serves it.
-    let query =
-        "SELECT position FROM consumer_items WHERE consumer_id = ? AND stream >= 'cust_' AND stream < 'cust`' LIMIT 1";
+    // Ranges, so that the index of streams serves them.
+    let query = "SELECT position FROM consumer_items WHERE consumer_id = ? AND (stream >= 'cust_' AND stream < 'cust`' \
+                 OR stream >= 'company_' AND stream < 'company`') LIMIT 1";
     Ok(sql(query).bind(id).first::<BigInt, i64>(tx)?.is_some())
 }
 

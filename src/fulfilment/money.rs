@@ -19,6 +19,7 @@ use crate::{
     orders::OrderDocument,
     payments::{self, Account, MANUAL, NewOperation, OperationKind, Payment, Posting, begin_operation, ledger},
     pricing::engine::{TaxedShare, share_taxed},
+    stored_value::{GIFT_CARD, STORE_CREDIT},
 };
 
 /// The kind of the job that captures.
@@ -172,13 +173,15 @@ pub(super) fn settle_returns(
 /// An operation about to be begun on a payment, with its amount.
 pub(super) type Planned<'a> = (&'a Payment, OperationKind, i64);
 
-/// Which payment moves what, but for operations of one kind; and what is to be given back that no payment can give. What
-/// came last goes back first: what was paid twice goes back the way it came.
+/// Which payment moves what, but for operations of one kind; and what is to be given back that no payment can give. Gift cards
+/// and store credit are taken first. What came last goes back first: what was paid twice goes back the way it came, and money before
+/// what was paid ahead.
 fn plan(payments: &[Payment], moves: Moves, but: Option<OperationKind>) -> (Vec<Planned<'_>>, i64) {
     let (mut capture, mut refund) = (moves.capture, moves.refund);
     let mut planned = Vec::new();
     let mut left = Vec::new();
-    for payment in payments {
+    let payments = in_turn(payments);
+    for payment in payments.iter().copied() {
         let capturable = payment.capturable().minor();
         // What was not promised by a provider comes when somebody says that it came.
         let taken = if payment.provider == MANUAL { 0 } else { capture.min(capturable) };
@@ -186,7 +189,7 @@ fn plan(payments: &[Payment], moves: Moves, but: Option<OperationKind>) -> (Vec<
         planned.push((payment, OperationKind::Capture, taken));
         left.push((payment, OperationKind::Void, capturable - taken));
     }
-    for payment in payments.iter().rev() {
+    for payment in payments.iter().rev().copied() {
         let given = refund.min(payment.refundable().minor());
         refund -= given;
         planned.push((payment, OperationKind::Refund, given));
@@ -198,6 +201,13 @@ fn plan(payments: &[Payment], moves: Moves, but: Option<OperationKind>) -> (Vec<
     }
     planned.retain(|(_, kind, amount)| *amount > 0 && Some(*kind) != but);
     (planned, refund)
+}
+
+/// The payments in the order in which they are taken; they are given back in the opposite order.
+pub(super) fn in_turn(payments: &[Payment]) -> Vec<&Payment> {
+    let mut payments: Vec<&Payment> = payments.iter().collect();
+    payments.sort_by_key(|payment| ![GIFT_CARD, STORE_CREDIT].contains(&payment.provider.as_str()));
+    payments
 }
 
 /// Begins operations, each with the job that asks the provider. What goes back by hand has none until it is paid out.

@@ -332,7 +332,7 @@ impl Reply {
     /// # Errors
     /// When it can not be written, which would be a defect.
     pub(super) fn table<T: Serialize + utoipa::ToSchema>(call: &Call, page: &Page<T>) -> Result<Self> {
-        let mut reply = Self::with_status(200, Some(table::write(&page.items)?));
+        let mut reply = Self::with_status(200, Some(table::write(&page.items, true)?));
         reply.next = page.next_cursor.as_ref().map(|cursor| next_link(call.request.uri(), cursor));
         reply.table = Some((page.next_cursor.clone(), page.count));
         Ok(reply)

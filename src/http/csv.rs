@@ -6,17 +6,19 @@ use csv::Writer;
 
 use crate::error::{Error, Result};
 
-/// Rows with a heading as CSV (RFC 4180). A cell that a spreadsheet would take for a formula is made a text with an apostrophe
+/// Rows with a heading as CSV (RFC 4180); without one they go on behind others. A cell that a spreadsheet would take for a formula is made a text with an apostrophe
 /// before it, unless it is a number; a JSON document never begins like one.
 ///
 /// # Errors
 /// When a row has not as many cells as the heading, which would be a defect.
-pub fn write<R>(heading: &[&str], rows: impl IntoIterator<Item = R>) -> Result<Vec<u8>>
+pub fn write<R>(heading: Option<&[&str]>, rows: impl IntoIterator<Item = R>) -> Result<Vec<u8>>
 where
     R: IntoIterator<Item: AsRef<str>>,
 {
     let mut writer = Writer::from_writer(Vec::new());
-    writer.write_record(heading).map_err(Error::internal)?;
+    if let Some(heading) = heading {
+        writer.write_record(heading).map_err(Error::internal)?;
+    }
     for row in rows {
         for cell in row {
             writer.write_field(harmless(cell.as_ref()).as_bytes()).map_err(Error::internal)?;
@@ -27,10 +29,21 @@ where
 }
 
 fn harmless(cell: &str) -> Cow<'_, str> {
-    match cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) && !is_number(cell) {
+    // What begins with an apostrophe and would be one without it gets another, so that there is one way back.
+    match is_formula(cell.trim_start_matches('\'')) && !is_number(cell) {
         true => format!("'{cell}").into(),
         false => cell.into(),
     }
+}
+
+/// The text of a cell as [`write`] was given it: without the apostrophe that makes it no formula.
+#[must_use]
+pub fn as_written(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|rest| is_formula(rest.trim_start_matches('\''))).unwrap_or(cell)
+}
+
+fn is_formula(cell: &str) -> bool {
+    cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
 }
 
 fn is_number(cell: &str) -> bool {
@@ -44,12 +57,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_cell_comes_back_as_it_was() {
+        for cell in ["=1+1", "'=1+1", "''-x", "-12.50", "'-12.50", "'", "''", "'a", "+49", "@", "", "a'=b", "\t=1"] {
+            let kept = harmless(cell);
+            assert!(!is_formula(&kept) || is_number(&kept), "{cell}");
+            assert_eq!(as_written(&kept), cell);
+        }
+    }
+
+    #[test]
     fn no_cell_is_a_formula() {
         let row = ["=1+1", "+49 30", "-1-1", "@SUM(A1)", "\t=1", "-12.50", "a=b", r#"{"a":"=1"}"#, ""];
-        let text = String::from_utf8(write(&["h"; 9], [row]).unwrap()).unwrap();
+        let text = String::from_utf8(write(Some(&["h"; 9]), [row]).unwrap()).unwrap();
         let expected =
             "h,h,h,h,h,h,h,h,h\n'=1+1,'+49 30,'-1-1,'@SUM(A1),'\t=1,-12.50,a=b,\"{\"\"a\"\":\"\"=1\"\"}\",\n";
         assert_eq!(text, expected);
-        assert!(write(&["one"], [["a", "b"]]).is_err());
+        assert!(write(Some(&["one"]), [["a", "b"]]).is_err());
     }
 }

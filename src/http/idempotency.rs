@@ -81,10 +81,7 @@ impl Key {
         type Row = (String, String, i64, Option<String>, bool);
         let found = sql(query).bind(self.id).first::<(Text, Text, BigInt, Nullable<Text>, Bool), Row>(tx)?;
         let Some((state, body_hash, status, body, sealed)) = found else { return Ok(None) };
-        if body_hash != self.fingerprint.0 {
-            let detail = "this Idempotency-Key was sent with another body before";
-            return Err(Error::problem(Code::IdempotencyKeyReused, detail).at("Idempotency-Key"));
-        }
+        self.check_body(&body_hash)?;
         if state != "done" {
             return Err(in_progress());
         }
@@ -93,6 +90,24 @@ impl Key {
             body => body,
         };
         Reply::stored(status, stored).map(Some)
+    }
+
+    /// The hash of the body that it was sent with.
+    #[must_use]
+    pub fn body_hash(&self) -> &str {
+        &self.fingerprint.0
+    }
+
+    /// That what was kept under the key was sent with the same body.
+    ///
+    /// # Errors
+    /// `idempotency_key_reused`.
+    pub fn check_body(&self, kept: &str) -> Result<()> {
+        if kept == self.fingerprint.0 {
+            return Ok(());
+        }
+        let detail = "this Idempotency-Key was sent with another body before";
+        Err(Error::problem(Code::IdempotencyKeyReused, detail).at("Idempotency-Key"))
     }
 
     /// Takes the key and stores the answer with it, last in the one transaction of a command.

@@ -30,6 +30,7 @@ pub struct Limits {
     integration: Option<Limiter>,
     lookups: Option<Limiter>,
     coupons: Option<Limiter>,
+    vat_ids: Option<Limiter>,
     proxies: Vec<Network>,
 }
 
@@ -54,6 +55,7 @@ impl Limits {
             integration: limiter(settings.integration_requests_per_minute),
             lookups: limiter(settings.lookup_requests_per_minute),
             coupons: limiter(settings.coupon_requests_per_minute),
+            vat_ids: limiter(settings.vat_id_requests_per_minute),
             proxies: settings.trusted_proxies().flatten().collect(),
         }
     }
@@ -104,9 +106,21 @@ impl Limits {
         }
     }
 
+    /// Counts a request that brings a VAT number which a registry is asked about: strangers do not use up what it answers us.
+    ///
+    /// # Errors
+    /// `rate_limited` when there were too many from this address.
+    pub fn check_vat_id(&self, request: &HttpRequest) -> Result<()> {
+        match &self.vat_ids {
+            Some(limiter) => take(limiter, self.network(request), request),
+            None => Ok(()),
+        }
+    }
+
     /// Forgets keys that have not been used for a while.
     pub fn tidy(&self) {
-        for limiter in [&self.store, &self.ops, &self.integration, &self.lookups, &self.coupons].into_iter().flatten() {
+        let own = [&self.lookups, &self.coupons, &self.vat_ids];
+        for limiter in [&self.store, &self.ops, &self.integration].into_iter().chain(own).flatten() {
             limiter.retain_recent();
         }
     }

@@ -24,6 +24,7 @@ mod state;
 mod strict;
 mod table;
 mod trace;
+mod whole;
 
 pub use body::{Body, NoBody, Params, RawBody, RefPath, parse_json, parse_value, small_body};
 pub use call::{Call, Reply, answered_before, run_command, run_command_after};
@@ -34,3 +35,4 @@ pub use paging::{Cursor, ListQuery, Page};
 pub use problem::ProblemDocument;
 pub use state::State;
 pub use trace::Trace;
+pub use whole::{FileFormat, WholeQuery, whole};

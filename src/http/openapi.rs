@@ -123,7 +123,8 @@ const JOBS: &[(&str, &str)] = &[
     (
         "plan a sale",
         "Make a promotion, `simulate` a cart with `include_drafts`, look at its `checks`, `activate` it; then coupons, one by one or by \
-         the batch. `GET promotions/{id}` tells how much of its limits is taken.",
+         the batch. `GET promotions/{id}` tells how much of its limits is taken. Price rules are made, simulated and activated likewise; \
+         what they propose is approved at `price-proposals`.",
     ),
     ("poll", "Poll as a named consumer, process in order, `ack`; what can not be processed is set aside with `nack`."),
     ("write back", "Tell what happened elsewhere; each foreign document counts once."),
@@ -194,8 +195,15 @@ fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
 }
 
 /// The POSTs that change nothing, or nothing of ours: an `Idempotency-Key` would keep an answer that is old by then.
-const UNKEYED: [&str; 4] =
-    ["/v1/store/offers", "/v1/store/orders/lookup", "/v1/ops/connectors/{id}/test", "/v1/ops/pricing/simulate"];
+const UNKEYED: [&str; 7] = [
+    "/v1/store/offers",
+    "/v1/store/orders/lookup",
+    "/v1/store/gift-cards/balance",
+    "/v1/ops/connectors/{id}/test",
+    "/v1/ops/gift-cards/lookup",
+    "/v1/ops/pricing/simulate",
+    "/v1/ops/price-rules/{id}/simulate",
+];
 
 /// Whether an operation has a header among its parameters.
 fn takes_header(operation: &Operation, name: &str) -> bool {

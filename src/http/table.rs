@@ -18,19 +18,19 @@ const DEPTH: usize = 3;
 /// The way to a value: the names of the fields that lead to it.
 type Column = Vec<String>;
 
-/// Items as CSV with a heading. A field of an object within has a column of its own (`total.amount`); lists and documents
+/// Items as CSV, with a heading or behind others. A field of an object within has a column of its own (`total.amount`); lists and documents
 /// without fixed fields are JSON; what an item does not hold is empty.
 ///
 /// # Errors
 /// When an item is no JSON, which would be a defect.
-pub(super) fn write<T: Serialize + ToSchema>(items: &[T]) -> Result<String> {
+pub(super) fn write<T: Serialize + ToSchema>(items: &[T], with_heading: bool) -> Result<String> {
     let columns = columns::<T>();
     let headings: Vec<String> = columns.iter().map(|column| column.join(".")).collect();
     let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
     let documents: serde_json::Result<Vec<Value>> = items.iter().map(serde_json::to_value).collect();
     let documents = documents?;
     let rows = documents.iter().map(|document| columns.iter().map(|column| cell(document, column)));
-    let bytes = csv::write(&headings, rows)?;
+    let bytes = csv::write(with_heading.then_some(headings.as_slice()), rows)?;
     String::from_utf8(bytes).map_err(crate::error::Error::internal)
 }
 
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn columns_are_those_of_the_schema_whatever_there_is() {
         let heading = "id,price.amount,price.currency,before.code,tags,anything,note\n";
-        assert_eq!(sorted(&write::<Item>(&[]).unwrap()), sorted(heading));
+        assert_eq!(sorted(&write::<Item>(&[], true).unwrap()), sorted(heading));
         let item = |note: Option<&str>, before: Option<&str>| Item {
             id: 1,
             price: Money::from_minor(1250, "EUR".parse().unwrap()),
@@ -128,7 +128,7 @@ mod tests {
             anything: serde_json::json!({"x": 1}),
             beside: Beside { note: note.map(str::to_owned) },
         };
-        let table = write(&[item(None, Some("B")), item(Some("=1"), None)]).unwrap();
+        let table = write(&[item(None, Some("B")), item(Some("=1"), None)], true).unwrap();
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines[1].contains("12.50,EUR,B,") && lines[2].contains("12.50,EUR,,"), "{table}");

@@ -76,6 +76,8 @@ impl Row for CustomerRow {
         ("name", Cell::Text),
         ("phone", Cell::Text),
         ("group", Cell::Text),
+        ("company_number", Cell::Text),
+        ("segments", Cell::List),
         ("marketing_email", Cell::Bool),
         ("marketing_email_at", Cell::Text),
         ("address.name", Cell::Text),
@@ -129,6 +131,7 @@ impl Row for PriceRowImport {
         ("min_quantity", Cell::Int),
         ("unit_price.amount", Cell::Text),
         ("unit_price.currency", Cell::Text),
+        ("per", Cell::Int),
         ("valid_from", Cell::Text),
         ("valid_until", Cell::Text),
     ];
@@ -156,7 +159,8 @@ impl Import for Prices {
 ///
 /// One row is one price: replaced where list, SKU, `min_quantity` and `valid_from` are the same, else made. Of two rows of
 /// one price the later wins. What changes is recorded under the request's id (`GET /v1/ops/price-changes`). A row that is not valid is reported and stops no others. Up to 64 MiB of NDJSON (an object
-/// per line) or CSV (a header, then rows; the price in the columns `unit_price.amount` and `unit_price.currency`).
+/// per line) or CSV (a header, then rows; the price in the columns `unit_price.amount` and `unit_price.currency`). Broken off, it goes on
+/// where it was when it is sent again with its `Idempotency-Key`.
 #[utoipa::path(tag = "import", params(ImportQuery), security(("token" = ["prices:write"])),
     request_body(content((PriceRowImport = "application/x-ndjson"), (String = "text/csv"))),
     responses((status = 200, body = Report)))]

@@ -1,13 +1,14 @@
 //! Bulk imports: files of rows, each applied as a command of the slice whose record it is.
 //!
-//! It owns no table; what other systems report about single orders is in [`writeback`]. [`rows`] reads NDJSON and CSV into
-//! typed rows, [`run`] applies them in chunks, each in one transaction of the bulk lane, so that a checkout waits for one
-//! chunk at most.
+//! It owns how far imports have come that are not at their end, and none of the records; what other systems report about single
+//! orders is in [`writeback`]. [`rows`] reads NDJSON and CSV into typed rows, [`run`] applies them in chunks, each in one
+//! transaction of the bulk lane, so that a checkout waits for one chunk at most.
 
 pub mod api;
 pub mod rows;
 mod run;
+mod store;
 pub mod writeback;
 
-pub use run::{Import, ImportQuery, Report, RowError, run};
+pub use run::{Import, ImportQuery, Report, RowError, purge, run};
 pub use writeback::{HELD, discarded, event_schemas, work};

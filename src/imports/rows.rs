@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::{Code, Error, Result},
-    http::parse_json,
+    http::{csv as table, parse_json},
 };
 
 /// How a file is written.
@@ -45,6 +45,8 @@ pub enum Cell {
     Int,
     /// `true` or `false`, also `1` or `0`.
     Bool,
+    /// Texts with `|` between.
+    List,
     /// A JSON value.
     Json,
 }
@@ -126,8 +128,9 @@ fn from_cells<T: Row>(columns: &[Column], record: &csv::ByteRecord) -> Result<T>
 fn value(name: &str, kind: Cell, cell: &str) -> Result<Value> {
     let wrong = |detail: &str| Error::invalid(pointer(name), detail);
     match kind {
-        Cell::Text if cell.contains('\0') => Err(wrong("expected a text without NUL characters")),
-        Cell::Text => Ok(Value::from(cell)),
+        Cell::Text | Cell::List if cell.contains('\0') => Err(wrong("expected a text without NUL characters")),
+        Cell::Text => Ok(Value::from(table::as_written(cell))),
+        Cell::List => Ok(cell.split('|').map(str::trim).collect()),
         Cell::Int => cell.parse::<i64>().map(Value::from).map_err(|_| wrong("expected a whole number")),
         Cell::Bool => match cell.to_ascii_lowercase().as_str() {
             "true" | "1" => Ok(Value::Bool(true)),

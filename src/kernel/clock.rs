@@ -91,6 +91,9 @@ impl FromStr for Instant {
 
     fn from_str(text: &str) -> Result<Self, NotAnInstant> {
         let at = DateTime::parse_from_rfc3339(text).map_err(|_| NotAnInstant)?.to_utc();
+        // A leap second is the first of the next minute here: the databases know none.
+        let folded = DateTime::from_timestamp_micros(at.timestamp_micros()).ok_or(NotAnInstant)?;
+        let at = if at.timestamp_subsec_nanos() < 1_000_000_000 { at } else { folded };
         if is_kept(&at) { Ok(Self::from_utc(at)) } else { Err(NotAnInstant) }
     }
 }
@@ -172,6 +175,9 @@ mod tests {
         assert_eq!(whole.sortable(), "2026-03-01T12:00:00.000000Z");
         assert_eq!(later.sortable().parse::<Instant>().unwrap(), later);
         assert!("2026-03-01".parse::<Instant>().is_err());
+        // A leap second is kept as the databases know it, and is none of a year that is not kept.
+        assert_eq!("2027-06-30T23:59:60.5Z".parse(), "2027-07-01T00:00:00.5Z".parse::<Instant>());
+        assert!("9999-12-31T23:59:60Z".parse::<Instant>().is_err());
         assert_eq!(Instant::from_micros(-99_999_999_999_999_999), Instant::from_micros(0));
     }
 }

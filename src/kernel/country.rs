@@ -34,6 +34,17 @@ impl Country {
         MEMBERS.contains(&&self.0)
     }
 
+    /// The country that it is a part of for value added tax: Monaco counts as France and the Isle of Man as the United Kingdom
+    /// (Directive 2006/112/EC, Article 7).
+    #[must_use]
+    pub const fn for_vat(self) -> Self {
+        match &self.0 {
+            b"MC" => Self(*b"FR"),
+            b"IM" => Self(*b"GB"),
+            _ => self,
+        }
+    }
+
     /// The two letters.
     #[must_use]
     pub fn as_str(&self) -> &str {

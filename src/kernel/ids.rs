@@ -40,12 +40,18 @@ kinds! {
     Variant, VariantId = "var";
     /// A customer.
     Customer, CustomerId = "cust";
+    /// A company that customers buy for.
+    Company, CompanyId = "company";
     /// A postal address in a customer's book.
     Address, AddressId = "addr";
     /// A price list.
     PriceList, PriceListId = "plist";
     /// A change of a price.
     PriceChange, PriceChangeId = "pchg";
+    /// A rule that proposes prices.
+    PriceRule, PriceRuleId = "prule";
+    /// A price that a rule proposes.
+    PriceProposal, PriceProposalId = "pprop";
     /// A promotion.
     Promotion, PromotionId = "promo";
     /// A batch of coupon codes.
@@ -68,6 +74,10 @@ kinds! {
     Payment, PaymentId = "pay";
     /// A capture, void or refund of a payment.
     PaymentOperation, PaymentOperationId = "payop";
+    /// A gift card, or a customer's store credit.
+    StoredValue, StoredValueId = "value";
+    /// A change of a stored value.
+    StoredValueEntry, StoredValueEntryId = "ventry";
     /// An order.
     Order, OrderId = "order";
     /// An entry of an order's money ledger.

@@ -301,13 +301,14 @@ impl UnitPrice {
         Ok(Self { scaled, currency })
     }
 
-    /// The price that is nearest to a decimal in major units, halves up; `None` when it is too large.
+    /// The price that is nearest to a decimal in major units, halves up; `None` when it is larger than what [`UnitPrice::parse`]
+    /// takes: it could not be read again where it is kept.
     #[must_use]
     pub fn rounded(price: Decimal, currency: Currency) -> Option<Self> {
         let digits = currency.exponent() + Self::EXTRA_DIGITS;
         let rounded = price.round_dp_with_strategy(digits, Rounding::HalfUp.strategy());
-        let scaled = rounded.checked_mul(Decimal::from(10u64.checked_pow(digits)?))?.try_into().ok()?;
-        Some(Self { scaled, currency })
+        let scaled: i64 = rounded.checked_mul(Decimal::from(10u64.checked_pow(digits)?))?.try_into().ok()?;
+        (scaled.checked_abs()? <= Money::MAX_INPUT).then_some(Self { scaled, currency })
     }
 
     /// The unit price of a whole amount of money.
@@ -403,6 +404,15 @@ mod tests {
         let price = UnitPrice::parse("999999999999", currency("EUR")).unwrap_err();
         assert_eq!(said(price), "the amount is too large: at most 1000000000 is taken here");
         assert!(UnitPrice::parse("1000000000", currency("EUR")).is_ok());
+    }
+
+    #[test]
+    fn a_price_that_is_reckoned_is_no_larger_than_one_that_is_taken() {
+        let rounded = |text: &str| UnitPrice::rounded(text.parse().unwrap(), currency("EUR"));
+        let most = rounded("1000000000").unwrap();
+        assert_eq!(serde_json::from_str::<UnitPrice>(&serde_json::to_string(&most).unwrap()).unwrap(), most);
+        assert_eq!((rounded("1000000000.000001"), rounded("11000000000")), (None, None));
+        assert_eq!(rounded("1000000000.0000001"), Some(most));
     }
 
     #[test]

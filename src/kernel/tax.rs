@@ -1,4 +1,4 @@
-//! How a channel taxes what it sells across borders.
+//! How a channel taxes what it sells, across borders and with its shipping.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -33,7 +33,19 @@ crate::words! {
     }
 }
 
-/// How a channel taxes what it sells across borders.
+crate::words! {
+    /// Which tax shipping bears.
+    pub enum ShippingTax {
+        /// That of the tax class of the shipping method.
+        OwnClass = "own_class",
+        /// That of the main good: of the rate whose shipped goods have the largest net value; of several the highest.
+        MainGood = "main_good",
+        /// Those of the shipped goods: spread over their rates by value.
+        Split = "split",
+    }
+}
+
+/// How a channel taxes what it sells, across borders and with its shipping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TaxPolicy {
@@ -49,6 +61,11 @@ pub struct TaxPolicy {
     #[serde(default = "fixed")]
     #[schema(default = "fixed")]
     pub inclusive_prices: InclusivePrices,
+    /// Which tax shipping bears. Absent where it is that of its own class.
+    // What is not set is not written, so that processes that do not know of it yet read the channel.
+    #[serde(default = "own_class", skip_serializing_if = "is_own_class")]
+    #[schema(default = "own_class")]
+    pub shipping: ShippingTax,
 }
 
 const fn destination() -> DistanceSales {
@@ -60,9 +77,17 @@ const fn taxed() -> Exports {
 const fn fixed() -> InclusivePrices {
     InclusivePrices::Fixed
 }
+const fn own_class() -> ShippingTax {
+    ShippingTax::OwnClass
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
+const fn is_own_class(shipping: &ShippingTax) -> bool {
+    matches!(shipping, ShippingTax::OwnClass)
+}
 
 impl Default for TaxPolicy {
     fn default() -> Self {
-        Self { distance_sales: destination(), exports: taxed(), inclusive_prices: fixed() }
+        Self { distance_sales: destination(), exports: taxed(), inclusive_prices: fixed(), shipping: own_class() }
     }
 }

@@ -19,6 +19,14 @@ pub struct VatId {
 }
 
 impl VatId {
+    /// A number that was kept: it was checked when it came, by the rules of that time. What is stricter now does not make what was
+    /// ordered unreadable.
+    #[must_use]
+    pub fn kept(text: &str) -> Self {
+        let (prefix, number) = text.split_at_checked(2).unwrap_or(("", text));
+        Self { prefix: prefix.to_owned(), number: number.to_owned() }
+    }
+
     /// The two letters it starts with: its ISO 3166 code, save for `EL` (Greece) and `XI`
     /// (Northern Ireland).
     #[must_use]
@@ -171,7 +179,7 @@ fn check(prefix: &str) -> Option<Check> {
         "HR" => |n| mod_11_10(&digits::<11>(n)?),
         "HU" => |n| multiple(n, [9, 7, 3, 1, 9, 7, 3, 1], 10),
         "IE" => ireland,
-        "IT" => |n| Some(luhn(&digits::<11>(n)?).is_multiple_of(10)),
+        "IT" => italy,
         "LT" => lithuania,
         "LU" => luxembourg,
         "LV" => latvia,
@@ -208,8 +216,8 @@ fn expected(prefix: &str) -> Option<&'static str> {
         "GB" => "a British VAT number is GB and nine or twelve digits (or GD or HA and three)",
         "HR" => "a Croatian VAT number is HR and eleven digits",
         "HU" => "a Hungarian VAT number is HU and eight digits",
-        "IE" => "an Irish VAT number is IE, seven digits and one or two letters",
-        "IT" => "an Italian VAT number is IT and eleven digits",
+        "IE" => "an Irish VAT number is IE, seven digits and one or two letters, up to W",
+        "IT" => "an Italian VAT number is IT and eleven digits, of which the eighth to tenth name a tax office",
         "LT" => "a Lithuanian VAT number is LT and nine or twelve digits, the last but one 1",
         "LU" => "a VAT number of Luxembourg is LU and eight digits",
         "LV" => "a Latvian VAT number is LV and eleven digits",
@@ -436,8 +444,8 @@ fn spanish_company(middle: &str, last: char) -> Option<bool> {
     Some(luhn(&digits).is_multiple_of(10))
 }
 
-/// FR: Luhn's check of the SIREN (not in Monaco, whose start with 000), then the key modulo 97 if
-/// it is of digits; how keys with letters are made is not published.
+/// FR: Luhn's check of the SIREN (not in Monaco, whose start with 000), then the key: modulo 97 if it is of digits, by
+/// [`french_letters`] if not.
 fn france(number: &str) -> Option<bool> {
     let (key, siren) = number.split_at_checked(2)?;
     let siren = digits::<9>(siren)?;
@@ -445,8 +453,25 @@ fn france(number: &str) -> Option<bool> {
         return None;
     }
     let siren_holds = luhn(&siren).is_multiple_of(10) || matches!(siren, [0, 0, 0, ..]);
-    let key_holds = figure(key, 2).is_none_or(|key| key == (12 + 3 * (value(&siren) % 97)) % 97);
+    let key_holds = match figure(key, 2) {
+        Some(key) => key == (12 + 3 * (value(&siren) % 97)) % 97,
+        None => french_letters(key, value(&siren))?,
+    };
     Some(siren_holds && key_holds)
+}
+
+/// Whether a French key with letters is that of a SIREN. Its letters count from 10 on without I and O; what they make is divided by
+/// 11, and the remainder is that of the SIREN, the quotient and 1 together.
+fn french_letters(key: &str, siren: u64) -> Option<bool> {
+    let place = |c: char| {
+        let skipped = u32::from(c > 'I') + u32::from(c > 'O');
+        c.to_digit(36)?.checked_sub(skipped).map(u64::from)
+    };
+    let mut places = key.chars().map(place);
+    let (first, second) = (places.next()??, places.next()??);
+    let sum =
+        if first < 10 { (24 * first + second).checked_sub(10)? } else { (34 * first + second).checked_sub(100)? };
+    Some((siren + 1 + sum / 11) % 11 == sum % 11)
 }
 
 /// GB, XI: weighed modulo 97, since 2009 also with 55 added; three more digits name a branch.
@@ -467,7 +492,7 @@ fn britain(number: &str) -> Option<bool> {
 }
 
 /// IE: the letter (W is 0, A is 1) is the sum modulo 23 of seven digits and the second letter, if
-/// any; old numbers have a letter, `+` or `*` in second place and their first digit counts last.
+/// any (mostly A to I, and rarely another); old numbers have a letter, `+` or `*` in second place and their first digit counts last.
 fn ireland(number: &str) -> Option<bool> {
     let (body, letters) = number.split_at_checked(7)?;
     let mut letters = letters.chars();
@@ -479,7 +504,7 @@ fn ireland(number: &str) -> Option<bool> {
     };
     let second = match second {
         None | Some('W') => 0,
-        Some(second @ 'A'..='I') => letter(second)? + 1,
+        Some(second @ 'A'..='V') => letter(second)? + 1,
         _ => return None,
     };
     let check = letter(check).filter(|&check| check < 23)?;
@@ -511,16 +536,31 @@ fn luxembourg(number: &str) -> Option<bool> {
     Some(all / 100 % 89 == all % 100)
 }
 
+/// IT: Luhn's sum; seven digits for the business, then the office that gave the number: 001 to 100 are the provinces, and there are
+/// four more.
+fn italy(number: &str) -> Option<bool> {
+    let digits @ [business @ .., hundreds, tens, units, _] = digits::<11>(number)?;
+    let office = 100 * hundreds + pair(tens, units);
+    let given = matches!(office, 1..=100 | 120 | 121 | 888 | 999) && business.iter().any(|&digit| digit > 0);
+    given.then_some(luhn(&digits).is_multiple_of(10))
+}
+
 /// LV: legal persons are weighed modulo 11. Others have a personal code: the date of birth and its
-/// century, or 32 to 39 since 2017; how its last digit is made is not published.
+/// century, or 32 to 39 since 2017, and a last digit that is weighed modulo 11 too.
 fn latvia(number: &str) -> Option<bool> {
     let digits = digits::<11>(number)?;
     Some(match digits {
         [4..=9, ..] => weighted(&digits, &[9, 1, 4, 8, 3, 10, 2, 5, 7, 6, 1]) % 11 == 3,
-        [3, 2..=9, ..] => true,
-        [d, d2, m, m2, y, y2, c @ ..=2, ..] => is_birth([y, y2, m, m2, d, d2], &[(0, 1800 + 100 * c)]),
+        [3, 2..=9, ..] => latvian_person(&digits),
+        [d, d2, m, m2, y, y2, c @ ..=2, ..] => {
+            is_birth([y, y2, m, m2, d, d2], &[(0, 1800 + 100 * c)]) && latvian_person(&digits)
+        }
         _ => false,
     })
+}
+
+fn latvian_person([data @ .., check]: &[u32; 11]) -> bool {
+    (1 + weighted(data, &[10, 5, 8, 4, 2, 1, 6, 3, 7, 9])) % 11 % 10 == *check
 }
 
 /// MT: six digits are weighed modulo 37, the last two make up for the remainder.

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     events::Payload,
     kernel::{
-        Currency, Device, Instant, Money, Quantity, UnitPrice,
+        Currency, Device, Instant, Money, Per, PricePer, Quantity, UnitPrice,
         ids::{CartId, ChannelId, CustomerId, OrderId, VariantId},
     },
     payments::PaymentView,
@@ -66,7 +66,10 @@ pub struct LineDetails {
     pub tax_class: String,
     /// The rate it was taxed at.
     pub tax_rate: rust_decimal::Decimal,
-    /// Unit price times quantity, before discount.
+    /// How many units its price is for.
+    #[serde(default, skip_serializing_if = "Per::is_one")]
+    pub per: Per,
+    /// Unit price times quantity, by the units that the price is for, before discount.
     pub subtotal: Money,
     /// What was taken off.
     pub discount: Money,
@@ -94,9 +97,12 @@ pub struct OrderLine {
     pub unit_code: String,
     /// Whether it leaves through a fulfilment order: shipped, or handed over where it is counted and not shipped.
     pub requires_shipping: bool,
-    /// The price of one unit.
+    /// The price of one unit, or of as many as `per` says.
     pub unit_price: UnitPrice,
-    /// Unit price times quantity, before discount.
+    /// How many units the price is for; absent where it is one.
+    #[serde(skip_serializing_if = "Per::is_one")]
+    pub per: Per,
+    /// Unit price times quantity, by the units that the price is for, before discount.
     pub subtotal: Money,
     /// What was taken off.
     pub discount: Money,
@@ -122,6 +128,14 @@ pub struct OrderLine {
     /// Its tax class.
     #[serde(skip)]
     pub tax_class: String,
+}
+
+impl OrderLine {
+    /// Its price with the units that it is for.
+    #[must_use]
+    pub const fn price(&self) -> PricePer {
+        PricePer { price: self.unit_price, per: self.per }
+    }
 }
 
 /// What a foreign system calls the order or a document of it.
@@ -253,7 +267,8 @@ impl OrderDocument {
         shown.passed_over.retain(|passed| passed.coupon.is_some());
         shown.rules_version = None;
         for line in &mut shown.lines {
-            Step::keep_public(&mut line.explanation, Some(line.unit_price));
+            let price = line.price();
+            Step::keep_public(&mut line.explanation, Some(price));
         }
         if let Some(shipping) = &mut shown.shipping {
             Step::keep_public(&mut shipping.explanation, None);

@@ -15,6 +15,7 @@ use crate::{
         ids::{CartId, CustomerId, EventId, OrderId},
     },
     payments,
+    pricing::tax,
 };
 
 const ERASED: &str = "order.erased.v1";
@@ -75,14 +76,22 @@ fn telling(tx: &mut Tx, ids: &[OrderId]) -> Result<HashSet<OrderId>> {
         return Ok(HashSet::new());
     }
     let (rows, lines) = (store::rows(tx, ids)?, store::lines_of(tx, ids)?);
-    let rows = rows.into_iter().filter(|row| {
-        let details = &row.doc.0;
+    let rows = rows.into_iter().filter_map(|mut row| {
+        let details = &mut row.doc.0;
         let delivered = details.deliveries.iter().any(|delivery| delivery.address.is_some());
         let named = details.email.is_some() || details.billing_address.is_some() || details.vat_id.is_some();
-        named || delivered || !details.metadata.is_empty()
+        let tells = named || delivered || !details.metadata.is_empty() || tax::forget_numbers(&mut details.totals);
+        tells.then_some(row.id)
     });
-    let noted = lines.into_iter().filter(|line| !line.doc.0.metadata.is_empty());
-    Ok(rows.map(|row| row.id).chain(noted.map(|line| line.order_id)).collect())
+    let noted = lines.into_iter().filter_map(|line| bare(line.doc.0).map(|_| line.order_id));
+    Ok(rows.chain(noted).collect())
+}
+
+/// A line's details without what is personal; `None` when nothing is.
+fn bare(mut details: LineDetails) -> Option<LineDetails> {
+    let told = tax::forget_number(&mut details.explanation) || !details.metadata.is_empty();
+    details.metadata.clear();
+    told.then_some(details)
 }
 
 /// Erases an order's personal data and tells of it. False when there is none any more. The events of before are the
@@ -98,26 +107,28 @@ pub fn erase(tx: &mut Tx, (now, actor): (Instant, &Actor), id: OrderId, event: E
     }
     let row = store::row(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
     let lines = store::lines(tx, id)?;
-    let noted = lines.into_iter().filter(|line| !line.doc.0.metadata.is_empty());
-    let bare = noted.map(|line| {
-        let doc = LineDetails { metadata: serde_json::Map::new(), ..line.doc.0 };
-        (line.line_no, doc)
-    });
-    let bare: Vec<(i64, LineDetails)> = bare.collect();
+    let bare: Vec<(i64, LineDetails)> =
+        lines.into_iter().filter_map(|line| Some((line.line_no, bare(line.doc.0)?))).collect();
+    let mut details = row.doc.0;
+    let explained = tax::forget_numbers(&mut details.totals);
     let deliveries = order.deliveries.iter().any(|delivery| delivery.address.is_some());
     let named = order.email.is_some() || order.billing_address.is_some() || order.vat_id.is_some();
-    let own = named || deliveries || !order.metadata.is_empty();
+    let own = named || deliveries || explained || !order.metadata.is_empty();
     if !own && bare.is_empty() && row.name_folded.is_empty() {
         return Ok(false);
     }
-    let mut details = row.doc.0;
     (details.email, details.billing_address, details.vat_id) = (None, None, None);
     details.deliveries.iter_mut().for_each(|delivery| delivery.address = None);
     details.metadata.clear();
     (order.email, order.billing_address, order.vat_id) = (None, None, None);
     order.deliveries.clone_from(&details.deliveries);
     order.metadata.clear();
-    order.lines.iter_mut().for_each(|line| line.metadata.clear());
+    order.explanation.clone_from(&details.totals.explanation);
+    order.shipping.clone_from(&details.totals.shipping);
+    for line in &mut order.lines {
+        line.metadata.clear();
+        tax::forget_number(&mut line.explanation);
+    }
     store::erase(tx, id, &details)?;
     store::erase_lines(tx, id, &bare)?;
     service::save(tx, now, &mut order, &[], 1)?;

@@ -22,6 +22,6 @@ pub use model::{
 };
 pub use service::{
     FOREIGN_ORDER, NewOrder, Placing, add_ref, after, document, drop_held_ref, event, find, keep_ref, known_already,
-    known_ref, lock, of_cart, place, prepare, resolve, save,
+    known_ref, lock, of_cart, place, prepare, resolve, save, sold,
 };
 pub use store::waiting_unpaid;

@@ -2,6 +2,8 @@
 
 // What is asked for as it stands in the tables.
 pub(super) use super::store::{count_of_customer, lookup, of_customer};
+use std::collections::HashMap;
+
 use super::{
     document::{ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine},
     model::LineMove,
@@ -39,8 +41,8 @@ pub struct NewOrder {
     pub details: OrderDetails,
     /// The lines.
     pub lines: Vec<PlacedLine>,
-    /// The payment that promises the money.
-    pub payment: PaymentView,
+    /// The payments that promise the money.
+    pub payments: Vec<PaymentView>,
     /// When it was ordered.
     pub placed_at: Instant,
     /// How many events the transaction appends to the order's stream.
@@ -81,7 +83,7 @@ pub fn prepare(now: Instant, new: NewOrder) -> Result<(Placing, OrderDocument)> 
         cart,
         mut details,
         lines,
-        payment,
+        payments,
         placed_at,
         events,
         reference,
@@ -118,7 +120,7 @@ pub fn prepare(now: Instant, new: NewOrder) -> Result<(Placing, OrderDocument)> 
         doc: Doc(details),
     };
     let line_rows = with_amounts.iter().map(|(line, amounts)| line_row(id, line, amounts)).collect();
-    let mut document = assemble(row.clone(), line_rows, vec![payment], Vec::new());
+    let mut document = assemble(row.clone(), line_rows, payments, Vec::new());
     document.external_refs.extend(reference.iter().map(|(_, reference)| reference.clone()));
     document.settle();
     let (state, payment_state, fulfilment_state) = (document.state, document.payment_state, document.fulfilment_state);
@@ -222,6 +224,7 @@ fn order_line(row: LineRow, currency: crate::kernel::Currency) -> OrderLine {
         weight_grams,
         tax_class,
         tax_rate,
+        per,
         subtotal,
         discount,
         explanation,
@@ -244,6 +247,7 @@ fn order_line(row: LineRow, currency: crate::kernel::Currency) -> OrderLine {
         unit_code,
         requires_shipping,
         unit_price: UnitPrice::from_scaled(row.unit_price, currency),
+        per,
         subtotal,
         discount,
         net: money(row.net),
@@ -446,6 +450,18 @@ pub fn after(order: OrderId) -> String {
 /// What the database says.
 pub fn known_ref(tx: &mut Tx, system: &str, kind: &str, value: &str) -> Result<Option<(OrderId, serde_json::Value)>> {
     store::find_ref(tx, system, kind, value)
+}
+
+/// How many pieces of SKUs were ordered after an instant until another, that one included, and not cancelled since; what came back counts, what was
+/// ordered in test channels does not. A SKU of which none were is absent. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn sold(tx: &mut Tx, skus: &[String], span: (Instant, Instant)) -> Result<HashMap<String, i64>> {
+    if skus.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(store::sold(tx, skus, span)?.into_iter().collect())
 }
 
 /// The order that a cart became.

@@ -101,6 +101,18 @@ pub(super) fn insert(tx: &mut Tx, row: &OrderRow, doc: Json) -> Result<()> {
     Ok(())
 }
 
+/// How many pieces of SKUs were ordered after an instant until another and not cancelled, without what was ordered in test channels.
+pub(super) fn sold(tx: &mut Tx, skus: &[String], (from, to): (Instant, Instant)) -> Result<Vec<(String, i64)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Text)]);
+    let query = format!(
+        "SELECT wanted, CAST(sum(l.quantity - l.cancelled) AS BIGINT) FROM {list} \
+         JOIN order_lines AS l ON l.sku = wanted JOIN orders AS o ON o.id = l.order_id \
+         WHERE l.placed_at > ? AND l.placed_at <= ? AND NOT o.test AND o.state <> 'cancelled' GROUP BY wanted"
+    );
+    let rows = dialect::rows(skus.iter().map(|sku| json!([sku])).collect());
+    sql(query).bind(rows).bind(from).bind(to).load::<(Text, BigInt), (String, i64)>(tx)
+}
+
 const LINE_COLUMNS: &[(&str, Col)] = &[
     ("order_id", Col::Uid),
     ("line_no", Col::Int),

@@ -12,6 +12,7 @@ mod provider;
 mod sandbox;
 mod service;
 mod store;
+mod stored;
 mod waiting;
 
 pub use api::NOTIFIED;
@@ -29,6 +30,6 @@ pub use sandbox::{SANDBOX, SandboxPayment, SandboxState, sign, work};
 pub use service::{
     action_required, any_due, authorised, begin_operation, claim, claim_due, confirm_operation, declined, ending,
     erase, fail_operation, failed, finish_operation, get, given_up, late_promise, of_cart, of_order, of_orders, open,
-    operation, operations, orphaned, put_off, record_operation, resolve, voided,
+    open_all, operation, operations, orphaned, put_off, record_operation, resolve, voided,
 };
 pub use waiting::{failures, failures_of, to_pay_out, without_order};

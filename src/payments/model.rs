@@ -460,6 +460,11 @@ impl Operation {
     /// Why not.
     pub fn confirmable(&self, payment: &Payment, others: &[Self]) -> Result<(), String> {
         self.state.apply(OperationCommand::Confirm).ok_or_else(|| format!("the {} is {}", self.kind, self.state))?;
+        if super::stored::STORED.contains(&payment.provider.as_str()) {
+            return Err(
+                "nobody pays a gift card or store credit by hand: settle the order, and it is tried again".to_owned()
+            );
+        }
         if self.state == OperationState::Pending && payment.provider != super::MANUAL {
             return Err("the provider is being asked".to_owned());
         }

@@ -12,12 +12,14 @@ use super::{
     manual::Manual,
     model::{Operation, OperationKind, Outcome, Payment},
     sandbox::Sandbox,
+    stored::Stored,
 };
 use crate::{
     db::Db,
     error::{Code, Error, Result},
     http::{State, seal::Secret},
     kernel::{Clock, Money},
+    stored_value::{GIFT_CARD, STORE_CREDIT},
 };
 
 /// Why a provider gave no answer, or a bad one.
@@ -110,14 +112,16 @@ pub const NOT_FOUND: &str = "not_found";
 /// The providers there are. Cheap to make.
 #[derive(Clone)]
 pub struct Providers {
-    all: [Arc<dyn Provider>; 2],
+    all: [Arc<dyn Provider>; 4],
 }
 
 impl Providers {
     /// The providers over a process's parts. `public_url` is where the sandbox sends customers.
     #[must_use]
     pub fn new(db: Db, clock: Clock, secret: Arc<Secret>, public_url: String) -> Self {
-        Self { all: [Arc::new(Manual), Arc::new(Sandbox::new(db, clock, secret, public_url))] }
+        let stored = |code| Stored { code, db: db.clone(), clock: clock.clone() };
+        let (cards, credit) = (Arc::new(stored(GIFT_CARD)), Arc::new(stored(STORE_CREDIT)));
+        Self { all: [Arc::new(Manual), Arc::new(Sandbox::new(db, clock, secret, public_url)), cards, credit] }
     }
 
     /// A provider by its code.
@@ -160,6 +164,7 @@ mod tests {
     #[test]
     fn channels_know_every_provider() {
         let known = crate::channels::PAYMENT_METHODS;
-        assert_eq!(known, [super::super::MANUAL, super::super::SANDBOX]);
+        let stored = (crate::stored_value::GIFT_CARD, crate::stored_value::STORE_CREDIT);
+        assert_eq!(known, [super::super::MANUAL, super::super::SANDBOX, stored.0, stored.1]);
     }
 }

@@ -21,7 +21,16 @@ use crate::{
 /// # Errors
 /// `duplicate` when its key is taken.
 pub fn open(tx: &mut Tx, now: Instant, new: &NewPayment) -> Result<()> {
-    on_duplicate(store::insert(tx, now, new), || taken(&new.our_key))
+    open_all(tx, now, std::slice::from_ref(new))
+}
+
+/// The same for several at once: one statement.
+///
+/// # Errors
+/// `duplicate` when a key is taken.
+pub fn open_all(tx: &mut Tx, now: Instant, new: &[NewPayment]) -> Result<()> {
+    let keys = || new.iter().map(|one| one.our_key.as_str()).collect::<Vec<_>>().join(", ");
+    on_duplicate(store::insert(tx, now, new), || taken(&keys()))
 }
 
 /// The provider promises the money, and this is the order. False when the answer comes too late: somebody else has

@@ -91,26 +91,52 @@ pub(super) fn load(tx: &mut Tx, statement: Sql) -> Result<Vec<Payment>> {
     Ok(rows.into_iter().map(Payment::from).collect())
 }
 
-pub(super) fn insert(tx: &mut Tx, now: Instant, new: &NewPayment) -> Result<()> {
-    sql(format!(
-        "INSERT INTO payments ({PAYMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 1, ?, ?, ?, 1, ?, ?, NULL)"
-    ))
-    .bind(new.id)
-    .bind(new.cart)
-    .bind(new.order)
-    .bind(new.provider.as_str())
-    .bind(new.our_key.as_str())
-    .bind(new.provider_ref.clone())
-    .bind(new.state.as_str())
-    .bind(new.amount.currency())
-    .bind(new.amount.minor())
-    .bind(new.lease_until)
-    .bind(new.idempotency_id)
-    .bind(Json::of(&new.details)?)
-    .bind(now)
-    .bind(now)
-    .execute(tx)?;
-    Ok(())
+const NEW: &[(&str, Col)] = &[
+    ("id", Col::Uid),
+    ("cart_id", Col::Uid),
+    ("order_id", Col::Uid),
+    ("provider", Col::Text),
+    ("our_key", Col::Text),
+    ("provider_ref", Col::Text),
+    ("state", Col::Text),
+    ("currency", Col::Text),
+    ("amount", Col::Int),
+    ("captured", Col::Int),
+    ("refunded", Col::Int),
+    ("voided", Col::Int),
+    ("capture_pending", Col::Int),
+    ("refund_pending", Col::Int),
+    ("void_pending", Col::Int),
+    ("attempt", Col::Int),
+    ("lease_until", Col::At),
+    ("idempotency_id", Col::Uid),
+    ("doc", Col::Doc),
+    ("version", Col::Int),
+    ("created_at", Col::At),
+    ("updated_at", Col::At),
+];
+
+/// Writes payments, with one statement.
+pub(super) fn insert(tx: &mut Tx, now: Instant, new: &[NewPayment]) -> Result<()> {
+    let row = |new: &NewPayment| -> Result<Vec<Bind>> {
+        let mut row: Vec<Bind> = vec![
+            new.id.into(),
+            new.cart.into(),
+            new.order.into(),
+            new.provider.as_str().into(),
+            new.our_key.as_str().into(),
+            new.provider_ref.clone().into(),
+            new.state.as_str().into(),
+            new.amount.currency().into(),
+            new.amount.minor().into(),
+        ];
+        row.extend([0i64; 6].map(Bind::from));
+        row.extend([1i64.into(), new.lease_until.into(), new.idempotency_id.into(), Json::of(&new.details)?.into()]);
+        row.extend([1i64.into(), now.into(), now.into()]);
+        Ok(row)
+    };
+    let rows: Result<Vec<_>> = new.iter().map(row).collect();
+    insert_many(tx, "payments", NEW, rows?).map(|_| ())
 }
 
 /// The end of every guard on a payment whose answer is written by the attempt that asked for it.

@@ -1,17 +1,17 @@
 //! Routes of price lists and their prices; those of tax and shipping are in [`settings`].
 
-use actix_web::{get, patch, post, put};
+use actix_web::{HttpResponse, get, patch, post, put};
 
 use super::{
     adjust,
-    forms::{NewPriceList, PriceChange, PriceListPatch, PriceListView, PriceView, PricesChanged},
+    forms::{ExportedPrice, NewPriceList, PriceChange, PriceListPatch, PriceListView, PriceView, PricesChanged},
     history::{self, By},
     promotions, sale_prices, service, shipped_rates, simulate,
 };
 use crate::{
     db::Tx,
     error::Result,
-    http::{All, Body, Call, IfMatch, List, Mount, Page, RefPath, Reply},
+    http::{All, Body, Call, IfMatch, List, Mount, Page, Params, RefPath, Reply, WholeQuery, whole},
     kernel::{
         Id, Instant, Scope,
         ids::{PriceChangeId, PriceListId},
@@ -26,9 +26,10 @@ mod settings;
 #[post("/price-lists")]
 async fn create_price_list(call: Call, body: Body<NewPriceList>) -> Result<Reply> {
     let actor = call.allow(Scope::PricesWrite)?.clone();
-    let (id, now, new) = (Id::new(), call.now, body.value.clone());
+    let (id, now, new, reference) = (Id::new(), call.now, body.value.clone(), call.request_id());
     call.reference_command(&body.fingerprint, move |tx| {
-        let made = PriceListView::from(service::create_price_list(tx, now, &actor, id, &new)?);
+        let by = By { now, actor: &actor, reference: reference.as_deref() };
+        let made = PriceListView::from(service::create_price_list(tx, by, id, &new)?);
         Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/ops/price-lists/{}", made.id)))
     })
     .await
@@ -57,15 +58,17 @@ async fn read_price_list(call: Call, path: RefPath<PriceListId>) -> Result<Reply
 /// Change a price list
 ///
 /// Send the `ETag` you have seen as `If-Match`. The change is effective everywhere within a second. Code, currency and
-/// channel stay as they are: prices hang on them.
+/// channel stay as they are: prices hang on them. What it was is kept: `GET /v1/ops/price-lists/{id}/history`.
 #[utoipa::path(tag = "set up a shop", params(("id" = inline(PriceListId), Path), IfMatch), request_body = PriceListPatch,
     security(("token" = ["prices:write"])), responses((status = 200, body = PriceListView)))]
 #[patch("/price-lists/{id}")]
 async fn update_price_list(call: Call, path: RefPath<PriceListId>, body: Body<PriceListPatch>) -> Result<Reply> {
     let actor = call.allow(Scope::PricesWrite)?.clone();
     let (id, now, expected, patch) = (path.0, call.now, call.if_match()?, body.value.clone());
+    let reference = call.request_id();
     call.reference_command(&body.fingerprint, move |tx| {
-        let changed = PriceListView::from(service::update_price_list(tx, now, &actor, id, expected, &patch)?);
+        let by = By { now, actor: &actor, reference: reference.as_deref() };
+        let changed = PriceListView::from(service::update_price_list(tx, by, id, expected, &patch)?);
         Ok(Reply::ok(&changed)?.version(changed.version))
     })
     .await
@@ -105,10 +108,24 @@ async fn list_prices(call: Call, path: RefPath<PriceListId>, query: List<All>) -
     query.answer(&call, key, read).await
 }
 
+/// Export the prices of a list
+///
+/// All of them in one file, as CSV or as NDJSON, of any length: each row is one that `POST /v1/integration/prices` takes as it is.
+/// Rows are read as they are sent: a price that nobody touches meanwhile is in the file once, and one that is changed, made or
+/// removed meanwhile as it was before or as it is then. The file is whole when the answer ends as HTTP ends one; where reading
+/// fails, the connection is cut.
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(PriceListId), Path), WholeQuery), security(("token" = ["prices:read"])),
+    responses((status = 200, content((String = "text/csv"), (ExportedPrice = "application/x-ndjson")))))]
+#[get("/price-lists/{id}/prices/export")]
+async fn export_prices(call: Call, path: RefPath<PriceListId>, query: Params<WholeQuery>) -> Result<HttpResponse> {
+    let (id, actor) = (path.0, call.allow(Scope::PricesRead)?.clone());
+    whole(&call, &query.0, "prices", move |tx, after| service::prices_after(tx, &actor, id, after)).await
+}
+
 /// The routes of the ops surface.
 pub fn ops(config: &mut Mount<'_>) {
     config.service(create_price_list).service(list_price_lists).service(read_price_list).service(update_price_list);
-    config.service(change_prices).service(list_prices);
+    config.service(change_prices).service(list_prices).service(export_prices);
     adjust::ops(config);
     history::api::ops(config);
     promotions::api::ops(config);

@@ -3,15 +3,18 @@
 //! A fraction of a minor unit is decided about at three declared points only: the amount of a line, the amount of a
 //! percentage, and the tax (per line, or per rate over the order). All the rest is adding and spreading whole numbers.
 
+mod shipping;
+
 use std::{cmp::Reverse, collections::HashMap};
 
 use rust_decimal::Decimal;
 
 use super::model::{
     Adjustment, AdjustmentTarget, AdjustmentValue, Input, LineInput, LineTotals, PriceError, RoundingPoint,
-    ShippingInput, ShippingTotals, Step, TaxTotal, Totals,
+    ShippingInput, Step, TaxTotal, Totals,
 };
-use crate::kernel::{Currency, Money, Quantity, Rounding, UnitPrice};
+use crate::kernel::{Currency, Money, PricePer, Quantity, Rounding};
+pub(super) use shipping::{main_rate, net_value};
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +32,7 @@ pub fn price(input: &Input) -> Result<Totals, PriceError> {
     for adjustment in &input.adjustments {
         work.adjust(adjustment)?;
     }
+    work.carry()?;
     work.tax()?;
     work.totals()
 }
@@ -154,7 +158,10 @@ struct Work<'a> {
     lines: Vec<Part>,
     /// The places of the lines by their numbers, where discounts ask for them.
     places: HashMap<i32, usize>,
+    /// Shipping before tax: its price and what is taken off it.
     shipping: Option<Part>,
+    /// Shipping by the tax rates that it bears, lowest first.
+    carried: Vec<Part>,
     explanation: Vec<Step>,
 }
 
@@ -164,15 +171,16 @@ impl<'a> Work<'a> {
         let shipping = input.shipping.as_ref().map(|shipping| shipping_part(shipping, input)).transpose()?;
         let numbered = if input.adjustments.is_empty() { &[][..] } else { &input.lines };
         let places = numbered.iter().enumerate().map(|(place, line)| (line.line_no, place)).collect();
-        Ok(Self { input, lines, places, shipping, explanation: vec![rounding_step(input)] })
+        Ok(Self { input, lines, places, shipping, carried: Vec::new(), explanation: vec![rounding_step(input)] })
     }
 
+    /// What bears tax.
     fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.lines.iter().chain(&self.shipping)
+        self.lines.iter().chain(&self.carried)
     }
 
     fn parts_mut(&mut self) -> impl Iterator<Item = &mut Part> {
-        self.lines.iter_mut().chain(&mut self.shipping)
+        self.lines.iter_mut().chain(&mut self.carried)
     }
 
     /// The distinct rates, lowest first.
@@ -239,30 +247,23 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn tax_total(&self, rate: Decimal) -> Result<TaxTotal, PriceError> {
-        let of = |pick: fn(&Part) -> i64| {
-            let minor = sum(self.parts().filter(|part| part.rate == rate).map(pick))?;
-            Ok(Money::from_minor(minor, self.input.currency))
-        };
-        Ok(TaxTotal { rate, net: of(|part| part.net)?, tax: of(|part| part.tax)?, gross: of(|part| part.gross)? })
-    }
-
     fn totals(self) -> Result<Totals, PriceError> {
         let input = self.input;
         let money = |minor| Money::from_minor(minor, input.currency);
-        let taxes = self.rates().into_iter().map(|rate| self.tax_total(rate)).collect::<Result<_, _>>()?;
+        let taxes =
+            self.rates().into_iter().map(|rate| tax_total(self.parts(), rate, input)).collect::<Result<_, _>>()?;
         Ok(Totals {
             currency: input.currency,
             prices_include_tax: input.prices_include_tax,
             taxes,
             subtotal: money(sum(self.lines.iter().map(|part| part.subtotal))?),
             discount: money(sum(self.lines.iter().map(|part| part.discount))?),
-            shipping_total: money(self.shipping.as_ref().map_or(0, |part| part.gross)),
+            shipping_total: money(sum(self.carried.iter().map(|part| part.gross))?),
             net: money(sum(self.parts().map(|part| part.net))?),
             tax: money(sum(self.parts().map(|part| part.tax))?),
             total: money(sum(self.parts().map(|part| part.gross))?),
+            shipping: shipping::totals(input, self.shipping, &self.carried)?,
             lines: input.lines.iter().zip(self.lines).map(|(line, part)| line_totals(line, part, money)).collect(),
-            shipping: input.shipping.as_ref().zip(self.shipping).map(|(from, part)| shipping_totals(from, part, money)),
             explanation: self.explanation,
             promotions: Vec::new(),
             passed_over: Vec::new(),
@@ -272,25 +273,24 @@ impl<'a> Work<'a> {
     }
 }
 
-/// A line's amount before discount in minor units: unit price × quantity, rounded.
+/// A line's amount before discount in minor units: unit price × quantity ÷ the units that the price is for, rounded once.
 ///
 /// # Errors
 /// See [`PriceError`].
-pub fn line_amount(unit_price: UnitPrice, quantity: Quantity, rounding: Rounding) -> Result<i64, PriceError> {
-    ranged(unit_price.scaled())?;
-    let exact = unit_price.decimal().checked_mul(quantity.get().into()).ok_or(PriceError::Overflow)?;
-    ranged(unit_price.currency().round(exact, rounding).ok_or(PriceError::Overflow)?)
+pub fn line_amount(price: PricePer, quantity: Quantity, rounding: Rounding) -> Result<i64, PriceError> {
+    ranged(price.price.scaled())?;
+    ranged(price.amount(quantity, rounding).ok_or(PriceError::Overflow)?)
 }
 
 /// A line with its amount, and a step when there was something to round.
 fn line_part(line: &LineInput, input: &Input) -> Result<Part, PriceError> {
     same_currency(line.unit_price.currency(), input)?;
-    let subtotal = line_amount(line.unit_price, line.quantity, input.rounding.strategy)?;
+    let (price, quantity) = (line.price(), line.quantity);
+    let subtotal = line_amount(price, quantity, input.rounding.strategy)?;
     let mut part = Part::new(subtotal, line.tax_rate, line.because.clone())?;
-    let money = Money::from_minor(subtotal, input.currency);
-    let exact = line.unit_price.decimal().checked_mul(line.quantity.get().into()).unwrap_or_default();
-    if money.decimal() != exact {
-        let text = format!("{} × {} = {}, rounded to {money}", line.quantity.get(), line.unit_price, exact.normalize());
+    if !price.is_whole(quantity) {
+        let (money, exact) = (Money::from_minor(subtotal, input.currency), price.about(quantity).normalize());
+        let text = format!("{} × {price} = {exact}, rounded to {money}", quantity.get());
         part.steps.push(Step::new("rounding", text));
     }
     Ok(part)
@@ -335,25 +335,22 @@ fn tax_on(amount: i64, rate: Decimal, input: &Input) -> Result<i64, PriceError> 
     ranged(tax.ok_or(PriceError::Overflow)?)
 }
 
+/// What bears a rate.
+fn tax_total<'a>(parts: impl Iterator<Item = &'a Part>, rate: Decimal, input: &Input) -> Result<TaxTotal, PriceError> {
+    let (mut net, mut tax, mut gross) = (0, 0, 0);
+    for part in parts.filter(|part| part.rate == rate) {
+        (net, tax, gross) = (sum([net, part.net])?, sum([tax, part.tax])?, sum([gross, part.gross])?);
+    }
+    let money = |minor| Money::from_minor(minor, input.currency);
+    Ok(TaxTotal { rate, net: money(net), tax: money(tax), gross: money(gross) })
+}
+
 fn line_totals(line: &LineInput, part: Part, money: impl Fn(i64) -> Money) -> LineTotals {
     LineTotals {
         line_no: line.line_no,
         unit_price: line.unit_price,
+        per: line.per,
         quantity: line.quantity,
-        subtotal: money(part.subtotal),
-        discount: money(part.discount),
-        net: money(part.net),
-        tax: money(part.tax),
-        gross: money(part.gross),
-        tax_rate: part.rate,
-        explanation: part.steps,
-    }
-}
-
-fn shipping_totals(shipping: &ShippingInput, part: Part, money: impl Fn(i64) -> Money) -> ShippingTotals {
-    ShippingTotals {
-        code: shipping.code.clone(),
-        name: shipping.name.clone(),
         subtotal: money(part.subtotal),
         discount: money(part.discount),
         net: money(part.net),
@@ -394,6 +391,6 @@ fn ranged(minor: i64) -> Result<i64, PriceError> {
     if (0..=Money::MAX_INPUT).contains(&minor) { Ok(minor) } else { Err(PriceError::Overflow) }
 }
 
-fn sum(mut amounts: impl Iterator<Item = i64>) -> Result<i64, PriceError> {
-    amounts.try_fold(0i64, |total, amount| ranged(total.checked_add(amount).ok_or(PriceError::Overflow)?))
+fn sum(amounts: impl IntoIterator<Item = i64>) -> Result<i64, PriceError> {
+    amounts.into_iter().try_fold(0i64, |total, amount| ranged(total.checked_add(amount).ok_or(PriceError::Overflow)?))
 }

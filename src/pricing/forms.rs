@@ -7,13 +7,13 @@ use utoipa::ToSchema;
 
 use super::{
     quote::DeliveryDays,
-    rates::{Audience, ListKind, PriceList, ShippingMethod, ShippingRate, TaxRate},
+    rates::{ListKind, PriceList, ShippingMethod, ShippingRate, TaxRate},
 };
 use crate::{
     error::{Code, Error, Result},
     kernel::{
-        Country, Currency, Instant, Money, Quantity, UnitPrice,
-        ids::{ChannelId, CustomerId, PriceListId, ShippingMethodId, TaxRateId},
+        Country, Currency, Instant, Money, Per, Quantity, UnitPrice,
+        ids::{ChannelId, CompanyId, CustomerId, PriceListId, ShippingMethodId, TaxRateId},
         patch::present,
         text::{Sku, Text},
     },
@@ -60,6 +60,8 @@ pub struct NewPriceList {
     pub channel_id: Option<ChannelId>,
     /// The one customer it is for.
     pub customer_id: Option<CustomerId>,
+    /// The company whose customers it is for, as long as that is active.
+    pub company_id: Option<CompanyId>,
     /// The group of customers it is for, as customers name it.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
     pub customer_group: Option<Text<50>>,
@@ -138,7 +140,9 @@ pub struct PriceListView {
     pub channel_id: Option<ChannelId>,
     /// The one customer it is for.
     pub customer_id: Option<CustomerId>,
-    /// The group of customers it is for; null, as `customer_id` is, is everybody.
+    /// The company whose customers it is for.
+    pub company_id: Option<CompanyId>,
+    /// The group of customers it is for; null, as `customer_id` and `company_id` are, is everybody.
     pub customer_group: Option<String>,
     /// What it is for.
     pub kind: ListKind,
@@ -156,7 +160,8 @@ pub struct PriceListView {
 
 impl From<PriceList> for PriceListView {
     fn from(list: PriceList) -> Self {
-        let (customer_id, customer_group) = (list.audience.customer(), list.audience.group().map(str::to_owned));
+        let (customer_id, company_id) = (list.audience.customer(), list.audience.company());
+        let customer_group = list.audience.group().map(str::to_owned);
         let PriceList { id, code, name, currency, channel, kind, announced_at, priority, .. } = list;
         let PriceList { valid_from, valid_until, version, .. } = list;
         Self {
@@ -166,6 +171,7 @@ impl From<PriceList> for PriceListView {
             currency,
             channel_id: channel,
             customer_id,
+            company_id,
             customer_group,
             kind,
             announced_at,
@@ -174,28 +180,6 @@ impl From<PriceList> for PriceListView {
             valid_until,
             version,
         }
-    }
-}
-
-impl NewPriceList {
-    /// Whom it is for.
-    ///
-    /// # Errors
-    /// `invalid_value` where both are named, or costs are for somebody.
-    pub(super) fn audience(&self) -> Result<Audience> {
-        let audience = match (self.customer_id, &self.customer_group) {
-            (Some(_), Some(_)) => {
-                return Err(Error::invalid("/customer_group", "a list is for a customer or for a group, not for both"));
-            }
-            (Some(customer), None) => Audience::Customer(customer),
-            (None, Some(group)) => Audience::Group(group.to_string()),
-            (None, None) => Audience::All,
-        };
-        if self.kind == ListKind::Cost && audience != Audience::All {
-            let pointer = if self.customer_id.is_some() { "/customer_id" } else { "/customer_group" };
-            return Err(Error::invalid(pointer, "what goods have cost is so for everybody"));
-        }
-        Ok(audience)
     }
 }
 
@@ -217,8 +201,11 @@ pub struct PriceEntry {
     #[serde(default = "one")]
     #[schema(value_type = i64, minimum = 1, maximum = 1_000_000_000, default = 1)]
     pub min_quantity: Quantity,
-    /// The price of one unit, in the list's currency, with or without tax as the channel has it.
+    /// The price of one unit, or of as many as `per` says, in the list's currency, with or without tax as the channel has it.
     pub unit_price: UnitPrice,
+    /// How many units the price is for: 12.50 per 100.
+    #[serde(default)]
+    pub per: Per,
     /// From when on it is valid; left out, it always was.
     pub valid_from: Option<Instant>,
     /// Until when it is valid, exclusive; left out, it has no end.
@@ -267,7 +254,8 @@ pub struct PriceKey {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"rows": [
     {"sku": "MUG-KONTOR", "unit_price": {"amount": "12.50", "currency": "EUR"}},
-    {"sku": "MUG-KONTOR", "min_quantity": 10, "unit_price": {"amount": "11.25", "currency": "EUR"}}
+    {"sku": "MUG-KONTOR", "min_quantity": 10, "unit_price": {"amount": "11.25", "currency": "EUR"}},
+    {"sku": "MUG-KONTOR", "min_quantity": 1000, "unit_price": {"amount": "995.00", "currency": "EUR"}, "per": 100}
 ]}))]
 pub struct PriceChange {
     /// The prices to be set.
@@ -313,11 +301,36 @@ pub struct PriceView {
     pub sku: String,
     /// The quantity of a line from which on it is valid.
     pub min_quantity: Quantity,
-    /// The price of one unit, with or without tax as the channel has it.
+    /// The price of one unit, or of as many as `per` says, with or without tax as the channel has it.
     pub unit_price: UnitPrice,
+    /// How many units the price is for; absent where it is one.
+    #[serde(skip_serializing_if = "Per::is_one")]
+    pub per: Per,
     /// From when on it is valid.
     pub valid_from: Option<Instant>,
     /// Until when it is valid, exclusive.
+    pub valid_until: Option<Instant>,
+}
+
+/// A price of a list as a file has it: a row that an import of prices takes as it is.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ExportedPrice {
+    /// The code of the list.
+    pub price_list: String,
+    /// What is sold.
+    pub sku: String,
+    /// The quantity of a line from which on it is valid.
+    pub min_quantity: Quantity,
+    /// The price of one unit, or of as many as `per` says, with or without tax as the channel has it.
+    pub unit_price: UnitPrice,
+    /// How many units the price is for; absent where it is one.
+    #[serde(skip_serializing_if = "Per::is_one")]
+    pub per: Per,
+    /// From when on it is valid; absent where it always was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<Instant>,
+    /// Until when it is valid, exclusive; absent where it has no end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<Instant>,
 }
 

@@ -21,7 +21,7 @@ use crate::{
     db::{Tx, merge::Merged},
     error::{Code, Error, Result},
     kernel::{
-        Actor, Instant, Quantity, UnitPrice,
+        Actor, Instant, Per, Quantity, UnitPrice,
         ids::{PriceChangeId, VariantId},
         patch::Change,
         text::{Sku, Text},
@@ -41,8 +41,11 @@ pub struct PriceRowImport {
     /// The quantity of a line from which on it is valid; 1 where it is left out.
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000)]
     pub min_quantity: Option<Quantity>,
-    /// The price of one unit, in the list's currency, with or without tax as the channel has it.
+    /// The price of one unit, or of as many as `per` says, in the list's currency, with or without tax as the channel has it.
     pub unit_price: UnitPrice,
+    /// How many units the price is for: 12.50 per 100.
+    #[serde(default)]
+    pub per: Per,
     /// From when on it is valid; left out, it always was.
     pub valid_from: Option<Instant>,
     /// Until when it is valid, exclusive; left out, it has no end.
@@ -124,13 +127,13 @@ fn resolve(
         None => error.at("/price_list"),
     })?;
     let min_quantity = row.min_quantity.unwrap_or(Quantity::ONE);
-    let (valid_from, valid_until) = (row.valid_from, row.valid_until);
-    PriceEntry { sku: row.sku.clone(), min_quantity, unit_price: row.unit_price, valid_from, valid_until }
+    let (per, valid_from, valid_until) = (row.per, row.valid_from, row.valid_until);
+    PriceEntry { sku: row.sku.clone(), min_quantity, unit_price: row.unit_price, per, valid_from, valid_until }
         .check(list.currency, "")?;
     let no_sku = || Error::problem(Code::SkuUnknown, format!("there is no SKU `{}`", &*row.sku)).at("/sku");
     let variant = variants.get(&*row.sku).copied().ok_or_else(no_sku)?;
     Ok((
         Key { variant, list: list.id, min_quantity, valid_from },
-        Price { amount: row.unit_price.scaled(), valid_until },
+        Price { amount: row.unit_price.scaled(), per, valid_until },
     ))
 }

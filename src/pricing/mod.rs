@@ -7,6 +7,7 @@
 
 mod adjust;
 pub mod api;
+pub mod change;
 pub mod engine;
 mod forms;
 mod history;
@@ -23,23 +24,26 @@ mod shipped_rates;
 mod simulate;
 mod store;
 pub mod tax;
+mod taxed;
 pub mod vat;
 
+pub use change::Change;
 pub use forms::{
     Fraction, NewPriceList, NewShippingMethod, NewTaxRate, PriceChange, PriceEntry, PriceKey, PriceListPatch,
     PricesChanged, ShippingMethodPatch, ShippingRateForm,
 };
 pub use history::By;
 pub use import::{ImportedPrice, PriceRowImport, import};
-pub use promotions::work;
+pub use promotions::{Goods, Percent, Set, work};
 pub use quote::{
-    Consider, DeliveryDays, LineRequest, Quote, QuoteProblem, QuoteRequest, Rules, ShippingOption, ShippingRequest,
-    quote, shipping_options,
+    Consider, DeliveryDays, GiftGoods, GiftRequest, Given, LineRequest, Quote, QuoteProblem, QuoteRequest, Rules,
+    Shipped, ShippingOption, ShippingRequest, quote, shipping_options,
 };
 pub use reductions::{Article, reductions};
 pub use service::{
     Market, Markets, change_prices, create_price_list, create_shipping_method, create_tax_rate, delete_shipping_method,
-    delete_tax_rate, prices, update_price_list, update_shipping_method,
+    delete_tax_rate, hold_lists, may_change, price_lists, priced_in, prices, update_price_list, update_shipping_method,
 };
 pub use simulate::left;
+pub use taxed::Taxed;
 pub use vat::CheckedVatId;

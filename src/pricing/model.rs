@@ -11,8 +11,9 @@ use utoipa::{
 
 use super::tax::TaxTreatment;
 use crate::kernel::{
-    Currency, Money, Quantity, UnitPrice,
-    ids::{CustomerId, PromotionId},
+    Currency, Money, Per, PricePer, Quantity, UnitPrice,
+    ids::{CompanyId, CustomerId, PromotionId},
+    tax::ShippingTax,
 };
 pub use crate::kernel::{RoundingPoint, RoundingRule};
 
@@ -21,15 +22,20 @@ pub use crate::kernel::{RoundingPoint, RoundingRule};
 pub struct Buyer {
     /// The customer, when they are known.
     pub customer: Option<CustomerId>,
+    /// The company that they buy for.
+    pub company: Option<CompanyId>,
     /// The group they belong to.
     pub group: Option<String>,
+    /// The segments that they are in.
+    pub segments: Vec<String>,
     /// Whether they have not ordered before, by their account or their e-mail address.
     pub first_order: bool,
 }
 
 impl Buyer {
     /// Somebody of whom nothing is known.
-    pub const ANYBODY: &Self = &Self { customer: None, group: None, first_order: false };
+    pub const ANYBODY: &Self =
+        &Self { customer: None, company: None, group: None, segments: Vec::new(), first_order: false };
 }
 
 /// One step of an explanation: why an amount is what it is, or why something did not apply.
@@ -52,7 +58,7 @@ impl Step {
 
     /// Leaves of an explanation what a shopper may know, on carts and orders alike: which price lists there are, and why
     /// others were passed over, is the merchant's own affair. `price` is that of the line it explains.
-    pub fn keep_public(steps: &mut Vec<Self>, price: Option<UnitPrice>) {
+    pub fn keep_public(steps: &mut Vec<Self>, price: Option<PricePer>) {
         steps.retain(|step| step.code != "passed_over");
         for step in steps.iter_mut().filter(|step| step.code == "price_list") {
             let price = price.map(|price| format!("{price} ")).unwrap_or_default();
@@ -66,15 +72,41 @@ impl Step {
 pub struct LineInput {
     /// The line's immutable number, unique within the input.
     pub line_no: i32,
-    /// The price of one unit, with or without tax as the channel has it.
+    /// The price of one unit, or of as many as `per` says, with or without tax as the channel has it.
     pub unit_price: UnitPrice,
+    /// How many units the price is for; absent where it is one.
+    #[serde(default, skip_serializing_if = "Per::is_one")]
+    pub per: Per,
     /// How many units.
     pub quantity: Quantity,
     /// The tax rate as a fraction.
     #[schema(value_type = String, example = "0.19")]
     pub tax_rate: Decimal,
+    /// Whether it is shipped, so that shipping may bear its tax.
+    #[serde(default = "shipped")]
+    pub shipped: bool,
     /// How the unit price and the tax rate were chosen.
     pub because: Vec<Step>,
+}
+
+const fn shipped() -> bool {
+    true
+}
+
+impl LineInput {
+    /// The price with the units that it is for.
+    #[must_use]
+    pub const fn price(&self) -> PricePer {
+        PricePer { price: self.unit_price, per: self.per }
+    }
+}
+
+impl LineTotals {
+    /// The price with the units that it is for.
+    #[must_use]
+    pub const fn price(&self) -> PricePer {
+        PricePer { price: self.unit_price, per: self.per }
+    }
 }
 
 /// The shipping to be priced.
@@ -86,11 +118,18 @@ pub struct ShippingInput {
     pub name: String,
     /// The price, with or without tax as the channel has it.
     pub price: Money,
-    /// The tax rate as a fraction.
+    /// The tax rate of its own class as a fraction.
     #[schema(value_type = String, example = "0.19")]
     pub tax_rate: Decimal,
+    /// Whether it bears that, or the tax of the goods that are shipped. Where these cost nothing, it bears its own.
+    #[serde(default = "own_class")]
+    pub tax: ShippingTax,
     /// How the price and the tax rate were chosen.
     pub because: Vec<Step>,
+}
+
+const fn own_class() -> ShippingTax {
+    ShippingTax::OwnClass
 }
 
 /// A discount. Discounts apply in the order given, each to what the earlier ones left, and never below zero.
@@ -181,11 +220,14 @@ pub struct Input {
 pub struct LineTotals {
     /// The line's number.
     pub line_no: i32,
-    /// The price of one unit, in the channel's tax mode.
+    /// The price of one unit, or of as many as `per` says, in the channel's tax mode.
     pub unit_price: UnitPrice,
+    /// How many units the price is for; absent where it is one.
+    #[serde(default, skip_serializing_if = "Per::is_one")]
+    pub per: Per,
     /// How many units.
     pub quantity: Quantity,
-    /// Unit price × quantity, rounded, in the channel's tax mode, before discount.
+    /// Unit price × quantity ÷ `per`, rounded once, in the channel's tax mode, before discount.
     pub subtotal: Money,
     /// What discounts took off the subtotal.
     pub discount: Money,
@@ -220,14 +262,17 @@ pub struct ShippingTotals {
     pub tax: Money,
     /// With tax.
     pub gross: Money,
-    /// The tax rate as a fraction.
+    /// The tax rate as a fraction; where it bears several, that of the main good.
     #[schema(value_type = String, example = "0.19")]
     pub tax_rate: Decimal,
+    /// What of it bears which tax rate, lowest rate first, where it bears several: they sum to it. Absent where it bears one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<TaxTotal>,
     /// Why.
     pub explanation: Vec<Step>,
 }
 
-/// What bears one tax rate, lines and shipping together.
+/// What bears one tax rate: of lines and shipping together, or of shipping alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaxTotal {
     /// The rate as a fraction; zero has its row too.
@@ -311,6 +356,9 @@ pub struct AppliedPromotion {
     /// The coupon that it applies by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coupon: Option<String>,
+    /// The payment methods that earn it, where it is not for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payment_methods: Vec<String>,
     /// What it takes off altogether.
     pub amount: Money,
     /// How many pieces are reduced; 0 where it is about shipping.

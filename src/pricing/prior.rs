@@ -1,25 +1,33 @@
 //! The price before a reduction, which whoever announces one has to show beside it: Directive 98/6/EC, Article 6a (put in by
 //! Directive (EU) 2019/2161). Pure: the history of prices goes in.
 //!
-//! - A reduction is a price of a list of the kind `sale`. It begins when the first of its prices applied, however many followed
-//!   it without a day at another price, as long as each was as low or lower: of a reduction that progresses, the price before it
-//!   is that before its first step (Article 6a (5)). A price that rises within a sale begins another reduction.
-//! - The price before it is the lowest that applied, to everybody and for a single piece, in the 30 days before it was announced
-//!   (Article 6a (2)); where goods have been sold for less long, in that time (Article 6a (4)).
+//! - A reduction is a price of a list of the kind `sale`. It begins with the first of its prices that is lower than what applied
+//!   before, however many followed it without a day at another price, as long as each was as low or lower: of a reduction that
+//!   progresses, the price before it is that before its first step (Article 6a (5)). A price that rises within a sale begins another
+//!   reduction.
+//! - The price before it is the lowest that applied, to everybody and for a single piece, in the 30 days before it begins to apply
+//!   (Article 6a (2)); where it was announced before it begins, from 30 days before that on; where goods have been sold for less
+//!   long, in that time (Article 6a (4)).
 //! - Of goods that perish soon it is the price that applied last before it (Article 6a (3) leaves that to member states).
-//! - What comes into a sale after it has begun was announced when it came.
+//! - What comes into a sale after that was announced is measured from when it applies.
 //! - What has not been sold before has none, and is not shown as reduced.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap, HashSet},
+};
 
 use super::{
-    history::model::{Difference, Key, Price},
+    history::{
+        lists::ListChange,
+        model::{Difference, Key, Price},
+    },
     model::Buyer,
     rates::{self, Asking, ListKind, PriceList, PriceRow},
 };
 use crate::kernel::{
-    Currency, Instant, Quantity, UnitPrice,
-    ids::{ChannelId, VariantId},
+    Currency, Instant, PricePer, Quantity,
+    ids::{ChannelId, PriceListId, VariantId},
 };
 
 #[cfg(test)]
@@ -49,6 +57,8 @@ pub struct Known<'a> {
     pub rows: &'a [PriceRow],
     /// Its changes since an instant, the newest first.
     pub changes: &'a [Recorded],
+    /// The changes of the lists themselves since then, the newest first.
+    pub list_changes: &'a [ListChange],
     /// Since when: what was before is not looked at.
     pub since: Instant,
     /// The channel.
@@ -64,7 +74,7 @@ pub struct Known<'a> {
 struct Applied {
     from: Instant,
     /// `None` where it was not sold.
-    price: Option<UnitPrice>,
+    price: Option<PricePer>,
     /// Whether it was a price of a sale; with the announcement of what began with its list.
     sale: Option<Option<Instant>>,
 }
@@ -75,43 +85,49 @@ pub struct Raise {
     /// When.
     pub at: Instant,
     /// What it was.
-    pub from: UnitPrice,
+    pub from: PricePer,
     /// What it became.
-    pub to: UnitPrice,
+    pub to: PricePer,
 }
 
 /// A reduction, as it may be announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reduction {
     /// The price now.
-    pub price: UnitPrice,
+    pub price: PricePer,
     /// The price to be shown beside it; `None` where it was not sold before.
-    pub prior: Option<UnitPrice>,
-    /// What applied right before it was announced.
-    pub last: Option<UnitPrice>,
+    pub prior: Option<PricePer>,
+    /// What applied right before it.
+    pub last: Option<PricePer>,
     /// Since when it applies.
     pub since: Instant,
-    /// When the price was last raised in the 30 days before it was announced, if it was.
+    /// When the price was last raised in the time that is looked at, if it was.
     pub raised: Option<Raise>,
-    /// From when on prices were looked at: where that is before what is known, there may have been others.
+    /// From when on prices were looked at, or would have to be to know where it begins: where that is before what is known, there
+    /// may have been others.
     pub looked_at_from: Instant,
 }
 
 impl Reduction {
     /// The price that is shown beside it; `None` where it is not lower than that.
     #[must_use]
-    pub fn shown(&self) -> Option<UnitPrice> {
-        self.prior.filter(|_| self.percent().is_some())
+    pub fn shown(&self) -> Option<PricePer> {
+        let prior = self.prior.filter(|prior| prior.by_piece(self.price).is_gt())?;
+        // For as many pieces as the price is, where that is exact: then the two can be looked at side by side.
+        Some(prior.for_pieces(self.price.per).unwrap_or(prior))
     }
 
-    /// By how many whole per cent the price is lower than the one before it, cut off and never rounded up; `None` where it is not
-    /// lower, or there is nothing to compare it with.
+    /// By how many whole per cent the price is lower than the one before it, cut off and never rounded up; `None` where that is
+    /// less than one, or there is nothing to compare it with.
     #[must_use]
     pub fn percent(&self) -> Option<i64> {
-        let (prior, price) = (i128::from(self.prior?.scaled()), i128::from(self.price.scaled()));
-        let lower = prior > price && prior > 0;
-        lower.then(|| i64::try_from((prior - price) * 100 / prior).unwrap_or_default())
+        whole_percent(self.prior?, self.price)
     }
+}
+
+/// By how many whole per cent a price is lower than another, cut off; `None` where that is less than one.
+pub(super) fn whole_percent(from: PricePer, to: PricePer) -> Option<i64> {
+    to.percent_below(from).filter(|percent| *percent >= 1)
 }
 
 impl Known<'_> {
@@ -121,13 +137,16 @@ impl Known<'_> {
         let applied = self.applied(self.since, at);
         let now = applied.last()?;
         let (price, _) = (now.price?, now.sale?);
-        let first = applied.get(begin(&applied))?;
+        let (chain, begins) = begin(&applied);
+        let first = applied.get(begins)?;
         let announced = first.sale.flatten().map_or(first.from, |announced| announced.min(first.from));
-        let before: Vec<&Applied> = applied.iter().filter(|one| one.from < announced).collect();
+        let before: Vec<&Applied> = applied.iter().take(begins).collect();
         let last = before.last().and_then(|one| one.price);
-        let prior = if perishable { last } else { lowest(&before, announced.plus_seconds(-LOOK_BACK_SECONDS)) };
-        let looked_at_from = announced.plus_seconds(-LOOK_BACK_SECONDS);
-        let raised = last_raise(&before, looked_at_from);
+        let from = announced.plus_seconds(-LOOK_BACK_SECONDS);
+        let prior = if perishable { last } else { lowest(&before, from) };
+        let raised = last_raise(&before, from);
+        // Where its steps go back to the beginning of what is known, an earlier one may have been lower than what was before it.
+        let looked_at_from = if chain == 0 { from.min(self.since) } else { from };
         Some(Reduction { price, prior, last, since: first.from, raised, looked_at_from })
     }
 
@@ -135,6 +154,7 @@ impl Known<'_> {
     fn applied(&self, from: Instant, to: Instant) -> Vec<Applied> {
         let mut there: HashMap<Key, Price> = self.rows.iter().map(|row| (self.key(row), price_of(row))).collect();
         let mut undone = self.changes.iter().peekable();
+        let (mut lists, mut lists_undone) = (Cow::Borrowed(self.lists), self.list_changes.iter().peekable());
         let mut applied = Vec::new();
         for at in self.turns(from, to).into_iter().rev() {
             while let Some(recorded) = undone.next_if(|recorded| recorded.at > at) {
@@ -143,30 +163,40 @@ impl Known<'_> {
                     None => there.remove(&recorded.change.key),
                 };
             }
-            applied.push(self.at(&there, at));
+            while let Some(change) = lists_undone.next_if(|change| change.at > at) {
+                undo(lists.to_mut(), change);
+            }
+            applied.push(self.at(&lists, &there, at));
         }
         applied.reverse();
-        applied.dedup_by(|later, earlier| (later.price, later.sale) == (earlier.price, earlier.sale));
+        // 12.50 per 100 and 0.125 a piece are the same price.
+        applied.dedup_by(|later, earlier| same_price(later.price, earlier.price) && later.sale == earlier.sale);
         applied
     }
 
     /// Where another price may begin to apply: at a change, and at the beginnings and ends of what is or was there.
     fn turns(&self, from: Instant, to: Instant) -> BTreeSet<Instant> {
         let of_lists = self.lists.iter().flat_map(|list| [list.valid_from, list.valid_until]).flatten();
+        let of_former = self.list_changes.iter().flat_map(|change| {
+            let was = change.was.as_ref();
+            [Some(change.at), was.and_then(|was| was.valid_from), was.and_then(|was| was.valid_until)]
+                .into_iter()
+                .flatten()
+        });
         let of_rows = self.rows.iter().flat_map(|row| [row.valid_from, row.valid_until]).flatten();
         let of_changes = self.changes.iter().flat_map(|Recorded { change, at }| {
             let ends = [change.from, change.to].map(|price| price.and_then(|price| price.valid_until));
             [Some(*at), change.key.valid_from, ends[0], ends[1]].into_iter().flatten()
         });
-        let all = of_lists.chain(of_rows).chain(of_changes).filter(|at| (from..=to).contains(at));
+        let all = of_lists.chain(of_former).chain(of_rows).chain(of_changes).filter(|at| (from..=to).contains(at));
         all.chain([from]).collect()
     }
 
-    fn at(&self, there: &HashMap<Key, Price>, at: Instant) -> Applied {
+    fn at(&self, lists: &[PriceList], there: &HashMap<Key, Price>, at: Instant) -> Applied {
         let row = |(key, price): (&Key, &Price)| PriceRow {
             list: key.list,
             min_quantity: key.min_quantity,
-            price: UnitPrice::from_scaled(price.amount, self.currency),
+            price: price.in_currency(self.currency),
             valid_from: key.valid_from,
             valid_until: price.valid_until,
         };
@@ -175,11 +205,28 @@ impl Known<'_> {
         // Of this currency only: what a list of another one holds is no price here.
         let own = |key: &Key| self.lists.iter().any(|list| list.id == key.list && list.currency == self.currency);
         let rows: Vec<PriceRow> = there.iter().filter(|(key, _)| own(key)).map(row).collect();
-        let won = rates::winner(self.lists, &rows, asking, Quantity::ONE);
-        // What was announced is what the list held when it began: what came into it later was not.
-        let announced = |list: &PriceList| list.announced_at.filter(|_| list.valid_from == Some(at));
+        let won = rates::winner(lists, &rows, asking, Quantity::ONE);
+        // What was announced is what the list held then: what came into it later was not.
+        let announced = |list: &PriceList| {
+            list.announced_at.filter(|announced| list.valid_from == Some(at) && self.held(list.id, *announced))
+        };
         let sale = won.and_then(|(list, _)| (list.kind == ListKind::Sale).then(|| announced(list)));
         Applied { from: at, price: won.map(|(_, row)| row.price), sale }
+    }
+
+    /// Whether a list held a price for a single piece at an instant.
+    fn held(&self, list: PriceListId, at: Instant) -> bool {
+        let own = |key: &Key| key.list == list && key.min_quantity == Quantity::ONE;
+        let rows = self.rows.iter().map(|row| self.key(row));
+        let mut there: HashSet<Key> = rows.filter(own).collect();
+        let later = self.changes.iter().filter(|recorded| recorded.at > at && own(&recorded.change.key));
+        for Recorded { change, .. } in later {
+            match change.from {
+                Some(_) => there.insert(change.key),
+                None => there.remove(&change.key),
+            };
+        }
+        !there.is_empty()
     }
 
     fn key(&self, row: &PriceRow) -> Key {
@@ -187,21 +234,44 @@ impl Known<'_> {
     }
 }
 
-fn price_of(row: &PriceRow) -> Price {
-    Price { amount: row.price.scaled(), valid_until: row.valid_until }
+/// Makes a list be what it was before a change of it. One that was made by it was not there.
+fn undo(lists: &mut Vec<PriceList>, change: &ListChange) {
+    match &change.was {
+        Some(was) => lists.iter_mut().filter(|list| list.id == change.list).for_each(|list| was.restore(list)),
+        None => lists.retain(|list| list.id != change.list),
+    }
 }
 
-/// Where in what applied the reduction begins that applies at its end.
-fn begin(applied: &[Applied]) -> usize {
+fn price_of(row: &PriceRow) -> Price {
+    Price { amount: row.price.price.scaled(), per: row.price.per, valid_until: row.valid_until }
+}
+
+fn same_price(one: Option<PricePer>, other: Option<PricePer>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.by_piece(other).is_eq(),
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
+/// Where in what applied the steps begin that lead to its end, each as low as the one before it or lower; and where the reduction
+/// does: at the first of them that is lower than what applied before it. Where none is, it is the first.
+fn begin(applied: &[Applied]) -> (usize, usize) {
     let goes_on = |pair: &[Applied]| match pair {
         [earlier, later] => {
             let (Some(was), Some(becomes)) = (earlier.price, later.price) else { return false };
-            earlier.sale.is_some() && was.scaled() >= becomes.scaled()
+            earlier.sale.is_some() && was.by_piece(becomes).is_ge()
         }
         _ => false,
     };
     let steps = applied.windows(2).rev().take_while(|pair| goes_on(pair)).count();
-    applied.len().saturating_sub(1 + steps)
+    let chain = applied.len().saturating_sub(1 + steps);
+    let lower = |pair: &[Applied]| match pair {
+        [earlier, later] => earlier.price.zip(later.price).is_some_and(|(was, becomes)| becomes.by_piece(was).is_lt()),
+        _ => false,
+    };
+    // The pair at a place is of that one and the one behind it.
+    let first = applied.windows(2).skip(chain.saturating_sub(1)).position(lower);
+    (chain, first.map_or(chain, |place| place + chain.saturating_sub(1) + 1))
 }
 
 /// The last time that the price rose after an instant.
@@ -209,7 +279,7 @@ fn last_raise(before: &[&Applied], after: Instant) -> Option<Raise> {
     let raise = |pair: &[&Applied]| match pair {
         [earlier, later] => {
             let (from, to) = (earlier.price?, later.price?);
-            (to.scaled() > from.scaled() && later.from > after).then_some(Raise { at: later.from, from, to })
+            (to.by_piece(from).is_gt() && later.from > after).then_some(Raise { at: later.from, from, to })
         }
         _ => None,
     };
@@ -217,8 +287,8 @@ fn last_raise(before: &[&Applied], after: Instant) -> Option<Raise> {
 }
 
 /// The lowest price of those that applied at some time after an instant.
-fn lowest(before: &[&Applied], after: Instant) -> Option<UnitPrice> {
+fn lowest(before: &[&Applied], after: Instant) -> Option<PricePer> {
     // The last that began before it applied at it.
     let first = before.iter().rposition(|one| one.from <= after).unwrap_or_default();
-    before.iter().skip(first).filter_map(|one| one.price).min_by_key(|price| price.scaled())
+    before.iter().skip(first).filter_map(|one| one.price).min_by(|a, b| a.by_piece(*b))
 }

@@ -1,6 +1,9 @@
 //! From what a cart wants to what it costs: which price, which tax and which shipping rate apply to each part, and then
 //! the engine's sums. Pure: carts, checkout, orders and offers read [`Rules`] and the prices and ask here.
 
+mod gifts;
+mod shipping;
+
 use std::collections::{BTreeMap, HashMap};
 
 use rust_decimal::Decimal;
@@ -9,19 +12,23 @@ use utoipa::ToSchema;
 
 use super::{
     engine,
-    model::{Buyer, Input, LineInput, PriceError, RoundingRule, ShippingInput, Step, Totals},
-    promotions::{Basket, Compiled, Detail, Evaluation, Left, Line, Origin, PromotionState, Redeemed},
+    model::{Buyer, Input, LineInput, PriceError, RoundingRule, Step, Totals},
+    promotions::{self, Basket, Compiled, Detail, Evaluation, Left, Line, Origin, PromotionState, Redeemed},
     rates::{self, Asking, Audience, ListKind, PriceList, PriceRow, ShippingMethod, TaxRate},
-    tax::{Sale, Taxation},
+    tax::Sale,
+    taxed::Taxed,
 };
 use crate::{
     error::Code,
     kernel::{
-        Actor, Country, Currency, Device, Instant, Money, Quantity, UnitPrice,
+        Actor, Country, Currency, Device, Instant, Money, PricePer, Quantity, Rounding,
         ids::{ChannelId, PromotionId, VariantId},
-        tax::InclusivePrices,
     },
 };
+
+pub use gifts::{GiftGoods, GiftRequest, Given};
+pub use shipping::Shipped;
+use shipping::shipping_input;
 
 #[cfg(test)]
 mod tests;
@@ -77,22 +84,47 @@ impl Rules {
         self.price_lists.iter().any(|list| list.audience != Audience::All)
     }
 
-    /// Whether prices or promotions ask for the group that a customer belongs to.
-    #[must_use]
-    pub fn ask_for_groups(&self) -> bool {
-        let named = |list: &PriceList| matches!(list.audience, Audience::Group(_));
-        let asks = |ready: &Compiled| {
-            ready.promotion.state == PromotionState::Active
-                && !ready.promotion.rule.conditions.customer_groups.is_empty()
-        };
-        self.price_lists.iter().any(named) || self.promotions.iter().any(asks)
-    }
-
     /// Whether promotions ask if a customer has ordered before.
     #[must_use]
     pub fn ask_for_first_orders(&self) -> bool {
         let active = self.promotions.iter().filter(|ready| ready.promotion.state == PromotionState::Active);
         active.map(|ready| &ready.promotion.rule).any(|rule| rule.conditions.first_order)
+    }
+
+    /// Whether it matters to the price of a cart that it is paid by another method than the one that is chosen: a promotion that
+    /// reduces it is not for the other, whatever has become of it, or one that is going on in its channel is for the one and not for
+    /// the other. `totals` are those of the cart.
+    #[must_use]
+    pub fn tell_payments_apart(
+        &self,
+        (channel, at): (ChannelId, Instant),
+        totals: Option<&Totals>,
+        (one, other): (Option<&str>, Option<&str>),
+    ) -> bool {
+        let earns = |methods: &[&str], method: Option<&str>| method.is_some_and(|method| methods.contains(&method));
+        let apart = |methods: Vec<&str>| earns(&methods, one) != earns(&methods, other);
+        // What reduces it was earned by what was chosen then, whether that is offered still or not.
+        let unearned = |methods: &[String]| {
+            !methods.is_empty() && !other.is_some_and(|other| methods.iter().any(|known| known == other))
+        };
+        let mut applied = totals.into_iter().flat_map(|totals| &totals.promotions);
+        let mut going_on = self.promotions.iter().filter(|ready| ready.is_going_on(channel, at));
+        applied.any(|promotion| unearned(&promotion.payment_methods))
+            || going_on.any(|ready| {
+                apart(ready.promotion.rule.conditions.payment_methods.iter().map(|method| &**method).collect())
+            })
+    }
+
+    /// Whether promotions give goods.
+    #[must_use]
+    pub fn give_goods(&self, consider: Consider) -> bool {
+        consider != Consider::Nothing && promotions::give_goods(&self.promotions, consider == Consider::DraftsToo)
+    }
+
+    /// The promotions that may give goods to a cart, whatever is in it, with the SKUs of these.
+    #[must_use]
+    pub fn goods_in_question(&self, request: &QuoteRequest<'_>) -> Vec<(PromotionId, String)> {
+        promotions::goods_in_question(&self.promotions, &basket(request, Vec::new()))
     }
 
     /// A channel's shipping method by its code.
@@ -117,8 +149,10 @@ pub struct LineRequest<'a> {
     pub tax_class: &'a str,
     /// How many units.
     pub quantity: Quantity,
+    /// Whether it is shipped.
+    pub shipped: bool,
     /// A price that goes before every list's; whoever sets it has made sure that they may.
-    pub unit_price_override: Option<UnitPrice>,
+    pub price_override: Option<PricePer>,
 }
 
 /// The shipping that is asked for.
@@ -126,7 +160,7 @@ pub struct LineRequest<'a> {
 pub struct ShippingRequest {
     /// The shipping method's code.
     pub code: String,
-    /// What the goods weigh together.
+    /// What the lines weigh together; what promotions give comes on top.
     pub weight_grams: i64,
 }
 
@@ -164,6 +198,8 @@ pub struct QuoteRequest<'a> {
     pub device: Device,
     /// Where the visitor comes from.
     pub origin: Option<Origin>,
+    /// The payment method that is chosen.
+    pub payment_method: Option<&'a str>,
     /// The coupons on the cart.
     pub coupons: &'a [Redeemed],
     /// What is left of the promotions that are limited.
@@ -174,7 +210,9 @@ pub struct QuoteRequest<'a> {
     pub consider: Consider,
     /// The lines, in the order in which the totals list them.
     pub lines: Vec<LineRequest<'a>>,
-    /// The chosen shipping, if any yet.
+    /// What promotions that give goods may give.
+    pub gifts: Vec<GiftRequest<'a>>,
+    /// The chosen shipping, if any yet. It counts where anything is shipped.
     pub shipping: Option<ShippingRequest>,
 }
 
@@ -207,6 +245,8 @@ pub struct Quote {
     pub totals: Option<Totals>,
     /// What the goods cost after discount, with tax where the channel's prices include it: shipping rates go by it.
     pub goods_value: Money,
+    /// The lines that promotions give; the totals have them behind the others.
+    pub given: Vec<Given>,
     /// What could not be priced and why. Empty: the totals are complete.
     pub problems: Vec<QuoteProblem>,
 }
@@ -217,33 +257,48 @@ pub struct Quote {
 #[must_use]
 pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request: &QuoteRequest<'_>) -> Quote {
     let mut problems = Vec::new();
-    let taxed = Taxed::new(rules, request);
+    let taxed = Taxed::new(rules, request.sale, request.at, request.prices_include_tax);
     let (mut lines, mut shown) = (Vec::with_capacity(request.lines.len()), Vec::with_capacity(request.lines.len()));
+    let mut classes = Vec::with_capacity(request.lines.len());
     for line in &request.lines {
-        let priced = line_input(rules, prices, &taxed, line).and_then(|(input, reduced, untaxed)| {
+        let priced = line_input(prices, (&taxed, request), line).and_then(|(input, reduced, untaxed)| {
             let amount = |price| engine::line_amount(price, line.quantity, request.rounding.strategy);
-            let subtotal = amount(input.unit_price)
+            let subtotal = amount(input.price())
                 .map_err(|error| QuoteProblem { line_no: Some(line.line_no), ..refused(&error) })?;
             let rows = prices.get(&line.variant_id).map(Vec::as_slice).unwrap_or_default();
-            let cost = rates::cost(&rules.price_lists, rows, request.asking()).and_then(|cost| amount(cost).ok());
+            let cost = rates::cost(&rules.price_lists, rows, request.asking());
+            let cost = cost.and_then(|cost| taxed.cost(line.tax_class, cost, input.tax_rate));
+            let cost = cost.and_then(|cost| amount(cost).ok());
             Ok((shown_line(line, &input, (subtotal, cost), reduced), input, untaxed))
         });
         match priced {
-            Ok((line, input, untaxed)) => {
+            Ok((view, input, untaxed)) => {
                 lines.push(input);
-                shown.push(line);
+                shown.push(view);
+                classes.push(line.tax_class);
                 problems.extend(untaxed);
             }
             Err(problem) => problems.push(problem),
         }
     }
-    let basket = basket(request, shown);
+    let mut basket = basket(request, shown);
     let promotions = if request.consider == Consider::Nothing { &[][..] } else { &rules.promotions };
+    let offered = gifts::offered(promotions, prices, (&taxed, request), &mut basket);
     let mut evaluation = Evaluation::new(promotions, &basket, request.detail);
     evaluation.goods();
     let goods_value = Money::from_minor(evaluation.goods_value(), request.currency);
+    let shipped: Vec<Shipped<'_>> = lines
+        .iter()
+        .zip(classes)
+        .zip(evaluation.left())
+        .filter(|((line, _), _)| line.shipped)
+        .map(|((line, class), left)| Shipped { class, rate: line.tax_rate, left })
+        .collect();
+    let gifts = gifts::given(offered, &evaluation.applied);
+    let ships = request.lines.iter().any(|line| line.shipped) || gifts.iter().any(|gift| gift.input.shipped);
+    let asked = request.shipping.as_ref().filter(|_| ships).map(|asked| gifts::weighed(asked, &gifts));
     let shipping =
-        request.shipping.as_ref().and_then(|asked| match shipping_input(rules, &taxed, asked, goods_value) {
+        asked.as_ref().and_then(|asked| match shipping_input((&taxed, request), asked, goods_value, &shipped) {
             Ok((shipping, untaxed)) => {
                 problems.extend(untaxed);
                 evaluation.shipping(shipping.price.minor());
@@ -258,6 +313,8 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
         evaluation.no_shipping();
     }
     let Evaluation { adjustments, applied, passed_over, .. } = evaluation;
+    let given = gifts.iter().map(|gift| gift.given).collect();
+    lines.extend(gifts.into_iter().map(|gift| gift.input));
     let input = Input {
         currency: request.currency,
         prices_include_tax: request.prices_include_tax,
@@ -270,7 +327,7 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
     let (rules_version, tax_treatment) = (rules.version, Some(taxed.taxation.treatment));
     let totals =
         totals.map(|totals| Totals { promotions: applied, passed_over, tax_treatment, rules_version, ..totals });
-    Quote { totals, goods_value, problems }
+    Quote { totals, goods_value, given, problems }
 }
 
 /// A line as promotions look at it.
@@ -284,12 +341,12 @@ fn shown_line<'a>(
         line_no: line.line_no,
         sku: line.sku,
         attributes: line.attributes,
-        unit_price: input.unit_price,
+        price: input.price(),
         quantity: line.quantity.get(),
         subtotal,
         cost,
         reduced,
-        agreed: line.unit_price_override.is_some(),
+        agreed: line.price_override.is_some(),
     }
 }
 
@@ -303,24 +360,24 @@ fn basket<'a>(request: &'a QuoteRequest<'_>, lines: Vec<Line<'a>>) -> Basket<'a>
         device: request.device,
         buyer: request.buyer,
         origin: request.origin.as_ref(),
+        payment_method: request.payment_method,
         coupons: request.coupons,
         left: request.left,
         lines,
+        gifts: HashMap::new(),
         with_drafts: request.consider == Consider::DraftsToo,
     }
 }
 
 /// A line with its price, and whether that is the price of a sale.
 fn line_input(
-    rules: &Rules,
     prices: &HashMap<VariantId, Vec<PriceRow>>,
-    taxed: &Taxed<'_>,
+    (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>),
     line: &LineRequest<'_>,
 ) -> Result<(LineInput, bool, Option<QuoteProblem>), QuoteProblem> {
-    let request = taxed.request;
     let problem = |code, detail, because| QuoteProblem { line_no: Some(line.line_no), code, detail, because };
-    let (tax_rate, step, untaxed) = taxed.rate(line.tax_class, Some(line.line_no));
-    let (unit_price, reduced, mut because) = if let Some(price) = line.unit_price_override {
+    let (tax_rate, step, untaxed) = rate(taxed, line.tax_class, Some(line.line_no));
+    let (price, reduced, mut because) = if let Some(price) = line.price_override {
         if price.currency() != request.currency {
             let detail = format!("the price is in {} and the cart in {}", price.currency(), request.currency);
             return Err(problem(Code::CurrencyNotSold, detail, Vec::new()));
@@ -328,15 +385,17 @@ fn line_input(
         (price, false, vec![Step::new("price_override", format!("set by hand: {price}"))])
     } else {
         let rows = prices.get(&line.variant_id).map(Vec::as_slice).unwrap_or_default();
-        match rates::choose_price(&rules.price_lists, rows, request.asking(), line.quantity) {
+        match rates::choose_price(&taxed.rules.price_lists, rows, request.asking(), line.quantity) {
             Ok(chosen) => {
                 let mut because = chosen.because;
-                let recomputed = taxed.recomputed(line.tax_class, chosen.unit_price.decimal(), tax_rate);
-                let price = recomputed.and_then(|price| UnitPrice::rounded(price, request.currency));
-                if let Some(price) = price {
-                    because.push(taxed.recomputed_step(&chosen.unit_price.to_string(), &price.to_string()));
+                let Some(price) = taxed.unit_price(line.tax_class, chosen.price, tax_rate) else {
+                    let detail = format!("{} with the tax that is due is too large", chosen.price);
+                    return Err(problem(Code::AmountOverflow, detail, because));
+                };
+                if price != chosen.price {
+                    because.push(taxed.recomputed_step(&chosen.price.to_string(), &price.to_string()));
                 }
-                (price.unwrap_or(chosen.unit_price), chosen.kind == ListKind::Sale, because)
+                (price, chosen.kind == ListKind::Sale, because)
             }
             Err(because) => {
                 let detail = format!("there is no price in {} for {} of it", request.currency, line.quantity.get());
@@ -345,54 +404,19 @@ fn line_input(
         }
     };
     because.push(step);
-    let (line_no, quantity) = (line.line_no, line.quantity);
-    Ok((LineInput { line_no, unit_price, quantity, tax_rate, because }, reduced, untaxed))
+    let (line_no, quantity, shipped) = (line.line_no, line.quantity, line.shipped);
+    let PricePer { price: unit_price, per } = price;
+    Ok((LineInput { line_no, unit_price, per, quantity, tax_rate, shipped, because }, reduced, untaxed))
 }
 
-/// How what is priced is taxed.
-struct Taxed<'a> {
-    rules: &'a Rules,
-    request: &'a QuoteRequest<'a>,
-    taxation: Taxation,
-    /// Why nothing is taxed.
-    untaxed: Option<Step>,
-}
-
-impl<'a> Taxed<'a> {
-    fn new(rules: &'a Rules, request: &'a QuoteRequest<'a>) -> Self {
-        let taxation = request.sale.taxation();
-        Self { rules, request, untaxed: taxation.untaxed(request.sale), taxation }
-    }
-
-    /// The tax rate for a class, or 0 with the problem that there is none.
-    fn rate(&self, class: &str, line_no: Option<i32>) -> (Decimal, Step, Option<QuoteProblem>) {
-        if let (Some(step), None) = (&self.untaxed, self.taxation.country) {
-            return (Decimal::ZERO, step.clone(), None);
+/// The tax rate for a class, or 0 with the problem that there is none.
+fn rate(taxed: &Taxed<'_>, class: &str, line_no: Option<i32>) -> (Decimal, Step, Option<QuoteProblem>) {
+    match taxed.rate(class) {
+        Ok((rate, step)) => (rate, step, None),
+        Err(step) => {
+            let (code, detail) = (Code::TaxRateMissing, step.text.clone());
+            (Decimal::ZERO, step.clone(), Some(QuoteProblem { line_no, code, detail, because: vec![step] }))
         }
-        let country = self.taxation.country.unwrap_or(self.request.country);
-        match self.rules.tax(country, class, self.request.at) {
-            Ok((rate, step)) => (rate, step, None),
-            Err(step) => {
-                let (code, detail) = (Code::TaxRateMissing, step.text.clone());
-                (Decimal::ZERO, step.clone(), Some(QuoteProblem { line_no, code, detail, because: vec![step] }))
-            }
-        }
-    }
-
-    /// A price that includes the tax at home with the tax that is due instead; `None` where it stays as it is.
-    fn recomputed(&self, class: &str, price: Decimal, rate: Decimal) -> Option<Decimal> {
-        let sale = self.request.sale;
-        if !self.request.prices_include_tax || sale.policy.inclusive_prices == InclusivePrices::Fixed {
-            return None;
-        }
-        let (home, _) = self.rules.tax(sale.seller, class, self.request.at).ok().filter(|(home, _)| *home != rate)?;
-        let net = price.checked_div(Decimal::ONE.checked_add(home)?)?;
-        net.checked_mul(Decimal::ONE.checked_add(rate)?)
-    }
-
-    fn recomputed_step(&self, from: &str, to: &str) -> Step {
-        let seller = self.request.sale.seller;
-        Step::new("recomputed", format!("{from} with the tax of {seller} is {to} with the tax that is due"))
     }
 }
 
@@ -403,36 +427,6 @@ fn refused(error: &PriceError) -> QuoteProblem {
         PriceError::UnknownLine(_) => Code::LineUnknown,
     };
     QuoteProblem { line_no: None, code, detail: error.to_string(), because: Vec::new() }
-}
-
-fn shipping_input(
-    rules: &Rules,
-    taxed: &Taxed<'_>,
-    asked: &ShippingRequest,
-    value: Money,
-) -> Result<(ShippingInput, Option<QuoteProblem>), QuoteProblem> {
-    let request = taxed.request;
-    let problem = |detail, because| {
-        let code = Code::ShippingMethodUnavailable;
-        QuoteProblem { line_no: None, code, detail, because }
-    };
-    let method = rules
-        .shipping_method(request.channel, &asked.code)
-        .ok_or_else(|| problem(format!("the channel has no shipping method `{}`", asked.code), Vec::new()))?;
-    let (country, currency) = (request.country, request.currency);
-    let (price, rate_step) = rates::shipping_rate(method, country, currency, asked.weight_grams, value.minor())
-        .map_err(|reason| problem(reason.text.clone(), vec![reason]))?;
-    let (tax_rate, tax_step, untaxed) = taxed.rate(&method.tax_class, None);
-    let mut because = vec![rate_step];
-    let recomputed = taxed.recomputed(&method.tax_class, price.decimal(), tax_rate);
-    let recomputed = recomputed.and_then(|price| currency.round(price, request.rounding.strategy));
-    let charged = recomputed.map_or(price, |minor| Money::from_minor(minor, currency));
-    if recomputed.is_some() {
-        because.push(taxed.recomputed_step(&price.to_string(), &charged.to_string()));
-    }
-    because.push(tax_step);
-    let (code, name) = (method.code.clone(), method.name.clone());
-    Ok((ShippingInput { code, name, price: charged, tax_rate, because }, untaxed))
 }
 
 /// A shipping method as a shopper may choose it, or why not.
@@ -475,26 +469,30 @@ impl From<(i32, i32)> for DeliveryDays {
     }
 }
 
-/// The shipping methods that a channel offers now: those that are available first, the cheapest first. `value` is a
-/// quote's `goods_value`.
+/// The shipping methods that a channel offers now, at what they cost with the tax that is due: those that are available first, the
+/// cheapest first. `value` is a quote's `goods_value`, `shipped` the goods that are shipped.
 #[must_use]
 pub fn shipping_options(
-    rules: &Rules,
-    channel: ChannelId,
-    country: Country,
-    currency: Currency,
-    weight_grams: i64,
+    taxed: &Taxed<'_>,
+    (channel, country): (ChannelId, Country),
+    (weight_grams, shipped): (i64, &[Shipped<'_>]),
     value: Money,
+    rounding: Rounding,
 ) -> Vec<ShippingOption> {
-    let offered = rules.shipping_methods.iter().filter(|method| method.channel == channel && method.active);
+    let charged = |method: &ShippingMethod, price: Money| {
+        // Without a rate there is a problem that says so, and the price is without tax, as in a quote.
+        let rate = taxed.rate(&method.tax_class).map_or(Decimal::ZERO, |(rate, _)| rate);
+        shipping::charged(taxed, &method.tax_class, price, (rate, shipped), rounding)
+    };
+    let offered = taxed.rules.shipping_methods.iter().filter(|method| method.channel == channel && method.active);
     let option = |method: &ShippingMethod| {
-        let rate = rates::shipping_rate(method, country, currency, weight_grams, value.minor());
+        let rate = rates::shipping_rate(method, country, value.currency(), weight_grams, value.minor());
         ShippingOption {
             code: method.code.clone(),
             name: method.name.clone(),
             available: rate.is_ok(),
             delivery_days: method.delivery_days.map(DeliveryDays::from),
-            price: rate.as_ref().ok().map(|(price, _)| *price),
+            price: rate.as_ref().ok().map(|(price, _)| charged(method, *price)),
             reason: rate.err(),
         }
     };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::model::{Buyer, Step};
-use crate::kernel::{Country, Currency, Id, Instant, Money, Quantity, UnitPrice, ids};
+use crate::kernel::{Country, Currency, Id, Instant, Money, Per, PricePer, Quantity, UnitPrice, ids};
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +32,8 @@ crate::words! {
 pub enum Audience {
     /// One customer.
     Customer(Id<ids::Customer>),
+    /// The customers who buy for a company.
+    Company(Id<ids::Company>),
     /// The customers of a group.
     Group(String),
     /// Everybody.
@@ -44,6 +46,7 @@ impl Audience {
     fn has(&self, buyer: &Buyer) -> bool {
         match self {
             Self::Customer(customer) => buyer.customer == Some(*customer),
+            Self::Company(company) => buyer.company == Some(*company),
             Self::Group(group) => buyer.group.as_ref() == Some(group),
             Self::All => true,
         }
@@ -54,7 +57,16 @@ impl Audience {
     pub const fn customer(&self) -> Option<Id<ids::Customer>> {
         match self {
             Self::Customer(customer) => Some(*customer),
-            Self::Group(_) | Self::All => None,
+            Self::Company(_) | Self::Group(_) | Self::All => None,
+        }
+    }
+
+    /// The company that it is for.
+    #[must_use]
+    pub const fn company(&self) -> Option<Id<ids::Company>> {
+        match self {
+            Self::Company(company) => Some(*company),
+            Self::Customer(_) | Self::Group(_) | Self::All => None,
         }
     }
 
@@ -63,15 +75,16 @@ impl Audience {
     pub fn group(&self) -> Option<&str> {
         match self {
             Self::Group(group) => Some(group),
-            Self::Customer(_) | Self::All => None,
+            Self::Customer(_) | Self::Company(_) | Self::All => None,
         }
     }
 
     const fn rank(&self) -> u8 {
         match self {
             Self::Customer(_) => 0,
-            Self::Group(_) => 1,
-            Self::All => 2,
+            Self::Company(_) => 1,
+            Self::Group(_) => 2,
+            Self::All => 3,
         }
     }
 }
@@ -119,14 +132,14 @@ pub struct PriceList {
 }
 
 /// The price of one variant in a list, from a quantity on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PriceRow {
     /// The list.
     pub list: Id<ids::PriceList>,
     /// The quantity of a line from which on it is valid.
     pub min_quantity: Quantity,
-    /// The price of one unit.
-    pub price: UnitPrice,
+    /// The price, with the pieces that it is for.
+    pub price: PricePer,
     /// From when on it is valid.
     pub valid_from: Option<Instant>,
     /// Until when it is valid, exclusive.
@@ -134,10 +147,10 @@ pub struct PriceRow {
 }
 
 /// The price that won.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChosenPrice {
-    /// The price of one unit.
-    pub unit_price: UnitPrice,
+    /// The price, with the pieces that it is for.
+    pub price: PricePer,
     /// The code of the list it is from.
     pub list_code: String,
     /// The quantity from which on it is valid.
@@ -153,17 +166,20 @@ pub struct ChosenPrice {
 pub struct PriceTier {
     /// The quantity of a line from which on the price is valid.
     pub min_quantity: Quantity,
-    /// The price of one unit.
+    /// The price of one unit, or of as many as `per` says.
     pub unit_price: UnitPrice,
+    /// How many units the price is for; absent where it is one.
+    #[serde(default, skip_serializing_if = "Per::is_one")]
+    pub per: Per,
 }
 
 /// Chooses the price of a variant, given its rows in whichever lists.
 ///
 /// 1. A list applies when it is in the currency, for the channel or for all, for the buyer or for everybody, and valid at the time.
-/// 2. A customer's own list goes before one of their group, and that before one for everybody; then a channel's own list before
-///    one for all, then the higher priority, then `contract` before `sale` before `base`, then the code in order of the alphabet.
+/// 2. A customer's own list goes before one of their company, that before one of their group, and that before one for everybody;
+///    then a channel's own list before one for all, then the higher priority, then `contract` before `sale` before `base`, then the code in order of the alphabet.
 /// 3. The first list in this order wins that has a row valid at the time whose `min_quantity` is reached.
-/// 4. Of those rows the highest `min_quantity` wins, then the later `valid_from`, then the lower price.
+/// 4. Of those rows the highest `min_quantity` wins, then the later `valid_from`, then the lower price of a piece.
 ///
 /// The explanation of a price names, of the lists it passed over, those of the channel and currency that hold the
 /// variant at all: others were never in question.
@@ -190,8 +206,8 @@ pub fn choose_price(
             passed_over(list, reason, quantity)
         });
     }
-    let (unit_price, kind, min_quantity) = (row.price, winner.kind, row.min_quantity);
-    Ok(ChosenPrice { unit_price, list_code: winner.code.clone(), min_quantity, kind, because })
+    let (price, kind, min_quantity) = (row.price, winner.kind, row.min_quantity);
+    Ok(ChosenPrice { price, list_code: winner.code.clone(), min_quantity, kind, because })
 }
 
 /// The list and the row that [`choose_price`] chooses.
@@ -225,7 +241,8 @@ pub fn tiers(lists: &[PriceList], rows: &[PriceRow], asking: Asking<'_>) -> Vec<
         // Downwards from the lowest rung so far; `best_row` settles which of several rows of one quantity counts.
         let mut below = ladder.last().map_or(Quantity::MAX, |tier| tier.min_quantity.get() - 1);
         while let Some(row) = Quantity::new(below).ok().and_then(|quantity| best_row(rows, list, quantity, asking.at)) {
-            ladder.push(PriceTier { min_quantity: row.min_quantity, unit_price: row.price });
+            let PricePer { price, per } = row.price;
+            ladder.push(PriceTier { min_quantity: row.min_quantity, unit_price: price, per });
             below = row.min_quantity.get() - 1;
         }
     }
@@ -269,7 +286,7 @@ impl PriceList {
 /// What a piece of a variant has cost the merchant: by the lists of the kind `cost`, a channel's own before those for all, then the
 /// higher priority.
 #[must_use]
-pub fn cost(lists: &[PriceList], rows: &[PriceRow], asking: Asking<'_>) -> Option<UnitPrice> {
+pub fn cost(lists: &[PriceList], rows: &[PriceRow], asking: Asking<'_>) -> Option<PricePer> {
     let of_costs = |list: &&PriceList| {
         let here = list.channel.is_none_or(|own| own == asking.channel) && list.currency == asking.currency;
         list.kind == ListKind::Cost && here && valid(list.valid_from, list.valid_until, asking.at)
@@ -279,11 +296,20 @@ pub fn cost(lists: &[PriceList], rows: &[PriceRow], asking: Asking<'_>) -> Optio
     found.min_by(|(a, _), (b, _)| a.rank().cmp(&b.rank())).map(|(_, row)| row.price)
 }
 
+/// The price of a list for a quantity at a time, whoever may have it.
+#[must_use]
+pub fn in_list<'a>(list: &PriceList, rows: &'a [PriceRow], quantity: Quantity, at: Instant) -> Option<&'a PriceRow> {
+    best_row(rows, list, quantity, at)
+}
+
 fn best_row<'a>(rows: &'a [PriceRow], list: &PriceList, quantity: Quantity, at: Instant) -> Option<&'a PriceRow> {
     rows.iter()
         .filter(|row| row.list == list.id && row.min_quantity <= quantity && row.price.currency() == list.currency)
         .filter(|row| valid(row.valid_from, row.valid_until, at))
-        .max_by_key(|row| (row.min_quantity, row.valid_from, Reverse(row.price.scaled())))
+        .max_by(|a, b| {
+            let order = |row: &PriceRow| (row.min_quantity, row.valid_from);
+            order(a).cmp(&order(b)).then_with(|| b.price.by_piece(a.price))
+        })
 }
 
 fn no_price(lists: &[PriceList], asking: Asking<'_>, quantity: Quantity) -> Vec<Step> {

@@ -1,17 +1,20 @@
 //! Which articles are sold at the price of a sale now, and what that is reduced from.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    history,
-    prior::{HORIZON_SECONDS, Known, Reduction},
+    history::{self, lists::ListChange},
+    prior::{HORIZON_SECONDS, Known, Recorded, Reduction},
     quote::Rules,
-    rates::{self, Asking, Audience, ListKind, PriceRow},
+    rates::{self, Asking, Audience, ListKind, PriceList, PriceRow},
 };
 use crate::{
     db::Tx,
     error::Result,
-    kernel::{Quantity, ids::VariantId},
+    kernel::{
+        Instant, Quantity,
+        ids::{PriceListId, VariantId},
+    },
 };
 
 /// How far back the beginning of a reduction is looked for at first, with the thirty days before it.
@@ -29,7 +32,7 @@ pub struct Article<'a> {
 }
 
 /// The reductions that are announced of these articles; one whose price is not a sale's is absent. No statement where no price is
-/// a sale's, else one or two for all of them.
+/// a sale's, else one or two for all of them, and as many where their lists have been changed.
 ///
 /// # Errors
 /// What the database says.
@@ -57,11 +60,13 @@ pub fn reductions(
     for horizon in [SHORT_SECONDS, HORIZON_SECONDS] {
         let since = at.plus_seconds(-horizon);
         let changes = if open.is_empty() { HashMap::new() } else { history::of_single_pieces(tx, &open, since)? };
+        let list_changes = list_changes(tx, lists, (&open, &on_sale), &changes, since)?;
         let mut further = Vec::new();
         for variant in open {
             let Some(article) = on_sale.get(&variant) else { continue };
             let changes = changes.get(&variant).map(Vec::as_slice).unwrap_or_default();
-            let known = Known { lists, rows: article.rows, changes, channel, currency, variant, since };
+            let list_changes = &list_changes;
+            let known = Known { lists, rows: article.rows, changes, list_changes, channel, currency, variant, since };
             let Some(reduction) = known.reduction(at, article.perishable) else { continue };
             let within = reduction.looked_at_from > since;
             if within || horizon == HORIZON_SECONDS {
@@ -73,4 +78,20 @@ pub fn reductions(
         open = further;
     }
     Ok(found)
+}
+
+/// The changes of the lists that these articles have or had prices in. No statement where no such list was ever changed.
+fn list_changes(
+    tx: &mut Tx,
+    lists: &[PriceList],
+    (articles, known): (&[VariantId], &HashMap<VariantId, &Article<'_>>),
+    changes: &HashMap<VariantId, Vec<Recorded>>,
+    since: Instant,
+) -> Result<Vec<ListChange>> {
+    let of_rows = articles.iter().filter_map(|variant| known.get(variant)).flat_map(|article| article.rows);
+    let of_changes = changes.values().flatten().map(|recorded| recorded.change.key.list);
+    let in_question: BTreeSet<PriceListId> = of_rows.map(|row| row.list).chain(of_changes).collect();
+    let changed = lists.iter().filter(|list| list.version > 1 && in_question.contains(&list.id));
+    let changed: BTreeSet<PriceListId> = changed.map(|list| list.id).collect();
+    if changed.is_empty() { Ok(Vec::new()) } else { history::list_changes_since(tx, &changed, since) }
 }

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     Article,
     model::{Buyer, Step},
-    prior::Reduction,
+    prior::{Reduction, whole_percent},
     quote::Rules,
     rates::{self, Asking, Audience, ListKind, PriceList, PriceRow},
     reductions, service, store,
@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     http::{Call, List, Mount, Page, Reply},
     kernel::{
-        Actor, Currency, Instant, Quantity, Scope, UnitPrice,
+        Actor, Currency, Instant, Per, PricePer, Quantity, Scope, UnitPrice,
         ids::{ChannelId, PriceListId, VariantId},
     },
 };
@@ -43,14 +43,24 @@ struct SalePrice {
     price_list: String,
     /// The price of a single piece.
     price: UnitPrice,
+    /// How many pieces the price is for; absent where it is one.
+    #[serde(skip_serializing_if = "Per::is_one")]
+    per: Per,
     /// Since when it is reduced.
     since: Option<Instant>,
     /// What it would cost without the sale: what a shop that strikes a price out would strike.
     everyday_price: Option<UnitPrice>,
+    /// How many pieces that is for; absent where it is one.
+    #[serde(skip_serializing_if = "Per::is_one")]
+    everyday_per: Per,
     /// By how many whole per cent it seems to be reduced from that.
     claimed_percent: Option<i64>,
-    /// The lowest price of the 30 days before the reduction was announced (Directive 98/6/EC, Article 6a): what storefronts show.
+    /// The lowest price of the 30 days before the reduction begins, or since 30 days before it was announced (Directive 98/6/EC,
+    /// Article 6a): what storefronts show, in the tax at home.
     prior_price: Option<UnitPrice>,
+    /// How many pieces that is for; absent where it is one.
+    #[serde(skip_serializing_if = "Per::is_one")]
+    prior_per: Per,
     /// By how many whole per cent it is reduced from that.
     honest_percent: Option<i64>,
     /// When the price was last raised in those 30 days.
@@ -61,13 +71,8 @@ struct SalePrice {
     findings: Vec<Step>,
 }
 
-fn percent(from: UnitPrice, to: UnitPrice) -> Option<i64> {
-    let (from, to) = (i128::from(from.scaled()), i128::from(to.scaled()));
-    (from > to && from > 0).then(|| i64::try_from((from - to) * 100 / from).unwrap_or_default())
-}
-
 /// What is wrong with a reduction, by the everyday price of now and by the history.
-fn findings(price: UnitPrice, everyday: Option<UnitPrice>, reduction: Option<&Reduction>) -> Vec<Step> {
+fn findings(price: PricePer, everyday: Option<PricePer>, reduction: Option<&Reduction>) -> Vec<Step> {
     let mut found = Vec::new();
     let Some(prior) = reduction.and_then(|reduction| reduction.prior) else {
         return vec![Step::new(
@@ -75,18 +80,17 @@ fn findings(price: UnitPrice, everyday: Option<UnitPrice>, reduction: Option<&Re
             "it was not sold to everybody before: there is nothing that it is reduced from",
         )];
     };
-    let honest = percent(prior, price);
-    if honest.is_none() {
+    let honest = whole_percent(prior, price).unwrap_or_default();
+    if price.by_piece(prior).is_ge() {
         found.push(Step::new("not_lower", format!("it cost {prior} in the 30 days before, and costs {price}")));
     }
-    if let Some(claimed) =
-        everyday.filter(|everyday| everyday.scaled() > prior.scaled()).and_then(|it| percent(it, price))
-    {
-        let text = format!("it seems to be reduced by {claimed} %, and is by {} %", honest.unwrap_or_default());
+    let claimed = everyday.and_then(|everyday| whole_percent(everyday, price)).unwrap_or_default();
+    if claimed > honest {
+        let text = format!("it seems to be reduced by {claimed} %, and is by {honest} %");
         found.push(Step::new("claim_too_high", text));
     }
     if let Some(raise) =
-        reduction.and_then(|reduction| reduction.raised).filter(|raise| raise.to.scaled() > prior.scaled())
+        reduction.and_then(|reduction| reduction.raised).filter(|raise| raise.to.by_piece(prior).is_gt())
     {
         let text = format!("it was raised from {} to {} at {}, within 30 days before", raise.from, raise.to, raise.at);
         found.push(Step::new("raised_before", text));
@@ -178,6 +182,7 @@ impl Report<'_> {
         let everyday = rates::winner(&self.everyday, rows, asking, Quantity::ONE).map(|(_, row)| row.price);
         let reduction = reductions.get(&variant.id);
         let findings = findings(row.price, everyday, reduction);
+        let prior = reduction.and_then(|reduction| reduction.prior);
         Some(SalePrice {
             variant_id: variant.id,
             sku: variant.sku.clone(),
@@ -185,11 +190,14 @@ impl Report<'_> {
             channel_id: asking.channel,
             currency: asking.currency,
             price_list: list.code.clone(),
-            price: row.price,
+            price: row.price.price,
+            per: row.price.per,
             since: reduction.map(|reduction| reduction.since),
-            everyday_price: everyday,
-            claimed_percent: everyday.and_then(|everyday| percent(everyday, row.price)),
-            prior_price: reduction.and_then(|reduction| reduction.prior),
+            everyday_price: everyday.map(|everyday| everyday.price),
+            everyday_per: everyday.map_or(Per::ONE, |everyday| everyday.per),
+            claimed_percent: everyday.and_then(|everyday| whole_percent(everyday, row.price)),
+            prior_price: prior.map(|prior| prior.price),
+            prior_per: prior.map_or(Per::ONE, |prior| prior.per),
             honest_percent: reduction.and_then(Reduction::percent),
             raised_at: reduction.and_then(|reduction| reduction.raised).map(|raise| raise.at),
             borne_out: findings.is_empty(),
@@ -246,4 +254,29 @@ async fn list_sale_prices(call: Call, query: List<SalePriceQuery>) -> Result<Rep
 /// The routes of the ops surface.
 pub(super) fn ops(config: &mut Mount<'_>) {
     config.service(list_sale_prices);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price(amount: &str) -> PricePer {
+        UnitPrice::parse(amount, "EUR".parse().unwrap()).unwrap().into()
+    }
+
+    fn found(price_now: &str, everyday: &str, prior: &str) -> Vec<String> {
+        let at = Instant::from_micros(0);
+        let (price_now, prior) = (price(price_now), Some(price(prior)));
+        let reduction = Reduction { price: price_now, prior, last: prior, since: at, raised: None, looked_at_from: at };
+        findings(price_now, Some(price(everyday)), Some(&reduction)).into_iter().map(|step| step.code).collect()
+    }
+
+    #[test]
+    fn a_claim_is_too_high_by_whole_per_cent() {
+        // 99.00 % and 99.01 %: both are told as 99.
+        assert_eq!(found("1.00", "101.00", "100.00"), Vec::<String>::new());
+        assert_eq!(found("80.00", "110.00", "100.00"), ["claim_too_high"]);
+        assert_eq!(found("80.00", "100.00", "100.00"), Vec::<String>::new());
+        assert_eq!(found("100.00", "110.00", "100.00"), ["not_lower", "claim_too_high"]);
+    }
 }

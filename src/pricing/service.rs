@@ -4,27 +4,31 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     forms::{
-        NewPriceList, NewShippingMethod, NewTaxRate, PriceChange, PriceListPatch, PriceView, PricesChanged,
-        ShippingMethodPatch, check_announced, check_window,
+        ExportedPrice, NewPriceList, NewShippingMethod, NewTaxRate, PriceChange, PriceListPatch, PriceView,
+        PricesChanged, ShippingMethodPatch, check_announced, check_window,
     },
     history::{
-        By,
+        By, lists,
         model::{Key, Price},
         service as history,
     },
     quote::Rules,
-    rates::{PriceList, PriceRow, ShippingMethod, TaxRate},
+    rates::{Audience, ListKind, PriceList, PriceRow, ShippingMethod, TaxRate},
     store::{self, ListedPrice},
 };
 use crate::{
-    catalog, customers,
+    catalog,
+    customers::{self, companies},
     db::{Tx, bump},
     error::{Code, Error, Result, on_duplicate},
     kernel::{
-        Actor, Country, Currency, Instant, UnitPrice,
+        Actor, Country, Currency, Instant, PricePer,
         ids::{ChannelId, PriceChangeId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
     },
 };
+
+/// So many prices of a file are read at once.
+const PIECE: i64 = 2_000;
 
 /// The prices of variants in all lists, in one statement. A variant without any is absent.
 ///
@@ -34,9 +38,29 @@ pub fn prices(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<VariantId, 
     store::prices(tx, variants)
 }
 
+/// Locks price lists until the end of the transaction, in the order of their ids: nobody else changes a price of them, nor makes
+/// one. What is read of their prices after that is what a change overwrites.
+///
+/// # Errors
+/// What the database says.
+pub fn hold_lists(tx: &mut Tx, lists: &BTreeSet<PriceListId>) -> Result<()> {
+    store::lock_lists(tx, lists)
+}
+
+/// The next variants that have a price in a list, valid or not, in the order of their ids.
+///
+/// # Errors
+/// What the database says.
+pub fn priced_in(tx: &mut Tx, list: PriceListId, after: Option<VariantId>, limit: i64) -> Result<Vec<VariantId>> {
+    store::variants_in(tx, &[list], after, limit)
+}
+
 /// Whether an actor may change what belongs to a channel, or to all of them. Who is limited to some channels may not
 /// change what the others live by.
-pub(super) fn may_change(actor: &Actor, channel: Option<ChannelId>) -> Result<()> {
+///
+/// # Errors
+/// `not_found` for another's channel; `scope_missing` where it is for all and the actor is limited to some.
+pub fn may_change(actor: &Actor, channel: Option<ChannelId>) -> Result<()> {
     match channel {
         Some(channel) if actor.sees_channel(channel) => Ok(()),
         Some(_) => Err(Error::not_found("channel").at("/channel_id")),
@@ -76,23 +100,21 @@ pub fn price_list(tx: &mut Tx, actor: &Actor, id: PriceListId) -> Result<PriceLi
     seen.ok_or_else(|| Error::not_found("price list"))
 }
 
-/// Makes a price list.
+/// Makes a price list, and records it.
 ///
 /// # Errors
-/// `duplicate` when the code is taken, `not_found` when the channel is not there.
-pub fn create_price_list(
-    tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
-    id: PriceListId,
-    new: &NewPriceList,
-) -> Result<PriceList> {
+/// `duplicate` when the code is taken, `not_found` when the channel, the customer or the company is not there.
+pub fn create_price_list(tx: &mut Tx, by: By<'_>, id: PriceListId, new: &NewPriceList) -> Result<PriceList> {
+    let By { now, actor, .. } = by;
     may_change(actor, new.channel_id)?;
     check_window(new.valid_from, new.valid_until, "")?;
     check_announced(new.kind, new.announced_at, new.valid_from)?;
-    let audience = new.audience()?;
+    let audience = audience(new)?;
     if let Some(customer) = new.customer_id {
         customers::named(tx, actor, customer).map_err(|error| error.at("/customer_id"))?;
+    }
+    if let Some(company) = new.company_id {
+        companies::all_named(tx, actor, &[company]).map_err(|(_, error)| error.at("/company_id"))?;
     }
     let list = PriceList {
         id,
@@ -113,33 +135,57 @@ pub fn create_price_list(
         Error::problem(Code::Duplicate, detail).at("/code")
     };
     channel_exists(on_duplicate(store::insert_price_list(tx, now, &list), taken))?;
+    lists::record(tx, by, None, &list)?;
     bump::<Rules>(tx)?;
     Ok(list)
 }
 
-/// Changes a price list. `expected` is the version that the caller has seen.
+/// Whom a list is for.
+fn audience(new: &NewPriceList) -> Result<Audience> {
+    let group = new.customer_group.as_ref().map(|group| Audience::Group(group.to_string()));
+    let named = [
+        ("/customer_id", new.customer_id.map(Audience::Customer)),
+        ("/company_id", new.company_id.map(Audience::Company)),
+        ("/customer_group", group),
+    ];
+    let mut named = named.into_iter().filter_map(|(pointer, audience)| Some((pointer, audience?)));
+    match (named.next(), named.next()) {
+        (None, _) => Ok(Audience::All),
+        (Some(_), Some((pointer, _))) => {
+            Err(Error::invalid(pointer, "a list is for a customer, for a company or for a group: for one of these"))
+        }
+        (Some((pointer, _)), None) if new.kind == ListKind::Cost => {
+            Err(Error::invalid(pointer, "what goods have cost is so for everybody"))
+        }
+        (Some((_, audience)), None) => Ok(audience),
+    }
+}
+
+/// Changes a price list, and records what it was. `expected` is the version that the caller has seen.
 ///
 /// # Errors
 /// `not_found`; `version_stale` when it has changed since.
 pub fn update_price_list(
     tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
+    by: By<'_>,
     id: PriceListId,
     expected: Option<i64>,
     patch: &PriceListPatch,
 ) -> Result<PriceList> {
+    let By { now, actor, .. } = by;
     let mut list = price_list(tx, actor, id)?;
     may_change(actor, list.channel)?;
     let seen = expected.unwrap_or(list.version);
     if seen != list.version {
         return Err(Error::stale("price list", list.version));
     }
+    let was = list.clone();
     patch.apply(&mut list)?;
     if !store::update_price_list(tx, now, &list, seen)? {
         return Err(Error::overtaken("the price list"));
     }
     list.version += 1;
+    lists::record(tx, by, Some(&was), &list)?;
     bump::<Rules>(tx)?;
     Ok(list)
 }
@@ -173,7 +219,7 @@ pub fn change_prices(
     for (place, row) in change.rows.iter().enumerate() {
         let variant = find(&row.sku, format!("/rows/{place}/sku"))?;
         let key = Key { variant, list: id, min_quantity: row.min_quantity, valid_from: row.valid_from };
-        let price = Price { amount: row.unit_price.scaled(), valid_until: row.valid_until };
+        let price = Price { amount: row.unit_price.scaled(), per: row.per, valid_until: row.valid_until };
         if set.insert(key, Some(price)).is_some() {
             let detail = "an earlier row sets the price of the same SKU, min_quantity and valid_from";
             return Err(Error::problem(Code::Duplicate, detail).at(format!("/rows/{place}")));
@@ -205,11 +251,37 @@ pub fn prices_of(
 ) -> Result<Vec<PriceView>> {
     let list = price_list(tx, actor, id)?;
     let view = |price: ListedPrice| {
-        let ListedPrice { sku, min_quantity, valid_from, valid_until, amount } = price;
-        let unit_price = UnitPrice::from_scaled(amount, list.currency);
-        PriceView { sku, min_quantity, unit_price, valid_from, valid_until }
+        let ListedPrice { sku, min_quantity, valid_from, valid_until, price: PricePer { price, per } } = price;
+        PriceView { sku, min_quantity, unit_price: price, per, valid_from, valid_until }
     };
-    Ok(store::prices_of(tx, id, after, limit)?.into_iter().map(view).collect())
+    Ok(store::prices_of(tx, &list, after, limit)?.into_iter().map(view).collect())
+}
+
+/// The next prices of a list for a file of them, with the place to go on from; `None` at its end.
+///
+/// # Errors
+/// `not_found`.
+pub(super) fn prices_after(
+    tx: &mut Tx,
+    actor: &Actor,
+    id: PriceListId,
+    after: Option<store::After>,
+) -> Result<Option<(store::After, Vec<ExportedPrice>)>> {
+    let list = price_list(tx, actor, id)?;
+    let row = |price: ListedPrice| {
+        let ListedPrice { sku, min_quantity, valid_from, valid_until, price: PricePer { price, per } } = price;
+        ExportedPrice {
+            price_list: list.code.clone(),
+            sku,
+            min_quantity,
+            unit_price: price,
+            per,
+            valid_from,
+            valid_until,
+        }
+    };
+    let found = store::prices_after(tx, &list, after, PIECE)?;
+    Ok(found.map(|(last, prices)| (last, prices.into_iter().map(row).collect())))
 }
 
 fn variants_of(tx: &mut Tx, change: &PriceChange) -> Result<HashMap<String, VariantId>> {

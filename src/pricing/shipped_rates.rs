@@ -31,7 +31,8 @@ use crate::{
 struct ShippedRate {
     /// The country that levies it.
     country: Country,
-    /// The class: `standard`, `reduced` (the higher one where there are two), `reduced_2`, `super_reduced`, `zero`.
+    /// The class: `standard`, `intermediate` (between that and the reduced ones; Luxembourg and Malta have it), `reduced` (the higher
+    /// one where there are two), `reduced_2`, `super_reduced`, `zero`.
     #[schema(example = "standard")]
     tax_class: String,
     /// The rate as a fraction.
@@ -248,6 +249,26 @@ mod tests {
         assert_eq!(by_class.keys().filter(|(_, class)| *class == "standard").count(), 30);
         let members = SHIPPED.iter().filter(|rate| rate.tax_class == "standard" && rate.country.is_eu());
         assert_eq!(members.map(|rate| rate.country).collect::<std::collections::BTreeSet<_>>().len(), 27);
+    }
+
+    #[test]
+    fn each_class_is_lower_than_the_one_before_it_at_any_time() {
+        const FALLING: [&str; 6] = ["standard", "intermediate", "reduced", "reduced_2", "super_reduced", "zero"];
+        let place = |rate: &ShippedRate| FALLING.iter().position(|class| *class == rate.tax_class).unwrap();
+        let ends = |rate: &ShippedRate| rate.valid_until.map_or(i64::MAX, Instant::micros);
+        let begins = |rate: &ShippedRate| rate.valid_from.map_or(i64::MIN, Instant::micros);
+        for one in SHIPPED.iter() {
+            for other in SHIPPED.iter().filter(|other| other.country == one.country && place(other) > place(one)) {
+                let together = begins(one) < ends(other) && begins(other) < ends(one);
+                assert!(!together || one.rate > other.rate, "{one:?} {other:?}");
+            }
+        }
+        let of = |country: &str, class: &str| {
+            let found = SHIPPED.iter().filter(|rate| rate.country.as_str() == country && rate.tax_class == class);
+            found.filter(|rate| rate.valid_until.is_none()).map(|rate| rate.rate.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!((of("CH", "reduced"), of("CH", "reduced_2")), (vec!["0.038".into()], vec!["0.026".into()]));
+        assert_eq!((of("LU", "intermediate"), of("MT", "intermediate")), (vec!["0.14".into()], vec!["0.12".into()]));
     }
 
     #[test]

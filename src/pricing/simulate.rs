@@ -9,22 +9,23 @@ use utoipa::ToSchema;
 use super::{
     model::{Buyer, Step, Totals},
     promotions::{self, Basket, Detail, Left, Origin, Person, Redeemed, Redeeming, code},
-    quote::{Consider, LineRequest, QuoteProblem, QuoteRequest, Rules, ShippingRequest, quote},
+    quote::{Consider, GiftGoods, GiftRequest, LineRequest, QuoteProblem, QuoteRequest, Rules, ShippingRequest, quote},
     service,
-    tax::Sale,
+    tax::{Sale, policy_for},
 };
 use crate::{
-    catalog::{self, Variant},
+    catalog::{self, Variant, VariantStatus},
     channels::{Channel, Directory},
-    customers::{self, Standing},
+    customers::{self, Standing, companies},
     db::Tx,
     error::{Code, Error, Result},
     http::{Body, Call, Mount, Reply, seal::Secret},
     kernel::{
-        Actor, Country, Currency, Device, Instant, Money, Quantity, Scope, UnitPrice, VatId,
-        ids::{CartId, ChannelId, CustomerId, PromotionId, VariantId},
+        Actor, Country, Currency, Device, Instant, Money, Per, PricePer, Quantity, Scope, UnitPrice, VatId,
+        ids::{CartId, ChannelId, CompanyId, CustomerId, PromotionId, VariantId},
         text::{Email, Sku, Text},
     },
+    stock,
 };
 
 /// How many lines and coupons a simulation takes.
@@ -48,6 +49,9 @@ struct SimulatedLine {
     quantity: Quantity,
     /// A price that is agreed instead of the list's.
     unit_price: Option<UnitPrice>,
+    /// How many pieces that price is for.
+    #[serde(default)]
+    per: Per,
 }
 
 /// A cart to be priced, and for whom, where and when.
@@ -68,13 +72,21 @@ struct Simulation {
     at: Option<Instant>,
     /// What the storefront runs on.
     device: Option<Device>,
-    /// The customer: their group, and what they have used already, count. Needs `customers:read`.
+    /// The customer: their group, company and segments, and what they have used already, count. Needs `customers:read`.
     customer_id: Option<CustomerId>,
     /// The e-mail address of a guest: what they have used already counts. Needs `customers:read`.
     email: Option<Email>,
     /// A group, instead of the customer's.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
     customer_group: Option<Text<50>>,
+    /// A company, instead of the customer's. Needs `customers:read`.
+    company_id: Option<CompanyId>,
+    /// Segments, instead of the customer's.
+    #[schema(value_type = Option<Vec<String>>, max_items = 50)]
+    segments: Option<Vec<Text<50>>>,
+    /// The payment method that is chosen: one of the channel's.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
+    payment_method: Option<Text<50>>,
     /// Whether it is their first order.
     #[serde(default)]
     first_order: bool,
@@ -155,9 +167,16 @@ impl Simulation {
                 let error = Error::problem(Code::QuantityInvalid, "expected a whole number from 1 to 1000000000");
                 return Err(error.at(format!("/lines/{place}/quantity")));
             }
+            if line.unit_price.is_none() && !line.per.is_one() {
+                let detail = "only beside a `unit_price`: it is for so many pieces";
+                return Err(Error::invalid(format!("/lines/{place}/per"), detail));
+            }
             if line.unit_price.is_some_and(|price| price.scaled() < 0) {
                 return Err(Error::invalid(format!("/lines/{place}/unit_price"), "expected a price of 0 or more"));
             }
+        }
+        if let Some(method) = &self.payment_method {
+            channel.offers_payment(method).map_err(|error| error.at("/payment_method"))?;
         }
         let country = self.country.map_or_else(|| channel.default_country(), Ok)?;
         if !channel.settings.countries.contains(&country) {
@@ -189,14 +208,32 @@ impl Simulation {
                 customers::standing(tx, customer)?
             }
         };
-        let group = self.customer_group.as_ref().map(ToString::to_string).or(standing.group);
+        let exempt = standing.tax_exempt;
         Ok(Known {
             prices: service::prices(tx, &ids)?,
             variants,
             coupons: self.redeemed(tx, (actor, rules), (now, at))?,
-            buyer: Buyer { customer: self.customer_id, group, first_order: self.first_order },
+            buyer: self.buyer(tx, actor, standing)?,
             person: Person::new(self.customer_id, self.email.as_ref(), secret),
-            exempt: standing.tax_exempt,
+            exempt,
+        })
+    }
+
+    /// Who buys: as the customer stands, but for what is said instead.
+    fn buyer(&self, tx: &mut Tx, actor: &Actor, standing: Standing) -> Result<Buyer> {
+        let company = match self.company_id {
+            None => standing.company,
+            Some(company) => {
+                companies::all_named(tx, actor, &[company]).map_err(|(_, error)| error.at("/company_id"))?;
+                companies::active(tx, company)?
+            }
+        };
+        Ok(Buyer {
+            customer: self.customer_id,
+            company,
+            group: self.customer_group.as_ref().map(ToString::to_string).or(standing.group),
+            segments: self.segments.as_deref().map_or(Ok(standing.segments), customers::segments_of)?,
+            first_order: self.first_order,
         })
     }
 
@@ -235,7 +272,8 @@ impl Simulation {
                 attributes: &variant.attributes,
                 tax_class: &variant.tax_class,
                 quantity: line.quantity,
-                unit_price_override: line.unit_price,
+                shipped: variant.requires_shipping,
+                price_override: line.unit_price.map(|price| PricePer { price, per: line.per }),
             })
         };
         (1..).zip(&self.lines).filter_map(line).collect()
@@ -247,6 +285,49 @@ impl Simulation {
             variants.get(&*line.sku).map_or(0, |one| one.weight_grams.saturating_mul(line.quantity.get()))
         };
         self.lines.iter().map(weigh).fold(0, i64::saturating_add)
+    }
+}
+
+/// What promotions may give.
+struct Goods {
+    wanted: Vec<(PromotionId, String)>,
+    variants: HashMap<String, Variant>,
+    prices: HashMap<VariantId, Vec<super::rates::PriceRow>>,
+    available: HashMap<VariantId, i64>,
+}
+
+impl Goods {
+    /// Reads it: no statement where no promotion gives goods, else three.
+    fn read(tx: &mut Tx, rules: &Rules, request: &QuoteRequest<'_>) -> Result<Self> {
+        let gives = rules.give_goods(request.consider);
+        let wanted = if gives { rules.goods_in_question(request) } else { Vec::new() };
+        let skus: Vec<String> = wanted.iter().map(|(_, sku)| sku.clone()).collect();
+        let found = if skus.is_empty() { Vec::new() } else { catalog::by_skus(tx, &skus)? };
+        let ids: Vec<VariantId> = found.iter().map(|variant| variant.id).collect();
+        Ok(Self {
+            wanted,
+            variants: found.into_iter().map(|variant| (variant.sku.clone(), variant)).collect(),
+            prices: if ids.is_empty() { HashMap::new() } else { service::prices(tx, &ids)? },
+            available: stock::availability(tx, &ids)?,
+        })
+    }
+
+    /// What may be given beside these lines.
+    fn requests<'a>(&'a self, lines: &[LineRequest<'_>]) -> Vec<GiftRequest<'a>> {
+        let first = lines.iter().map(|line| line.line_no).max().unwrap_or_default().saturating_add(1);
+        let request = |(line_no, (promotion, sku)): (i32, &'a (PromotionId, String))| {
+            let sold = self.variants.get(sku).filter(|variant| variant.status == VariantStatus::Active);
+            let taken = |id: VariantId| {
+                lines.iter().filter(|line| line.variant_id == id).map(|line| line.quantity.get()).sum::<i64>()
+            };
+            let goods = |variant: &'a Variant| {
+                let there = self.available.get(&variant.id).copied().unwrap_or_default();
+                let available = if variant.is_limited() { there - taken(variant.id) } else { i64::MAX };
+                GiftGoods::of(variant, line_no, available)
+            };
+            GiftRequest { promotion: *promotion, goods: sold.map(goods).ok_or_else(|| GiftGoods::not_sold(sku)) }
+        };
+        (first..).zip(&self.wanted).map(request).collect()
     }
 }
 
@@ -267,7 +348,7 @@ fn simulate(
         destination: country,
         vat_id: asked.vat_id.clone(),
         exempt: known.exempt,
-        policy: channel.settings.tax,
+        policy: policy_for(channel.settings.tax, known.variants.values().any(|variant| variant.requires_shipping)),
     };
     let request = QuoteRequest {
         channel: channel.id,
@@ -280,18 +361,24 @@ fn simulate(
         buyer: &known.buyer,
         device: asked.device.unwrap_or(Device::Desktop),
         origin: asked.source.clone(),
+        payment_method: asked.payment_method.as_deref(),
         coupons: &known.coupons,
         left: &nothing,
         detail: Detail::All,
         consider,
         lines: asked.lines(&known.variants),
+        gifts: Vec::new(),
         shipping: asked
             .shipping_method
             .as_ref()
             .map(|code| ShippingRequest { code: code.to_string(), weight_grams: asked.weight(&known.variants) }),
     };
     let left = left(tx, (now, None), rules, &request, &known.person)?;
-    let mut quote = quote(rules, &known.prices, &QuoteRequest { left: &left, ..request });
+    let goods = Goods::read(tx, rules, &request)?;
+    let mut prices = known.prices.clone();
+    prices.extend(goods.prices.clone());
+    let request = QuoteRequest { left: &left, gifts: goods.requests(&request.lines), ..request };
+    let mut quote = quote(rules, &prices, &request);
     if let Some(totals) = &mut quote.totals {
         totals.passed_over.retain(|passed| rules.sees_promotion(actor, passed.promotion_id));
     }
@@ -319,9 +406,11 @@ pub fn left(
         device: request.device,
         buyer: request.buyer,
         origin: request.origin.as_ref(),
+        payment_method: request.payment_method,
         coupons: request.coupons,
         left: request.left,
         lines: Vec::new(),
+        gifts: HashMap::new(),
         with_drafts: request.consider == Consider::DraftsToo,
     };
     promotions::left(tx, (now, cart), &rules.promotions, &basket, person)

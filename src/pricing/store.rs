@@ -17,8 +17,8 @@ use crate::{
     db::{Col, Doc, DocSql, InstantSql, Json, Snapshot, Tx, UidSql, dialect, snapshot_version, sql},
     error::{Error, Result},
     kernel::{
-        Country, Currency, Instant, Quantity, UnitPrice,
-        ids::{ChannelId, CustomerId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
+        Country, Currency, Instant, Per, PricePer, Quantity,
+        ids::{ChannelId, CompanyId, CustomerId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
     },
 };
 
@@ -47,11 +47,11 @@ pub(super) fn open_at_epoch(valid_from: Instant) -> Option<Instant> {
 
 #[rustfmt::skip]
 type PriceListColumns =
-    (UidSql, Text, Text, Text, Nullable<UidSql>, Nullable<UidSql>, Nullable<Text>, Text, Nullable<InstantSql>, BigInt, Nullable<InstantSql>, Nullable<InstantSql>, BigInt);
+    (UidSql, Text, Text, Text, Nullable<UidSql>, Nullable<UidSql>, Nullable<UidSql>, Nullable<Text>, Text, Nullable<InstantSql>, BigInt, Nullable<InstantSql>, Nullable<InstantSql>, BigInt);
 #[rustfmt::skip]
 type PriceListRow =
-    (PriceListId, String, String, Currency, Option<ChannelId>, Option<CustomerId>, Option<String>, ListKind, Option<Instant>, i64, Option<Instant>, Option<Instant>, i64);
-const PRICE_LIST: &str = "id, code, name, currency, channel_id, customer_id, customer_group, kind, announced_at, priority, valid_from, valid_until, version";
+    (PriceListId, String, String, Currency, Option<ChannelId>, Option<CustomerId>, Option<CompanyId>, Option<String>, ListKind, Option<Instant>, i64, Option<Instant>, Option<Instant>, i64);
+const PRICE_LIST: &str = "id, code, name, currency, channel_id, customer_id, company_id, customer_group, kind, announced_at, priority, valid_from, valid_until, version";
 
 fn price_list_of(row: PriceListRow) -> Result<PriceList> {
     let (
@@ -61,6 +61,7 @@ fn price_list_of(row: PriceListRow) -> Result<PriceList> {
         currency,
         channel,
         customer,
+        company,
         group,
         kind,
         announced_at,
@@ -70,11 +71,9 @@ fn price_list_of(row: PriceListRow) -> Result<PriceList> {
         version,
     ) = row;
     let priority = i32::try_from(priority).map_err(Error::internal)?;
-    let audience = match (customer, group) {
-        (Some(customer), _) => Audience::Customer(customer),
-        (None, Some(group)) => Audience::Group(group),
-        (None, None) => Audience::All,
-    };
+    // One of them at most, as a CHECK of the table has it.
+    let named = customer.map(Audience::Customer).or(company.map(Audience::Company));
+    let audience = named.or(group.map(Audience::Group)).unwrap_or_default();
     Ok(PriceList {
         id,
         code,
@@ -105,7 +104,7 @@ pub(super) fn price_list(tx: &mut Tx, id: PriceListId) -> Result<Option<PriceLis
 
 pub(super) fn insert_price_list(tx: &mut Tx, now: Instant, list: &PriceList) -> Result<()> {
     sql(format!(
-        "INSERT INTO price_lists ({PRICE_LIST}, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO price_lists ({PRICE_LIST}, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ))
     .bind(list.id)
     .bind(list.code.as_str())
@@ -113,6 +112,7 @@ pub(super) fn insert_price_list(tx: &mut Tx, now: Instant, list: &PriceList) -> 
     .bind(list.currency)
     .bind(list.channel)
     .bind(list.audience.customer())
+    .bind(list.audience.company())
     .bind(list.audience.group().map(str::to_owned))
     .bind(list.kind.as_str())
     .bind(list.announced_at)
@@ -142,8 +142,8 @@ pub(super) fn update_price_list(tx: &mut Tx, now: Instant, list: &PriceList, ver
     Ok(update.execute(tx)? == 1)
 }
 
-type PriceColumns = (UidSql, UidSql, BigInt, InstantSql, Nullable<InstantSql>, BigInt, Text);
-type PriceTuple = (VariantId, PriceListId, Quantity, Instant, Option<Instant>, i64, Currency);
+type PriceColumns = (UidSql, UidSql, BigInt, InstantSql, Nullable<InstantSql>, BigInt, BigInt, Text);
+type PriceTuple = (VariantId, PriceListId, Quantity, Instant, Option<Instant>, i64, Per, Currency);
 
 /// The prices of variants in all lists. A price's currency is its list's, which is one look-up by key away.
 pub(super) fn prices(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<VariantId, Vec<PriceRow>>> {
@@ -153,15 +153,15 @@ pub(super) fn prices(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<Vari
     }
     let source = dialect::list(tx, &[("variant", Col::Uid)]);
     let query = sql(format!(
-        "SELECT p.variant_id, p.price_list_id, p.min_quantity, p.valid_from, p.valid_until, p.amount, l.currency \
+        "SELECT p.variant_id, p.price_list_id, p.min_quantity, p.valid_from, p.valid_until, p.amount, p.per, l.currency \
          FROM {source} JOIN prices p ON p.variant_id = list.variant JOIN price_lists l ON l.id = p.price_list_id"
     ))
     .bind(dialect::rows(wanted.iter().map(|id| json!([id.hex()])).collect()));
     let mut found: HashMap<VariantId, Vec<PriceRow>> = HashMap::with_capacity(wanted.len());
-    for (variant, list, min_quantity, valid_from, valid_until, amount, currency) in
+    for (variant, list, min_quantity, valid_from, valid_until, amount, per, currency) in
         query.load::<PriceColumns, PriceTuple>(tx)?
     {
-        let price = UnitPrice::from_scaled(amount, currency);
+        let price = PricePer::from_scaled(amount, currency, per);
         let row = PriceRow { list, min_quantity, price, valid_from: open_at_epoch(valid_from), valid_until };
         found.entry(variant).or_default().push(row);
     }
@@ -220,17 +220,19 @@ pub(super) fn upsert_prices(tx: &mut Tx, now: Instant, mut rows: Vec<(Key, Price
     }
     rows.sort_unstable_by_key(|(key, _)| *key);
     let [variant, list, least, begins] = KEY;
-    let source = dialect::list(tx, &[variant, list, least, begins, ("ends", Col::At), ("amount", Col::Int)]);
+    let own = [("ends", Col::At), ("amount", Col::Int), ("pieces", Col::Int)];
+    let source = dialect::list(tx, &[&[variant, list, least, begins][..], &own].concat());
     // `WHERE true` tells SQLite's parser that ON CONFLICT does not belong to a join.
     let statement = sql(format!(
-        "INSERT INTO prices (variant_id, price_list_id, min_quantity, valid_from, valid_until, amount, updated_at) \
-         SELECT variant, price_list, least, begins, ends, amount, ? FROM {source} WHERE true ORDER BY ord \
+        "INSERT INTO prices (variant_id, price_list_id, min_quantity, valid_from, valid_until, amount, per, updated_at) \
+         SELECT variant, price_list, least, begins, ends, amount, pieces, ? FROM {source} WHERE true ORDER BY ord \
          ON CONFLICT (variant_id, price_list_id, min_quantity, valid_from) DO UPDATE \
-         SET valid_until = excluded.valid_until, amount = excluded.amount, updated_at = excluded.updated_at"
+         SET valid_until = excluded.valid_until, amount = excluded.amount, per = excluded.per, \
+           updated_at = excluded.updated_at"
     ));
     let row = |(key, price): &(Key, Price)| {
         let (variant, list, least, begins) = key_columns(key);
-        (variant, list, least, begins, price.valid_until.map(Instant::sortable), price.amount)
+        (variant, list, least, begins, price.valid_until.map(Instant::sortable), price.amount, price.per)
     };
     statement.bind(now).bind(Json::of(&rows.iter().map(row).collect::<Vec<_>>())?).execute(tx)?;
     Ok(())
@@ -238,21 +240,21 @@ pub(super) fn upsert_prices(tx: &mut Tx, now: Instant, mut rows: Vec<(Key, Price
 
 /// Which of these prices there are, and what they are.
 pub(super) fn known_prices(tx: &mut Tx, keys: Vec<Key>) -> Result<HashMap<Key, Price>> {
-    type Columns = (UidSql, UidSql, BigInt, InstantSql, Nullable<InstantSql>, BigInt);
-    type Row = (VariantId, PriceListId, Quantity, Instant, Option<Instant>, i64);
+    type Columns = (UidSql, UidSql, BigInt, InstantSql, Nullable<InstantSql>, BigInt, BigInt);
+    type Row = (VariantId, PriceListId, Quantity, Instant, Option<Instant>, i64, Per);
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
     let source = dialect::list(tx, &KEY);
     let query = sql(format!(
-        "SELECT p.variant_id, p.price_list_id, p.min_quantity, p.valid_from, p.valid_until, p.amount \
+        "SELECT p.variant_id, p.price_list_id, p.min_quantity, p.valid_from, p.valid_until, p.amount, p.per \
          FROM {source} JOIN prices p ON p.variant_id = list.variant AND p.price_list_id = list.price_list \
          AND p.min_quantity = list.least AND p.valid_from = list.begins"
     ));
     let rows = query.bind(key_rows(keys)?).load::<Columns, Row>(tx)?;
-    let known = rows.into_iter().map(|(variant, list, min_quantity, valid_from, valid_until, amount)| {
+    let known = rows.into_iter().map(|(variant, list, min_quantity, valid_from, valid_until, amount, per)| {
         let key = Key { variant, list, min_quantity, valid_from: open_at_epoch(valid_from) };
-        (key, Price { amount, valid_until })
+        (key, Price { amount, per, valid_until })
     });
     Ok(known.collect())
 }
@@ -277,7 +279,7 @@ pub(super) struct ListedPrice {
     pub min_quantity: Quantity,
     pub valid_from: Option<Instant>,
     pub valid_until: Option<Instant>,
-    pub amount: i64,
+    pub price: PricePer,
 }
 
 /// Where a page of [`prices_of`] goes on: the last SKU, quantity and beginning of the page before.
@@ -287,29 +289,79 @@ pub(super) type After = (String, i64, Option<Instant>);
 ///
 /// It reads the SKU where the catalogue keeps it, since a page in the order of SKUs is not to be had without the join;
 /// CROSS JOIN makes SQLite walk the SKUs and look up each one's prices by key.
-pub(super) fn prices_of(tx: &mut Tx, list: PriceListId, after: Option<After>, limit: i64) -> Result<Vec<ListedPrice>> {
+pub(super) fn prices_of(tx: &mut Tx, list: &PriceList, after: Option<After>, limit: i64) -> Result<Vec<ListedPrice>> {
+    prices_among(tx, list, &[], after, limit)
+}
+
+/// The same of these SKUs alone, or of all where none is named.
+pub(super) fn prices_among(
+    tx: &mut Tx,
+    list: &PriceList,
+    skus: &[String],
+    after: Option<After>,
+    limit: i64,
+) -> Result<Vec<ListedPrice>> {
     let (sku, min_quantity, valid_from) = after.unwrap_or_default();
-    let query = sql("SELECT v.sku, p.min_quantity, p.valid_from, p.valid_until, p.amount \
+    let among = match skus {
+        [] => String::new(),
+        _ => format!("AND v.sku IN (SELECT named FROM {}) ", dialect::list(tx, &[("named", Col::Text)])),
+    };
+    let named = (!skus.is_empty()).then(|| dialect::rows(skus.iter().map(|sku| json!([sku])).collect()));
+    let query = sql(format!(
+        "SELECT v.sku, p.min_quantity, p.valid_from, p.valid_until, p.amount, p.per \
          FROM variants v CROSS JOIN prices p WHERE p.variant_id = v.id AND p.price_list_id = ? AND v.sku >= ? \
-         AND (v.sku, p.min_quantity, p.valid_from) > (?, ?, ?) ORDER BY v.sku, p.min_quantity, p.valid_from LIMIT ?")
-    .bind(list)
+         AND (v.sku, p.min_quantity, p.valid_from) > (?, ?, ?) {among}ORDER BY v.sku, p.min_quantity, p.valid_from LIMIT ?"
+    ))
+    .bind(list.id)
     .bind(sku.as_str())
     .bind(sku.as_str())
     .bind(min_quantity)
     .bind(or_epoch(valid_from))
+    .bind_all(named)
     .bind(limit);
-    let rows = query.load::<(Text, BigInt, InstantSql, Nullable<InstantSql>, BigInt), (
-        String,
-        Quantity,
-        Instant,
-        Option<Instant>,
-        i64,
-    )>(tx)?;
-    let listed = rows.into_iter().map(|(sku, min_quantity, valid_from, valid_until, amount)| {
-        let valid_from = open_at_epoch(valid_from);
-        ListedPrice { sku, min_quantity, valid_from, valid_until, amount }
+    type Columns = (Text, BigInt, InstantSql, Nullable<InstantSql>, BigInt, BigInt);
+    type Row = (String, Quantity, Instant, Option<Instant>, i64, Per);
+    let rows = query.load::<Columns, Row>(tx)?;
+    let listed = rows.into_iter().map(|(sku, min_quantity, valid_from, valid_until, amount, per)| {
+        let price = PricePer::from_scaled(amount, list.currency, per);
+        ListedPrice { sku, min_quantity, valid_from: open_at_epoch(valid_from), valid_until, price }
     });
     Ok(listed.collect())
+}
+
+/// The next prices of a list in the same order, with the place of the last that was looked at; `None` at its end. However few
+/// articles have a price in the list, no more than so many are looked at, and no more prices are given.
+pub(super) fn prices_after(
+    tx: &mut Tx,
+    list: &PriceList,
+    after: Option<After>,
+    most: i64,
+) -> Result<Option<(After, Vec<ListedPrice>)>> {
+    type Columns = (Text, BigInt, InstantSql, Nullable<InstantSql>, Nullable<BigInt>, Nullable<BigInt>);
+    type Row = (String, Quantity, Instant, Option<Instant>, Option<i64>, Option<Per>);
+    let (sku, min_quantity, valid_from) = after.unwrap_or_default();
+    // An article without a price is a row too, from 0 pieces on: so the place moves on where there are none.
+    let query = sql("SELECT sku, least, begins, valid_until, amount, per FROM ( \
+           SELECT v.sku, coalesce(p.min_quantity, 0) AS least, coalesce(p.valid_from, ?) AS begins, p.valid_until, p.amount, p.per \
+           FROM (SELECT id, sku FROM variants WHERE sku >= ? ORDER BY sku LIMIT ?) AS v \
+           LEFT JOIN prices AS p ON p.variant_id = v.id AND p.price_list_id = ?) AS found \
+         WHERE (sku, least, begins) > (?, ?, ?) ORDER BY sku, least, begins LIMIT ?")
+    .bind(or_epoch(None))
+    .bind(sku.as_str())
+    .bind(most)
+    .bind(list.id)
+    .bind(sku.as_str())
+    .bind(min_quantity)
+    .bind(or_epoch(valid_from))
+    .bind(most);
+    let rows = query.load::<Columns, Row>(tx)?;
+    let Some((sku, least, begins, ..)) = rows.last() else { return Ok(None) };
+    let last = (sku.clone(), least.get(), open_at_epoch(*begins));
+    let listed = rows.into_iter().filter_map(|(sku, min_quantity, valid_from, valid_until, amount, per)| {
+        let price = PricePer::from_scaled(amount?, list.currency, per?);
+        Some(ListedPrice { sku, min_quantity, valid_from: open_at_epoch(valid_from), valid_until, price })
+    });
+    Ok(Some((last, listed.collect())))
 }
 
 /// All tax rates, oldest first.

@@ -1,11 +1,12 @@
 //! How a sale is taxed: at home, at a distance, to a business in another member state, as an export, or not at all. Pure.
 //!
-//! The articles are those of Directive 2006/112/EC. Special territories are not told apart from their countries.
+//! The articles are those of Directive 2006/112/EC. Monaco counts as France and the Isle of Man as the United Kingdom (Article 7); other
+//! special territories are not told apart from their countries.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::model::Step;
+use super::model::{Step, Totals};
 use crate::kernel::{
     Country, TaxPolicy, VatId,
     tax::{DistanceSales, Exports},
@@ -56,11 +57,18 @@ pub struct Taxation {
     pub country: Option<Country>,
 }
 
+/// A channel's policy for what is sold together. Where nothing of it is shipped nothing leaves the European Union, whatever address
+/// stands on the bill: it is no export, and needs a rate of the country that it goes to.
+#[must_use]
+pub fn policy_for(policy: TaxPolicy, shipped: bool) -> TaxPolicy {
+    if shipped { policy } else { TaxPolicy { exports: Exports::Taxed, ..policy } }
+}
+
 impl Sale {
     /// How it is taxed.
     #[must_use]
     pub fn taxation(&self) -> Taxation {
-        let (seller, destination) = (self.seller, self.destination);
+        let (seller, destination) = (self.seller.for_vat(), self.destination.for_vat());
         let (treatment, country) = if self.exempt {
             (TaxTreatment::Exempt, None)
         } else if seller == destination {
@@ -89,18 +97,43 @@ impl Taxation {
         if self.country.is_some() {
             return None;
         }
-        let text = match (self.treatment, &sale.vat_id) {
-            (TaxTreatment::IntraCommunity, Some(id)) => {
-                format!(
-                    "to a business in {}, {id}: it owes the tax (Articles 138, 196 of Directive 2006/112/EC)",
-                    sale.destination
-                )
+        let destination = sale.destination;
+        let text = match self.treatment {
+            // Without the number: it is personal, stands beside the totals as evidence, and is erased there.
+            TaxTreatment::IntraCommunity => {
+                format!("to a business in {destination}: it owes the tax (Articles 138, 196 of Directive 2006/112/EC)")
             }
-            (TaxTreatment::Export, _) => {
-                format!("leaves the European Union for {} (Article 146 of Directive 2006/112/EC)", sale.destination)
+            TaxTreatment::Export if sale.seller.for_vat().is_eu() => {
+                format!("leaves the European Union for {destination} (Article 146 of Directive 2006/112/EC)")
             }
+            TaxTreatment::Export => format!("leaves {} for {destination}", sale.seller),
             _ => "the customer is exempt".to_owned(),
         };
         Some(Step::new("untaxed", text))
     }
+}
+
+/// Takes VAT numbers out of the explanations of totals. True where one stood there: earlier versions wrote it into them.
+pub fn forget_numbers(totals: &mut Totals) -> bool {
+    let lines = totals.lines.iter_mut().map(|line| &mut line.explanation);
+    let shipping = totals.shipping.iter_mut().map(|shipping| &mut shipping.explanation);
+    let mut told = false;
+    for steps in lines.chain(shipping).chain([&mut totals.explanation]) {
+        told |= forget_number(steps);
+    }
+    told
+}
+
+/// The same for one explanation.
+pub fn forget_number(steps: &mut [Step]) -> bool {
+    let mut told = false;
+    for step in steps.iter_mut().filter(|step| step.code == "untaxed") {
+        // `to a business in FR, FR40303265045: it owes …`
+        let Some((whom, rest)) = step.text.split_once(": ") else { continue };
+        let Some((place, _)) = whom.split_once(", ").filter(|(place, _)| place.starts_with("to a business in ")) else {
+            continue;
+        };
+        (step.text, told) = (format!("{place}: {rest}"), true);
+    }
+    told
 }

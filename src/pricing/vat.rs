@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
@@ -27,14 +27,23 @@ crate::words! {
     }
 }
 
+/// Who says what is known of a number that no registry was asked about.
+const CHECK_DIGITS: &str = "check_digits";
+
+/// Evidence is only ever read from where it was kept.
+fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<VatId, D::Error> {
+    Ok(VatId::kept(&String::deserialize(deserializer)?))
+}
+
 /// A VAT number as it was checked: the evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckedVatId {
     /// The number, with its country's prefix.
+    #[serde(deserialize_with = "kept")]
     pub number: VatId,
     /// What is known of it.
     pub state: VatIdState,
-    /// Who was asked: `check_digits`, or the registry's name.
+    /// Who says so: the registry's name, or `check_digits` where none was asked.
     #[schema(example = "vies")]
     pub checked_by: String,
     /// When.
@@ -82,7 +91,7 @@ struct Offline;
 
 impl Registry for Offline {
     fn name(&self) -> &'static str {
-        "check_digits"
+        CHECK_DIGITS
     }
 
     fn ask<'a>(&'a self, _: &'a VatId) -> BoxFuture<'a, Verdict> {
@@ -149,6 +158,12 @@ impl Registry for Vies {
     }
 }
 
+/// Whether a registry is asked about a number: one is configured, and the number is one that it knows of.
+#[must_use]
+pub fn is_asked(state: &State, number: &VatId) -> bool {
+    !state.settings.tax.vat_registry_url.is_empty() && number.is_eu()
+}
+
 /// The registry that is configured.
 fn registry(state: &State) -> Arc<dyn Registry> {
     let settings = &state.settings.tax;
@@ -168,22 +183,31 @@ fn registry(state: &State) -> Arc<dyn Registry> {
 /// `vat_id_refused` when the registry does not know it.
 pub async fn check(state: &State, number: VatId) -> Result<CheckedVatId> {
     let registry = registry(state);
-    let (found, reference) = match registry.ask(&number).await {
-        Verdict::Plausible => (VatIdState::Plausible, None),
-        Verdict::Confirmed { reference } => (VatIdState::Confirmed, reference),
-        Verdict::NoAnswer => (VatIdState::Unanswered, None),
+    let (found, by, reference) = match registry.ask(&number).await {
+        Verdict::Plausible => (VatIdState::Plausible, CHECK_DIGITS, None),
+        Verdict::Confirmed { reference } => (VatIdState::Confirmed, registry.name(), reference),
+        Verdict::NoAnswer => (VatIdState::Unanswered, registry.name(), None),
         Verdict::Refused => {
             let detail = format!("{number} is not a valid VAT number, says {}", registry.name());
             return Err(Error::problem(Code::VatIdRefused, detail).at("/vat_id"));
         }
     };
-    let (checked_by, checked_at) = (registry.name().to_owned(), state.clock.now());
+    let (checked_by, checked_at) = (by.to_owned(), state.clock.now());
     Ok(CheckedVatId { number, state: found, checked_by, checked_at, reference })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn evidence_is_read_by_the_rules_of_its_time() {
+        // 101 is no Italian tax office.
+        let old = r#"{"number":"IT00743111015","state":"plausible","checked_by":"check_digits","checked_at":"2026-01-01T00:00:00Z"}"#;
+        assert!("IT00743111015".parse::<VatId>().is_err());
+        let read: CheckedVatId = serde_json::from_str(old).unwrap();
+        assert_eq!((read.number.to_string(), read.number.is_eu()), ("IT00743111015".to_owned(), true));
+    }
 
     #[test]
     fn answers_of_the_registry_are_understood() {

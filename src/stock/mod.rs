@@ -30,7 +30,7 @@ pub use model::{
 };
 pub use places::{create_location, update_location};
 pub use service::{
-    Booking, allocate, availability, consume, deallocate, expire_due, extend, look, purge_ended, receive_return,
-    release, reserve, reserve_again, reserve_seen, ship,
+    Booking, allocate, availability, consume, deallocate, expire_due, extend, first_received, held, look, purge_ended,
+    receive_return, release, reserve, reserve_again, reserve_seen, ship,
 };
 pub use trace::{LookedAt, Sourcing, Why, shown};

@@ -35,7 +35,32 @@ pub fn availability(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<Varia
     if variants.is_empty() {
         return Ok(HashMap::new());
     }
-    Ok(store::availability(tx, variants)?.into_iter().collect())
+    // Named twice it would count twice.
+    let mut wanted = variants.to_vec();
+    wanted.sort_unstable();
+    wanted.dedup();
+    Ok(store::availability(tx, &wanted)?.into_iter().collect())
+}
+
+/// When the first pieces of variants came, anywhere; one of which none ever came is absent. One statement, which looks at the
+/// beginning of each variant's movements only.
+///
+/// # Errors
+/// What the database says.
+pub fn first_received(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<VariantId, Instant>> {
+    if variants.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(store::first_received(tx, variants)?.into_iter().collect())
+}
+
+/// What a cart's reservations hold of variants: it is not among what can be sold, and is there for the cart all the same. One
+/// statement.
+///
+/// # Errors
+/// What the database says.
+pub fn held(tx: &mut Tx, cart: CartId) -> Result<HashMap<VariantId, i64>> {
+    Ok(store::held(tx, cart)?.into_iter().collect())
 }
 
 /// What becomes of the pieces that a command takes.

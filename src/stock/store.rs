@@ -130,6 +130,17 @@ pub(super) fn availability(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<(V
     sql(query).bind(ids(variants.iter().copied())).load::<(UidSql, BigInt), (VariantId, i64)>(tx)
 }
 
+/// When the first pieces of these variants came.
+pub(super) fn first_received(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<(VariantId, Instant)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT wanted, received FROM (SELECT wanted, (SELECT m.occurred_at FROM stock_movements AS m \
+           WHERE m.variant_id = list.wanted AND m.on_hand > 0 ORDER BY m.seq LIMIT 1) AS received FROM {list}) AS found \
+         WHERE received IS NOT NULL"
+    );
+    sql(query).bind(ids(variants.iter().copied())).load::<(UidSql, InstantSql), (VariantId, Instant)>(tx)
+}
+
 /// The levels of these keys; locked until the end of the transaction, in key order, where rows are locked.
 pub(super) fn lock_levels(tx: &mut Tx, wanted: &[LevelKey]) -> Result<Vec<Level>> {
     let (list, lock) = (dialect::list(tx, KEY), dialect::for_update(tx));
@@ -302,6 +313,14 @@ fn shares(rows: Vec<ShareRow>) -> Result<Vec<Share>> {
     let mut shares: Vec<Share> = rows.into_iter().map(share).collect::<Result<_>>()?;
     shares.sort_by_key(|share| (share.line_no, share.location));
     Ok(shares)
+}
+
+/// What a cart's live reservations hold of variants whose stock is counted.
+pub(super) fn held(tx: &mut Tx, cart: CartId) -> Result<Vec<(VariantId, i64)>> {
+    sql("SELECT variant_id, CAST(sum(quantity) AS BIGINT) FROM reservations \
+         WHERE cart_id = ? AND state = 'live' AND tracked GROUP BY variant_id")
+    .bind(cart)
+    .load::<(UidSql, BigInt), (VariantId, i64)>(tx)
 }
 
 /// Ends the live reservations of a cart as `state` and gives them, sorted by line, with the traces that led to them. They live and end together: whoever

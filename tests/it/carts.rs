@@ -565,3 +565,17 @@ fn a_place_that_owes_goods_takes_nothing_from_another_that_has_them() {
         shop.complete(&cart, "approve").await.expect(201);
     });
 }
+
+#[test]
+fn lines_of_one_article_share_what_there_is() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("MUG", "10.00", 3)]).await;
+        let line = |engraving: &str| json!({"sku": "MUG", "quantity": 2, "metadata": {"engraving": engraving}});
+        let body = json!({"lines": [line("Ada"), line("Grace")]});
+        let seen = shop.store("POST", "/carts", None, Some(&body)).await.expect(201);
+        let short: Vec<&Value> =
+            seen["problems"].as_array().unwrap().iter().filter(|problem| problem["code"] == "out_of_stock").collect();
+        assert_eq!(short.len(), 1, "{seen}");
+        assert_eq!(short[0]["pointer"], "/lines/1/quantity");
+    });
+}

@@ -82,7 +82,11 @@ impl Tour {
         let new = json!({"name": "Grace", "email": "grace@example.org", "address": address(), "marketing_email": true});
         let customer = self.ops("POST", "/customers", new).await;
         let path = format!("/customers/{}", text(&customer["id"]));
-        self.ops("PATCH", &path, json!({"group": "trade"})).await;
+        let company =
+            self.ops("POST", "/companies", json!({"number": "1", "name": "Navy", "vat_id": "DE136695976"})).await;
+        self.ops("PATCH", &format!("/companies/{}", text(&company["id"])), json!({"vat_id": null})).await;
+        let change = json!({"group": "trade", "company_id": company["id"], "segments": ["vip"]});
+        self.ops("PATCH", &path, change).await;
         let headers = [("Channel-Key", self.shop.key.as_str()), ("Authorization", &token)];
         self.app.send("GET", "/v1/store/me", &headers, None).await.expect(200);
         let cart = json!({"channel_id": self.shop.channel, "customer_id": customer["id"], "email": "grace@example.org",
@@ -151,6 +155,14 @@ impl Tour {
         self.told(text(&order["order"]["id"]), "payments", json!({"system": "sap", "document": "ZE-1"})).await;
     }
 
+    /// A gift card that is issued, and blocked.
+    async fn gift_card(&self) {
+        let new = json!({"amount": {"amount": "5.00", "currency": "EUR"}, "note": "lottery"});
+        let card = self.app.ops("POST", "/gift-cards", Some(&new)).await.expect(201);
+        let path = format!("/stored-values/{}", text(&card["id"]));
+        self.app.ops("PATCH", &path, Some(&json!({"blocked": true}))).await.expect(200);
+    }
+
     /// Left alone, and ordered after all.
     async fn abandoned(&self) {
         let cart = self.shop.cart(&[("TEE", 1)]).await;
@@ -191,6 +203,7 @@ fn every_event_is_told_as_its_schema_says() {
         tour.cancelled().await;
         tour.written_back().await;
         tour.abandoned().await;
+        tour.gift_card().await;
         let before = tour.seen().await;
         // Once more after somebody is forgotten: what is left of their events fits still.
         tour.customer().await;

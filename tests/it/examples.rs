@@ -18,7 +18,7 @@ type Ids = BTreeMap<&'static str, String>;
 
 /// The examples that can not work as they stand, what they are answered, and why. Each is sent as it stands and must be answered
 /// that; it is sent again with what is only known then, and must work.
-const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 5] = [
+const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 7] = [
     ("POST /v1/store/carts/{id}/merge", &[404], "`from` is another cart of one's own"),
     ("POST /v1/store/carts/{id}/recover", &[404], "the token is in the message that the customer got"),
     ("POST /v1/ops/consumers/{consumer_id}/hand-over", &[404], "the new key was made a moment ago"),
@@ -28,6 +28,12 @@ const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 5] = [
         "each poll gives a lease and items; what has been passed over is done",
     ),
     ("POST /v1/integration/feeds/{feed}/nack", &[409, 200], "likewise"),
+    (
+        "POST /v1/ops/price-proposals/approve",
+        &[200],
+        "the rule has proposed it a moment ago; of the example is told that it is not there",
+    ),
+    ("POST /v1/ops/price-proposals/reject", &[200], "likewise"),
 ];
 
 fn text(value: &Value) -> String {
@@ -269,10 +275,35 @@ impl Demo {
         Ready { ids: [("promotions", id)].into(), ..Ready::default() }
     }
 
+    /// A price rule of its own, which is active.
+    async fn price_rule(&self, name: &str) -> String {
+        let mut new = self.example("POST", "/v1/ops/price-rules");
+        new["code"] = json!(name);
+        let id = text(&self.ops("POST", "/price-rules", new).await["id"]);
+        self.ops("POST", &format!("/price-rules/{id}/activate"), Value::Null).await;
+        id
+    }
+
+    /// What a price rule proposes for what is a month old.
+    async fn for_proposal(&self, route: &Route) -> Ready {
+        let id = self.price_rule(&format!("for {}", route.path)).await;
+        let old = json!({"signal": {"type": "age"}, "tiers": [{"change": "-10"}]});
+        self.ops("PATCH", &format!("/price-rules/{id}"), old).await;
+        self.ops("POST", &format!("/price-rules/{id}/run"), Value::Null).await;
+        let mut runner = Runner::new(self.app.state.db.clone(), self.app.clock.clone(), 1, 60);
+        kontor::repricing::work(&self.app.state, &mut runner);
+        runner.drain().await.unwrap();
+        let waits = self.ops("GET", &format!("/price-proposals?rule_id={id}&state=open"), Value::Null).await;
+        Ready { filled: Some(json!({"ids": [waits["items"][0]["id"]]})), ..Ready::default() }
+    }
+
     /// Everything that a route needs to be there.
     async fn ready(&self, route: &Route) -> Ready {
         let tail = route.path.strip_prefix(route.surface.prefix()).unwrap();
-        let Some(variable) = tail.find("/{") else { return Ready::default() };
+        let Some(variable) = tail.find("/{") else {
+            let proposals = tail.starts_with("/price-proposals/");
+            return if proposals { self.for_proposal(route).await } else { Ready::default() };
+        };
         match (route.surface, &tail[1..variable]) {
             (Surface::Store, "carts") => self.for_cart(route).await,
             (Surface::Store, _) => self.for_me().await,
@@ -294,11 +325,19 @@ impl Demo {
                 Ready { ids: [("shipments", shipment)].into(), ..Ready::default() }
             }
             (_, "promotions") => self.for_promotion(route).await,
+            (_, "price-rules") => {
+                let id = self.price_rule(&format!("for {} {}", route.method, route.path)).await;
+                Ready { ids: [("price-rules", id)].into(), ..Ready::default() }
+            }
             (_, "coupons") => Ready { ids: [("coupons", "WELCOME10".to_owned())].into(), ..Ready::default() },
+            (_, "stored-values") => {
+                let card = text(&self.made["gift-cards"]["id"]);
+                Ready { ids: [("stored-values", card)].into(), ..Ready::default() }
+            }
             (_, kind) => {
                 let own = [("channels", DEMO_CHANNEL), ("legal-entities", DEMO_LEGAL_ENTITY)];
                 let mut ids: Ids = own.map(|(kind, id)| (kind, id.to_owned())).into();
-                for known in ["price-lists", "variants", "locations", "shipping-methods"] {
+                for known in ["companies", "price-lists", "variants", "locations", "shipping-methods"] {
                     ids.extend((known == kind).then(|| (known, text(&self.made[known]["id"]))));
                 }
                 Ready { ids, ..Ready::default() }

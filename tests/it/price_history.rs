@@ -396,6 +396,8 @@ fn prices_are_changed_by_per_cent_as_they_were_looked_at() {
         assert_eq!((price("TEE").await, price("MUG").await), ("26.95".into(), "9.90".into()));
         for (wrong, pointer) in [
             (json!({"percent": "0"}), "/percent"),
+            (json!({"percent": "5_0"}), "/percent"),
+            (json!({"percent": "5."}), "/percent"),
             (json!({"percent": "5", "ending": {"amount": "1.00", "currency": "EUR"}}), "/ending/amount"),
             (json!({"percent": "5", "min_price": {"amount": "1", "currency": "JPY"}}), "/min_price/currency"),
             (json!({"percent": "5", "valid_from": app.now()}), "/valid_from"),

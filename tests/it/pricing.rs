@@ -7,7 +7,7 @@ use kontor::{
     db::{Db, Options},
     http::auth::Audience,
     kernel::{Scope, ids::ChannelId},
-    pricing::{self, Rules},
+    pricing::{self, Rules, tax::Sale},
     process::{Process, Roles},
 };
 
@@ -438,7 +438,10 @@ fn lists_and_methods_change_by_version_and_are_in_the_rules_at_once() {
         let options = || async {
             let rules = app.state.db.snapshot::<Rules>().await.unwrap();
             let value = kontor::kernel::Money::zero(euro);
-            pricing::shipping_options(&rules, channel, germany, euro, 100, value)
+            let policy = kontor::kernel::TaxPolicy::default();
+            let sale = Sale { seller: germany, destination: germany, vat_id: None, exempt: false, policy };
+            let taxed = pricing::Taxed::new(&rules, &sale, app.now(), true);
+            pricing::shipping_options(&taxed, (channel, germany), (100, &[]), value, kontor::kernel::Rounding::HalfUp)
         };
         assert_eq!(options().await[0].price.unwrap().minor(), 500);
         let cleared = app.ops("PATCH", &path, Some(&json!({"delivery_days": null}))).await.expect(200);

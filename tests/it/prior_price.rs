@@ -104,17 +104,26 @@ fn goods_that_perish_are_measured_by_their_last_price_and_new_ones_by_what_they_
 fn a_sale_that_is_announced_early_is_measured_from_then() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "100.00", 20)]).await;
-        app.clock.advance_seconds(60 * DAY);
+        // 95 for two days, 26 days before it is announced and 36 before it begins.
+        app.clock.advance_seconds(32 * DAY);
+        shop.set_price("TEE", "95.00").await;
+        app.clock.advance_seconds(2 * DAY);
+        shop.set_price("TEE", "100.00").await;
+        app.clock.advance_seconds(26 * DAY);
         let (announced, begins) = (app.now(), app.now().plus_seconds(10 * DAY));
         let window = json!({"announced_at": announced, "valid_from": begins});
         let list = sale(&app, "friday", window, &[("TEE", "75.00")]).await;
+        // What comes into it after that was not announced.
+        shop.add("LATE", "50.00", 5).await;
         app.clock.advance_seconds(5 * DAY);
-        shop.set_price("TEE", "90.00").await;
+        set(&app, &list, &[("LATE", "40.00")]).await;
         app.clock.advance_seconds(5 * DAY);
-        assert_eq!(told(&offer(&shop, "TEE").await), (Some("100.00"), Some(25)));
+        assert_eq!(told(&offer(&shop, "TEE").await), (Some("95.00"), Some(21)));
+        assert_eq!(told(&offer(&shop, "LATE").await), (Some("50.00"), Some(20)));
         let made = app.ops("PATCH", &list, Some(&json!({"announced_at": null}))).await.expect(200);
         assert_eq!((&made["kind"], &made["announced_at"]), (&json!("sale"), &Value::Null));
-        assert_eq!(told(&offer(&shop, "TEE").await), (Some("90.00"), Some(16)));
+        assert_eq!(told(&offer(&shop, "TEE").await), (Some("100.00"), Some(25)));
+        app.ops("PATCH", &list, Some(&json!({"announced_at": announced}))).await.expect(200);
         // Only a sale is announced, and before it begins.
         for (kind, announced) in [("base", announced), ("sale", begins.plus_seconds(1))] {
             let new = json!({"code": "x", "name": "x", "currency": "EUR", "kind": kind, "announced_at": announced, "valid_from": begins});

@@ -93,6 +93,9 @@ fn the_diagrams_are_the_transition_tables() {
         ("returns", kontor::fulfilment::returns::mermaid()),
         ("operations", kontor::payments::operations_mermaid()),
         ("promotions", kontor::pricing::promotions::mermaid()),
+        ("stored-values", kontor::stored_value::mermaid()),
+        ("price-rules", kontor::repricing::mermaid()),
+        ("price-proposals", kontor::repricing::proposals_mermaid()),
     ];
     for (name, diagram) in diagrams {
         holds("docs/state-machines.md", name, &format!("```mermaid\n{}\n```", diagram.trim()));

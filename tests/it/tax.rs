@@ -7,10 +7,10 @@ use crate::{
     support::{App, Deed, Receiver, Shop, on_both, on_both_set},
 };
 
-const FRENCH: &str = "FR40303265045";
+pub const FRENCH: &str = "FR40303265045";
 
 /// Sells from Germany to Austria, France and Switzerland too, the last without a rate of its own.
-async fn shop(app: &App, tax: Value) -> Shop {
+pub async fn shop(app: &App, tax: Value) -> Shop {
     let shop = Shop::open(app, &[("MUG", "11.90", 100)]).await;
     for (country, rate) in [("FR", "0.20"), ("AT", "0.10")] {
         let rate =
@@ -27,7 +27,7 @@ async fn shop(app: &App, tax: Value) -> Shop {
     shop
 }
 
-fn address(country: &str) -> Value {
+pub fn address(country: &str) -> Value {
     json!({"name": "Ada Lovelace", "street1": "Rue 1", "postcode": "75001", "city": "There", "country": country})
 }
 
@@ -40,7 +40,7 @@ async fn cart(shop: &Shop, country: &str, vat_id: Option<&str>) -> Value {
 }
 
 /// The treatment, the tax rate, net and total.
-fn taxed(cart: &Value) -> (&str, &str, &str, &str) {
+pub fn taxed(cart: &Value) -> (&str, &str, &str, &str) {
     let totals = &cart["totals"];
     let amount = |name: &str| totals[name]["amount"].as_str().unwrap();
     (
@@ -215,5 +215,70 @@ fn shipped_rates_are_taken_over_once_and_can_be_removed() {
         let unknown = json!({"countries": ["DE", "US"]});
         let refused = app.ops("POST", "/tax-rates/shipped", Some(&unknown)).await.problem(422, "invalid_value");
         assert_eq!(refused["pointer"], "/countries/1");
+    });
+}
+
+/// Sets how the channel taxes.
+async fn set_tax(shop: &Shop, tax: &Value) -> crate::support::Answer {
+    let path = format!("/channels/{}", shop.channel);
+    let channel = shop.app.ops("GET", &path, None).await.expect(200);
+    let mut settings = json!({ "tax": tax });
+    for field in
+        ["currencies", "locales", "countries", "time_zone", "prices_include_tax", "rounding", "payment_methods"]
+    {
+        settings[field] = channel[field].clone();
+    }
+    shop.app.ops("PATCH", &path, Some(&json!({ "settings": settings }))).await
+}
+
+#[test]
+fn shipping_bears_the_tax_of_the_goods_and_what_is_given_back_of_it_sums() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TOY", "11.90", 100)]).await;
+        let rate = json!({"country": "DE", "tax_class": "reduced", "rate": "0.07"});
+        app.ops("POST", "/tax-rates", Some(&rate)).await.expect(201);
+        let book = json!({"sku": "BOOK", "name": "A book", "tax_class": "reduced", "weight_grams": 100});
+        app.ops("POST", "/variants", Some(&book)).await.expect(201);
+        shop.set_price("BOOK", "21.40").await;
+        shop.stock_up("BOOK", 100).await;
+        set_tax(&shop, &json!({"shipping": "cheapest"})).await.problem(422, "invalid_value");
+
+        // By its own class: 4.90 is 4.12 and 19 %.
+        let own = shop.cart(&[("BOOK", 1), ("TOY", 1)]).await.body;
+        let told = |cart: &Value| {
+            let shipping = &cart["totals"]["shipping"];
+            (shipping["tax_rate"].clone(), shipping["tax"].clone(), cart["totals"]["taxes"].as_array().unwrap().len())
+        };
+        assert_eq!(told(&own), (json!("0.19"), eur("0.78"), 2));
+        assert!(own["totals"]["shipping"].get("parts").is_none(), "{own}");
+        // With the main good, the book: 4.58 and 7 %.
+        set_tax(&shop, &json!({"shipping": "main_good"})).await.expect(200);
+        let main = shop.cart(&[("BOOK", 1), ("TOY", 1)]).await.body;
+        assert_eq!(told(&main), (json!("0.07"), eur("0.32"), 2));
+        let main = shop.cart(&[("BOOK", 1), ("TOY", 3)]).await.body;
+        assert_eq!(told(&main), (json!("0.19"), eur("0.78"), 2));
+        // Split over both: 3.15 at 7 % and 1.75 at 19 %.
+        let told = set_tax(&shop, &json!({"shipping": "split"})).await.expect(200);
+        assert_eq!(told["tax"]["shipping"], "split");
+        let order = shop.order(&[("BOOK", 1), ("TOY", 1)]).await;
+        let part = |rate: &str, net: &str, tax: &str, gross: &str| json!({"rate": rate, "net": eur(net), "tax": eur(tax), "gross": eur(gross)});
+        let parts = json!([part("0.07", "2.94", "0.21", "3.15"), part("0.19", "1.47", "0.28", "1.75")]);
+        assert_eq!((&order["shipping"]["parts"], &order["shipping"]["tax"]), (&parts, &eur("0.49")));
+        let taxes = json!([part("0.07", "22.94", "1.61", "24.55"), part("0.19", "11.47", "2.18", "13.65")]);
+        assert_eq!((&order["taxes"], &order["total"]), (&taxes, &eur("38.20")));
+        // An order that is cancelled whole gives all of it back, with its tax: the ledger is balanced when the doctor looks.
+        let cancel = format!("/orders/{}/cancel", order["id"].as_str().unwrap());
+        app.ops("POST", &cancel, Some(&json!({"reason": "second thoughts"}))).await.expect(200);
+        let owed = app.read(move |tx| {
+            let query =
+                "SELECT account, CAST(sum(amount) AS BIGINT) FROM ledger_entries GROUP BY account ORDER BY account";
+            kontor::db::sql(query).load::<(diesel::sql_types::Text, diesel::sql_types::BigInt), (String, i64)>(tx)
+        });
+        let owed = owed.await;
+        assert!(
+            owed.iter().filter(|(account, _)| account == "revenue" || account == "tax").all(|(_, sum)| *sum == 0),
+            "{owed:?}"
+        );
+        assert!(owed.iter().any(|(account, _)| account == "tax"), "{owed:?}");
     });
 }

@@ -22,6 +22,7 @@ use crate::{
     process::{Process, Roles},
 };
 
+mod cart;
 mod floor;
 mod orders;
 mod sale;
@@ -31,6 +32,8 @@ mod wire;
 pub(super) enum Bench {
     /// Complete checkouts: make a cart with two lines, address and shipping, then complete it with a payment.
     Checkout(Checkout),
+    /// Change a cart of many lines over HTTP, one request after another, with live promotions.
+    Cart(cart::Cart),
     /// Fill an empty scratch database with orders, and measure the list and each search among a thousand and among all.
     Orders(orders::Orders),
 }
@@ -132,6 +135,12 @@ pub(super) async fn run(mut settings: Settings, bench: &Bench, database_given: b
                 Ok(shop) => with_commit_delay(settings, options, &shop).await,
                 Err(error) => Err(error),
             }
+        }
+        Bench::Cart(options) => {
+            let process = start(settings, true, &scratch).await?;
+            let ran = cart::run(&process, options).await;
+            process.stop().await;
+            ran
         }
         Bench::Orders(options) => {
             // Nothing is worked on beside, so that the statements are the searches' own.

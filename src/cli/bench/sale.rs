@@ -47,7 +47,7 @@ fn median(runs: &[Run]) -> u64 {
     all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
-async fn switch(process: &Process, promotions: &[String], command: &str) -> Result<()> {
+pub(super) async fn switch(process: &Process, promotions: &[String], command: &str) -> Result<()> {
     let api = seed::Api::new(&process.state)?;
     for promotion in promotions {
         let body = if command == "activate" { json!({"despite_warnings": true}) } else { json!({}) };

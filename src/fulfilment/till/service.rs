@@ -248,7 +248,7 @@ pub fn refund(
 fn spread<'a>(order: &OrderDocument, payments: &'a [Payment], amount: i64) -> Result<Vec<money::Planned<'a>>> {
     let mut missing = amount;
     let mut planned = Vec::new();
-    for payment in payments.iter().rev() {
+    for payment in money::in_turn(payments).into_iter().rev() {
         let part = payment.refundable().minor().min(missing);
         if part > 0 {
             planned.push((payment, OperationKind::Refund, part));

@@ -60,6 +60,9 @@ const SIGN_IN: Described = (
 );
 const PLAIN: Described = ("Accept-Encoding", Type::String, "`identity`, where the body came packed: send it as it is.");
 
+/// What a whole list is called as a file.
+const FILE: Described = ("Content-Disposition", Type::String, "`attachment`, with a name for the file.");
+
 /// What the tables of feeds tell beside their rows.
 const OF_FEED: [Described; 4] = [
     ("Kontor-Next-Cursor", Type::String, "`next_cursor` where the answer is a table or lines."),
@@ -99,6 +102,9 @@ pub(super) fn add(path: &str, method: &HttpMethod, status: &str, response: &mut 
         }
         if is_get && is_page(response) {
             all.push(NEXT);
+        }
+        if path.ends_with("/export") {
+            all.push(FILE);
         }
         match path {
             "/v1/integration/feeds/{feed}" => all.extend(OF_FEED),

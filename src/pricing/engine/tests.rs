@@ -2,9 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    kernel::{Quantity, UnitPrice},
-    pricing::model::RoundingRule,
+    kernel::{
+        Per, Quantity, UnitPrice,
+        tax::ShippingTax::{self, MainGood, OwnClass, Split},
+    },
+    pricing::model::{LineTotals, RoundingRule, ShippingTotals},
 };
+
+mod shipping;
 
 fn currency(code: &str) -> Currency {
     code.parse().unwrap()
@@ -18,15 +23,24 @@ fn line(line_no: i32, quantity: i64, unit: &str, code: &str, rate: &str) -> Line
     LineInput {
         line_no,
         unit_price: UnitPrice::parse(unit, currency(code)).unwrap(),
+        per: Per::ONE,
         quantity: Quantity::new(quantity).unwrap(),
         tax_rate: decimal(rate),
+        shipped: true,
         because: vec![],
     }
 }
 
 fn shipping(price: &str, code: &str, rate: &str) -> ShippingInput {
     let price = Money::parse(price, currency(code)).unwrap();
-    ShippingInput { code: "dhl".into(), name: "DHL".into(), price, tax_rate: decimal(rate), because: vec![] }
+    ShippingInput {
+        code: "dhl".into(),
+        name: "DHL".into(),
+        price,
+        tax_rate: decimal(rate),
+        tax: OwnClass,
+        because: vec![],
+    }
 }
 
 fn input(code: &str, included: bool, point: RoundingPoint, lines: Vec<LineInput>) -> Input {
@@ -106,6 +120,35 @@ fn half_a_cent_goes_where_the_rule_says() {
     assert_eq!(sums(&price(&cart).unwrap()), (50, 3, 53));
     cart.rounding.strategy = Rounding::HalfEven;
     assert_eq!(sums(&price(&cart).unwrap()), (50, 2, 52));
+}
+
+#[test]
+fn a_price_for_many_pieces_is_rounded_at_the_line_alone() {
+    // 10.00 per 3: one piece is 3.33…, ten are 33.33…; 12.50 per 100: 250 are 31.25, seven 0.875.
+    let per = |line_no, quantity, unit: &str, per| LineInput {
+        per: Per::new(per).unwrap(),
+        ..line(line_no, quantity, unit, "EUR", "0.19")
+    };
+    let lines = vec![
+        per(1, 1, "10.00", 3),
+        per(2, 3, "10.00", 3),
+        per(3, 10, "10.00", 3),
+        per(4, 250, "12.50", 100),
+        per(5, 7, "12.50", 100),
+    ];
+    let totals = price(&input("EUR", true, RoundingPoint::PerLine, lines)).unwrap();
+    assert_eq!(totals.lines.iter().map(|line| line.subtotal.minor()).collect::<Vec<_>>(), [333, 1000, 3333, 3125, 88]);
+    let rounded =
+        |line: &LineTotals| line.explanation.iter().find(|step| step.code == "rounding").map(|step| step.text.clone());
+    assert_eq!(rounded(&totals.lines[1]), None);
+    assert_eq!(rounded(&totals.lines[4]).unwrap(), "7 × 12.50 EUR per 100 = 0.875, rounded to 0.88 EUR");
+    // What one piece costs is said without `per`, and what was kept before there was it is read as such.
+    let json = serde_json::to_value(&totals).unwrap();
+    assert_eq!((&json["lines"][3]["per"], &json["lines"][3]["unit_price"]["amount"]), (&100.into(), &"12.50".into()));
+    let one = price(&input("EUR", true, RoundingPoint::PerLine, vec![line(1, 2, "9.99", "EUR", "0.19")])).unwrap();
+    let json = serde_json::to_value(&one).unwrap();
+    assert!(json["lines"][0].get("per").is_none());
+    assert_eq!(serde_json::from_value::<Totals>(json).unwrap().lines[0].per, Per::ONE);
 }
 
 /// What went wrong elsewhere, each worked out by hand.
@@ -309,11 +352,15 @@ fn any_adjustment(lines: usize, currency: Currency) -> impl Strategy<Value = Adj
     (target, value).prop_map(|(target, value)| off(target, value))
 }
 
+fn any_per() -> impl Strategy<Value = Per> {
+    prop_oneof![Just(1), 1..13i64, 1..=Per::MAX].prop_map(|pieces| Per::new(pieces).unwrap())
+}
+
 prop_compose! {
     fn any_cart()(
         currency in prop::sample::select(vec!["EUR", "JPY", "KWD"]).prop_map(currency),
-        lines in prop::collection::vec((0..50_000_000i64, prop_oneof![Just(0), 1..9i64, 1..100_000i64], any_rate()), 0..9),
-        shipping in prop::option::of((0..5_000i64, any_rate())),
+        lines in prop::collection::vec((0..50_000_000i64, prop_oneof![Just(0), 1..9i64, 1..100_000i64], any_per(), any_rate(), prop::bool::weighted(0.8)), 0..9),
+        shipping in prop::option::of((0..5_000i64, any_rate(), prop::sample::select(ShippingTax::ALL))),
         included in any::<bool>(),
         per_line in any::<bool>(),
         even in any::<bool>()
@@ -322,11 +369,13 @@ prop_compose! {
         lines in Just(lines), shipping in Just(shipping), currency in Just(currency),
         (included, per_line, even) in Just((included, per_line, even))
     ) -> Input {
-        let lines = lines.into_iter().enumerate().map(|(place, (scaled, quantity, tax_rate))| LineInput {
+        let lines = lines.into_iter().enumerate().map(|(place, (scaled, quantity, per, tax_rate, shipped))| LineInput {
             line_no: place as i32,
             unit_price: UnitPrice::from_scaled(scaled, currency),
+            per,
             quantity: Quantity::new(quantity).unwrap(),
             tax_rate,
+            shipped,
             because: vec![Step::new("tax_rate", "test")],
         });
         Input {
@@ -337,8 +386,8 @@ prop_compose! {
                 strategy: if even { Rounding::HalfEven } else { Rounding::HalfUp },
             },
             lines: lines.collect(),
-            shipping: shipping.map(|(minor, tax_rate)| ShippingInput {
-                code: "dhl".into(), name: "DHL".into(), price: Money::from_minor(minor, currency), tax_rate, because: vec![],
+            shipping: shipping.map(|(minor, tax_rate, tax)| ShippingInput {
+                code: "dhl".into(), name: "DHL".into(), price: Money::from_minor(minor, currency), tax_rate, tax, because: vec![],
             }),
             adjustments,
         }
@@ -350,6 +399,16 @@ fn rows(totals: &Totals) -> Vec<([i64; 5], Decimal)> {
     let line = |l: &LineTotals| ([l.subtotal, l.discount, l.net, l.tax, l.gross].map(Money::minor), l.tax_rate);
     let shipping = |s: &ShippingTotals| ([s.subtotal, s.discount, s.net, s.tax, s.gross].map(Money::minor), s.tax_rate);
     totals.lines.iter().map(line).chain(totals.shipping.iter().map(shipping)).collect()
+}
+
+/// What bears which rate: the lines, and shipping in its parts, as net, tax and gross.
+fn bearing(totals: &Totals) -> Vec<([i64; 3], Decimal)> {
+    let whole = rows(totals).into_iter().map(|([_, _, net, tax, gross], rate)| ([net, tax, gross], rate));
+    let part = |part: &TaxTotal| ([part.net, part.tax, part.gross].map(Money::minor), part.rate);
+    match totals.shipping.as_ref().map(|shipping| &shipping.parts) {
+        Some(parts) if !parts.is_empty() => whole.take(totals.lines.len()).chain(parts.iter().map(part)).collect(),
+        _ => whole.collect(),
+    }
 }
 
 proptest! {
@@ -384,12 +443,12 @@ proptest! {
         let totals = price(&cart).unwrap();
         prop_assert!(totals.taxes.is_sorted_by(|one, next| one.rate < next.rate));
         for row in &totals.taxes {
-            let of: Vec<_> = rows(&totals).into_iter().filter(|(_, rate)| *rate == row.rate).map(|(row, _)| row).collect();
+            let of: Vec<_> = bearing(&totals).into_iter().filter(|(_, rate)| *rate == row.rate).map(|(row, _)| row).collect();
             let sum = |place: usize| of.iter().map(|row| row[place]).sum::<i64>();
             let shown = (row.net.minor(), row.tax.minor(), row.gross.minor());
-            prop_assert_eq!((sum(2), sum(3), sum(4)), shown);
+            prop_assert_eq!((sum(0), sum(1), sum(2)), shown);
             match cart.rounding.point {
-                RoundingPoint::PerLine => for [_, _, net, _, gross] in of {
+                RoundingPoint::PerLine => for [net, _, gross] in of {
                     prop_assert!(tax_is_near(net, gross, row.rate, cart.prices_include_tax));
                 }
                 RoundingPoint::PerOrder => {
@@ -413,19 +472,22 @@ proptest! {
 
     #[test]
     fn no_input_panics(
-        scaled: i64, quantity in 0..=Quantity::MAX, mantissa: i64, scale in 0..=18u32, minor: i64, included: bool,
+        scaled: i64, quantity in 0..=Quantity::MAX, per in 1..=Per::MAX, mantissa: i64, scale in 0..=18u32, minor: i64, included: bool,
+        tax in prop::sample::select(ShippingTax::ALL),
     ) {
         let eur = currency("EUR");
         let mut cart = input("EUR", included, RoundingPoint::PerOrder, vec![]);
         cart.lines = (0..3).map(|line_no| LineInput {
             line_no,
             unit_price: UnitPrice::from_scaled(scaled, eur),
+            per: Per::new(per).unwrap(),
             quantity: Quantity::new(quantity).unwrap(),
             tax_rate: Decimal::new(mantissa, scale),
+            shipped: true,
             because: vec![],
         }).collect();
         cart.shipping = Some(ShippingInput {
-            code: "dhl".into(), name: "DHL".into(), price: Money::from_minor(minor, eur), tax_rate: Decimal::ZERO, because: vec![],
+            code: "dhl".into(), name: "DHL".into(), price: Money::from_minor(minor, eur), tax_rate: Decimal::ZERO, tax, because: vec![],
         });
         cart.adjustments = vec![off(AdjustmentTarget::Order, AdjustmentValue::Percentage(Decimal::new(mantissa, scale)))];
         let _ = price(&cart);

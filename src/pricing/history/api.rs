@@ -5,6 +5,7 @@ use actix_web::get;
 use super::{
     super::service::price_list,
     dto::{PriceChangeQuery, RecordedPriceChange},
+    lists::{self, RecordedListChange},
     model::Place,
     service,
 };
@@ -12,8 +13,8 @@ use crate::{
     channels::Directory,
     db::Tx,
     error::Result,
-    http::{Call, List, Mount, Page, Reply, paging::COUNT_CAP},
-    kernel::Scope,
+    http::{All, Call, List, Mount, Page, RefPath, Reply, paging::COUNT_CAP},
+    kernel::{Scope, ids::PriceListId},
 };
 
 /// List the changes of prices
@@ -43,7 +44,20 @@ async fn list_price_changes(call: Call, query: List<PriceChangeQuery>) -> Result
     query.answer_counted(&call, place, count, read).await
 }
 
+/// List the changes of a price list
+///
+/// Of the list itself: its validity, priority, announcement, name. The newest first: who, when, from what to what. Nothing is ever
+/// dropped; what a list was before there was a history, its first change tells.
+#[utoipa::path(tag = "set up a shop", params(("id" = inline(PriceListId), Path)), security(("token" = ["prices:read"])),
+    responses((status = 200, body = Page<RecordedListChange>)))]
+#[get("/price-lists/{id}/history")]
+async fn list_price_list_changes(call: Call, path: RefPath<PriceListId>, query: List<All>) -> Result<Reply> {
+    let (id, actor) = (path.0, call.allow(Scope::PricesRead)?.clone());
+    let read = move |tx: &mut Tx, before, limit| lists::page(tx, &actor, id, before, limit);
+    query.answer(&call, |change: &RecordedListChange| change.version, read).await
+}
+
 /// The routes of the ops surface.
 pub fn ops(config: &mut Mount<'_>) {
-    config.service(list_price_changes);
+    config.service(list_price_changes).service(list_price_list_changes);
 }

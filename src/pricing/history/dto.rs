@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::kernel::{
-    Instant, Moment, Quantity, UnitPrice,
+    Instant, Moment, Per, Quantity, UnitPrice,
     ids::{PriceChangeId, PriceListId, VariantId},
 };
 
@@ -34,8 +34,11 @@ pub struct PriceChangeQuery {
 /// What a price was, or became.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RecordedPrice {
-    /// The price of one unit, with or without tax as the channel has it.
+    /// The price of one unit, or of as many as `per` says, with or without tax as the channel has it.
     pub unit_price: UnitPrice,
+    /// How many units the price was for; absent where it is one.
+    #[serde(skip_serializing_if = "Per::is_one")]
+    pub per: Per,
     /// Until when it was to be valid, exclusive; null is without an end.
     pub valid_until: Option<Instant>,
 }
@@ -64,7 +67,7 @@ pub struct RecordedPriceChange {
     pub to: Option<RecordedPrice>,
     /// Who changed it.
     pub actor: String,
-    /// The `X-Request-Id` of the request that did; the rows of one import have one.
+    /// The `X-Request-Id` of the request that did; the rows of one import have one. Where a price rule did, `price-rule:` and its code.
     pub reference: Option<String>,
     /// When.
     pub changed_at: Instant,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::kernel::{
-    Instant, Quantity,
+    Currency, Instant, Per, PricePer, Quantity,
     ids::{PriceListId, VariantId},
 };
 
@@ -20,7 +20,15 @@ pub(in crate::pricing) struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::pricing) struct Price {
     pub amount: i64,
+    pub per: Per,
     pub valid_until: Option<Instant>,
+}
+
+impl Price {
+    /// A price of a list in a currency.
+    pub const fn in_currency(self, currency: Currency) -> PricePer {
+        PricePer::from_scaled(self.amount, currency, self.per)
+    }
 }
 
 /// A price that is not what it was; `None` where there is none.
@@ -61,7 +69,7 @@ mod tests {
     }
 
     fn price(amount: i64) -> Option<Price> {
-        Some(Price { amount, valid_until: None })
+        Some(Price { amount, per: Per::ONE, valid_until: None })
     }
 
     #[test]
@@ -82,7 +90,7 @@ mod tests {
     #[test]
     fn another_end_is_another_price() {
         let key = key(Id::new(), Id::new(), 1);
-        let ends = |micros: Option<i64>| Price { amount: 10, valid_until: micros.map(Instant::from_micros) };
+        let ends = |micros: Option<i64>| Price { valid_until: micros.map(Instant::from_micros), ..price(10).unwrap() };
         let changes = |from, to| differences(&[(key, ends(from))].into(), &[(key, Some(ends(to)))].into()).len();
         assert_eq!([changes(None, Some(1)), changes(Some(1), None), changes(Some(1), Some(2))], [1, 1, 1]);
         assert_eq!([changes(None, None), changes(Some(2), Some(2))], [0, 0]);

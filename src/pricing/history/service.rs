@@ -13,7 +13,7 @@ use crate::{
     db::Tx,
     error::{Code, Error, Result},
     kernel::{
-        Actor, Instant, UnitPrice,
+        Actor, Instant,
         ids::{PriceChangeId, PriceListId, VariantId},
     },
 };
@@ -139,7 +139,8 @@ fn document(
     let list = lists.get(&key.list).ok_or_else(|| Error::internal("a price's list is missing"))?;
     let sku = skus.get(&key.variant).cloned().ok_or_else(|| Error::internal("a price's variant is missing"))?;
     let shown = |price: Price| RecordedPrice {
-        unit_price: UnitPrice::from_scaled(price.amount, list.currency),
+        unit_price: price.in_currency(list.currency).price,
+        per: price.per,
         valid_until: price.valid_until,
     };
     Ok(RecordedPriceChange {

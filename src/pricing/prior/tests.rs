@@ -1,8 +1,8 @@
 //! Sequences of prices as they happen, each worked out by hand.
 
 use super::*;
-use crate::kernel::Id;
-use crate::pricing::rates::Audience;
+use crate::kernel::{Id, Per, UnitPrice};
+use crate::pricing::{history::lists::PriceListState, rates::Audience};
 
 /// An instant of a day, counted from an autumn's first.
 fn day(day: i64) -> Instant {
@@ -36,6 +36,7 @@ struct Story {
     lists: Vec<PriceList>,
     there: HashMap<Key, Price>,
     changes: Vec<Recorded>,
+    list_changes: Vec<ListChange>,
 }
 
 const BASE: u8 = 1;
@@ -45,7 +46,7 @@ impl Story {
     /// With everyday prices, and a sale that is on whenever the article has a price in it.
     fn new() -> Self {
         let lists = vec![list(BASE, ListKind::Base, None, None), list(SALE, ListKind::Sale, None, None)];
-        Self { lists, there: HashMap::new(), changes: Vec::new() }
+        Self { lists, there: HashMap::new(), changes: Vec::new(), list_changes: Vec::new() }
     }
 
     /// On a day a list's price for a single piece becomes another, or goes.
@@ -58,8 +59,11 @@ impl Story {
         let min_quantity = Quantity::new(least).unwrap();
         let key =
             Key { variant: Id::from_bytes([9; 16]), list: Id::from_bytes([list; 16]), min_quantity, valid_from: None };
-        let amount = |text: &str| UnitPrice::parse(text, eur()).unwrap().scaled();
-        let to = price.map(|text| Price { amount: amount(text), valid_until: None });
+        // "10 per 100" is a price for a hundred.
+        let per = price.and_then(|text| text.split_once(" per ")).map_or(1, |(_, pieces)| pieces.parse().unwrap());
+        let per = Per::new(per).unwrap();
+        let amount = |text: &str| UnitPrice::parse(text.split(' ').next().unwrap(), eur()).unwrap().scaled();
+        let to = price.map(|text| Price { amount: amount(text), per, valid_until: None });
         let from = match to {
             Some(price) => self.there.insert(key, price),
             None => self.there.remove(&key),
@@ -67,11 +71,30 @@ impl Story {
         self.changes.insert(0, Recorded { change: Difference { key, from, to }, at: day(on) });
     }
 
+    /// On a day a list itself becomes another.
+    fn change_list(mut self, on: i64, list: u8, change: impl Fn(&mut PriceList)) -> Self {
+        let id = Id::from_bytes([list; 16]);
+        let list = self.lists.iter_mut().find(|one| one.id == id).unwrap();
+        let was = Some(PriceListState::from(&*list));
+        change(list);
+        self.list_changes.insert(0, ListChange { list: id, at: day(on), was });
+        self
+    }
+
     fn look(&self, on: i64, perishable: bool) -> Option<Reduction> {
+        self.look_by(on, perishable, day(on).plus_seconds(-HORIZON_SECONDS))
+    }
+
+    /// The same by whom only the changes since an instant are known to.
+    fn look_since(&self, on: i64, since: Instant) -> Option<Reduction> {
+        self.look_by(on, false, since)
+    }
+
+    fn look_by(&self, on: i64, perishable: bool, since: Instant) -> Option<Reduction> {
         let row = |(key, price): (&Key, &Price)| PriceRow {
             list: key.list,
             min_quantity: key.min_quantity,
-            price: UnitPrice::from_scaled(price.amount, eur()),
+            price: price.in_currency(eur()),
             valid_from: key.valid_from,
             valid_until: price.valid_until,
         };
@@ -80,10 +103,11 @@ impl Story {
             lists: &self.lists,
             rows: &rows,
             changes: &self.changes,
+            list_changes: &self.list_changes,
             channel: Id::from_bytes([7; 16]),
             currency: eur(),
             variant: Id::from_bytes([9; 16]),
-            since: day(on).plus_seconds(-HORIZON_SECONDS),
+            since,
         };
         known.reduction(day(on), perishable)
     }
@@ -95,7 +119,7 @@ impl Story {
 }
 
 fn told(reduction: Reduction) -> (Option<String>, Option<i64>) {
-    (reduction.prior.map(|price| price.decimal().normalize().to_string()), reduction.percent())
+    (reduction.prior.map(|price| price.price.decimal().normalize().to_string()), reduction.percent())
 }
 
 fn says(prior: &str, percent: impl Into<Option<i64>>) -> (Option<String>, Option<i64>) {
@@ -117,7 +141,7 @@ fn what_was_raised_shortly_before_is_reduced_from_what_it_was() {
     // 100, raised to 130 ten days before it is cut to 90. The lowest of the 30 days before is 100: 10 %, and not 30 %.
     let story = Story::new().set(-60, BASE, Some("100")).set(20, BASE, Some("130")).set(30, SALE, Some("90"));
     assert_eq!(story.told(31), says("100", 10));
-    assert_eq!(story.look(31, false).unwrap().last.unwrap().decimal().normalize().to_string(), "130");
+    assert_eq!(story.look(31, false).unwrap().last.unwrap().price.decimal().normalize().to_string(), "130");
     // Raised more than 30 days before, the higher price is the lowest of these days: (130 - 90) / 130 = 30.7 %.
     let story = Story::new().set(-60, BASE, Some("100")).set(-1, BASE, Some("130")).set(30, SALE, Some("90"));
     assert_eq!(story.told(31), says("130", 30));
@@ -159,16 +183,80 @@ fn new_goods_are_measured_by_the_time_that_they_have_been_sold() {
 
 #[test]
 fn what_is_announced_early_is_measured_from_its_announcement() {
-    // 100; on day 20 it is announced that it will cost 75 from day 30 on; on day 25 everybody pays 90 already. The 30 days
-    // before the announcement know 100 only: 25 %.
-    let mut story = Story::new().set(-60, BASE, Some("100")).set(20, SALE, Some("75")).set(25, BASE, Some("90"));
+    // 100; 80 from day -5 to day -3; on day 20 it is announced that it will cost 75 from day 30 on. The 30 days before that begin
+    // on day -10 and know 80: (80 - 75) / 80 = 6.25 %.
+    let mut story = Story::new().set(-60, BASE, Some("100")).set(-5, BASE, Some("80")).set(-3, BASE, Some("100"));
+    story = story.set(20, SALE, Some("75"));
     story.lists[1].valid_from = Some(day(30));
     story.lists[1].announced_at = Some(day(20));
-    assert_eq!(story.told(30), says("100", 25));
-    // Without the announcement 90 is the lowest: (90 - 75) / 90 = 16.7 %.
+    assert_eq!(story.told(30), says("80", 6));
+    // Without the announcement they begin on day 0 and know 100 only: 25 %.
     story.lists[1].announced_at = None;
-    assert_eq!(story.told(30), says("90", 16));
+    assert_eq!(story.told(30), says("100", 25));
     assert!(story.look(29, false).is_none());
+    // What everybody pays between the announcement and the beginning counts too: 90 from day 25 on, so (90 - 75) / 90 = 16.7 %.
+    let mut story = story.set(25, BASE, Some("90"));
+    assert_eq!(story.told(30), says("90", 16));
+    story.lists[1].announced_at = Some(day(20));
+    assert_eq!(story.told(30), says("80", 6));
+}
+
+#[test]
+fn what_comes_into_a_sale_after_its_announcement_was_not_announced() {
+    // The list is announced on day 0 and begins on day 26. 10; 7 from day 4 on, until it is 10 again on day 25; on that day the
+    // article comes into the list at 8. The 30 days before day 26 know 7: nothing is reduced.
+    let mut story = Story::new().set(-60, BASE, Some("10")).set(4, BASE, Some("7")).set(25, BASE, Some("10"));
+    story.lists[1].valid_from = Some(day(26));
+    story.lists[1].announced_at = Some(day(0));
+    let story = story.set(25, SALE, Some("8"));
+    assert_eq!(story.told(26), says("7", None));
+    // 6 until day -10 counts for what was announced, whose 30 days begin on day -30; for what came later they begin on day -4.
+    let mut told = Vec::new();
+    for came in [-1, 25] {
+        let mut story = Story::new().set(-60, BASE, Some("6")).set(-10, BASE, Some("10"));
+        story.lists[1].valid_from = Some(day(26));
+        story.lists[1].announced_at = Some(day(0));
+        told.push(story.set(came, SALE, Some("5")).told(26));
+    }
+    // (6 - 5) / 6 = 16.7 %; (10 - 5) / 10 = 50 %.
+    assert_eq!(told, [says("6", 16), says("10", 50)]);
+}
+
+#[test]
+fn what_is_only_ever_in_a_sale_is_reduced_from_what_it_cost_there() {
+    // 12 for 60 days, then 9: 25 %.
+    let story = Story::new().set(0, SALE, Some("12")).set(60, SALE, Some("9"));
+    assert_eq!((story.told(59), story.told(61)), ((None, None), says("12", 25)));
+    assert_eq!(story.look(61, false).unwrap().since, day(60));
+    // And 8 after that goes on: (12 - 8) / 12 = 33.3 %.
+    assert_eq!(story.set(70, SALE, Some("8")).told(71), says("12", 33));
+    // 10 every day; 12 in a sale for 60 days is no reduction; 9 is one from 12, for of the 30 days before it 12 is the lowest.
+    let story = Story::new().set(-60, BASE, Some("10")).set(0, SALE, Some("12")).set(60, SALE, Some("9"));
+    assert_eq!((story.told(59), story.told(60)), (says("10", None), says("12", 25)));
+}
+
+#[test]
+fn where_steps_go_back_to_the_beginning_of_what_is_known_more_is_looked_at() {
+    // 15; 12 in a sale from day 0 on, 9 from day 100 on: 40 % of 15. Whoever knows 90 days sees 12 from the first, and must look
+    // further back to know that it was a step of the same reduction.
+    let story = Story::new().set(-60, BASE, Some("15")).set(0, SALE, Some("12")).set(100, SALE, Some("9"));
+    let short = story.look_since(110, day(20)).unwrap();
+    assert_eq!(told(short), says("12", 25));
+    assert!(short.looked_at_from <= day(20));
+    assert_eq!(story.told(110), says("15", 40));
+}
+
+#[test]
+fn less_than_one_per_cent_is_told_as_none() {
+    // 10.00 and 9.99: the price before it is shown, and no 0 %.
+    let story = Story::new().set(-60, BASE, Some("10.00")).set(30, SALE, Some("9.99"));
+    let reduction = story.look(30, false).unwrap();
+    assert_eq!((told(reduction), reduction.shown()), (says("10", None), reduction.prior));
+    let story = Story::new().set(-60, BASE, Some("10.00")).set(30, SALE, Some("9.90"));
+    assert_eq!(story.told(30), says("10", 1));
+    // As much or more than before: nothing is shown.
+    let story = Story::new().set(-60, BASE, Some("10.00")).set(30, SALE, Some("10.00"));
+    assert_eq!(story.look(30, false).unwrap().shown(), None);
 }
 
 #[test]
@@ -200,6 +288,56 @@ fn what_applied_when_the_thirty_days_began_counts_and_what_ended_before_does_not
     // A day longer, and 80 applied when they began.
     let story = Story::new().set(0, BASE, Some("80")).set(31, BASE, Some("100")).set(60, SALE, Some("70"));
     assert_eq!(story.told(60), says("80", 12));
+}
+
+#[test]
+fn what_a_list_was_counts_and_not_what_it_is_now() {
+    // A sale at 70 that ended on day 35, its list used again on day 45 for another at 80: of the 30 days before, 70 is the lowest.
+    let story = Story::new().set(-60, BASE, Some("100")).set(30, SALE, Some("70"));
+    let story = story.change_list(35, SALE, |list| list.valid_until = Some(day(35)));
+    let story = story.change_list(44, SALE, |list| {
+        (list.valid_from, list.valid_until) = (Some(day(45)), None);
+    });
+    let again = story.set(44, SALE, Some("80"));
+    assert_eq!((again.told(46), again.look(46, false).unwrap().since), (says("70", None), day(45)));
+    // After more than 30 days at the everyday price it is measured by that.
+    let story = Story::new().set(-60, BASE, Some("100")).set(30, SALE, Some("70"));
+    let story = story.change_list(35, SALE, |list| list.valid_until = Some(day(35)));
+    let story = story.change_list(70, SALE, |list| list.valid_until = None);
+    assert_eq!((story.told(71), story.look(71, false).unwrap().since), (says("100", 30), day(70)));
+    // A list that went last until its priority rose: what it holds was no price before.
+    let mut story = Story::new().set(-60, BASE, Some("100"));
+    story.lists[1].priority = -1;
+    let story = story.set(-50, SALE, Some("60")).change_list(30, SALE, |list| list.priority = 1);
+    assert_eq!((story.told(31), story.look(31, false).unwrap().since), (says("100", 40), day(30)));
+    // Everyday prices that were valid until day 20 only, and so say since day 25.
+    let story = Story::new().set(-60, BASE, Some("100")).set(30, SALE, Some("50"));
+    let story = story.change_list(25, BASE, |list| list.valid_until = Some(day(20)));
+    assert_eq!(story.told(31), says("100", 50));
+}
+
+#[test]
+fn prices_for_many_pieces_are_compared_by_the_piece() {
+    // 12.50 per 100, written as 0.125 a piece ten days before it becomes 10.00 per 100: a change of nothing, and 20 %.
+    let story = Story::new().set(-60, BASE, Some("12.50 per 100")).set(20, BASE, Some("0.125"));
+    let story = story.set(30, SALE, Some("10.00 per 100"));
+    assert_eq!(story.told(31), says("12.5", 20));
+    let reduction = story.look(31, false).unwrap();
+    assert_eq!((reduction.raised, reduction.shown().unwrap().to_string()), (None, "12.50 EUR per 100".to_owned()));
+    // The sale's price written otherwise goes on with the same reduction; a dearer piece begins another.
+    let story = story.set(40, SALE, Some("0.1")).set(41, SALE, Some("100 per 1000"));
+    assert_eq!((story.told(42), story.look(42, false).unwrap().since), (says("12.5", 20), day(30)));
+    let story = story.set(45, SALE, Some("10.01 per 100"));
+    assert_eq!(story.told(46), says("10", None));
+    // What was a price for one is shown for as many as the price now is for, where that is exact.
+    let story = Story::new().set(-60, BASE, Some("0.125")).set(30, SALE, Some("10.00 per 100"));
+    assert_eq!(story.look(31, false).unwrap().shown().unwrap().to_string(), "12.50 EUR per 100");
+    // 10 per 3 is more than 3.3333 a piece, by less than a per cent, and less than 3.3334.
+    for (sale, is_lower) in [("3.3333", true), ("3.3334", false)] {
+        let story = Story::new().set(-60, BASE, Some("10 per 3")).set(30, SALE, Some(sale));
+        assert_eq!(story.told(30), says("10", None), "{sale}");
+        assert_eq!(story.look(30, false).unwrap().shown().is_some(), is_lower, "{sale}");
+    }
 }
 
 #[test]

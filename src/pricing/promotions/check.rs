@@ -38,7 +38,7 @@ impl Rule {
                 let offs = tiers.iter().enumerate();
                 found.extend(offs.filter_map(|(place, tier)| off(format!("/gift/tiers/{place}"), tier.off)));
             }
-            Gift::Percentage { .. } | Gift::BuyGet { .. } => {}
+            Gift::Percentage { .. } | Gift::BuyGet { .. } | Gift::Goods { .. } => {}
         }
         found
     }
@@ -105,6 +105,12 @@ impl Rule {
                 }
                 filled("/gift/items", items.len(), 20)
             }
+            Gift::Goods { quantity, every, times, .. } => {
+                within("/gift/quantity", Some(*quantity), 1000)?;
+                within("/gift/every", *every, 1_000_000_000)?;
+                within("/gift/times", *times, 1_000_000)?;
+                self.check_given(times.is_some() && every.is_none())
+            }
             Gift::SpendTiers { tiers } => {
                 filled("/gift/tiers", tiers.len(), 20)?;
                 rising(tiers.iter().map(|tier| tier.from.minor()))
@@ -118,6 +124,22 @@ impl Rule {
             }
             gift if gift.is_on_shipping() && limits.units.is_some() => {
                 Err(Error::invalid("/limits/units", "shipping has no pieces: limit `uses` or the budget"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What makes no sense where goods are given.
+    fn check_given(&self, times_alone: bool) -> Result<()> {
+        if times_alone {
+            return Err(Error::invalid("/gift/times", "goods are given once for the cart where `every` is left out"));
+        }
+        match &self.stacking {
+            stacking if stacking.floor.is_some() => {
+                Err(Error::invalid("/stacking/floor", "of a gift nothing is left to pay"))
+            }
+            stacking if stacking.not_below_cost => {
+                Err(Error::invalid("/stacking/not_below_cost", "a gift is below what it has cost"))
             }
             _ => Ok(()),
         }
@@ -144,6 +166,9 @@ impl Rule {
             ("/conditions/countries", self.conditions.countries.len() / 6),
             ("/conditions/devices", self.conditions.devices.len()),
             ("/conditions/customer_groups", self.conditions.customer_groups.len()),
+            ("/conditions/segments", self.conditions.segments.len()),
+            ("/conditions/companies", self.conditions.companies.len()),
+            ("/conditions/payment_methods", self.conditions.payment_methods.len()),
             ("/conditions/origins", self.conditions.origins.len()),
         ] {
             if named > 50 {
@@ -168,7 +193,7 @@ impl Goods {
     ///
     /// # Errors
     /// `invalid_value`.
-    pub(in crate::pricing) fn check(&self, pointer: &str) -> Result<()> {
+    pub fn check(&self, pointer: &str) -> Result<()> {
         let values: usize = self.attributes.values().map(Vec::len).sum();
         if self.skus.is_empty() && values == 0 {
             return Err(Error::invalid(pointer, "expected SKUs or attributes with their values"));

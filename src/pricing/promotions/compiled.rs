@@ -1,11 +1,11 @@
 //! Promotions as they are looked at for each cart: their goods in sets, in the order in which they go.
 
-use std::{cmp::Reverse, collections::HashSet};
+use std::cmp::Reverse;
 
 use serde_json::Value;
 
-use super::model::{Gift, Goods, Promotion, Selection};
-use crate::kernel::{Currency, Money, UnitPrice, text::Text};
+use super::model::{Gift, Goods, Promotion, PromotionState, Selection};
+use crate::kernel::{Currency, Instant, Money, PricePer, UnitPrice, ids::ChannelId, text::Text};
 
 /// A promotion made ready.
 #[derive(Debug, Clone)]
@@ -19,22 +19,42 @@ pub struct Compiled {
     pub(super) of: Option<Set>,
     /// The goods of each item of a bundle.
     pub(super) items: Vec<Set>,
+    /// Whether it is on shipping.
+    pub(super) on_shipping: bool,
+    /// Whether it is on the shipping of whatever goods, none included.
+    pub(super) of_any_goods: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Chosen {
     include: Vec<Set>,
     exclude: Vec<Set>,
-    least: Option<i64>,
-    most: Option<i64>,
+    least: Option<PricePer>,
+    most: Option<PricePer>,
     full_price_only: bool,
 }
 
 /// Goods by sets of their SKUs and of values of their attributes.
 #[derive(Debug, Clone)]
 pub struct Set {
-    skus: HashSet<String>,
-    attributes: Vec<(String, HashSet<String>)>,
+    skus: Texts,
+    attributes: Vec<(String, Texts)>,
+}
+
+/// A set of texts, in their order: most sets name a few, and a few comparisons are cheaper than a hash.
+#[derive(Debug, Clone)]
+struct Texts(Vec<String>);
+
+impl Texts {
+    fn of(texts: &[Text<100>]) -> Self {
+        let mut sorted: Vec<String> = texts.iter().map(ToString::to_string).collect();
+        sorted.sort_unstable();
+        Self(sorted)
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.0.binary_search_by(|known| known.as_str().cmp(text)).is_ok()
+    }
 }
 
 /// A line as promotions look at it.
@@ -46,8 +66,8 @@ pub struct Line<'a> {
     pub sku: &'a str,
     /// What else is noted about it.
     pub attributes: &'a std::collections::BTreeMap<String, Value>,
-    /// What a piece costs by its list.
-    pub unit_price: UnitPrice,
+    /// What it costs by its list.
+    pub price: PricePer,
     /// How many pieces.
     pub quantity: i64,
     /// What they cost together, in minor units.
@@ -62,10 +82,9 @@ pub struct Line<'a> {
 
 impl From<&Goods> for Set {
     fn from(goods: &Goods) -> Self {
-        let owned = |texts: &[Text<100>]| texts.iter().map(ToString::to_string).collect();
         Self {
-            skus: owned(&goods.skus),
-            attributes: goods.attributes.iter().map(|(name, values)| (name.clone(), owned(values))).collect(),
+            skus: Texts::of(&goods.skus),
+            attributes: goods.attributes.iter().map(|(name, values)| (name.clone(), Texts::of(values))).collect(),
         }
     }
 }
@@ -78,26 +97,24 @@ impl Set {
     /// Whether an article is among them.
     #[must_use]
     pub fn holds(&self, sku: &str, attributes: &std::collections::BTreeMap<String, Value>) -> bool {
-        let fits = |(name, values): &(String, HashSet<String>)| match attributes.get(name) {
-            Some(Value::String(text)) => values.contains(text.as_str()),
-            Some(Value::Array(several)) => {
-                several.iter().any(|one| one.as_str().is_some_and(|text| values.contains(text)))
-            }
+        let fits = |(name, values): &(String, Texts)| match attributes.get(name) {
+            Some(Value::String(text)) => values.has(text),
+            Some(Value::Array(several)) => several.iter().any(|one| one.as_str().is_some_and(|text| values.has(text))),
             Some(Value::Null | Value::Object(_)) | None => false,
-            Some(other) => values.contains(&other.to_string()),
+            Some(other) => values.has(&other.to_string()),
         };
-        (self.skus.is_empty() || self.skus.contains(sku)) && self.attributes.iter().all(fits)
+        (self.skus.0.is_empty() || self.skus.has(sku)) && self.attributes.iter().all(fits)
     }
 }
 
 impl From<&Selection> for Chosen {
     fn from(selection: &Selection) -> Self {
-        let scaled = |money: Option<Money>| money.and_then(UnitPrice::of).map(UnitPrice::scaled);
+        let piece = |money: Option<Money>| money.and_then(UnitPrice::of).map(PricePer::from);
         Self {
             include: selection.include.iter().map(Set::from).collect(),
             exclude: selection.exclude.iter().map(Set::from).collect(),
-            least: scaled(selection.min_unit_price),
-            most: scaled(selection.max_unit_price),
+            least: piece(selection.min_unit_price),
+            most: piece(selection.max_unit_price),
             full_price_only: selection.full_price_only,
         }
     }
@@ -113,7 +130,9 @@ impl Compiled {
             Gift::Bundle { items, .. } => (None, items.iter().map(|item| Set::from(&item.goods)).collect()),
             _ => (None, Vec::new()),
         };
-        Self { currency: promotion.rule.currency(), promotion, selection, of, items }
+        let on_shipping = promotion.rule.gift.is_on_shipping();
+        let of_any_goods = on_shipping && promotion.rule.conditions.goods == Selection::default();
+        Self { currency: promotion.rule.currency(), promotion, selection, of, items, on_shipping, of_any_goods }
     }
 
     /// Promotions in the order in which they go: the higher priority first, then by their codes.
@@ -128,6 +147,16 @@ impl Compiled {
         (Reverse(self.promotion.priority), &self.promotion.code)
     }
 
+    /// Whether carts of a channel can get it at an instant.
+    #[must_use]
+    pub fn is_going_on(&self, channel: ChannelId, at: Instant) -> bool {
+        let Promotion { state, valid_from, valid_until, .. } = &self.promotion;
+        *state == PromotionState::Active
+            && self.promotion.channel.is_none_or(|own| own == channel)
+            && valid_from.is_none_or(|from| from <= at)
+            && valid_until.is_none_or(|until| at < until)
+    }
+
     /// Whether it is for a line.
     pub(super) fn is_for(&self, line: &Line<'_>) -> bool {
         let Chosen { include, exclude, least, most, full_price_only } = &self.selection;
@@ -135,8 +164,8 @@ impl Compiled {
         if line.agreed || unknown_cost || (*full_price_only && line.reduced) {
             return false;
         }
-        least.is_none_or(|least| line.unit_price.scaled() >= least)
-            && most.is_none_or(|most| line.unit_price.scaled() <= most)
+        least.is_none_or(|least| line.price.by_piece(least).is_ge())
+            && most.is_none_or(|most| line.price.by_piece(most).is_le())
             && (include.is_empty() || include.iter().any(|goods| goods.has(line)))
             && !exclude.iter().any(|goods| goods.has(line))
     }

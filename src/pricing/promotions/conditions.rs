@@ -1,10 +1,10 @@
 //! Whether a promotion is in question for a cart: the first condition that does not hold.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use super::{
     compiled::{Compiled, Line},
-    model::{Origin, Promotion, PromotionState},
+    model::{Conditions, Origin, Promotion, PromotionState},
 };
 use crate::{
     kernel::{
@@ -62,14 +62,29 @@ pub struct Basket<'a> {
     pub buyer: &'a Buyer,
     /// Where they come from.
     pub origin: Option<&'a Origin>,
+    /// The payment method that is chosen.
+    pub payment_method: Option<&'a str>,
     /// The coupons on it.
     pub coupons: &'a [Redeemed],
     /// What is left of promotions that are limited. One that is absent has not been used yet.
     pub left: &'a HashMap<PromotionId, Left>,
     /// The lines that have a price.
     pub lines: Vec<Line<'a>>,
+    /// The lines that promotions may give, or why they can not. Promotions do not look at them.
+    pub gifts: HashMap<PromotionId, Result<GiftLine, Step>>,
     /// Whether drafts are looked at as if they were active.
     pub with_drafts: bool,
+}
+
+/// A line that a promotion gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GiftLine {
+    /// Its number.
+    pub line_no: i32,
+    /// How many pieces.
+    pub pieces: i64,
+    /// What they would cost together, in minor units.
+    pub value: i64,
 }
 
 impl Basket<'_> {
@@ -84,16 +99,17 @@ impl Basket<'_> {
         })
     }
 
-    fn value(&self) -> i64 {
+    /// What all goods cost together before promotions, in minor units.
+    pub(super) fn value(&self) -> i64 {
         self.lines.iter().map(|line| line.subtotal).fold(0, i64::saturating_add)
     }
 
     /// The coupon of a promotion that counts; else the reason why none does.
-    pub(super) fn coupon_of(&self, promotion: PromotionId) -> Result<Option<&Redeemed>, Step> {
+    pub(super) fn coupon_of(&self, promotion: PromotionId) -> Result<Option<&Redeemed>, Refusal> {
         let mut own = self.coupons.iter().filter(|coupon| coupon.promotion == promotion);
         let good = own.clone().find(|coupon| coupon.refused.is_none());
         match (good, own.find_map(|coupon| coupon.refused.clone())) {
-            (None, Some(refused)) => Err(refused),
+            (None, Some(refused)) => Err(refused.into()),
             (good, _) => Ok(good),
         }
     }
@@ -105,19 +121,89 @@ pub(super) const OUT_OF_QUESTION: &[&str] =
 
 /// The reasons that say that a promotion, or a coupon of it, is used up, for all or for the customer.
 pub const EXHAUSTED: &[&str] =
-    &["used_up", "used_by_customer", "units_used_up", "budget_used_up", "coupon_used_up", "first_order"];
+    &["used_up", "used_by_customer", "units_used_up", "budget_used_up", "coupon_used_up", "first_order", OUT_OF_STOCK];
 
-fn no<T>(code: &str, text: impl Into<String>) -> Result<T, Step> {
-    Err(Step::new(code, text))
+/// The reason that says that the goods which a promotion gives can not be had.
+pub(super) const OUT_OF_STOCK: &str = "gift_out_of_stock";
+
+/// Why a promotion does not apply. Of hundreds a score are told: the text is written only then.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    code: Cow<'static, str>,
+    why: Why,
+}
+
+/// The text of a refusal before it is written.
+#[derive(Debug, Clone)]
+pub(super) enum Why {
+    /// As it is.
+    Text(Cow<'static, str>),
+    /// The state that the promotion is in.
+    State(PromotionState),
+    /// So many hours that it was for.
+    FirstHours(u32),
+    /// A device that it is not for.
+    Device(Device),
+    /// A country that it is not for.
+    Country(Country),
+    /// The least value, and what is missing to it.
+    TooLittle { least: Money, missing: Money },
+    /// The greatest value.
+    TooMuch(Money),
+    /// The fewest pieces, and how many there are.
+    TooFew { least: i64, pieces: i64 },
+}
+
+impl Refusal {
+    /// Its stable word.
+    pub(super) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// As it is told.
+    pub(super) fn told(self) -> Step {
+        let text = match self.why {
+            Why::Text(text) => text.into_owned(),
+            Why::State(state) => format!("it is {state}"),
+            Why::FirstHours(hours) => format!("it was for its first {hours} hours"),
+            Why::Device(device) => format!("it is not for {device}"),
+            Why::Country(country) => format!("it is not for deliveries to {country}"),
+            Why::TooLittle { least, missing } => format!("the goods cost less than {least}: {missing} are missing"),
+            Why::TooMuch(most) => format!("the goods cost more than {most}"),
+            Why::TooFew { least, pieces } => format!("it is for {least} pieces or more, and there are {pieces}"),
+        };
+        Step { code: self.code.into_owned(), text }
+    }
+
+    /// A refusal with a text that stands.
+    pub(super) const fn plain(code: &'static str, text: &'static str) -> Self {
+        Self { code: Cow::Borrowed(code), why: Why::Text(Cow::Borrowed(text)) }
+    }
+}
+
+impl From<Step> for Refusal {
+    fn from(step: Step) -> Self {
+        Self { code: Cow::Owned(step.code), why: Why::Text(Cow::Owned(step.text)) }
+    }
+}
+
+impl From<&'static str> for Why {
+    fn from(text: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+fn no<T>(code: &'static str, why: impl Into<Why>) -> Result<T, Refusal> {
+    Err(Refusal { code: Cow::Borrowed(code), why: why.into() })
 }
 
 /// Whether a promotion is for this cart at all, whatever is in it: where, when, with which coupon.
-pub(super) fn in_question(ready: &Compiled, basket: &Basket<'_>) -> Result<(), Step> {
+pub(super) fn in_question(ready: &Compiled, basket: &Basket<'_>) -> Result<(), Refusal> {
     let promotion = &ready.promotion;
     match promotion.state {
         PromotionState::Active => {}
         PromotionState::Draft | PromotionState::Paused if basket.with_drafts => {}
-        state => return no("not_active", format!("it is {state}")),
+        state => return no("not_active", Why::State(state)),
     }
     if promotion.channel.is_some_and(|channel| channel != basket.channel) {
         return no("other_channel", "it is for another channel");
@@ -132,7 +218,7 @@ pub(super) fn in_question(ready: &Compiled, basket: &Basket<'_>) -> Result<(), S
     if let (Some(hours), Some(from)) = (conditions.first_hours, promotion.valid_from)
         && basket.at >= from.plus_seconds(3600 * i64::from(hours))
     {
-        return no("no_longer_valid", format!("it was for its first {hours} hours"));
+        return no("no_longer_valid", Why::FirstHours(hours));
     }
     if ready.currency.is_some_and(|currency| currency != basket.currency) {
         return no("other_currency", "it is for another currency");
@@ -143,22 +229,33 @@ pub(super) fn in_question(ready: &Compiled, basket: &Basket<'_>) -> Result<(), S
     Ok(())
 }
 
-/// Whether the cart and its customer fulfil a promotion's conditions. `goods` are the lines that it is for.
-pub(super) fn fulfilled(ready: &Compiled, basket: &Basket<'_>, goods: &[usize]) -> Result<(), Step> {
+/// Whether the cart and its customer fulfil the conditions that do not ask for the goods that a promotion is for. These come first:
+/// a cart may have a thousand lines. `value` is what all its goods cost.
+pub(super) fn suited(ready: &Compiled, basket: &Basket<'_>, value: i64) -> Result<(), Refusal> {
     let promotion = &ready.promotion;
     let conditions = &promotion.rule.conditions;
-    let money = |minor| Money::from_minor(minor, basket.currency);
     if !conditions.devices.is_empty() && !conditions.devices.contains(&basket.device) {
-        return no("device", format!("it is not for {}", basket.device));
+        return no("device", Why::Device(basket.device));
     }
     if !conditions.countries.is_empty() && !conditions.countries.contains(&basket.country) {
-        return no("country", format!("it is not for deliveries to {}", basket.country));
+        return no("country", Why::Country(basket.country));
     }
     if !conditions.customer_groups.is_empty() {
         let group = basket.buyer.group.as_deref();
         if !group.is_some_and(|group| conditions.customer_groups.iter().any(|named| **named == *group)) {
             return no("customer_group", "the customer is not of a group that it is for");
         }
+    }
+    let segments = &basket.buyer.segments;
+    if !conditions.segments.is_empty()
+        && !conditions.segments.iter().any(|named| segments.iter().any(|own| **named == **own))
+    {
+        return no("segment", "the customer is not in a segment that it is for");
+    }
+    if !conditions.companies.is_empty()
+        && !basket.buyer.company.is_some_and(|company| conditions.companies.contains(&company))
+    {
+        return no("company", "the customer does not buy for a company that it is for");
     }
     if conditions.first_order && !basket.buyer.first_order {
         return no("first_order", "the customer has ordered before");
@@ -168,32 +265,51 @@ pub(super) fn fulfilled(ready: &Compiled, basket: &Basket<'_>, goods: &[usize]) 
     {
         return no("origin", "the visitor comes from elsewhere");
     }
-    if let Some(least) = conditions.min_value.filter(|least| basket.value() < least.minor()) {
-        let missing = money(least.minor() - basket.value());
-        return no("min_value", format!("the goods cost less than {least}: {missing} are missing"));
+    if let Some(least) = conditions.min_value.filter(|least| value < least.minor()) {
+        let missing = Money::from_minor(least.minor() - value, basket.currency);
+        return no("min_value", Why::TooLittle { least, missing });
     }
-    if let Some(most) = conditions.max_value.filter(|most| basket.value() > most.minor()) {
-        return no("max_value", format!("the goods cost more than {most}"));
+    if let Some(most) = conditions.max_value.filter(|most| value > most.minor()) {
+        return no("max_value", Why::TooMuch(most));
     }
-    let left = basket.left_of(promotion);
-    match left {
-        Left { uses: ..=0, .. } => return no("used_up", "all its uses are taken"),
-        Left { of_customer: ..=0, .. } => {
-            return no("used_by_customer", "the customer has had it as often as they may");
-        }
-        Left { units: ..=0, .. } => return no("units_used_up", "all its pieces are taken"),
-        Left { budget: ..=0, .. } => return no("budget_used_up", "its budget is used up"),
-        _ => {}
+    match basket.left_of(promotion) {
+        Left { uses: ..=0, .. } => no("used_up", "all its uses are taken"),
+        Left { of_customer: ..=0, .. } => no("used_by_customer", "the customer has had it as often as they may"),
+        Left { units: ..=0, .. } => no("units_used_up", "all its pieces are taken"),
+        Left { budget: ..=0, .. } => no("budget_used_up", "its budget is used up"),
+        _ => Ok(()),
     }
-    let of_any_goods = promotion.rule.gift.is_on_shipping() && conditions.goods == super::model::Selection::default();
-    if goods.is_empty() && !of_any_goods {
+}
+
+/// The places of the lines that a promotion is for and how many pieces they are, when there are enough of them.
+pub(super) fn goods_for(ready: &Compiled, basket: &Basket<'_>) -> Result<(Vec<usize>, i64), Refusal> {
+    let conditions = &ready.promotion.rule.conditions;
+    let mut goods = Vec::new();
+    let mut pieces: i64 = 0;
+    for (at, line) in basket.lines.iter().enumerate().filter(|(_, line)| ready.is_for(line)) {
+        goods.push(at);
+        pieces = pieces.saturating_add(line.quantity);
+    }
+    if goods.is_empty() && !ready.of_any_goods {
         return no("goods", "none of the goods that it is for are in the cart");
     }
-    let pieces: i64 = goods.iter().filter_map(|at| basket.lines.get(*at)).map(|line| line.quantity).sum();
-    if let Some(least) = conditions.min_quantity.filter(|least| pieces < *least) {
-        return no("min_quantity", format!("it is for {least} pieces or more, and there are {pieces}"));
+    match conditions.min_quantity.filter(|least| pieces < *least) {
+        Some(least) => return no("min_quantity", Why::TooFew { least, pieces }),
+        // Last, so that whoever is told this has but to choose another.
+        None => paid_so(conditions, basket.payment_method)?,
     }
-    Ok(())
+    Ok((goods, pieces))
+}
+
+/// Whether a cart is to be paid by a method that a promotion is for.
+fn paid_so(conditions: &Conditions, chosen: Option<&str>) -> Result<(), Refusal> {
+    let methods = &conditions.payment_methods;
+    if methods.is_empty() || chosen.is_some_and(|chosen| methods.iter().any(|named| **named == *chosen)) {
+        return Ok(());
+    }
+    let named: Vec<&str> = methods.iter().map(|method| &**method).collect();
+    let chosen = chosen.map_or_else(|| "none is chosen".to_owned(), |chosen| format!("`{chosen}` is chosen"));
+    no("payment_method", Why::Text(format!("it is for payment by {}, and {chosen}", named.join(" or ")).into()))
 }
 
 impl Origin {

@@ -6,13 +6,13 @@
 
 use super::{
     compiled::{Compiled, Line},
-    conditions::{self, Basket, EXHAUSTED, OUT_OF_QUESTION},
+    conditions::{self, Basket, EXHAUSTED, GiftLine, OUT_OF_QUESTION, Refusal},
     gifts::{Offer, Reckoning, Standing, at_least, part},
     model::{Gift, Stacking},
 };
 use crate::{
     kernel::Money,
-    pricing::model::{Adjustment, AdjustmentTarget, AdjustmentValue, AppliedPromotion, LineShare, PassedOver, Step},
+    pricing::model::{Adjustment, AdjustmentTarget, AdjustmentValue, AppliedPromotion, LineShare, PassedOver},
 };
 
 #[cfg(test)]
@@ -36,6 +36,8 @@ pub struct Evaluation<'a> {
     basket: &'a Basket<'a>,
     detail: Detail,
     standing: Vec<Standing>,
+    /// What all goods cost before promotions.
+    value: i64,
     /// What shipping costs before promotions.
     shipping: i64,
     /// Groups of which one has applied.
@@ -64,6 +66,7 @@ impl<'a> Evaluation<'a> {
             basket,
             detail,
             standing: basket.lines.iter().map(standing).collect(),
+            value: basket.value(),
             shipping: 0,
             groups: Vec::new(),
             adjustments: Vec::new(),
@@ -88,28 +91,32 @@ impl<'a> Evaluation<'a> {
     /// Tells of the promotions on shipping, where none is chosen.
     pub fn no_shipping(&mut self) {
         let all = self.promotions;
-        for ready in all.iter().filter(|ready| ready.promotion.rule.gift.is_on_shipping()) {
+        for ready in all.iter().filter(|ready| ready.on_shipping) {
             let reason = conditions::in_question(ready, self.basket).err();
-            let reason = reason.unwrap_or_else(|| Step::new("no_shipping", "no shipping is chosen"));
+            let reason = reason.unwrap_or(Refusal::plain("no_shipping", "no shipping is chosen"));
             self.pass_over(ready, reason);
         }
+    }
+
+    /// What of each line is left after what has been taken off, in minor units.
+    pub fn left(&self) -> impl Iterator<Item = i64> {
+        self.standing.iter().take(self.basket.lines.len()).map(|standing| standing.left)
     }
 
     /// What the goods cost after what has been taken off, in minor units.
     #[must_use]
     pub fn goods_value(&self) -> i64 {
-        let lines = self.standing.iter().take(self.basket.lines.len());
-        lines.map(|standing| standing.left).fold(0, i64::saturating_add)
+        self.left().fold(0, i64::saturating_add)
     }
 
     fn run(
         &mut self,
         on_shipping: bool,
-        offer_of: fn(&Self, &'a Compiled) -> Result<Offer, Step>,
+        offer_of: fn(&Self, &'a Compiled) -> Result<Offer, Refusal>,
         take: fn(&mut Self, &Candidate<'a>),
     ) {
         let (all, taken) = (self.promotions, self.groups.clone());
-        let in_turn = all.iter().filter(|ready| ready.promotion.rule.gift.is_on_shipping() == on_shipping);
+        let in_turn = all.iter().filter(|ready| ready.on_shipping == on_shipping);
         for ready in in_turn.clone() {
             let group = ready.promotion.rule.stacking.group.as_deref();
             let Some(group) = group else {
@@ -120,7 +127,7 @@ impl<'a> Evaluation<'a> {
                 continue;
             };
             if taken.contains(&group) {
-                self.pass_over(ready, Step::new("group", "a promotion of its group reduces the goods"));
+                self.pass_over(ready, Refusal::plain("group", "a promotion of its group reduces the goods"));
                 continue;
             }
             if self.groups.contains(&group) {
@@ -137,7 +144,7 @@ impl<'a> Evaluation<'a> {
         &mut self,
         group: &'a str,
         own: impl Iterator<Item = &'a Compiled>,
-        (offer_of, take): (fn(&Self, &'a Compiled) -> Result<Offer, Step>, fn(&mut Self, &Candidate<'a>)),
+        (offer_of, take): (fn(&Self, &'a Compiled) -> Result<Offer, Refusal>, fn(&mut Self, &Candidate<'a>)),
     ) {
         let (mut best, mut rest): (Option<Candidate<'a>>, Vec<&'a Compiled>) = (None, Vec::new());
         self.groups.push(group);
@@ -158,7 +165,7 @@ impl<'a> Evaluation<'a> {
         if let Some(best) = &best {
             take(self, best);
             for ready in rest {
-                self.pass_over(ready, Step::new("group", "another promotion of its group takes more off"));
+                self.pass_over(ready, Refusal::plain("group", "another promotion of its group takes more off"));
             }
         } else {
             // None of it applied: those on shipping may.
@@ -167,19 +174,20 @@ impl<'a> Evaluation<'a> {
     }
 
     /// What a promotion would take off the goods now.
-    fn offer_of(&self, ready: &'a Compiled) -> Result<Offer, Step> {
+    fn offer_of(&self, ready: &'a Compiled) -> Result<Offer, Refusal> {
         let (promotion, basket) = (&ready.promotion, self.basket);
         conditions::in_question(ready, basket)?;
-        let goods: Vec<usize> =
-            basket.lines.iter().enumerate().filter(|(_, line)| ready.is_for(line)).map(|(at, _)| at).collect();
-        conditions::fulfilled(ready, basket, &goods)?;
+        conditions::suited(ready, basket, self.value)?;
+        let (mut open, _) = conditions::goods_for(ready, basket)?;
+        if promotion.rule.gift.goods().is_some() {
+            return self.gift_offer(ready);
+        }
         let stacking = &promotion.rule.stacking;
-        let open = |at: &usize| {
+        open.retain(|at| {
             self.standing.get(*at).is_some_and(|line| !line.closed && (stacking.combinable || !line.touched))
-        };
-        let open: Vec<usize> = goods.into_iter().filter(open).collect();
+        });
         if open.is_empty() {
-            return Err(Step::new(
+            return Err(Refusal::plain(
                 "not_combinable",
                 "other promotions have reduced its goods, and they do not go together",
             ));
@@ -197,10 +205,24 @@ impl<'a> Evaluation<'a> {
         Ok(offer)
     }
 
-    fn worth(&self, offer: &Offer, budget: i64) -> Result<(), Step> {
+    /// The line that a promotion gives.
+    fn gift_offer(&self, ready: &'a Compiled) -> Result<Offer, Refusal> {
+        let (id, left) = (ready.promotion.id, self.basket.left_of(&ready.promotion));
+        let line = match self.basket.gifts.get(&id) {
+            Some(Ok(line)) => *line,
+            Some(Err(reason)) => return Err(reason.clone().into()),
+            None => return Err(Refusal::plain("gift_not_offered", "gifts were not asked for")),
+        };
+        if line.value > left.budget {
+            return Err(Refusal::plain("budget_used_up", "too little of its budget is left"));
+        }
+        Ok(Offer { taken: Vec::new(), given: Some(line), units: line.pieces })
+    }
+
+    fn worth(&self, offer: &Offer, budget: i64) -> Result<(), Refusal> {
         match offer.total() {
-            0 => Err(Step::new("nothing", "it takes nothing off")),
-            off if off > budget => Err(Step::new("budget_used_up", "too little of its budget is left")),
+            0 => Err(Refusal::plain("nothing", "it takes nothing off")),
+            off if off > budget => Err(Refusal::plain("budget_used_up", "too little of its budget is left")),
             _ => Ok(()),
         }
     }
@@ -239,19 +261,23 @@ impl<'a> Evaluation<'a> {
             let target = AdjustmentTarget::Line { line_no: line.line_no };
             self.adjustments.push(adjustment(ready, target, amount));
         }
+        if let Some(GiftLine { line_no, value, .. }) = offer.given {
+            let amount = Money::from_minor(value, self.basket.currency);
+            lines.push(LineShare { line_no, amount });
+            self.adjustments.push(adjustment(ready, AdjustmentTarget::Line { line_no }, amount));
+        }
         self.note(ready, offer, lines);
     }
 
-    fn shipping_offer(&self, ready: &'a Compiled) -> Result<Offer, Step> {
+    fn shipping_offer(&self, ready: &'a Compiled) -> Result<Offer, Refusal> {
         let (promotion, basket) = (&ready.promotion, self.basket);
         conditions::in_question(ready, basket)?;
-        let goods: Vec<usize> =
-            basket.lines.iter().enumerate().filter(|(_, line)| ready.is_for(line)).map(|(at, _)| at).collect();
-        conditions::fulfilled(ready, basket, &goods)?;
+        conditions::suited(ready, basket, self.value)?;
+        conditions::goods_for(ready, basket)?;
         let at = basket.lines.len();
         let Some(standing) = self.standing.get(at) else { return Ok(Offer::default()) };
         if standing.closed || (standing.touched && !promotion.rule.stacking.combinable) {
-            return Err(Step::new(
+            return Err(Refusal::plain(
                 "not_combinable",
                 "another promotion has reduced shipping, and they do not go together",
             ));
@@ -264,7 +290,7 @@ impl<'a> Evaluation<'a> {
         };
         let floor = standing.floor.max(self.floor_of_shipping(ready));
         let off = wanted.clamp(0, (standing.left - floor).max(0));
-        let offer = Offer { taken: vec![super::gifts::Taken { at, off }], units: 0 };
+        let offer = Offer { taken: vec![super::gifts::Taken { at, off }], given: None, units: 0 };
         self.worth(&offer, basket.left_of(promotion).budget)?;
         Ok(offer)
     }
@@ -297,21 +323,22 @@ impl<'a> Evaluation<'a> {
             name: promotion.name.clone(),
             version: promotion.version,
             coupon: coupon.filter(|_| promotion.rule.conditions.coupon).map(|coupon| coupon.code.clone()),
+            payment_methods: promotion.rule.conditions.payment_methods.iter().map(ToString::to_string).collect(),
             amount: Money::from_minor(offer.total(), self.basket.currency),
             units: offer.units,
             lines,
         });
     }
 
-    fn pass_over(&mut self, ready: &Compiled, reason: Step) {
-        let in_question = !OUT_OF_QUESTION.contains(&reason.code.as_str());
+    fn pass_over(&mut self, ready: &Compiled, reason: Refusal) {
         let promotion = &ready.promotion;
         let coupon = self.basket.coupons.iter().find(|coupon| coupon.promotion == promotion.id);
         // Who has a coupon is told why it does not count, and nobody is charged more without a word since something is used up.
-        let owed = coupon.is_some() || EXHAUSTED.contains(&reason.code.as_str());
+        let owed = || coupon.is_some() || EXHAUSTED.contains(&reason.code());
+        let in_question = || !OUT_OF_QUESTION.contains(&reason.code());
         let told = match self.detail {
             Detail::All => true,
-            Detail::InQuestion => owed || in_question && self.passed_over.len() < MOST_PASSED_OVER,
+            Detail::InQuestion => self.passed_over.len() < MOST_PASSED_OVER && in_question() || owed(),
         };
         if told {
             self.passed_over.push(PassedOver {
@@ -319,7 +346,7 @@ impl<'a> Evaluation<'a> {
                 code: promotion.code.clone(),
                 name: promotion.name.clone(),
                 coupon: coupon.map(|coupon| coupon.code.clone()),
-                reason,
+                reason: reason.told(),
             });
         }
     }

@@ -238,7 +238,8 @@ impl From<Promotion> for PromotionView {
 /// Something that whoever activates a promotion should know.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Warning {
-    /// A stable word: `overlap`, `below_cost`, `below_half`, `free`, `no_goods`. More may come.
+    /// A stable word: `overlap`, `below_cost`, `below_half`, `free`, `no_goods`; of goods that are given `gift_not_sold`,
+    /// `gift_no_stock`, `gift_no_price`. More may come.
     #[schema(example = "below_cost")]
     pub code: String,
     /// The same for people.

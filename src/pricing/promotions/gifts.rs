@@ -1,12 +1,12 @@
 //! What a promotion takes off: how much of which line. Pure sums over what earlier promotions have left.
 
-use std::collections::HashMap;
+use std::{cmp::Ordering, collections::HashMap};
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::{
     compiled::{Compiled, Line, Set},
-    conditions::Basket,
+    conditions::{Basket, GiftLine},
     model::{BundleItem, Gift, Off, Percent, Target},
 };
 use crate::{
@@ -49,13 +49,16 @@ pub(super) struct Taken {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Offer {
     pub taken: Vec<Taken>,
+    /// The line that is given.
+    pub given: Option<GiftLine>,
     /// How many pieces are reduced.
     pub units: i64,
 }
 
 impl Offer {
     pub(super) fn total(&self) -> i64 {
-        self.taken.iter().map(|taken| taken.off).sum()
+        let given = self.given.map_or(0, |line| line.value);
+        self.taken.iter().map(|taken| taken.off).fold(given, i64::saturating_add)
     }
 }
 
@@ -123,7 +126,8 @@ impl Reckoning<'_> {
                 self.reduced(&reduced, |base| self.part(base, *percent))
             }
             Gift::Bundle { items, price, times } => self.bundles(items, *price, times.unwrap_or(i64::MAX))?,
-            Gift::FixedShipping { .. } => Offer::default(),
+            // Goods are given beside the lines.
+            Gift::FixedShipping { .. } | Gift::Goods { .. } => Offer::default(),
         };
         if offer.units > self.units {
             return Err(Step::new("units_used_up", "too few of its pieces are left"));
@@ -176,7 +180,7 @@ impl Reckoning<'_> {
         });
         let taken: Vec<Taken> = taken.collect();
         let units = taken.iter().filter_map(|taken| self.line(taken.at)).map(|(line, _)| line.quantity).sum();
-        Offer { taken, units }
+        Offer { taken, units, given: None }
     }
 
     /// Something off the goods together, spread over their lines.
@@ -204,14 +208,14 @@ impl Reckoning<'_> {
             pieces.iter().zip(parts).filter(|(_, off)| *off > 0).map(|(piece, off)| Taken { at: piece.at, off });
         let taken: Vec<Taken> = taken.collect();
         let units = if taken.is_empty() { 0 } else { pieces.iter().map(|piece| piece.count).sum() };
-        Offer { taken, units }
+        Offer { taken, units, given: None }
     }
 
     /// Places of lines, the dearest pieces first; those that cost the same in the order of the cart.
     fn dearest_first(&self, places: impl Iterator<Item = usize>) -> Vec<usize> {
         let mut places: Vec<usize> = places.collect();
-        let price = |at: &usize| self.line(*at).map_or(0, |(line, _)| line.unit_price.scaled());
-        places.sort_by_key(|at| std::cmp::Reverse(price(at)));
+        let price = |at: &usize| self.line(*at).map(|(line, _)| line.price);
+        places.sort_by(|a, b| price(b).zip(price(a)).map_or(Ordering::Equal, |(b, a)| b.by_piece(a)));
         places
     }
 

@@ -13,15 +13,17 @@ mod coupons;
 mod evaluate;
 mod forms;
 mod gifts;
+mod goods;
 mod limits;
 mod model;
 pub(super) mod service;
 mod store;
 
 pub use compiled::{Compiled, Line, Set};
-pub use conditions::{Basket, Left, Redeemed};
+pub use conditions::{Basket, GiftLine, Left, Redeemed};
 pub use coupons::{Coupon, Redeeming, code, redeemed};
 pub use evaluate::{Detail, Evaluation};
+pub use goods::{earned, give_goods, goods_in_question};
 pub use limits::{
     Person, Use, consume, exhausted, expire_due, extend, give_back_of, left, lost, promotions_of, release, reserve,
     retain, uses_of,

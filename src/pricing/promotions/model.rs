@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     kernel::{
         Country, Device, Instant, Money,
-        ids::{ChannelId, PromotionId},
+        ids::{ChannelId, CompanyId, PromotionId},
         text::{Sku, Text},
     },
 };
@@ -208,6 +208,14 @@ pub struct Conditions {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>, max_items = 50)]
     pub customer_groups: Vec<Text<50>>,
+    /// The customer is in one of these segments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, max_items = 50)]
+    pub segments: Vec<Text<50>>,
+    /// The customer buys for one of these companies, which is active.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 50)]
+    pub companies: Vec<CompanyId>,
     /// It is the customer's first order, by their account or their e-mail address. They get it once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub first_order: bool,
@@ -221,6 +229,10 @@ pub struct Conditions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub min_quantity: Option<i64>,
+    /// One of these payment methods is chosen for the cart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, max_items = 50)]
+    pub payment_methods: Vec<Text<50>>,
     /// They come from one of these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 50)]
@@ -360,9 +372,36 @@ pub enum Gift {
         #[schema(minimum = 1, maximum = 1_000_000)]
         times: Option<i64>,
     },
+    /// Goods for nothing. They are a line of their own on the cart, at their price with all of it taken off, put there and taken away by
+    /// pricing alone; as long as they can be had.
+    Goods {
+        /// What.
+        #[schema(value_type = String, example = "MUG-KONTOR")]
+        sku: Sku,
+        /// How many pieces.
+        #[schema(minimum = 1, maximum = 1000)]
+        quantity: i64,
+        /// So many for every so many pieces of the goods that it is for; left out, once for the cart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(minimum = 1, maximum = 1_000_000_000)]
+        every: Option<i64>,
+        /// So many times at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(minimum = 1, maximum = 1_000_000)]
+        times: Option<i64>,
+    },
 }
 
 impl Gift {
+    /// The SKU of the goods that it gives, if it gives any.
+    #[must_use]
+    pub fn goods(&self) -> Option<&str> {
+        match self {
+            Self::Goods { sku, .. } => Some(sku),
+            _ => None,
+        }
+    }
+
     /// Whether it is about shipping.
     #[must_use]
     pub const fn is_on_shipping(&self) -> bool {

@@ -6,16 +6,18 @@ use super::{
     checks::{self, Article},
     compiled::{Compiled, Line},
     forms::{Activation, Checks, NewPromotion, PromotionPatch, Taken, Warning},
-    model::{Promotion, PromotionCommand, PromotionState},
+    model::{Gift, Promotion, PromotionCommand, PromotionState},
     store,
 };
 use crate::{
     catalog::{self, VariantStatus},
+    channels::PAYMENT_METHODS,
+    customers::companies,
     db::{Tx, bump},
     error::{Code, Error, Result, on_duplicate},
     kernel::{
         Actor, Currency, Instant, Quantity,
-        ids::{ChannelId, PromotionId, VariantId},
+        ids::{ChannelId, CompanyId, PromotionId, VariantId},
     },
     pricing::{
         model::Buyer,
@@ -23,6 +25,7 @@ use crate::{
         rates::{self, Asking, ListKind},
         service::may_change,
     },
+    stock,
 };
 
 /// So many articles are looked at before a promotion is activated.
@@ -94,6 +97,7 @@ pub(super) fn create(
 ) -> Result<Promotion> {
     may_change(actor, new.channel_id)?;
     let promotion = new.build(id, now)?;
+    check_named(tx, actor, &promotion)?;
     let taken = || {
         let detail = format!("there is a promotion with the code `{}` already", promotion.code);
         Error::problem(Code::Duplicate, detail).at("/code")
@@ -101,6 +105,19 @@ pub(super) fn create(
     crate::pricing::service::channel_exists(on_duplicate(store::insert(tx, &promotion), taken))?;
     bump::<Rules>(tx)?;
     Ok(promotion)
+}
+
+/// That there are the companies and the payment methods that a promotion is for. None is ever removed, so that they are there when it
+/// is written.
+fn check_named(tx: &mut Tx, actor: &Actor, promotion: &Promotion) -> Result<()> {
+    let conditions = &promotion.rule.conditions;
+    if let Some(place) = conditions.payment_methods.iter().position(|code| !PAYMENT_METHODS.contains(&&**code)) {
+        let detail = format!("expected some of {}", PAYMENT_METHODS.join(", "));
+        let unknown = Error::problem(Code::ProviderUnknown, detail);
+        return Err(unknown.at(format!("/conditions/payment_methods/{place}")));
+    }
+    let named = companies::all_named(tx, actor, &conditions.companies);
+    named.map_err(|(place, error)| error.at(format!("/conditions/companies/{place}")))
 }
 
 /// Changes a promotion. `expected` is the version that the caller has seen.
@@ -124,6 +141,9 @@ pub(super) fn update(
     }
     let budget = promotion.rule.limits.budget;
     patch.apply(&mut promotion, now)?;
+    if patch.conditions.is_some() {
+        check_named(tx, actor, &promotion)?;
+    }
     write(tx, &mut promotion)?;
     let currencies = budget.zip(promotion.rule.limits.budget);
     let another_currency = currencies.is_some_and(|(was, is)| was.currency() != is.currency());
@@ -220,7 +240,7 @@ fn checked(tx: &mut Tx, now: Instant, (actor, rules): (&Actor, &Rules), promotio
     let markets = markets(actor, rules, promotion);
     let seen = |other: &&Compiled| other.promotion.channel.is_none_or(|channel| actor.sees_channel(channel));
     let others: Vec<Compiled> = rules.promotions.iter().filter(seen).cloned().collect();
-    let mut any_goods = false;
+    let (buyers, mut any_goods) = (buyers(promotion), false);
     loop {
         let variants = catalog::after(tx, after, 500)?;
         let Some(last) = variants.last() else { break };
@@ -233,23 +253,26 @@ fn checked(tx: &mut Tx, now: Instant, (actor, rules): (&Actor, &Rules), promotio
         let ids: Vec<VariantId> = variants.iter().map(|variant| variant.id).collect();
         let prices = crate::pricing::service::prices(tx, &ids)?;
         for (channel, currency) in &markets {
-            let asking = Asking { channel: *channel, currency: *currency, buyer: Buyer::ANYBODY, at };
+            let asking = |buyer| Asking { channel: *channel, currency: *currency, buyer, at };
             let sold = variants.iter().filter(|variant| variant.status == VariantStatus::Active);
             let articles = sold.filter_map(|variant| {
                 let rows = prices.get(&variant.id)?;
-                let (list, row) = rates::winner(&rules.price_lists, rows, asking, Quantity::ONE)?;
+                let won = |buyer| rates::winner(&rules.price_lists, rows, asking(buyer), Quantity::ONE);
+                let (list, row) =
+                    buyers.iter().filter_map(won).min_by(|(_, one), (_, other)| one.price.by_piece(other.price))?;
+                let cost = rates::cost(&rules.price_lists, rows, asking(Buyer::ANYBODY));
                 let line = Line {
                     line_no: 1,
                     sku: &variant.sku,
                     attributes: &variant.attributes,
-                    unit_price: row.price,
+                    price: row.price,
                     quantity: 1,
                     subtotal: 0,
-                    cost: rates::cost(&rules.price_lists, rows, asking).map(|_| 0),
+                    cost: cost.map(|_| 0),
                     reduced: list.kind == ListKind::Sale,
                     agreed: false,
                 };
-                Some(Article { line, cost: rates::cost(&rules.price_lists, rows, asking) })
+                Some(Article { line, cost })
             });
             let articles: Vec<Article<'_>> = articles.collect();
             for warning in checks::warnings(&ready, &others, &articles, *currency) {
@@ -263,7 +286,49 @@ fn checked(tx: &mut Tx, now: Instant, (actor, rules): (&Actor, &Rules), promotio
         found.retain(|_, warning| warning.code != "no_goods");
     }
     let looked_at = i64::try_from(looked_at).map_err(Error::internal)?;
-    Ok(Checks { warnings: found.into_values().collect(), looked_at, complete })
+    let mut warnings: Vec<Warning> = found.into_values().collect();
+    if let Gift::Goods { sku, quantity, .. } = &promotion.rule.gift {
+        warnings.extend(checks::gift_warnings(&given(tx, rules, (&markets, at), sku)?, *quantity));
+    }
+    Ok(Checks { warnings, looked_at, complete })
+}
+
+/// What is known of goods that are given: whether they are sold, how many there are, what they cost in each market.
+fn given<'a>(
+    tx: &mut Tx,
+    rules: &Rules,
+    (markets, at): (&[(ChannelId, Currency)], Instant),
+    sku: &'a str,
+) -> Result<checks::Given<'a>> {
+    let found = catalog::by_skus(tx, &[sku.to_owned()])?;
+    let Some(variant) = found.first().filter(|variant| variant.status == VariantStatus::Active) else {
+        return Ok(checks::Given { sku, sold: false, available: None, prices: Vec::new() });
+    };
+    let rows = crate::pricing::service::prices(tx, &[variant.id])?;
+    let rows = rows.get(&variant.id).map(Vec::as_slice).unwrap_or_default();
+    let price = |(channel, currency): &(ChannelId, Currency)| {
+        let asking = Asking { channel: *channel, currency: *currency, buyer: Buyer::ANYBODY, at };
+        let (_, row) = rates::winner(&rules.price_lists, rows, asking, Quantity::ONE)?;
+        Some((row.price, rates::cost(&rules.price_lists, rows, asking)))
+    };
+    let available = match variant.is_limited() {
+        true => Some(stock::availability(tx, &[variant.id])?.get(&variant.id).copied().unwrap_or_default()),
+        false => None,
+    };
+    Ok(checks::Given { sku, sold: true, available, prices: markets.iter().filter_map(price).collect() })
+}
+
+/// Those whose prices a promotion reduces, as far as these are their own: the customers of the companies or the groups that it is
+/// for, else everybody. Of several prices of an article the lowest is looked at, which falls lowest.
+fn buyers(promotion: &Promotion) -> Vec<Buyer> {
+    let conditions = &promotion.rule.conditions;
+    let companies: Vec<Option<CompanyId>> = conditions.companies.iter().copied().map(Some).collect();
+    let groups: Vec<Option<String>> = conditions.customer_groups.iter().map(|group| Some(group.to_string())).collect();
+    let or_none = |empty: bool| usize::from(empty);
+    let companies = companies.iter().copied().chain(std::iter::repeat_n(None, or_none(companies.is_empty())));
+    let groups = || groups.iter().cloned().chain(std::iter::repeat_n(None, or_none(groups.is_empty())));
+    let of = |company| groups().map(move |group| Buyer { company, group, ..Buyer::default() });
+    companies.flat_map(of).collect()
 }
 
 /// The channels and currencies that a promotion can be for, as far as there are price lists for them.

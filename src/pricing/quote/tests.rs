@@ -2,7 +2,7 @@ use super::{
     super::{model::RoundingPoint, promotions, rates::ShippingRate},
     *,
 };
-use crate::kernel::{Id, Rounding};
+use crate::kernel::{Id, Rounding, UnitPrice, tax::InclusivePrices, text::Text};
 
 fn eur() -> Currency {
     "EUR".parse().unwrap()
@@ -89,7 +89,7 @@ fn prices() -> HashMap<VariantId, Vec<PriceRow>> {
     let row = |min_quantity, price: &str| PriceRow {
         list: id(1),
         min_quantity: Quantity::new(min_quantity).unwrap(),
-        price: UnitPrice::parse(price, eur()).unwrap(),
+        price: UnitPrice::parse(price, eur()).unwrap().into(),
         valid_from: None,
         valid_until: None,
     };
@@ -103,6 +103,26 @@ fn sale(destination: &str) -> Sale {
     Sale { seller: country("DE"), destination: country(destination), vat_id: None, exempt: false, policy }
 }
 
+#[test]
+fn a_price_for_a_hundred_goes_through_with_its_pieces() {
+    let row = PriceRow {
+        list: id(1),
+        min_quantity: Quantity::ONE,
+        price: PricePer::from_scaled(12_500_000, eur(), crate::kernel::Per::new(1000).unwrap()),
+        valid_from: None,
+        valid_until: None,
+    };
+    let prices = HashMap::from([(id(1), vec![row])]);
+    let quote = quote(&rules(), &prices, &request(vec![line(1, 1, "standard", 250)]));
+    let totals = quote.totals.unwrap();
+    // 0.0125 a piece: 250 are 3.125.
+    assert_eq!((totals.lines[0].price().to_string(), totals.total.minor()), ("12.50 EUR per 1000".to_owned(), 313));
+    let mut steps = totals.lines[0].explanation.clone();
+    assert_eq!(steps[0].text, "list retail, from 1: 12.50 EUR per 1000");
+    Step::keep_public(&mut steps, Some(totals.lines[0].price()));
+    assert_eq!(steps[0].text, "12.50 EUR per 1000 by the price list");
+}
+
 static PLAIN: BTreeMap<String, serde_json::Value> = BTreeMap::new();
 static UNUSED: std::sync::LazyLock<HashMap<PromotionId, Left>> = std::sync::LazyLock::new(HashMap::new);
 
@@ -114,7 +134,8 @@ fn line(line_no: i32, variant: u8, tax_class: &str, quantity: i64) -> LineReques
         attributes: &PLAIN,
         tax_class,
         quantity: Quantity::new(quantity).unwrap(),
-        unit_price_override: None,
+        shipped: true,
+        price_override: None,
     }
 }
 
@@ -130,11 +151,13 @@ fn request(lines: Vec<LineRequest<'_>>) -> QuoteRequest<'_> {
         buyer: Buyer::ANYBODY,
         device: Device::Desktop,
         origin: None,
+        payment_method: None,
         coupons: &[],
         left: &UNUSED,
         detail: Detail::All,
         consider: Consider::Active,
         lines,
+        gifts: Vec::new(),
         shipping: None,
     }
 }
@@ -238,8 +261,8 @@ fn what_has_no_tax_rate_is_a_problem_and_a_rate_of_nothing_is_none() {
 #[test]
 fn a_price_set_by_hand_goes_first_but_not_in_another_currency() {
     let mut request = request(vec![line(1, 9, "standard", 1), line(2, 9, "standard", 1)]);
-    request.lines[0].unit_price_override = UnitPrice::of(euros("5.00"));
-    request.lines[1].unit_price_override = Some(UnitPrice::parse("5", "USD".parse().unwrap()).unwrap());
+    request.lines[0].price_override = UnitPrice::of(euros("5.00")).map(PricePer::from);
+    request.lines[1].price_override = Some(UnitPrice::parse("5", "USD".parse().unwrap()).unwrap().into());
     let quote = ask(&request);
     assert_eq!(quote.totals.unwrap().total, euros("5.00"));
     assert_eq!((quote.problems[0].line_no, quote.problems[0].code), (Some(2), Code::CurrencyNotSold));
@@ -259,11 +282,17 @@ fn what_does_not_fit_is_told_and_never_panics() {
     let refused = problems.iter().find(|problem| problem.code == Code::ShippingMethodUnavailable).unwrap();
     assert_eq!(refused.because[0].code, "country_not_served");
     (request.shipping, request.country, request.sale) = (None, country("DE"), &HOME);
-    request.lines[0].unit_price_override = Some(UnitPrice::from_scaled(Money::MAX_INPUT, eur()));
+    request.lines[0].price_override = Some(UnitPrice::from_scaled(Money::MAX_INPUT, eur()).into());
     request.lines[0].quantity = Quantity::new(Quantity::MAX).unwrap();
     let quote = ask(&request);
     assert_eq!((quote.problems[0].line_no, quote.problems[0].code), (Some(1), Code::AmountOverflow));
     assert!(quote.totals.unwrap().lines.is_empty());
+}
+
+/// What is offered for 500 g that are worth 10.00.
+fn options_of(rules: &Rules, sale: &Sale, (channel, country): (u8, Country)) -> Vec<ShippingOption> {
+    let taxed = Taxed::new(rules, sale, at(), true);
+    shipping_options(&taxed, (id(channel), country), (500, &[]), euros("10.00"), Rounding::HalfUp)
 }
 
 #[test]
@@ -271,7 +300,7 @@ fn options_name_price_or_reason_the_available_and_cheapest_first() {
     let mut rules = rules();
     rules.shipping_methods.push(ShippingMethod { active: false, ..method(3, "retired", Vec::new()) });
     let codes = |country: Country| {
-        let options = shipping_options(&rules, id(100), country, eur(), 500, euros("10.00"));
+        let options = options_of(&rules, &HOME, (100, country));
         let of = |it: ShippingOption| (it.code, it.price.map(Money::minor), it.reason.map(|step| step.code));
         options.into_iter().map(of).collect::<Vec<_>>()
     };
@@ -279,5 +308,183 @@ fn options_name_price_or_reason_the_available_and_cheapest_first() {
     assert_eq!(codes(country("DE")), [(express.clone(), Some(390), None), (standard.clone(), Some(490), None)]);
     let refused = (express, None, Some("country_not_served".to_owned()));
     assert_eq!(codes(country("AT")), [(standard, Some(990), None), refused]);
-    assert!(shipping_options(&rules, id(7), country("DE"), eur(), 500, euros("10.00")).is_empty());
+    assert!(options_of(&rules, &HOME, (7, country("DE"))).is_empty());
+}
+
+/// A channel of Germany that takes its own tax out of prices and puts the one that is due in, or leaves them.
+fn recomputing(destination: &str, inclusive_prices: InclusivePrices) -> Sale {
+    let policy = crate::kernel::TaxPolicy { inclusive_prices, ..Default::default() };
+    Sale { policy, ..sale(destination) }
+}
+
+/// 20 % in France, 10 % in Austria.
+fn abroad() -> Rules {
+    let mut rules = rules();
+    let rate = |number, code: &str, rate: &str| TaxRate {
+        id: id(number),
+        country: country(code),
+        tax_class: "standard".into(),
+        rate: rate.parse().unwrap(),
+        valid_from: None,
+        valid_until: None,
+    };
+    rules.tax_rates.extend([rate(11, "FR", "0.20"), rate(12, "AT", "0.10")]);
+    rules
+}
+
+fn charged(rules: &Rules, sale: &Sale, price: &str, quantity: i64) -> (String, Money) {
+    let mut prices = prices();
+    prices.get_mut(&id(1)).unwrap()[0].price = UnitPrice::parse(price, eur()).unwrap().into();
+    let mut request = request(vec![line(1, 1, "standard", quantity)]);
+    (request.country, request.sale) = (sale.destination, sale);
+    let totals = quote(rules, &prices, &request).totals.unwrap();
+    (totals.lines[0].unit_price.decimal().normalize().to_string(), totals.total)
+}
+
+#[test]
+fn recomputed_prices_are_whole_cents_unless_they_have_more_digits_at_home() {
+    let (rules, french) = (abroad(), recomputing("FR", InclusivePrices::Recomputed));
+    // 19.90 / 1.19 × 1.20 is 20.067…: 20.07, and three of them 60.21.
+    assert_eq!(charged(&rules, &french, "19.90", 3), ("20.07".to_owned(), euros("60.21")));
+    assert_eq!(charged(&rules, &french, "11.90", 1), ("12".to_owned(), euros("12.00")));
+    // 0.0119 is 0.0100 and tax: a cent would be no price of it.
+    assert_eq!(charged(&rules, &french, "0.0119", 1), ("0.012".to_owned(), euros("0.01")));
+    assert_eq!(
+        charged(&rules, &recomputing("FR", InclusivePrices::Fixed), "19.90", 3),
+        ("19.9".to_owned(), euros("59.70"))
+    );
+}
+
+#[test]
+fn a_price_that_becomes_too_large_is_a_problem_and_not_charged_as_it_was() {
+    let mut prices = prices();
+    prices.get_mut(&id(1)).unwrap()[0].price = UnitPrice::parse("1000000000", eur()).unwrap().into();
+    let french = recomputing("FR", InclusivePrices::Recomputed);
+    let mut request = request(vec![line(1, 1, "standard", 1)]);
+    (request.country, request.sale) = (country("FR"), &french);
+    let quote = quote(&abroad(), &prices, &request);
+    let found: Vec<_> = quote.problems.iter().map(|problem| (problem.line_no, problem.code)).collect();
+    assert_eq!((found, quote.totals.unwrap().lines.len()), (vec![(Some(1), Code::AmountOverflow)], 0));
+}
+
+#[test]
+fn options_cost_what_is_charged() {
+    let mut rules = abroad();
+    rules.shipping_methods[0].rates.push(rate(&["FR"], None, "11.90"));
+    for (inclusive_prices, price) in [(InclusivePrices::Recomputed, "12.00"), (InclusivePrices::Fixed, "11.90")] {
+        let french = recomputing("FR", inclusive_prices);
+        let offered = options_of(&rules, &french, (100, country("FR")));
+        let mut request = request(vec![line(1, 1, "standard", 1)]);
+        (request.country, request.sale, request.shipping) = (country("FR"), &french, shipping("standard"));
+        let charged = quote(&rules, &prices(), &request).totals.unwrap().shipping.unwrap().subtotal;
+        assert_eq!((offered[0].price, charged), (Some(euros(price)), euros(price)));
+    }
+}
+
+#[test]
+fn costs_are_compared_with_prices_of_the_same_tax() {
+    // Bought for 9.52 with the tax at home, which is 8.00 without. 50 % off 11.90, and not below the cost.
+    let mut rules = abroad();
+    let costs = PriceList { id: id(2), code: "costs".into(), kind: ListKind::Cost, ..rules.price_lists[0].clone() };
+    rules.price_lists.push(costs);
+    let rule = serde_json::json!({"gift": {"type": "percentage", "percent": "50", "on": "lines"}, "stacking": {"not_below_cost": true}});
+    let promotion =
+        promotions::Promotion { rule: serde_json::from_value(rule).unwrap(), ..off("1", "order").promotion };
+    rules.promotions = vec![Compiled::new(promotion)];
+    let mut prices = prices();
+    let cost =
+        PriceRow { list: id(2), price: UnitPrice::parse("9.52", eur()).unwrap().into(), ..prices[&id(1)][0].clone() };
+    prices.get_mut(&id(1)).unwrap().push(cost);
+    let total = |sale: &Sale| {
+        let mut request = request(vec![line(1, 1, "standard", 1)]);
+        (request.country, request.sale) = (sale.destination, sale);
+        quote(&rules, &prices, &request).totals.unwrap().total
+    };
+    let (fixed, recomputed) = (InclusivePrices::Fixed, InclusivePrices::Recomputed);
+    assert_eq!(total(&recomputing("DE", fixed)), euros("9.52"));
+    // 8.00 with 20 % is 9.60 and with 10 % is 8.80, whether the price moves or not; untaxed it is 8.00.
+    for policy in [fixed, recomputed] {
+        assert_eq!(total(&recomputing("FR", policy)), euros("9.60"));
+        assert_eq!(total(&recomputing("AT", policy)), euros("8.80"));
+        assert_eq!(total(&Sale { exempt: true, ..recomputing("DE", policy) }), euros("8.00"));
+    }
+}
+
+#[test]
+fn payments_are_told_apart_where_a_promotion_is_for_one_and_not_for_the_other() {
+    let by = |number: u8, methods: &[&str]| {
+        let mut ready = off("1.00", "order").promotion;
+        ready.rule.conditions.payment_methods = methods.iter().map(|method| Text::new(method).unwrap()).collect();
+        Compiled::new(promotions::Promotion { id: id(number), ..ready })
+    };
+    let apart = |promotions: Vec<Compiled>, one: Option<&str>, other: &str| {
+        Rules { promotions, ..rules() }.tell_payments_apart((id(100), at()), None, (one, Some(other)))
+    };
+    assert!(!apart(vec![off("1.00", "order")], Some("a"), "b"));
+    assert!(apart(vec![off("1.00", "order"), by(1, &["a"])], Some("a"), "b"));
+    assert!(apart(vec![by(1, &["a"])], None, "a"));
+    assert!(!apart(vec![by(1, &["a"])], None, "b"));
+    assert!(!apart(vec![by(1, &["a", "b"])], Some("a"), "b"));
+    // One of another channel, not begun, or over, makes no difference.
+    let elsewhere = |change: fn(&mut promotions::Promotion)| {
+        let mut ready = by(1, &["a"]).promotion;
+        change(&mut ready);
+        apart(vec![Compiled::new(ready)], Some("a"), "b")
+    };
+    assert!(!elsewhere(|one| one.channel = Some(id(7))));
+    assert!(!elsewhere(|one| one.valid_from = Some(at().plus_seconds(1))));
+    assert!(!elsewhere(|one| one.valid_until = Some(at())));
+    assert!(!elsewhere(|one| one.state = promotions::PromotionState::Paused));
+    assert!(elsewhere(|one| one.channel = Some(id(100))));
+    // What reduces a cart was promised for its method, whatever has become of it.
+    let mut totals = ask(&request(vec![line(1, 1, "standard", 1)])).totals.unwrap();
+    let reduced = quote(
+        &Rules { promotions: vec![by(1, &["a"])], ..rules() },
+        &prices(),
+        &QuoteRequest { payment_method: Some("a"), ..request(vec![line(1, 1, "standard", 1)]) },
+    );
+    let told =
+        |totals: &Totals, one, other| rules().tell_payments_apart((id(100), at()), Some(totals), (one, Some(other)));
+    assert!(!told(&totals, Some("a"), "b"));
+    totals.promotions = reduced.totals.unwrap().promotions;
+    assert_eq!(totals.promotions.len(), 1);
+    assert!(told(&totals, Some("a"), "b") && told(&totals, None, "b") && !told(&totals, None, "a"));
+}
+
+/// Two pieces at 19 % for 20.00 without tax, and one at 7 % for 10.00, to Austria, where these are 20 % and 10 %. Shipping there
+/// costs 9.90 with the tax at home.
+#[test]
+fn shipping_that_bears_the_tax_of_the_goods_is_recomputed_with_it() {
+    use crate::kernel::tax::{InclusivePrices, ShippingTax};
+    let mut rules = rules();
+    let austrian = |number, class: &str, rate: &str| TaxRate {
+        id: id(number),
+        country: country("AT"),
+        tax_class: class.into(),
+        rate: rate.parse().unwrap(),
+        valid_from: None,
+        valid_until: None,
+    };
+    rules.tax_rates.extend([austrian(3, "standard", "0.20"), austrian(4, "reduced", "0.10")]);
+    // Its own class has no rate anywhere, and none is needed.
+    rules.shipping_methods[0].tax_class = "parcels".into();
+    let ask = |shipping_tax, exempt| {
+        let mut abroad = Sale { exempt, ..sale("AT") };
+        (abroad.policy.shipping, abroad.policy.inclusive_prices) = (shipping_tax, InclusivePrices::Recomputed);
+        let lines = vec![line(1, 1, "standard", 2), line(2, 2, "reduced", 1)];
+        let request =
+            QuoteRequest { sale: &abroad, country: country("AT"), shipping: shipping("standard"), ..request(lines) };
+        let quote = quote(&rules, &prices(), &request);
+        let shipping = quote.totals.unwrap().shipping.unwrap();
+        (quote.problems.len(), shipping.gross, shipping.tax, shipping.parts.len())
+    };
+    // 9.90 / 1.19 × 1.20 = 9.983…, of which 9.98 / 1.2 = 8.316… is the net.
+    assert_eq!(ask(ShippingTax::MainGood, false), (0, euros("9.98"), euros("1.66"), 0));
+    // 9.90 × (24.00 + 11.00) / (23.80 + 10.70) = 10.043…: 6.88 at 20 %, 3.16 at 10 %.
+    assert_eq!(ask(ShippingTax::Split, false), (0, euros("10.04"), euros("1.44"), 2));
+    // Who pays no tax pays 9.90 / 1.19 = 8.319…, or 9.90 × 30.00 / 34.50 = 8.608….
+    assert_eq!(ask(ShippingTax::MainGood, true), (0, euros("8.32"), euros("0.00"), 0));
+    assert_eq!(ask(ShippingTax::Split, true), (0, euros("8.61"), euros("0.00"), 0));
+    // By its own class it can not be sold.
+    assert_eq!(ask(ShippingTax::OwnClass, false).0, 1);
 }

@@ -44,7 +44,7 @@ fn row(list: u8, min_quantity: i64, price: &str) -> PriceRow {
     PriceRow {
         list: id(list),
         min_quantity: quantity(min_quantity),
-        price: UnitPrice::parse(price, eur()).unwrap(),
+        price: UnitPrice::parse(price, eur()).unwrap().into(),
         valid_from: None,
         valid_until: None,
     }
@@ -87,7 +87,7 @@ fn the_highest_tier_that_is_reached_wins_then_the_later_start() {
     let rows = [row(1, 1, "9"), later, row(1, 10, "8"), row(1, 100, "6")];
     for (count, price) in [(1, "9"), (9, "9"), (10, "7.50"), (99, "7.50"), (100, "6"), (5000, "6")] {
         let chosen = choose(&[list(1, "retail")], &rows, count).unwrap();
-        assert_eq!(chosen.unit_price, UnitPrice::parse(price, eur()).unwrap(), "{count}");
+        assert_eq!(chosen.price, UnitPrice::parse(price, eur()).unwrap().into(), "{count}");
     }
 }
 
@@ -150,9 +150,9 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn any_rows()(rows in prop::collection::vec((0..5u8, 0..20i64, 1..900i64, 9..12u32), 0..20)) -> Vec<PriceRow> {
-        rows.into_iter().map(|(list, from, price, valid)| PriceRow {
-            price: UnitPrice::from_scaled(price, eur()),
+    fn any_rows()(rows in prop::collection::vec((0..5u8, 0..20i64, 1..900i64, 1..4i64, 9..12u32), 0..20)) -> Vec<PriceRow> {
+        rows.into_iter().map(|(list, from, price, per, valid)| PriceRow {
+            price: PricePer::from_scaled(price, eur(), Per::new(per).unwrap()),
             valid_from: Some(day(valid)),
             ..row(list, from, "1")
         }).collect()
@@ -167,8 +167,8 @@ proptest! {
         let rung = ladder.iter().rev().find(|tier| tier.min_quantity <= quantity(count));
         let chosen = choose(&lists, &rows, count).ok();
         prop_assert_eq!(
-            rung.map(|tier| (tier.min_quantity, tier.unit_price)),
-            chosen.map(|chosen| (chosen.min_quantity, chosen.unit_price))
+            rung.map(|tier| (tier.min_quantity, PricePer { price: tier.unit_price, per: tier.per })),
+            chosen.map(|chosen| (chosen.min_quantity, chosen.price))
         );
     }
 
@@ -177,7 +177,7 @@ proptest! {
         let mut turned: (Vec<_>, Vec<_>) = (lists.clone(), rows.clone());
         turned.0.reverse();
         turned.1.reverse();
-        let pick = |chosen: Result<ChosenPrice, _>| chosen.ok().map(|it| (it.unit_price, it.list_code, it.min_quantity));
+        let pick = |chosen: Result<ChosenPrice, _>| chosen.ok().map(|it| (it.price, it.list_code, it.min_quantity));
         prop_assert_eq!(pick(choose(&lists, &rows, count)), pick(choose(&turned.0, &turned.1, count)));
     }
 }
@@ -265,17 +265,24 @@ fn why_a_shipping_method_is_unavailable() {
 }
 
 #[test]
-fn a_customers_list_goes_before_their_groups_and_that_before_everybodys() {
+fn a_customers_list_goes_before_their_companys_that_before_their_groups_and_that_before_everybodys() {
     let theirs = PriceList { audience: Audience::Customer(id(7)), kind: ListKind::Contract, ..list(1, "theirs") };
     let trade = PriceList { audience: Audience::Group("trade".into()), ..list(2, "trade") };
     let own = PriceList { channel: Some(id(100)), priority: 9, ..list(3, "own") };
-    let lists = [own, trade, theirs, list(4, "retail")];
-    let rows = [row(1, 1, "1"), row(2, 1, "2"), row(3, 1, "3"), row(4, 1, "4")];
-    let won = |customer: Option<u8>, group: Option<&str>| {
-        let buyer = Buyer { customer: customer.map(id), group: group.map(str::to_owned), first_order: false };
+    let acme = PriceList { audience: Audience::Company(id(9)), priority: -5, ..list(5, "acme") };
+    let lists = [own, trade, acme, theirs, list(4, "retail")];
+    let rows = [row(1, 1, "1"), row(2, 1, "2"), row(3, 1, "3"), row(4, 1, "4"), row(5, 1, "5")];
+    let won_as = |customer: Option<u8>, company: Option<u8>, group: Option<&str>| {
+        let (customer, company) = (customer.map(id), company.map(id));
+        let buyer = Buyer { customer, company, group: group.map(str::to_owned), ..Buyer::default() };
         let asking = Asking { buyer: &buyer, ..asking(day(10)) };
         choose_price(&lists, &rows, asking, Quantity::ONE).unwrap().list_code
     };
+    let won = |customer, group| won_as(customer, None, group);
+    assert_eq!(won_as(Some(7), Some(9), Some("trade")), "theirs");
+    assert_eq!(won_as(Some(8), Some(9), Some("trade")), "acme");
+    assert_eq!(won_as(Some(8), Some(6), Some("trade")), "trade");
+    assert_eq!(won_as(None, Some(6), None), "own");
     assert_eq!(won(Some(7), Some("trade")), "theirs");
     assert_eq!(won(Some(8), Some("trade")), "trade");
     assert_eq!(won(Some(8), Some("press")), "own");
@@ -296,6 +303,6 @@ fn costs_are_no_prices() {
     let lists = [costs, PriceList { id: id(3), ..own }, list(2, "retail")];
     let rows = [row(1, 1, "1"), row(2, 1, "4"), row(3, 1, "2"), row(3, 10, "1.5")];
     assert_eq!(choose(&lists, &rows, 20).unwrap().list_code, "retail");
-    assert_eq!(cost(&lists, &rows, asking(day(10))).unwrap().scaled(), 2_000_000);
+    assert_eq!(cost(&lists, &rows, asking(day(10))).unwrap().price.scaled(), 2_000_000);
     assert_eq!(cost(&lists[2..], &rows, asking(day(10))), None);
 }

@@ -308,6 +308,7 @@ pub fn settings() -> Settings {
     settings.http.ops_requests_per_minute = 0;
     settings.http.integration_requests_per_minute = 0;
     settings.http.coupon_requests_per_minute = 0;
+    settings.http.vat_id_requests_per_minute = 0;
     settings.http.shutdown_seconds = 2;
     settings.webhooks.allow_private = true;
     settings

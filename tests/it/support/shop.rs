@@ -85,13 +85,18 @@ impl Shop {
 
     /// Says where the storefront's pages are that links lead to.
     pub async fn set_pages(&self, cart: &str, order: &str) {
+        self.set(json!({"cart_page": cart, "order_page": order})).await;
+    }
+
+    /// Changes settings of the channel, whose others stay as they are.
+    pub async fn set(&self, mut settings: Value) {
         let path = format!("/channels/{}", self.channel);
         let channel = self.app.ops("GET", &path, None).await.expect(200);
-        let mut settings = json!({"cart_page": cart, "order_page": order});
         for field in
             ["currencies", "locales", "countries", "time_zone", "prices_include_tax", "rounding", "payment_methods"]
         {
-            settings[field] = channel[field].clone();
+            let given = settings.as_object_mut().unwrap();
+            given.entry(field).or_insert_with(|| channel[field].clone());
         }
         self.app.ops("PATCH", &path, Some(&json!({ "settings": settings }))).await.expect(200);
     }

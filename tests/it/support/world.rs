@@ -112,6 +112,21 @@ async fn fill(shop: Shop, name: &str) -> Side {
     ids.insert("carts", cart.id);
     let list = json!({"code": format!("{name}-list"), "name": name, "currency": "EUR", "channel_id": channel});
     ids.insert("price-lists", text(&make("/price-lists", list).await["id"]));
+    let rule = json!({"code": format!("{name}-rule"), "name": name, "price_list": format!("{name}-list"), "reference_list": "base",
+        "signal": {"type": "age"}, "tiers": [{"change": "-10"}]});
+    let rule = text(&make("/price-rules", rule).await["id"]);
+    app.ops("POST", &format!("/price-rules/{rule}/activate"), None).await.expect(200);
+    app.ops("POST", &format!("/price-rules/{rule}/run"), None).await.expect(202);
+    let mut runner = jobs::Runner::new(app.state.db.clone(), app.clock.clone(), 1, 60);
+    kontor::repricing::work(&app.state, &mut runner);
+    runner.drain().await.unwrap();
+    // A server that works may have taken the job.
+    let path = format!("/price-proposals?rule_id={rule}&state=open");
+    let open = || app.ops("GET", &path, None);
+    super::eventually("the rule proposes", || async { open().await.expect(200)["items"][0].is_object() }).await;
+    let proposed = open().await.expect(200);
+    ids.insert("price-proposals", text(&proposed["items"][0]["id"]));
+    ids.insert("price-rules", rule);
     let method = json!({"channel_id": channel, "code": name, "name": name, "tax_class": "standard",
         "rates": [{"countries": ["DE"], "price": {"amount": "9.90", "currency": "EUR"}}]});
     ids.insert("shipping-methods", text(&make("/shipping-methods", method).await["id"]));
@@ -153,6 +168,11 @@ async fn shared(app: &App, name: &str, ids: &mut BTreeMap<&'static str, String>)
     let customer = make("/customers", customer).await;
     ids.insert("customers", text(&customer["id"]));
     ids.insert("addresses", text(&customer["addresses"][0]["id"]));
+    let card = make("/gift-cards", json!({"amount": {"amount": "5.00", "currency": "EUR"}, "note": name})).await;
+    ids.insert("stored-values", text(&card["id"]));
+    ids.insert("gift-cards", text(&card["id"]));
+    let company = json!({"number": name, "name": name});
+    ids.insert("companies", text(&make("/companies", company).await["id"]));
     let variant = json!({"sku": name, "name": name, "tax_class": "standard"});
     ids.insert("variants", text(&make("/variants", variant).await["id"]));
     let rate = json!({"country": "DE", "tax_class": name, "rate": "0.07"});

@@ -1,6 +1,6 @@
 //! Routes of coupons.
 
-use actix_web::{get, patch, post};
+use actix_web::{HttpResponse, get, patch, post};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -8,7 +8,7 @@ use super::service::{self, Batch, Coupon, NewBatch, NewCoupon, Of};
 use crate::{
     db::Tx,
     error::Result,
-    http::{All, Body, Call, List, Mount, Page, RefPath, Reply},
+    http::{All, Body, Call, List, Mount, Page, Params, RefPath, Reply, WholeQuery, whole},
     kernel::{
         Id, Scope,
         ids::{CouponBatchId, PromotionId},
@@ -122,6 +122,35 @@ async fn list_coupons_of_batch(call: Call, path: RefPath<CouponBatchId>, query: 
     query.answer(&call, |coupon: &Coupon| coupon.code.clone(), read).await
 }
 
+/// Export the coupons of a promotion
+///
+/// All of them in one file, as CSV or as NDJSON, by their codes. Rows are read as they are sent: codes that are made meanwhile may be
+/// in the file or not, and none is missing that was there when it began. The file is whole when the answer ends as HTTP ends one;
+/// where reading fails, the connection is cut.
+#[utoipa::path(tag = "plan a sale", params(("id" = inline(PromotionId), Path), WholeQuery), security(("token" = ["prices:read"])),
+    responses((status = 200, content((String = "text/csv"), (Coupon = "application/x-ndjson")))))]
+#[get("/promotions/{id}/coupons/export")]
+async fn export_coupons(call: Call, path: RefPath<PromotionId>, query: Params<WholeQuery>) -> Result<HttpResponse> {
+    let (id, actor) = (path.0, call.allow(Scope::PricesRead)?.clone());
+    whole(&call, &query.0, "coupons", move |tx, after| service::piece(tx, &actor, Of::Promotion(id), after)).await
+}
+
+/// Export the codes of a batch
+///
+/// All of them in one file, as CSV or as NDJSON, up to the million. While a batch is still being made (`made` below `size`), the file
+/// has what there is. The file is whole when the answer ends as HTTP ends one; where reading fails, the connection is cut.
+#[utoipa::path(tag = "plan a sale", params(("id" = inline(CouponBatchId), Path), WholeQuery), security(("token" = ["prices:read"])),
+    responses((status = 200, content((String = "text/csv"), (Coupon = "application/x-ndjson")))))]
+#[get("/coupon-batches/{id}/coupons/export")]
+async fn export_coupons_of_batch(
+    call: Call,
+    path: RefPath<CouponBatchId>,
+    query: Params<WholeQuery>,
+) -> Result<HttpResponse> {
+    let (id, actor) = (path.0, call.allow(Scope::PricesRead)?.clone());
+    whole(&call, &query.0, "coupons", move |tx, after| service::piece(tx, &actor, Of::Batch(id), after)).await
+}
+
 /// The routes of the ops surface.
 pub(in crate::pricing::promotions) fn ops(config: &mut Mount<'_>) {
     config.service(create_coupon).service(list_coupons).service(read_coupon).service(block_coupon);
@@ -129,5 +158,7 @@ pub(in crate::pricing::promotions) fn ops(config: &mut Mount<'_>) {
         .service(create_coupon_batch)
         .service(list_coupon_batches)
         .service(read_coupon_batch)
-        .service(list_coupons_of_batch);
+        .service(list_coupons_of_batch)
+        .service(export_coupons)
+        .service(export_coupons_of_batch);
 }

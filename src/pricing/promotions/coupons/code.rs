@@ -32,11 +32,15 @@ fn check(drawn: &[u8]) -> Option<u8> {
 
 /// A new code: the prefix, eleven characters that are drawn, and one that checks them.
 pub fn generate(prefix: &str, dice: &mut (impl Rng + CryptoRng)) -> String {
-    let mut drawn = [0; DRAWN];
-    for place in &mut drawn {
-        *place = ALPHABET.get(dice.random_range(0..ALPHABET.len())).copied().unwrap_or_default();
-    }
-    let mut code = String::with_capacity(prefix.len() + DRAWN + 1);
+    draw(prefix, DRAWN, dice)
+}
+
+/// A new code: the prefix, so many characters that are drawn (at most 30, some five bits each), and one that checks them.
+pub fn draw(prefix: &str, characters: usize, dice: &mut (impl Rng + CryptoRng)) -> String {
+    let drawn: Vec<u8> = (0..characters)
+        .map(|_| ALPHABET.get(dice.random_range(0..ALPHABET.len())).copied().unwrap_or_default())
+        .collect();
+    let mut code = String::with_capacity(prefix.len() + drawn.len() + 1);
     code.push_str(prefix);
     code.extend(drawn.iter().chain(&check(&drawn)).map(|byte| char::from(*byte)));
     code

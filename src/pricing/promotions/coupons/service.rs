@@ -262,6 +262,23 @@ pub(super) fn page(tx: &mut Tx, actor: &Actor, of: Of, after: Option<String>, li
     store::page(tx, of, after, limit)
 }
 
+/// So many coupons of a file are read at once.
+const PIECE: i64 = 2_000;
+
+/// The next coupons for a file of them, with the code to go on from; `None` at its end.
+///
+/// # Errors
+/// `not_found`.
+pub(super) fn piece(
+    tx: &mut Tx,
+    actor: &Actor,
+    of: Of,
+    after: Option<String>,
+) -> Result<Option<(String, Vec<Coupon>)>> {
+    let coupons = page(tx, actor, of, after, PIECE)?;
+    Ok(coupons.last().map(|last| last.code.clone()).map(|last| (last, coupons)))
+}
+
 /// Begins to generate a batch of codes.
 ///
 /// # Errors

@@ -13,8 +13,11 @@ use super::{
     *,
 };
 use crate::{
-    kernel::{Device, Id, Instant, Rounding, UnitPrice, ids::PromotionId},
-    pricing::model::Buyer,
+    kernel::{
+        Device, Id, Instant, Per, PricePer, Quantity, Rounding, UnitPrice,
+        ids::{CompanyId, PromotionId},
+    },
+    pricing::model::{Buyer, Step},
 };
 
 fn at() -> Instant {
@@ -54,6 +57,7 @@ struct Cart {
     buyer: Buyer,
     coupons: Vec<Redeemed>,
     left: HashMap<PromotionId, Left>,
+    payment_method: Option<&'static str>,
     at: Instant,
 }
 
@@ -63,20 +67,25 @@ impl Cart {
             (*sku, BTreeMap::from([("category".to_owned(), json!(category))]), *price, *quantity)
         };
         let (coupons, left) = (Vec::new(), HashMap::new());
-        Self { lines: lines.iter().map(line).collect(), buyer: Buyer::default(), coupons, left, at: at() }
+        let lines = lines.iter().map(line).collect();
+        Self { lines, buyer: Buyer::default(), coupons, left, payment_method: None, at: at() }
     }
 
     fn basket(&self) -> Basket<'_> {
         let currency = "EUR".parse().unwrap();
         let mut lines = Vec::new();
         for (line_no, (sku, attributes, price, quantity)) in (1..).zip(&self.lines) {
+            // "10.00 per 3" is a price for three.
+            let (amount, per) = price.split_once(" per ").unwrap_or((price, "1"));
+            let price = UnitPrice::parse(amount, currency).unwrap();
+            let price = PricePer { price, per: Per::new(per.parse().unwrap()).unwrap() };
             lines.push(Line {
                 line_no,
                 sku,
                 attributes,
-                unit_price: UnitPrice::parse(price, currency).unwrap(),
+                price,
                 quantity: *quantity,
-                subtotal: Money::parse(price, currency).unwrap().minor() * quantity,
+                subtotal: price.amount(Quantity::new(*quantity).unwrap(), Rounding::HalfUp).unwrap(),
                 cost: None,
                 reduced: *sku == "REDUCED",
                 agreed: *sku == "AGREED",
@@ -91,9 +100,11 @@ impl Cart {
             device: Device::Mobile,
             buyer: &self.buyer,
             origin: None,
+            payment_method: self.payment_method,
             coupons: &self.coupons,
             left: &self.left,
             lines,
+            gifts: HashMap::new(),
             with_drafts: false,
         }
     }
@@ -165,6 +176,33 @@ fn goods_are_chosen_by_sku_attribute_and_price_and_what_is_agreed_is_never_reduc
     assert_eq!(off(json!({"exclude": mugs})), [1000, 0, 0, 0]);
     assert_eq!(off(json!({"min_unit_price": eur("9.50"), "max_unit_price": eur("10.00")})), [0, 500, 0, 0]);
     assert_eq!(off(json!({"include": [{"skus": ["MUG"], "attributes": {"category": ["tees"]}}]})), [0, 0, 0, 0]);
+}
+
+#[test]
+fn what_is_priced_by_the_hundred_is_reduced_by_the_piece() {
+    // Screws at 12.50 per 100 are 0.125 a piece, pins at 0.15 a piece are dearer; 400 and 2 of them are 50.00 and 0.30.
+    let cart = Cart::of(&[("SCREW", "parts", "12.50 per 100", 400), ("PIN", "parts", "0.15", 2)]);
+    // Fixed at 0.10 a piece: 400 × 0.025 and 2 × 0.05.
+    assert_eq!(cart.off(json!({"gift": {"type": "fixed_price", "price": eur("0.10")}})), [1000, 10]);
+    assert_eq!(cart.off(json!({"gift": {"type": "amount_each", "amount": eur("0.02")}})), [800, 4]);
+    // Of every two the cheaper is free: the two pins and 199 of 400 screws go before; a hundred screws are no dear piece.
+    let rule = json!({"gift": {"type": "buy_get", "buy": 1, "get": 1, "percent": "100"}});
+    assert_eq!(cart.off(rule), [2500, 15]);
+    let once = json!({"gift": {"type": "buy_get", "buy": 1, "get": 1, "percent": "100", "times": 1}});
+    assert_eq!(cart.off(once), [0, 15]);
+    // Ranges of prices are those of a piece.
+    let goods = |goods: Value| cart.off(json!({"conditions": {"goods": goods}, "gift": percent("10", "lines")}));
+    assert_eq!(goods(json!({"max_unit_price": eur("0.13")})), [500, 0]);
+    assert_eq!(goods(json!({"min_unit_price": eur("0.13")})), [0, 3]);
+    // A hundred of 400 pieces, where no more may be reduced: a quarter of what they cost.
+    let limited = json!({"gift": percent("50", "lines"), "limits": {"units": 100}});
+    assert_eq!(cart.off(limited), [625, 0]);
+    // 10.00 per 3: two are 6.67, and a piece of the two free is half of it.
+    let thirds = Cart::of(&[("NUT", "parts", "10.00 per 3", 2)]);
+    let rule = json!({"gift": {"type": "buy_get", "buy": 1, "get": 1, "percent": "100"}});
+    assert_eq!(thirds.off(rule), [334]);
+    let bundle = json!({"gift": {"type": "bundle", "price": eur("5.00"), "items": [{"goods": {"skus": ["NUT"]}, "quantity": 2}]}});
+    assert_eq!(thirds.off(bundle), [167]);
 }
 
 #[test]
@@ -300,6 +338,10 @@ fn the_first_condition_that_does_not_hold_is_told() {
     assert_eq!(reason(json!({"devices": ["desktop", "app"]})), "device");
     assert_eq!(reason(json!({"countries": ["AT"]})), "country");
     assert_eq!(reason(json!({"customer_groups": ["trade"]})), "customer_group");
+    assert_eq!(reason(json!({"segments": ["lapsed"]})), "segment");
+    assert_eq!(reason(json!({"companies": [CompanyId::from_bytes([1; 16])]})), "company");
+    assert_eq!(reason(json!({"payment_methods": ["manual"]})), "payment_method");
+    assert_eq!(reason(json!({"payment_methods": ["manual"], "min_quantity": 7})), "min_quantity");
     assert_eq!(reason(json!({"first_order": true})), "first_order");
     assert_eq!(reason(json!({"min_value": eur("87.49")})), "min_value");
     assert_eq!(reason(json!({"max_value": eur("87.47")})), "max_value");
@@ -311,6 +353,23 @@ fn the_first_condition_that_does_not_hold_is_told() {
         "devices": ["mobile"], "countries": ["DE"], "min_value": eur("87.48"), "max_value": eur("87.48"), "min_quantity": 6,
     });
     assert_eq!(cart.off(json!({"conditions": applies, "gift": percent("10", "lines")})), [400, 375, 100]);
+}
+
+#[test]
+fn a_segment_a_company_and_a_payment_method_are_each_one_of_several() {
+    let [ours, theirs] = [1, 2].map(|one| CompanyId::from_bytes([one; 16]));
+    let mut cart = tees_and_mugs();
+    let rule = |conditions: Value| json!({"conditions": conditions, "gift": percent("10", "lines")});
+    let all = json!({"segments": ["a", "b"], "companies": [ours], "payment_methods": ["sandbox", "manual"]});
+    (cart.buyer.segments, cart.buyer.company) = (vec!["b".to_owned(), "c".to_owned()], Some(ours));
+    cart.payment_method = Some("manual");
+    assert_eq!(cart.off(rule(all.clone())), [400, 375, 100]);
+    cart.payment_method = Some("card");
+    assert_eq!(cart.reason(rule(all.clone())), "payment_method");
+    cart.buyer.company = Some(theirs);
+    assert_eq!(cart.reason(rule(all.clone())), "company");
+    cart.buyer.segments = vec!["c".to_owned()];
+    assert_eq!(cart.reason(rule(all)), "segment");
 }
 
 #[test]
@@ -418,7 +477,7 @@ proptest! {
         gifts in prop::collection::vec((any_gift(), any::<bool>(), prop::option::of(1u8..100), prop::option::of(1i64..20)), 0..6),
         pieces in prop::collection::vec(1i64..9, 3),
     ) {
-        let cart = Cart::of(&[("A", "x", "19.99", pieces[0]), ("B", "x", "0.03", pieces[1]), ("C", "y", "104.50", pieces[2])]);
+        let cart = Cart::of(&[("A", "x", "19.99", pieces[0]), ("B", "x", "0.03", pieces[1]), ("C", "y", "104.50 per 7", pieces[2])]);
         let mut promotions = Vec::new();
         for (number, (gift, combinable, floor, units)) in (1u8..).zip(&gifts) {
             let rule = json!({
@@ -454,4 +513,69 @@ proptest! {
         again.goods();
         prop_assert_eq!(&again.applied, &evaluation.applied);
     }
+}
+
+/// How many pieces are given of ample stock; else why none are.
+fn earned_of(cart: &Cart, rule: &Value, available: i64) -> Result<i64, String> {
+    super::super::earned(&promotion(1, 0, rule.clone()), &cart.basket(), available).map_err(|reason| reason.code)
+}
+
+#[test]
+fn goods_are_given_once_or_for_every_so_many_pieces_and_only_whole() {
+    let cart = tees_and_mugs();
+    let goods = |more: Value| {
+        let mut gift = json!({"type": "goods", "sku": "PIN", "quantity": 2});
+        gift.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        gift
+    };
+    let once = json!({"gift": goods(json!({}))});
+    assert_eq!(earned_of(&cart, &once, 100), Ok(2));
+    // Six pieces are in the cart.
+    assert_eq!(earned_of(&cart, &json!({"gift": goods(json!({"every": 2}))}), 100), Ok(6));
+    assert_eq!(earned_of(&cart, &json!({"gift": goods(json!({"every": 2, "times": 2}))}), 100), Ok(4));
+    assert_eq!(earned_of(&cart, &json!({"gift": goods(json!({"every": 2}))}), 5), Ok(4));
+    assert_eq!(earned_of(&cart, &json!({"gift": goods(json!({"every": 7}))}), 100), Err("too_few".into()));
+    assert_eq!(earned_of(&cart, &once, 1), Err("gift_out_of_stock".into()));
+    assert_eq!(earned_of(&cart, &once, -3), Err("gift_out_of_stock".into()));
+    let mugs = json!({"include": [{"skus": ["MUG"]}]});
+    let for_mugs = json!({"conditions": {"goods": mugs}, "gift": goods(json!({"every": 3}))});
+    assert_eq!(earned_of(&cart, &for_mugs, 100), Ok(2));
+    let dear = json!({"conditions": {"min_value": eur("87.49")}, "gift": goods(json!({}))});
+    assert_eq!(earned_of(&cart, &dear, 100), Err("min_value".into()));
+    assert_eq!(
+        earned_of(&cart, &json!({"gift": goods(json!({})), "limits": {"units": 1}}), 100),
+        Err("units_used_up".into())
+    );
+}
+
+#[test]
+fn a_gift_takes_nothing_off_the_lines_and_counts_by_its_price() {
+    let gift = json!({"type": "goods", "sku": "PIN", "quantity": 1});
+    let rule = |more: Value| {
+        let mut rule = json!({ "gift": gift });
+        rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        rule
+    };
+    let applied = |more: Value, others: &[Compiled]| {
+        let cart = tees_and_mugs();
+        let mut basket = cart.basket();
+        let own = promotion(1, 5, rule(more));
+        basket.gifts.insert(own.promotion.id, Ok(GiftLine { line_no: 9, pieces: 1, value: 500 }));
+        let mut all = vec![own];
+        all.extend_from_slice(others);
+        let mut evaluation = Evaluation::new(&all, &basket, Detail::All);
+        evaluation.goods();
+        let told = evaluation.applied.iter().map(|one| (one.code.clone(), one.amount.minor(), one.units));
+        (told.collect::<Vec<_>>(), evaluation.goods_value())
+    };
+    assert_eq!(applied(json!({}), &[]), (vec![("p1".to_owned(), 500, 1)], 8748));
+    // What its price is beyond its budget is not given.
+    assert_eq!(applied(json!({"limits": {"budget": eur("4.99")}}), &[]), (vec![], 8748));
+    // Of a group the dearer goes: 10 % of 87.48 are more than 5.00, 5 % are less.
+    let other = |share: &str| promotion(2, 0, json!({"gift": percent(share, "order"), "stacking": {"group": "one"}}));
+    let grouped = json!({"stacking": {"group": "one"}});
+    assert_eq!(applied(grouped.clone(), &[other("10")]), (vec![("p2".to_owned(), 875, 6)], 7873));
+    assert_eq!(applied(grouped, &[other("5")]), (vec![("p1".to_owned(), 500, 1)], 8748));
+    // Nobody has asked for gifts: it is passed over.
+    assert_eq!(tees_and_mugs().reason(rule(json!({}))), "gift_not_offered");
 }

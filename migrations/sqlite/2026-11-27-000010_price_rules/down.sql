@@ -1,0 +1,3 @@
+DROP TABLE price_rule_days;
+DROP TABLE price_proposals;
+DROP TABLE price_rules;

@@ -1,0 +1,151 @@
+//! What pays an order: the payment of the method that was chosen, and before it a payment for each part that a gift card or store
+//! credit pays.
+
+use serde_json::json;
+
+use super::{
+    model::CompleteRequest,
+    place::{Prepared, Tickets},
+    service::Checkout,
+};
+use crate::{
+    carts::{self, Cart},
+    db::Tx,
+    error::{Code, Error, Result},
+    http::idempotency::Key,
+    kernel::{Instant, Money, ids::OrderId},
+    payments::{NewPayment, Payment, PaymentDetails, PaymentState, Provider},
+    pricing::promotions,
+    stored_value::{Part, ValueUse},
+};
+
+/// What gift cards and store credit pay of a cart that costs `total`, found anew: what others have spent meanwhile is not there.
+///
+/// # Errors
+/// `stored_value_short` when that is less than the customer was shown and they did not say that they know it; `total_changed` when
+/// what is left is not what they expect.
+pub(super) fn parts(
+    tx: &mut Tx,
+    checkout: &Checkout,
+    request: &CompleteRequest,
+    (cart, shown): (&Cart, &[ValueUse]),
+) -> Result<Vec<Part>> {
+    let uses = carts::paid_with(tx, &checkout.context, cart)?;
+    let sum = |uses: &[ValueUse]| uses.iter().map(|one| one.amount.minor()).sum::<i64>();
+    let due = Money::from_minor(cart.total() - sum(&uses), cart.currency);
+    match request.expected_due {
+        Some(expected) if expected != due => {
+            let detail = format!("{due} are left to pay, not {expected}");
+            return Err(Error::problem(Code::TotalChanged, detail).at("/expected_due").with("due", json!(due)));
+        }
+        None if sum(&uses) < sum(shown).min(cart.total()) => {
+            let detail = format!("gift cards and store credit pay less than was shown: {due} are left to pay");
+            return Err(Error::problem(Code::StoredValueShort, detail).with("due", json!(due)));
+        }
+        _ => {}
+    }
+    let paying = uses.iter().filter(|one| one.amount.minor() > 0);
+    let part =
+        |(one, payment): (&ValueUse, _)| Part { payment, value: one.id, kind: one.kind, amount: one.amount.minor() };
+    Ok(paying.zip(checkout.tickets.parts).map(part).collect())
+}
+
+/// What parts pay together, in minor units.
+pub(super) fn paid_by(parts: &[Part]) -> i64 {
+    parts.iter().map(|part| part.amount).sum()
+}
+
+/// The payment of the chosen method.
+pub(super) fn of_method(
+    checkout: &Checkout,
+    key: Option<&Key>,
+    request: &CompleteRequest,
+    provider: &dyn Provider,
+    amount: Money,
+    Prepared { cart, uses, parts, .. }: &Prepared,
+) -> NewPayment {
+    let immediate = provider.is_immediate();
+    let chosen = request.payment.as_ref();
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    let mut memory = json!({"actor": checkout.actor.label(), "promotions": promotions::promotions_of(uses)});
+    if let Some(members) = memory.as_object_mut().filter(|_| !parts.is_empty()) {
+        members.insert("parts".to_owned(), json!(parts));
+    }
+    NewPayment {
+        id: checkout.tickets.payment,
+        cart: cart.id,
+        order: immediate.then_some(checkout.tickets.order),
+        provider: provider.code().to_owned(),
+        our_key: checkout.tickets.payment.to_string(),
+        amount,
+        state: if immediate { PaymentState::Authorised } else { PaymentState::Pending },
+        provider_ref: None,
+        lease_until: (!immediate).then(|| checkout.context.now.plus_seconds(checkout.lease_seconds)),
+        idempotency_id: key.filter(|_| !immediate).map(|key| key.id),
+        details: PaymentDetails {
+            instrument: text(chosen.and_then(|chosen| chosen.instrument.as_deref())),
+            return_url: text(chosen.and_then(|chosen| chosen.return_url.as_deref())),
+            occurred_at: cart.details.occurred_at,
+            checkout: memory,
+            ..PaymentDetails::default()
+        },
+    }
+}
+
+/// The parts that an attempt to pay was begun with.
+pub(super) fn parts_of(payment: &Payment) -> Result<Vec<Part>> {
+    match payment.details.checkout.get("parts") {
+        Some(parts) => Ok(serde_json::from_value(parts.clone())?),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The payments that parts become with their order.
+pub(super) fn of_parts(tickets: &Tickets, Prepared { cart, parts, .. }: &Prepared) -> Vec<NewPayment> {
+    parts.iter().map(|part| of_part(part, cart, tickets.order)).collect()
+}
+
+fn of_part(part: &Part, cart: &Cart, order: OrderId) -> NewPayment {
+    NewPayment {
+        id: part.payment,
+        cart: cart.id,
+        order: Some(order),
+        provider: part.kind.as_str().to_owned(),
+        our_key: part.payment.to_string(),
+        amount: Money::from_minor(part.amount, cart.currency),
+        state: PaymentState::Authorised,
+        provider_ref: Some(part.value.to_string()),
+        lease_until: None,
+        idempotency_id: None,
+        details: PaymentDetails { occurred_at: cart.details.occurred_at, ..PaymentDetails::default() },
+    }
+}
+
+/// A payment as the database has it after it was opened, without reading it back.
+pub(super) fn opened(new: &NewPayment, now: Instant) -> Payment {
+    let zero = Money::zero(new.amount.currency());
+    Payment {
+        id: new.id,
+        cart_id: new.cart,
+        order_id: new.order,
+        provider: new.provider.clone(),
+        our_key: new.our_key.clone(),
+        provider_ref: new.provider_ref.clone(),
+        state: new.state,
+        amount: new.amount,
+        captured: zero,
+        refunded: zero,
+        voided: zero,
+        capture_pending: zero,
+        refund_pending: zero,
+        void_pending: zero,
+        attempt: 1,
+        lease_until: new.lease_until,
+        idempotency_id: new.idempotency_id,
+        details: new.details.clone(),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        ending: None,
+    }
+}

@@ -1,0 +1,232 @@
+//! Proposals that people decide.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::{
+    decide::When,
+    forms::{Decided, NotDecided, ProposalQuery},
+    look::{Lists, is_as_made, keeps, zone},
+    model::{PriceRule, Proposal, ProposalCommand, ProposalState},
+    record::{Change, Fresh, apply},
+    store::{self, Counted, Filter},
+};
+use crate::{
+    catalog,
+    channels::Directory,
+    db::Tx,
+    error::{Code, Error, Result},
+    kernel::{
+        Actor, Instant,
+        ids::{PriceListId, PriceProposalId, PriceRuleId, VariantId},
+    },
+    pricing::{self, rates::PriceRow},
+};
+
+fn seen(actor: &Actor, rule: &PriceRule) -> bool {
+    rule.list_channel.is_none_or(|channel| actor.sees_channel(channel))
+}
+
+/// A page of the proposals that an actor may see, the newest first.
+///
+/// # Errors
+/// `sku_unknown`.
+pub(super) fn page(
+    tx: &mut Tx,
+    actor: &Actor,
+    query: &ProposalQuery,
+    before: Option<PriceProposalId>,
+    limit: i64,
+) -> Result<Vec<Proposal>> {
+    let variant = match &query.sku {
+        None => None,
+        Some(sku) => {
+            let unknown = || Error::problem(Code::SkuUnknown, format!("there is no SKU `{sku}`")).at("sku");
+            let known = catalog::ids_of(tx, std::slice::from_ref(sku))?;
+            Some(known.get(sku).copied().ok_or_else(unknown)?)
+        }
+    };
+    let channels = actor.channels().map(<[_]>::to_vec);
+    store::proposals_page(tx, &Filter { state: query.state, rule: query.rule_id, variant, channels }, before, limit)
+}
+
+/// A proposal that an actor may see.
+///
+/// # Errors
+/// `not_found`.
+pub(super) fn find(tx: &mut Tx, actor: &Actor, id: PriceProposalId) -> Result<Proposal> {
+    let missing = || Error::not_found("price proposal");
+    let proposal = store::proposals_by_ids(tx, &[id], false)?.pop().ok_or_else(missing)?;
+    let rule = store::find(tx, proposal.rule)?.filter(|rule| seen(actor, rule));
+    rule.map(|_| proposal).ok_or_else(missing)
+}
+
+/// What is decided: the proposals that are open, locked with their lists, and what is told of the others.
+struct Deciding {
+    open: Vec<Proposal>,
+    rules: HashMap<PriceRuleId, PriceRule>,
+    told: Decided,
+}
+
+impl Deciding {
+    fn begin(tx: &mut Tx, actor: &Actor, ids: &[PriceProposalId], command: ProposalCommand) -> Result<Self> {
+        let wanted: BTreeSet<PriceProposalId> = ids.iter().copied().collect();
+        let wanted: Vec<PriceProposalId> = wanted.into_iter().collect();
+        let found = store::proposals_by_ids(tx, &wanted, false)?;
+        let rules: BTreeSet<PriceRuleId> = found.iter().map(|proposal| proposal.rule).collect();
+        let rules = store::by_ids(tx, &rules.into_iter().collect::<Vec<_>>())?;
+        let rules: HashMap<PriceRuleId, PriceRule> = rules.into_iter().map(|rule| (rule.id, rule)).collect();
+        let mut deciding = Self { open: Vec::new(), rules, told: Decided::default() };
+        let known: HashSet<PriceProposalId> =
+            found.iter().filter(|one| seen_in(&deciding.rules, actor, one)).map(|one| one.id).collect();
+        for id in wanted.iter().filter(|id| !known.contains(id)) {
+            deciding.fail(*id, &Error::not_found("price proposal"));
+        }
+        let mine = deciding.mine(actor, found.iter().filter(|one| known.contains(&one.id)));
+        // Lists before proposals, as a run does.
+        let lists: BTreeSet<PriceListId> =
+            found.iter().filter(|one| mine.contains(&one.id)).map(|one| one.list).collect();
+        pricing::hold_lists(tx, &lists)?;
+        for proposal in store::proposals_by_ids(tx, &mine, true)? {
+            match proposal.state.apply(command) {
+                Err(error) => deciding.fail(proposal.id, &error),
+                Ok(_) if proposal.state == ProposalState::Open => deciding.open.push(proposal),
+                Ok(_) => deciding.told.done += 1,
+            }
+        }
+        Ok(deciding)
+    }
+
+    /// Those that the actor may decide; of the others is told why not.
+    fn mine<'p>(&mut self, actor: &Actor, found: impl Iterator<Item = &'p Proposal>) -> Vec<PriceProposalId> {
+        let mut mine = Vec::new();
+        for proposal in found {
+            let channel = self.rules.get(&proposal.rule).and_then(|rule| rule.list_channel);
+            match pricing::may_change(actor, channel) {
+                Ok(()) => mine.push(proposal.id),
+                Err(error) => self.fail(proposal.id, &error),
+            }
+        }
+        mine
+    }
+
+    fn fail(&mut self, id: PriceProposalId, error: &Error) {
+        self.fail_as(id, error.code().as_str(), error.to_string());
+    }
+
+    fn fail_as(&mut self, id: PriceProposalId, code: &str, detail: String) {
+        self.told.failed += 1;
+        self.told.errors.push(NotDecided { id, code: code.to_owned(), detail });
+    }
+}
+
+fn seen_in(rules: &HashMap<PriceRuleId, PriceRule>, actor: &Actor, proposal: &Proposal) -> bool {
+    rules.get(&proposal.rule).is_some_and(|rule| seen(actor, rule))
+}
+
+/// Rejects open proposals.
+///
+/// # Errors
+/// What the database says: what is wrong with a proposal is told with it.
+pub(super) fn reject(tx: &mut Tx, now: Instant, actor: &Actor, ids: &[PriceProposalId]) -> Result<Decided> {
+    let Deciding { open, mut told, .. } = Deciding::begin(tx, actor, ids, ProposalCommand::Reject)?;
+    let decided: Vec<_> = open.iter().map(|one| (one.id, ProposalState::Rejected, None)).collect();
+    write(tx, (now, actor), &decided)?;
+    told.done += i64::try_from(decided.len()).map_err(Error::internal)?;
+    Ok(told)
+}
+
+type Decisions = [(PriceProposalId, ProposalState, Option<String>)];
+
+/// They are locked, so that all of them are open still.
+fn write(tx: &mut Tx, (now, actor): (Instant, &Actor), decided: &Decisions) -> Result<()> {
+    match store::decide(tx, (now, &actor.label()), decided)? == decided.len() {
+        true => Ok(()),
+        false => Err(Error::overtaken("a proposal")),
+    }
+}
+
+/// Approves open proposals: those become prices whose price and reference are what they were made from. The others are stale; what
+/// was changed as often as it may be today stays open.
+///
+/// # Errors
+/// What the database says: what is wrong with a proposal is told with it.
+pub(super) fn approve(
+    tx: &mut Tx,
+    (now, actor): (Instant, &Actor),
+    directory: &Directory,
+    ids: &[PriceProposalId],
+    fresh: &Fresh,
+) -> Result<Decided> {
+    let mut deciding = Deciding::begin(tx, actor, ids, ProposalCommand::Approve)?;
+    let open = std::mem::take(&mut deciding.open);
+    let variants: Vec<VariantId> = open.iter().map(|proposal| proposal.variant).collect();
+    let (lists, prices) = (Lists::read(tx)?, pricing::prices(tx, &variants)?);
+    let mut taken: HashSet<(PriceListId, VariantId)> = HashSet::new();
+    let (mut decided, mut sound) = (Vec::new(), Vec::new());
+    for proposal in &open {
+        let Some(rule) = deciding.rules.get(&proposal.rule) else { continue };
+        let rows = prices.get(&proposal.variant).map(Vec::as_slice).unwrap_or_default();
+        let (row, reference) = lists.seen((rule.list, rule.reference), rows, now)?;
+        let as_made =
+            is_as_made(row, reference, &proposal.proposed) && keeps(rule, &lists, rows, &proposal.proposed, now)?;
+        // Of two rules' proposals for one price the first makes the other one stale.
+        if as_made && taken.insert((proposal.list, proposal.variant)) {
+            let day = When { now, zone: zone(directory, rule) }.today().to_string();
+            sound.push(Sound { proposal, rule: rule.clone(), row, day });
+        } else {
+            decided.push((proposal.id, ProposalState::Stale, None));
+            let detail = "the price, what it was reckoned from or what it must keep to is not what it was: see what the rule proposes now";
+            deciding.fail_as(proposal.id, "stale", detail.to_owned());
+        }
+    }
+    let granted = store::count(tx, sound.iter().map(Sound::counted).collect())?;
+    let (granted, refused): (Vec<_>, Vec<_>) =
+        sound.into_iter().partition(|one| granted.contains(&(one.proposal.list, one.proposal.variant)));
+    for Sound { proposal, rule, day, .. } in refused {
+        let most = rule.terms.guard_rails.changes_per_day;
+        let detail =
+            format!("the price was changed {most} times on {day}, as often as the rule allows: approve it tomorrow");
+        deciding.fail_as(proposal.id, "changes_per_day", detail);
+    }
+    decided.extend(granted.iter().map(|one| (one.proposal.id, ProposalState::Applied, Some(one.day.clone()))));
+    write(tx, (now, actor), &decided)?;
+    deciding.told.done += i64::try_from(granted.len()).map_err(Error::internal)?;
+    apply_all(tx, (now, actor), &granted, fresh)?;
+    Ok(deciding.told)
+}
+
+/// A proposal whose price is what it was made from.
+struct Sound<'a> {
+    proposal: &'a Proposal,
+    rule: PriceRule,
+    row: Option<&'a PriceRow>,
+    day: String,
+}
+
+impl Sound<'_> {
+    fn counted(&self) -> Counted {
+        let most = self.rule.terms.guard_rails.changes_per_day;
+        Counted { list: self.proposal.list, variant: self.proposal.variant, day: self.day.clone(), most }
+    }
+
+    fn change(&self) -> Change<'_> {
+        Change { sku: &self.proposal.sku, row: self.row, to: self.proposal.proposed.to }
+    }
+}
+
+/// Applies what was approved, rule by rule: the history names each price's rule.
+fn apply_all(tx: &mut Tx, by: (Instant, &Actor), granted: &[Sound<'_>], fresh: &Fresh) -> Result<()> {
+    let mut by_rule: BTreeMap<PriceRuleId, Vec<&Sound<'_>>> = BTreeMap::new();
+    for one in granted {
+        by_rule.entry(one.rule.id).or_default().push(one);
+    }
+    let mut ids = fresh.changes.as_slice();
+    for of_rule in by_rule.into_values() {
+        let Some(first) = of_rule.first() else { continue };
+        let changes: Vec<Change<'_>> = of_rule.iter().map(|one| one.change()).collect();
+        let (own, rest) = ids.split_at_checked(changes.len()).ok_or_else(|| Error::internal("a change has no id"))?;
+        ids = rest;
+        apply(tx, by, &first.rule, &changes, own)?;
+    }
+    Ok(())
+}
