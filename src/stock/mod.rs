@@ -7,6 +7,7 @@
 
 mod adjust;
 pub mod api;
+mod book;
 mod check;
 mod copies;
 mod dto;
@@ -21,6 +22,7 @@ mod told;
 mod trace;
 
 pub use adjust::{Adjusted, Adjustment, Change, SafetyChange, adjust, event_schemas, set_safety};
+pub use book::{Entry, book};
 pub use check::{Finding, check};
 pub use copies::{levels_after, levels_at, levels_of};
 pub use dto::LevelDocument;

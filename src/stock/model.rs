@@ -328,6 +328,20 @@ crate::words! {
         Shipment = "shipment",
         /// A customer sent it back.
         Return = "return",
+        /// Goods of an inbound shipment came.
+        Receipt = "receipt",
+        /// They left for another location.
+        TransferOut = "transfer_out",
+        /// They came from another location.
+        TransferIn = "transfer_in",
+        /// The shelf was counted.
+        Count = "count",
+        /// They were thrown away.
+        Scrap = "scrap",
+        /// Something booked before was wrong, and is taken back.
+        Correction = "correction",
+        /// The level was set to what its movements say.
+        Repair = "repair",
     }
 }
 

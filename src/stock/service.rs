@@ -413,7 +413,7 @@ pub fn deallocate(
 }
 
 /// What levels are called, as it is told of them. Read before they are locked.
-fn names(tx: &mut Tx, changes: &[LevelChange]) -> Result<HashMap<LevelKey, (String, String)>> {
+pub(super) fn names(tx: &mut Tx, changes: &[LevelChange]) -> Result<HashMap<LevelKey, (String, String)>> {
     let keys: Vec<LevelKey> = changes.iter().map(LevelChange::key).collect();
     let variants: Vec<VariantId> = keys.iter().map(|(variant, _)| *variant).collect();
     let skus = catalog::skus_of(tx, &variants)?;
@@ -423,7 +423,7 @@ fn names(tx: &mut Tx, changes: &[LevelChange]) -> Result<HashMap<LevelKey, (Stri
 }
 
 /// Tells of levels that were moved. `fresh` are ids for their events; as many as there are levels suffice.
-fn tell(
+pub(super) fn tell(
     tx: &mut Tx,
     now: Instant,
     (kind, occasion): (ChangeKind, Occasion<'_>),

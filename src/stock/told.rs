@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::model::{Level, level_name, level_stream};
+use super::model::{Level, MovementKind, level_name, level_stream};
 use crate::{
     db::Tx,
     error::Result,
@@ -24,6 +24,45 @@ crate::words! {
         Return = "return",
         /// Another number of pieces is kept back.
         Safety = "safety",
+        /// Somebody counted, received or wrote off.
+        Adjustment = "adjustment",
+        /// An order took it.
+        Allocation = "allocation",
+        /// An order gave it back.
+        Deallocation = "deallocation",
+        /// Goods of an inbound shipment came.
+        Receipt = "receipt",
+        /// They left for another location.
+        TransferOut = "transfer_out",
+        /// They came from another location.
+        TransferIn = "transfer_in",
+        /// The shelf was counted.
+        Count = "count",
+        /// They were thrown away.
+        Scrap = "scrap",
+        /// Something booked before was wrong, and is taken back.
+        Correction = "correction",
+        /// The level was set to what its movements say.
+        Repair = "repair",
+    }
+}
+
+impl From<MovementKind> for ChangeKind {
+    fn from(kind: MovementKind) -> Self {
+        match kind {
+            MovementKind::Adjustment => Self::Adjustment,
+            MovementKind::Allocation => Self::Allocation,
+            MovementKind::Deallocation => Self::Deallocation,
+            MovementKind::Shipment => Self::Shipment,
+            MovementKind::Return => Self::Return,
+            MovementKind::Receipt => Self::Receipt,
+            MovementKind::TransferOut => Self::TransferOut,
+            MovementKind::TransferIn => Self::TransferIn,
+            MovementKind::Count => Self::Count,
+            MovementKind::Scrap => Self::Scrap,
+            MovementKind::Correction => Self::Correction,
+            MovementKind::Repair => Self::Repair,
+        }
     }
 }
 
