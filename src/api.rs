@@ -25,7 +25,7 @@ use crate::{
     },
     imports, jobs,
     kernel::Scope,
-    offers, orders, payments, pricing, repricing, stock, stored_value, whereabouts, worklists,
+    offers, orders, payments, pricing, processes, repricing, stock, stored_value, whereabouts, worklists,
 };
 
 fn store(config: &mut Mount<'_>) {
@@ -36,6 +36,7 @@ fn store(config: &mut Mount<'_>) {
     orders::api::store(config);
     customers::api::store(config);
     offers::store(config);
+    stock::api::store(config);
     stored_value::api::store(config);
     abandonment::api::store(config);
 }
@@ -45,6 +46,8 @@ const DISCARDS: jobs::Discards = jobs::Discards(&[
     (fulfilment::CAPTURE, fulfilment::discarded),
     (fulfilment::VOID, fulfilment::discarded),
     (fulfilment::REFUND, fulfilment::discarded),
+    (fulfilment::carriers::BUY, fulfilment::carriers::discarded),
+    (fulfilment::carriers::VOID, fulfilment::carriers::discarded),
     (connectors::DISPATCH, connectors::discarded),
     (imports::HELD, imports::discarded),
 ]);
@@ -67,11 +70,15 @@ const MARKETS: pricing::Markets = pricing::Markets(|tx, channel| {
         .map(|channels::ChannelSettings { currencies, countries, .. }| pricing::Market { currencies, countries }))
 });
 
+/// Who has ordered before.
+const ORDERED: pricing::Ordered = pricing::Ordered(carts::has_ordered);
+
 fn ops(config: &mut Mount<'_>) {
     channels::api::ops(config);
     catalog::api::ops(config);
     customers::api::ops(config);
     config.app_data(web::Data::new(MARKETS));
+    config.app_data(web::Data::new(ORDERED));
     pricing::api::ops(config);
     stock::api::ops(config);
     carts::api::ops_routes::mount(config);
@@ -93,11 +100,13 @@ fn ops(config: &mut Mount<'_>) {
     erasure::api::ops(config);
     whereabouts::ops(config);
     worklists::api::ops(config);
+    processes::api::ops(config);
 }
 
 fn integration(config: &mut Mount<'_>) {
     exports::api::integration(config);
     imports::api::integration(config);
+    fulfilment::api::integration(config);
     stock::api::integration(config);
 }
 
@@ -133,6 +142,7 @@ pub fn mount(config: &mut web::ServiceConfig) {
         config.service(web::scope(surface.prefix()).configure(|config| mount(&mut Mount::Served(config))));
     }
     payments::api::webhooks(config);
+    fulfilment::carriers::api::webhooks(config);
     config.service(live).service(ready).service(metrics).service(document).configure(http::docs::routes);
 }
 
@@ -222,7 +232,9 @@ fn route_table() -> RouteTable {
     }
     let to_read = ["/health/live", "/health/ready", "/metrics", "/openapi/{name}.json", "/docs", "/docs/{file:.*}"];
     routes.extend(to_read.map(|path| (ResourceDef::new(path), with_head(["GET".to_owned()]))));
-    routes.push((ResourceDef::new(payments::api::WEBHOOKS), vec!["POST".to_owned()]));
+    for path in [payments::api::WEBHOOKS, fulfilment::carriers::WEBHOOKS] {
+        routes.push((ResourceDef::new(path), vec!["POST".to_owned()]));
+    }
     routes
 }
 

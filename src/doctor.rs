@@ -22,8 +22,10 @@ use crate::{
     kernel::{Currency, Id, Money, ids::Kind},
 };
 
+mod docks;
 mod prices;
 mod rules;
+mod works;
 
 pub use rules::RULES;
 

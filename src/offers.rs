@@ -27,7 +27,7 @@ use crate::{
         rates::{self, Asking, PriceRow, PriceTier},
         tax::{self, Sale},
     },
-    stock,
+    stock::{self, outlook::Shelf},
 };
 
 /// How many SKUs one call may ask for.
@@ -124,12 +124,12 @@ pub struct Availability {
 }
 
 impl Availability {
-    fn of(variant: &Variant, available: i64, quantity: Quantity) -> Self {
+    fn of(variant: &Variant, shelf: Shelf, quantity: Quantity) -> Self {
         let tracked = variant.stock_policy == StockPolicy::Tracked;
         Self {
-            in_stock: !tracked || available >= quantity.get(),
-            available: tracked.then_some(available.clamp(0, MOST_SHOWN)),
-            backorder: tracked && variant.backorder_policy == BackorderPolicy::Allow,
+            in_stock: !tracked || shelf.there >= quantity.get(),
+            available: tracked.then_some(shelf.there.clamp(0, MOST_SHOWN)),
+            backorder: tracked && (variant.backorder_policy == BackorderPolicy::Allow || shelf.sellable > shelf.there),
         }
     }
 }
@@ -145,7 +145,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn offer(&self, variant: &Variant, rows: &[PriceRow], reduction: Option<&Reduction>, available: i64) -> Offer {
+    fn offer(&self, variant: &Variant, rows: &[PriceRow], reduction: Option<&Reduction>, shelf: Shelf) -> Offer {
         let (lists, currency) = (&self.rules.price_lists, self.asking.currency);
         let ([goods, services], class) = (&self.taxed, variant.tax_class.as_str());
         let taxed = if variant.requires_shipping { goods } else { services };
@@ -182,7 +182,7 @@ impl Asked<'_> {
             prior_per: shown.map_or(Per::ONE, |(prior, _)| prior.per),
             reduction_percent: shown.and_then(|(_, percent)| percent),
             tax_rate: Some(tax_rate.normalize()),
-            availability: Some(Availability::of(variant, available, self.quantity)),
+            availability: Some(Availability::of(variant, shelf, self.quantity)),
             reason: None,
             ..named
         }
@@ -262,7 +262,7 @@ async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
         let ids: Vec<VariantId> = variants.iter().map(|variant| variant.id).collect();
         let prices = pricing::prices(tx, &ids)?;
         let reductions = pricing::reductions(tx, &known, asking, &articles(&variants, &prices))?;
-        let available = stock::availability(tx, &ids)?;
+        let available = stock::outlook::on_the_shelf(tx, &ids)?;
         Ok((variants, prices, reductions, available, (buyer, exempt)))
     });
     let (variants, prices, reductions, available, (buyer, exempt)) = found.await?;
@@ -276,7 +276,8 @@ async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
         policy: tax::policy_for(channel.settings.tax, shipped),
     };
     let sales = [true, false].map(sale);
-    let taxed = sales.each_ref().map(|sale| Taxed::new(&rules, sale, call.now, channel.settings.prices_include_tax));
+    let charged = (channel.settings.prices_include_tax, channel.settings.rounding.strategy);
+    let taxed = sales.each_ref().map(|sale| Taxed::new(&rules, sale, call.now, charged));
     let asked = Asked { rules: &rules, asking, country, quantity: body.quantity, taxed };
     let offer = |sku: &Sku| match variants.get(&**sku) {
         Some(variant) => {

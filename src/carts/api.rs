@@ -4,15 +4,16 @@ use actix_web::{delete, get, patch, post};
 
 pub use super::dto::{
     CartPatch, CartRequest, CouponRequest, LinePatch, LineRequest, MergeRequest, PaymentOption, PaymentOptions,
-    ShippingOptions,
+    ShippingChoice, ShippingOptions,
 };
 use super::{
     access, coupons, gifts,
     lines::{self, WantedLine},
     merge,
     model::{Cart, CartView, Problem},
-    pricing::{self, Context},
+    pricing::Context,
     service::{self, Change, NewCart},
+    sourcing,
     stored::StoredChange,
     vat_ids,
 };
@@ -29,7 +30,7 @@ use crate::{
         text::Text,
     },
     payments,
-    pricing::{ShippingOption, vat},
+    pricing::vat,
     stock::Locations,
 };
 
@@ -394,17 +395,13 @@ async fn merge_into(call: Call, into: CartId, body: Body<MergeRequest>) -> Resul
     .await
 }
 
-async fn options(call: &Call, id: CartId) -> Result<Vec<ShippingOption>> {
+async fn options(call: &Call, id: CartId) -> Result<Vec<ShippingChoice>> {
     let context = context_of(call, id).await?;
     let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
+    let locations = call.snapshot::<Locations>().await?;
     call.read(move |tx| {
         let mut cart = service::look_at(tx, &actor, &secret, id)?;
-        cart.details.shipping_method = None;
-        let priced = pricing::reprice(tx, &context, &mut cart, false)?;
-        let totals = cart.details.totals.as_ref();
-        let value = totals.map_or(0, |totals| totals.subtotal.minor() - totals.discount.minor());
-        // As the quote has it: what is offered here is what is charged then.
-        Ok(pricing::shipping_options(&context, &cart, &priced, Money::from_minor(value, cart.currency)))
+        sourcing::offered(tx, &context, &mut cart, &locations)
     })
     .await
 }

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::model::{ForeignOrder, Source};
+use super::{
+    model::{ForeignOrder, Source},
+    promise::Promise,
+};
 use crate::{
     customers::Address,
     kernel::{
@@ -193,7 +196,18 @@ pub struct MergeRequest {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ShippingOptions {
     /// Each with its price, or the reason why it is not available.
-    pub items: Vec<ShippingOption>,
+    pub items: Vec<ShippingChoice>,
+}
+
+/// A shipping method of a cart, and by when its goods arrive by it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ShippingChoice {
+    /// The method.
+    #[serde(flatten)]
+    pub option: ShippingOption,
+    /// By when the goods arrive, ordered now; absent where nobody knows how long the method takes, or when the goods come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Promise>,
 }
 
 /// A payment method, or the reason why it is not available.

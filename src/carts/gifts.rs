@@ -160,9 +160,10 @@ pub(super) fn declined(cart: &mut Cart, place: usize, quantity: Quantity) -> Res
     Ok(true)
 }
 
-/// The code of a promotion whose gift was on the cart, and is not there any more, or smaller.
+/// The code of a promotion whose gift was on the cart, and is not there any more, is another article, or smaller.
 pub(crate) fn lost_gift<'c>(before: &'c CartDetails, now: &CartDetails) -> Option<&'c str> {
-    let kept = |was: &CartLine| now.lines.iter().any(|is| is.gift_of == was.gift_of && is.quantity >= was.quantity);
+    let same = |was: &CartLine, is: &CartLine| (was.gift_of, was.variant_id) == (is.gift_of, is.variant_id);
+    let kept = |was: &CartLine| now.lines.iter().any(|is| same(was, is) && is.quantity >= was.quantity);
     let gone = before.lines.iter().find(|line| line.gift_of.is_some() && !kept(line))?;
     let mut shown = before.totals.iter().flat_map(|totals| &totals.promotions);
     shown.find(|applied| Some(applied.promotion_id) == gone.gift_of).map(|applied| applied.code.as_str())

@@ -13,7 +13,9 @@ mod lines;
 mod merge;
 mod model;
 mod pricing;
+mod promise;
 mod service;
+mod sourcing;
 mod store;
 mod stored;
 pub mod stored_api;
@@ -27,11 +29,14 @@ pub use model::{
     Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, ForeignOrder, LastDecline, Problem,
     Source, Stage, mermaid,
 };
-pub use pricing::{Context, Priced, known, reprice};
+pub use pricing::{Context, Priced, has_ordered, known, reprice};
 pub(crate) use pricing::{pays_otherwise, uses};
+pub use promise::Promise;
+pub(crate) use promise::promise;
 pub use service::{
     adopt, any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, merged, reopen,
     signed_in, take_abandoned, versions,
 };
 pub(crate) use service::{check_version, needs};
+pub(crate) use sourcing::facts;
 pub use stored::paid_with;

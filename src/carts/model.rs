@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::promise::Promise;
 use crate::{
     customers::Address,
     error::{Code, Error, Result},
@@ -184,6 +185,9 @@ pub struct Delivery {
     pub method: Option<String>,
     /// Its lines.
     pub line_nos: Vec<i32>,
+    /// By when it arrives, as it was promised when the order was placed; absent where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Promise>,
 }
 
 /// A line of a cart.
@@ -422,6 +426,7 @@ impl Cart {
             address: self.details.shipping_address.clone(),
             method: self.details.shipping_method.clone(),
             line_nos: self.details.lines.iter().map(|line| line.line_no).collect(),
+            promise: None,
         }]
     }
 

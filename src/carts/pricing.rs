@@ -19,7 +19,8 @@ use crate::{
     http::{State, seal::Secret},
     kernel::{
         Country, Instant, Money, Per, PricePer,
-        ids::{ChannelId, PromotionId, VariantId},
+        ids::{ChannelId, CustomerId, PromotionId, VariantId},
+        text::Email,
     },
     pricing::{
         self, Article, Consider, LineRequest, QuoteRequest, Rules, Shipped, ShippingOption, ShippingRequest, Taxed,
@@ -68,6 +69,8 @@ pub struct Priced {
     pub changes: Vec<Problem>,
     /// Who sells to whom across which border; `None` where the price stands.
     pub(super) sale: Option<Sale>,
+    /// The customer's group; `None` where nobody has looked.
+    pub(super) group: Option<Option<String>>,
 }
 
 /// Prices a cart and finds its problems, with a constant number of statements: variants, prices and, where `look_at_stock`
@@ -143,7 +146,7 @@ pub(super) fn reprice_with(
     cart.details.paid_with = stored::paid_with(tx, context, cart)?;
     problems.extend(stored::problems(&cart.details.paid_with));
     cart.details.problems = problems;
-    Ok(Priced { variants, changes, sale: Some(asked.sale) })
+    Ok(Priced { variants, changes, sale: Some(asked.sale), group: Some(asked.buyer.group) })
 }
 
 /// Notes beside the lines whose prices are those of a sale what these are reduced from. No statement where none is.
@@ -164,7 +167,9 @@ fn reduce(
     let at = cart.details.occurred_at.unwrap_or(context.now);
     let asking = Asking { channel: context.channel.id, currency: cart.currency, buyer: &asked.buyer, at };
     let found = pricing::reductions(tx, &context.rules, asking, &articles)?;
-    let taxed = Taxed::new(&context.rules, &asked.sale, at, context.channel.settings.prices_include_tax);
+    let settings = &context.channel.settings;
+    let charged = (settings.prices_include_tax, settings.rounding.strategy);
+    let taxed = Taxed::new(&context.rules, &asked.sale, at, charged);
     for line in &mut cart.details.lines {
         let own = line.agreed_price.is_none() && line.gift_of.is_none();
         let reduction = found.get(&line.variant_id).filter(|_| own);
@@ -179,7 +184,7 @@ fn reduce(
 
 /// The country whose tax and shipping rates apply: where it goes, else where the bill goes, else the channel's first. Of what is not
 /// shipped it is where the bill goes: an address that nothing goes to says nothing.
-fn destination(context: &Context, cart: &Cart, shipped: bool) -> Country {
+pub(super) fn destination(context: &Context, cart: &Cart, shipped: bool) -> Country {
     let (goes, bill) = (cart.details.shipping_address.as_ref(), cart.details.billing_address.as_ref());
     let address = if shipped { goes.or(bill) } else { bill.or(goes) };
     let known = address.map(|address| address.country).or_else(|| context.channel.default_country().ok());
@@ -204,7 +209,7 @@ pub(super) fn shipping_options(context: &Context, cart: &Cart, priced: &Priced, 
     let at = cart.details.occurred_at.unwrap_or(context.now);
     let settings = &context.channel.settings;
     let Some(sale) = &priced.sale else { return Vec::new() };
-    let taxed = Taxed::new(&context.rules, sale, at, settings.prices_include_tax);
+    let taxed = Taxed::new(&context.rules, sale, at, (settings.prices_include_tax, settings.rounding.strategy));
     let (weight, place) = (weight(cart, &priced.variants), (cart.channel, sale.destination));
     let shipped = shipped(cart, priced, settings.prices_include_tax);
     pricing::shipping_options(&taxed, place, (weight, &shipped), value, settings.rounding.strategy)
@@ -255,7 +260,7 @@ impl Asked {
             Some(customer) => customers::standing(tx, customer)?,
             None => Standing::default(),
         };
-        let first_order = rules.ask_for_first_orders() && !has_ordered(tx, cart)?;
+        let first_order = rules.ask_for_first_orders() && !has_ordered(tx, cart.customer, cart.details.email.as_ref())?;
         Ok(Self {
             buyer: Buyer {
                 customer: cart.customer,
@@ -271,11 +276,13 @@ impl Asked {
     }
 }
 
-/// Whether whoever orders a cart has ordered before: by their account, or by their e-mail address with an account or without.
-fn has_ordered(tx: &mut Tx, cart: &Cart) -> Result<bool> {
-    let email = cart.details.email.as_ref();
+/// Whether somebody has ordered before: by their account, or by their e-mail address with an account or without.
+///
+/// # Errors
+/// What the database says.
+pub fn has_ordered(tx: &mut Tx, customer: Option<CustomerId>, email: Option<&Email>) -> Result<bool> {
     let mut accounts = email.map_or(Ok(Vec::new()), |email| customers::with_email(tx, email))?;
-    accounts.extend(cart.customer);
+    accounts.extend(customer);
     store::has_ordered(tx, &accounts, email)
 }
 

@@ -364,7 +364,9 @@ pub(super) fn freeze(
     if was_frozen {
         stock::release(tx, context.now, cart.id)?;
     }
-    let reserved = stock::reserve(tx, context.now, cart.id, &needs(&cart, &priced), locations, until);
+    let facts = super::sourcing::facts(tx, context, &cart, &priced, locations)?;
+    let sources = stock::sourcing::Sources::of(locations, &facts);
+    let reserved = stock::reserve(tx, context.now, cart.id, &needs(&cart, &priced), sources, until);
     reserved.map_err(|error| gifts::without_gift(&cart, error))?;
     Ok((cart, priced.changes))
 }

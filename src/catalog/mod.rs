@@ -11,4 +11,4 @@ pub use model::{
     Attributes, BackorderPolicy, Gtin, NewVariant, StockPolicy, UnitCode, Variant, VariantChange, VariantRow,
     VariantStatus,
 };
-pub use service::{ImportRow, after, by_ids, by_skus, create, ids_of, import, skus_of, update};
+pub use service::{ImportRow, after, by_gtin, by_ids, by_skus, create, ids_of, import, skus_of, update};

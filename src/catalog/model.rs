@@ -98,10 +98,11 @@ impl FromStr for Gtin {
         if !text.bytes().all(|byte| byte.is_ascii_digit()) || !matches!(text.len(), 8 | 12 | 13 | 14) {
             return Err(wrong("is no GTIN of 8, 12, 13 or 14 digits"));
         }
-        // From the right, the check digit included: weights 1, 3, 1, 3, … and the sum ends in 0.
-        let digits = text.bytes().rev().map(|byte| u32::from(byte - b'0'));
-        let sum: u32 = digits.enumerate().map(|(place, digit)| if place % 2 == 0 { digit } else { 3 * digit }).sum();
-        if sum.is_multiple_of(10) { Ok(Self(text.to_owned())) } else { Err(wrong("has a wrong check digit")) }
+        if crate::kernel::gs1::is_whole(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(wrong("has a wrong check digit"))
+        }
     }
 }
 

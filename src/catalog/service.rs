@@ -73,6 +73,14 @@ pub fn skus_of(tx: &mut Tx, ids: &[VariantId]) -> Result<HashMap<VariantId, Stri
     Ok(store::skus_of(tx, unique.into_iter())?.into_iter().collect())
 }
 
+/// The variants with a GTIN, in whichever of its lengths it was given; archived ones too. Two may share one.
+///
+/// # Errors
+/// What the database says.
+pub fn by_gtin(tx: &mut Tx, gtin: &super::model::Gtin) -> Result<Vec<Variant>> {
+    store::by_gtin(tx, &gtin.spellings())
+}
+
 /// Makes a variant.
 ///
 /// # Errors

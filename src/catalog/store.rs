@@ -99,6 +99,13 @@ pub(super) fn by_skus(tx: &mut Tx, skus: impl Iterator<Item = String>) -> Result
     Ok(variants(sql(query).bind(dialect::rows(rows)).load::<Types, Record>(tx)?))
 }
 
+/// The variants whose GTIN is written in one of these ways.
+pub(super) fn by_gtin(tx: &mut Tx, spellings: &[String; 4]) -> Result<Vec<Variant>> {
+    let query = format!("SELECT {READ} FROM variants v WHERE v.gtin IN (?, ?, ?, ?) ORDER BY v.id");
+    let query = sql(query).bind_all(spellings.iter().map(|one| one.as_str().into()));
+    Ok(variants(query.load::<Types, Record>(tx)?))
+}
+
 /// The same, locked until the end of the transaction, in the order of the SKUs.
 pub(super) fn lock_by_skus(tx: &mut Tx, skus: impl Iterator<Item = String>) -> Result<Vec<Variant>> {
     let (source, lock) = (list(tx, &[("sku", Col::Text)]), dialect::for_update(tx));

@@ -13,4 +13,4 @@ pub use model::{
     Channel, ChannelSettings, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PAYMENT_METHODS,
     PublishableKey, Span, TimeZone,
 };
-pub use service::{ChannelIds, create_channel, create_legal_entity, update_channel, update_legal_entity};
+pub use service::{ChannelIds, check_named, create_channel, create_legal_entity, update_channel, update_legal_entity};

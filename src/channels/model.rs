@@ -147,6 +147,10 @@ pub struct ChannelSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 8_760)]
     pub due_hours: Option<i64>,
+    /// From how many pieces on few are left: storefronts are told the number then, and never above it. Left out, they are told of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100)]
+    pub low_stock: Option<i64>,
     /// The origins of storefronts that may call from a browser (CORS).
     #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["https://shop.example.org"]))]
@@ -207,6 +211,7 @@ impl ChannelSettings {
         within(self.reservation_minutes, 1_440, "/settings/reservation_minutes")?;
         within(self.cart_days, 365, "/settings/cart_days")?;
         self.due_hours.map_or(Ok(()), |hours| within(hours, 8_760, "/settings/due_hours"))?;
+        self.low_stock.map_or(Ok(()), |pieces| within(pieces, 100, "/settings/low_stock"))?;
         self.check_pages()
     }
 }

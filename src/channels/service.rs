@@ -11,7 +11,7 @@ use crate::{
     error::{Code, Error, Result, on_duplicate},
     http::{credentials, seal},
     kernel::{
-        Id, Instant,
+        Actor, Id, Instant,
         ids::{ChannelId, CredentialId, LegalEntityId},
     },
 };
@@ -61,6 +61,22 @@ pub fn update_legal_entity(
 /// The version that a change begins with: the current one, when it is the expected one.
 fn seen(what: &str, version: i64, expected: Option<i64>) -> Result<i64> {
     if expected.is_none_or(|expected| expected == version) { Ok(version) } else { Err(Error::stale(what, version)) }
+}
+
+/// That an actor may name channels, each of which there is. `pointer` is the list that names them. One statement, none where
+/// the list is empty.
+///
+/// # Errors
+/// `not_found` at the first of the list that is not there or that the actor does not see.
+pub fn check_named(tx: &mut Tx, actor: &Actor, named: &[ChannelId], pointer: &str) -> Result<()> {
+    if named.is_empty() {
+        return Ok(());
+    }
+    let known = store::known(tx, named)?;
+    match named.iter().position(|id| !known.contains(id) || !actor.sees_channel(*id)) {
+        None => Ok(()),
+        Some(place) => Err(Error::not_found("channel").at(format!("{pointer}/{place}"))),
+    }
 }
 
 /// What a new channel gets from outside, so that a second run of the transaction gives the same.

@@ -1,12 +1,12 @@
 //! The only file that touches `legal_entities` and `channels`.
 
 use diesel::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::model::{Channel, ChannelSettings, Directory, LegalEntity};
 use crate::{
     db::{
-        Doc, DocSql, Snapshot, Tx,
+        Col, Doc, DocSql, Snapshot, Tx, UidSql, dialect,
         schema::{channels, legal_entities},
         sql,
     },
@@ -142,4 +142,12 @@ impl Snapshot for Directory {
             sellers: sellers.into_iter().map(|entity| (entity.id, entity.country)).collect(),
         })
     }
+}
+
+/// Which of these channels there are.
+pub(super) fn known(tx: &mut Tx, wanted: &[ChannelId]) -> Result<Vec<ChannelId>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT id FROM channels WHERE id IN (SELECT wanted FROM {list})");
+    let wanted = wanted.iter().map(|id| json!([id.hex()])).collect();
+    sql(query).bind(dialect::rows(wanted)).load::<UidSql, ChannelId>(tx)
 }

@@ -83,10 +83,11 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
     }
     let parts = paying::parts(tx, checkout, request, (&cart, &before.paid_with))?;
     let (needs, uses) = (carts::needs(&cart, &priced), carts::uses(context, &cart));
+    let facts = carts::facts(tx, context, &cart, &priced, &checkout.locations)?;
     cart.customer = guests;
     let available = if held { stock::Available::new() } else { stock::look(tx, &needs)? };
     let changed = cart.details != before;
-    let prepared = Arc::new(Prepared { needs, uses, parts, variants: priced.variants, cart });
+    let prepared = Arc::new(Prepared { needs, facts, uses, parts, variants: priced.variants, cart });
     Ok(Seen::Ready(Box::new(Ready { prepared, changed, total, kept, held, available })))
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{paying, service::Checkout};
 use crate::{
-    carts::{self, Cart},
+    carts::{self, Cart, Promise},
     catalog::Variant,
     db::{Json, Tx},
     error::{Code, Error, Result},
@@ -25,7 +25,10 @@ use crate::{
         model::{LineTotals, Totals},
         promotions::{self, Use},
     },
-    stock::{self, Need, Share},
+    stock::{
+        self, Need, Share,
+        sourcing::{Facts, Sources},
+    },
     stored_value::{self, MOST_CARDS, Part},
 };
 
@@ -71,6 +74,8 @@ pub(super) struct Prepared {
     pub cart: Cart,
     pub variants: HashMap<VariantId, Variant>,
     pub needs: Vec<Need>,
+    /// What is known of it where it is decided which locations ship it.
+    pub facts: Facts,
     /// What it takes of promotions that are limited.
     pub uses: Vec<Use>,
     /// What gift cards and store credit pay of it.
@@ -99,6 +104,9 @@ pub(super) enum Before {
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     shares: Vec<Share>,
+    /// Whether something of it is still to come.
+    waits: bool,
+    promise: Option<Promise>,
     placing: orders::Placing,
     work: Vec<FulfilmentOrder>,
     events: Vec<NewEvent>,
@@ -114,7 +122,7 @@ pub(super) fn draft(
     checkout: &Checkout,
     payment: Option<&Payment>,
     prepared: &Prepared,
-    shares: Vec<Share>,
+    (shares, waits): (Vec<Share>, bool),
 ) -> Result<Draft> {
     let context = &checkout.context;
     let parts = paying::of_parts(&checkout.tickets, prepared);
@@ -122,12 +130,16 @@ pub(super) fn draft(
         parts.iter().map(|part| PaymentView::from(&paying::opened(part, context.now))).collect();
     payments.extend(payment.map(PaymentView::from));
     let placed_at = prepared.cart.details.occurred_at.unwrap_or(context.now);
-    let new = new_order(checkout, &payments, prepared, &shares, placed_at)?;
+    let promise = promised(checkout, prepared, (&shares, waits), placed_at);
+    let new = new_order(checkout, &payments, prepared, (&shares, promise), placed_at)?;
     let (placing, mut order) = orders::prepare(context.now, new)?;
     let due_at = due_at(checkout, placed_at);
-    let work = fulfilment::work_of(context.now, &order, &shares, due_at, &checkout.tickets.fulfilment)?;
+    let mut work = fulfilment::work_of(context.now, &order, &shares, due_at, &checkout.tickets.fulfilment)?;
+    for one in &mut work {
+        one.accept_by = checkout.locations.get(one.location_id).ok().and_then(|place| place.accept_by(context.now));
+    }
     let events = told(checkout, &mut order, payments, &work, placed_at)?;
-    Ok(Draft { shares, placing, work, events, order: Arc::new(order) })
+    Ok(Draft { shares, waits, promise, placing, work, events, order: Arc::new(order) })
 }
 
 /// Makes the order of a paid cart. What was reserved and has expired since is taken again where it can be. Where it can
@@ -169,10 +181,10 @@ pub(super) fn place(
         return Err(Error::internal("a payment was open whose cart was not being paid"));
     }
     let anew;
-    let draft = match drafted.filter(|draft| draft.shares == booking.shares()) {
+    let draft = match drafted.filter(|draft| draft.shares == booking.shares() && draft.waits == booking.waits()) {
         Some(draft) => draft,
         None => {
-            anew = draft(checkout, payment, prepared, booking.shares().to_vec())?;
+            anew = draft(checkout, payment, prepared, (booking.shares().to_vec(), booking.waits()))?;
             &anew
         }
     };
@@ -181,6 +193,9 @@ pub(super) fn place(
     orders::place(tx, context.now, &draft.placing)?;
     ledger::post(tx, context.now, vec![posting(&draft.order, placed_at)])?;
     fulfilment::open(tx, &draft.work, booking.sourcing())?;
+    if let Some(promise) = draft.promise {
+        fulfilment::keep_promise(tx, draft.order.id, promise.until(checkout.context.channel.settings.time_zone.0))?;
+    }
     events::append(tx, &checkout.actor, context.now, draft.events.clone())?;
     if draft.order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
         fulfilment::capture_due(tx, context.now, &draft.order, &tickets.capture)?;
@@ -231,6 +246,19 @@ fn due_at(checkout: &Checkout, placed_at: Instant) -> impl Fn(LocationId) -> Ins
     move |location| promised.unwrap_or_else(|| checkout.locations.due_at(location, placed_at, settings.time_zone))
 }
 
+/// By when the goods of an order arrive; nothing where some of them are still to come.
+fn promised(
+    checkout: &Checkout,
+    prepared: &Prepared,
+    (shares, waits): (&[Share], bool),
+    placed_at: Instant,
+) -> Option<Promise> {
+    let method = prepared.cart.details.shipping_method.as_deref().filter(|_| !waits && !shares.is_empty())?;
+    let from: Vec<LocationId> = shares.iter().map(|share| share.location).collect();
+    let to = (method, prepared.facts.country);
+    carts::promise(&checkout.context, to, (&checkout.locations, &from), placed_at)
+}
+
 /// Whether there is an order already that has the foreign name which this cart is to get.
 pub(super) fn is_known(tx: &mut Tx, cart: &Cart) -> Result<bool> {
     let Some(reference) = &cart.details.reference else { return Ok(false) };
@@ -255,7 +283,8 @@ fn take_stock(
     {
         return Ok(Some(booking));
     }
-    match stock::allocate(tx, now, actor, &prepared.needs, &checkout.locations, &reference, placed_at) {
+    let sources = Sources::of(&checkout.locations, &prepared.facts);
+    match stock::allocate(tx, now, actor, &prepared.needs, sources, &reference, placed_at) {
         Ok(booking) => Ok(Some(booking)),
         // Paid, and meanwhile sold out or every location switched off: it would be so the next time too.
         Err(error)
@@ -273,7 +302,7 @@ fn new_order(
     checkout: &Checkout,
     payments: &[PaymentView],
     prepared: &Prepared,
-    shares: &[Share],
+    (shares, promise): (&[Share], Option<Promise>),
     placed_at: Instant,
 ) -> Result<NewOrder> {
     let (cart, channel) = (&prepared.cart, &checkout.context.channel);
@@ -302,7 +331,7 @@ fn new_order(
             device: cart.device,
             billing_address: details.billing_address.clone().or_else(|| details.shipping_address.clone()),
             vat_id: details.vat_id.clone(),
-            deliveries: cart.deliveries(),
+            deliveries: cart.deliveries().into_iter().map(|one| carts::Delivery { promise, ..one }).collect(),
             // The chosen method comes last; without one, what pays all of it.
             payment_method: payments.last().map(|payment| payment.provider.clone()).unwrap_or_default(),
             totals,

@@ -27,7 +27,7 @@ use crate::{
     orders::{self, OrderDocument, OrderLinks},
     payments::{self, Decline, Outcome, Payment, PaymentState, Provider},
     pricing::promotions,
-    stock::{self, Locations, Share},
+    stock::{self, Locations, Share, sourcing::Sources},
     stored_value,
 };
 
@@ -125,7 +125,7 @@ impl Drafted {
     /// What a provider's promise will make of an attempt, as long as it gets the shares that were reserved for it.
     pub(super) fn new(checkout: &Checkout, asked: &Asked, provider_ref: Option<&str>) -> Result<Self> {
         let paid = promised(checkout, &asked.payment, provider_ref);
-        let draft = place::draft(checkout, Some(&paid), &asked.prepared, asked.shares.clone())?;
+        let draft = place::draft(checkout, Some(&paid), &asked.prepared, (asked.shares.clone(), false))?;
         let result = CheckoutResult::Order { order: draft.order.clone() };
         let reply = reply(&checkout.links(), checkout.context.now, &result, Surface::of_attempt(&asked.payment))?;
         Ok(Self { draft, kept: Kept::of(&checkout.secret, &reply)?, reply })
@@ -303,18 +303,19 @@ fn pay(
             return answer(tx, checkout, key.map(|key| key.id), &CheckoutResult::Order { order });
         }
     };
-    let (cart, needs, locations) = (prepared.cart.id, &prepared.needs, &checkout.locations);
+    let (cart, needs) = (prepared.cart.id, &prepared.needs);
+    let sources = Sources::of(&checkout.locations, &prepared.facts);
     // What was promised is not priced anew.
     let short = |error| if ready.kept { error } else { carts::without_gift(&prepared.cart, error) };
     // Before stock, as everywhere; behind it comes only what is nobody else's.
     promotions::reserve(tx, context.now, cart, (&prepared.uses, ready.kept), until)?;
     let shares = if !was_frozen {
-        stock::reserve_seen(tx, context.now, cart, needs, (locations, &ready.available), until).map_err(short)?
+        stock::reserve_seen(tx, context.now, cart, needs, (sources, &ready.available), until).map_err(short)?
     } else if ready.held && stock::extend(tx, cart, until)? {
         // What it holds is kept where that was promised, else it is taken anew.
         Vec::new()
     } else {
-        stock::reserve_again(tx, context.now, cart, needs, locations, until).map_err(short)?
+        stock::reserve_again(tx, context.now, cart, needs, sources, until).map_err(short)?
     };
     Ok(Step::Ask(Box::new(Asked { payment: opened, prepared, shares })))
 }
@@ -466,7 +467,8 @@ fn prepare(tx: &mut Tx, checkout: &Checkout, payment: &Payment) -> Result<Prepar
     if let Some(reserved) = payment.details.checkout.get("promotions") {
         promotions::retain(&mut uses, &serde_json::from_value::<Vec<PromotionId>>(reserved.clone())?);
     }
-    Ok(Prepared { needs, uses, parts: paying::parts_of(payment)?, variants: priced.variants, cart })
+    let facts = carts::facts(tx, &checkout.context, &cart, &priced, &checkout.locations)?;
+    Ok(Prepared { needs, facts, uses, parts: paying::parts_of(payment)?, variants: priced.variants, cart })
 }
 
 /// The cart goes back to its shopper and the stock to everybody.

@@ -22,6 +22,8 @@ mod replay;
 mod reseal;
 mod seed;
 mod serve;
+mod simulate;
+mod stock;
 mod token;
 
 pub use seed::{DEMO_CHANNEL, DEMO_LEGAL_ENTITY, demo_shop};
@@ -60,6 +62,9 @@ enum Command {
     Restore(backup::RestoreOptions),
     /// Check on the live database what Kontor promises; fails and prints the rows when something is wrong.
     Doctor(doctor::Options),
+    /// Look after stock.
+    #[command(subcommand)]
+    Stock(stock::Stock),
     /// Fill the database with a demo shop.
     Seed,
     /// Place another shop's order history through the public API, and set the file against what Kontor then holds.
@@ -67,6 +72,9 @@ enum Command {
     /// Measure.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Try a way of working on made-up goods and orders.
+    #[command(subcommand)]
+    Simulate(simulate::Simulate),
     /// Write the OpenAPI documents, or check the committed ones.
     Openapi(openapi::Options),
 }
@@ -85,6 +93,7 @@ impl Cli {
         match self.command {
             Command::Config => return config::run(&settings),
             Command::Openapi(options) => return openapi::run(&options),
+            Command::Simulate(simulate) => return simulate::run(&simulate),
             _ => {}
         }
         if matches!(self.command, Command::Bench(_) | Command::Replay(_))
@@ -107,10 +116,11 @@ impl Cli {
                 Command::Backup(options) => backup::backup(settings, &options).await,
                 Command::Restore(options) => backup::restore(settings, &options).await,
                 Command::Doctor(options) => doctor::run(settings, &options).await,
+                Command::Stock(stock) => stock::run(settings, &stock).await,
                 Command::Seed => seed::run(settings).await,
                 Command::Replay(options) => replay::run(settings, &options).await,
                 Command::Bench(bench) => bench::run(settings, &bench, database_given).await,
-                Command::Config | Command::Openapi(_) => Ok(()),
+                Command::Config | Command::Openapi(_) | Command::Simulate(_) => Ok(()),
             }
         })
     }

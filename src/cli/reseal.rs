@@ -3,8 +3,9 @@
 use crate::{
     config::Settings,
     connectors,
-    db::{Lane, Upkeep},
+    db::{Lane, Tx, Upkeep},
     error::{Code, Error, Result},
+    fulfilment,
     http::{State, idempotency},
     kernel::Clock,
 };
@@ -57,11 +58,17 @@ async fn reseal(state: &State, forget_own: bool) -> Result<String> {
 
 const MISSING: &str = "Is auth.previous_secrets complete?";
 
-/// One transaction; anew when somebody changes a connector meanwhile.
+/// Those of connectors and of accounts with carriers, in one transaction; anew when somebody changes one meanwhile.
 async fn connectors(state: &State) -> Result<(usize, Vec<String>)> {
     for _ in 0..5 {
         let (now, secret) = (state.clock.now(), state.secret.clone());
-        match state.db.write(move |tx| connectors::seal_again(tx, now, &secret)).await {
+        let seal = move |tx: &mut Tx| {
+            let (connectors, mut lost) = connectors::seal_again(tx, now, &secret)?;
+            let (carriers, others) = fulfilment::carriers::seal_again(tx, now, &secret)?;
+            lost.extend(others);
+            Ok((connectors + carriers, lost))
+        };
+        match state.db.write(seal).await {
             Err(error) if error.code() == Code::VersionStale => {}
             other => return other,
         }

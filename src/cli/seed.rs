@@ -206,6 +206,8 @@ pub(crate) struct BenchShop {
     prefix: String,
     /// The code that every cart brings.
     code: Option<String>,
+    /// The one SKU that every cart has.
+    pinned: Option<usize>,
 }
 
 impl BenchShop {
@@ -214,8 +216,16 @@ impl BenchShop {
         Self { code: Some(code), ..self.clone() }
     }
 
+    /// The same, where every cart has one line, and that of one SKU.
+    pub(crate) fn pinned(&self, sku: usize) -> Self {
+        Self { pinned: Some(sku % self.skus), ..self.clone() }
+    }
+
     /// A cart with two lines, address and shipping. `dice` is turned with every cart.
     pub(crate) fn cart(&self, dice: &mut u64) -> Value {
+        if let Some(sku) = self.pinned {
+            return self.cart_of(&[sku]);
+        }
         let mut roll = || {
             // A linear congruential generator is random enough to spread the clients over the SKUs.
             *dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -252,7 +262,7 @@ pub(crate) async fn bench_shop(state: &State, skus: usize) -> Result<BenchShop> 
         (0..skus).map(|sku| (format!("{prefix}{sku:06}"), format!("Thing {sku}"), "19.90".to_owned(), 100_000_000));
     let goods: Vec<_> = goods.collect();
     assortment(&api, &shop, &format!("{code}-berlin"), &goods).await?;
-    Ok(BenchShop { channel: shop.channel, key: shop.key, skus, prefix, code: None })
+    Ok(BenchShop { channel: shop.channel, key: shop.key, skus, prefix, code: None, pinned: None })
 }
 
 /// Makes so many promotions, drafts, as a sale week has them: by SKU, category, value, group and coupon. One of them applies to every

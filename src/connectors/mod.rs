@@ -11,7 +11,6 @@ pub mod api;
 mod delivery;
 mod dispatcher;
 mod model;
-pub mod network;
 pub mod ports;
 mod registry;
 mod replay;
@@ -19,8 +18,9 @@ mod service;
 mod store;
 pub mod webhook;
 
+pub use crate::http::network;
 pub use delivery::{KIND as DISPATCH, register as work};
 pub use dispatcher::{dispatch, keep_dispatching};
 pub use model::{Connector, ConnectorState, Dispatch, DispatchState, NewConnector};
-pub use service::{behind, discarded, replayed, seal_again, waiting_dead};
+pub use service::{behind, discarded, ordering_keys, replayed, seal_again, waiting_dead};
 pub use store::{forget_answers_of, pause_all, read_up_to};

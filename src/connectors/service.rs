@@ -403,6 +403,15 @@ pub fn behind(tx: &mut Tx, stream: &Stream) -> Result<Vec<Behind>> {
     Ok(store::list(tx, None, MANY)?.into_iter().filter_map(lag).collect())
 }
 
+/// Under which keys the jobs stand that tell the connectors of a stream.
+///
+/// # Errors
+/// What the database says.
+pub fn ordering_keys(tx: &mut Tx, stream: &str) -> Result<Vec<String>> {
+    let all = store::list(tx, None, MANY)?;
+    Ok(all.into_iter().map(|kept| dispatcher::ordering_key(kept.id, stream)).collect())
+}
+
 /// More connectors than a shop has.
 const MANY: i64 = 200;
 

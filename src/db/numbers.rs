@@ -33,7 +33,7 @@ impl Numbers {
 ///
 /// # Errors
 /// What the database says.
-pub fn number_in(tx: &mut Tx, name: &'static str) -> Result<i64> {
+pub fn number_in(tx: &mut Tx, name: &str) -> Result<i64> {
     let next = sql("INSERT INTO number_ranges (name, next) VALUES (?, ?) \
          ON CONFLICT (name) DO UPDATE SET next = number_ranges.next + 1 RETURNING next");
     let next = next.bind(name).bind(1002).first::<BigInt, i64>(tx)?;

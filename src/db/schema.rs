@@ -454,6 +454,36 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types::{DocSql, InstantSql, UidSql};
 
+    sourcing_profiles (id) {
+        id -> UidSql,
+        code -> Text,
+        version -> BigInt,
+        channel_id -> Nullable<UidSql>,
+        state -> Text,
+        doc -> DocSql,
+        revision -> BigInt,
+        activated_at -> Nullable<InstantSql>,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    location_loads (location_id, day) {
+        location_id -> UidSql,
+        day -> Text,
+        orders -> BigInt,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
     stock_levels (variant_id, location_id) {
         variant_id -> UidSql,
         location_id -> UidSql,
@@ -462,6 +492,21 @@ diesel::table! {
         reserved -> BigInt,
         safety -> BigInt,
         version -> BigInt,
+        updated_at -> InstantSql,
+        withheld -> BigInt,
+        beyond -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    stock_bins (variant_id, location_id) {
+        variant_id -> UidSql,
+        location_id -> UidSql,
+        zone -> Text,
+        bin -> Text,
         updated_at -> InstantSql,
     }
 }
@@ -502,6 +547,115 @@ diesel::table! {
         expires_at -> InstantSql,
         created_at -> InstantSql,
         sourcing -> Nullable<DocSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    stock_backorders (variant_id, location_id) {
+        variant_id -> UidSql,
+        location_id -> UidSql,
+        kind -> Text,
+        pieces -> BigInt,
+        highest -> BigInt,
+        available_from -> Nullable<InstantSql>,
+        closes_at -> Nullable<InstantSql>,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    stock_expected (reference, variant_id, location_id, expected_at) {
+        reference -> Text,
+        variant_id -> UidSql,
+        location_id -> UidSql,
+        expected_at -> InstantSql,
+        quantity -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    stock_watches (variant_id, location_id) {
+        variant_id -> UidSql,
+        location_id -> UidSql,
+        low_at -> Nullable<BigInt>,
+        reorder_at -> Nullable<BigInt>,
+        reorder_quantity -> Nullable<BigInt>,
+        is_low -> Bool,
+        is_due -> Bool,
+        is_out -> Bool,
+        version -> BigInt,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    stock_lots (id) {
+        id -> UidSql,
+        variant_id -> UidSql,
+        number -> Text,
+        expires_at -> Nullable<InstantSql>,
+        state -> Text,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::UidSql;
+
+    stock_lot_levels (lot_id, location_id) {
+        lot_id -> UidSql,
+        location_id -> UidSql,
+        variant_id -> UidSql,
+        quantity -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    stock_lot_movements (seq) {
+        seq -> BigInt,
+        lot_id -> UidSql,
+        location_id -> UidSql,
+        kind -> Text,
+        quantity -> BigInt,
+        reference -> Nullable<Text>,
+        actor -> Text,
+        occurred_at -> InstantSql,
+        recorded_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    stock_snapshots (variant_id, location_id, source) {
+        variant_id -> UidSql,
+        location_id -> UidSql,
+        source -> Text,
+        basis -> Text,
+        quantity -> BigInt,
+        as_of -> InstantSql,
+        orders_through -> Nullable<BigInt>,
+        taken_at -> InstantSql,
     }
 }
 
@@ -829,6 +983,9 @@ diesel::table! {
         created_at -> InstantSql,
         updated_at -> InstantSql,
         sourcing -> Nullable<DocSql>,
+        priority -> BigInt,
+        accept_by -> Nullable<InstantSql>,
+        doc -> Nullable<DocSql>,
     }
 }
 
@@ -847,6 +1004,79 @@ diesel::table! {
         packed -> BigInt,
         shipped -> BigInt,
         cancelled -> BigInt,
+        moved -> BigInt,
+        boxed -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    fulfilment_holds (id) {
+        id -> UidSql,
+        fulfilment_order_id -> UidSql,
+        kind -> Text,
+        doc -> DocSql,
+        placed_at -> InstantSql,
+        expires_at -> Nullable<InstantSql>,
+        released_at -> Nullable<InstantSql>,
+        released_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    process_decisions (id) {
+        id -> UidSql,
+        order_id -> UidSql,
+        step -> Text,
+        subject -> Nullable<Text>,
+        decision -> Text,
+        reason -> Nullable<Text>,
+        actor -> Text,
+        decided_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    supplier_orders (fulfilment_order_id) {
+        fulfilment_order_id -> UidSql,
+        state -> Text,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    supplier_invoices (fulfilment_order_id, number) {
+        fulfilment_order_id -> UidSql,
+        number -> Text,
+        currency -> Text,
+        net -> BigInt,
+        tax -> BigInt,
+        issued_at -> InstantSql,
+        recorded_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    delivery_promises (order_id) {
+        order_id -> UidSql,
+        promised_until -> InstantSql,
     }
 }
 
@@ -866,6 +1096,179 @@ diesel::table! {
         shipped_at -> InstantSql,
         delivered_at -> Nullable<InstantSql>,
         recorded_at -> InstantSql,
+        corrected_at -> Nullable<InstantSql>,
+        tracking -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    tracking_marks (shipment_id, at, mark) {
+        shipment_id -> UidSql,
+        at -> InstantSql,
+        mark -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    shipment_claims (shipment_id) {
+        shipment_id -> UidSql,
+        order_id -> UidSql,
+        order_number -> Text,
+        channel_id -> UidSql,
+        location_id -> UidSql,
+        kind -> Text,
+        state -> Text,
+        since -> InstantSql,
+        doc -> DocSql,
+        version -> BigInt,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    waves (id) {
+        id -> UidSql,
+        location_id -> UidSql,
+        state -> Text,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{UidSql};
+
+    wave_orders (wave_id, fulfilment_order_id) {
+        wave_id -> UidSql,
+        fulfilment_order_id -> UidSql,
+        put -> BigInt,
+        held -> Bool,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    wave_shorts (wave_id, fulfilment_order_id, line_no) {
+        wave_id -> UidSql,
+        fulfilment_order_id -> UidSql,
+        line_no -> BigInt,
+        pieces -> BigInt,
+        reason -> Text,
+        noted_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    packages (id) {
+        id -> UidSql,
+        fulfilment_order_id -> UidSql,
+        order_id -> UidSql,
+        location_id -> UidSql,
+        state -> Text,
+        sscc -> Nullable<Text>,
+        shipment_id -> Nullable<UidSql>,
+        pieces -> BigInt,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{UidSql};
+
+    package_serials (package_id, variant_id, serial) {
+        package_id -> UidSql,
+        variant_id -> UidSql,
+        serial -> Text,
+        line_no -> BigInt,
+        held -> Bool,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    manifests (id) {
+        id -> UidSql,
+        location_id -> UidSql,
+        carrier -> Text,
+        carrier_folded -> Text,
+        day -> Text,
+        state -> Text,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    manifest_shipments (shipment_id) {
+        shipment_id -> UidSql,
+        location_id -> UidSql,
+        carrier_folded -> Text,
+        shipped_at -> InstantSql,
+        manifest_id -> Nullable<UidSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    carrier_accounts (id) {
+        id -> UidSql,
+        code -> Text,
+        adapter -> Text,
+        active -> Bool,
+        doc -> DocSql,
+        secrets -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    carrier_labels (id) {
+        id -> UidSql,
+        package_id -> UidSql,
+        account_id -> UidSql,
+        state -> Text,
+        carrier -> Nullable<Text>,
+        tracking_number -> Nullable<Text>,
+        tracking_folded -> Nullable<Text>,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
     }
 }
 
@@ -1034,5 +1437,236 @@ diesel::table! {
         snoozed_until -> Nullable<InstantSql>,
         note -> Nullable<Text>,
         updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    purchase_orders (id) {
+        id -> UidSql,
+        number -> Text,
+        supplier -> Text,
+        location_id -> UidSql,
+        state -> Text,
+        expected_at -> Nullable<InstantSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    purchase_order_lines (purchase_order_id, line_no) {
+        purchase_order_id -> UidSql,
+        line_no -> BigInt,
+        variant_id -> UidSql,
+        sku -> Text,
+        ordered -> BigInt,
+        announced -> BigInt,
+        received -> BigInt,
+        expected_at -> Nullable<InstantSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    inbound_shipments (id) {
+        id -> UidSql,
+        reference -> Nullable<Text>,
+        purchase_order_id -> Nullable<UidSql>,
+        location_id -> UidSql,
+        state -> Text,
+        expected_at -> InstantSql,
+        arrived_at -> Nullable<InstantSql>,
+        received_at -> Nullable<InstantSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::UidSql;
+
+    inbound_lines (inbound_shipment_id, line_no) {
+        inbound_shipment_id -> UidSql,
+        line_no -> BigInt,
+        variant_id -> UidSql,
+        sku -> Text,
+        sscc -> Nullable<Text>,
+        lot -> Nullable<Text>,
+        best_before -> Nullable<Text>,
+        purchase_order_line -> Nullable<BigInt>,
+        expected -> BigInt,
+        received -> BigInt,
+        surplus -> BigInt,
+        short -> BigInt,
+        matched -> BigInt,
+        docked -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    inbound_units (inbound_shipment_id, sscc) {
+        inbound_shipment_id -> UidSql,
+        sscc -> Text,
+        state -> Text,
+        received_at -> Nullable<InstantSql>,
+        left_at -> Nullable<InstantSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    dock_hubs (location_id) {
+        location_id -> UidSql,
+        doc -> DocSql,
+        version -> BigInt,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::UidSql;
+
+    dock_demands (fulfilment_order_id, line_no) {
+        fulfilment_order_id -> UidSql,
+        line_no -> BigInt,
+        wanted -> BigInt,
+        matched -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    dock_matches (id) {
+        id -> UidSql,
+        location_id -> UidSql,
+        inbound_shipment_id -> UidSql,
+        inbound_line -> BigInt,
+        fulfilment_order_id -> UidSql,
+        line_no -> BigInt,
+        variant_id -> UidSql,
+        sku -> Text,
+        sscc -> Nullable<Text>,
+        way -> Text,
+        state -> Text,
+        quantity -> BigInt,
+        late -> Bool,
+        ready_at -> InstantSql,
+        due_at -> InstantSql,
+        reason -> Nullable<Text>,
+        created_at -> InstantSql,
+        received_at -> Nullable<InstantSql>,
+        ended_at -> Nullable<InstantSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    dock_tasks (id) {
+        id -> UidSql,
+        location_id -> UidSql,
+        inbound_shipment_id -> UidSql,
+        kind -> Text,
+        state -> Text,
+        sscc -> Nullable<Text>,
+        match_id -> Nullable<UidSql>,
+        fulfilment_order_id -> Nullable<UidSql>,
+        variant_id -> Nullable<UidSql>,
+        sku -> Nullable<Text>,
+        quantity -> Nullable<BigInt>,
+        created_at -> InstantSql,
+        ended_at -> Nullable<InstantSql>,
+        ended_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    transfers (id) {
+        id -> UidSql,
+        from_location_id -> UidSql,
+        to_location_id -> UidSql,
+        state -> Text,
+        expected_at -> Nullable<InstantSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::UidSql;
+
+    transfer_lines (transfer_id, line_no) {
+        transfer_id -> UidSql,
+        line_no -> BigInt,
+        variant_id -> UidSql,
+        sku -> Text,
+        quantity -> BigInt,
+        shipped -> BigInt,
+        received -> BigInt,
+        damaged -> BigInt,
+        lost -> BigInt,
+        surplus -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    stock_counts (id) {
+        id -> UidSql,
+        location_id -> UidSql,
+        state -> Text,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    stock_count_lines (stock_count_id, variant_id) {
+        stock_count_id -> UidSql,
+        variant_id -> UidSql,
+        sku -> Text,
+        rounds -> BigInt,
+        recount -> Bool,
+        counted -> Nullable<BigInt>,
+        on_hand -> Nullable<BigInt>,
+        level_version -> Nullable<BigInt>,
+        counted_at -> Nullable<InstantSql>,
+        counted_by -> Nullable<Text>,
+        settled_by -> Nullable<BigInt>,
     }
 }

@@ -1,6 +1,6 @@
 //! The rules, promise by promise.
 
-use super::{KeyKind, Rule, by_id, prices, sums_disagree};
+use super::{KeyKind, Rule, by_id, docks, prices, sums_disagree, works};
 use crate::kernel::ids;
 
 /// All rules.
@@ -52,11 +52,12 @@ pub const RULES: &[Rule] = &[
         key: by_id::<ids::Variant>(),
         // The movements of an article lead, and not those of a whole location: SQLite takes either index for as good.
         // What was there when it was promised, and was corrected away later (broken, miscounted), was not oversold; nor was
-        // what was promised while backorders were allowed. A promise is as old as its cart, which may have held it before.
-        wrong: "WITH short AS (SELECT s.variant_id, s.location_id, s.on_hand, s.allocated, s.reserved, v.backorders_until \
-                  FROM stock_levels AS s JOIN variants AS v ON v.id = s.variant_id \
+        // what was promised while backorders were allowed, or up to the limit of them. A promise is as old as its cart, which may have held it before.
+        wrong: "WITH short AS (SELECT s.variant_id, s.location_id, s.on_hand + coalesce(b.highest, 0) AS on_hand, s.allocated, \
+                    s.reserved, v.backorders_until FROM stock_levels AS s JOIN variants AS v ON v.id = s.variant_id \
+                  LEFT JOIN stock_backorders AS b ON b.variant_id = s.variant_id AND b.location_id = s.location_id \
                   WHERE v.id BETWEEN ? AND ? AND v.stock_policy = 'tracked' AND v.backorder_policy = 'deny' \
-                  AND s.on_hand < s.allocated + s.reserved), \
+                  AND s.on_hand + coalesce(b.highest, 0) < s.allocated + s.reserved), \
                 promises AS (SELECT s.variant_id, s.location_id, f.quantity - f.shipped - f.cancelled AS pieces, \
                     coalesce(c.created_at, o.created_at) AS since \
                   FROM short AS s CROSS JOIN fulfilment_orders AS o CROSS JOIN fulfilment_lines AS f \
@@ -71,7 +72,7 @@ pub const RULES: &[Rule] = &[
                     WHERE p.variant_id = s.variant_id AND p.location_id = s.location_id \
                     AND p.since <= s.backorders_until) AS allowed, \
                   (SELECT coalesce(-sum(m.on_hand), 0) FROM stock_movements AS m WHERE m.variant_id = s.variant_id \
-                    AND coalesce(m.location_id, m.location_id) = s.location_id AND m.kind = 'adjustment' AND m.on_hand < 0 \
+                    AND coalesce(m.location_id, m.location_id) = s.location_id AND m.kind IN ('adjustment', 'count', 'scrap', 'repair') AND m.on_hand < 0 \
                     AND m.recorded_at >= (SELECT min(p.since) FROM promises AS p \
                       WHERE p.variant_id = s.variant_id AND p.location_id = s.location_id)) AS corrected FROM short AS s) \
                 SELECT s.variant_id, 'at ' || coalesce(l.code, 'no location') || ': on hand ' || s.on_hand || ', allocated ' || \
@@ -103,6 +104,31 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         promise: 2,
+        name: "what is boxed is in packages that wait to leave",
+        scan: ("fulfilment_orders", "id"),
+        key: by_id::<ids::FulfilmentOrder>(),
+        wrong: "WITH span AS (SELECT ? AS low, ? AS high), \
+                sides AS (SELECT f.fulfilment_order_id AS id, f.boxed, 0 AS inside FROM fulfilment_lines AS f, span \
+                  WHERE f.fulfilment_order_id BETWEEN low AND high AND f.boxed > 0 \
+                  UNION ALL SELECT p.fulfilment_order_id, 0, p.pieces FROM packages AS p, span \
+                  WHERE p.fulfilment_order_id BETWEEN low AND high AND p.state = 'packed') \
+                SELECT id, 'boxed ' || sum(boxed) || ', in packages ' || sum(inside) FROM sides \
+                GROUP BY id HAVING sum(boxed) <> sum(inside)",
+        judge: Some,
+    },
+    Rule {
+        promise: 2,
+        name: "a parcel that is lost or comes back is seen to",
+        scan: ("shipments", "id"),
+        key: by_id::<ids::Shipment>(),
+        wrong: "SELECT s.id, 'it is ' || s.tracking || ', and there is no claim' FROM shipments AS s \
+                WHERE s.id BETWEEN ? AND ? AND s.state = 'shipped' AND s.corrected_at IS NULL \
+                AND s.tracking IN ('lost', 'returned_to_sender') \
+                AND NOT EXISTS (SELECT 1 FROM shipment_claims AS c WHERE c.shipment_id = s.id AND c.state <> 'withdrawn')",
+        judge: Some,
+    },
+    Rule {
+        promise: 2,
         name: "an order line waits for what its fulfilment orders wait for",
         scan: ("order_lines", "order_id"),
         key: by_id::<ids::Order>(),
@@ -116,6 +142,8 @@ pub const RULES: &[Rule] = &[
                   sum(waiting) FROM sides GROUP BY order_id, line_no HAVING sum(allocated) <> sum(waiting)",
         judge: Some,
     },
+    works::PIECES,
+    works::PARCELS,
     Rule {
         promise: 2,
         name: "levels are the sums of their movements",
@@ -147,6 +175,22 @@ pub const RULES: &[Rule] = &[
                 FROM sides AS s JOIN variants AS v ON v.id = s.variant_id AND v.stock_policy = 'tracked' \
                 LEFT JOIN locations AS l ON l.id = s.location_id GROUP BY s.variant_id, s.location_id \
                 HAVING sum(s.reserved) <> sum(s.live)",
+        judge: Some,
+    },
+    Rule {
+        promise: 2,
+        name: "the lots of a level hold no more than lies there, and what may not be sold of them is withheld",
+        scan: ("variants", "id"),
+        key: by_id::<ids::Variant>(),
+        wrong: "WITH span AS (SELECT ? AS low, ? AS high), held AS (SELECT h.variant_id, h.location_id, h.quantity AS pieces, \
+                    CASE WHEN l.state <> 'available' THEN h.quantity ELSE 0 END AS bad, 0 AS on_hand, 0 AS withheld \
+                  FROM stock_lot_levels AS h JOIN stock_lots AS l ON l.id = h.lot_id, span WHERE h.variant_id BETWEEN low AND high \
+                  UNION ALL SELECT variant_id, location_id, 0, 0, on_hand, withheld FROM stock_levels, span \
+                  WHERE variant_id BETWEEN low AND high), \
+                sums AS (SELECT variant_id, location_id, sum(pieces) AS pieces, sum(bad) AS bad, sum(on_hand) AS on_hand, \
+                    sum(withheld) AS withheld FROM held GROUP BY variant_id, location_id) \
+                SELECT variant_id, 'on hand ' || on_hand || ', in lots ' || pieces || '; withheld ' || withheld || \
+                  ', in lots that may not be sold ' || bad FROM sums WHERE bad <> withheld OR (pieces > 0 AND pieces > on_hand)",
         judge: Some,
     },
     Rule {
@@ -359,6 +403,9 @@ pub const RULES: &[Rule] = &[
                   AND later.updated_at > jobs.created_at)",
         judge: Some,
     },
+    docks::MATCHED,
+    docks::DEMANDED,
+    docks::TRANSFERRED,
     prices::RECORDED,
     Rule {
         promise: 7,

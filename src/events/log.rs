@@ -1,5 +1,7 @@
 //! Appending, numbering and reading. The only file that touches `events` and `log_state`.
 
+use std::collections::HashMap;
+
 use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::{Value, json};
 
@@ -274,6 +276,66 @@ pub fn recorded_after(tx: &mut Tx, after: i64) -> Result<Option<Instant>> {
     let position = dialect::position_column(tx);
     let query = format!("SELECT recorded_at FROM events WHERE {position} > ? ORDER BY {position} LIMIT 1");
     sql(query).bind(after).first::<InstantSql, Instant>(tx)
+}
+
+/// When the first of the events beyond a position was recorded, those without a position among them.
+///
+/// # Errors
+/// What the database says.
+pub fn recorded_beyond(tx: &mut Tx, after: i64) -> Result<Option<Instant>> {
+    let numbered = recorded_after(tx, after)?;
+    if !dialect::numbers_events(tx) {
+        return Ok(numbered);
+    }
+    let query = "SELECT recorded_at FROM events WHERE position IS NULL ORDER BY seq LIMIT 1";
+    let without = sql(query).first::<InstantSql, Instant>(tx)?;
+    Ok(numbered.into_iter().chain(without).min())
+}
+
+/// How much of what was recorded in a stream at an instant lies up to a position of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// All of it.
+    All,
+    /// Some, and some behind it.
+    Some,
+    /// Nothing: all of it lies behind.
+    None,
+}
+
+/// How much of what was recorded in streams at instants lies up to a position. Of moments at which nothing was recorded, or of
+/// which the log has been dropped, there is nothing told. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn known_at<'a>(
+    tx: &mut Tx,
+    position: i64,
+    moments: impl Iterator<Item = (&'a str, Instant)>,
+) -> Result<HashMap<(String, Instant), Known>> {
+    let wanted: Vec<Value> = moments.map(|(stream, at)| json!([stream, at.sortable()])).collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let list = dialect::list(tx, &[("wanted", Col::Text), ("moment", Col::At)]);
+    let place = dialect::position_column(tx);
+    // An event that has no position yet will get one behind all others.
+    let query = format!(
+        "SELECT wanted, moment, CAST(min(CASE WHEN {place} <= ? THEN 0 ELSE 1 END) AS BIGINT), \
+           CAST(max(CASE WHEN {place} <= ? THEN 0 ELSE 1 END) AS BIGINT) \
+         FROM {list} JOIN events ON stream = wanted AND recorded_at = moment GROUP BY wanted, moment"
+    );
+    let rows = sql(query).bind(position).bind(position).bind(dialect::rows(wanted));
+    let rows = rows.load::<(Text, InstantSql, BigInt, BigInt), (String, Instant, i64, i64)>(tx)?;
+    let known = |(stream, at, first, last): (String, Instant, i64, i64)| {
+        let known = match (first, last) {
+            (0, 0) => Known::All,
+            (0, _) => Known::Some,
+            _ => Known::None,
+        };
+        ((stream, at), known)
+    };
+    Ok(rows.into_iter().map(known).collect())
 }
 
 /// The position of the first event recorded at or after an instant; one past the newest when there is none.

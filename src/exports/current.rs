@@ -3,7 +3,7 @@
 //! | types | their newest document |
 //! |---|---|
 //! | `order.`, `payment.` | the order |
-//! | `fulfilment_order.` | the fulfilment order, over what the event says of the work |
+//! | `fulfilment_order.`, `supplier_order.` | the fulfilment order, over what the event says of the work |
 //! | `shipment.` | the shipment, with where its order stands |
 //! | `return.` | the return |
 //! | `stock.` | the level |
@@ -49,7 +49,9 @@ pub(super) fn lay_over(tx: &mut Tx, actor: &Actor, events: &mut [Event]) -> Resu
         let Some(document) = subject(event).and_then(|subject| documents.get(&subject)) else { continue };
         match (&mut event.data, document) {
             // What only the event tells (a cart's lines and link, where a parcel goes) stays.
-            (Value::Object(data), Value::Object(newest)) if is_of(&event.kind, &["cart.", "fulfilment_order."]) => {
+            (Value::Object(data), Value::Object(newest))
+                if is_of(&event.kind, &["cart.", "fulfilment_order.", "supplier_order."]) =>
+            {
                 data.extend(newest.clone());
             }
             (data, newest) => data.clone_from(newest),
@@ -69,7 +71,7 @@ fn subject(event: &Event) -> Option<String> {
         return Some(event.aggregate_id.clone());
     }
     let id = || event.data.get("id").and_then(Value::as_str).map(str::to_owned);
-    if of(&["fulfilment_order.", "shipment.", "return."]) { id() } else { None }
+    if of(&["fulfilment_order.", "supplier_order.", "shipment.", "return."]) { id() } else { None }
 }
 
 /// The things that events of some types are about, each once.
@@ -92,7 +94,7 @@ fn orders_of(tx: &mut Tx, events: &[Event], documents: &mut Documents) -> Result
 }
 
 fn fulfilments_of(tx: &mut Tx, actor: &Actor, events: &[Event], documents: &mut Documents) -> Result<()> {
-    let mut fulfilments = fulfilment::orders_by_ids(tx, &subjects(events, &["fulfilment_order."]))?;
+    let mut fulfilments = fulfilment::orders_by_ids(tx, &subjects(events, &["fulfilment_order.", "supplier_order."]))?;
     fulfilments.retain(|one| actor.sees_location(one.location_id));
     fulfilments.iter().try_for_each(|one| keep(documents, one.id, one))?;
     let mut shipments = fulfilment::shipments_by_ids(tx, &subjects(events, &["shipment."]))?;

@@ -18,7 +18,7 @@ crate::words! {
     pub enum Feed {
         /// Orders with their payments, fulfilments, shipments, returns and invoices.
         Orders = "orders",
-        /// Fulfilments and shipments.
+        /// Fulfilments and shipments; purchase orders, inbound shipments, transfers, and what crosses a dock.
         Fulfilments = "fulfilments",
         /// Stock: what lies on hand and what is kept back; what orders and carts set aside is in the levels, and no event.
         Stock = "stock",
@@ -36,10 +36,25 @@ impl Feed {
     #[must_use]
     pub const fn prefixes(self) -> &'static [&'static str] {
         match self {
-            Self::Orders => {
-                &["order.", "payment.", "fulfilment_order.", "shipment.", "return.", "invoice.", "stored_value."]
-            }
-            Self::Fulfilments => &["fulfilment_order.", "shipment."],
+            Self::Orders => &[
+                "order.",
+                "payment.",
+                "fulfilment_order.",
+                "supplier_order.",
+                "shipment.",
+                "return.",
+                "invoice.",
+                "stored_value.",
+            ],
+            Self::Fulfilments => &[
+                "dock_match.",
+                "fulfilment_order.",
+                "inbound_shipment.",
+                "purchase_order.",
+                "shipment.",
+                "supplier_order.",
+                "transfer.",
+            ],
             Self::Stock => &["stock."],
             Self::Carts => &["cart."],
             Self::Customers => &["company.", "customer."],
@@ -78,7 +93,7 @@ impl Feed {
 }
 
 /// The types of the events that there are.
-pub const TYPES: [&str; 32] = [
+pub const TYPES: &[&str] = &[
     "cart.abandoned.v1",
     "cart.recovered.v1",
     "company.created.v1",
@@ -87,10 +102,29 @@ pub const TYPES: [&str; 32] = [
     "customer.erased.v1",
     "customer.linked.v1",
     "customer.updated.v1",
+    "dock_match.cancelled.v1",
+    "dock_match.done.v1",
+    "dock_match.planned.v1",
+    "dock_match.received.v1",
+    "fulfilment_order.accepted.v1",
+    "fulfilment_order.cancel_rejected.v1",
+    "fulfilment_order.cancel_requested.v1",
     "fulfilment_order.cancelled.v1",
+    "fulfilment_order.corrected.v1",
+    "fulfilment_order.declined.v1",
+    "fulfilment_order.held.v1",
+    "fulfilment_order.moved.v1",
     "fulfilment_order.opened.v1",
     "fulfilment_order.packed.v1",
     "fulfilment_order.picked.v1",
+    "fulfilment_order.released.v1",
+    "fulfilment_order.rescheduled.v1",
+    "inbound_shipment.announced.v1",
+    "inbound_shipment.arrived.v1",
+    "inbound_shipment.cancelled.v1",
+    "inbound_shipment.closed.v1",
+    "inbound_shipment.received.v1",
+    "inbound_shipment.rescheduled.v1",
     "invoice.recorded.v1",
     "order.cancelled.v1",
     "order.erased.v1",
@@ -103,14 +137,34 @@ pub const TYPES: [&str; 32] = [
     "payment.refund_requested.v1",
     "payment.refunded.v1",
     "payment.voided.v1",
+    "purchase_order.cancelled.v1",
+    "purchase_order.closed.v1",
+    "purchase_order.ordered.v1",
+    "purchase_order.received.v1",
     "return.received.v1",
+    "shipment.attempt_failed.v1",
+    "shipment.corrected.v1",
     "shipment.delivered.v1",
+    "shipment.in_transit.v1",
+    "shipment.lost.v1",
+    "shipment.out_for_delivery.v1",
+    "shipment.returned_to_sender.v1",
     "shipment.scanned.v1",
     "shipment.shipped.v1",
     "stock.adjusted.v1",
+    "stock.back.v1",
     "stock.changed.v1",
+    "stock.low.v1",
+    "stock.reorder.v1",
     "stored_value.booked.v1",
     "stored_value.updated.v1",
+    "supplier_order.acknowledged.v1",
+    "supplier_order.invoiced.v1",
+    "supplier_order.refused.v1",
+    "transfer.cancelled.v1",
+    "transfer.closed.v1",
+    "transfer.received.v1",
+    "transfer.shipped.v1",
 ];
 
 /// Whether a text may be the beginning of some type's name, by what the feeds hold.

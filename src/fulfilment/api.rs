@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     cancel::{self, Cancellation},
+    carriers, corrections, crossdock, desk, dropship,
     ids::Fresh,
+    inbound,
     model::{Command, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentCommand},
-    returns,
+    parcels, picking, returns, scanning, scans,
     service::{self, Filter, NewShipment},
     till,
+    tracking::{self, Tracking},
 };
 use crate::{
     db::Tx,
@@ -17,7 +20,7 @@ use crate::{
     http::{Body, Call, List, Mount, Page, RefPath, Reply},
     kernel::{
         Action, Instant, Scope,
-        ids::{FulfilmentOrderId, ShipmentId},
+        ids::{FulfilmentOrderId, PackageId, ShipmentId},
         text::{Note, Text, WebAddress},
     },
     orders::{self, OrderDocument},
@@ -40,7 +43,7 @@ pub(super) fn checked_time(call: &Call, occurred_at: Option<Instant>) -> Result<
 /// How many lines a command names at most.
 const LINES: usize = 1000;
 
-fn checked_lines(lines: Option<&Vec<Pieces>>) -> Result<()> {
+pub(super) fn checked_lines(lines: Option<&Vec<Pieces>>) -> Result<()> {
     match lines {
         Some(lines) if !(1..=LINES).contains(&lines.len()) => {
             Err(Error::invalid("/lines", "expected 1 to 1000 lines, or none at all for everything"))
@@ -61,6 +64,14 @@ pub struct FulfilmentQuery {
     pub state: Option<FulfilmentState>,
     /// Only those that should have left by now.
     pub overdue: Option<bool>,
+    /// Only those that are held, or only those that are not.
+    pub held: Option<bool>,
+    /// Only those of which somebody has asked to cancel pieces, or only the others.
+    pub cancel_requested: Option<bool>,
+    /// Only those that their location has to accept first, or only the others.
+    pub to_accept: Option<bool>,
+    /// Only those of at least this priority.
+    pub min_priority: Option<i64>,
 }
 
 /// List the fulfilment orders
@@ -86,6 +97,10 @@ async fn list_fulfilment_orders(call: Call, query: List<FulfilmentQuery>) -> Res
         location,
         locations: actor.locations().map(<[_]>::to_vec),
         channels: actor.channels().map(<[_]>::to_vec),
+        held: wanted.held,
+        cancel_requested: wanted.cancel_requested,
+        to_accept: wanted.to_accept,
+        min_priority: wanted.min_priority,
     };
     let read = move |tx: &mut Tx, after: Option<(i64, FulfilmentOrderId)>, limit| {
         service::page(tx, &filter, after.map(|(due, id)| (Instant::from_micros(due), id)), limit)
@@ -110,17 +125,39 @@ pub struct FulfilmentDetail {
 
 impl From<FulfilmentOrder> for FulfilmentDetail {
     fn from(fulfilment_order: FulfilmentOrder) -> Self {
-        let action = |command: Command| {
+        let possible = |command: Command| {
+            fulfilment_order.state.takes(command)?;
+            // Holds that are written down count: whose time is over is released within a minute.
+            fulfilment_order.free_for(command, fulfilment_order.updated_at)?;
             let left = fulfilment_order.counts().any(|counts| counts.left_for(command) > 0);
             let nothing = || Error::conflict(format!("nothing is left to {command}"));
-            let taken = fulfilment_order.state.takes(command);
-            Action::of(command.as_str(), taken.and_then(|()| if left { Ok(()) } else { Err(nothing()) }))
+            let or = |there: bool, why: &str| if there { Ok(()) } else { Err(Error::conflict(why)) };
+            let unasked = or(fulfilment_order.cancel_request.is_none(), "somebody has asked to cancel it");
+            match command {
+                Command::Release => or(!fulfilment_order.holds.is_empty(), "it is not held"),
+                Command::Accept | Command::Decline => {
+                    or(fulfilment_order.accept_by.is_some(), "it does not wait for that")
+                }
+                Command::Hold | Command::Reschedule => Ok(()),
+                Command::RequestCancel => unasked,
+                _ if !left => Err(nothing()),
+                Command::Move | Command::Split | Command::Merge => unasked,
+                _ => Ok(()),
+            }
         };
         // Delivering is a shipment's, cancelling the order's.
-        let actions = [Command::Pick, Command::Pack, Command::Ship].map(action).to_vec();
+        let own = Command::ALL.iter().filter(|command| !OTHERS.contains(command));
+        let mut actions: Vec<Action> = own.map(|command| Action::of(command.as_str(), possible(*command))).collect();
+        actions.push(Action::of("replan", possible(Command::Move)));
+        let asked = || Error::conflict("nobody has asked to cancel it");
+        actions
+            .push(Action::of("answer_cancel", fulfilment_order.cancel_request.as_ref().map(|_| ()).ok_or_else(asked)));
         Self { fulfilment_order, sourcing: Vec::new(), actions }
     }
 }
+
+/// What is not done with a fulfilment order, but with its shipments or with its order.
+const OTHERS: &[Command] = &[Command::Deliver, Command::Cancel, Command::Unship, Command::Undeliver];
 
 /// Read a fulfilment order
 #[utoipa::path(tag = "ship", params(("id" = inline(FulfilmentOrderId), Path)),
@@ -204,8 +241,33 @@ pub struct ShipRequest {
     /// Which pieces; all that is left when absent.
     #[schema(min_items = 1, max_items = 1000)]
     pub lines: Option<Vec<Pieces>>,
+    /// Which packages, instead of lines. Without either, all packages that wait leave with all the rest.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub packages: Option<Vec<PackageId>>,
     /// When it left, if that was not now. Needs the scope `history:write`.
     pub occurred_at: Option<Instant>,
+}
+
+impl ShipRequest {
+    /// What leaves, as far as the caller may say so.
+    ///
+    /// # Errors
+    /// `invalid_value`; `scope_missing` and `history_in_future` for a time that is stated.
+    pub(super) fn read(&self, call: &Call) -> Result<NewShipment> {
+        checked_lines(self.lines.as_ref())?;
+        if self.packages.as_ref().is_some_and(|packages| !(1..=LINES).contains(&packages.len())) {
+            return Err(Error::invalid("/packages", "expected 1 to 1000 packages, or none at all"));
+        }
+        checked_time(call, self.occurred_at)?;
+        Ok(NewShipment {
+            carrier: self.carrier.as_ref().map(ToString::to_string),
+            tracking_number: self.tracking_number.as_ref().map(ToString::to_string),
+            tracking_url: self.tracking_url.as_ref().map(ToString::to_string),
+            pieces: self.lines.clone(),
+            packages: self.packages.clone(),
+            occurred_at: self.occurred_at,
+        })
+    }
 }
 
 /// Ship
@@ -217,15 +279,7 @@ pub struct ShipRequest {
 #[post("/fulfilment-orders/{id}/ship")]
 async fn ship(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<ShipRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentWrite)?.clone();
-    checked_lines(body.lines.as_ref())?;
-    checked_time(&call, body.occurred_at)?;
-    let new = NewShipment {
-        carrier: body.carrier.as_ref().map(ToString::to_string),
-        tracking_number: body.tracking_number.as_ref().map(ToString::to_string),
-        tracking_url: body.tracking_url.as_ref().map(ToString::to_string),
-        pieces: body.lines.clone(),
-        occurred_at: body.occurred_at,
-    };
+    let new = body.value.read(&call)?;
     let (id, now, fresh) = (path.0, call.now, Fresh::new());
     call.command(&body.fingerprint, move |tx| Reply::created(&service::ship(tx, now, &actor, &fresh, id, &new)?)).await
 }
@@ -288,6 +342,10 @@ pub struct ScanRequest {
     pub place: Option<Text<200>>,
     /// When; now unless told. Not before the order.
     pub at: Option<Instant>,
+    /// What it means. Where the parcel is follows from all scans that say so, in the order of their times: they may come late, doubled
+    /// and in any order. `delivered` is as if it was told with `/deliver`.
+    #[schema(inline)]
+    pub mark: Option<Tracking>,
 }
 
 /// Note a scan
@@ -302,9 +360,10 @@ async fn scan(call: Call, path: RefPath<ShipmentId>, body: Body<ScanRequest>) ->
     if at > call.now {
         return Err(Error::problem(Code::HistoryInFuture, "at lies in the future").at("/at"));
     }
-    let scan = Scan { at, text: body.text.to_string(), place: body.place.as_ref().map(ToString::to_string) };
+    let scan =
+        Scan { at, text: body.text.to_string(), place: body.place.as_ref().map(ToString::to_string), mark: body.mark };
     let (id, now, fresh) = (path.0, call.now, Fresh::new());
-    call.command(&body.fingerprint, move |tx| Reply::ok(&service::scan(tx, now, &actor, &fresh, id, &scan)?)).await
+    call.command(&body.fingerprint, move |tx| Reply::ok(&scans::scan(tx, now, &actor, &fresh, id, &scan)?)).await
 }
 
 /// What an order's locations do for it.
@@ -370,7 +429,7 @@ async fn cancel_order(call: Call, path: RefPath<String>, body: Body<CancelReques
     checked_lines(body.lines.as_ref())?;
     checked_time(&call, body.occurred_at)?;
     let (pieces, reason, occurred_at) = (body.lines.clone(), body.reason.to_string(), body.occurred_at);
-    let what = Cancellation { pieces, reason, paid_out: body.paid_out, occurred_at };
+    let what = Cancellation { pieces, reason, paid_out: body.paid_out, occurred_at, agreed: None };
     let (now, fresh, reference) = (call.now, Fresh::new(), path.0);
     call.command(&body.fingerprint, move |tx| {
         let id = orders::resolve(tx, &actor, &reference)?;
@@ -386,6 +445,23 @@ pub fn ops(config: &mut Mount<'_>) {
     config.service(pick).service(pack).service(ship).service(deliver).service(scan);
     config.service(order_fulfilment).service(read_shipment);
     config.service(cancel_order);
+    desk::api::ops(config);
+    corrections::api::ops(config);
+    super::on_time::ops(config);
     till::api::ops(config);
     returns::api::ops(config);
+    tracking::api::ops(config);
+    picking::api::ops(config);
+    parcels::api::ops(config);
+    carriers::api::ops(config);
+    dropship::api::mount(config);
+    inbound::api::ops(config);
+    crossdock::api::ops(config);
+    scanning::ops(config);
+}
+
+/// The routes of the integration surface.
+pub fn integration(config: &mut Mount<'_>) {
+    dropship::api::mount(config);
+    inbound::api::integration(config);
 }

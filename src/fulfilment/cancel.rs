@@ -1,14 +1,15 @@
 //! Cancelling what has not left of a placed order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
 use super::{
     ids::Fresh,
-    model::{Command, FulfilmentOrder, Pieces, ShipmentState, ShippedLine, Step, at_piece, sum_pieces},
+    model::{Command, FulfilmentOrder, Pieces, ShippedLine, Step, at_piece, sum_pieces},
     money::{self, Settling},
-    service::{announce, make_steps, place, save_states, shares},
+    parcels,
+    service::{all_arrived, announce, make_steps, place, save_states, shares},
     store,
     told::{CANCELLED, pieces_of, work_payload},
 };
@@ -17,7 +18,7 @@ use crate::{
     error::{Code, Error, Result},
     kernel::{
         Actor, Instant, Money,
-        ids::{EventId, OrderId},
+        ids::{EventId, FulfilmentOrderId, OrderId},
     },
     orders::{self, LineMove, OrderDocument},
     payments::ledger,
@@ -36,6 +37,8 @@ pub struct Cancellation {
     pub paid_out: bool,
     /// When, if that was not now.
     pub occurred_at: Option<Instant>,
+    /// Of this fulfilment order only, as was asked for by somebody who may: their ceiling was looked at then.
+    pub agreed: Option<FulfilmentOrderId>,
 }
 
 /// The payload of the events of a cancellation: the order, and what was cancelled.
@@ -68,10 +71,13 @@ pub fn cancel(
     let at = what.occurred_at.unwrap_or(now);
     let pieces = wanted(&order, what.pieces.as_deref())?;
     let asked = what.pieces.as_deref();
-    let (freed, touched) = take_off(tx, now, actor, id, &pieces).map_err(|error| at_piece(error, asked))?;
+    let only = what.agreed;
+    let (freed, touched) = take_off(tx, now, (actor, only), id, &pieces).map_err(|error| at_piece(error, asked))?;
     let amount = amount(&order, &pieces)?;
     // What is worth too much: the lines that are named, or all of the order.
-    within_ceiling(actor, amount.gross).map_err(|error| error.at(asked.map_or("", |_| "/lines")))?;
+    if what.agreed.is_none() {
+        within_ceiling(actor, amount.gross).map_err(|error| error.at(asked.map_or("", |_| "/lines")))?;
+    }
     let moves: Result<Vec<LineMove>> = pieces.iter().map(|piece| line_move(&order, piece)).collect();
     orders::save(tx, now, &mut order, &moves?, place(touched.len() + 1))?;
     let mut draw = fresh.draw();
@@ -101,7 +107,7 @@ pub fn cancel(
 }
 
 /// The pieces to cancel, each line once.
-fn wanted(order: &OrderDocument, pieces: Option<&[Pieces]>) -> Result<Vec<ShippedLine>> {
+pub(super) fn wanted(order: &OrderDocument, pieces: Option<&[Pieces]>) -> Result<Vec<ShippedLine>> {
     let wanted: BTreeMap<i32, i64> = match pieces {
         Some(pieces) => sum_pieces(pieces)?,
         None => {
@@ -129,17 +135,25 @@ fn wanted(order: &OrderDocument, pieces: Option<&[Pieces]>) -> Result<Vec<Shippe
 type TakenOff = (Vec<stock::Share>, Vec<(FulfilmentOrder, Vec<ShippedLine>)>);
 
 /// Takes pieces off an order's fulfilment orders and writes these.
-fn take_off(tx: &mut Tx, now: Instant, actor: &Actor, order: OrderId, pieces: &[ShippedLine]) -> Result<TakenOff> {
+fn take_off(
+    tx: &mut Tx,
+    now: Instant,
+    whose: (&Actor, Option<FulfilmentOrderId>),
+    order: OrderId,
+    pieces: &[ShippedLine],
+) -> Result<TakenOff> {
     let (mut fulfilments, shipments) = (store::of_order(tx, order)?, store::shipments(tx, order)?);
-    let stepped = distribute(actor, &mut fulfilments, pieces)?;
+    let packed = |one: &&FulfilmentOrder| one.counts().any(|counts| counts.packed > counts.shipped);
+    let packed: Vec<FulfilmentOrderId> = fulfilments.iter().filter(packed).map(|one| one.id).collect();
+    let boxed = if packed.is_empty() { HashMap::new() } else { parcels::all_boxed(tx, &packed)? };
+    let stepped = distribute(whose, &mut fulfilments, pieces, &boxed)?;
     if stepped.is_empty() {
         return Ok(TakenOff::default());
     }
     let (mut moved, mut free) = (Vec::new(), Vec::new());
     let touched = fulfilments.iter_mut().enumerate().filter_map(|(place, one)| Some((one, stepped.get(&place)?)));
     for (fulfilment, steps) in touched {
-        let mut parcels = shipments.iter().filter(|parcel| parcel.fulfilment_order_id == fulfilment.id);
-        let arrived = parcels.all(|parcel| parcel.state == ShipmentState::Delivered);
+        let arrived = all_arrived(&shipments, fulfilment.id);
         fulfilment.advance(fulfilment.state.apply(Command::Cancel, fulfilment.counts(), arrived)?, now);
         moved.extend(steps.iter().map(|(line_no, step)| (fulfilment.id, *line_no, *step)));
         free.extend(freed(fulfilment, steps));
@@ -154,29 +168,34 @@ fn take_off(tx: &mut Tx, now: Instant, actor: &Actor, order: OrderId, pieces: &[
     Ok((free, changed))
 }
 
-/// Takes the pieces from the fulfilment orders that the actor may see, those that have come least far first, and makes the
-/// steps on them. Gives the steps by the place of their fulfilment order. Services are in none, so nothing is taken for them.
+/// Takes the pieces from the fulfilment orders that the actor may see, those that have come least far first, and those in packages last, and
+/// makes the steps on them. Gives the steps by the place of their fulfilment order. Services are in none, so nothing is taken for them.
 fn distribute(
-    actor: &Actor,
+    (actor, only): (&Actor, Option<FulfilmentOrderId>),
     fulfilments: &mut [FulfilmentOrder],
     pieces: &[ShippedLine],
+    boxed: &HashMap<(FulfilmentOrderId, i32), i64>,
 ) -> Result<BTreeMap<usize, Vec<(i32, Step)>>> {
-    let mine = |one: &FulfilmentOrder| actor.sees_location(one.location_id);
+    let mine = |one: &FulfilmentOrder| actor.sees_location(one.location_id) && only.is_none_or(|only| only == one.id);
     let mut order: Vec<usize> =
         (0..fulfilments.len()).filter(|place| fulfilments.get(*place).is_some_and(mine)).collect();
     order.sort_by_key(|place| fulfilments.get(*place).map(|fulfilment| fulfilment.state));
-    let mut stepped: BTreeMap<usize, Vec<(i32, Step)>> = BTreeMap::new();
+    let mut stepped: BTreeMap<usize, BTreeMap<i32, Step>> = BTreeMap::new();
     for piece in pieces {
         let mut missing = piece.quantity;
-        for place in &order {
+        // What is in packages has to be unpacked first: it comes last, and is refused then.
+        for (place, spare) in order.iter().map(|place| (place, true)).chain(order.iter().map(|place| (place, false))) {
             let Some(fulfilment) = fulfilments.get_mut(*place) else { continue };
             let line = fulfilment.lines.iter().find(|line| line.line_no == piece.line_no);
             let Some(line) = line else { continue };
-            let part = line.counts.left_for(Command::Cancel).min(missing);
+            let spared =
+                if spare { boxed.get(&(fulfilment.id, piece.line_no)).copied().unwrap_or_default() } else { 0 };
+            let part = (line.counts.left_for(Command::Cancel) - spared).min(missing);
             if part > 0 {
                 let step = line.counts.step(Command::Cancel, part)?;
                 make_steps(fulfilment, &[(piece.line_no, step)]);
-                stepped.entry(*place).or_default().push((piece.line_no, step));
+                let sum = stepped.entry(*place).or_default().entry(piece.line_no).or_default();
+                *sum = sum.and(&step);
                 missing -= part;
             }
         }
@@ -189,7 +208,7 @@ fn distribute(
             return Err(error.with("line_no", piece.line_no).with("left", left));
         }
     }
-    Ok(stepped)
+    Ok(stepped.into_iter().map(|(place, steps)| (place, steps.into_iter().collect())).collect())
 }
 
 /// The stock that cancelled pieces give back.
@@ -207,7 +226,7 @@ fn line_move(order: &OrderDocument, piece: &ShippedLine) -> Result<LineMove> {
 
 /// What is not owed any more: the shares of the pieces, which are taken off the end of their lines, and shipping when
 /// nothing is left. The order is as it was before.
-fn amount(order: &OrderDocument, pieces: &[ShippedLine]) -> Result<TaxedShare> {
+pub(super) fn amount(order: &OrderDocument, pieces: &[ShippedLine]) -> Result<TaxedShare> {
     let mut shares = Vec::with_capacity(pieces.len() + 1);
     for piece in pieces {
         let quantities = order.line(piece.line_no)?.quantities;

@@ -39,6 +39,14 @@ pub fn shipments_by_ids(tx: &mut Tx, ids: &[ShipmentId]) -> Result<Vec<Shipment>
     if ids.is_empty() { Ok(Vec::new()) } else { store::shipments_by_ids(tx, ids) }
 }
 
+/// The shipments that a carrier calls by a number, up to ten.
+///
+/// # Errors
+/// What the database says.
+pub fn shipments_by_number(tx: &mut Tx, number: &str) -> Result<Vec<ShipmentId>> {
+    store::by_number(tx, number)
+}
+
 /// Shipments after one of them in the order of their ids.
 ///
 /// # Errors

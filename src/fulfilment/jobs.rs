@@ -24,6 +24,7 @@ use crate::{
         self, Account, Operation, OperationKind, OperationState, Payment, PaymentView, Posting, ProviderError,
         Providers, ledger,
     },
+    stored_value,
 };
 
 /// What a job needs to know.
@@ -83,7 +84,8 @@ async fn perform(state: &State, providers: &Providers, job: Job) -> Result<Verdi
 }
 
 /// What giving up a dead job of this slice means: the provider is not asked any more, so what it was to do has failed.
-/// Else the amount would count as under way for ever.
+/// Else the amount would count as under way for ever. What a gift card or store credit has booked is done, though the job never
+/// came to write that down: it has not failed, and must not be done a second time.
 ///
 /// # Errors
 /// What the database says.
@@ -91,7 +93,10 @@ pub fn discarded(tx: &mut Tx, now: Instant, actor: &Actor, job: &Job) -> Result<
     // A job that does not say what it is about has begun nothing.
     let Ok(task) = serde_json::from_value::<Task>(job.payload.clone()) else { return Ok(()) };
     let why = format!("given up: {}", job.last_error.as_deref().unwrap_or("it was never answered"));
-    conclude(tx, now, &Fresh::of(job.id), actor, task, Some(&why))
+    let operation = payments::operation(tx, task.operation)?;
+    let booked = operation.map(|operation| stored_value::is_booked(tx, &operation.our_key)).transpose()?;
+    let refused = Some(why.as_str()).filter(|_| booked != Some(true));
+    conclude(tx, now, &Fresh::of(job.id), actor, task, refused)
 }
 
 /// Writes down how an operation ended: the counters, the ledger, the order's states, the event; and begins what follows.

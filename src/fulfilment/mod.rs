@@ -7,37 +7,62 @@ pub mod api;
 mod cancel;
 pub mod carriers;
 mod copies;
+pub mod corrections;
+pub mod crossdock;
+pub mod desk;
+pub mod dropship;
+mod facts;
+mod holds;
 mod ids;
+pub mod inbound;
 mod jobs;
+mod loads;
 mod model;
 mod money;
+mod moves;
+mod on_time;
+pub mod parcels;
+pub mod picking;
 pub mod returns;
+mod scanning;
+mod scans;
 mod service;
+mod states;
 mod status;
 mod store;
 mod till;
 mod told;
+pub mod tracking;
 
 pub use cancel::{Cancellation, cancel, within_ceiling};
 pub use copies::{
     orders_after, orders_by_ids, parcel, returns_after, returns_by_ids, shipments_after, shipments_by_ids,
+    shipments_by_number,
 };
+pub use holds::{Hold, HoldKind, NewHold, release_holds};
 pub use ids::Fresh;
 pub use jobs::discarded;
 pub use model::{
-    Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, SHIPMENT_TRANSITIONS, Scan, Shipment,
-    ShipmentCommand, ShipmentState, ShippedLine, TRANSITIONS, mermaid, shipments_mermaid,
+    CancelRequest, Command, Correction, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces,
+    SHIPMENT_TRANSITIONS, Scan, Shipment, ShipmentCommand, ShipmentState, ShippedLine, TRANSITIONS, mermaid,
+    shipments_mermaid,
 };
 pub use money::{CAPTURE, REFUND, VOID, capture_due};
-pub use service::{
-    NewShipment, Part, deliver, get, of_order, open, pack, pick, scan, ship, ship_parts, shipments, work_of,
-};
+pub use moves::{Move, Moved, Replan, merge, move_to, replan, split};
+pub use on_time::keep_promise;
+pub use scans::scan;
+pub use service::{NewShipment, Part, deliver, get, of_order, open, pack, pick, ship, ship_parts, shipments, work_of};
 pub use status::{Lag, OrderProgress, progress};
-pub use store::waiting_past_due;
+pub use store::{stuck, waiting_past_due};
 pub use till::{Confirmation, Receipt, confirm, record_payment, record_payment_of, refund};
 pub use told::{OPENED, event_schemas, work_payload};
 
-/// Registers the jobs that ask payment providers.
+/// Registers the jobs that ask payment providers, and what is counted now and then.
 pub fn work(state: &crate::http::State, runner: &mut crate::jobs::Runner) {
     jobs::register(state, runner);
+    desk::register(state, runner);
+    loads::register(state, runner);
+    crossdock::work(state, runner);
+    picking::register(state, runner);
+    carriers::register(state, runner);
 }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::states::{Command, FulfilmentState, TRANSITIONS, derive, mermaid};
+use super::{holds::Hold, parcels::PackedUnit, tracking::Tracking};
 use crate::{
     error::{Code, Error, Result},
     kernel::{
@@ -14,141 +16,6 @@ use crate::{
         ids::{ChannelId, FulfilmentOrderId, LocationId, OrderId, ShipmentId, VariantId},
     },
 };
-
-crate::words! {
-    /// Where a fulfilment order stands.
-    pub enum FulfilmentState {
-        /// Nothing has been picked.
-        Open = "open",
-        /// A part has been picked.
-        Picking = "picking",
-        /// All of it has been picked.
-        Picked = "picked",
-        /// All of it is packed.
-        Packed = "packed",
-        /// A part has left.
-        PartiallyShipped = "partially_shipped",
-        /// All that was not cancelled has left.
-        Shipped = "shipped",
-        /// All that left has arrived.
-        Delivered = "delivered",
-        /// All of it was cancelled.
-        Cancelled = "cancelled",
-    }
-}
-
-crate::words! {
-    /// What can be done with a fulfilment order.
-    pub enum Command {
-        /// Take pieces from the shelf.
-        Pick = "pick",
-        /// Put them into a parcel; picks what is not picked.
-        Pack = "pack",
-        /// Hand them to the carrier; picks and packs what is not.
-        Ship = "ship",
-        /// Note that a shipment has arrived.
-        Deliver = "deliver",
-        /// Cancel pieces that have not left.
-        Cancel = "cancel",
-    }
-}
-
-use Command as C;
-use FulfilmentState as S;
-
-/// Every transition there is: from, command, to. Where a state has several for a command, the quantities decide which;
-/// a command that has none is refused.
-pub const TRANSITIONS: &[(FulfilmentState, Command, FulfilmentState)] = &[
-    (S::Open, C::Pick, S::Picking),
-    (S::Open, C::Pick, S::Picked),
-    (S::Open, C::Pack, S::Picking),
-    (S::Open, C::Pack, S::Packed),
-    (S::Open, C::Ship, S::PartiallyShipped),
-    (S::Open, C::Ship, S::Shipped),
-    (S::Open, C::Cancel, S::Open),
-    (S::Open, C::Cancel, S::Cancelled),
-    (S::Picking, C::Pick, S::Picking),
-    (S::Picking, C::Pick, S::Picked),
-    (S::Picking, C::Pack, S::Picking),
-    (S::Picking, C::Pack, S::Picked),
-    (S::Picking, C::Pack, S::Packed),
-    (S::Picking, C::Ship, S::PartiallyShipped),
-    (S::Picking, C::Ship, S::Shipped),
-    (S::Picking, C::Cancel, S::Open),
-    (S::Picking, C::Cancel, S::Picking),
-    (S::Picking, C::Cancel, S::Picked),
-    (S::Picking, C::Cancel, S::Packed),
-    (S::Picking, C::Cancel, S::Cancelled),
-    (S::Picked, C::Pack, S::Picked),
-    (S::Picked, C::Pack, S::Packed),
-    (S::Picked, C::Ship, S::PartiallyShipped),
-    (S::Picked, C::Ship, S::Shipped),
-    (S::Picked, C::Cancel, S::Picked),
-    (S::Picked, C::Cancel, S::Packed),
-    (S::Picked, C::Cancel, S::Cancelled),
-    (S::Packed, C::Ship, S::PartiallyShipped),
-    (S::Packed, C::Ship, S::Shipped),
-    (S::Packed, C::Cancel, S::Packed),
-    (S::Packed, C::Cancel, S::Cancelled),
-    (S::PartiallyShipped, C::Pick, S::PartiallyShipped),
-    (S::PartiallyShipped, C::Pack, S::PartiallyShipped),
-    (S::PartiallyShipped, C::Ship, S::PartiallyShipped),
-    (S::PartiallyShipped, C::Ship, S::Shipped),
-    (S::PartiallyShipped, C::Deliver, S::PartiallyShipped),
-    (S::PartiallyShipped, C::Cancel, S::PartiallyShipped),
-    (S::PartiallyShipped, C::Cancel, S::Shipped),
-    (S::PartiallyShipped, C::Cancel, S::Delivered),
-    (S::Shipped, C::Deliver, S::Shipped),
-    (S::Shipped, C::Deliver, S::Delivered),
-];
-
-impl FulfilmentState {
-    /// The state after a command that leaves these quantities behind, `arrived` telling whether every shipment of the
-    /// fulfilment order has arrived.
-    ///
-    /// # Errors
-    /// `state_conflict` when the state does not take the command.
-    pub fn apply<'a>(
-        self,
-        command: Command,
-        after: impl IntoIterator<Item = &'a Counts>,
-        arrived: bool,
-    ) -> Result<Self> {
-        self.takes(command)?;
-        let to = derive(after, arrived);
-        match TRANSITIONS.contains(&(self, command, to)) {
-            true => Ok(to),
-            false => Err(Error::conflict(format!("`{command}` does not lead from {self} to {to}"))),
-        }
-    }
-
-    /// Whether the state takes a command at all.
-    ///
-    /// # Errors
-    /// `state_conflict` when it does not.
-    pub fn takes(self, command: Command) -> Result<()> {
-        match TRANSITIONS.iter().any(|(from, with, _)| (*from, *with) == (self, command)) {
-            true => Ok(()),
-            false => Err(Error::conflict(format!("the fulfilment order is {self}: `{command}` is not possible"))),
-        }
-    }
-
-    /// Whether the warehouse still has something to do.
-    #[must_use]
-    pub const fn is_open(self) -> bool {
-        !matches!(self, Self::Shipped | Self::Delivered | Self::Cancelled)
-    }
-}
-
-/// The transition table as a Mermaid diagram.
-#[must_use]
-pub fn mermaid() -> String {
-    let mut text = String::from("stateDiagram-v2\n    [*] --> open\n");
-    for (from, command, to) in TRANSITIONS {
-        text.push_str(&format!("    {from} --> {to}: {command}\n"));
-    }
-    text
-}
 
 /// The quantities of one line of a fulfilment order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -161,8 +28,11 @@ pub struct Counts {
     pub packed: i64,
     /// How many of those have left.
     pub shipped: i64,
-    /// How many are not to be shipped any more.
+    /// How many are not to be shipped any more, by this location.
     pub cancelled: i64,
+    /// How many of those another fulfilment order of the order ships instead.
+    #[serde(default)]
+    pub moved: i64,
 }
 
 impl Counts {
@@ -176,10 +46,14 @@ impl Counts {
     #[must_use]
     pub const fn left_for(&self, command: Command) -> i64 {
         match command {
-            C::Pick => self.quantity - self.cancelled - self.picked,
+            // What is picked stays where it is picked.
+            C::Pick | C::Move => self.quantity - self.cancelled - self.picked,
             C::Pack => self.quantity - self.cancelled - self.packed,
-            C::Ship | C::Cancel => self.open(),
-            C::Deliver => self.shipped,
+            C::Ship | C::Cancel | C::Split | C::Merge => self.open(),
+            C::Deliver | C::Unship | C::Undeliver => self.shipped,
+            C::Unpick => self.picked - self.shipped,
+            C::Unpack => self.packed - self.shipped,
+            C::Hold | C::Release | C::Reschedule | C::RequestCancel | C::Accept | C::Decline => 0,
         }
     }
 
@@ -206,13 +80,21 @@ impl Counts {
                 step.packed = (self.shipped + pieces - self.packed).max(0);
                 step.picked = (self.packed + step.packed - self.picked).max(0);
             }
-            C::Cancel => {
+            C::Cancel | C::Move | C::Split | C::Merge => {
                 step.cancelled = pieces;
+                step.moved = if command == C::Cancel { 0 } else { pieces };
                 let wanted = self.quantity - self.cancelled - pieces;
                 step.picked = (wanted - self.picked).min(0);
                 step.packed = (wanted - self.packed).min(0);
             }
-            C::Deliver => {}
+            C::Unpick => {
+                step.picked = -pieces;
+                step.packed = (self.picked - pieces - self.packed).min(0);
+            }
+            C::Unpack => step.packed = -pieces,
+            C::Unship => step.shipped = -pieces,
+            C::Deliver | C::Undeliver => {}
+            C::Hold | C::Release | C::Reschedule | C::RequestCancel | C::Accept | C::Decline => {}
         }
         Ok(step)
     }
@@ -226,6 +108,20 @@ impl Counts {
             packed: self.packed + step.packed,
             shipped: self.shipped + step.shipped,
             cancelled: self.cancelled + step.cancelled,
+            moved: self.moved + step.moved,
+        }
+    }
+
+    /// The same with what a step took out of another fulfilment order: pieces keep what was done to them.
+    #[must_use]
+    pub const fn with_taken(&self, step: &Step) -> Self {
+        Self {
+            quantity: self.quantity + step.moved,
+            picked: self.picked - step.picked,
+            packed: self.packed - step.packed,
+            shipped: self.shipped,
+            cancelled: self.cancelled,
+            moved: self.moved,
         }
     }
 }
@@ -241,29 +137,21 @@ pub struct Step {
     pub shipped: i64,
     /// Not to be shipped any more.
     pub cancelled: i64,
+    /// Of those, what another fulfilment order ships instead.
+    pub moved: i64,
 }
 
-/// The state that quantities stand for.
-#[must_use]
-pub fn derive<'a>(lines: impl IntoIterator<Item = &'a Counts>, arrived: bool) -> FulfilmentState {
-    let mut sum = Counts::default();
-    for line in lines {
-        sum.quantity += line.quantity;
-        sum.picked += line.picked;
-        sum.packed += line.packed;
-        sum.shipped += line.shipped;
-        sum.cancelled += line.cancelled;
-    }
-    let wanted = sum.quantity - sum.cancelled;
-    match () {
-        () if wanted == 0 => S::Cancelled,
-        () if sum.shipped == wanted && arrived => S::Delivered,
-        () if sum.shipped == wanted => S::Shipped,
-        () if sum.shipped > 0 => S::PartiallyShipped,
-        () if sum.packed == wanted => S::Packed,
-        () if sum.picked == wanted => S::Picked,
-        () if sum.picked > 0 => S::Picking,
-        () => S::Open,
+impl Step {
+    /// Both, one after the other.
+    #[must_use]
+    pub const fn and(&self, next: &Self) -> Self {
+        Self {
+            picked: self.picked + next.picked,
+            packed: self.packed + next.packed,
+            shipped: self.shipped + next.shipped,
+            cancelled: self.cancelled + next.cancelled,
+            moved: self.moved + next.moved,
+        }
     }
 }
 
@@ -305,6 +193,24 @@ pub struct FulfilmentOrder {
     /// When it should have left: at the end of a working day of its location, by that one's `cut_off` and `handling_days`;
     /// where the channel has `due_hours`, so many hours after it was ordered.
     pub due_at: Instant,
+    /// Among what is due at once, the highest goes first.
+    #[serde(default)]
+    pub priority: i64,
+    /// Why nothing of it is picked, packed and shipped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
+    /// Until when the location has to accept it; nothing is picked, packed and shipped before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept_by: Option<Instant>,
+    /// That it be cancelled, which the location has not answered yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_request: Option<CancelRequest>,
+    /// That its location has declined to ship it: it waits for goods elsewhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub declined: bool,
+    /// The fulfilment orders that its pieces were taken out of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_from: Vec<FulfilmentOrderId>,
     /// What is to be shipped.
     pub lines: Vec<FulfilmentLine>,
     /// Since when.
@@ -313,13 +219,63 @@ pub struct FulfilmentOrder {
     pub updated_at: Instant,
 }
 
+/// That somebody wants pieces of a fulfilment order not to be shipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = FulfilmentCancelRequest)]
+pub struct CancelRequest {
+    /// Which pieces; all that has not left when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<Vec<Pieces>>,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+    /// Since when.
+    pub at: Instant,
+}
+
+/// What is kept of a fulfilment order beside its columns.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct FulfilmentDetails {
+    pub cancel_request: Option<CancelRequest>,
+    pub taken_from: Vec<FulfilmentOrderId>,
+    pub declined: bool,
+}
+
 impl FulfilmentOrder {
+    pub(super) fn details(&self) -> FulfilmentDetails {
+        let (cancel_request, taken_from) = (self.cancel_request.clone(), self.taken_from.clone());
+        FulfilmentDetails { cancel_request, taken_from, declined: self.declined }
+    }
+
     /// Moves it on to a state, which may be the one it is in.
     pub(super) fn advance(&mut self, to: FulfilmentState, now: Instant) {
         if to != self.state {
             (self.state, self.state_since) = (to, now);
         }
         (self.version, self.updated_at) = (self.version + 1, now);
+    }
+
+    /// That nothing keeps it from being picked, packed and shipped: neither a hold, nor that its location has not
+    /// accepted it.
+    ///
+    /// # Errors
+    /// `state_conflict`, with the kinds of the holds.
+    pub fn free_for(&self, command: Command, now: Instant) -> Result<()> {
+        if !command.is_held() {
+            return Ok(());
+        }
+        let holds: Vec<&str> =
+            self.holds.iter().filter(|hold| hold.holds_at(now)).map(|hold| hold.kind.as_str()).collect();
+        match (holds.as_slice(), self.accept_by) {
+            ([], None) => Ok(()),
+            ([], Some(_)) => Err(Error::conflict("the location has not accepted the fulfilment order")),
+            (kinds, _) => {
+                let error = Error::conflict(format!("the fulfilment order is held: {}", kinds.join(", ")));
+                Err(error.with("holds", holds))
+            }
+        }
     }
 
     /// The quantities of its lines.
@@ -346,6 +302,8 @@ crate::words! {
         Shipped = "shipped",
         /// It has arrived.
         Delivered = "delivered",
+        /// It was taken back that it had left.
+        Corrected = "corrected",
     }
 }
 
@@ -356,6 +314,10 @@ crate::words! {
         Scan = "scan",
         /// Note that it has arrived.
         Deliver = "deliver",
+        /// Take back that it had left.
+        Unship = "unship",
+        /// Take back that it had arrived.
+        Undeliver = "undeliver",
     }
 }
 
@@ -365,6 +327,8 @@ pub const SHIPMENT_TRANSITIONS: &[(ShipmentState, ShipmentCommand, ShipmentState
     (ShipmentState::Shipped, ShipmentCommand::Deliver, ShipmentState::Delivered),
     // Carriers tell late of what happened on the way.
     (ShipmentState::Delivered, ShipmentCommand::Scan, ShipmentState::Delivered),
+    (ShipmentState::Shipped, ShipmentCommand::Unship, ShipmentState::Corrected),
+    (ShipmentState::Delivered, ShipmentCommand::Undeliver, ShipmentState::Shipped),
 ];
 
 impl ShipmentState {
@@ -399,6 +363,30 @@ pub struct Scan {
     /// Where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
+    /// What it means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Tracking>,
+}
+
+impl Scan {
+    /// Whether it says the same, whatever that means.
+    pub(super) fn repeats(&self, other: &Self) -> bool {
+        (self.at, &self.text, &self.place) == (other.at, &other.text, &other.place)
+    }
+}
+
+/// That something was booked wrongly, and was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ShipmentCorrection)]
+pub struct Correction {
+    /// What was taken back.
+    pub command: ShipmentCommand,
+    /// Why.
+    pub reason: String,
+    /// Who did it.
+    pub by: String,
+    /// When.
+    pub at: Instant,
 }
 
 /// What has left a location at once.
@@ -423,13 +411,24 @@ pub struct Shipment {
     pub tracking_url: Option<String>,
     /// Where it stands. More states may come.
     pub state: ShipmentState,
+    /// Where its carrier says that it is: by all scans that say so, in the order of their times. More words may come.
+    pub tracking: Tracking,
     /// What is in it.
     pub lines: Vec<ShippedLine>,
+    /// The packages that have left with it, where it was packed into any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<PackedUnit>,
     /// When it left.
     pub shipped_at: Instant,
     /// When it arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered_at: Option<Instant>,
+    /// When it was taken back that it had left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected_at: Option<Instant>,
+    /// What was taken back, and why; the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<Correction>,
     /// What the carrier said on its way, the latest last.
     pub scans: Vec<Scan>,
     /// When it was recorded here.
@@ -445,6 +444,10 @@ pub(super) struct ShipmentDetails {
     pub lines: Vec<ShippedLine>,
     #[serde(default)]
     pub scans: Vec<Scan>,
+    #[serde(default)]
+    pub corrections: Vec<Correction>,
+    #[serde(default)]
+    pub packages: Vec<PackedUnit>,
 }
 
 /// So many pieces of a line of the order.
@@ -491,6 +494,8 @@ pub(super) fn at_piece(error: Error, pieces: Option<&[Pieces]>) -> Error {
         None => error,
     }
 }
+
+use Command as C;
 
 #[cfg(test)]
 #[path = "model_tests.rs"]

@@ -4,16 +4,18 @@
 use std::collections::BTreeMap;
 
 // What is asked for as it stands in the tables.
-pub(super) use super::store::{Filter, page};
+pub(super) use super::store::{Filter, page, unaccepted};
 use super::{
     ids::{Draw, Fresh},
     model::{
-        Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentCommand,
+        Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, Shipment, ShipmentCommand,
         ShipmentState, ShippedLine, Step, at_piece, sum_pieces,
     },
     money::{self, Settling},
+    parcels::{self, Package, manifests},
     store,
     told::{parcel, pieces_of, progressed},
+    tracking::{self, Mark, Tracking},
 };
 use crate::{
     db::Tx,
@@ -22,10 +24,10 @@ use crate::{
     jobs,
     kernel::{
         Actor, Instant,
-        ids::{FulfilmentOrderId, LocationId, OrderId, ShipmentId},
+        ids::{FulfilmentOrderId, LocationId, OrderId, PackageId, ShipmentId},
     },
     orders::{self, ExternalRef, LineMove, OrderDocument},
-    stock::{self, Share, Sourcing},
+    stock::{self, Share, Sourcing, lots::Packed},
 };
 
 /// The work with an order: one fulfilment order per location that has a share of it. Services, which are neither shipped nor
@@ -69,6 +71,12 @@ pub fn work_of(
         state_since: now,
         version: 1,
         due_at: due_at(location_id),
+        priority: 0,
+        holds: Vec::new(),
+        accept_by: None,
+        cancel_request: None,
+        declined: false,
+        taken_from: Vec::new(),
         lines: lines.into_values().collect(),
         created_at: now,
         updated_at: now,
@@ -119,7 +127,7 @@ pub fn shipments(tx: &mut Tx, order: OrderId) -> Result<Vec<Shipment>> {
 }
 
 /// Locks the order of a fulfilment order that the actor may see, and reads both.
-fn start(tx: &mut Tx, actor: &Actor, id: FulfilmentOrderId) -> Result<(OrderDocument, FulfilmentOrder)> {
+pub(super) fn start(tx: &mut Tx, actor: &Actor, id: FulfilmentOrderId) -> Result<(OrderDocument, FulfilmentOrder)> {
     let missing = || Error::not_found("fulfilment order");
     let owner = store::owner(tx, id)?;
     let seen = owner.filter(|(_, location, channel)| actor.sees_location(*location) && actor.sees_channel(*channel));
@@ -131,8 +139,14 @@ fn start(tx: &mut Tx, actor: &Actor, id: FulfilmentOrderId) -> Result<(OrderDocu
 }
 
 /// What a command moves on the lines of a fulfilment order; all that is left for it unless `pieces` say which.
-fn plan(fulfilment: &FulfilmentOrder, command: Command, pieces: Option<&[Pieces]>) -> Result<Vec<(i32, Step)>> {
+pub(super) fn plan(
+    fulfilment: &FulfilmentOrder,
+    command: Command,
+    pieces: Option<&[Pieces]>,
+    now: Instant,
+) -> Result<Vec<(i32, Step)>> {
     fulfilment.state.takes(command)?;
+    fulfilment.free_for(command, now)?;
     let wanted: BTreeMap<i32, i64> = match pieces {
         Some(pieces) => sum_pieces(pieces)?,
         None => {
@@ -153,7 +167,7 @@ fn plan(fulfilment: &FulfilmentOrder, command: Command, pieces: Option<&[Pieces]
 }
 
 /// Makes the steps on a fulfilment order and its rows.
-fn advance(
+pub(super) fn advance(
     tx: &mut Tx,
     now: Instant,
     fulfilment: &mut FulfilmentOrder,
@@ -249,7 +263,7 @@ fn prepare(
     pieces: Option<&[Pieces]>,
 ) -> Result<FulfilmentOrder> {
     let (mut order, mut fulfilment) = start(tx, actor, id)?;
-    let steps = plan(&fulfilment, command, pieces)?;
+    let steps = plan(&fulfilment, command, pieces, now)?;
     advance(tx, now, &mut fulfilment, command, &steps)?;
     let happened = progressed(&fulfilment, &steps)?;
     orders::save(tx, now, &mut order, &[], place(happened.len()))?;
@@ -268,6 +282,8 @@ pub struct NewShipment {
     pub tracking_url: Option<String>,
     /// What is in it; all that is left to ship when absent.
     pub pieces: Option<Vec<Pieces>>,
+    /// Which packages leave, instead of pieces.
+    pub packages: Option<Vec<PackageId>>,
     /// When it left, if that was not now.
     pub occurred_at: Option<Instant>,
 }
@@ -288,9 +304,10 @@ pub fn ship(
 ) -> Result<Shipment> {
     let (mut order, mut fulfilment) = start(tx, actor, id)?;
     let mut draw = fresh.draw();
-    let (shipment, levels) = dispatch(tx, now, actor, &mut draw, (&mut order, &mut fulfilment), new)?;
+    let (shipment, (levels, packed)) = dispatch(tx, now, actor, &mut draw, (&mut order, &mut fulfilment), new)?;
     let at = new.occurred_at.unwrap_or(now);
-    stock::ship(tx, now, actor, &levels, &order.id.to_string(), at, &draw.many(levels.len()))?;
+    let events = draw.many(levels.len());
+    stock::ship(tx, now, actor, (&levels, &packed), &order.id.to_string(), at, &events)?;
     Ok(shipment)
 }
 
@@ -320,12 +337,13 @@ pub fn ship_parts(
     delivered_at: Option<Instant>,
 ) -> Result<Vec<Shipment>> {
     let (mut shipments, mut levels, mut events) = (Vec::with_capacity(parts.len()), Vec::new(), Vec::new());
+    let mut packed = Vec::new();
     order.check_time(delivered_at, "/delivered_at")?;
     let mut left_at = now;
     for Part { fulfilment, parcel, fresh, arrival } in parts {
         left_at = parcel.occurred_at.unwrap_or(now);
         let mut draw = fresh.draw();
-        let (mut shipment, shares) = dispatch(tx, now, actor, &mut draw, (order, fulfilment), &parcel)?;
+        let (mut shipment, (shares, boxed)) = dispatch(tx, now, actor, &mut draw, (order, fulfilment), &parcel)?;
         events.extend(draw.many(shares.len()));
         if let Some(at) = delivered_at {
             let mut draw = arrival.draw();
@@ -333,15 +351,17 @@ pub fn ship_parts(
         }
         shipments.push(shipment);
         levels.extend(shares);
+        packed.extend(boxed);
     }
-    stock::ship(tx, now, actor, &levels, &order.id.to_string(), left_at, &events)?;
+    stock::ship(tx, now, actor, (&levels, &packed), &order.id.to_string(), left_at, &events)?;
     Ok(shipments)
 }
 
 /// The kind of references by which a parcel's order is found. They are ours: no foreign system gives any.
 pub(super) const TRACKING: &str = "tracking";
 
-/// Everything about a shipment but the stock levels, which the caller moves last. Gives the shares that left.
+/// Everything about a shipment but the stock levels, which the caller moves last. Gives the shares that left, and of which lots those
+/// are that were packed.
 fn dispatch(
     tx: &mut Tx,
     now: Instant,
@@ -349,14 +369,21 @@ fn dispatch(
     draw: &mut Draw<'_>,
     (order, fulfilment): (&mut OrderDocument, &mut FulfilmentOrder),
     new: &NewShipment,
-) -> Result<(Shipment, Vec<Share>)> {
+) -> Result<(Shipment, (Vec<Share>, Vec<Packed>))> {
     order.state.apply(orders::Command::Ship)?;
     order.check_time(new.occurred_at, "/occurred_at")?;
     let at = new.occurred_at.unwrap_or(now);
-    let steps = plan(fulfilment, Command::Ship, new.pieces.as_deref())?;
+    let leaving = parcels::open_of(tx, fulfilment, new)?;
+    let steps = plan(fulfilment, Command::Ship, leaving.pieces.as_deref(), now)?;
+    let id = draw.next();
+    // Before their pieces: what has left is in no package that waits.
+    parcels::leave(tx, now, fulfilment, &leaving.packages, id)?;
     advance(tx, now, fulfilment, Command::Ship, &steps)?;
-    let shipment = shipment(fulfilment, draw.next(), new, &steps, (now, at));
+    let named = named(tx, new, &leaving.packages)?;
+    let mut shipment = shipment(fulfilment, id, named.as_ref().unwrap_or(new), &steps, (now, at));
+    shipment.packages = leaving.packages.iter().map(Into::into).collect();
     store::insert_shipment(tx, &shipment)?;
+    manifests::enlist(tx, now, &shipment)?;
     let mut happened = progressed(fulfilment, &steps)?;
     let moves: Result<Vec<LineMove>> = shipment.lines.iter().map(|line| shipped(order, line)).collect();
     orders::save(tx, now, order, &moves?, place(happened.len() + 1))?;
@@ -371,7 +398,17 @@ fn dispatch(
     // What was reported before it had left can be booked now.
     jobs::hasten_keys(tx, now, &orders::after(order.id))?;
     let levels = shares(fulfilment, &shipment.lines);
-    Ok((shipment, levels))
+    Ok((shipment, (levels, leaving.packed())))
+}
+
+/// What leaves, with the carrier and the number of its packages' label where nobody has said another.
+fn named(tx: &mut Tx, new: &NewShipment, packages: &[Package]) -> Result<Option<NewShipment>> {
+    let ids: Vec<PackageId> = packages.iter().map(|package| package.id).collect();
+    let label = super::carriers::named(tx, &ids)?;
+    if new.carrier.is_some() || new.tracking_number.is_some() {
+        return Ok(None);
+    }
+    Ok(label.map(|(carrier, tracking_number)| NewShipment { carrier: Some(carrier), tracking_number, ..new.clone() }))
 }
 
 /// How a shipped line moves the order's line.
@@ -398,9 +435,13 @@ fn shipment(
         tracking_number: new.tracking_number.clone(),
         tracking_url: new.tracking_url.clone().or_else(known),
         state: ShipmentState::Shipped,
+        tracking: Tracking::Announced,
         lines: pieces_of(fulfilment, steps, |step| step.shipped),
+        packages: Vec::new(),
         shipped_at: at,
         delivered_at: None,
+        corrected_at: None,
+        corrections: Vec::new(),
         scans: Vec::new(),
         recorded_at: now,
     }
@@ -417,7 +458,7 @@ pub(super) fn shares(fulfilment: &FulfilmentOrder, pieces: &[ShippedLine]) -> Ve
 }
 
 /// Locks the order of a shipment that the actor may see, and reads both.
-fn start_shipment(tx: &mut Tx, actor: &Actor, id: ShipmentId) -> Result<(OrderDocument, Shipment)> {
+pub(super) fn start_shipment(tx: &mut Tx, actor: &Actor, id: ShipmentId) -> Result<(OrderDocument, Shipment)> {
     let missing = || Error::not_found("shipment");
     let found = store::shipment(tx, id)?.filter(|shipment| actor.sees_location(shipment.location_id));
     let order = orders::lock(tx, found.ok_or_else(missing)?.order_id)?;
@@ -441,6 +482,12 @@ pub(super) fn shipment_of(tx: &mut Tx, actor: &Actor, id: ShipmentId) -> Result<
     Ok(shipment)
 }
 
+/// The fulfilment order of a shipment.
+pub(super) fn of_shipment(tx: &mut Tx, shipment: &Shipment) -> Result<FulfilmentOrder> {
+    let missing = || Error::internal("a shipment without its fulfilment order");
+    store::get(tx, shipment.fulfilment_order_id)?.ok_or_else(missing)
+}
+
 /// Notes that a shipment has arrived.
 ///
 /// # Errors
@@ -455,15 +502,14 @@ pub fn deliver(
 ) -> Result<Shipment> {
     let (mut order, mut shipment) = start_shipment(tx, actor, id)?;
     order.check_time(occurred_at, "/occurred_at")?;
-    let missing = || Error::internal("a shipment without its fulfilment order");
-    let mut fulfilment = store::get(tx, shipment.fulfilment_order_id)?.ok_or_else(missing)?;
+    let mut fulfilment = of_shipment(tx, &shipment)?;
     let at = occurred_at.unwrap_or(now);
     arrive(tx, (now, at), actor, &mut fresh.draw(), (&mut order, &mut fulfilment), &mut shipment)?;
     Ok(shipment)
 }
 
 /// Notes that a shipment of a locked order has arrived.
-fn arrive(
+pub(super) fn arrive(
     tx: &mut Tx,
     (now, at): (Instant, Instant),
     actor: &Actor,
@@ -473,13 +519,14 @@ fn arrive(
 ) -> Result<()> {
     let at = at.max(shipment.shipped_at);
     let state = shipment.state.apply(ShipmentCommand::Deliver)?;
+    // By whomever it is said, it is a mark like the carrier's own: nothing that is heard later overrules it.
+    let (marks, _) = tracking::note(tx, shipment.id, Mark { at, what: Tracking::Delivered })?;
+    tracking::follow(tx, now, order, shipment, tracking::whereabouts(&marks))?;
     if !store::deliver(tx, shipment.id, at)? {
         return Err(Error::internal("a shipment has changed while its order was locked"));
     }
-    (shipment.state, shipment.delivered_at) = (state, Some(at));
-    let arrived = store::shipments(tx, order.id)?;
-    let arrived = arrived.iter().filter(|other| other.fulfilment_order_id == fulfilment.id);
-    let arrived = arrived.into_iter().all(|other| other.state == ShipmentState::Delivered);
+    (shipment.state, shipment.tracking, shipment.delivered_at) = (state, Tracking::Delivered, Some(at));
+    let arrived = all_arrived(&store::shipments(tx, order.id)?, fulfilment.id);
     fulfilment.advance(fulfilment.state.apply(Command::Deliver, fulfilment.counts(), arrived)?, now);
     save_states(tx, now, [&*fulfilment])?;
     let move_of =
@@ -490,27 +537,8 @@ fn arrive(
     announce(tx, (now, at), actor, order, draw, happened)
 }
 
-/// How many scans of a shipment are kept: the latest.
-const SCANS: usize = 50;
-
-/// Notes what a carrier said about a shipment on its way.
-///
-/// # Errors
-/// `not_found`, `history_before_order`.
-pub fn scan(tx: &mut Tx, now: Instant, actor: &Actor, fresh: &Fresh, id: ShipmentId, scan: &Scan) -> Result<Shipment> {
-    let (mut order, mut shipment) = start_shipment(tx, actor, id)?;
-    // Not the shipment's own time: carriers tell of a parcel as soon as its label is made.
-    order.check_time(Some(scan.at), "/at")?;
-    shipment.state = shipment.state.apply(ShipmentCommand::Scan)?;
-    if !shipment.scans.contains(scan) {
-        shipment.scans.push(scan.clone());
-        shipment.scans.sort_by_key(|scan| scan.at);
-        let over = shipment.scans.len().saturating_sub(SCANS);
-        shipment.scans.drain(..over);
-        store::save_details(tx, &shipment)?;
-        orders::save(tx, now, &mut order, &[], 1)?;
-        let happened = vec![("shipment.scanned.v1", parcel(&order, &shipment)?)];
-        announce(tx, (now, scan.at), actor, &order, &mut fresh.draw(), happened)?;
-    }
-    Ok(shipment)
+/// Whether every shipment of a fulfilment order has arrived, but for those that have not left after all.
+pub(super) fn all_arrived(shipments: &[Shipment], of: FulfilmentOrderId) -> bool {
+    let mut own = shipments.iter().filter(|one| one.fulfilment_order_id == of && one.corrected_at.is_none());
+    own.all(|one| one.state == ShipmentState::Delivered)
 }

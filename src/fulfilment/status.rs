@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::{
+    holds::HoldKind,
     model::{Command, FulfilmentLine, FulfilmentOrder, FulfilmentState, Scan, Shipment, ShipmentState, ShippedLine},
     service,
     store::{self, Claim, Taken},
+    tracking::Tracking,
 };
 use crate::{
     db::Tx,
@@ -28,6 +30,10 @@ crate::words! {
         Payment = "payment",
         /// Goods that are not there yet, or that earlier orders wait for.
         Goods = "goods",
+        /// That a hold ends.
+        Release = "release",
+        /// That its location takes it on.
+        Acceptance = "acceptance",
         /// The warehouse takes it from the shelf.
         Picking = "picking",
         /// The warehouse packs it.
@@ -81,6 +87,8 @@ pub struct ParcelStatus {
     pub id: ShipmentId,
     /// Where it stands.
     pub state: ShipmentState,
+    /// Where its carrier says that it is.
+    pub tracking: Tracking,
     /// Who carries it.
     pub carrier: Option<String>,
     /// What the carrier calls it.
@@ -259,7 +267,7 @@ fn describe(now: Instant, known: Known<'_>, locations: &Locations) -> OrderProgr
         lines: order.lines.iter().map(|line| LineProgress::of(line, fulfilments)).collect(),
         waiting,
         blockers,
-        parcels: shipments.iter().map(parcel).collect(),
+        parcels: shipments.iter().filter(|one| one.corrected_at.is_none()).map(parcel).collect(),
         money,
         external_refs: order.external_refs.iter().filter(|one| one.kind != service::TRACKING).cloned().collect(),
         lag,
@@ -311,13 +319,23 @@ const fn waiting(what: WaitingFor, since: Instant) -> Waiting {
     Waiting { r#for: what, since, location: None, pieces: None, due_at: None, overdue: false }
 }
 
+/// What a hold lets it wait for, since when.
+fn held(one: &FulfilmentOrder, now: Instant) -> Option<(WaitingFor, Instant)> {
+    let live = one.holds.iter().filter(|hold| hold.holds_at(now));
+    let oldest = live.min_by_key(|hold| (hold.kind != HoldKind::Stock, hold.placed_at))?;
+    let what = if oldest.kind == HoldKind::Stock { WaitingFor::Goods } else { WaitingFor::Release };
+    Some((what, oldest.placed_at))
+}
+
 fn at_location(now: Instant, one: &FulfilmentOrder, short: &[Short<'_>], locations: &Locations) -> Option<Waiting> {
     let pieces: i64 = one.counts().map(super::Counts::open).sum();
     let missing = short.iter().any(|short| short.fulfilment == one.id);
     let left = |command| one.counts().any(|counts| counts.left_for(command) > 0);
-    let (what, since) = match one.state {
-        FulfilmentState::Shipped | FulfilmentState::Delivered | FulfilmentState::Cancelled => return None,
+    let (what, since) = match (one.state, held(one, now)) {
+        (FulfilmentState::Shipped | FulfilmentState::Delivered | FulfilmentState::Cancelled, _) => return None,
         _ if missing => (WaitingFor::Goods, one.created_at),
+        (_, Some(held)) => held,
+        _ if one.accept_by.is_some() => (WaitingFor::Acceptance, one.created_at),
         // What is not picked has been waiting from the beginning, whatever was picked beside it.
         _ if left(Command::Pick) => (WaitingFor::Picking, one.created_at),
         _ if left(Command::Pack) => (WaitingFor::Packing, one.state_since),
@@ -363,6 +381,7 @@ fn parcel(shipment: &Shipment) -> ParcelStatus {
     ParcelStatus {
         id: shipment.id,
         state: shipment.state,
+        tracking: shipment.tracking,
         carrier: shipment.carrier.clone(),
         tracking_number: shipment.tracking_number.clone(),
         tracking_url: shipment.tracking_url.clone(),
@@ -429,6 +448,8 @@ fn sentence(
         parts.push(match one.r#for {
             WaitingFor::Payment => format!("the payment has been awaited since {since}"),
             WaitingFor::Goods => format!("{pieces} wait for goods{place} since {since}{late}"),
+            WaitingFor::Release => format!("{pieces} are held{place} since {since}{late}"),
+            WaitingFor::Acceptance => format!("{pieces} wait to be accepted{place} since {since}{late}"),
             WaitingFor::Picking => format!("{pieces} wait to be picked{place} since {since}{late}"),
             WaitingFor::Packing => format!("{pieces} wait to be packed{place} since {since}{late}"),
             WaitingFor::Dispatch => format!("{pieces} wait for the carrier{place} since {since}{late}"),

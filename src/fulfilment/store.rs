@@ -5,8 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use diesel::sql_types::{BigInt, Bool, Nullable, Text as SqlText};
 use serde_json::{Value, json};
 
-use super::model::{
-    Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Shipment, ShipmentDetails, ShipmentState, Step,
+use super::{
+    holds,
+    model::{
+        Counts, FulfilmentDetails, FulfilmentLine, FulfilmentOrder, FulfilmentState, Shipment, ShipmentDetails,
+        ShipmentState, Step,
+    },
+    tracking::Tracking,
 };
 use crate::{
     db::{Bind, Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many, sql},
@@ -32,6 +37,9 @@ const ORDER: &[(&str, Col)] = &[
     ("created_at", Col::At),
     ("updated_at", Col::At),
     ("sourcing", Col::Doc),
+    ("priority", Col::Int),
+    ("accept_by", Col::At),
+    ("doc", Col::Doc),
 ];
 
 const LINE: &[(&str, Col)] = &[
@@ -45,6 +53,7 @@ const LINE: &[(&str, Col)] = &[
     ("packed", Col::Int),
     ("shipped", Col::Int),
     ("cancelled", Col::Int),
+    ("moved", Col::Int),
 ];
 
 /// Writes fulfilment orders with their lines, and with each the traces of its lines: two statements.
@@ -66,6 +75,9 @@ pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder], sourcing: &[Sourcing]
             one.created_at.into(),
             one.updated_at.into(),
             traces.into(),
+            one.priority.into(),
+            one.accept_by.into(),
+            Json::of(&one.details())?.into(),
         ])
     });
     let rows: Result<Vec<_>> = rows.collect();
@@ -84,6 +96,7 @@ pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder], sourcing: &[Sourcing]
                 counts.packed.into(),
                 counts.shipped.into(),
                 counts.cancelled.into(),
+                counts.moved.into(),
             ]
         })
     });
@@ -91,45 +104,22 @@ pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder], sourcing: &[Sourcing]
 }
 
 #[rustfmt::skip]
-type OrderColumns = (UidSql, UidSql, SqlText, UidSql, UidSql, SqlText, InstantSql, BigInt, InstantSql, InstantSql, InstantSql);
+type OrderColumns = (UidSql, UidSql, SqlText, UidSql, UidSql, SqlText, InstantSql, BigInt, InstantSql, InstantSql, InstantSql, BigInt, Nullable<InstantSql>, Nullable<DocSql>);
 #[rustfmt::skip]
-type OrderRow = (FulfilmentOrderId, OrderId, String, ChannelId, LocationId, FulfilmentState, Instant, i64, Instant, Instant, Instant);
+type OrderRow = (FulfilmentOrderId, OrderId, String, ChannelId, LocationId, FulfilmentState, Instant, i64, Instant, Instant, Instant, i64, Option<Instant>, Option<Doc<FulfilmentDetails>>);
 const SELECTED: &str = "id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, created_at, \
-     updated_at";
+     updated_at, priority, accept_by, doc";
 
+#[rustfmt::skip]
 fn order(row: OrderRow) -> FulfilmentOrder {
-    let (
-        id,
-        order_id,
-        order_number,
-        channel_id,
-        location_id,
-        state,
-        state_since,
-        version,
-        due_at,
-        created_at,
-        updated_at,
-    ) = row;
-    let lines = Vec::new();
-    FulfilmentOrder {
-        id,
-        order_id,
-        order_number,
-        channel_id,
-        location_id,
-        state,
-        state_since,
-        version,
-        due_at,
-        lines,
-        created_at,
-        updated_at,
-    }
+    let (id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, created_at, updated_at, priority, accept_by, doc) = row;
+    let FulfilmentDetails { cancel_request, taken_from, declined } = doc.map(|Doc(details)| details).unwrap_or_default();
+    let (lines, holds) = (Vec::new(), Vec::new());
+    FulfilmentOrder { id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, priority, holds, accept_by, cancel_request, declined, taken_from, lines, created_at, updated_at }
 }
 
-type LineColumns = (UidSql, BigInt, UidSql, SqlText, Bool, BigInt, BigInt, BigInt, BigInt, BigInt);
-type LineRow = (FulfilmentOrderId, i64, VariantId, String, bool, i64, i64, i64, i64, i64);
+type LineColumns = (UidSql, BigInt, UidSql, SqlText, Bool, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
+type LineRow = (FulfilmentOrderId, i64, VariantId, String, bool, i64, i64, i64, i64, i64, i64);
 
 /// Reads fulfilment orders, and their lines with a second statement.
 fn load(tx: &mut Tx, query: Sql) -> Result<Vec<FulfilmentOrder>> {
@@ -140,19 +130,23 @@ fn load(tx: &mut Tx, query: Sql) -> Result<Vec<FulfilmentOrder>> {
     }
     let wanted = dialect::list(tx, &[("wanted", Col::Uid)]);
     let query = format!(
-        "SELECT fulfilment_order_id, line_no, variant_id, sku, tracked, quantity, picked, packed, shipped, cancelled \
-         FROM fulfilment_lines WHERE fulfilment_order_id IN (SELECT wanted FROM {wanted}) ORDER BY line_no"
+        "SELECT fulfilment_order_id, line_no, variant_id, sku, tracked, quantity, picked, packed, shipped, cancelled, \
+         moved FROM fulfilment_lines WHERE fulfilment_order_id IN (SELECT wanted FROM {wanted}) ORDER BY line_no"
     );
     let ids = found.iter().map(|one| json!([one.id.hex()])).collect();
     let lines = sql(query).bind(dialect::rows(ids)).load::<LineColumns, LineRow>(tx)?;
     let mut of: HashMap<FulfilmentOrderId, Vec<FulfilmentLine>> = HashMap::new();
-    for (owner, line_no, variant_id, sku, tracked, quantity, picked, packed, shipped, cancelled) in lines {
-        let counts = Counts { quantity, picked, packed, shipped, cancelled };
+    for (owner, line_no, variant_id, sku, tracked, quantity, picked, packed, shipped, cancelled, moved) in lines {
+        let counts = Counts { quantity, picked, packed, shipped, cancelled, moved };
         let line_no = i32::try_from(line_no).map_err(Error::internal)?;
         of.entry(owner).or_default().push(FulfilmentLine { line_no, variant_id, sku, counts, tracked });
     }
     for one in &mut found {
         one.lines = of.remove(&one.id).unwrap_or_default();
+    }
+    let mut held = holds::store::live(tx, &found.iter().map(|one| one.id).collect::<Vec<_>>())?;
+    for one in &mut found {
+        one.holds = held.remove(&one.id).unwrap_or_default();
     }
     Ok(found)
 }
@@ -166,9 +160,11 @@ pub(super) fn of_order(tx: &mut Tx, order: OrderId) -> Result<Vec<FulfilmentOrde
     load(tx, sql(format!("SELECT {SELECTED} FROM fulfilment_orders WHERE order_id = ? ORDER BY id")).bind(order))
 }
 
-/// The traces that led to an order's fulfilment orders, each line once and in order. Old orders have none.
+/// The traces that led to an order's fulfilment orders, each line once and in order: the newest, where it was planned again. Old
+/// orders have none.
 pub(super) fn sourcing(tx: &mut Tx, order: OrderId) -> Result<Vec<Sourcing>> {
-    let query = sql("SELECT sourcing FROM fulfilment_orders WHERE order_id = ? AND sourcing IS NOT NULL").bind(order);
+    let query = sql("SELECT sourcing FROM fulfilment_orders WHERE order_id = ? AND sourcing IS NOT NULL ORDER BY id")
+        .bind(order);
     let found = query.load::<DocSql, Doc<Vec<Sourcing>>>(tx)?;
     let by_line: BTreeMap<i32, Sourcing> =
         found.into_iter().flat_map(|Doc(traces)| traces).map(|trace| (trace.line_no, trace)).collect();
@@ -204,6 +200,10 @@ pub(super) struct Filter {
     pub location: Option<LocationId>,
     pub locations: Option<Vec<LocationId>>,
     pub channels: Option<Vec<ChannelId>>,
+    pub held: Option<bool>,
+    pub cancel_requested: Option<bool>,
+    pub to_accept: Option<bool>,
+    pub min_priority: Option<i64>,
 }
 
 /// A page of fulfilment orders, those due first in front. Without a state: those that are not finished.
@@ -232,6 +232,24 @@ pub(super) fn page(
     if let Some(location) = filter.location {
         text.push_str(" AND location_id = ?");
         binds.push(location.into());
+    }
+    if let Some(held) = filter.held {
+        let not = if held { "" } else { "NOT " };
+        text.push_str(&format!(
+            " AND {not}EXISTS (SELECT 1 FROM fulfilment_holds AS h WHERE h.fulfilment_order_id = fulfilment_orders.id \
+             AND h.released_at IS NULL)"
+        ));
+    }
+    if let Some(requested) = filter.cancel_requested {
+        text.push_str(" AND (doc->'cancel_request'->>'at' IS NOT NULL) = ?");
+        binds.push(requested.into());
+    }
+    if let Some(waiting) = filter.to_accept {
+        text.push_str(if waiting { " AND accept_by IS NOT NULL" } else { " AND accept_by IS NULL" });
+    }
+    if let Some(least) = filter.min_priority {
+        text.push_str(" AND priority >= ?");
+        binds.push(least.into());
     }
     if let Some(locations) = &filter.locations {
         text.push_str(&format!(" AND location_id IN (SELECT wanted FROM {list})"));
@@ -262,19 +280,24 @@ pub(super) fn move_lines(tx: &mut Tx, steps: &[(FulfilmentOrderId, i32, Step)]) 
             ("d_packed", Col::Int),
             ("d_shipped", Col::Int),
             ("d_cancelled", Col::Int),
+            ("d_moved", Col::Int),
         ],
     );
     let update = format!(
         "UPDATE fulfilment_lines SET picked = picked + d_picked, packed = packed + d_packed, \
-         shipped = shipped + d_shipped, cancelled = cancelled + d_cancelled \
+         shipped = shipped + d_shipped, cancelled = cancelled + d_cancelled, moved = moved + d_moved \
          FROM {list} WHERE fulfilment_order_id = list.owner AND line_no = list.line"
     );
-    let rows = steps
-        .iter()
-        .map(|(owner, line, step)| json!([owner.hex(), line, step.picked, step.packed, step.shipped, step.cancelled]));
+    let rows = steps.iter().map(|(owner, line, step)| {
+        let Step { picked, packed, shipped, cancelled, moved } = step;
+        json!([owner.hex(), line, picked, packed, shipped, cancelled, moved])
+    });
     let moved = sql(update).bind(dialect::rows(rows.collect())).execute(tx);
     let moved = moved.map_err(|error| match error.is_check_violation() {
-        true => Error::problem(Code::QuantityExceeded, "a line has no such quantity left"),
+        true => Error::problem(
+            Code::QuantityExceeded,
+            "a line has no such quantity left, or its pieces are in packages: unpack those first",
+        ),
         false => error,
     })?;
     if moved == steps.len() { Ok(()) } else { Err(Error::internal("a fulfilment line has gone")) }
@@ -297,6 +320,25 @@ pub(super) fn save_states<'a>(
     Ok(count == 0 || sql(update).bind(now).bind(now).bind(dialect::rows(rows)).execute(tx)? == count)
 }
 
+/// Writes what of a fulfilment order changes beside its state and its lines. The order it is of is locked meanwhile.
+pub(super) fn save_plan(tx: &mut Tx, one: &FulfilmentOrder) -> Result<()> {
+    let update = sql("UPDATE fulfilment_orders SET priority = ?, due_at = ?, accept_by = ?, doc = ? WHERE id = ?");
+    let update = update.bind(one.priority).bind(one.due_at).bind(one.accept_by);
+    match update.bind(Doc(serde_json::to_value(one.details())?)).bind(one.id).execute(tx)? {
+        1 => Ok(()),
+        _ => Err(Error::internal("a fulfilment order has gone")),
+    }
+}
+
+/// Up to so many fulfilment orders that no shop has accepted in time, the longest overdue first. What somebody wants cancelled
+/// is left out: that is to be answered first.
+pub(super) fn unaccepted(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<FulfilmentOrderId>> {
+    let query = "SELECT id FROM fulfilment_orders WHERE accept_by IS NOT NULL AND accept_by <= ? \
+                 AND state NOT IN ('shipped', 'delivered', 'cancelled') \
+                 AND doc->'cancel_request'->>'at' IS NULL ORDER BY accept_by, id LIMIT ?";
+    sql(query).bind(now).bind(limit).load::<UidSql, FulfilmentOrderId>(tx)
+}
+
 type ShipmentColumns = (
     UidSql,
     UidSql,
@@ -308,6 +350,8 @@ type ShipmentColumns = (
     InstantSql,
     Nullable<InstantSql>,
     InstantSql,
+    Nullable<InstantSql>,
+    Nullable<SqlText>,
 );
 type ShipmentRow = (
     ShipmentId,
@@ -320,14 +364,35 @@ type ShipmentRow = (
     Instant,
     Option<Instant>,
     Instant,
+    Option<Instant>,
+    Option<Tracking>,
 );
 const SHIPMENT: &str = "id, fulfilment_order_id, order_id, carrier, tracking_number, state, doc, shipped_at, \
-     delivered_at, recorded_at";
+     delivered_at, recorded_at, corrected_at, tracking";
 
 fn shipment_of(row: ShipmentRow) -> Shipment {
-    let (id, fulfilment_order_id, order_id, carrier, tracking_number, state, Doc(doc), shipped_at, delivered_at, at) =
-        row;
-    let ShipmentDetails { location_id, tracking_url, lines, scans } = doc;
+    let (
+        id,
+        fulfilment_order_id,
+        order_id,
+        carrier,
+        tracking_number,
+        state,
+        Doc(doc),
+        shipped_at,
+        delivered_at,
+        at,
+        corrected,
+        tracking,
+    ) = row;
+    // The column keeps where it stood: what was taken back is no shipment any more.
+    let state = if corrected.is_some() { ShipmentState::Corrected } else { state };
+    // A process that knows nothing finer may have seen it arrive.
+    let tracking = match state {
+        ShipmentState::Delivered => Tracking::Delivered,
+        _ => tracking.unwrap_or(Tracking::Announced),
+    };
+    let ShipmentDetails { location_id, tracking_url, lines, scans, corrections, packages } = doc;
     Shipment {
         id,
         fulfilment_order_id,
@@ -337,9 +402,13 @@ fn shipment_of(row: ShipmentRow) -> Shipment {
         tracking_number,
         tracking_url,
         state,
+        tracking,
         lines,
+        packages,
         shipped_at,
         delivered_at,
+        corrected_at: corrected,
+        corrections,
         scans,
         recorded_at: at,
     }
@@ -351,6 +420,8 @@ fn details(shipment: &Shipment) -> Result<Doc<Value>> {
         tracking_url: shipment.tracking_url.clone(),
         lines: shipment.lines.clone(),
         scans: shipment.scans.clone(),
+        corrections: shipment.corrections.clone(),
+        packages: shipment.packages.clone(),
     })?))
 }
 
@@ -374,8 +445,39 @@ pub(super) fn insert_shipment(tx: &mut Tx, shipment: &Shipment) -> Result<()> {
 
 /// Notes that a shipment has arrived. False when that is known already.
 pub(super) fn deliver(tx: &mut Tx, id: ShipmentId, at: Instant) -> Result<bool> {
-    let update = "UPDATE shipments SET state = 'delivered', delivered_at = ? WHERE id = ? AND state = 'shipped'";
+    let update = "UPDATE shipments SET state = 'delivered', tracking = 'delivered', delivered_at = ? \
+                  WHERE id = ? AND state = 'shipped' AND corrected_at IS NULL";
     Ok(sql(update).bind(at).bind(id).execute(tx)? == 1)
+}
+
+/// The column's word for where a shipment is: nothing, where nothing was heard of it.
+fn heard(tracking: Tracking) -> Option<&'static str> {
+    (tracking != Tracking::Announced).then_some(tracking.as_str())
+}
+
+/// Notes that a shipment has not arrived after all, and where it is then. False when nobody had said so.
+pub(super) fn undeliver(tx: &mut Tx, id: ShipmentId, tracking: Tracking) -> Result<bool> {
+    let update = "UPDATE shipments SET state = 'shipped', tracking = ?, delivered_at = NULL \
+                  WHERE id = ? AND state = 'delivered' AND corrected_at IS NULL";
+    Ok(sql(update).bind(heard(tracking)).bind(id).execute(tx)? == 1)
+}
+
+/// Notes that a shipment has not left after all. False when that is known already, or when it has arrived.
+pub(super) fn unship(tx: &mut Tx, id: ShipmentId, now: Instant) -> Result<bool> {
+    let update = "UPDATE shipments SET corrected_at = ? WHERE id = ? AND state = 'shipped' AND corrected_at IS NULL";
+    Ok(sql(update).bind(now).bind(id).execute(tx)? == 1)
+}
+
+/// Notes where a shipment on its way is. False when it has arrived.
+pub(super) fn track(tx: &mut Tx, id: ShipmentId, tracking: Tracking) -> Result<bool> {
+    let update = "UPDATE shipments SET tracking = ? WHERE id = ? AND state = 'shipped' AND corrected_at IS NULL";
+    Ok(sql(update).bind(heard(tracking)).bind(id).execute(tx)? == 1)
+}
+
+/// Notes that a shipment has arrived earlier than was known. False when it has not arrived.
+pub(super) fn deliver_earlier(tx: &mut Tx, id: ShipmentId, at: Instant) -> Result<bool> {
+    let update = "UPDATE shipments SET delivered_at = ? WHERE id = ? AND state = 'delivered' AND delivered_at > ?";
+    Ok(sql(update).bind(at).bind(id).bind(at).execute(tx)? == 1)
 }
 
 /// Writes a shipment's document again: the order it is of is locked meanwhile.
@@ -387,6 +489,12 @@ pub(super) fn save_details(tx: &mut Tx, shipment: &Shipment) -> Result<()> {
 pub(super) fn shipment(tx: &mut Tx, id: ShipmentId) -> Result<Option<Shipment>> {
     let query = sql(format!("SELECT {SHIPMENT} FROM shipments WHERE id = ?")).bind(id);
     Ok(query.first::<ShipmentColumns, ShipmentRow>(tx)?.map(shipment_of))
+}
+
+/// The shipments that a carrier calls by a number, those left out that have not left after all.
+pub(super) fn by_number(tx: &mut Tx, number: &str) -> Result<Vec<ShipmentId>> {
+    let query = "SELECT id FROM shipments WHERE tracking_folded = ? AND corrected_at IS NULL ORDER BY id LIMIT 10";
+    sql(query).bind(text::squeeze(number)).load::<UidSql, ShipmentId>(tx)
 }
 
 /// An order's shipments, the oldest first.
@@ -465,4 +573,80 @@ pub fn waiting_past_due(tx: &mut Tx, actor: &Actor, now: Instant, limit: i64) ->
         link: format!("/v1/ops/fulfilment-orders/{}", one.id),
     };
     Ok(page(tx, &filter, None, limit)?.into_iter().map(waiting).collect())
+}
+
+/// Fulfilment orders that the actor may see and that do not go on by themselves: held, overdue, waiting for their location to accept
+/// or to answer; of each sort so many, those due first.
+///
+/// # Errors
+/// What the database says.
+pub fn stuck(tx: &mut Tx, actor: &Actor, now: Instant, limit: i64) -> Result<Vec<FulfilmentOrder>> {
+    let seen = Filter {
+        channels: actor.channels().map(<[_]>::to_vec),
+        locations: actor.locations().map(<[_]>::to_vec),
+        ..Filter::default()
+    };
+    let sorts = [
+        Filter { held: Some(true), ..seen.clone() },
+        Filter { overdue_at: Some(now), ..seen.clone() },
+        Filter { to_accept: Some(true), ..seen.clone() },
+        Filter { cancel_requested: Some(true), ..seen },
+    ];
+    let mut found: BTreeMap<FulfilmentOrderId, FulfilmentOrder> = BTreeMap::new();
+    for filter in sorts {
+        found.extend(page(tx, &filter, None, limit)?.into_iter().map(|one| (one.id, one)));
+    }
+    Ok(found.into_values().collect())
+}
+
+/// An open line at a location: whose it is, and how many pieces are still to be taken for it, were taken without
+/// having left, and were taken without having been packed. It is `held` while nothing is picked and packed of it, and `barred` while
+/// that is for something else than goods.
+pub(super) struct OpenLine {
+    pub id: FulfilmentOrderId,
+    pub line_no: i32,
+    pub variant: VariantId,
+    pub open: i64,
+    pub taken: i64,
+    pub unpacked: i64,
+    pub held: bool,
+    pub barred: bool,
+    pub priority: i64,
+    pub due_at: Instant,
+    pub created_at: Instant,
+}
+
+/// The lines of open fulfilment orders at a location with these variants, those counted in stock: one statement.
+pub(super) fn open_lines(
+    tx: &mut Tx,
+    now: Instant,
+    location: LocationId,
+    variants: &[VariantId],
+) -> Result<Vec<OpenLine>> {
+    if variants.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let holds = "fulfilment_holds AS h WHERE h.fulfilment_order_id = o.id AND h.released_at IS NULL \
+                 AND (h.expires_at IS NULL OR h.expires_at > ?)";
+    // The open orders of the location lead: lines have no index by article.
+    let query = format!(
+        "SELECT o.id, f.line_no, f.variant_id, f.quantity - f.cancelled - f.picked, f.picked - f.shipped, f.picked - f.packed, \
+           o.priority, o.due_at, o.created_at, (SELECT CAST(count(*) AS BIGINT) FROM {holds}), \
+           CASE WHEN o.accept_by IS NULL THEN 0 ELSE 1 END + (SELECT CAST(count(*) AS BIGINT) FROM {holds} AND h.kind <> 'stock') \
+         FROM fulfilment_orders AS o CROSS JOIN fulfilment_lines AS f \
+         WHERE o.location_id = ? AND o.state NOT IN ('shipped', 'delivered', 'cancelled') \
+         AND f.fulfilment_order_id = o.id AND f.tracked AND f.variant_id IN (SELECT wanted FROM {list}) ORDER BY o.id, f.line_no"
+    );
+    let wanted = dialect::rows(variants.iter().map(|id| json!([id.hex()])).collect());
+    type Types = (UidSql, BigInt, UidSql, BigInt, BigInt, BigInt, BigInt, InstantSql, InstantSql, BigInt, BigInt);
+    type Row = (FulfilmentOrderId, i64, VariantId, i64, i64, i64, i64, Instant, Instant, i64, i64);
+    let rows = sql(query).bind(now).bind(now).bind(location).bind(wanted).load::<Types, Row>(tx)?;
+    let line = |row: Row| {
+        let (id, line_no, variant, open, taken, unpacked, priority, due_at, created_at, holds, bars) = row;
+        let line_no = i32::try_from(line_no).map_err(Error::internal)?;
+        let (held, barred) = (holds + bars > 0, bars > 0);
+        Ok(OpenLine { id, line_no, variant, open, taken, unpacked, held, barred, priority, due_at, created_at })
+    };
+    rows.into_iter().map(line).collect()
 }

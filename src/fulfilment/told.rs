@@ -7,6 +7,7 @@ use crate::{
     customers::Address,
     error::Result,
     events::{EventSchema, Payload},
+    kernel::ids::FulfilmentOrderId,
     orders::{self, OrderDocument},
 };
 
@@ -75,8 +76,55 @@ pub fn work_payload(
 pub const OPENED: &str = "fulfilment_order.opened.v1";
 /// The type of the event that some or all of it need not be done.
 pub(super) const CANCELLED: &str = "fulfilment_order.cancelled.v1";
+/// The type of the event that nothing is to be done for a while.
+pub(super) const HELD: &str = "fulfilment_order.held.v1";
+/// The type of the event that a hold has ended.
+pub(super) const RELEASED: &str = "fulfilment_order.released.v1";
+/// The type of the event that pieces have gone to other fulfilment orders.
+pub(super) const MOVED: &str = "fulfilment_order.moved.v1";
+/// The type of the event that it is due at another time, or of another priority.
+pub(super) const RESCHEDULED: &str = "fulfilment_order.rescheduled.v1";
+/// The type of the event that somebody wants pieces not to be shipped.
+pub(super) const CANCEL_REQUESTED: &str = "fulfilment_order.cancel_requested.v1";
+/// The type of the event that the location does not agree to that.
+pub(super) const CANCEL_REJECTED: &str = "fulfilment_order.cancel_rejected.v1";
+/// The type of the event that a shop takes it on.
+pub(super) const ACCEPTED: &str = "fulfilment_order.accepted.v1";
+/// The type of the event that a shop leaves it to others, or has not answered in time.
+pub(super) const DECLINED: &str = "fulfilment_order.declined.v1";
+/// The type of the event that a pick or a pack was taken back.
+pub(super) const TAKEN_BACK: &str = "fulfilment_order.corrected.v1";
+/// The type of the event that a shipment, or its arrival, was taken back.
+pub(super) const CORRECTED: &str = "shipment.corrected.v1";
 const PICKED: &str = "fulfilment_order.picked.v1";
 const PACKED: &str = "fulfilment_order.packed.v1";
+
+/// The payload of the events that tell of what else has become of a fulfilment order: it, and what changed.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = FulfilmentOrderChange)]
+struct Change<'a> {
+    #[serde(flatten)]
+    fulfilment_order: &'a FulfilmentOrder,
+    /// The pieces it is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    moved: Vec<ShippedLine>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// The fulfilment orders that the pieces have gone to.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    moved_to: &'a [FulfilmentOrderId],
+}
+
+/// What an event says of a fulfilment order with which something else was done than its work.
+pub(super) fn change(
+    fulfilment_order: &FulfilmentOrder,
+    moved: Vec<ShippedLine>,
+    reason: Option<&str>,
+    moved_to: &[FulfilmentOrderId],
+) -> Result<Payload> {
+    Payload::of(&Change { fulfilment_order, moved, reason, moved_to })
+}
 
 /// The events of what has been picked and packed, with what was moved in each.
 pub(super) fn progressed(fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) -> Result<Vec<(&'static str, Payload)>> {
@@ -101,15 +149,30 @@ pub(super) struct Parcel<'a> {
 /// What the events of this slice carry.
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
-    use super::{cancel::Cancelled, jobs::Moved, returns::Return, till::RefundRequested};
-    vec![
+    use super::{cancel::Cancelled, crossdock, dropship, inbound, jobs::Moved, returns::Return, till::RefundRequested};
+    let own = vec![
         EventSchema::of::<Work<'_>>(OPENED),
         EventSchema::of::<Work<'_>>(CANCELLED),
         EventSchema::of::<Progress<'_>>(PICKED),
         EventSchema::of::<Progress<'_>>(PACKED),
+        EventSchema::of::<Change<'_>>(HELD),
+        EventSchema::of::<Change<'_>>(RELEASED),
+        EventSchema::of::<Change<'_>>(MOVED),
+        EventSchema::of::<Change<'_>>(RESCHEDULED),
+        EventSchema::of::<Change<'_>>(CANCEL_REQUESTED),
+        EventSchema::of::<Change<'_>>(CANCEL_REJECTED),
+        EventSchema::of::<Change<'_>>(ACCEPTED),
+        EventSchema::of::<Change<'_>>(DECLINED),
+        EventSchema::of::<Change<'_>>(TAKEN_BACK),
+        EventSchema::of::<Parcel<'_>>(CORRECTED),
         EventSchema::of::<Parcel<'_>>("shipment.shipped.v1"),
         EventSchema::of::<Parcel<'_>>("shipment.scanned.v1"),
         EventSchema::of::<Parcel<'_>>("shipment.delivered.v1"),
+        EventSchema::of::<Parcel<'_>>("shipment.in_transit.v1"),
+        EventSchema::of::<Parcel<'_>>("shipment.out_for_delivery.v1"),
+        EventSchema::of::<Parcel<'_>>("shipment.attempt_failed.v1"),
+        EventSchema::of::<Parcel<'_>>("shipment.returned_to_sender.v1"),
+        EventSchema::of::<Parcel<'_>>("shipment.lost.v1"),
         EventSchema::of::<Cancelled<'_>>("order.line_cancelled.v1"),
         EventSchema::of::<Cancelled<'_>>("order.cancelled.v1"),
         EventSchema::of::<Moved<'_>>("payment.captured.v1"),
@@ -118,7 +181,8 @@ pub fn event_schemas() -> Vec<EventSchema> {
         EventSchema::of::<Moved<'_>>("payment.operation_failed.v1"),
         EventSchema::of::<RefundRequested<'_>>("payment.refund_requested.v1"),
         EventSchema::of::<Return>("return.received.v1"),
-    ]
+    ];
+    [own, dropship::event_schemas(), inbound::event_schemas(), crossdock::event_schemas()].concat()
 }
 
 pub(super) fn parcel(order: &OrderDocument, shipment: &Shipment) -> Result<Payload> {

@@ -120,6 +120,40 @@ impl<T> List<T> {
         self.reply(call, &page.await?)
     }
 
+    /// The same where a page may be short, since looking for what belongs on it is much work: `read` gives up to so many items after a
+    /// key, and behind which key the next are, if there may be any. Each call of it is a snapshot of its own, where a count is asked
+    /// for as well.
+    ///
+    /// # Errors
+    /// As [`List::answer`].
+    pub async fn answer_some<I, K>(
+        &self,
+        call: &Call,
+        read: impl Fn(&mut Tx, Option<K>, i64) -> Result<(Vec<I>, Option<K>)> + Clone + Send + 'static,
+    ) -> Result<Reply>
+    where
+        I: Serialize + ToSchema + Send + 'static,
+        K: Serialize + DeserializeOwned + Send + 'static,
+    {
+        let (limit, after, mut count) = (limit(self.shape.limit)?, self.after()?, None);
+        if self.shape.count.is_some() {
+            let (mut so_far, mut behind) = (0, None);
+            loop {
+                let (read, from) = (read.clone(), behind.take());
+                let (items, next) = call.read(move |tx| read(tx, from, PIECE)).await?;
+                so_far += i64::try_from(items.len()).unwrap_or(COUNT_CAP);
+                behind = next;
+                if behind.is_none() || so_far >= COUNT_CAP {
+                    break;
+                }
+            }
+            count = Some(so_far.min(COUNT_CAP));
+        }
+        let (items, next) = call.read(move |tx| read(tx, after, limit)).await?;
+        let next_cursor = next.map(|next| Cursor(next).encode()).transpose()?;
+        self.reply(call, &Page { items, next_cursor, count })
+    }
+
     /// The same where counting has a cheaper way, `count`, which counts no further than [`COUNT_CAP`].
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub mod limits;
 mod list;
 pub mod metrics;
 mod mount;
+pub mod network;
 pub mod openapi;
 pub mod paging;
 mod problem;

@@ -103,8 +103,22 @@ const JOBS: &[(&str, &str)] = &[
         "List the fulfilment orders, `ship` one (what was not picked and packed is so with it), and `deliver` its shipment.",
     ),
     (
+        "drop-ship",
+        "A supplier lists their orders, says by when they ship (`acknowledge`) or that they do not (`refuse`), ships, and sends the bill.",
+    ),
+    (
         "keep stock",
         "Levels are changed by adjustments only; `expected_on_hand` makes one fail when somebody was quicker.",
+    ),
+    (
+        "receive goods",
+        "Announce what is expected (`inbound-shipments`, of a purchase order or of none), then `receive` it in parts or whole. A `scan` says \
+         what something is and what can be done with it here.",
+    ),
+    (
+        "cross docks",
+        "`PATCH docks/{id}` lets goods cross a location's dock. What comes is matched with orders that wait for it; people work off \
+         the `tasks`, each ended by a scan.",
     ),
     (
         "watch the shop",
@@ -195,7 +209,8 @@ fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
 }
 
 /// The POSTs that change nothing, or nothing of ours: an `Idempotency-Key` would keep an answer that is old by then.
-const UNKEYED: [&str; 7] = [
+const UNKEYED: &[&str] = &[
+    "/v1/store/availability",
     "/v1/store/offers",
     "/v1/store/orders/lookup",
     "/v1/store/gift-cards/balance",
@@ -203,6 +218,8 @@ const UNKEYED: [&str; 7] = [
     "/v1/ops/gift-cards/lookup",
     "/v1/ops/pricing/simulate",
     "/v1/ops/price-rules/{id}/simulate",
+    "/v1/ops/scan",
+    "/v1/ops/sourcing/simulate",
 ];
 
 /// Whether an operation has a header among its parameters.

@@ -25,6 +25,22 @@ pub struct Discards(pub &'static [(&'static str, OnDecision)]);
 #[derive(Clone, Copy)]
 pub struct Replays(pub &'static [(&'static str, OnDecision)]);
 
+impl Discards {
+    /// What giving up a job of a kind means.
+    #[must_use]
+    pub fn meaning(self, kind: &str) -> Option<OnDecision> {
+        of_kind(self.0, kind)
+    }
+}
+
+impl Replays {
+    /// What replaying a job of a kind means.
+    #[must_use]
+    pub fn meaning(self, kind: &str) -> Option<OnDecision> {
+        of_kind(self.0, kind)
+    }
+}
+
 /// What a decision about a job of a kind means.
 fn of_kind(table: &[(&'static str, OnDecision)], kind: &str) -> Option<OnDecision> {
     table.iter().find(|(known, _)| *known == kind).map(|(_, meant)| *meant)

@@ -4,7 +4,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use serde::Serialize;
 
 use crate::{
-    db::{InstantSql, Sql, Tx, UidSql, sql},
+    db::{Col, InstantSql, Sql, Tx, UidSql, dialect, sql},
     error::Result,
     kernel::{Id, Instant, ids},
 };
@@ -102,6 +102,30 @@ pub(super) fn page(
 ) -> Result<Vec<QueuedJob>> {
     let page = page_of(now, (state, kind.unwrap_or_default()), after.unwrap_or_default(), limit);
     Ok(page.load::<Columns, Row>(tx)?.into_iter().map(queued).collect())
+}
+
+/// The oldest jobs that stand somewhere.
+///
+/// # Errors
+/// What the database says.
+pub fn standing(tx: &mut Tx, now: Instant, state: Standing, limit: i64) -> Result<Vec<QueuedJob>> {
+    page(tx, now, (Some(state), None), None, limit)
+}
+
+/// The jobs of ordering keys, the oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn of_keys(tx: &mut Tx, now: Instant, keys: &[String]) -> Result<Vec<QueuedJob>> {
+    let list = dialect::list(tx, &[("wanted", Col::Text)]);
+    let query = format!(
+        "SELECT seq, id, kind, CASE WHEN state <> 'ready' THEN state WHEN last_error IS NOT NULL THEN 'retrying' \
+           WHEN run_at > ? THEN 'later' ELSE 'ready' END, ordering_key, lane, run_at, lease_until, attempt, \
+           max_attempts, last_error, created_at, updated_at \
+         FROM jobs WHERE ordering_key IN (SELECT wanted FROM {list}) ORDER BY seq LIMIT 500"
+    );
+    let keys = dialect::rows(keys.iter().map(|key| serde_json::json!([key])).collect());
+    Ok(sql(query).bind(now).bind(keys).load::<Columns, Row>(tx)?.into_iter().map(queued).collect())
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ crate::words! {
         FulfilmentRead = "fulfilment:read",
         /// Pick, pack, ship, deliver.
         FulfilmentWrite = "fulfilment:write",
+        /// Take back what was handed over to a carrier; do without a step of an order's process.
+        FulfilmentSupervise = "fulfilment:supervise",
         /// Capture, void and refund payments; script the sandbox provider.
         PaymentsWrite = "payments:write",
         /// Read the figures of abandonment.

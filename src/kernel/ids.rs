@@ -62,8 +62,12 @@ kinds! {
     ShippingMethod, ShippingMethodId = "ship";
     /// A stock location.
     Location, LocationId = "loc";
+    /// A version of a sourcing profile.
+    SourcingProfile, SourcingProfileId = "sprof";
     /// A stock movement.
     Movement, MovementId = "mov";
+    /// A lot of goods.
+    Lot, LotId = "lot";
     /// A stock reservation.
     Reservation, ReservationId = "res";
     /// A cart.
@@ -88,8 +92,34 @@ kinds! {
     Invoice, InvoiceId = "inv";
     /// A fulfilment order.
     FulfilmentOrder, FulfilmentOrderId = "fo";
+    /// A hold of a fulfilment order.
+    Hold, HoldId = "hold";
+    /// A decision about a step of an order's process.
+    ProcessDecision, ProcessDecisionId = "pdec";
+    /// An order to a supplier.
+    PurchaseOrder, PurchaseOrderId = "po";
+    /// A shipment that is expected at a location.
+    InboundShipment, InboundShipmentId = "inb";
+    /// Goods of an inbound shipment that go to a fulfilment order without being stored.
+    DockMatch, DockMatchId = "dmatch";
+    /// Something to be done at a dock.
+    DockTask, DockTaskId = "dtask";
+    /// Goods on their way from one location to another.
+    Transfer, TransferId = "trf";
+    /// A count of what lies at a location.
+    StockCount, StockCountId = "count";
     /// A shipment.
     Shipment, ShipmentId = "shpt";
+    /// A wave of picking.
+    Wave, WaveId = "wave";
+    /// A package.
+    Package, PackageId = "pkg";
+    /// What a carrier fetches at once.
+    Manifest, ManifestId = "mfst";
+    /// An account with a carrier.
+    CarrierAccount, CarrierAccountId = "carrier";
+    /// A label bought of a carrier.
+    CarrierLabel, CarrierLabelId = "label";
     /// An abandonment of a cart.
     Abandonment, AbandonmentId = "aban";
     /// An event of the log.
@@ -123,6 +153,13 @@ impl<K> Id<K> {
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes), PhantomData)
+    }
+
+    /// The first id that can have been made at an instant: those made before are smaller, those made since are not.
+    #[must_use]
+    pub fn first_at(at: super::Instant) -> Self {
+        let millis = u64::try_from(at.micros() / 1000).unwrap_or_default();
+        Self(Uuid::from_u128(u128::from(millis) << 80), PhantomData)
     }
 
     /// The 16 bytes of the id.

@@ -7,6 +7,7 @@ pub mod actor;
 pub mod clock;
 pub mod country;
 pub mod device;
+pub mod gs1;
 pub mod ids;
 pub mod local;
 pub mod money;

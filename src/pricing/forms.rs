@@ -1,19 +1,16 @@
-//! The shapes in which price lists, prices, tax rates and shipping methods come in and go out, and what they must be
+//! The shapes in which price lists, prices, tax rates and shipping rates come in and go out, and what they must be
 //! like. Pure.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::{
-    quote::DeliveryDays,
-    rates::{ListKind, PriceList, ShippingMethod, ShippingRate, TaxRate},
-};
+use super::rates::{ListKind, PriceList, ShippingRate, TaxRate};
 use crate::{
     error::{Code, Error, Result},
     kernel::{
         Country, Currency, Instant, Money, Per, Quantity, UnitPrice,
-        ids::{ChannelId, CompanyId, CustomerId, PriceListId, ShippingMethodId, TaxRateId},
+        ids::{ChannelId, CompanyId, CustomerId, PriceListId, TaxRateId},
         patch::present,
         text::{Sku, Text},
     },
@@ -472,137 +469,9 @@ impl From<ShippingRate> for ShippingRateForm {
     }
 }
 
-fn check_rates(rates: &[ShippingRateForm]) -> Result<Vec<ShippingRate>> {
+pub(super) fn check_rates(rates: &[ShippingRateForm]) -> Result<Vec<ShippingRate>> {
     if rates.len() > MAX_RATES {
         return Err(Error::invalid("/rates", format!("expected at most {MAX_RATES} rates")));
     }
     rates.iter().enumerate().map(|(place, rate)| rate.check(&format!("/rates/{place}"))).collect()
-}
-
-fn check_days(days: Option<DeliveryDays>) -> Result<Option<(i32, i32)>> {
-    let Some(DeliveryDays { min, max }) = days else { return Ok(None) };
-    if !(0..=365).contains(&min) {
-        return Err(Error::invalid("/delivery_days/min", "expected a number from 0 to 365"));
-    }
-    if !(min..=365).contains(&max) {
-        return Err(Error::invalid("/delivery_days/max", "expected a number from min to 365"));
-    }
-    Ok(Some((min, max)))
-}
-
-const fn yes() -> bool {
-    true
-}
-
-/// A shipping method about to be made.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"channel_id": "chan_01h455vb4pex5vsknk084sn02q", "code": "economy", "name": "Parcel, 5 days", "tax_class": "standard",
-    "rates": [{"countries": ["DE"], "max_weight_grams": 30000, "price": {"amount": "4.90", "currency": "EUR"}}],
-    "delivery_days": {"min": 2, "max": 3}}))]
-pub struct NewShippingMethod {
-    /// The channel that offers it.
-    pub channel_id: ChannelId,
-    /// A short name, unique within the channel.
-    pub code: Text<50>,
-    /// Its name for people.
-    pub name: Text<200>,
-    /// Whether it is offered now.
-    #[serde(default = "yes")]
-    #[schema(default = true)]
-    pub active: bool,
-    /// The tax class of its price.
-    pub tax_class: Text<50>,
-    /// What it costs, where and for what.
-    #[schema(max_items = 200)]
-    pub rates: Vec<ShippingRateForm>,
-    /// The fewest and the most days until delivery, when they are known.
-    pub delivery_days: Option<DeliveryDays>,
-}
-
-impl NewShippingMethod {
-    pub(super) fn check(&self, id: ShippingMethodId) -> Result<ShippingMethod> {
-        Ok(ShippingMethod {
-            id,
-            code: self.code.to_string(),
-            name: self.name.to_string(),
-            channel: self.channel_id,
-            active: self.active,
-            tax_class: self.tax_class.to_string(),
-            rates: check_rates(&self.rates)?,
-            delivery_days: check_days(self.delivery_days)?,
-        })
-    }
-}
-
-/// What can be changed about a shipping method.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"active": false}))]
-pub struct ShippingMethodPatch {
-    /// Its name for people.
-    pub name: Option<Text<200>>,
-    /// Whether it is offered now.
-    pub active: Option<bool>,
-    /// The tax class of its price.
-    pub tax_class: Option<Text<50>>,
-    /// What it costs, whole.
-    #[schema(max_items = 200)]
-    pub rates: Option<Vec<ShippingRateForm>>,
-    /// The fewest and the most days until delivery; null when they are not known.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<DeliveryDays>)]
-    pub delivery_days: Option<Option<DeliveryDays>>,
-}
-
-impl ShippingMethodPatch {
-    pub(super) fn apply(&self, method: &mut ShippingMethod) -> Result<()> {
-        if let Some(name) = &self.name {
-            method.name = name.to_string();
-        }
-        method.active = self.active.unwrap_or(method.active);
-        if let Some(class) = &self.tax_class {
-            method.tax_class = class.to_string();
-        }
-        if let Some(rates) = &self.rates {
-            method.rates = check_rates(rates)?;
-        }
-        if let Some(days) = self.delivery_days {
-            method.delivery_days = check_days(days)?;
-        }
-        Ok(())
-    }
-}
-
-/// A way of shipping that a channel offers.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = ShippingMethod)]
-pub struct ShippingMethodView {
-    /// Its id.
-    pub id: ShippingMethodId,
-    /// The channel that offers it.
-    pub channel_id: ChannelId,
-    /// A short name, unique within the channel.
-    pub code: String,
-    /// Its name for people.
-    pub name: String,
-    /// Whether it is offered now.
-    pub active: bool,
-    /// The tax class of its price.
-    pub tax_class: String,
-    /// What it costs, where and for what.
-    pub rates: Vec<ShippingRateForm>,
-    /// The fewest and the most days until delivery, when they are known.
-    pub delivery_days: Option<DeliveryDays>,
-    /// Rises with every change.
-    pub version: i64,
-}
-
-impl From<(ShippingMethod, i64)> for ShippingMethodView {
-    fn from((method, version): (ShippingMethod, i64)) -> Self {
-        let ShippingMethod { id, code, name, channel, active, tax_class, rates, delivery_days } = method;
-        let rates = rates.into_iter().map(ShippingRateForm::from).collect();
-        let delivery_days = delivery_days.map(DeliveryDays::from);
-        Self { id, channel_id: channel, code, name, active, tax_class, rates, delivery_days, version }
-    }
 }

@@ -21,6 +21,7 @@ mod reductions;
 mod sale_prices;
 mod service;
 mod shipped_rates;
+mod shipping_forms;
 mod simulate;
 mod store;
 pub mod tax;
@@ -29,8 +30,8 @@ pub mod vat;
 
 pub use change::Change;
 pub use forms::{
-    Fraction, NewPriceList, NewShippingMethod, NewTaxRate, PriceChange, PriceEntry, PriceKey, PriceListPatch,
-    PricesChanged, ShippingMethodPatch, ShippingRateForm,
+    Fraction, NewPriceList, NewTaxRate, PriceChange, PriceEntry, PriceKey, PriceListPatch, PricesChanged,
+    ShippingRateForm,
 };
 pub use history::By;
 pub use import::{ImportedPrice, PriceRowImport, import};
@@ -44,6 +45,7 @@ pub use service::{
     Market, Markets, change_prices, create_price_list, create_shipping_method, create_tax_rate, delete_shipping_method,
     delete_tax_rate, hold_lists, may_change, price_lists, priced_in, prices, update_price_list, update_shipping_method,
 };
-pub use simulate::left;
+pub use shipping_forms::{NewShippingMethod, ShippingMethodPatch, TransitDays};
+pub use simulate::{Ordered, left};
 pub use taxed::Taxed;
 pub use vat::CheckedVatId;

@@ -150,6 +150,19 @@ impl Known<'_> {
         Some(Reduction { price, prior, last, since: first.from, raised, looked_at_from })
     }
 
+    /// What a single piece cost before something else than a list took something off it at an instant, so that it costs `price`: a
+    /// promotion that is announced to everybody.
+    #[must_use]
+    pub fn reduced_at(&self, began: Instant, price: PricePer, perishable: bool) -> Reduction {
+        let applied = self.applied(self.since, began);
+        // What begins together with it was no price before it.
+        let before: Vec<&Applied> = applied.iter().filter(|one| one.from < began).collect();
+        let last = before.last().and_then(|one| one.price);
+        let from = began.plus_seconds(-LOOK_BACK_SECONDS);
+        let prior = if perishable { last } else { lowest(&before, from) };
+        Reduction { price, prior, last, since: began, raised: last_raise(&before, from), looked_at_from: from }
+    }
+
     /// What a single piece cost from one instant to another, the oldest first.
     fn applied(&self, from: Instant, to: Instant) -> Vec<Applied> {
         let mut there: HashMap<Key, Price> = self.rows.iter().map(|row| (self.key(row), price_of(row))).collect();

@@ -257,7 +257,7 @@ pub struct Quote {
 #[must_use]
 pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request: &QuoteRequest<'_>) -> Quote {
     let mut problems = Vec::new();
-    let taxed = Taxed::new(rules, request.sale, request.at, request.prices_include_tax);
+    let taxed = Taxed::new(rules, request.sale, request.at, (request.prices_include_tax, request.rounding.strategy));
     let (mut lines, mut shown) = (Vec::with_capacity(request.lines.len()), Vec::with_capacity(request.lines.len()));
     let mut classes = Vec::with_capacity(request.lines.len());
     for line in &request.lines {
@@ -283,7 +283,7 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
     }
     let mut basket = basket(request, shown);
     let promotions = if request.consider == Consider::Nothing { &[][..] } else { &rules.promotions };
-    let offered = gifts::offered(promotions, prices, (&taxed, request), &mut basket);
+    gifts::offered(prices, (&taxed, request), &mut basket);
     let mut evaluation = Evaluation::new(promotions, &basket, request.detail);
     evaluation.goods();
     let goods_value = Money::from_minor(evaluation.goods_value(), request.currency);
@@ -294,7 +294,10 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
         .filter(|((line, _), _)| line.shipped)
         .map(|((line, class), left)| Shipped { class, rate: line.tax_rate, left })
         .collect();
-    let gifts = gifts::given(offered, &evaluation.applied);
+    let gifts = gifts::given(&evaluation.gifts, prices, (&taxed, request)).unwrap_or_else(|problem| {
+        problems.push(problem);
+        Vec::new()
+    });
     let ships = request.lines.iter().any(|line| line.shipped) || gifts.iter().any(|gift| gift.input.shipped);
     let asked = request.shipping.as_ref().filter(|_| ships).map(|asked| gifts::weighed(asked, &gifts));
     let shipping =
@@ -491,7 +494,7 @@ pub fn shipping_options(
             code: method.code.clone(),
             name: method.name.clone(),
             available: rate.is_ok(),
-            delivery_days: method.delivery_days.map(DeliveryDays::from),
+            delivery_days: method.days_to(country).map(DeliveryDays::from),
             price: rate.as_ref().ok().map(|(price, _)| charged(method, *price)),
             reason: rate.err(),
         }

@@ -380,6 +380,26 @@ pub struct ShippingMethod {
     pub rates: Vec<ShippingRate>,
     /// The fewest and the most days until delivery, when they are known.
     pub delivery_days: Option<(i32, i32)>,
+    /// The same of some countries.
+    pub transit: Vec<Transit>,
+}
+
+/// The days until delivery in some countries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transit {
+    /// Which countries.
+    pub countries: Vec<Country>,
+    /// The fewest and the most.
+    pub days: (i32, i32),
+}
+
+impl ShippingMethod {
+    /// The fewest and the most days until delivery in a country, when they are known.
+    #[must_use]
+    pub fn days_to(&self, country: Country) -> Option<(i32, i32)> {
+        let own = self.transit.iter().find(|transit| transit.countries.contains(&country));
+        own.map(|transit| transit.days).or(self.delivery_days)
+    }
 }
 
 /// The price of a shipping method for some countries, weights and values. All bounds are inclusive.

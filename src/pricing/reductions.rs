@@ -12,7 +12,7 @@ use crate::{
     db::Tx,
     error::Result,
     kernel::{
-        Instant, Quantity,
+        Instant, PricePer, Quantity,
         ids::{PriceListId, VariantId},
     },
 };
@@ -78,6 +78,35 @@ pub fn reductions(
         open = further;
     }
     Ok(found)
+}
+
+/// What articles cost in the thirty days before promotions began that reduce them: for each its article, since when, and what it costs
+/// by it; in the order in which they are asked for. One or two statements for all of them, none where there are none.
+///
+/// # Errors
+/// What the database says.
+pub fn before_promotions(
+    tx: &mut Tx,
+    rules: &Rules,
+    asking: Asking<'_>,
+    reduced: &[(Article<'_>, Instant, PricePer)],
+) -> Result<Vec<Reduction>> {
+    let Some(first) = reduced.iter().map(|(_, began, _)| *began).min() else { return Ok(Vec::new()) };
+    // A day more than is looked at, so that what applied at its beginning is known.
+    let (lists, since) = (&rules.price_lists, first.plus_seconds(-31 * 86_400));
+    let articles: HashMap<VariantId, &Article<'_>> =
+        reduced.iter().map(|(article, ..)| (article.variant, article)).collect();
+    let wanted: Vec<VariantId> = articles.keys().copied().collect();
+    let changes = history::of_single_pieces(tx, &wanted, since)?;
+    let list_changes = list_changes(tx, lists, (&wanted, &articles), &changes, since)?;
+    let Asking { channel, currency, .. } = asking;
+    let of = |(Article { variant, rows, perishable }, began, price): &(Article<'_>, Instant, PricePer)| {
+        let changes = changes.get(variant).map(Vec::as_slice).unwrap_or_default();
+        let list_changes = &list_changes;
+        let known = Known { lists, rows, changes, list_changes, channel, currency, variant: *variant, since };
+        known.reduced_at(*began, *price, *perishable)
+    };
+    Ok(reduced.iter().map(of).collect())
 }
 
 /// The changes of the lists that these articles have or had prices in. No statement where no such list was ever changed.

@@ -10,6 +10,7 @@ use super::{
     Article,
     model::{Buyer, Step},
     prior::{Reduction, whole_percent},
+    promotions::{Compiled, Line},
     quote::Rules,
     rates::{self, Asking, Audience, ListKind, PriceList, PriceRow},
     reductions, service, store,
@@ -22,7 +23,7 @@ use crate::{
     http::{Call, List, Mount, Page, Reply},
     kernel::{
         Actor, Currency, Instant, Per, PricePer, Quantity, Scope, UnitPrice,
-        ids::{ChannelId, PriceListId, VariantId},
+        ids::{ChannelId, PriceListId, PromotionId, VariantId},
     },
 };
 
@@ -39,8 +40,15 @@ struct SalePrice {
     channel_id: ChannelId,
     /// In which currency.
     currency: Currency,
-    /// The code of the list that gives the price.
+    /// The code of the list that gives the price, or the one that a promotion reduces.
     price_list: String,
+    /// The promotion that reduces it, where that is no list: one that is announced to everybody and takes something off goods that it
+    /// names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    promotion_id: Option<PromotionId>,
+    /// Its code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    promotion: Option<String>,
     /// The price of a single piece.
     price: UnitPrice,
     /// How many pieces the price is for; absent where it is one.
@@ -99,7 +107,12 @@ fn findings(price: PricePer, everyday: Option<PricePer>, reduction: Option<&Redu
 }
 
 /// The place of a row in the report.
-type Place = (VariantId, ChannelId, String);
+type Place = (VariantId, ChannelId, String, Option<PromotionId>);
+
+/// So many articles are looked at for a page: one may be short.
+const MOST_LOOKED_AT: usize = 1_000;
+/// So many at once.
+const CHUNK: i64 = 200;
 
 /// What the report is made of.
 struct Report<'a> {
@@ -112,38 +125,57 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// The lists of running sales that are for everybody.
-    fn running(&self) -> Vec<PriceListId> {
+    /// The lists whose articles may be reduced for everybody: those of running sales, and where promotions are announced all that are
+    /// no costs.
+    fn lists(&self) -> Vec<PriceListId> {
+        let at_all = self.markets.iter().any(|market| self.announced(*market).next().is_some());
         let running = |list: &&PriceList| {
             let begun = list.valid_from.is_none_or(|from| from <= self.now);
-            list.kind == ListKind::Sale
-                && list.audience == Audience::All
-                && begun
-                && list.valid_until.is_none_or(|until| self.now < until)
+            let on = begun && list.valid_until.is_none_or(|until| self.now < until);
+            let kind = list.kind == ListKind::Sale || at_all && list.kind != ListKind::Cost;
+            kind && list.audience == Audience::All && on
         };
         self.rules.price_lists.iter().filter(running).map(|list| list.id).collect()
     }
 
-    /// Up to so many rows from behind a place, in the order of their places.
-    fn page(&self, tx: &mut Tx, after: Option<&Place>, limit: usize) -> Result<Vec<SalePrice>> {
-        let lists = self.running();
+    /// The promotions that are announced in a market.
+    fn announced(&self, market: (ChannelId, Currency)) -> impl Iterator<Item = &Compiled> {
+        self.rules.promotions.iter().filter(move |ready| ready.is_announced(market, self.now))
+    }
+
+    /// Up to so many rows from behind a place, in the order of their places, and the place behind which the next are. What is not
+    /// wanted is passed over, as long as that is not too much for one page.
+    fn page(
+        &self,
+        tx: &mut Tx,
+        after: Option<&Place>,
+        (limit, wanted): (usize, impl Fn(&SalePrice) -> bool),
+    ) -> Result<(Vec<SalePrice>, Option<Place>)> {
+        let lists = self.lists();
         let (mut rows, mut behind) = (Vec::new(), after.map(|(variant, ..)| *variant));
         // The article of the place may have more rows: it is looked at once more.
-        let mut again = behind;
-        while rows.len() < limit {
-            let more = store::variants_in(tx, &lists, behind, 200)?;
+        let (mut again, mut looked_at) = (behind, 0);
+        loop {
+            let more = store::variants_in(tx, &lists, behind, CHUNK)?;
             let ids: Vec<VariantId> = again.take().into_iter().chain(more.iter().copied()).collect();
-            let last = more.len() < 200;
+            let last = i64::try_from(more.len()).is_ok_and(|found| found < CHUNK);
+            looked_at += ids.len();
             behind = more.last().copied().or(behind);
             let mut found = self.of(tx, &ids)?;
-            found.retain(|row| after.is_none_or(|after| place(row) > *after));
+            found.retain(|row| after.is_none_or(|after| place(row) > *after) && wanted(row));
             rows.extend(found);
+            if rows.len() > limit {
+                rows.truncate(limit);
+                let next = rows.last().map(place);
+                return Ok((rows, next));
+            }
             if last {
-                break;
+                return Ok((rows, None));
+            }
+            if looked_at >= MOST_LOOKED_AT {
+                return Ok((rows, behind.map(after_all_of)));
             }
         }
-        rows.truncate(limit);
-        Ok(rows)
     }
 
     /// The rows of articles.
@@ -151,21 +183,53 @@ impl Report<'_> {
         let mut variants = catalog::by_ids(tx, ids)?;
         variants.sort_unstable_by_key(|variant| variant.id);
         let prices = service::prices(tx, ids)?;
-        let rows = |variant: &Variant| prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default();
+        let article = |variant: &Variant| Article {
+            variant: variant.id,
+            rows: prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default(),
+            perishable: variant.perishes_soon(),
+        };
         let mut found = Vec::new();
         for (channel, currency) in &self.markets {
             let asking = Asking { channel: *channel, currency: *currency, buyer: Buyer::ANYBODY, at: self.now };
-            let article = |variant: &Variant| Article {
-                variant: variant.id,
-                rows: prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default(),
-                perishable: variant.perishes_soon(),
-            };
             let articles: Vec<Article<'_>> = variants.iter().map(article).collect();
             let reductions = reductions::reductions(tx, self.rules, asking, &articles)?;
-            found.extend(variants.iter().filter_map(|variant| self.row(variant, rows(variant), asking, &reductions)));
+            let both = || variants.iter().zip(&articles);
+            found.extend(both().filter_map(|(variant, article)| self.row(variant, article.rows, asking, &reductions)));
+            let by_promotions: Vec<_> = self
+                .announced((*channel, *currency))
+                .flat_map(|ready| both().filter_map(move |(variant, article)| self.by(ready, variant, article, asking)))
+                .collect();
+            let asked: Vec<_> = by_promotions.iter().map(|one| (*one.article, one.ready.began(), one.price)).collect();
+            let before = reductions::before_promotions(tx, self.rules, asking, &asked)?;
+            found.extend(by_promotions.iter().zip(&before).map(|(one, reduction)| one.row(asking, reduction)));
         }
         found.sort_by_key(place);
         Ok(found)
+    }
+
+    /// An article whose everyday price a promotion reduces.
+    fn by<'p>(
+        &'p self,
+        ready: &'p Compiled,
+        variant: &'p Variant,
+        article: &'p Article<'p>,
+        asking: Asking<'_>,
+    ) -> Option<ByPromotion<'p>> {
+        let (list, row) = rates::winner(&self.rules.price_lists, article.rows, asking, Quantity::ONE)?;
+        let cost = rates::cost(&self.rules.price_lists, article.rows, asking);
+        let line = Line {
+            line_no: 1,
+            sku: &variant.sku,
+            attributes: &variant.attributes,
+            price: row.price,
+            quantity: 1,
+            subtotal: 0,
+            cost: cost.map(|_| 0),
+            reduced: list.kind == ListKind::Sale,
+            agreed: false,
+        };
+        let price = ready.announces(&line)?;
+        Some(ByPromotion { ready, variant, article, list, everyday: row.price, price })
     }
 
     fn row(
@@ -190,6 +254,8 @@ impl Report<'_> {
             channel_id: asking.channel,
             currency: asking.currency,
             price_list: list.code.clone(),
+            promotion_id: None,
+            promotion: None,
             price: row.price.price,
             per: row.price.per,
             since: reduction.map(|reduction| reduction.since),
@@ -206,8 +272,52 @@ impl Report<'_> {
     }
 }
 
+/// An article that a promotion reduces for everybody.
+struct ByPromotion<'a> {
+    ready: &'a Compiled,
+    variant: &'a Variant,
+    article: &'a Article<'a>,
+    list: &'a PriceList,
+    everyday: PricePer,
+    price: PricePer,
+}
+
+impl ByPromotion<'_> {
+    fn row(&self, asking: Asking<'_>, reduction: &Reduction) -> SalePrice {
+        let findings = findings(self.price, Some(self.everyday), Some(reduction));
+        let (promotion, prior) = (&self.ready.promotion, reduction.prior);
+        SalePrice {
+            variant_id: self.variant.id,
+            sku: self.variant.sku.clone(),
+            name: self.variant.name.clone(),
+            channel_id: asking.channel,
+            currency: asking.currency,
+            price_list: self.list.code.clone(),
+            promotion_id: Some(promotion.id),
+            promotion: Some(promotion.code.clone()),
+            price: self.price.price,
+            per: self.price.per,
+            since: Some(reduction.since),
+            everyday_price: Some(self.everyday.price),
+            everyday_per: self.everyday.per,
+            claimed_percent: whole_percent(self.everyday, self.price),
+            prior_price: prior.map(|prior| prior.price),
+            prior_per: prior.map_or(Per::ONE, |prior| prior.per),
+            honest_percent: reduction.percent(),
+            raised_at: reduction.raised.map(|raise| raise.at),
+            borne_out: findings.is_empty(),
+            findings,
+        }
+    }
+}
+
 fn place(row: &SalePrice) -> Place {
-    (row.variant_id, row.channel_id, row.currency.code().to_owned())
+    (row.variant_id, row.channel_id, row.currency.code().to_owned(), row.promotion_id)
+}
+
+/// Behind all rows that an article may have.
+fn after_all_of(variant: VariantId) -> Place {
+    (variant, ChannelId::from_bytes([u8::MAX; 16]), String::new(), None)
 }
 
 /// The channels that an actor may see, each with its currencies, by their ids.
@@ -232,9 +342,11 @@ struct SalePriceQuery {
 
 /// List the prices of running sales
 ///
-/// Each with what it is reduced from by law, and what it seems to be reduced from: the everyday price of now. Where the history of
+/// Those of price lists, and those of promotions that are announced to everybody and take something off goods that they name. Each with
+/// what it is reduced from by law, and what it seems to be reduced from: the everyday price of now. Where the history of
 /// prices does not bear that out (`borne_out=false`), `findings` say why: it was raised shortly before, it was not sold before, it is
-/// not lower, or the everyday price is higher than the lowest of the 30 days before.
+/// not lower, or the everyday price is higher than the lowest of the 30 days before. A page may be short, or empty, though there is a
+/// next one: a thousand articles are looked at for one.
 #[utoipa::path(tag = "plan a sale", params(SalePriceQuery), security(("token" = ["prices:read"])),
     responses((status = 200, body = Page<SalePrice>)))]
 #[get("/sale-prices")]
@@ -242,13 +354,13 @@ async fn list_sale_prices(call: Call, query: List<SalePriceQuery>) -> Result<Rep
     let (actor, now, wanted) = (call.allow(Scope::PricesRead)?.clone(), call.now, query.filter.borne_out);
     let (rules, directory) = (call.snapshot::<Rules>().await?, call.snapshot::<Directory>().await?);
     let markets = markets(&directory, &actor);
-    let seen = move |row: &SalePrice| wanted.is_none_or(|wanted| wanted == row.borne_out);
     let read = move |tx: &mut Tx, after: Option<Place>, limit: i64| {
         let lists = rules.price_lists.iter().filter(|list| list.kind != ListKind::Sale);
         let report = Report { rules: &rules, markets: markets.clone(), everyday: lists.cloned().collect(), now };
-        report.page(tx, after.as_ref(), usize::try_from(limit).map_err(Error::internal)?)
+        let limit = usize::try_from(limit).map_err(Error::internal)?;
+        report.page(tx, after.as_ref(), (limit, |row: &SalePrice| wanted.is_none_or(|wanted| wanted == row.borne_out)))
     };
-    query.answer_seen(&call, place, seen, read).await
+    query.answer_some(&call, read).await
 }
 
 /// The routes of the ops surface.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     forms::{
-        ExportedPrice, NewPriceList, NewShippingMethod, NewTaxRate, PriceChange, PriceListPatch, PriceView,
-        PricesChanged, ShippingMethodPatch, check_announced, check_window,
+        ExportedPrice, NewPriceList, NewTaxRate, PriceChange, PriceListPatch, PriceView, PricesChanged,
+        check_announced, check_window,
     },
     history::{
         By, lists,
@@ -14,6 +14,7 @@ use super::{
     },
     quote::Rules,
     rates::{Audience, ListKind, PriceList, PriceRow, ShippingMethod, TaxRate},
+    shipping_forms::{NewShippingMethod, ShippingMethodPatch},
     store::{self, ListedPrice},
 };
 use crate::{

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use actix_web::post;
+use actix_web::{post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    history,
     model::{Buyer, Step, Totals},
     promotions::{self, Basket, Detail, Left, Origin, Person, Redeemed, Redeeming, code},
     quote::{Consider, GiftGoods, GiftRequest, LineRequest, QuoteProblem, QuoteRequest, Rules, ShippingRequest, quote},
@@ -68,7 +69,8 @@ struct Simulation {
     currency: Option<Currency>,
     /// Where it goes; the channel's first country where it is left out.
     country: Option<Country>,
-    /// When; now where it is left out.
+    /// When; now where it is left out. Where it is past, prices are those of then; lists, promotions, tax and shipping are as they are
+    /// now.
     at: Option<Instant>,
     /// What the storefront runs on.
     device: Option<Device>,
@@ -87,9 +89,8 @@ struct Simulation {
     /// The payment method that is chosen: one of the channel's.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
     payment_method: Option<Text<50>>,
-    /// Whether it is their first order.
-    #[serde(default)]
-    first_order: bool,
+    /// Whether it is their first order. Left out, it is looked up for the customer or the e-mail address; without any it is not.
+    first_order: Option<bool>,
     /// The VAT number of a business; its check digits must be right.
     #[schema(value_type = Option<VatId>)]
     vat_id: Option<VatId>,
@@ -135,6 +136,8 @@ impl From<QuoteProblem> for SimulationProblem {
 struct Simulated {
     /// The instant that it was priced at.
     at: Instant,
+    /// As of when the prices in lists are: `at` where that is past, by their history; else now, with what is planned in them.
+    prices_as_of: Instant,
     /// The totals with all that explains them; `passed_over` names every promotion that does not apply. Null where the amounts do
     /// not add up.
     totals: Option<Totals>,
@@ -189,7 +192,7 @@ impl Simulation {
     fn read(
         &self,
         tx: &mut Tx,
-        (actor, rules, secret): (&Actor, &Rules, &Secret),
+        (actor, rules, secret, ordered): Asked<'_>,
         (now, at): (Instant, Instant),
     ) -> Result<Known> {
         let skus: Vec<String> = self.lines.iter().map(|line| line.sku.to_string()).collect();
@@ -210,17 +213,22 @@ impl Simulation {
         };
         let exempt = standing.tax_exempt;
         Ok(Known {
-            prices: service::prices(tx, &ids)?,
+            prices: prices(tx, rules, &ids, (now, at))?,
             variants,
             coupons: self.redeemed(tx, (actor, rules), (now, at))?,
-            buyer: self.buyer(tx, actor, standing)?,
+            buyer: self.buyer(tx, actor, standing, ordered)?,
             person: Person::new(self.customer_id, self.email.as_ref(), secret),
             exempt,
         })
     }
 
     /// Who buys: as the customer stands, but for what is said instead.
-    fn buyer(&self, tx: &mut Tx, actor: &Actor, standing: Standing) -> Result<Buyer> {
+    fn buyer(&self, tx: &mut Tx, actor: &Actor, standing: Standing, Ordered(ordered): Ordered) -> Result<Buyer> {
+        let known = self.customer_id.is_some() || self.email.is_some();
+        let first_order = match self.first_order {
+            Some(stated) => stated,
+            None => known && !ordered(tx, self.customer_id, self.email.as_ref())?,
+        };
         let company = match self.company_id {
             None => standing.company,
             Some(company) => {
@@ -233,7 +241,7 @@ impl Simulation {
             company,
             group: self.customer_group.as_ref().map(ToString::to_string).or(standing.group),
             segments: self.segments.as_deref().map_or(Ok(standing.segments), customers::segments_of)?,
-            first_order: self.first_order,
+            first_order,
         })
     }
 
@@ -288,6 +296,27 @@ impl Simulation {
     }
 }
 
+/// Whether a customer, or somebody with this e-mail address, has ordered before: asked of whoever knows orders.
+#[derive(Clone, Copy)]
+pub struct Ordered(pub fn(&mut Tx, Option<CustomerId>, Option<&Email>) -> Result<bool>);
+
+/// Who simulates, by which rules, and whom is asked.
+type Asked<'a> = (&'a Actor, &'a Rules, &'a Secret, Ordered);
+
+/// The prices of articles: those of now with what is planned, or those of a past instant.
+fn prices(
+    tx: &mut Tx,
+    rules: &Rules,
+    variants: &[VariantId],
+    (now, at): (Instant, Instant),
+) -> Result<HashMap<VariantId, Vec<super::rates::PriceRow>>> {
+    let mut prices = service::prices(tx, variants)?;
+    if at < now && !variants.is_empty() {
+        history::prices_at(tx, (&mut prices, &rules.price_lists), variants, at)?;
+    }
+    Ok(prices)
+}
+
 /// What promotions may give.
 struct Goods {
     wanted: Vec<(PromotionId, String)>,
@@ -298,7 +327,7 @@ struct Goods {
 
 impl Goods {
     /// Reads it: no statement where no promotion gives goods, else three.
-    fn read(tx: &mut Tx, rules: &Rules, request: &QuoteRequest<'_>) -> Result<Self> {
+    fn read(tx: &mut Tx, rules: &Rules, request: &QuoteRequest<'_>, now: Instant) -> Result<Self> {
         let gives = rules.give_goods(request.consider);
         let wanted = if gives { rules.goods_in_question(request) } else { Vec::new() };
         let skus: Vec<String> = wanted.iter().map(|(_, sku)| sku.clone()).collect();
@@ -307,7 +336,7 @@ impl Goods {
         Ok(Self {
             wanted,
             variants: found.into_iter().map(|variant| (variant.sku.clone(), variant)).collect(),
-            prices: if ids.is_empty() { HashMap::new() } else { service::prices(tx, &ids)? },
+            prices: if ids.is_empty() { HashMap::new() } else { prices(tx, rules, &ids, (now, request.at))? },
             available: stock::availability(tx, &ids)?,
         })
     }
@@ -334,13 +363,13 @@ impl Goods {
 /// Prices the cart; what is left of limited promotions is read as it is now.
 fn simulate(
     tx: &mut Tx,
-    (actor, rules, secret): (&Actor, &Rules, &Secret),
+    (actor, rules, secret, ordered): Asked<'_>,
     (channel, seller): (&Channel, Country),
     asked: &Simulation,
     (now, at): (Instant, Instant),
 ) -> Result<Simulated> {
     let (currency, country) = asked.check(channel)?;
-    let known = asked.read(tx, (actor, rules, secret), (now, at))?;
+    let known = asked.read(tx, (actor, rules, secret, ordered), (now, at))?;
     let consider = if asked.include_drafts { Consider::DraftsToo } else { Consider::Active };
     let nothing = HashMap::new();
     let sale = Sale {
@@ -374,7 +403,7 @@ fn simulate(
             .map(|code| ShippingRequest { code: code.to_string(), weight_grams: asked.weight(&known.variants) }),
     };
     let left = left(tx, (now, None), rules, &request, &known.person)?;
-    let goods = Goods::read(tx, rules, &request)?;
+    let goods = Goods::read(tx, rules, &request, now)?;
     let mut prices = known.prices.clone();
     prices.extend(goods.prices.clone());
     let request = QuoteRequest { left: &left, gifts: goods.requests(&request.lines), ..request };
@@ -383,7 +412,7 @@ fn simulate(
         totals.passed_over.retain(|passed| rules.sees_promotion(actor, passed.promotion_id));
     }
     let problems = quote.problems.into_iter().map(SimulationProblem::from).collect();
-    Ok(Simulated { at, totals: quote.totals, goods_value: quote.goods_value, problems })
+    Ok(Simulated { at, prices_as_of: at.min(now), totals: quote.totals, goods_value: quote.goods_value, problems })
 }
 
 /// What is left of the limited promotions that are in question for what is to be priced, what the cart holds itself included. No statement where there are none.
@@ -438,7 +467,10 @@ async fn simulate_cart(call: Call, body: Body<Simulation>) -> Result<Reply> {
     let (rules, seller) = (call.snapshot::<Rules>().await?, directory.seller_of(&channel)?);
     let at = asked.at.unwrap_or(now);
     let secret = call.state.secret.clone();
-    let read = move |tx: &mut Tx| simulate(tx, (&actor, &rules, &secret), (&channel, seller), &asked, (now, at));
+    let ordered = call.request().app_data::<web::Data<Ordered>>().map(|ordered| ***ordered);
+    let ordered = ordered.ok_or_else(|| Error::internal("nobody knows who has ordered"))?;
+    let read =
+        move |tx: &mut Tx| simulate(tx, (&actor, &rules, &secret, ordered), (&channel, seller), &asked, (now, at));
     Reply::ok(&call.read(read).await?)
 }
 

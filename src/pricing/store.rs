@@ -11,7 +11,7 @@ use super::{
     history::model::{Key, Price},
     promotions,
     quote::Rules,
-    rates::{Audience, ListKind, PriceList, PriceRow, ShippingMethod, ShippingRate, TaxRate},
+    rates::{Audience, ListKind, PriceList, PriceRow, ShippingMethod, ShippingRate, TaxRate, Transit},
 };
 use crate::{
     db::{Col, Doc, DocSql, InstantSql, Json, Snapshot, Tx, UidSql, dialect, snapshot_version, sql},
@@ -403,6 +403,8 @@ struct ShippingDoc {
     tax_class: String,
     rates: Vec<ShippingRate>,
     delivery_days: Option<(i32, i32)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    transit: Vec<Transit>,
 }
 
 fn shipping_doc(method: &ShippingMethod) -> Result<Doc<serde_json::Value>> {
@@ -412,6 +414,7 @@ fn shipping_doc(method: &ShippingMethod) -> Result<Doc<serde_json::Value>> {
         tax_class: method.tax_class.clone(),
         rates: method.rates.clone(),
         delivery_days: method.delivery_days,
+        transit: method.transit.clone(),
     };
     Ok(Doc(serde_json::to_value(doc)?))
 }
@@ -421,8 +424,8 @@ pub(super) fn shipping_methods(tx: &mut Tx) -> Result<Vec<(ShippingMethod, i64)>
     type Row = (ShippingMethodId, ChannelId, String, Doc<ShippingDoc>, i64);
     let query = sql("SELECT id, channel_id, code, doc, version FROM shipping_methods ORDER BY id");
     let read = |(id, channel, code, Doc(doc), version): Row| {
-        let ShippingDoc { name, active, tax_class, rates, delivery_days } = doc;
-        (ShippingMethod { id, code, name, channel, active, tax_class, rates, delivery_days }, version)
+        let ShippingDoc { name, active, tax_class, rates, delivery_days, transit } = doc;
+        (ShippingMethod { id, code, name, channel, active, tax_class, rates, delivery_days, transit }, version)
     };
     Ok(query.load::<(UidSql, UidSql, Text, DocSql, BigInt), Row>(tx)?.into_iter().map(read).collect())
 }

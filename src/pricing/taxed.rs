@@ -1,7 +1,7 @@
 //! What the tax that is due makes of prices: the rate of each class, and what prices that include tax become where another one is due
 //! than at home. Pure; carts, their shipping options and offers all ask here, so that they say the same.
 
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 
 use super::{
     model::Step,
@@ -9,7 +9,7 @@ use super::{
     quote::Rules,
     tax::{Sale, Taxation},
 };
-use crate::kernel::{Instant, PricePer, UnitPrice, tax::InclusivePrices};
+use crate::kernel::{Instant, PricePer, Rounding, UnitPrice, tax::InclusivePrices};
 
 /// How what is sold together is taxed.
 pub struct Taxed<'a> {
@@ -17,17 +17,23 @@ pub struct Taxed<'a> {
     pub(super) sale: &'a Sale,
     pub(super) at: Instant,
     pub(super) prices_include_tax: bool,
+    rounding: Rounding,
     pub(super) taxation: Taxation,
     /// Why nothing is taxed.
     untaxed: Option<Step>,
 }
 
 impl<'a> Taxed<'a> {
-    /// How a sale is taxed at an instant.
+    /// How a sale is taxed at an instant, in a channel whose prices include tax or not, and that rounds so.
     #[must_use]
-    pub fn new(rules: &'a Rules, sale: &'a Sale, at: Instant, prices_include_tax: bool) -> Self {
+    pub fn new(
+        rules: &'a Rules,
+        sale: &'a Sale,
+        at: Instant,
+        (prices_include_tax, rounding): (bool, Rounding),
+    ) -> Self {
         let taxation = sale.taxation();
-        Self { rules, sale, at, prices_include_tax, untaxed: taxation.untaxed(sale), taxation }
+        Self { rules, sale, at, prices_include_tax, rounding, untaxed: taxation.untaxed(sale), taxation }
     }
 
     /// The tax rate for a class, with its step; 0 where nothing is taxed.
@@ -50,7 +56,7 @@ impl<'a> Taxed<'a> {
         let currency = price.currency();
         let whole = own.normalize().scale() <= currency.exponent();
         let digits = currency.exponent() + if whole { 0 } else { UnitPrice::EXTRA_DIGITS };
-        let rounded = recomputed.round_dp_with_strategy(digits, RoundingStrategy::MidpointAwayFromZero);
+        let rounded = recomputed.round_dp_with_strategy(digits, self.rounding.strategy());
         UnitPrice::rounded(rounded, currency).map(|one| PricePer { price: one, ..price })
     }
 
@@ -93,7 +99,7 @@ impl<'a> Taxed<'a> {
         }
         let home = self.rules.tax(self.sale.seller.for_vat(), class, self.at).ok();
         let (home, _) = home.filter(|(home, _)| *home != rate)?;
-        let net = amount.checked_div(Decimal::ONE.checked_add(home)?)?;
-        net.checked_mul(Decimal::ONE.checked_add(rate)?)
+        // Multiplied first: the amount without tax may have no end, and half a cent must be just that to be rounded as such.
+        amount.checked_mul(Decimal::ONE.checked_add(rate)?)?.checked_div(Decimal::ONE.checked_add(home)?)
     }
 }

@@ -382,7 +382,7 @@ impl Driver<'_> {
         if let (Some(body), Some(common)) = (body.as_object_mut(), common.as_object()) {
             body.extend(common.clone());
             if goods {
-                body.insert("location".to_owned(), json!(self.shop.code));
+                body.insert("location".to_owned(), json!(self.shop.returns_to));
             }
         }
         let answer = self.remote.again("/v1/ops/returns", &body).await?;

@@ -58,6 +58,10 @@ pub struct Mapping {
     /// What amounts become that stand beside an order and not in a line.
     #[serde(default)]
     pub order_level: OrderLevel,
+    /// Where the goods lie: the codes of locations, with how many per cent of each article's opening stock. All of it at one location,
+    /// which is called as the channel is, unless stated.
+    #[serde(default)]
+    pub locations: BTreeMap<String, u8>,
     /// Which codes are goods, and which postage, fees, discounts, …
     #[serde(default)]
     pub codes: Codes,

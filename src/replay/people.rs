@@ -134,6 +134,7 @@ mod tests {
         let shop = |code: &str| Shop {
             channel: String::new(),
             code: code.to_owned(),
+            returns_to: code.to_owned(),
             used: false,
             prices_include_tax: true,
             taxed_on_top: false,

@@ -22,8 +22,11 @@ pub(super) const SHIPPING: &str = "historical";
 pub(super) struct Shop {
     /// The channel's id.
     pub channel: String,
-    /// The channel's code; also the name of the foreign system, of the legal entity and of the location.
+    /// The channel's code; also the name of the foreign system, of the legal entity and, unless the mapping names others, of the
+    /// location.
     pub code: String,
+    /// Where goods come back to: the location that has the most.
+    pub returns_to: String,
     /// Whether orders were placed in it before.
     pub used: bool,
     /// Whether its prices include tax.
@@ -52,8 +55,12 @@ pub(super) async fn shop(remote: &Remote, plan: &Plan, mapping: &Mapping) -> Res
     let id = text(&channel, "/id")?;
     taxes(remote, plan, mapping, home).await?;
     shipping(remote, plan, mapping, &id).await?;
-    let location = json!({"code": code, "name": code, "country": home, "time_zone": zone});
-    found_or_made(remote, "/v1/ops/locations", code, &location).await?;
+    let places = places(mapping);
+    for (place, priority) in places.iter().zip(100..) {
+        let location =
+            json!({"code": place.0, "name": place.0, "country": home, "time_zone": zone, "priority": priority});
+        found_or_made(remote, "/v1/ops/locations", place.0, &location).await?;
+    }
     let variants: Vec<Value> = plan.variants.values().map(variant).collect();
     for some in variants.chunks(10_000) {
         remote.rows("/v1/integration/variants", some).await?;
@@ -61,7 +68,7 @@ pub(super) async fn shop(remote: &Remote, plan: &Plan, mapping: &Mapping) -> Res
     for currency in &currencies(plan, mapping) {
         prices(remote, plan, *currency, code, &id).await?;
     }
-    stock(remote, plan, code).await?;
+    stock(remote, plan, &places).await?;
     let orders = remote.get(&format!("/v1/ops/orders?channel_id={id}&limit=1")).await?.done()?;
     let used = orders.pointer("/items/0").is_some();
     let taxed = mapping.tax.is_taxed();
@@ -69,6 +76,7 @@ pub(super) async fn shop(remote: &Remote, plan: &Plan, mapping: &Mapping) -> Res
     Ok(Shop {
         channel: id,
         code: code.to_owned(),
+        returns_to: places.first().map_or(code, |(place, _)| *place).to_owned(),
         used,
         prices_include_tax,
         taxed_on_top: taxed && !prices_include_tax,
@@ -196,22 +204,80 @@ async fn prices(remote: &Remote, plan: &Plan, currency: Currency, code: &str, ch
     Ok(())
 }
 
-/// Opening stock: as much of each article as was ever sold, on the day before the first document. An article that has a
-/// level has had it.
-async fn stock(remote: &Remote, plan: &Plan, location: &str) -> Result<()> {
-    let levels = remote.list(&format!("/v1/ops/stock/levels?location={}", escaped(location))).await?;
-    let known: HashSet<&str> = levels.iter().filter_map(|level| level.get("sku")?.as_str()).collect();
+/// Where the goods lie, with how many per cent of them; most first.
+fn places(mapping: &Mapping) -> Vec<(&str, i64)> {
+    let mut places: Vec<(&str, i64)> =
+        mapping.locations.iter().map(|(code, share)| (code.as_str(), i64::from(*share))).collect();
+    if places.is_empty() {
+        places.push((mapping.channel.trim(), 100));
+    }
+    places.sort_by_key(|(_, share)| std::cmp::Reverse(*share));
+    places
+}
+
+/// How much of an article lies at each place: whole pieces, all of them together.
+fn shared(pieces: i64, places: &[(&str, i64)]) -> Vec<i64> {
+    let (mut given, mut shares) = (0, 0);
+    let part = |(_, share): &(&str, i64)| {
+        shares += share;
+        // What is due up to here, less what was given before: nothing is lost to rounding.
+        let part = pieces * shares / 100 - given;
+        given += part;
+        part
+    };
+    places.iter().map(part).collect()
+}
+
+/// Opening stock: as much of each article as was ever sold, on the day before the first document, shared out among the places. An
+/// article that has a level anywhere has had it.
+async fn stock(remote: &Remote, plan: &Plan, places: &[(&str, i64)]) -> Result<()> {
+    let mut known: HashSet<String> = HashSet::new();
+    for (place, _) in places {
+        let levels = remote.list(&format!("/v1/ops/stock/levels?location={}", escaped(place))).await?;
+        known.extend(levels.iter().filter_map(|level| Some(level.get("sku")?.as_str()?.to_owned())));
+    }
     let wanted = plan.variants.values().filter(|variant| !variant.kind.is_service() && variant.sold > 0);
-    let missing: Vec<&Variant> = wanted.filter(|variant| !known.contains(&*variant.sku)).collect();
+    let missing = wanted.filter(|variant| !known.contains(&*variant.sku));
+    let lines = missing.map(|variant| opening(variant, places));
     let before = plan.first.map(|first| first.plus_seconds(-86_400));
-    for some in missing.chunks(200) {
-        let line = |variant: &&Variant| {
-            json!({"sku": variant.sku, "location": location, "set_to": variant.sold, "expected_on_hand": 0,
-                "reason": "all that was ever sold"})
-        };
-        let lines: Vec<Value> = some.iter().map(line).collect();
+    // The levels of an article are made together, for another run takes one for all.
+    let mut batch: Vec<Value> = Vec::new();
+    let mut batches: Vec<Vec<Value>> = Vec::new();
+    for lines in lines {
+        if batch.len() + lines.len() > 200 {
+            batches.push(std::mem::take(&mut batch));
+        }
+        batch.extend(lines);
+    }
+    batches.extend((!batch.is_empty()).then_some(batch));
+    for lines in batches {
         let adjustment = json!({"lines": lines, "occurred_at": before});
         remote.post("/v1/ops/stock/adjustments", &adjustment).await?.done()?;
     }
     Ok(())
+}
+
+/// The opening levels of an article.
+fn opening(variant: &Variant, places: &[(&str, i64)]) -> Vec<Value> {
+    let parts = shared(variant.sold, places).into_iter().zip(places).filter(|(pieces, _)| *pieces > 0);
+    let line = |(pieces, (place, _)): (i64, &(&str, i64))| {
+        json!({"sku": variant.sku, "location": place, "set_to": pieces, "expected_on_hand": 0,
+            "reason": "all that was ever sold"})
+    };
+    parts.map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shared;
+
+    #[test]
+    fn opening_stock_is_shared_out_to_the_last_piece() {
+        let thirds = [("a", 34), ("b", 33), ("c", 33)];
+        assert_eq!(shared(100, &thirds), [34, 33, 33]);
+        assert_eq!(shared(1, &thirds), [0, 0, 1]);
+        for pieces in 0..250 {
+            assert_eq!(shared(pieces, &thirds).iter().sum::<i64>(), pieces);
+        }
+    }
 }

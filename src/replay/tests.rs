@@ -337,6 +337,7 @@ fn what_is_wrong_with_a_mapping_is_said_with_its_key() {
         ("kinds = [\"Angebot\"]", "", "leave_out[0]"),
         ("currency = \"EUR\"", "currency = \"Euro\"", "currency"),
         ("channel = \"laden\"", "channel = ", "line 2"),
+        ("[codes]", "[locations]\nnord = 60\nsued = 50\n[codes]", "locations"),
     ] {
         let text = error(from, to);
         assert!(text.contains(key), "{key} is not in: {text}");

@@ -1,5 +1,7 @@
 //! What a rule is that proposes prices, what a proposal is, and where they stand. Pure. What is in [`Terms`] is stored as it came.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -330,6 +332,25 @@ pub struct PriceRule {
     pub created_at: Instant,
     /// When it last changed.
     pub updated_at: Instant,
+}
+
+/// What somebody who is limited to channels may see of rules and of what these propose: for that tells the prices of the list that a
+/// rule reckons from, and what goods have cost in the channel that it goes by.
+#[derive(Debug, Clone)]
+pub struct Sight {
+    /// The lists of their channels, and those for all.
+    pub lists: HashSet<PriceListId>,
+    /// Their channels.
+    pub channels: Vec<ChannelId>,
+}
+
+impl Sight {
+    /// Whether a rule is seen: both its lists, and its channel.
+    #[must_use]
+    pub fn sees(&self, rule: &PriceRule) -> bool {
+        let channel = rule.channel.is_none_or(|channel| self.channels.contains(&channel));
+        channel && self.lists.contains(&rule.list) && self.lists.contains(&rule.reference)
+    }
 }
 
 /// How a price was reckoned.

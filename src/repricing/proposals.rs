@@ -8,6 +8,7 @@ use super::{
     look::{Lists, is_as_made, keeps, zone},
     model::{PriceRule, Proposal, ProposalCommand, ProposalState},
     record::{Change, Fresh, apply},
+    service::{self, sight},
     store::{self, Counted, Filter},
 };
 use crate::{
@@ -21,10 +22,6 @@ use crate::{
     },
     pricing::{self, rates::PriceRow},
 };
-
-fn seen(actor: &Actor, rule: &PriceRule) -> bool {
-    rule.list_channel.is_none_or(|channel| actor.sees_channel(channel))
-}
 
 /// A page of the proposals that an actor may see, the newest first.
 ///
@@ -45,8 +42,8 @@ pub(super) fn page(
             Some(known.get(sku).copied().ok_or_else(unknown)?)
         }
     };
-    let channels = actor.channels().map(<[_]>::to_vec);
-    store::proposals_page(tx, &Filter { state: query.state, rule: query.rule_id, variant, channels }, before, limit)
+    let sight = sight(tx, actor)?;
+    store::proposals_page(tx, &Filter { state: query.state, rule: query.rule_id, variant, sight }, before, limit)
 }
 
 /// A proposal that an actor may see.
@@ -56,11 +53,13 @@ pub(super) fn page(
 pub(super) fn find(tx: &mut Tx, actor: &Actor, id: PriceProposalId) -> Result<Proposal> {
     let missing = || Error::not_found("price proposal");
     let proposal = store::proposals_by_ids(tx, &[id], false)?.pop().ok_or_else(missing)?;
-    let rule = store::find(tx, proposal.rule)?.filter(|rule| seen(actor, rule));
-    rule.map(|_| proposal).ok_or_else(missing)
+    service::find(tx, actor, proposal.rule).map(|_| proposal).map_err(|error| match error.code() {
+        Code::NotFound => missing(),
+        _ => error,
+    })
 }
 
-/// What is decided: the proposals that are open, locked with their lists, and what is told of the others.
+/// What is decided: the proposals that are open, locked with their rules and lists, and what is told of the others.
 struct Deciding {
     open: Vec<Proposal>,
     rules: HashMap<PriceRuleId, PriceRule>,
@@ -73,16 +72,18 @@ impl Deciding {
         let wanted: Vec<PriceProposalId> = wanted.into_iter().collect();
         let found = store::proposals_by_ids(tx, &wanted, false)?;
         let rules: BTreeSet<PriceRuleId> = found.iter().map(|proposal| proposal.rule).collect();
-        let rules = store::by_ids(tx, &rules.into_iter().collect::<Vec<_>>())?;
+        // Nobody changes what a rule keeps within while it is being kept to. Rules before lists, and lists before proposals, as a run does.
+        let rules = store::lock_all(tx, &rules.into_iter().collect::<Vec<_>>())?;
         let rules: HashMap<PriceRuleId, PriceRule> = rules.into_iter().map(|rule| (rule.id, rule)).collect();
         let mut deciding = Self { open: Vec::new(), rules, told: Decided::default() };
-        let known: HashSet<PriceProposalId> =
-            found.iter().filter(|one| seen_in(&deciding.rules, actor, one)).map(|one| one.id).collect();
+        let sight = sight(tx, actor)?;
+        let seen = |rule: &PriceRule| sight.as_ref().is_none_or(|sight| sight.sees(rule));
+        let seen = |proposal: &&Proposal| deciding.rules.get(&proposal.rule).is_some_and(seen);
+        let known: HashSet<PriceProposalId> = found.iter().filter(seen).map(|one| one.id).collect();
         for id in wanted.iter().filter(|id| !known.contains(id)) {
             deciding.fail(*id, &Error::not_found("price proposal"));
         }
         let mine = deciding.mine(actor, found.iter().filter(|one| known.contains(&one.id)));
-        // Lists before proposals, as a run does.
         let lists: BTreeSet<PriceListId> =
             found.iter().filter(|one| mine.contains(&one.id)).map(|one| one.list).collect();
         pricing::hold_lists(tx, &lists)?;
@@ -117,10 +118,6 @@ impl Deciding {
         self.told.failed += 1;
         self.told.errors.push(NotDecided { id, code: code.to_owned(), detail });
     }
-}
-
-fn seen_in(rules: &HashMap<PriceRuleId, PriceRule>, actor: &Actor, proposal: &Proposal) -> bool {
-    rules.get(&proposal.rule).is_some_and(|rule| seen(actor, rule))
 }
 
 /// Rejects open proposals.

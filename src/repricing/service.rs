@@ -5,7 +5,7 @@ use super::{
     forms::{NewPriceRule, PassedOver, PriceRulePatch, Simulated, WouldPropose},
     jobs::running,
     look::{ACTOR, Looked, Which, look, zone},
-    model::{PriceRule, PriceRuleCommand, PriceRuleState},
+    model::{PriceRule, PriceRuleCommand, PriceRuleState, Sight},
     store,
 };
 use crate::{
@@ -23,12 +23,23 @@ use crate::{
     },
 };
 
-/// A rule that an actor may see: on a list of their channels, or for all.
+/// What an actor may see of rules; `None` is all.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn sight(tx: &mut Tx, actor: &Actor) -> Result<Option<Sight>> {
+    let Some(channels) = actor.channels() else { return Ok(None) };
+    let lists = pricing::price_lists(tx, actor)?.into_iter().map(|list| list.id).collect();
+    Ok(Some(Sight { lists, channels: channels.to_vec() }))
+}
+
+/// A rule that an actor may see.
 ///
 /// # Errors
 /// `not_found`.
 pub(super) fn find(tx: &mut Tx, actor: &Actor, id: PriceRuleId) -> Result<PriceRule> {
-    let seen = |rule: &PriceRule| rule.list_channel.is_none_or(|channel| actor.sees_channel(channel));
+    let sight = sight(tx, actor)?;
+    let seen = |rule: &PriceRule| sight.as_ref().is_none_or(|sight| sight.sees(rule));
     store::find(tx, id)?.filter(seen).ok_or_else(|| Error::not_found("price rule"))
 }
 
@@ -46,7 +57,8 @@ pub(super) fn page(
     before: Option<PriceRuleId>,
     limit: i64,
 ) -> Result<Vec<PriceRule>> {
-    store::page(tx, (state, actor.channels()), before, limit)
+    let sight = sight(tx, actor)?;
+    store::page(tx, (state, sight.as_ref()), before, limit)
 }
 
 /// Makes a rule: a draft.

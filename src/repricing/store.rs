@@ -9,7 +9,9 @@ use diesel::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::model::{Explanation, PriceRule, PriceRuleState, Proposal, ProposalState, Proposed, RunSummary, Terms};
+use super::model::{
+    Explanation, PriceRule, PriceRuleState, Proposal, ProposalState, Proposed, RunSummary, Sight, Terms,
+};
 use crate::{
     db::{Bind, Col, Doc, DocSql, InstantSql, Json, Tx, UidSql, dialect, insert_many, sql},
     error::Result,
@@ -82,21 +84,31 @@ impl Where {
     }
 }
 
-/// The channels that somebody is limited to, as a list.
-fn channels(channels: Option<&[ChannelId]>) -> Option<Bind> {
-    channels.map(|channels| dialect::rows(channels.iter().map(|id| json!([id.hex()])).collect()))
+/// What there is to a rule that somebody sees, as conditions on its row with that name, each with its list.
+fn seen(tx: &Tx, row: &str, sight: Option<&Sight>) -> Vec<(String, Option<Bind>)> {
+    let Some(Sight { lists, channels }) = sight else { return Vec::new() };
+    let list = dialect::list(tx, &[("seen", Col::Uid)]);
+    let lists = || dialect::rows(lists.iter().map(|id| json!([id.hex()])).collect());
+    let channels = dialect::rows(channels.iter().map(|id| json!([id.hex()])).collect());
+    vec![
+        (format!("{row}.price_list_id IN (SELECT seen FROM {list})"), Some(lists())),
+        (format!("{row}.reference_list_id IN (SELECT seen FROM {list})"), Some(lists())),
+        (format!("({row}.channel_id IS NULL OR {row}.channel_id IN (SELECT seen FROM {list}))"), Some(channels)),
+    ]
 }
 
-/// Rules on lists of these channels and on those for all, the newest first, from behind one of them.
+/// Rules that somebody sees, the newest first, from behind one of them.
 pub(super) fn page(
     tx: &mut Tx,
-    (state, seen): (Option<PriceRuleState>, Option<&[ChannelId]>),
+    (state, sight): (Option<PriceRuleState>, Option<&Sight>),
     before: Option<PriceRuleId>,
     limit: i64,
 ) -> Result<Vec<PriceRule>> {
-    let (mut narrowed, list) = (Where::new(), dialect::list(tx, &[("seen", Col::Uid)]));
+    let mut narrowed = Where::new();
     narrowed.and("state = ?", state.map(|state| state.as_str().into()));
-    narrowed.and(&format!("(list_channel_id IS NULL OR list_channel_id IN (SELECT seen FROM {list}))"), channels(seen));
+    for (condition, bind) in seen(tx, "price_rules", sight) {
+        narrowed.and(&condition, bind);
+    }
     narrowed.and("id < ?", before.map(Bind::from));
     let query = sql(format!("SELECT {RULE} FROM price_rules{} ORDER BY id DESC LIMIT ?", narrowed.0));
     let rows = query.bind_all(narrowed.1).bind(limit).load::<RuleTypes, RuleRecord>(tx)?;
@@ -115,10 +127,11 @@ pub(super) fn lock(tx: &mut Tx, id: PriceRuleId) -> Result<Option<PriceRule>> {
     Ok(query.bind(id).first::<RuleTypes, RuleRecord>(tx)?.map(rule))
 }
 
-/// Rules by their ids.
-pub(super) fn by_ids(tx: &mut Tx, ids: &[PriceRuleId]) -> Result<Vec<PriceRule>> {
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
-    let query = sql(format!("SELECT {RULE} FROM {list} JOIN price_rules ON id = wanted"));
+/// Rules by their ids, locked until the end of the transaction, in the order of these.
+pub(super) fn lock_all(tx: &mut Tx, ids: &[PriceRuleId]) -> Result<Vec<PriceRule>> {
+    let (list, lock) = (dialect::list(tx, &[("wanted", Col::Uid)]), dialect::for_update(tx));
+    let query =
+        sql(format!("SELECT {RULE} FROM price_rules WHERE id IN (SELECT wanted FROM {list}) ORDER BY id{lock}"));
     let rows = query.bind(dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect()));
     Ok(rows.load::<RuleTypes, RuleRecord>(tx)?.into_iter().map(rule).collect())
 }
@@ -246,8 +259,8 @@ pub(super) struct Filter {
     pub state: Option<ProposalState>,
     pub rule: Option<PriceRuleId>,
     pub variant: Option<VariantId>,
-    /// Those of rules on lists of these channels and on those for all.
-    pub channels: Option<Vec<ChannelId>>,
+    /// Those of rules that somebody sees.
+    pub sight: Option<Sight>,
 }
 
 /// Proposals, the newest first, from behind one of them.
@@ -257,7 +270,7 @@ pub(super) fn proposals_page(
     before: Option<PriceProposalId>,
     limit: i64,
 ) -> Result<Vec<Proposal>> {
-    let (mut narrowed, list) = (Where::new(), dialect::list(tx, &[("seen", Col::Uid)]));
+    let mut narrowed = Where::new();
     // The narrowest leads by an index of its own; the others are looked at row by row.
     let (weak, led) = (dialect::unindexed(tx), filter.variant.is_some() || filter.rule.is_some());
     let state = if led { weak("p.state") } else { "p.state".to_owned() };
@@ -265,11 +278,9 @@ pub(super) fn proposals_page(
     narrowed.and("p.variant_id = ?", filter.variant.map(Bind::from));
     narrowed.and(&format!("{rule} = ?"), filter.rule.map(Bind::from));
     narrowed.and(&format!("{state} = ?"), filter.state.map(|state| state.as_str().into()));
-    let seen = format!(
-        "EXISTS (SELECT 1 FROM price_rules AS r WHERE r.id = p.rule_id \
-         AND (r.list_channel_id IS NULL OR r.list_channel_id IN (SELECT seen FROM {list})))"
-    );
-    narrowed.and(&seen, channels(filter.channels.as_deref()));
+    for (condition, bind) in seen(tx, "r", filter.sight.as_ref()) {
+        narrowed.and(&format!("EXISTS (SELECT 1 FROM price_rules AS r WHERE r.id = p.rule_id AND {condition})"), bind);
+    }
     narrowed.and("p.id < ?", before.map(Bind::from));
     let query = sql(format!("SELECT {PROPOSAL} FROM price_proposals AS p{} ORDER BY p.id DESC LIMIT ?", narrowed.0));
     Ok(proposals(query.bind_all(narrowed.1).bind(limit).load::<ProposalTypes, ProposalRecord>(tx)?))

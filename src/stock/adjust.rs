@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::{
+    lots,
     model::{
         Level, LevelChange, LevelKey, Location, Locations, MovementKind, NewMovement, Occasion, level_name,
         level_stream, sum_changes,
     },
     places, store,
     told::{self, Cause, ChangeKind, Changed},
+    transfers, watches,
 };
 use crate::{
     catalog,
@@ -112,10 +114,11 @@ pub fn adjust(
     let mut after: HashMap<LevelKey, Level> =
         levels.into_iter().map(|level| ((level.variant, level.location), level)).collect();
     if !changes.is_empty() {
-        let moved = store::move_levels(tx, now, &changes)?;
+        let mut moved = store::move_levels(tx, now, &changes)?;
         if moved.len() != changes.len() {
             return Err(Error::internal("locked levels refused an adjustment"));
         }
+        lots::settle(tx, now, (MovementKind::Adjustment, occasion), &changes, &mut moved)?;
         after.extend(moved.into_iter().map(|level| ((level.variant, level.location), level)));
     }
     let told = steps.iter().filter_map(|(line, change, running)| {
@@ -169,6 +172,8 @@ struct StockAdjusted<'a> {
     reserved: i64,
     /// How much of it is kept back.
     safety: i64,
+    /// How much of it can not be sold: of lots that are blocked, recalled or expired.
+    withheld: i64,
     /// What is left to sell.
     available: i64,
     reason: Option<&'a str>,
@@ -179,13 +184,14 @@ const ADJUSTED: &str = "stock.adjusted.v1";
 /// What the events of this slice carry.
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
-    vec![EventSchema::of::<StockAdjusted<'_>>(ADJUSTED), told::event_schema()]
+    let own = vec![EventSchema::of::<StockAdjusted<'_>>(ADJUSTED), told::event_schema()];
+    [own, watches::event_schemas(), transfers::event_schemas()].concat()
 }
 
 /// The event.
 fn event(line: &Resolved<'_>, change: i64, on_hand: i64, level: &Level, occurred_at: Instant) -> Result<NewEvent> {
     let (sku, location) = (&line.line.sku, line.location);
-    let available = on_hand - level.allocated - level.reserved - level.safety;
+    let available = on_hand - level.allocated - level.reserved - level.safety - level.withheld;
     let data = StockAdjusted {
         sku,
         variant_id: level.variant,
@@ -196,6 +202,7 @@ fn event(line: &Resolved<'_>, change: i64, on_hand: i64, level: &Level, occurred
         allocated: level.allocated,
         reserved: level.reserved,
         safety: level.safety,
+        withheld: level.withheld,
         available,
         reason: line.line.reason.as_deref(),
     };
@@ -236,19 +243,17 @@ pub(super) fn variants<'a>(tx: &mut Tx, skus: impl Iterator<Item = &'a str>) -> 
     catalog::ids_of(tx, &skus)
 }
 
-fn known(variants: &HashMap<String, VariantId>, sku: &str, pointer: &str) -> Result<VariantId> {
+pub(super) fn known(variants: &HashMap<String, VariantId>, sku: &str, pointer: &str) -> Result<VariantId> {
     let unknown =
         || Error::problem(Code::SkuUnknown, format!("there is no variant `{sku}`")).at(format!("{pointer}/sku"));
     variants.get(sku).copied().ok_or_else(unknown)
 }
 
 /// A location by code or id, when the actor may book stock there.
-pub(super) fn place<'a>(
-    actor: &Actor,
-    locations: &'a Locations,
-    reference: &str,
-    pointer: &str,
-) -> Result<&'a Location> {
+///
+/// # Errors
+/// `not_found`, `scope_missing`; with the pointer of the document that names it.
+pub fn place<'a>(actor: &Actor, locations: &'a Locations, reference: &str, pointer: &str) -> Result<&'a Location> {
     let location = locations.by_ref(reference).filter(|location| actor.sees_location(location.id));
     let location = location.ok_or_else(|| Error::not_found("location").at(format!("{pointer}/location")))?;
     places::keeps(actor, location.id).map_err(|error| error.at(format!("{pointer}/location")))?;

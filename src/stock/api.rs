@@ -6,13 +6,15 @@ use actix_web::{get, patch, post};
 
 use super::{
     adjust::{self, Adjustment},
+    counts,
     dto::{
         AdjustmentRequest, LevelDocument, Levels, Movement, Names, SafetyRequest, StockQuery, StockRow, StockRowsTaken,
         check_count,
     },
     list::{self, Filter},
+    lots,
     model::{Level, Location, LocationPatch, Locations, NewLocation},
-    places, service,
+    outlook, places, service, snapshots, transfers, watches,
 };
 use crate::{
     catalog,
@@ -95,7 +97,11 @@ fn filter(tx: &mut Tx, actor: &Actor, locations: &Locations, query: &StockQuery)
 }
 
 /// The SKUs of variants.
-fn names<'a>(tx: &mut Tx, variants: impl Iterator<Item = VariantId>, locations: &'a Locations) -> Result<Names<'a>> {
+pub(super) fn names<'a>(
+    tx: &mut Tx,
+    variants: impl Iterator<Item = VariantId>,
+    locations: &'a Locations,
+) -> Result<Names<'a>> {
     let mut variants: Vec<VariantId> = variants.collect();
     variants.sort_unstable();
     variants.dedup();
@@ -210,19 +216,35 @@ async fn set_levels(call: Call, body: Body<Vec<StockRow>>) -> Result<Reply> {
     .await
 }
 
+/// The routes of the store surface.
+pub fn store(config: &mut Mount<'_>) {
+    outlook::api::store(config);
+}
+
 /// The routes of the ops surface.
 pub fn ops(config: &mut Mount<'_>) {
     config.service(create_location).service(list_locations).service(read_location).service(update_location);
+    super::bins::ops(config);
+    super::sourcing::api::ops(config);
+    outlook::api::ops(config);
+    lots::api::ops(config);
+    watches::api::ops(config);
     config.service(list_levels).service(update_safety).service(create_adjustment).service(list_movements);
+    transfers::api::ops(config);
+    counts::api::ops(config);
 }
 
 /// The routes of the integration surface.
 pub fn integration(config: &mut Mount<'_>) {
     config.service(set_levels);
+    snapshots::api::integration(config);
 }
 
 /// What is done beside requests: due reservations end, and ended ones are dropped after a week.
 pub fn work(state: &State, runner: &mut Runner) {
+    outlook::api::work(state, runner);
+    lots::api::work(state, runner);
+    watches::api::work(state, runner);
     let db = Arc::new(state.db.clone());
     let expiring = db.clone();
     runner.every("stock.expire-reservations", 30, move |now| {

@@ -1,6 +1,7 @@
 //! Booking goods in, out and over: the one way into the ledger for whatever is neither an order's purchase nor a count by hand.
 
 use super::{
+    lots,
     model::{Level, LevelChange, LevelKey, MovementKind, NewMovement, Occasion, sum_changes},
     service::{names, tell},
     store,
@@ -28,7 +29,7 @@ pub struct Entry {
     /// Added to what belongs to orders.
     pub allocated: i64,
     /// So many must be available before: for what may not be taken from those who have it already. What the same booking
-    /// gives back to the level counts.
+    /// gives back to the level counts; what may be sold beyond what is there counts for a promise, and not for goods.
     pub guard: Option<i64>,
     /// Why, in words.
     pub reason: Option<String>,
@@ -77,6 +78,8 @@ pub fn book(
         on_hand: entry.on_hand,
         allocated: entry.allocated,
         guard: entry.guard,
+        // Goods have to lie there. A promise needs no more than a sale does.
+        shelf_only: entry.guard.is_some() && entry.on_hand != 0,
         ..LevelChange::of(entry.key())
     };
     let changes = sum_changes(entries.iter().map(change));
@@ -92,12 +95,25 @@ pub fn book(
         reason: entry.reason.clone(),
     };
     store::append(tx, now, occasion, &entries.iter().map(movement).collect::<Vec<_>>())?;
+    // Lots are locked before levels.
+    let comes =
+        |entry: &&Entry| entry.on_hand > 0 && matches!(entry.kind, MovementKind::TransferIn | MovementKind::Correction);
+    let coming = match (entries.iter().find(comes), reference) {
+        (Some(entry), Some(reference)) => Some((entry.kind, lots::under_way(tx, reference)?)),
+        _ => None,
+    };
     let keys: Vec<LevelKey> = changes.iter().map(LevelChange::key).collect();
     store::make_levels(tx, now, &keys)?;
     let names = names(tx, &changes)?;
-    let moved = store::move_levels(tx, now, &changes)?;
+    let mut moved = store::move_levels(tx, now, &changes)?;
     if moved.len() != changes.len() {
         return Err(refusal(tx, &changes)?);
+    }
+    // Lots are told of what left with the kind of the first entry: of one document all that leaves has the same.
+    let left = entries.iter().find(|entry| entry.on_hand < 0).map_or(MovementKind::Adjustment, |entry| entry.kind);
+    lots::settle(tx, now, (left, occasion), &changes, &mut moved)?;
+    if let Some((kind, under_way)) = coming {
+        lots::arrive(tx, now, (kind, occasion), (&changes, &under_way), &mut moved)?;
     }
     // Of a kind there is one event per level, as of every command: what happened last to it names it.
     for kind in MovementKind::ALL {

@@ -25,8 +25,18 @@ pub struct Finding {
 /// # Errors
 /// What the database says.
 pub fn check(tx: &mut Tx, after: Option<VariantId>, limit: i64) -> Result<(Vec<Finding>, Option<VariantId>)> {
+    let (compared, last) = compared(tx, after, limit)?;
+    let findings = compared.into_iter().flat_map(|(key, (level, sums))| findings(key, level, sums));
+    Ok((findings.collect(), last))
+}
+
+/// What levels say, where there is one, and what their movements and live reservations add up to.
+pub(super) type Compared = BTreeMap<LevelKey, (Option<Counters>, Counters)>;
+
+/// The same of the levels of up to `limit` variants after `after`, and where to go on.
+pub(super) fn compared(tx: &mut Tx, after: Option<VariantId>, limit: i64) -> Result<(Compared, Option<VariantId>)> {
     let last = list::last_of_chunk(tx, after, limit)?;
-    let mut compared: BTreeMap<LevelKey, (Option<Counters>, Counters)> = BTreeMap::new();
+    let mut compared = Compared::new();
     for (key, counters) in list::counters(tx, after, last)? {
         compared.entry(key).or_default().0 = Some(counters);
     }
@@ -35,8 +45,7 @@ pub fn check(tx: &mut Tx, after: Option<VariantId>, limit: i64) -> Result<(Vec<F
         let sum = &mut compared.entry(key).or_default().1;
         *sum = (sum.0 + on_hand, sum.1 + allocated, sum.2 + reserved);
     }
-    let findings = compared.into_iter().flat_map(|(key, (level, sums))| findings(key, level, sums));
-    Ok((findings.collect(), last))
+    Ok((compared, last))
 }
 
 fn findings(key: LevelKey, level: Option<Counters>, sums: Counters) -> Vec<Finding> {

@@ -37,7 +37,11 @@ pub struct LevelDocument {
     pub reserved: i64,
     /// Pieces of those that are never sold.
     pub safety: i64,
-    /// What can be sold; below zero only by backorders and losses.
+    /// Pieces of those that can not be sold: of lots that are blocked, recalled or expired.
+    pub withheld: i64,
+    /// Pieces that may be sold beyond what is there.
+    pub beyond: i64,
+    /// What is there to sell; below zero only by backorders and losses.
     pub available: i64,
     /// Rises with every change.
     pub version: i64,
@@ -105,6 +109,8 @@ impl Names<'_> {
             allocated: level.allocated,
             reserved: level.reserved,
             safety: level.safety,
+            withheld: level.withheld,
+            beyond: level.beyond,
             available: level.available(),
             version: level.version,
             updated_at: level.updated_at,

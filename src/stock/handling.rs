@@ -1,73 +1,34 @@
 //! How fast a location hands over what it has to ship: pure.
 
-use chrono::{Datelike, NaiveDate, Weekday};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
-use serde::{Deserialize, Serialize};
 
-use crate::{
-    error::{Error, Result},
-    kernel::{Instant, LocalTime, local},
-};
+use super::{calendar::following, site::Site};
+use crate::kernel::{Instant, local};
 
-/// How fast a location hands over to the carrier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Handling {
-    /// What is ordered before this time on the location's clock is begun the same working day, the rest on the next.
-    pub cut_off: LocalTime,
-    /// How many working days it takes beside the one on which it is begun.
-    pub handling_days: i64,
-}
-
-impl Default for Handling {
-    fn default() -> Self {
-        Self { cut_off: LocalTime::TWO_PM, handling_days: 0 }
-    }
-}
-
-/// More than that is no handling.
-const MOST_DAYS: i64 = 90;
-
-impl Handling {
-    /// Checks what the schema says of it.
-    ///
-    /// # Errors
-    /// `invalid_value`.
-    pub fn check(self) -> Result<()> {
-        match (0..=MOST_DAYS).contains(&self.handling_days) {
-            true => Ok(()),
-            false => Err(Error::invalid("/handling_days", format!("expected a number from 0 to {MOST_DAYS}"))),
-        }
+impl Site {
+    /// The working day on which what was ordered at an instant is begun: the day of the order when it came before the cut-off
+    /// of a working day, else the next working day.
+    pub(super) fn begins_on(&self, zone: Tz, placed_at: Instant) -> NaiveDate {
+        let day = local::day_of(zone, placed_at);
+        let cut_off = self.calendar.cut_off_on(day, self.cut_off);
+        let today = self.calendar.works_on(day) && placed_at < local::at(zone, day, cut_off.time());
+        if today { day } else { self.calendar.next_working_day(day) }
     }
 
-    /// When what was ordered at an instant should have left: at the end of a working day of the zone. That is the day of the
-    /// order when it came before the cut-off of a working day, else the next working day; and so many working days later as
-    /// handling takes.
-    pub fn due_at(self, zone: Tz, placed_at: Instant) -> Instant {
-        let mut day = local::day_of(zone, placed_at);
-        if !is_working_day(day) || placed_at >= local::at(zone, day, self.cut_off.time()) {
-            day = next_working_day(day);
-        }
+    /// The working day on which it should leave: so many working days after that as handling takes.
+    pub(super) fn leaves_on(&self, zone: Tz, placed_at: Instant) -> NaiveDate {
+        let mut day = self.begins_on(zone, placed_at);
         for _ in 0..self.handling_days {
-            day = next_working_day(day);
+            day = self.calendar.next_working_day(day);
         }
-        local::start_of_day(zone, following(day))
+        day
     }
-}
 
-/// Monday to Friday: no location has a calendar yet.
-fn is_working_day(day: NaiveDate) -> bool {
-    !matches!(day.weekday(), Weekday::Sat | Weekday::Sun)
-}
-
-fn next_working_day(day: NaiveDate) -> NaiveDate {
-    let next = following(day);
-    if next == day || is_working_day(next) { next } else { next_working_day(next) }
-}
-
-/// The day after; the last day there is has none.
-fn following(day: NaiveDate) -> NaiveDate {
-    day.succ_opt().unwrap_or(day)
+    /// When what was ordered at an instant should have left: at the end of that day in the zone.
+    pub(super) fn due_at(&self, zone: Tz, placed_at: Instant) -> Instant {
+        local::start_of_day(zone, following(self.leaves_on(zone, placed_at)))
+    }
 }
 
 #[cfg(test)]
@@ -75,9 +36,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{
+        kernel::LocalTime,
+        stock::calendar::{Calendar, DayCutOff, Weekday},
+    };
 
     fn due(zone: Tz, handling_days: i64, placed_at: &str) -> String {
-        Handling { handling_days, ..Handling::default() }.due_at(zone, placed_at.parse().unwrap()).to_string()
+        Site { handling_days, ..Site::default() }.due_at(zone, placed_at.parse().unwrap()).to_string()
     }
 
     #[test]
@@ -119,6 +84,24 @@ mod tests {
         assert_eq!(due(chrono_tz::Africa::Cairo, 0, "2026-04-23T09:00:00Z"), "2026-04-23T22:00:00Z");
     }
 
+    #[test]
+    fn a_calendar_has_days_off_and_cut_offs_of_its_own() {
+        let berlin = chrono_tz::Europe::Berlin;
+        let calendar = Calendar {
+            working_days: vec![Weekday::Monday, Weekday::Friday, Weekday::Saturday],
+            holidays: vec!["2026-01-16".parse().unwrap()],
+            cut_offs: vec![DayCutOff { day: Weekday::Saturday, cut_off: "10:00".parse().unwrap() }],
+        };
+        let site = Site { calendar: calendar.checked().unwrap(), ..Site::default() };
+        let due = |placed_at: &str| site.due_at(berlin, placed_at.parse().unwrap()).to_string();
+        // From Tuesday over a Friday that is a holiday to Saturday; there until ten, then Monday.
+        assert_eq!(due("2026-01-13T08:00:00Z"), "2026-01-17T23:00:00Z");
+        assert_eq!(due("2026-01-17T08:59:00Z"), "2026-01-17T23:00:00Z");
+        assert_eq!(due("2026-01-17T09:00:00Z"), "2026-01-19T23:00:00Z");
+        let slow = Site { handling_days: 2, ..site.clone() };
+        assert_eq!(slow.leaves_on(berlin, "2026-01-17T08:59:00Z".parse().unwrap()).to_string(), "2026-01-23");
+    }
+
     proptest! {
         #[test]
         fn what_is_ordered_later_is_never_due_earlier(
@@ -129,10 +112,10 @@ mod tests {
             handling_days in 0i64..5,
         ) {
             let cut_off: LocalTime = format!("{:02}:{:02}", minutes / 60, minutes % 60).parse().unwrap();
-            let (handling, placed) = (Handling { cut_off, handling_days }, Instant::from_micros(seconds * 1_000_000));
+            let (handling, placed) = (Site { cut_off, handling_days, ..Site::default() }, Instant::from_micros(seconds * 1_000_000));
             let due = handling.due_at(zone, placed);
             prop_assert!(due > placed && due <= handling.due_at(zone, placed.plus_seconds(later)));
-            prop_assert!(is_working_day(local::day_of(zone, due.plus_seconds(-1))));
+            prop_assert!(handling.calendar.works_on(local::day_of(zone, due.plus_seconds(-1))));
         }
     }
 }

@@ -172,6 +172,28 @@ pub(super) fn counters(
     sums(tx, between(after, last), select, "")
 }
 
+/// What movements and live reservations of these keys add up to: `on_hand`, `allocated`, `reserved`. One statement.
+pub(super) fn sums_of(tx: &mut Tx, wanted: &[LevelKey]) -> Result<Vec<(LevelKey, Counters)>> {
+    let list = dialect::list(tx, KEY);
+    // The movements of a variant lead, and not those of a whole location.
+    let place = dialect::unindexed(tx)("m.location_id");
+    let moved = |column: &str| {
+        format!(
+            "CAST(coalesce((SELECT sum(m.{column}) FROM stock_movements AS m WHERE m.variant_id = list.variant \
+             AND {place} = list.location), 0) AS BIGINT)"
+        )
+    };
+    let query = format!(
+        "SELECT variant, location, {}, {}, CAST(coalesce((SELECT sum(r.quantity) FROM reservations AS r \
+           WHERE r.variant_id = list.variant AND r.location_id = list.location AND r.state = 'live' AND r.tracked), 0) AS BIGINT) \
+         FROM {list} ORDER BY variant, location",
+        moved("on_hand"),
+        moved("allocated"),
+    );
+    let rows = sql(query).bind(keys(wanted.iter().copied())).load::<SumColumns, SumRow>(tx)?;
+    Ok(rows.into_iter().map(|(variant, location, a, b, c)| ((variant, location), (a, b, c))).collect())
+}
+
 /// What the movements of a chunk add up to: `on_hand`, `allocated`, nothing.
 pub(super) fn movement_sums(
     tx: &mut Tx,

@@ -7,32 +7,49 @@
 
 mod adjust;
 pub mod api;
+mod bins;
 mod book;
+mod calendar;
 mod check;
 mod copies;
+pub mod counts;
 mod dto;
 mod handling;
 mod list;
+pub mod lots;
 mod model;
+pub mod outlook;
 mod places;
 mod plan;
+pub mod repair;
+mod replan;
 mod service;
+mod site;
+pub mod snapshots;
+pub mod sourcing;
 mod store;
 mod told;
 mod trace;
+pub mod transfers;
+pub mod watches;
 
-pub use adjust::{Adjusted, Adjustment, Change, SafetyChange, adjust, event_schemas, set_safety};
+pub use adjust::{Adjusted, Adjustment, Change, SafetyChange, adjust, event_schemas, place, set_safety};
+pub use bins::{Bin, bins_of};
 pub use book::{Entry, book};
+pub use calendar::{Calendar, DayCutOff, Weekday};
 pub use check::{Finding, check};
 pub use copies::{levels_after, levels_at, levels_of};
 pub use dto::LevelDocument;
+pub use lots::Packed;
 pub use model::{
     Available, Level, LevelChange, LevelKey, Location, LocationPatch, Locations, MovementKind, Need, NewLocation,
     Share, level_name, level_stream,
 };
-pub use places::{create_location, update_location};
+pub use places::{create_location, keeps, update_location};
+pub use replan::{Replanned, reallocations, replan};
 pub use service::{
-    Booking, allocate, availability, consume, deallocate, expire_due, extend, first_received, held, look, purge_ended,
-    receive_return, release, reserve, reserve_again, reserve_seen, ship,
+    Booking, allocate, availability, consume, deallocate, expire_due, extend, first_received, held, held_at, look,
+    purge_ended, receive_return, release, reserve, reserve_again, reserve_seen, ship,
 };
-pub use trace::{LookedAt, Sourcing, Why, shown};
+pub use site::{Degrees, LocationKind, Position, Site};
+pub use trace::{LookedAt, Points, Sourcing, Why, shown};

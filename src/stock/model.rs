@@ -2,15 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::handling::Handling;
+use super::{
+    calendar::Calendar,
+    site::{LocationKind, Position, Site},
+    sourcing::SourcingProfile,
+};
 use crate::{
     channels::TimeZone,
+    customers::Address,
     error::{Error, Result},
     kernel::{
         Country, Instant, LocalTime,
-        ids::{LocationId, VariantId},
+        ids::{ChannelId, LocationId, VariantId},
+        patch::present,
         text::Text,
     },
 };
@@ -28,31 +35,36 @@ pub struct Location {
     pub country: Country,
     /// The zone of its cut-off and its working days.
     pub time_zone: TimeZone,
-    /// What is ordered before this time on the location's clock is begun the same working day (Monday to Friday), what comes
-    /// later or on another day on the next one. `due_at` of a fulfilment order is the end of the working day, at the
-    /// location, on which it is done.
-    pub cut_off: LocalTime,
-    /// How many working days it takes beside the one on which it is begun: 0 is the same day.
-    pub handling_days: i64,
     /// The lowest is asked first when an order is placed.
     pub priority: i64,
     /// Whether orders are placed on it.
     pub active: bool,
     /// Rises with every change.
     pub version: i64,
+    /// What it is beside that.
+    #[serde(flatten)]
+    pub site: Site,
     /// Since when.
     pub created_at: Instant,
 }
 
 impl Location {
-    pub(super) const fn handling(&self) -> Handling {
-        Handling { cut_off: self.cut_off, handling_days: self.handling_days }
+    /// The day, by its clock, on which it ships what was ordered at an instant.
+    #[must_use]
+    pub fn leaves_on(&self, placed_at: Instant) -> NaiveDate {
+        self.site.leaves_on(self.time_zone.0, placed_at)
     }
 
     /// When it should have shipped what was ordered at an instant: at the end of a working day of its own.
     #[must_use]
     pub fn due_at(&self, placed_at: Instant) -> Instant {
-        self.handling().due_at(self.time_zone.0, placed_at)
+        self.site.due_at(self.time_zone.0, placed_at)
+    }
+
+    /// Until when it has to accept what it is given to ship now; `None` where it has not to say anything.
+    #[must_use]
+    pub fn accept_by(&self, now: Instant) -> Option<Instant> {
+        self.site.accept_minutes.map(|minutes| now.plus_seconds(60 * minutes))
     }
 }
 
@@ -85,8 +97,43 @@ pub struct NewLocation {
     /// Whether orders are placed on it.
     #[serde(default = "default_active")]
     pub active: bool,
+    /// What kind of place it is.
+    #[serde(default = "default_kind")]
+    #[schema(default = "warehouse")]
+    pub kind: LocationKind,
+    /// Its address, for labels and for people who collect.
+    pub address: Option<Address>,
+    /// Where on earth it is.
+    pub position: Option<Position>,
+    /// On which days it works; Monday to Friday where it is left out.
+    #[serde(default)]
+    pub calendar: Calendar,
+    /// How many orders it can take in a day.
+    #[schema(minimum = 0, maximum = 10_000_000)]
+    pub orders_per_day: Option<i64>,
+    /// How many pieces can go over its dock in a day.
+    #[schema(minimum = 0, maximum = 10_000_000)]
+    pub dock_units_per_day: Option<i64>,
+    /// The channels whose orders it ships; all where none is named.
+    #[serde(default)]
+    #[schema(max_items = 300)]
+    pub channels: Vec<ChannelId>,
+    /// The countries it ships to; all where none is named.
+    #[serde(default)]
+    #[schema(max_items = 300)]
+    pub countries: Vec<Country>,
+    /// The GS1 company prefix under which it numbers its parcels.
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{6,12}$")]
+    pub gs1_prefix: Option<Text<12>>,
+    /// Within so many minutes it has to accept what it is to ship, or that is planned anew without it; it has not to say anything where
+    /// this is left out.
+    #[schema(minimum = 1, maximum = 43_200)]
+    pub accept_minutes: Option<i64>,
 }
 
+const fn default_kind() -> LocationKind {
+    LocationKind::Warehouse
+}
 const fn default_cut_off() -> LocalTime {
     LocalTime::TWO_PM
 }
@@ -119,6 +166,84 @@ pub struct LocationPatch {
     pub priority: Option<i64>,
     /// Whether orders are placed on it. What is allocated there stays there.
     pub active: Option<bool>,
+    /// What kind of place it is.
+    pub kind: Option<LocationKind>,
+    /// Its address; null where it is to have none.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Address>)]
+    pub address: Option<Option<Address>>,
+    /// Where on earth it is; null where that is not known.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Position>)]
+    pub position: Option<Option<Position>>,
+    /// On which days it works, whole.
+    pub calendar: Option<Calendar>,
+    /// How many orders it can take in a day; null where nobody says.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 10_000_000)]
+    pub orders_per_day: Option<Option<i64>>,
+    /// How many pieces can go over its dock in a day; null where nobody says.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 10_000_000)]
+    pub dock_units_per_day: Option<Option<i64>>,
+    /// The channels whose orders it ships, all of them; every channel where none is named.
+    #[schema(max_items = 300)]
+    pub channels: Option<Vec<ChannelId>>,
+    /// The countries it ships to, all of them; every country where none is named.
+    #[schema(max_items = 300)]
+    pub countries: Option<Vec<Country>>,
+    /// The GS1 company prefix under which it numbers its parcels; null where it has none.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{6,12}$")]
+    pub gs1_prefix: Option<Option<Text<12>>>,
+    /// Within so many minutes it has to accept what it is to ship; null where it has not to say anything. What waits already goes on
+    /// waiting as long as it was told.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 43_200)]
+    pub accept_minutes: Option<Option<i64>>,
+}
+
+impl NewLocation {
+    /// What it says of the place, not checked yet.
+    pub(super) fn site(&self) -> Site {
+        Site {
+            cut_off: self.cut_off,
+            handling_days: self.handling_days,
+            kind: self.kind,
+            address: self.address.clone(),
+            position: self.position,
+            calendar: self.calendar.clone(),
+            orders_per_day: self.orders_per_day,
+            dock_units_per_day: self.dock_units_per_day,
+            channels: self.channels.clone(),
+            countries: self.countries.clone(),
+            gs1_prefix: self.gs1_prefix.as_ref().map(ToString::to_string),
+            accept_minutes: self.accept_minutes,
+        }
+    }
+}
+
+impl LocationPatch {
+    /// Lays it over a site; the result is not checked yet.
+    pub(super) fn site(&self, before: &Site) -> Site {
+        Site {
+            cut_off: self.cut_off.unwrap_or(before.cut_off),
+            handling_days: self.handling_days.unwrap_or(before.handling_days),
+            kind: self.kind.unwrap_or(before.kind),
+            address: self.address.as_ref().unwrap_or(&before.address).clone(),
+            position: self.position.unwrap_or(before.position),
+            calendar: self.calendar.as_ref().unwrap_or(&before.calendar).clone(),
+            orders_per_day: self.orders_per_day.unwrap_or(before.orders_per_day),
+            dock_units_per_day: self.dock_units_per_day.unwrap_or(before.dock_units_per_day),
+            channels: self.channels.as_ref().unwrap_or(&before.channels).clone(),
+            countries: self.countries.as_ref().unwrap_or(&before.countries).clone(),
+            gs1_prefix: match &self.gs1_prefix {
+                Some(prefix) => prefix.as_ref().map(ToString::to_string),
+                None => before.gs1_prefix.clone(),
+            },
+            accept_minutes: self.accept_minutes.unwrap_or(before.accept_minutes),
+        }
+    }
 }
 
 /// Checks a location's priority.
@@ -136,6 +261,10 @@ pub(super) fn check_priority(priority: i64) -> Result<()> {
 #[derive(Debug, Default)]
 pub struct Locations {
     sorted: Vec<Location>,
+    /// The live sourcing profiles.
+    profiles: Vec<SourcingProfile>,
+    /// How many orders locations have taken, by their local day.
+    taken: HashMap<(LocationId, NaiveDate), i64>,
 }
 
 impl Locations {
@@ -143,7 +272,26 @@ impl Locations {
     #[must_use]
     pub fn new(mut all: Vec<Location>) -> Self {
         all.sort_by(|a, b| (a.priority, &a.code).cmp(&(b.priority, &b.code)));
-        Self { sorted: all }
+        Self { sorted: all, ..Self::default() }
+    }
+
+    /// With the live sourcing profiles, and with how many orders locations have taken on which days.
+    #[must_use]
+    pub fn with(self, profiles: Vec<SourcingProfile>, taken: HashMap<(LocationId, NaiveDate), i64>) -> Self {
+        Self { profiles, taken, ..self }
+    }
+
+    /// The sourcing profile by which orders of a channel are placed: its own, else that of all channels.
+    #[must_use]
+    pub fn profile_of(&self, channel: ChannelId) -> Option<&SourcingProfile> {
+        let own = self.profiles.iter().find(|profile| profile.channel_id == Some(channel));
+        own.or_else(|| self.profiles.iter().find(|profile| profile.channel_id.is_none()))
+    }
+
+    /// How many orders a location has taken on a local day, as it was counted last.
+    #[must_use]
+    pub fn taken(&self, id: LocationId, day: NaiveDate) -> i64 {
+        self.taken.get(&(id, day)).copied().unwrap_or_default()
     }
 
     /// A location.
@@ -160,7 +308,7 @@ impl Locations {
     pub fn due_at(&self, id: LocationId, placed_at: Instant, zone: TimeZone) -> Instant {
         match self.get(id) {
             Ok(location) => location.due_at(placed_at),
-            Err(_) => Handling::default().due_at(zone.0, placed_at),
+            Err(_) => Site::default().due_at(zone.0, placed_at),
         }
     }
 
@@ -213,6 +361,10 @@ pub struct Level {
     pub reserved: i64,
     /// Pieces of those that are never sold.
     pub safety: i64,
+    /// Pieces of those that can not be sold: of lots that are blocked, recalled or expired.
+    pub withheld: i64,
+    /// Pieces that may be sold beyond what is there.
+    pub beyond: i64,
     /// Rises with every change.
     pub version: i64,
     /// When it changed last.
@@ -226,10 +378,10 @@ impl Level {
         (self.variant, self.location)
     }
 
-    /// What can be sold; below zero only by backorders and losses.
+    /// What is there to sell; below zero only by backorders and losses.
     #[must_use]
     pub const fn available(&self) -> i64 {
-        self.on_hand - self.allocated - self.reserved - self.safety
+        self.on_hand - self.allocated - self.reserved - self.safety - self.withheld
     }
 }
 
@@ -278,15 +430,17 @@ pub struct LevelChange {
     pub allocated: i64,
     /// Added to `reserved`.
     pub reserved: i64,
-    /// The level must have at least this available before the change.
+    /// The level must have at least this to sell before the change.
     pub guard: Option<i64>,
+    /// Whether what may be sold beyond what is there does not count for the guard.
+    pub shelf_only: bool,
 }
 
 impl LevelChange {
     /// A change of nothing yet.
     #[must_use]
     pub const fn of((variant, location): LevelKey) -> Self {
-        Self { variant, location, on_hand: 0, allocated: 0, reserved: 0, guard: None }
+        Self { variant, location, on_hand: 0, allocated: 0, reserved: 0, guard: None, shelf_only: false }
     }
 
     /// Which level it changes.
@@ -306,6 +460,7 @@ pub fn sum_changes(changes: impl IntoIterator<Item = LevelChange>) -> Vec<LevelC
         sum.on_hand += change.on_hand;
         sum.allocated += change.allocated;
         sum.reserved += change.reserved;
+        sum.shelf_only |= change.shelf_only;
         match change.guard {
             Some(needed) => sum.guard = Some(sum.guard.unwrap_or_default() + needed),
             None => *given_back += (change.on_hand - change.allocated - change.reserved).max(0),
@@ -342,6 +497,8 @@ crate::words! {
         Correction = "correction",
         /// The level was set to what its movements say.
         Repair = "repair",
+        /// Another system said how many there were.
+        Snapshot = "snapshot",
     }
 }
 

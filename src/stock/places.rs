@@ -1,11 +1,11 @@
 //! Commands on locations.
 
 use super::{
-    handling::Handling,
     model::{Location, LocationPatch, Locations, NewLocation, check_priority},
     store::{self, LocationRow},
 };
 use crate::{
+    channels,
     db::{Doc, Tx, bump},
     error::{Code, Error, Result, on_duplicate},
     kernel::{Actor, Instant, ids::LocationId},
@@ -14,7 +14,7 @@ use crate::{
 /// Makes a location.
 ///
 /// # Errors
-/// `duplicate` when the code is taken; `scope_missing` for those who are limited to some locations.
+/// `duplicate` when the code is taken; `not_found` for a channel that is named and not there; `scope_missing` for those who are limited to some locations.
 pub fn create_location(
     tx: &mut Tx,
     actor: &Actor,
@@ -23,13 +23,13 @@ pub fn create_location(
     new: &NewLocation,
 ) -> Result<Location> {
     check_priority(new.priority)?;
-    let handling = Handling { cut_off: new.cut_off, handling_days: new.handling_days };
-    handling.check()?;
+    let site = new.site().checked()?;
     if !actor.sees_location(id) {
         let detail = "this credential is limited to some locations and can not make another";
         return Err(Error::problem(Code::ScopeMissing, detail));
     }
     keeps(actor, id)?;
+    channels::check_named(tx, actor, &site.channels, "/channels")?;
     let row = LocationRow {
         id,
         code: new.code.to_string(),
@@ -38,7 +38,7 @@ pub fn create_location(
         time_zone: new.time_zone.to_string(),
         priority: new.priority,
         active: new.active,
-        doc: Doc(handling),
+        doc: Doc(site),
         version: 1,
         created_at: now,
         updated_at: now,
@@ -56,7 +56,7 @@ pub fn create_location(
 ///
 /// # Errors
 /// `scope_missing`.
-pub(super) fn keeps(actor: &Actor, id: LocationId) -> Result<()> {
+pub fn keeps(actor: &Actor, id: LocationId) -> Result<()> {
     if actor.keeps_stock_at(id) {
         return Ok(());
     }
@@ -96,9 +96,8 @@ pub fn update_location(
     }
     location.country = patch.country.unwrap_or(location.country);
     location.time_zone = patch.time_zone.unwrap_or(location.time_zone);
-    location.cut_off = patch.cut_off.unwrap_or(location.cut_off);
-    location.handling_days = patch.handling_days.unwrap_or(location.handling_days);
-    location.handling().check()?;
+    channels::check_named(tx, actor, patch.channels.as_deref().unwrap_or_default(), "/channels")?;
+    location.site = patch.site(&location.site).checked()?;
     location.priority = patch.priority.unwrap_or(location.priority);
     location.active = patch.active.unwrap_or(location.active);
     check_priority(location.priority)?;

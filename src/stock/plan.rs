@@ -39,6 +39,11 @@ pub(super) enum NoPlan {
 /// and only a line that is whole nowhere is divided. What is not tracked goes along with the rest.
 pub(super) fn plan(needs: &[Need], locations: &Locations, available: &Available) -> Result<Plan, NoPlan> {
     let active: Vec<LocationId> = locations.active().map(|location| location.id).collect();
+    among(needs, &active, available)
+}
+
+/// The same among these locations, in this order.
+pub(super) fn among(needs: &[Need], active: &[LocationId], available: &Available) -> Result<Plan, NoPlan> {
     if needs.is_empty() {
         return Ok(Plan::default());
     }
@@ -55,15 +60,15 @@ pub(super) fn plan(needs: &[Need], locations: &Locations, available: &Available)
         Ok(Plan { planned: needs.iter().map(|need| planned(need, location, need.quantity)).collect(), sourcing })
     };
     if let Some(location) = active.iter().copied().find(|location| meets(&all, *location)) {
-        return at_one(location, trace::of_whole(needs, &active, location, available));
+        return at_one(location, trace::of_whole(needs, active, location, available));
     }
     // `max_by_key` gives the last of equals, so the order is turned to prefer the first.
     let willing = active.iter().rev().copied().filter(|location| meets(&strict, *location)).max_by_key(served);
     if let Some(location) = willing {
         let serves = |location: LocationId| meets(&strict, location).then(|| served(&location));
-        return at_one(location, trace::of_willing(needs, &active, location, available, serves));
+        return at_one(location, trace::of_willing(needs, active, location, available, serves));
     }
-    split(needs, &active, first, available.clone())
+    split(needs, active, first, available.clone())
 }
 
 fn planned(need: &Need, location: LocationId, quantity: i64) -> Planned {

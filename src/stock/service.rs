@@ -7,11 +7,10 @@
 use std::collections::HashMap;
 
 use super::{
-    model::{
-        Available, Level, LevelChange, LevelKey, Locations, MovementKind, Need, NewMovement, Occasion, Share,
-        sum_changes,
-    },
-    plan::{NoPlan, Plan, Planned, plan},
+    lots,
+    model::{Available, Level, LevelChange, LevelKey, MovementKind, Need, NewMovement, Occasion, Share, sum_changes},
+    plan::{NoPlan, Plan, Planned},
+    sourcing::{Sources, planned as plan},
     store,
     told::{self, Cause, ChangeKind, Changed},
     trace::Sourcing,
@@ -22,7 +21,7 @@ use crate::{
     error::{Code, Error, Result, on_duplicate},
     kernel::{
         Actor, Instant, Quantity,
-        ids::{CartId, EventId, VariantId},
+        ids::{CartId, EventId, LocationId, VariantId},
     },
 };
 
@@ -63,6 +62,14 @@ pub fn held(tx: &mut Tx, cart: CartId) -> Result<HashMap<VariantId, i64>> {
     Ok(store::held(tx, cart)?.into_iter().collect())
 }
 
+/// Where a cart's reservations hold its goods. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn held_at(tx: &mut Tx, cart: CartId) -> Result<Vec<LocationId>> {
+    store::held_at(tx, cart)
+}
+
 /// What becomes of the pieces that a command takes.
 #[derive(Clone, Copy)]
 enum Taking<'a> {
@@ -79,15 +86,15 @@ enum Taking<'a> {
 /// # Errors
 /// `out_of_stock` with the pointer `/lines/N` and `available`; `location_inactive` when there is no active location;
 /// `state_conflict` when the cart holds stock already.
-pub fn reserve(
+pub fn reserve<'a>(
     tx: &mut Tx,
     now: Instant,
     cart: CartId,
     needs: &[Need],
-    locations: &Locations,
+    sources: impl Into<Sources<'a>>,
     expires_at: Instant,
 ) -> Result<Vec<Share>> {
-    applied(take(tx, now, needs, locations, Taking::Reserve { cart, expires_at }, Vec::new())?, tx, now)
+    applied(take(tx, now, needs, sources.into(), Taking::Reserve { cart, expires_at }, Vec::new())?, tx, now)
 }
 
 /// What [`reserve_seen`] plans on: what can be sold of the needs' variants at each location. One statement.
@@ -103,19 +110,20 @@ pub fn look(tx: &mut Tx, needs: &[Need]) -> Result<Available> {
 ///
 /// # Errors
 /// As [`reserve`].
-pub fn reserve_seen(
+pub fn reserve_seen<'a>(
     tx: &mut Tx,
     now: Instant,
     cart: CartId,
     needs: &[Need],
-    (locations, seen): (&Locations, &Available),
+    (sources, seen): (impl Into<Sources<'a>>, &Available),
     expires_at: Instant,
 ) -> Result<Vec<Share>> {
+    let sources = sources.into();
     let taking = Taking::Reserve { cart, expires_at };
     check_quantities(needs)?;
-    let booking = match plan(needs, locations, seen) {
+    let booking = match plan(needs, sources, seen) {
         Ok(planned) => write(tx, now, planned, seen, taking, &[])?,
-        Err(_) => take(tx, now, needs, locations, taking, Vec::new())?,
+        Err(_) => take(tx, now, needs, sources, taking, Vec::new())?,
     };
     applied(booking, tx, now)
 }
@@ -125,16 +133,17 @@ pub fn reserve_seen(
 ///
 /// # Errors
 /// As [`reserve`].
-pub fn reserve_again(
+pub fn reserve_again<'a>(
     tx: &mut Tx,
     now: Instant,
     cart: CartId,
     needs: &[Need],
-    locations: &Locations,
+    sources: impl Into<Sources<'a>>,
     expires_at: Instant,
 ) -> Result<Vec<Share>> {
+    let sources = sources.into();
     let (held, _) = store::end_reservations(tx, cart, "released")?;
-    applied(take(tx, now, needs, locations, Taking::Reserve { cart, expires_at }, held)?, tx, now)
+    applied(take(tx, now, needs, sources, Taking::Reserve { cart, expires_at }, held)?, tx, now)
 }
 
 /// What an order was given, its counters not moved yet: [`Booking::apply`] does that as the last statement of the
@@ -160,6 +169,12 @@ impl Booking {
         &self.sourcing
     }
 
+    /// Whether something of it is still to come.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        super::sourcing::waits(&self.sourcing)
+    }
+
     /// Moves the counters.
     ///
     /// # Errors
@@ -176,17 +191,17 @@ impl Booking {
 ///
 /// # Errors
 /// As [`reserve`].
-pub fn allocate(
+pub fn allocate<'a>(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
     needs: &[Need],
-    locations: &Locations,
+    sources: impl Into<Sources<'a>>,
     order_ref: &str,
     occurred_at: Instant,
 ) -> Result<Booking> {
     let occasion = Occasion { actor, reference: Some(order_ref), occurred_at };
-    take(tx, now, needs, locations, Taking::Allocate(occasion), Vec::new())
+    take(tx, now, needs, sources.into(), Taking::Allocate(occasion), Vec::new())
 }
 
 /// Takes stock. `freed` are reservations that have just been ended in this transaction; their counters come back here.
@@ -194,20 +209,20 @@ fn take(
     tx: &mut Tx,
     now: Instant,
     needs: &[Need],
-    locations: &Locations,
+    sources: Sources<'_>,
     taking: Taking<'_>,
     mut freed: Vec<Share>,
 ) -> Result<Booking> {
     check_quantities(needs)?;
     let variants = tracked_variants(needs);
     let mut levels = levels(tx, &variants, &freed)?;
-    let mut planned = plan(needs, locations, &levels);
+    let mut planned = plan(needs, sources, &levels);
     if matches!(planned, Err(NoPlan::Short { .. })) {
         // Nothing is withheld by what has expired. The levels are read again, for another transaction may have
         // expired the same while this one waited for it.
         freed.extend(store::expire_of(tx, now, &variants)?);
         levels = self::levels(tx, &variants, &freed)?;
-        planned = plan(needs, locations, &levels);
+        planned = plan(needs, sources, &levels);
     }
     let planned = match planned {
         Ok(planned) => planned,
@@ -290,9 +305,9 @@ fn levels(tx: &mut Tx, variants: &[VariantId], freed: &[Share]) -> Result<Availa
     Ok(levels)
 }
 
-fn refusal(why: NoPlan, needs: &[Need]) -> Error {
+pub(super) fn refusal(why: NoPlan, needs: &[Need]) -> Error {
     match why {
-        NoPlan::NoLocation => Error::problem(Code::LocationInactive, "there is no active location"),
+        NoPlan::NoLocation => Error::problem(Code::LocationInactive, "no active location ships the order"),
         NoPlan::Short { place, available } => {
             let (place, line_no) = needs.get(place).map_or((place, 0), |need| (need.place, need.line_no));
             let detail = format!("line {line_no} asks for more than the {available} that are available");
@@ -442,15 +457,17 @@ pub(super) fn tell(
     told::tell(tx, now, occasion.actor, cause, changed)
 }
 
-/// Books out what has left, and tells of it. `fresh` are ids for events; as many as there are shares suffice.
+/// Books out what has left, and tells of it; `packed` says of which lots it is, as far as that is known. `fresh` are ids for events; as
+/// many as there are shares suffice.
 ///
 /// # Errors
-/// `stock_negative` when less lies there than is said to have left: book the goods in first.
+/// `stock_negative` when less lies there than is said to have left: book the goods in first; `state_conflict` when what is packed of a
+/// lot may not be sold.
 pub fn ship(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
-    shares: &[Share],
+    (shares, packed): (&[Share], &[lots::Packed]),
     order_ref: &str,
     occurred_at: Instant,
     fresh: &[EventId],
@@ -466,11 +483,12 @@ pub fn ship(
     }
     store::append(tx, now, occasion, &movements(shares, MovementKind::Shipment, |quantity| (-quantity, -quantity)))?;
     let names = names(tx, &changes)?;
-    let moved = store::move_levels(tx, now, &changes)?;
-    match moved.len() == changes.len() {
-        true => tell(tx, now, (ChangeKind::Shipment, occasion), &names, (&changes, &moved), fresh),
-        false => Err(short_of(tx, shares, &changes)?),
+    let mut moved = store::move_levels(tx, now, &changes)?;
+    if moved.len() != changes.len() {
+        return Err(short_of(tx, shares, &changes)?);
     }
+    lots::settle_packed(tx, now, (MovementKind::Shipment, occasion), (&changes, packed), &mut moved)?;
+    tell(tx, now, (ChangeKind::Shipment, occasion), &names, (&changes, &moved), fresh)
 }
 
 /// Why goods can not have left.

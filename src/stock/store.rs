@@ -1,5 +1,7 @@
 //! The only file that touches `locations`, `stock_levels`, `stock_movements` and `reservations`.
 
+use std::collections::HashMap;
+
 use diesel::{
     prelude::*,
     sql_types::{BigInt, Bool, Nullable, Text},
@@ -7,8 +9,9 @@ use diesel::{
 use serde_json::{Value, json};
 
 use super::{
-    handling::Handling,
     model::{Available, Level, LevelChange, LevelKey, Location, Locations, NewMovement, Occasion, Share},
+    site::Site,
+    sourcing,
     trace::Sourcing,
 };
 use crate::{
@@ -32,7 +35,7 @@ pub(super) struct LocationRow {
     pub time_zone: String,
     pub priority: i64,
     pub active: bool,
-    pub doc: Doc<Handling>,
+    pub doc: Doc<Site>,
     pub version: i64,
     pub created_at: Instant,
     pub updated_at: Instant,
@@ -43,8 +46,8 @@ impl TryFrom<LocationRow> for Location {
 
     fn try_from(row: LocationRow) -> Result<Self> {
         let LocationRow { id, code, name, country, time_zone, priority, active, doc, version, created_at, .. } = row;
-        let (Doc(Handling { cut_off, handling_days }), time_zone) = (doc, time_zone.parse()?);
-        Ok(Self { id, code, name, country, time_zone, cut_off, handling_days, priority, active, version, created_at })
+        let (Doc(site), time_zone) = (doc, time_zone.parse()?);
+        Ok(Self { id, code, name, country, time_zone, priority, active, version, site, created_at })
     }
 }
 
@@ -53,7 +56,8 @@ impl Snapshot for Locations {
 
     fn load(tx: &mut Tx) -> Result<Self> {
         let rows = locations::table.select(LocationRow::as_select()).load(tx)?;
-        Ok(Self::new(rows.into_iter().map(Location::try_from).collect::<Result<_>>()?))
+        let all = Self::new(rows.into_iter().map(Location::try_from).collect::<Result<_>>()?);
+        Ok(all.with(sourcing::live(tx)?, sourcing::loads(tx)?))
     }
 }
 
@@ -77,7 +81,7 @@ pub(super) fn update_location(tx: &mut Tx, now: Instant, changed: &Location, ver
     .bind(changed.name.as_str())
     .bind(changed.country)
     .bind(changed.time_zone.to_string())
-    .bind(Doc(stored::carried_over::<Handling>(before, serde_json::to_value(changed.handling())?)))
+    .bind(Doc(stored::carried_over::<Site>(before, serde_json::to_value(&changed.site)?)))
     .bind(changed.priority)
     .bind(changed.active)
     .bind(now)
@@ -97,19 +101,27 @@ pub(super) fn ids<K>(ids: impl IntoIterator<Item = Id<K>>) -> crate::db::Bind {
     dialect::rows(ids.into_iter().map(|id| json!([id.hex()])).collect())
 }
 
-pub(super) type LevelColumns = (UidSql, UidSql, BigInt, BigInt, BigInt, BigInt, BigInt, InstantSql);
-pub(super) type LevelRow = (VariantId, LocationId, i64, i64, i64, i64, i64, Instant);
-pub(super) const LEVEL: &str = "variant_id, location_id, on_hand, allocated, reserved, safety, version, updated_at";
+#[rustfmt::skip]
+pub(super) type LevelColumns = (UidSql, UidSql, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, InstantSql);
+pub(super) type LevelRow = (VariantId, LocationId, i64, i64, i64, i64, i64, i64, i64, Instant);
+pub(super) const LEVEL: &str =
+    "variant_id, location_id, on_hand, allocated, reserved, safety, withheld, beyond, version, updated_at";
 
-pub(super) fn level((variant, location, on_hand, allocated, reserved, safety, version, updated_at): LevelRow) -> Level {
-    Level { variant, location, on_hand, allocated, reserved, safety, version, updated_at }
+/// What of a level is there to sell.
+pub(super) const THERE: &str = "(on_hand - allocated - reserved - safety - withheld)";
+/// What of a level can be sold: with what may be sold beyond what is there.
+pub(super) const SELLABLE: &str = "(on_hand - allocated - reserved - safety - withheld + beyond)";
+
+pub(super) fn level(row: LevelRow) -> Level {
+    let (variant, location, on_hand, allocated, reserved, safety, withheld, beyond, version, updated_at) = row;
+    Level { variant, location, on_hand, allocated, reserved, safety, withheld, beyond, version, updated_at }
 }
 
 /// What can be sold of variants at each location that has a level, inactive ones included.
 pub(super) fn available(tx: &mut Tx, variants: &[VariantId]) -> Result<Available> {
     let list = dialect::list(tx, &[("wanted", Col::Uid)]);
     let query = format!(
-        "SELECT variant_id, location_id, on_hand - allocated - reserved - safety \
+        "SELECT variant_id, location_id, {SELLABLE} \
          FROM {list} JOIN stock_levels ON variant_id = wanted"
     );
     let rows = sql(query).bind(ids(variants.iter().copied()));
@@ -122,8 +134,7 @@ pub(super) fn available(tx: &mut Tx, variants: &[VariantId]) -> Result<Available
 pub(super) fn availability(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<(VariantId, i64)>> {
     let list = dialect::list(tx, &[("wanted", Col::Uid)]);
     let query = format!(
-        "SELECT variant_id, CAST(sum(CASE WHEN on_hand - allocated - reserved - safety > 0 \
-           THEN on_hand - allocated - reserved - safety ELSE 0 END) AS BIGINT) \
+        "SELECT variant_id, CAST(sum(CASE WHEN {SELLABLE} > 0 THEN {SELLABLE} ELSE 0 END) AS BIGINT) \
          FROM {list} JOIN stock_levels ON variant_id = wanted JOIN locations ON locations.id = location_id \
          WHERE locations.active GROUP BY variant_id"
     );
@@ -153,12 +164,25 @@ pub(super) fn lock_levels(tx: &mut Tx, wanted: &[LevelKey]) -> Result<Vec<Level>
     Ok(rows.into_iter().map(level).collect())
 }
 
+/// The last movement of levels by which somebody said how many lie there; those without one are absent.
+pub(super) fn settled(tx: &mut Tx, wanted: &[LevelKey]) -> Result<HashMap<LevelKey, i64>> {
+    let list = dialect::list(tx, KEY);
+    let query = format!(
+        "SELECT variant, location, coalesce((SELECT m.seq FROM stock_movements AS m WHERE m.variant_id = list.variant \
+           AND m.location_id = list.location AND m.kind IN ('adjustment', 'count', 'snapshot', 'repair') \
+           ORDER BY m.seq DESC LIMIT 1), 0) FROM {list}"
+    );
+    type Row = (VariantId, LocationId, i64);
+    let rows = sql(query).bind(keys(wanted.iter().copied())).load::<(UidSql, UidSql, BigInt), Row>(tx)?;
+    Ok(rows.into_iter().map(|(variant, location, seq)| ((variant, location), seq)).collect())
+}
+
 /// Makes empty levels where there are none yet.
 pub(super) fn make_levels(tx: &mut Tx, now: Instant, wanted: &[LevelKey]) -> Result<()> {
     let list = dialect::list(tx, KEY);
     // `WHERE true` lets SQLite tell the ON CONFLICT from a join's ON.
     let query = format!(
-        "INSERT INTO stock_levels ({LEVEL}) SELECT variant, location, 0, 0, 0, 0, 1, ? FROM {list} \
+        "INSERT INTO stock_levels ({LEVEL}) SELECT variant, location, 0, 0, 0, 0, 0, 0, 1, ? FROM {list} \
          WHERE true ORDER BY variant, location ON CONFLICT (variant_id, location_id) DO NOTHING"
     );
     sql(query).bind(now).bind(keys(wanted.iter().copied())).execute(tx)?;
@@ -177,6 +201,7 @@ pub(super) fn move_levels(tx: &mut Tx, now: Instant, changes: &[LevelChange]) ->
         ("more_allocated", Col::Int),
         ("more_reserved", Col::Int),
         ("needed", Col::Int),
+        ("shelf_only", Col::Bool),
     ];
     let (list, lock) = (dialect::list(tx, COLUMNS), dialect::for_update(tx));
     // The new figures come from the locked rows. Reckoned in the UPDATE itself, they would first be those of the rows as they
@@ -185,7 +210,7 @@ pub(super) fn move_levels(tx: &mut Tx, now: Instant, changes: &[LevelChange]) ->
         "WITH wanted AS (SELECT * FROM {list}), \
          held AS MATERIALIZED (SELECT variant, location, on_hand + more_on_hand AS then_on_hand, \
              allocated + more_allocated AS then_allocated, reserved + more_reserved AS then_reserved, \
-             (needed IS NULL OR on_hand - allocated - reserved - safety >= needed) AND on_hand + more_on_hand >= 0 \
+             (needed IS NULL OR {THERE} + CASE WHEN shelf_only THEN 0 ELSE beyond END >= needed) AND on_hand + more_on_hand >= 0 \
              AND allocated + more_allocated >= 0 AND reserved + more_reserved >= 0 AS fits \
            FROM wanted JOIN stock_levels ON variant_id = variant AND location_id = location \
            ORDER BY variant_id, location_id{lock}) \
@@ -195,8 +220,8 @@ pub(super) fn move_levels(tx: &mut Tx, now: Instant, changes: &[LevelChange]) ->
            AND (SELECT count(*) FROM held WHERE fits) = ? RETURNING {LEVEL}"
     );
     let rows = changes.iter().map(|change| {
-        let LevelChange { variant, location, on_hand, allocated, reserved, guard } = change;
-        json!([variant.hex(), location.hex(), on_hand, allocated, reserved, guard])
+        let LevelChange { variant, location, on_hand, allocated, reserved, guard, shelf_only } = change;
+        json!([variant.hex(), location.hex(), on_hand, allocated, reserved, guard, shelf_only])
     });
     let count = i64::try_from(changes.len()).map_err(Error::internal)?;
     let moved = sql(query).bind(dialect::rows(rows.collect())).bind(now).bind(count);
@@ -323,6 +348,13 @@ pub(super) fn held(tx: &mut Tx, cart: CartId) -> Result<Vec<(VariantId, i64)>> {
     .load::<(UidSql, BigInt), (VariantId, i64)>(tx)
 }
 
+/// Where a cart's live reservations hold goods.
+pub(super) fn held_at(tx: &mut Tx, cart: CartId) -> Result<Vec<LocationId>> {
+    sql("SELECT DISTINCT location_id FROM reservations WHERE cart_id = ? AND state = 'live'")
+        .bind(cart)
+        .load::<UidSql, LocationId>(tx)
+}
+
 /// Ends the live reservations of a cart as `state` and gives them, sorted by line, with the traces that led to them. They live and end together: whoever
 /// locks the first of them, in the order of their ids, decides about all.
 pub(super) fn end_reservations(tx: &mut Tx, cart: CartId, state: &'static str) -> Result<(Vec<Share>, Vec<Sourcing>)> {
@@ -378,14 +410,10 @@ fn expire_carts(tx: &mut Tx, now: Instant, which: &str, bind: crate::db::Bind) -
 /// Drops ended reservations made before an instant, up to `limit` of them.
 pub(super) fn purge_reservations(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
     // Ids begin with the time at which they were made, so the oldest lie at the beginning of the table.
-    let millis = u64::try_from(before.micros() / 1000).unwrap_or_default().to_be_bytes();
-    let mut bound = [0; 16];
-    for (to, from) in bound.iter_mut().zip(millis.iter().skip(2)) {
-        *to = *from;
-    }
+    let bound = Id::<crate::kernel::ids::Reservation>::first_at(before);
     let query = "DELETE FROM reservations WHERE id IN (SELECT id FROM reservations WHERE id < ? AND state <> 'live' \
                  ORDER BY id LIMIT ?)";
-    sql(query).bind(Id::<crate::kernel::ids::Reservation>::from_bytes(bound)).bind(limit).execute(tx)
+    sql(query).bind(bound).bind(limit).execute(tx)
 }
 
 /// The codes of locations.

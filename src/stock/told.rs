@@ -44,6 +44,12 @@ crate::words! {
         Correction = "correction",
         /// The level was set to what its movements say.
         Repair = "repair",
+        /// Another system said how many there were.
+        Snapshot = "snapshot",
+        /// Another number of pieces may be sold beyond what is there.
+        Beyond = "beyond",
+        /// A lot can be sold no more, or again.
+        Withheld = "withheld",
     }
 }
 
@@ -62,6 +68,7 @@ impl From<MovementKind> for ChangeKind {
             MovementKind::Scrap => Self::Scrap,
             MovementKind::Correction => Self::Correction,
             MovementKind::Repair => Self::Repair,
+            MovementKind::Snapshot => Self::Snapshot,
         }
     }
 }
@@ -88,6 +95,10 @@ struct StockChanged<'a> {
     reserved: i64,
     /// How much of it is kept back.
     safety: i64,
+    /// How much of it can not be sold: of lots that are blocked, recalled or expired.
+    withheld: i64,
+    /// How much may be sold beyond what is there.
+    beyond: i64,
     /// What is left to sell.
     available: i64,
     /// The order whose goods left or came back, or the return that has none.
@@ -138,6 +149,8 @@ pub(super) fn tell<'a>(
             allocated: level.allocated,
             reserved: level.reserved,
             safety: level.safety,
+            withheld: level.withheld,
+            beyond: level.beyond,
             available: level.available(),
             reference: cause.reference,
         };

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{Available, Locations, Need};
+use super::{
+    model::{Available, Locations, Need},
+    sourcing::ProfileRef,
+};
 use crate::kernel::{
     Actor,
     ids::{LocationId, VariantId},
@@ -29,6 +32,30 @@ crate::words! {
         ServesLess = "serves_less",
         /// Passed over: it is as good, and is asked later.
         NotNeeded = "not_needed",
+        /// Chosen by a sourcing profile: with it the order has the fewest points.
+        BestScore = "best_score",
+        /// Chosen by a profile's fallback: nobody has it, it may be sold beyond the stock, and the supplier ships it.
+        DropShipped = "drop_shipped",
+        /// Chosen by a profile's fallback: nobody has it, and the line waits for it there.
+        Waits = "waits",
+        /// Passed over by a sourcing profile: it has the line, and with it the order has more points.
+        ScoresLess = "scores_less",
+        /// Not looked at: it was left out by whoever asked.
+        Excluded = "excluded",
+        /// Not looked at: it does not serve the channel or the country.
+        NotServed = "not_served",
+        /// Not looked at: the strategy asks for other kinds of locations.
+        WrongKind = "wrong_kind",
+        /// Not looked at: the strategy names others, or leaves it out.
+        NotNamed = "not_named",
+        /// Not looked at: what is ordered now is not begun there today.
+        PastCutOff = "past_cut_off",
+        /// Not looked at: it has taken all the orders that it can take today.
+        NoCapacity = "no_capacity",
+        /// Not looked at: it is farther away than the strategy allows.
+        TooFar = "too_far",
+        /// Not looked at: the profile does not say what a parcel from there costs.
+        NoRate = "no_rate",
     }
 }
 
@@ -39,6 +66,43 @@ pub struct Sourcing {
     pub line_no: i32,
     /// The locations in the order in which they were looked at. Of many, those that were passed over first.
     pub looked_at: Vec<LookedAt>,
+    /// The sourcing profile that placed it; absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileRef>,
+}
+
+/// What a location counts for a line, in points: the fewer the better.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub struct Points {
+    /// All of them together. Of orders of more than 50 lines nothing else is told.
+    pub total: i64,
+    /// For the parcel.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub parcels: i64,
+    /// For the distance.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub distance: i64,
+    /// For what the parcel costs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cost: i64,
+    /// For the balance of the stock.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub balance: i64,
+    /// For the location's priority.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub priority: i64,
+    /// For the days until it ships.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub date: i64,
+    /// For what is still to come.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub backorder: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(points: &i64) -> bool {
+    *points == 0
 }
 
 /// A location that was looked at for a line.
@@ -56,11 +120,14 @@ pub struct LookedAt {
     pub given: i64,
     /// Why.
     pub why: Why,
+    /// What it counted for the whole line, where a sourcing profile counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<Points>,
 }
 
 impl LookedAt {
     pub(super) const fn new(location_id: LocationId, available: i64, given: i64, why: Why) -> Self {
-        Self { location_id, location: String::new(), available, given, why }
+        Self { location_id, location: String::new(), available, given, why, points: None }
     }
 }
 
@@ -94,7 +161,7 @@ pub(super) fn of_line(line_no: i32, lines: usize, looked_at: Vec<LookedAt>) -> S
         room -= usize::from(passed_over && keep);
         keep
     });
-    Sourcing { line_no, looked_at: kept.collect() }
+    Sourcing { line_no, looked_at: kept.collect(), profile: None }
 }
 
 /// Why all lines come from one location, which is the first of those asked that has everything. Nothing where it was asked

@@ -179,7 +179,7 @@ struct GiftCardBalance {
     code_end: Option<String>,
     /// Whether it can be paid with.
     state: ValueState,
-    /// What can be paid with it.
+    /// What can be paid with it now: nothing where it is blocked or has expired.
     available: Money,
     /// Until when it can be paid with, exclusive.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,16 +193,16 @@ struct GiftCardBalance {
 #[post("/gift-cards/balance")]
 async fn look_at_gift_card(call: Call, body: Body<CodeRequest>) -> Result<Reply> {
     call.state.limits.check_coupon(call.request())?;
-    let code = body.value.code.clone();
-    let StoredValue { code_end, state, available, expires_at, .. } =
-        call.read(move |tx| service::named(tx, &code)).await?;
+    let (code, now) = (body.value.code.clone(), call.now);
+    let (card, available) = call.read(move |tx| service::payable(tx, now, &code)).await?;
+    let StoredValue { code_end, state, expires_at, .. } = card;
     Ok(Reply::ok(&GiftCardBalance { code_end, state, available, expires_at })?.secret())
 }
 
 /// A customer's store credit.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct StoreCredit {
-    /// What they can pay with, of each currency.
+    /// What they can pay with now, of each currency: nothing of what is blocked.
     items: Vec<Money>,
 }
 
@@ -216,12 +216,12 @@ async fn read_my_store_credit(call: Call) -> Result<Reply> {
     };
     let detail = "sign in: send the customer's token as Authorization: Bearer";
     let identity = identity.ok_or_else(|| Error::problem(Code::Unauthenticated, detail))?;
+    let now = call.now;
     let credits = call.read(move |tx| match customers::find(tx, &identity)? {
-        Some(customer) => service::credits(tx, customer),
+        Some(customer) => service::payable_credits(tx, now, customer),
         None => Ok(Vec::new()),
     });
-    let items = credits.await?.iter().map(|credit| credit.available).collect();
-    Reply::ok(&StoreCredit { items })
+    Reply::ok(&StoreCredit { items: credits.await? })
 }
 
 /// The routes of the ops surface.

@@ -12,8 +12,8 @@ mod told;
 
 pub use model::{Credit, MOST_CARDS, Part, Refusal, StoredValue, ValueKind, ValueState, ValueUse, mermaid, split};
 pub use service::{
-    By, Doing, Wanted, capture, confirm, consume, credit, erase, extend, hold, named, refund, release, release_payment,
-    usable, work,
+    By, Doing, Wanted, capture, confirm, consume, credit, erase, extend, hold, is_booked, named, refund, release,
+    release_payment, usable, work,
 };
 pub use told::event_schemas;
 

@@ -144,6 +144,13 @@ impl StoredValue {
             _ => Err(Refusal::Empty),
         }
     }
+
+    /// What can be paid with it in its own currency; nothing where it is blocked or has expired.
+    #[must_use]
+    pub fn can_pay(&self, now: Instant) -> Money {
+        let currency = self.balance.currency();
+        Money::from_minor(self.payable(now, currency).unwrap_or_default(), currency)
+    }
 }
 
 crate::words! {

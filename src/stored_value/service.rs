@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 // What is asked for as it stands in the tables.
-pub(super) use super::store::{Filter, credits, entries, page};
+pub(super) use super::store::{Filter, entries, page};
 use super::{
     model::{
         Adjustment, Credit, Entry, EntryKind, NewGiftCard, Part, StoredValue, ValueChange, ValueKind, ValueState,
@@ -65,6 +65,9 @@ pub(super) fn issue(
 ) -> Result<StoredValue> {
     let amount = above_zero(new.amount)?;
     within_ceiling(actor, amount)?;
+    if new.expires_at.is_some_and(|until| until <= now) {
+        return Err(Error::invalid("/expires_at", "expected an instant in the future: nobody could pay with it"));
+    }
     let short = || Error::invalid("/code", format!("expected {SHORTEST} to {} ASCII letters and digits", code::MAX));
     let typed = code::normalised(new.code.as_deref().unwrap_or(fresh)).ok_or_else(short)?;
     let end = typed.len().checked_sub(4).filter(|_| typed.len() >= SHORTEST).and_then(|at| typed.get(at..));
@@ -219,6 +222,27 @@ pub fn named(tx: &mut Tx, typed: &str) -> Result<StoredValue> {
         None => None,
     };
     found.ok_or_else(|| Error::problem(Code::GiftCardUnknown, "there is no such gift card").at("/code"))
+}
+
+/// What can be paid at this moment with the gift card of a code, and the card.
+///
+/// # Errors
+/// `gift_card_unknown`.
+pub(super) fn payable(tx: &mut Tx, now: Instant, typed: &str) -> Result<(StoredValue, Money)> {
+    let card = named(tx, typed)?;
+    let wanted = Wanted { cards: &[card.id], credit_of: None };
+    // What others have set aside and is due counts as free.
+    let card = usable(tx, now, wanted, card.balance.currency())?.pop().unwrap_or(card);
+    let payable = card.can_pay(now);
+    Ok((card, payable))
+}
+
+/// What a customer can pay with at this moment, of each currency in which they have a store credit.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn payable_credits(tx: &mut Tx, now: Instant, customer: CustomerId) -> Result<Vec<Money>> {
+    Ok(store::usable_credits(tx, now, customer)?.iter().map(|credit| credit.can_pay(now)).collect())
 }
 
 /// What a cart is to be paid with before its payment method.
@@ -443,7 +467,7 @@ pub fn release_payment(tx: &mut Tx, by: By<'_>, what: Doing<'_>) -> Result<()> {
     once(tx, by, what, EntryKind::Release, (0, -what.amount))
 }
 
-/// Puts taken money back, whether the value is blocked or has expired.
+/// Puts taken money back, whether the value is blocked or has expired; no more than was taken for the payment.
 ///
 /// # Errors
 /// As [`capture`].
@@ -461,8 +485,22 @@ fn once(tx: &mut Tx, by: By<'_>, what: Doing<'_>, kind: EntryKind, (amount, held
     if after.is_empty() {
         return Err(too_little());
     }
+    // The value is locked by now, so nothing else is booked for the payment beside this.
+    let (taken, aside) = store::of_payment(tx, what.payment)?;
+    if amount > taken || held + aside < 0 {
+        return Err(too_little());
+    }
     let entry = entry_id(by.0, &our_key);
     write_down(tx, by, &after, vec![(entry, step, Some(what.payment), Booking::of(kind, our_key, None))])
+}
+
+/// Whether what an operation on a payment was to do is booked: taken, let go or put back under its key.
+///
+/// # Errors
+/// What the database says.
+pub fn is_booked(tx: &mut Tx, our_key: &str) -> Result<bool> {
+    let kinds = [EntryKind::Redeem, EntryKind::Release, EntryKind::Refund];
+    store::is_any_known(tx, &kinds.map(|kind| format!("{kind}:{our_key}")))
 }
 
 /// Erases what staff have noted of a customer's stored values. What these are worth stays.

@@ -95,11 +95,22 @@ pub(super) fn by_code(tx: &mut Tx, hash: &str) -> Result<Option<StoredValue>> {
     Ok(load(tx, sql(format!("SELECT {READ} FROM stored_values WHERE code_hash = ?")).bind(hash))?.pop())
 }
 
-/// The store credit of a customer, of each currency.
-pub(super) fn credits(tx: &mut Tx, customer: CustomerId) -> Result<Vec<StoredValue>> {
+/// The columns where what carts hold and is due counts as free; they begin with a bind for the time.
+fn read_free() -> String {
+    READ.replacen(
+        "held",
+        "CAST(held - (SELECT coalesce(sum(h.amount), 0) FROM stored_value_holds AS h \
+                          WHERE h.stored_value_id = stored_values.id AND h.expires_at <= ?) AS bigint)",
+        1,
+    )
+}
+
+/// The store credit of a customer, of each currency; what carts hold and is due is free.
+pub(super) fn usable_credits(tx: &mut Tx, now: Instant, customer: CustomerId) -> Result<Vec<StoredValue>> {
+    let read = read_free();
     let query =
-        format!("SELECT {READ} FROM stored_values WHERE customer_id = ? AND kind = 'store_credit' ORDER BY currency");
-    load(tx, sql(query).bind(customer))
+        format!("SELECT {read} FROM stored_values WHERE customer_id = ? AND kind = 'store_credit' ORDER BY currency");
+    load(tx, sql(query).bind(now).bind(customer))
 }
 
 pub(super) fn credit(tx: &mut Tx, customer: CustomerId, currency: Currency) -> Result<Option<StoredValue>> {
@@ -115,20 +126,32 @@ pub(super) fn wanted(
     cards: &[StoredValueId],
     credit_of: Option<(CustomerId, Currency)>,
 ) -> Result<Vec<StoredValue>> {
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
-    let read = READ.replacen(
-        "held",
-        "CAST(held - (SELECT coalesce(sum(h.amount), 0) FROM stored_value_holds AS h \
-                          WHERE h.stored_value_id = stored_values.id AND h.expires_at <= ?) AS bigint)",
-        1,
-    );
-    let query = format!(
-        "SELECT {read} FROM stored_values WHERE id IN (SELECT wanted FROM {list}) \
-         OR customer_id = ? AND currency = ? AND kind = 'store_credit'"
-    );
-    let rows = dialect::rows(cards.iter().map(|id| json!([id.hex()])).collect());
-    let (customer, currency) = credit_of.unzip();
-    load(tx, sql(query).bind(now).bind(rows).bind(customer).bind(currency.map(|currency| currency.to_string())))
+    let (query, binds) = wanted_query(&dialect::list(tx, &[("wanted", Col::Uid)]), now, cards, credit_of);
+    load(tx, sql(query).bind_all(binds))
+}
+
+/// Each arm is led by an index of its own: joined by OR they would be a walk through all values.
+fn wanted_query(
+    list: &str,
+    now: Instant,
+    cards: &[StoredValueId],
+    credit_of: Option<(CustomerId, Currency)>,
+) -> (String, Vec<Bind>) {
+    let (read, mut arms, mut binds) = (read_free(), Vec::new(), Vec::<Bind>::new());
+    if !cards.is_empty() {
+        arms.push(format!(
+            "SELECT {read} FROM stored_values WHERE id IN (SELECT wanted FROM {list}) AND kind = 'gift_card'"
+        ));
+        let rows = dialect::rows(cards.iter().map(|id| json!([id.hex()])).collect());
+        binds.extend([now.into(), rows]);
+    }
+    if let Some((customer, currency)) = credit_of {
+        arms.push(format!(
+            "SELECT {read} FROM stored_values WHERE customer_id = ? AND currency = ? AND kind = 'store_credit'"
+        ));
+        binds.extend([now.into(), customer.into(), currency.to_string().into()]);
+    }
+    (arms.join(" UNION ALL "), binds)
 }
 
 /// What a page of stored values is narrowed to.
@@ -238,6 +261,20 @@ pub(super) fn insert_entries(tx: &mut Tx, entries: &[(String, Entry)]) -> Result
 pub(super) fn is_known(tx: &mut Tx, our_key: &str) -> Result<bool> {
     let query = sql("SELECT 1 FROM stored_value_entries WHERE our_key = ?").bind(our_key);
     Ok(query.first::<Integer, i32>(tx)?.is_some())
+}
+
+/// Whether a change has been written down under one of these keys.
+pub(super) fn is_any_known(tx: &mut Tx, keys: &[String; 3]) -> Result<bool> {
+    let query = sql("SELECT 1 FROM stored_value_entries WHERE our_key IN (?, ?, ?)");
+    let query = query.bind_all(keys.iter().map(|key| Bind::from(key.as_str())));
+    Ok(query.first::<Integer, i32>(tx)?.is_some())
+}
+
+/// What has been taken for a payment and not put back, and what is set aside for it still, by its entries.
+pub(super) fn of_payment(tx: &mut Tx, payment: PaymentId) -> Result<(i64, i64)> {
+    let query = sql("SELECT CAST(-coalesce(sum(amount), 0) AS bigint), CAST(coalesce(sum(held), 0) AS bigint) \
+         FROM stored_value_entries WHERE payment_id = ?");
+    Ok(query.bind(payment).first::<(BigInt, BigInt), (i64, i64)>(tx)?.unwrap_or_default())
 }
 
 #[rustfmt::skip]
@@ -350,4 +387,26 @@ pub(super) fn erase(tx: &mut Tx, customer: CustomerId) -> Result<()> {
                    AND stored_value_id IN (SELECT id FROM stored_values WHERE customer_id = ?)";
     sql(reasons).bind(customer).execute(tx)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::{Db, Options};
+
+    #[tokio::test]
+    async fn an_index_leads_to_the_cards_and_the_credit_of_a_cart() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(Options::new(folder.path().join("plans.db").display().to_string())).unwrap();
+        let steps = db.read(|tx| {
+            let (cards, credit) = ([StoredValueId::new()], (CustomerId::new(), "EUR".parse().unwrap()));
+            let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+            let (query, binds) = wanted_query(&list, Instant::from_micros(0), &cards, Some(credit));
+            let explain = sql(format!("EXPLAIN QUERY PLAN {query}")).bind_all(binds);
+            explain.load::<(BigInt, BigInt, BigInt, Text), (i64, i64, i64, String)>(tx)
+        });
+        let steps: Vec<String> = steps.await.unwrap().into_iter().map(|(.., step)| step).collect();
+        let led = steps.iter().filter(|step| step.starts_with("SEARCH stored_values USING INDEX")).count();
+        assert!(led == 2 && !steps.iter().any(|step| step.starts_with("SCAN stored_values")), "{steps:?}");
+    }
 }

@@ -23,6 +23,8 @@ crate::words! {
         ParkedFeedItems = "parked_feed_items",
         /// Goods should have left by now.
         UnshippedPastDue = "unshipped_past_due",
+        /// A parcel is lost, or comes back.
+        UndeliveredParcels = "undelivered_parcels",
         /// An order has not been paid for long.
         UnpaidOrders = "unpaid_orders",
     }

@@ -355,6 +355,16 @@ fn the_doctor_knows_each_damage_by_its_name() {
                 "UPDATE order_lines SET allocated = allocated + 1",
             ),
             (
+                "the pieces of an order line are those of its fulfilment orders",
+                "UPDATE fulfilment_lines SET cancelled = cancelled + 1, moved = moved + 1",
+                "UPDATE fulfilment_lines SET cancelled = cancelled - 1, moved = moved - 1",
+            ),
+            (
+                "what a fulfilment order has shipped is not more than its parcels",
+                "UPDATE fulfilment_lines SET picked = 1, packed = 1, shipped = 1",
+                "UPDATE fulfilment_lines SET picked = 0, packed = 0, shipped = 0",
+            ),
+            (
                 "the ledger books what payments captured and refunded",
                 "UPDATE payments SET captured = captured + 1",
                 "UPDATE payments SET captured = captured - 1",

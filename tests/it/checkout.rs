@@ -300,6 +300,12 @@ fn the_number_of_statements_does_not_grow_with_the_lines() {
         for sku in &skus {
             shop.add(sku, "1.00", 1000).await;
         }
+        // By a sourcing profile, which lies in memory as the locations do.
+        let profile =
+            json!({"code": "p", "document": {"strategies": [{"name": "all", "limits": {"together": "set"}}]}});
+        let profile = app.ops("POST", "/sourcing/profiles", Some(&profile)).await.expect(201);
+        let activate = format!("/sourcing/profiles/{}/activate", profile["id"].as_str().unwrap());
+        app.ops("POST", &activate, None).await.expect(200);
         // A process of its own, without a server and background work: only the checkout's statements are counted.
         let own = Db::open_unmigrated(Options { connections: 2, ..Options::new(app.database_url.clone()) }).unwrap();
         let state = State::new(own, app.clock.clone(), settings()).await.unwrap();

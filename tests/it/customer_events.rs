@@ -235,7 +235,9 @@ fn a_connector_is_told_which_types_there_are() {
             assert_eq!(refused["pointer"], format!("/types/{place}"));
             assert_eq!(refused["types"], json!(kontor::exports::TYPES));
             assert!(
-                text(&refused["detail"]).contains("cart., company., customer., fulfilment_order., invoice., order."),
+                text(&refused["detail"]).contains(
+                    "cart., company., customer., dock_match., fulfilment_order., inbound_shipment., invoice., order."
+                ),
                 "{refused}"
             );
         }

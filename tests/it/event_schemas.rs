@@ -163,6 +163,20 @@ impl Tour {
         self.app.ops("PATCH", &path, Some(&json!({"blocked": true}))).await.expect(200);
     }
 
+    /// A level that runs out, and comes back.
+    async fn watched(&self) {
+        self.shop.add("CUP", "5.00", 3).await;
+        let line = json!({"sku": "CUP", "location": "berlin", "low_at": 1, "reorder_at": 1, "reorder_quantity": 20});
+        self.ops("PUT", "/stock/watches", json!({"lines": [line]})).await;
+        for (pieces, kind) in [(-3, "stock.low.v1"), (2, "stock.back.v1")] {
+            self.shop.stock_up("CUP", pieces).await;
+            let (now, actor) = (self.app.now(), kontor::kernel::Actor::System("test"));
+            let look = move |tx: &mut kontor::db::Tx| kontor::stock::watches::look(tx, now, &actor, None, 100);
+            self.app.state.db.write(look).await.unwrap();
+            eventually(kind, || async { self.seen().await.iter().any(|event| event["type"] == kind) }).await;
+        }
+    }
+
     /// Left alone, and ordered after all.
     async fn abandoned(&self) {
         let cart = self.shop.cart(&[("TEE", 1)]).await;
@@ -174,6 +188,147 @@ impl Tour {
         self.shop.complete(&cart, "approve").await.expect(201);
         self.app.state.db.write(events::number).await.unwrap();
         abandonment::recover(&self.app.state, self.app.now()).await.unwrap();
+    }
+
+    /// Announces pieces of a SKU, of a purchase order or of none; the path of the shipment.
+    async fn announced(&self, sku: &str, quantity: i64, of: &Value) -> String {
+        let new = json!({"location": "berlin", "purchase_order_id": of, "expected_at": self.app.now().plus_seconds(600),
+            "lines": [{"sku": sku, "quantity": quantity}]});
+        format!("/inbound-shipments/{}", text(&self.ops("POST", "/inbound-shipments", new).await["id"]))
+    }
+
+    /// Ordered from a supplier, received in part and given up; called off.
+    async fn goods_in(&self) {
+        let why = json!({"reason": "no more of it"});
+        for (number, end) in [("PO-1", "close"), ("PO-2", "cancel")] {
+            let new = json!({"number": number, "supplier": "Mill", "location": "berlin", "lines": [{"sku": "MUG", "quantity": 2}]});
+            let order = self.ops("POST", "/purchase-orders", new).await;
+            let path = format!("/purchase-orders/{}", text(&order["id"]));
+            self.ops("POST", &format!("{path}/order"), Value::Null).await;
+            let shipment = self.announced("MUG", 2, &order["id"]).await;
+            if end == "close" {
+                let part = json!({"lines": [{"line_no": 1, "quantity": 1}]});
+                self.ops("POST", &format!("{shipment}/receive"), part).await;
+            }
+            self.ops("POST", &format!("{shipment}/close"), why.clone()).await;
+            self.ops("POST", &format!("{path}/{end}"), why.clone()).await;
+        }
+    }
+
+    /// Goods that cross a dock, and others that do not come.
+    async fn across_a_dock(&self) {
+        self.shop.add("HAT", "5.00", 0).await;
+        let found = self.ops("GET", "/variants?sku=HAT", Value::Null).await;
+        let path = format!("/variants/{}", text(&found["items"][0]["id"]));
+        self.ops("PATCH", &path, json!({"backorder_policy": "allow"})).await;
+        let locations = self.ops("GET", "/locations", Value::Null).await;
+        let dock = format!("/docks/{}", text(&locations["items"][0]["id"]));
+        self.ops("PATCH", &dock, json!({})).await;
+        self.shop.order(&[("HAT", 2)]).await;
+        let comes = self.announced("HAT", 2, &Value::Null).await;
+        self.ops("POST", &format!("{dock}/plan"), Value::Null).await;
+        self.ops("POST", &format!("{comes}/arrive"), Value::Null).await;
+        self.ops("POST", &format!("{comes}/receive"), json!({})).await;
+        for kind in ["sort", "load"] {
+            let tasks = self.ops("GET", &format!("{dock}/tasks"), Value::Null).await;
+            let task = tasks["items"].as_array().unwrap().iter().find(|task| task["kind"] == kind).unwrap();
+            self.ops("POST", &format!("/dock-tasks/{}/done", text(&task["id"])), json!({"scan": "HAT"})).await;
+        }
+        self.shop.order(&[("HAT", 1)]).await;
+        let lost = self.announced("HAT", 1, &Value::Null).await;
+        self.ops("POST", &format!("{dock}/plan"), Value::Null).await;
+        let later = json!({"expected_at": self.app.now().plus_seconds(1_200)});
+        self.ops("POST", &format!("{lost}/reschedule"), later).await;
+        self.ops("POST", &format!("{lost}/cancel"), json!({"reason": "lost"})).await;
+    }
+
+    /// Goods between locations: some arrive, some are lost, some never leave.
+    async fn moved(&self) {
+        let place =
+            json!({"code": "annex", "name": "Annex", "country": "DE", "time_zone": "Europe/Berlin", "priority": 900});
+        self.ops("POST", "/locations", place).await;
+        for ends in [&["ship", "receive", "close"][..], &["cancel"][..]] {
+            let new = json!({"from": "berlin", "to": "annex", "lines": [{"sku": "TEE", "quantity": 2}]});
+            let path = format!("/transfers/{}", text(&self.ops("POST", "/transfers", new).await["id"]));
+            for what in ends {
+                let body = match *what {
+                    "ship" => json!({}),
+                    "receive" => json!({"lines": [{"line_no": 1, "quantity": 1}]}),
+                    _ => json!({"reason": "lost"}),
+                };
+                self.ops("POST", &format!("{path}/{what}"), body).await;
+            }
+        }
+    }
+
+    /// Work that is held, put off, wanted back, moved, and done wrongly.
+    async fn worked_over(&self) {
+        let lines = json!([{"sku": "TEE", "location": "annex", "change": 5, "reason": "for it"}]);
+        self.ops("POST", "/stock/adjustments", json!({ "lines": lines })).await;
+        let order = self.shop.order(&[("TEE", 2)]).await;
+        let work = self.fulfilment(text(&order["id"])).await;
+        self.ops("POST", &format!("{work}/hold"), json!({"kind": "other", "reason": "a question"})).await;
+        self.ops("POST", &format!("{work}/release"), json!({"kind": "other", "reason": "answered"})).await;
+        self.ops("POST", &format!("{work}/reschedule"), json!({"priority": 7})).await;
+        self.ops("POST", &format!("{work}/request-cancel"), json!({"reason": "ordered twice"})).await;
+        self.ops("POST", &format!("{work}/answer-cancel"), json!({"accept": false, "reason": "too late"})).await;
+        self.ops("POST", &format!("{work}/pick"), json!({"lines": [{"line_no": 1, "quantity": 1}]})).await;
+        self.ops("POST", &format!("{work}/unpick"), json!({"reason": "another's"})).await;
+        self.ops("POST", &format!("{work}/move"), json!({"location": "annex"})).await;
+        let locations = self.ops("GET", "/locations", Value::Null).await;
+        let places = locations["items"].as_array().unwrap().iter();
+        let berlin = places.clone().find(|place| place["code"] == "berlin").unwrap();
+        let berlin = format!("/locations/{}", text(&berlin["id"]));
+        self.ops("PATCH", &berlin, json!({"accept_minutes": 60})).await;
+        for answer in ["accept", "decline"] {
+            let order = self.shop.order(&[("MUG", 1)]).await;
+            let work = self.fulfilment(text(&order["id"])).await;
+            let body = if answer == "decline" { json!({"reason": "no hands"}) } else { json!({}) };
+            self.ops("POST", &format!("{work}/{answer}"), body).await;
+        }
+        self.ops("PATCH", &berlin, json!({"accept_minutes": null})).await;
+    }
+
+    /// Parcels as their carrier tells of them, and one that had not left.
+    async fn on_the_way(&self) {
+        for marks in
+            [&["in_transit", "out_for_delivery", "failed_attempt", "returned_to_sender"][..], &["lost"][..], &[]]
+        {
+            let order = self.shop.order(&[("TEE", 1)]).await;
+            let work = self.fulfilment(text(&order["id"])).await;
+            let parcel = self.ops("POST", &format!("{work}/ship"), json!({})).await;
+            let path = format!("/shipments/{}", text(&parcel["id"]));
+            for (mark, after) in marks.iter().zip(1..) {
+                let at = self.app.now().plus_seconds(after - 10);
+                let at = at.max(text(&parcel["shipped_at"]).parse().unwrap());
+                self.ops("POST", &format!("{path}/scans"), json!({"text": mark, "mark": mark, "at": at})).await;
+                self.app.clock.advance_seconds(1);
+            }
+            if marks.is_empty() {
+                self.ops("POST", &format!("{path}/correct"), json!({"kind": "not_shipped", "reason": "found it"}))
+                    .await;
+            }
+        }
+    }
+
+    /// A supplier ships one order and not another.
+    async fn by_a_supplier(&self) {
+        let place = json!({"code": "mill", "name": "Mill", "country": "DE", "time_zone": "Europe/Berlin", "priority": 950,
+            "kind": "supplier"});
+        self.ops("POST", "/locations", place).await;
+        let lines = json!([{"sku": "MUG", "location": "mill", "change": 5, "reason": "their list"}]);
+        self.ops("POST", "/stock/adjustments", json!({ "lines": lines })).await;
+        let money = |amount: &str| json!({"amount": amount, "currency": "EUR"});
+        for answer in ["acknowledge", "refuse"] {
+            let order = self.shop.order(&[("MUG", 1)]).await;
+            let work = self.fulfilment(text(&order["id"])).await;
+            let moved = self.ops("POST", &format!("{work}/move"), json!({"location": "mill"})).await;
+            let path = format!("/supplier-orders/{}", text(&moved["moved_to"][0]["id"]));
+            let body = if answer == "refuse" { json!({"reason": "sold out"}) } else { json!({"reference": "SO-1"}) };
+            self.ops("POST", &format!("{path}/{answer}"), body).await;
+            let bill = json!({"number": "1", "net": money("5.00"), "tax": money("0.95")});
+            self.ops("POST", &format!("{path}/invoices"), bill).await;
+        }
     }
 
     /// All events, as whoever polls gets them.
@@ -204,6 +359,13 @@ fn every_event_is_told_as_its_schema_says() {
         tour.written_back().await;
         tour.abandoned().await;
         tour.gift_card().await;
+        tour.watched().await;
+        tour.goods_in().await;
+        tour.across_a_dock().await;
+        tour.moved().await;
+        tour.worked_over().await;
+        tour.on_the_way().await;
+        tour.by_a_supplier().await;
         let before = tour.seen().await;
         // Once more after somebody is forgotten: what is left of their events fits still.
         tour.customer().await;

@@ -18,7 +18,7 @@ type Ids = BTreeMap<&'static str, String>;
 
 /// The examples that can not work as they stand, what they are answered, and why. Each is sent as it stands and must be answered
 /// that; it is sent again with what is only known then, and must work.
-const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 7] = [
+const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 10] = [
     ("POST /v1/store/carts/{id}/merge", &[404], "`from` is another cart of one's own"),
     ("POST /v1/store/carts/{id}/recover", &[404], "the token is in the message that the customer got"),
     ("POST /v1/ops/consumers/{consumer_id}/hand-over", &[404], "the new key was made a moment ago"),
@@ -34,6 +34,9 @@ const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 7] = [
         "the rule has proposed it a moment ago; of the example is told that it is not there",
     ),
     ("POST /v1/ops/price-proposals/reject", &[200], "likewise"),
+    ("POST /v1/ops/fulfilment-orders/{id}/merge", &[404], "`with` are others of the same order"),
+    ("POST /v1/ops/processes/{ref}/retry", &[409], "nobody places an order again: `subject` is what the process names"),
+    ("POST /v1/ops/processes/{ref}/skip", &[409], "likewise"),
 ];
 
 fn text(value: &Value) -> String {
@@ -118,6 +121,18 @@ impl Demo {
     async fn shipment(&self, order: &Value) -> String {
         let path = format!("/fulfilment-orders/{}/ship", self.fulfilment(order).await);
         text(&self.ops("POST", &path, json!({})).await["id"])
+    }
+
+    /// A package, which has left with a serial number or waits.
+    async fn package(&self, leaves: bool) -> String {
+        let work = format!("/fulfilment-orders/{}", self.fulfilment(&self.order("sandbox").await).await);
+        let serials = if leaves { json!(["SN-4711"]) } else { json!([]) };
+        let lines = json!([{"line_no": 1, "quantity": 2, "serials": serials}]);
+        let package = text(&self.ops("POST", &format!("{work}/packages"), json!({ "lines": lines })).await["id"]);
+        if leaves {
+            self.ops("POST", &format!("{work}/ship"), json!({})).await;
+        }
+        package
     }
 
     /// A client that nobody has been yet: consumers are each client's own.
@@ -267,6 +282,88 @@ impl Demo {
         }
     }
 
+    /// A fulfilment order that takes the command.
+    /// An order that a supplier is to ship.
+    async fn for_supplier(&self) -> Ready {
+        let known = self.ops("GET", "/locations", Value::Null).await;
+        if !known["items"].as_array().unwrap().iter().any(|place| place["code"] == "mill") {
+            let place = json!({"code": "mill", "name": "Mill", "country": "DE", "time_zone": "Europe/Berlin", "priority": 900,
+                "kind": "supplier"});
+            self.ops("POST", "/locations", place).await;
+        }
+        let order = self.order("sandbox").await;
+        let lines = order["lines"].as_array().unwrap().iter();
+        let lines =
+            lines.map(|line| json!({"sku": line["sku"], "location": "mill", "change": 9, "reason": "their list"}));
+        self.ops("POST", "/stock/adjustments", json!({ "lines": lines.collect::<Vec<_>>() })).await;
+        let path = format!("/fulfilment-orders/{}/move", self.fulfilment(&order).await);
+        let moved = self.ops("POST", &path, json!({"location": "mill"})).await;
+        Ready { ids: [("supplier-orders", text(&moved["moved_to"][0]["id"]))].into(), ..Ready::default() }
+    }
+
+    async fn for_work(&self, route: &Route) -> Ready {
+        let command = route.path.rsplit('/').next().unwrap();
+        let asked = matches!(command, "accept" | "decline");
+        let places = self.ops("GET", "/locations", Value::Null).await;
+        let places: Vec<String> = places["items"].as_array().unwrap().iter().map(|one| text(&one["id"])).collect();
+        let minutes = async |minutes: Value| {
+            for id in places.iter().filter(|_| asked) {
+                self.ops("PATCH", &format!("/locations/{id}"), json!({ "accept_minutes": minutes.clone() })).await;
+            }
+        };
+        minutes(json!(60)).await;
+        let order = self.order("sandbox").await;
+        minutes(Value::Null).await;
+        let fulfilment = self.fulfilment(&order).await;
+        let before = |command: &str, body: Value| {
+            let path = format!("/fulfilment-orders/{fulfilment}/{command}");
+            async move { self.ops("POST", &path, body).await }
+        };
+        let mut ready = Ready { ids: [("fulfilment-orders", fulfilment.clone())].into(), ..Ready::default() };
+        match command {
+            "release" => drop(before("hold", self.example("POST", "/v1/ops/fulfilment-orders/{id}/hold")).await),
+            "answer-cancel" => drop(before("request-cancel", json!({"reason": "ordered twice"})).await),
+            "unpick" | "unpack" => drop(before("pack", json!({})).await),
+            "merge" => {
+                let split = self.example("POST", "/v1/ops/fulfilment-orders/{id}/split");
+                let part = before("split", split).await["moved_to"][0]["id"].clone();
+                ready.filled = Some(json!({ "with": [part] }));
+            }
+            "move" => {
+                let place = self.example("POST", "/v1/ops/fulfilment-orders/{id}/move")["location"].clone();
+                let goods = order["lines"].as_array().unwrap().iter();
+                let goods: Vec<Value> = goods
+                    .map(|line| json!({"sku": line["sku"], "location": place, "change": 9, "reason": "for it"}))
+                    .collect();
+                self.ops("POST", "/stock/adjustments", json!({ "lines": goods })).await;
+            }
+            _ => {}
+        }
+        ready
+    }
+
+    /// An order whose process has a step that takes the decision.
+    async fn for_process(&self, route: &Route) -> Ready {
+        let order = self.order("sandbox").await;
+        let fulfilment = self.fulfilment(&order).await;
+        let hold = |kind: &str| {
+            let (path, body) = (format!("/fulfilment-orders/{fulfilment}/hold"), json!({"kind": kind, "reason": "x"}));
+            async move { drop(self.ops("POST", &path, body).await) }
+        };
+        let filled = match route.path.rsplit('/').next().unwrap() {
+            "retry" => {
+                hold("stock").await;
+                Some(json!({"step": "source", "subject": fulfilment.clone(), "reason": "they have come"}))
+            }
+            "skip" => {
+                hold("fraud").await;
+                Some(json!({"step": "hold", "subject": fulfilment.clone(), "reason": "it is none"}))
+            }
+            _ => None,
+        };
+        Ready { ids: [("processes", text(&order["id"]))].into(), filled, ..Ready::default() }
+    }
+
     /// A promotion of its own.
     async fn for_promotion(&self, route: &Route) -> Ready {
         let mut new = self.example("POST", "/v1/ops/promotions");
@@ -297,12 +394,57 @@ impl Demo {
         Ready { filled: Some(json!({"ids": [waits["items"][0]["id"]]})), ..Ready::default() }
     }
 
+    /// An order to a supplier, who has it.
+    async fn for_purchase(&self, route: &Route) -> Ready {
+        let mut new = self.example("POST", "/v1/ops/purchase-orders");
+        new["number"] = json!(route.path);
+        let id = text(&self.ops("POST", "/purchase-orders", new).await["id"]);
+        self.ops("POST", &format!("/purchase-orders/{id}/order"), Value::Null).await;
+        Ready { ids: [("purchase-orders", id)].into(), ..Ready::default() }
+    }
+
+    /// A shipment of loose goods that is expected.
+    async fn inbound(&self) -> String {
+        let mut new = self.example("POST", "/v1/ops/inbound-shipments");
+        for line in new["lines"].as_array_mut().unwrap() {
+            line.as_object_mut().unwrap().remove("sscc");
+        }
+        text(&self.ops("POST", "/inbound-shipments", new).await["id"])
+    }
+
+    /// Goods that wait at a dock to be put away.
+    async fn for_task(&self) -> Ready {
+        let locations = self.ops("GET", "/locations", Value::Null).await;
+        let mut all = locations["items"].as_array().unwrap().iter();
+        let dock = text(&all.find(|one| one["code"] == "demo-berlin").unwrap()["id"]);
+        self.ops("PATCH", &format!("/docks/{dock}"), self.example("PATCH", "/v1/ops/docks/{id}")).await;
+        self.ops("POST", &format!("/inbound-shipments/{}/receive", self.inbound().await), json!({})).await;
+        let tasks = self.ops("GET", &format!("/docks/{dock}/tasks"), Value::Null).await;
+        let task = tasks["items"].as_array().unwrap().iter().find(|one| one["kind"] == "put_away").unwrap();
+        Ready { ids: [("dock-tasks", text(&task["id"]))].into(), ..Ready::default() }
+    }
+
+    /// A transfer: a draft where it is to be shipped or cancelled, under way otherwise.
+    async fn for_transfer(&self, route: &Route) -> Ready {
+        let new = self.example("POST", "/v1/ops/transfers");
+        let id = text(&self.ops("POST", "/transfers", new).await["id"]);
+        if !route.path.ends_with("/ship") && !route.path.ends_with("/cancel") {
+            self.ops("POST", &format!("/transfers/{id}/ship"), json!({})).await;
+        }
+        Ready { ids: [("transfers", id)].into(), ..Ready::default() }
+    }
+
     /// Everything that a route needs to be there.
     async fn ready(&self, route: &Route) -> Ready {
         let tail = route.path.strip_prefix(route.surface.prefix()).unwrap();
         let Some(variable) = tail.find("/{") else {
-            let proposals = tail.starts_with("/price-proposals/");
-            return if proposals { self.for_proposal(route).await } else { Ready::default() };
+            match tail {
+                _ if tail.starts_with("/price-proposals/") => return self.for_proposal(route).await,
+                "/waves" => drop(self.order("sandbox").await),
+                "/serials/release" => drop(self.package(true).await),
+                _ => {}
+            }
+            return Ready::default();
         };
         match (route.surface, &tail[1..variable]) {
             (Surface::Store, "carts") => self.for_cart(route).await,
@@ -316,20 +458,57 @@ impl Demo {
             (_, "payment-operations") => self.for_refund().await,
             (_, "payments") => self.for_payment().await,
             (_, "worklists") => self.for_list().await,
-            (_, "fulfilment-orders") => {
-                let fulfilment = self.fulfilment(&self.order("sandbox").await).await;
-                Ready { ids: [("fulfilment-orders", fulfilment)].into(), ..Ready::default() }
+            (_, "fulfilment-orders") => self.for_work(route).await,
+            (_, "processes") => self.for_process(route).await,
+            (_, "supplier-orders") => self.for_supplier().await,
+            (_, "waves") => {
+                let work = self.fulfilment(&self.order("sandbox").await).await;
+                let body = json!({"location": "demo-berlin", "fulfilment_orders": [work]});
+                let wave = text(&self.ops("POST", "/waves", body).await["id"]);
+                Ready { ids: [("waves", wave)].into(), ..Ready::default() }
             }
+            (_, "packages") => Ready { ids: [("packages", self.package(false).await)].into(), ..Ready::default() },
             (_, "shipments") => {
                 let shipment = self.shipment(&self.order("sandbox").await).await;
+                if route.path.ends_with("/settle") {
+                    let lost = json!({"text": "nobody knows where it is", "mark": "lost"});
+                    self.ops("POST", &format!("/shipments/{shipment}/scans"), lost).await;
+                }
                 Ready { ids: [("shipments", shipment)].into(), ..Ready::default() }
             }
             (_, "promotions") => self.for_promotion(route).await,
+            (_, "purchase-orders") => self.for_purchase(route).await,
+            (_, "inbound-shipments") => {
+                Ready { ids: [("inbound-shipments", self.inbound().await)].into(), ..Ready::default() }
+            }
+            (_, "dock-tasks") => self.for_task().await,
+            (_, "docks") => {
+                let dock = text(&self.made["locations"]["id"]);
+                Ready { ids: [("docks", dock)].into(), ..Ready::default() }
+            }
+            (_, "transfers") => self.for_transfer(route).await,
+            (_, "stock-counts") => {
+                let count = text(&self.made["stock-counts"]["id"]);
+                Ready { ids: [("stock-counts", count)].into(), ..Ready::default() }
+            }
             (_, "price-rules") => {
                 let id = self.price_rule(&format!("for {} {}", route.method, route.path)).await;
                 Ready { ids: [("price-rules", id)].into(), ..Ready::default() }
             }
+            (_, "sourcing/profiles") => {
+                let mut new = self.example("POST", "/v1/ops/sourcing/profiles");
+                new["code"] = json!(format!("for {} {}", route.method, &route.path[16..]));
+                let id = text(&self.ops("POST", "/sourcing/profiles", new).await["id"]);
+                if route.path.ends_with("/retire") {
+                    self.ops("POST", &format!("/sourcing/profiles/{id}/activate"), Value::Null).await;
+                }
+                Ready { ids: [("profiles", id)].into(), ..Ready::default() }
+            }
             (_, "coupons") => Ready { ids: [("coupons", "WELCOME10".to_owned())].into(), ..Ready::default() },
+            (_, "lots") => {
+                let lots = self.ops("GET", "/lots?sku=COFFEE-500", Value::Null).await;
+                Ready { ids: [("lots", text(&lots["items"][0]["id"]))].into(), ..Ready::default() }
+            }
             (_, "stored-values") => {
                 let card = text(&self.made["gift-cards"]["id"]);
                 Ready { ids: [("stored-values", card)].into(), ..Ready::default() }
@@ -337,7 +516,9 @@ impl Demo {
             (_, kind) => {
                 let own = [("channels", DEMO_CHANNEL), ("legal-entities", DEMO_LEGAL_ENTITY)];
                 let mut ids: Ids = own.map(|(kind, id)| (kind, id.to_owned())).into();
-                for known in ["companies", "price-lists", "variants", "locations", "shipping-methods"] {
+                for known in
+                    ["carrier-accounts", "companies", "price-lists", "variants", "locations", "shipping-methods"]
+                {
                     ids.extend((known == kind).then(|| (known, text(&self.made[known]["id"]))));
                 }
                 Ready { ids, ..Ready::default() }

@@ -15,10 +15,21 @@ use crate::support::{
 
 /// What belongs to the merchant and serves every channel: it may be read, as far as it is not about people, and it is
 /// changed by those who are limited to no channel.
-const SHARED: &[&str] = &["variants", "tax-rates", "locations"];
+const SHARED: &[&str] = &[
+    "variants",
+    "tax-rates",
+    "locations",
+    "lots",
+    "carrier-accounts",
+    "purchase-orders",
+    "inbound-shipments",
+    "transfers",
+    "stock-counts",
+];
 
-/// What belongs to the merchant and is about people and their money: who is limited to channels has no business there.
-const NOBODYS: &[&str] = &["companies", "customers", "stored-values"];
+/// What belongs to the merchant and is about people and their money, or about orders of all channels alike: who is limited to
+/// channels has no business there.
+const NOBODYS: &[&str] = &["companies", "customers", "stored-values", "docks", "dock-tasks"];
 
 /// What comes of a route with an id of another channel, for somebody who may do everything in their own.
 fn expected(route: &Route) -> (u16, &'static str) {
@@ -43,9 +54,9 @@ fn is(answer: &Answer, (status, code): (u16, &str)) -> bool {
 
 /// Words that tell of the other side, as far as they are found in an answer.
 fn told<'s>(answer: &Answer, side: &'s Side) -> Vec<&'s String> {
-    let shared =
-        ["feeds", "snapshots", "consumers", "parked", "worklists", "jobs", "variants", "tax-rates", "locations"];
-    let ids = side.ids.iter().filter(|(word, _)| !shared.contains(word)).map(|(_, id)| id);
+    let shared = ["feeds", "snapshots", "consumers", "parked", "worklists", "jobs", "docks", "dock-tasks"];
+    let shared = |word: &str| shared.contains(&word) || SHARED.contains(&word);
+    let ids = side.ids.iter().filter(|(word, _)| !shared(word)).map(|(_, id)| id);
     let words = side.words.iter().chain([&side.shop.key]);
     // A number is looked for as it stands in a document, not within another word.
     ids.chain(words).filter(|word| answer.text.contains(&format!("\"{word}\"")) || is_line_of(answer, word)).collect()
@@ -109,10 +120,27 @@ fn commands(theirs: &Side) -> BTreeMap<&'static str, (Value, u16)> {
         ("POST /promotions", json!({"code": "c", "name": "n", "channel_id": channel, "gift": {"type": "fixed_shipping", "price": {"amount": "1.00", "currency": "EUR"}}}), 404),
         ("POST /returns", json!({"order": theirs.ids["orders"], "lines": [{"line_no": 1, "quantity": 1}]}), 404),
         ("POST /shipping-methods", json!({"channel_id": channel, "code": "c", "name": "n", "tax_class": "standard", "rates": [rate]}), 404),
+        ("POST /sourcing/profiles", json!({"code": "c", "channel_id": channel, "document": {"strategies": [{"name": "a"}]}}), 404),
+        ("POST /sourcing/simulate", json!({"channel_id": channel, "country": "DE", "lines": [{"sku": "TEE", "quantity": 1}]}), 404),
+        ("POST /lots", json!({"lines": [{"sku": "TEE", "location": "berlin", "lot": "L", "quantity": 1}]}), 403),
+        ("PUT /stock/watches", json!({"lines": [{"sku": "TEE", "location": "berlin", "low_at": 1}]}), 403),
+        ("PUT /stock/backorders", json!({"lines": [{"sku": "TEE", "location": "berlin", "kind": "backorder", "limit": 1}]}), 403),
+        ("PUT /stock/expected", json!({"reference": "PO-1", "lines": [{"sku": "TEE", "location": "berlin", "quantity": 1, "expected_at": "2027-03-01T08:00:00Z"}]}), 403),
+        ("POST /stock-snapshots", json!({"source": "erp", "basis": "physical", "rows": [{"sku": "TEE", "location": "berlin", "quantity": 1}]}), 403),
         ("POST /stock/adjustments", json!({ "lines": [change] }), 403),
+        ("POST /stock/bins", json!({"bins": [{"sku": "TEE", "location": "berlin", "bin": "A-1"}]}), 403),
+        ("POST /waves", json!({"location": "berlin"}), 404),
+        ("POST /manifests", json!({"location": "berlin", "carrier": "DHL"}), 404),
+        ("POST /serials/release", json!({"sku": "TEE", "serial": "bravo"}), 404),
         ("PATCH /stock/levels", json!({ "lines": [safety] }), 403),
         ("POST /stock-levels", json!([{"sku": "TEE", "location": "berlin", "on_hand": 1}]), 403),
+        ("POST /inbound-shipments", json!({"location": "berlin", "expected_at": "2026-12-01T08:00:00Z", "lines": [{"sku": "TEE", "quantity": 1}]}), 403),
+        ("POST /purchase-orders", json!({"number": "n", "supplier": "s", "location": "berlin", "lines": [{"sku": "TEE", "quantity": 1}]}), 403),
+        ("POST /scan", json!({"code": "(99)1"}), 422),
+        ("POST /stock-counts", json!({"location": "berlin", "skus": ["TEE"]}), 403),
+        ("POST /transfers", json!({"from": "berlin", "to": "berlin", "lines": [{"sku": "TEE", "quantity": 1}]}), 403),
         // These have examples that will do: nobody who is limited to a channel makes any.
+        ("POST /carrier-accounts", Value::Null, 403),
         ("POST /channels", Value::Null, 403),
         ("POST /companies", Value::Null, 403),
         ("POST /customers", Value::Null, 403),

@@ -1,11 +1,15 @@
 //! Gift cards and store credit: they pay exactly what is on them, however many want it at once, and everything comes back where it
 //! came from.
 
+use diesel::sql_types::{BigInt, Text as SqlText};
 use futures::future::join_all;
 use kontor::{
-    db::sql,
+    db::{Tx, sql},
     http::auth::Audience,
-    kernel::{Id, Scope},
+    kernel::{
+        Id, Scope,
+        ids::{PaymentId, PaymentOperationId},
+    },
     stored_value,
 };
 use serde_json::{Value, json};
@@ -334,16 +338,143 @@ fn an_operation_is_done_once_under_its_key() {
         let shop = open(&app, &[]).await;
         let (id, _) = card(&app, "9.00").await;
         let (value, now) = (id.parse().unwrap(), app.now());
-        let put_back = move |tx: &mut kontor::db::Tx| {
-            let by = (now, &kontor::kernel::Actor::System("payments"));
-            let payment = Id::from_bytes([7; 16]);
-            stored_value::refund(tx, by, stored_value::Doing { value, payment, amount: 100, our_key: "payop_1" })
+        let (payment, cart) = (Id::from_bytes([7; 16]), Id::from_bytes([8; 16]));
+        let by = (now, &kontor::kernel::Actor::System("payments"));
+        // A payment of 2.00, taken in two parts.
+        let paid = move |tx: &mut Tx| {
+            let part = stored_value::Part { payment, value, kind: stored_value::ValueKind::GiftCard, amount: 200 };
+            stored_value::hold(tx, by, cart, &[part], now.plus_seconds(60))?;
+            stored_value::consume(tx, cart, &[part])?;
+            let doing = |our_key| stored_value::Doing { value, payment, amount: 100, our_key };
+            stored_value::capture(tx, by, doing("payop_a"))?;
+            stored_value::capture(tx, by, doing("payop_b"))
         };
-        let tries = join_all((0..6).map(|_| app.state.db.write(put_back))).await;
+        app.state.db.write(paid).await.unwrap();
+        assert_eq!(worth(&app, &id).await, pair("7.00", "0.00"));
+        let put_back = move |tx: &mut Tx, amount: i64, our_key: &str| {
+            stored_value::refund(tx, by, stored_value::Doing { value, payment, amount, our_key })
+        };
+        let once = move |tx: &mut Tx| put_back(tx, 100, "payop_1");
+        let tries = join_all((0..6).map(|_| app.state.db.write(once))).await;
         assert!(tries.iter().any(Result::is_ok));
-        app.state.db.write(put_back).await.unwrap();
-        assert_eq!(worth(&app, &id).await, pair("10.00", "0.00"));
-        assert_eq!(shop.count("stored_value_entries").await, 2);
+        app.state.db.write(once).await.unwrap();
+        assert_eq!(worth(&app, &id).await, pair("8.00", "0.00"));
+        assert_eq!(shop.count("stored_value_entries").await, 5);
+        // Under whatever keys, no more is put back than was taken for the payment.
+        let too_much = app.state.db.write(move |tx| put_back(tx, 101, "payop_2")).await.unwrap_err();
+        assert_eq!(too_much.code(), kontor::error::Code::StoredValueShort);
+        let rest =
+            (0..6).map(|number| app.state.db.write(move |tx| put_back(tx, 100, &format!("payop_rest_{number}"))));
+        assert_eq!(join_all(rest).await.iter().filter(|done| done.is_ok()).count(), 1);
+        assert_eq!(worth(&app, &id).await, pair("9.00", "0.00"));
+    });
+}
+
+/// The job that does an operation is dead though the card is booked: the answer could never be written down. Staff give it up.
+async fn given_up(
+    app: &App,
+    kind: &str,
+    booked: impl Fn(&mut Tx, stored_value::Doing<'_>) -> kontor::error::Result<()> + Copy + Send + Sync + 'static,
+) -> String {
+    let query = format!(
+        "SELECT o.id, o.our_key, o.amount, o.payment_id, p.provider_ref FROM payment_operations AS o \
+         JOIN payments AS p ON p.id = o.payment_id WHERE o.kind = '{kind}' AND o.state = 'pending'"
+    );
+    type Types = (kontor::db::UidSql, SqlText, BigInt, kontor::db::UidSql, SqlText);
+    let (id, our_key, amount, payment, value) = app
+        .read(move |tx| sql(query).first::<Types, (PaymentOperationId, String, i64, PaymentId, String)>(tx))
+        .await
+        .unwrap();
+    app.state
+        .db
+        .write(move |tx| {
+            let value = value.parse().unwrap();
+            booked(tx, stored_value::Doing { value, payment, amount, our_key: &our_key })
+        })
+        .await
+        .unwrap();
+    let bury = format!("UPDATE jobs SET state = 'dead', last_error = 'no answer' WHERE kind = 'payment.{kind}'");
+    app.state.db.write(move |tx| sql(bury.clone()).execute(tx)).await.unwrap();
+    let dead = app.ops("GET", "/jobs?state=dead", None).await.expect(200);
+    let discard = format!("/jobs/{}/discard", text(&dead["items"][0]["id"]));
+    let answers = join_all((0..4).map(|_| app.ops("POST", &discard, None))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 204).count(), 1, "{answers:?}");
+    id.to_string()
+}
+
+#[test]
+fn what_a_card_has_booked_is_done_though_its_job_is_given_up() {
+    on_both_idle(|app| async move {
+        let shop = open(&app, &[("MUG", "10.00", 9)]).await;
+        let (id, code) = card(&app, "50.00").await;
+        let cart = shop.cart(&[("MUG", 1)]).await;
+        put_on(&shop, &cart, &code).await.expect(200);
+        let order = complete(&shop, &cart, json!({})).await.expect(201)["order"].clone();
+        let path = format!("/orders/{}", text(&order["id"]));
+        let found = app.ops("GET", &format!("{path}/fulfilment"), None).await.expect(200);
+        let parcel = format!("/fulfilment-orders/{}/ship", text(&found["fulfilment_orders"][0]["id"]));
+        app.ops("POST", &parcel, Some(&json!({}))).await.expect(201);
+        let now = app.now();
+        let by = (now, &kontor::kernel::Actor::System("payments"));
+        given_up(&app, "capture", move |tx, doing| stored_value::capture(tx, by, doing)).await;
+        let payment = async || app.ops("GET", &path, None).await.expect(200)["payments"][0].clone();
+        assert_eq!(
+            (worth(&app, &id).await, payment().await["captured"].clone()),
+            (pair("35.10", "0.00"), eur("14.90"))
+        );
+        let back = json!({"amount": eur("4.90"), "reason": "late"});
+        app.ops("POST", &format!("{path}/refunds"), Some(&back)).await.expect(202);
+        given_up(&app, "refund", move |tx, doing| stored_value::refund(tx, by, doing)).await;
+        assert_eq!((worth(&app, &id).await, payment().await["refunded"].clone()), (pair("40.00", "0.00"), eur("4.90")));
+        // Nothing is owed any more, so nothing is done a second time.
+        app.ops("POST", &format!("{path}/settle"), None).await;
+        assert_eq!(app.count("SELECT count(*) FROM payment_operations WHERE state <> 'done'").await, 0);
+        assert_eq!(app.count("SELECT count(*) FROM jobs WHERE kind LIKE 'payment.%' AND state <> 'done'").await, 0);
+        app.leaves_work();
+    });
+}
+
+#[test]
+fn what_can_not_be_paid_with_is_not_told_as_if_it_could() {
+    on_both(|app| async move {
+        let shop = open(&app, &[("MUG", "10.00", 50)]).await;
+        let gone = json!({"amount": eur("5.00"), "expires_at": app.now().plus_seconds(-1)});
+        let refused = app.ops("POST", "/gift-cards", Some(&gone)).await.problem(422, "invalid_value");
+        assert_eq!(refused["pointer"], "/expires_at");
+        let until = app.now().plus_seconds(86_400);
+        let new = json!({"amount": eur("20.00"), "expires_at": until});
+        let issued = app.ops("POST", "/gift-cards", Some(&new)).await.expect(201);
+        let (card, code) = (text(&issued["id"]), text(&issued["code"]));
+        let look = async || {
+            let seen =
+                shop.store("POST", "/gift-cards/balance", None, Some(&json!({ "code": code }))).await.expect(200);
+            text(&seen["available"]["amount"])
+        };
+        assert_eq!(look().await, "20.00");
+        // What an order has set aside is not there any more.
+        let cart = shop.cart(&[("MUG", 1)]).await;
+        put_on(&shop, &cart, &code).await.expect(200);
+        complete(&shop, &cart, json!({})).await.expect(201);
+        assert_eq!(look().await, "5.10");
+        let blocked = json!({"blocked": true});
+        app.ops("PATCH", &format!("/stored-values/{card}"), Some(&blocked)).await.expect(200);
+        assert_eq!(look().await, "0.00");
+        app.ops("PATCH", &format!("/stored-values/{card}"), Some(&json!({"blocked": false}))).await.expect(200);
+        assert_eq!(look().await, "5.10");
+        app.clock.advance_seconds(86_400);
+        assert_eq!(look().await, "0.00");
+        // Nor is a blocked credit.
+        let ada = format!("Bearer {}", app.token(Audience::Customer, "ada", &[]));
+        let headers = [("Channel-Key", shop.key.as_str()), ("Authorization", ada.as_str())];
+        let me = app.send("GET", "/v1/store/me", &headers, None).await.expect(200);
+        let path = format!("/customers/{}/store-credit", text(&me["id"]));
+        let credit = json!({"amount": eur("8.00"), "reason": "sorry"});
+        let credit = text(&app.ops("POST", &path, Some(&credit)).await.expect(200)["id"]);
+        let mine =
+            async || app.send("GET", "/v1/store/me/store-credit", &headers, None).await.expect(200)["items"].clone();
+        assert_eq!(mine().await, json!([eur("8.00")]));
+        app.ops("PATCH", &format!("/stored-values/{credit}"), Some(&blocked)).await.expect(200);
+        assert_eq!(mine().await, json!([eur("0.00")]));
     });
 }
 

@@ -142,6 +142,30 @@ fn a_gift_that_can_not_be_had_is_passed_over_and_the_buyer_is_told() {
 }
 
 #[test]
+fn nobody_gets_another_gift_than_they_were_shown_without_a_word() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "20.00", 50), ("MUG", "10.00", 5), ("CAP", "10.00", 5)]).await;
+        let id = promote(&app, "present", mug_from_thirty()).await;
+        let (cart, other) = (shop.cart(&[("TEE", 2)]).await, shop.cart(&[("TEE", 2)]).await);
+        assert_eq!((gifts(&cart.body), gifts(&other.body)), (vec![("MUG", 1)], vec![("MUG", 1)]));
+        let cap = json!({"gift": {"type": "goods", "sku": "CAP", "quantity": 1}, "despite_warnings": true});
+        app.ops("PATCH", &format!("/promotions/{id}"), Some(&cap)).await.expect(200);
+        // As much is to be paid as before, and as many pieces come.
+        let body = json!({"payment": {"method": "manual"}, "expected_total": eur("44.90")});
+        for cart in [&cart, &other] {
+            let pay = |body: Value| ask(&shop, cart, "POST", "/complete", Some(body));
+            let refused = pay(body.clone()).await.problem(409, "promotion_exhausted");
+            assert_eq!(refused["promotion"], "present");
+        }
+        // Who has seen the cap gets the cap.
+        let seen = ask(&shop, &cart, "POST", "/checkout", None).await.expect(200);
+        assert_eq!(gifts(&seen), [("CAP", 1)]);
+        let placed = ask(&shop, &cart, "POST", "/complete", Some(body)).await.expect(201);
+        assert_eq!(placed["order"]["lines"][1]["sku"], "CAP");
+    });
+}
+
+#[test]
 fn gifts_by_the_piece_are_simulated_and_limited() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "20.00", 50), ("CAP", "5.00", 7)]).await;

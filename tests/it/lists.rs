@@ -37,7 +37,9 @@ struct Seen<'a> {
 
 impl Seen<'_> {
     async fn ask(&self, query: &str) -> Answer {
-        let path = format!("{}?{query}", self.path);
+        // Some ask for something themselves.
+        let mark = if self.path.contains('?') { '&' } else { '?' };
+        let path = format!("{}{mark}{query}", self.path);
         self.app.send("GET", &path, &[("Authorization", self.token)], None).await
     }
 

@@ -397,7 +397,7 @@ fn what_an_order_waits_for_is_counted_from_its_beginning() {
             .iter()
             .map(|action| (text(&action["command"]), action["allowed"].as_bool().unwrap()))
             .collect();
-        assert_eq!(allowed, [("pick", false), ("pack", true), ("ship", true)]);
+        assert_eq!(allowed[..3], [("pick", false), ("pack", true), ("ship", true)]);
         let parcel = found_parcel(&app, &path).await;
         let shown = app.ops("GET", &format!("/shipments/{parcel}"), None).await.expect(200);
         assert_eq!((&shown["state"], &shown["actions"][1]["allowed"]), (&json!("shipped"), &json!(true)));

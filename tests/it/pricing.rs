@@ -440,7 +440,7 @@ fn lists_and_methods_change_by_version_and_are_in_the_rules_at_once() {
             let value = kontor::kernel::Money::zero(euro);
             let policy = kontor::kernel::TaxPolicy::default();
             let sale = Sale { seller: germany, destination: germany, vat_id: None, exempt: false, policy };
-            let taxed = pricing::Taxed::new(&rules, &sale, app.now(), true);
+            let taxed = pricing::Taxed::new(&rules, &sale, app.now(), (true, kontor::kernel::Rounding::HalfUp));
             pricing::shipping_options(&taxed, (channel, germany), (100, &[]), value, kontor::kernel::Rounding::HalfUp)
         };
         assert_eq!(options().await[0].price.unwrap().minor(), 500);

@@ -165,6 +165,24 @@ fn lines<'v>(order: &'v Value, pieces: &str, amount: &str) -> Vec<(i64, &'v str)
 }
 
 #[test]
+fn goods_at_several_locations_are_sourced_from_where_they_lie() {
+    on_both(|app| async move {
+        let mapping = MAPPING.replace("[codes]", "[locations]\nnord = 60\nsued = 40\n\n[codes]");
+        let first = take_over(&app, &mapping, FILE, None).await;
+        assert_eq!(take_over(&app, &mapping, FILE, None).await.made, 0);
+        // Seven of the tea were ever sold: four lie in the north, three in the south, and no place has the five of the first order.
+        let work = app.ops("GET", "/orders/laden:1/fulfilment", None).await.expect(200);
+        let places = work["fulfilment_orders"].as_array().unwrap();
+        assert_eq!((places.len(), work["shipments"].as_array().unwrap().len()), (2, 2), "{work}");
+        assert!(work["sourcing"].as_array().is_some_and(|traces| !traces.is_empty()), "{work}");
+        assert!(places.iter().all(|place| place["state"] == "delivered"), "{work}");
+        let order = app.ops("GET", "/orders/laden:1", None).await.expect(200);
+        assert_eq!((&order["state"], &order["fulfilment_state"]), (&json!("completed"), &json!("delivered")));
+        assert!(first.made > 0);
+    });
+}
+
+#[test]
 fn no_more_is_taken_back_than_was_charged_whatever_was_agreed() {
     on_both(|app| async move {
         replay(&app, Some(3)).await;

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 
 use crate::support::{App, Shop, eventually, on_both, on_both_idle};
 
-const DAY: i64 = 86_400;
+pub const DAY: i64 = 86_400;
 
-fn eur(amount: &str) -> Value {
+pub fn eur(amount: &str) -> Value {
     json!({"amount": amount, "currency": "EUR"})
 }
 
 /// A list for reductions that goes before the everyday one.
-async fn clearance(app: &App, kind: &str) -> String {
+pub async fn clearance(app: &App, kind: &str) -> String {
     let list = json!({"code": "clearance", "name": "Clearance", "currency": "EUR", "kind": kind, "priority": 10});
     app.ops("POST", "/price-lists", Some(&list)).await.expect(201)["id"].as_str().unwrap().to_owned()
 }
@@ -30,7 +30,7 @@ async fn plan(app: &App, code: &str, more: Value) -> String {
 }
 
 /// The same, activated.
-async fn rule(app: &App, code: &str, more: Value) -> String {
+pub async fn rule(app: &App, code: &str, more: Value) -> String {
     let id = plan(app, code, more).await;
     app.ops("POST", &format!("/price-rules/{id}/activate"), None).await.expect(200);
     id
@@ -44,7 +44,7 @@ async fn work(app: &App) {
 }
 
 /// Lets a rule look at its goods: what that came to.
-async fn run(app: &App, id: &str) -> Value {
+pub async fn run(app: &App, id: &str) -> Value {
     app.clock.advance_seconds(1);
     let path = format!("/price-rules/{id}");
     app.ops("POST", &format!("{path}/run"), None).await.expect(202);
@@ -58,7 +58,7 @@ async fn proposals(app: &App, query: &str) -> Vec<Value> {
     app.ops("GET", &format!("/price-proposals?{query}"), None).await.expect(200)["items"].as_array().unwrap().clone()
 }
 
-async fn open(app: &App) -> Vec<Value> {
+pub async fn open(app: &App) -> Vec<Value> {
     proposals(app, "state=open").await
 }
 
@@ -71,17 +71,17 @@ async fn offer(shop: &Shop, sku: &str) -> Value {
     offers["items"][0].clone()
 }
 
-async fn price(shop: &Shop, sku: &str) -> String {
+pub async fn price(shop: &Shop, sku: &str) -> String {
     offer(shop, sku).await["price"]["amount"].as_str().unwrap().to_owned()
 }
 
-async fn set(app: &App, list: &str, sku: &str, amount: &str) {
+pub async fn set(app: &App, list: &str, sku: &str, amount: &str) {
     let row = json!({"sku": sku, "unit_price": eur(amount)});
     app.ops("PUT", &format!("/price-lists/{list}/prices"), Some(&json!({"rows": [row]}))).await.expect(200);
 }
 
 /// So many goods whose stock is not counted, `S0000` and so on, for 10.00 each.
-async fn many(shop: &Shop, count: usize) {
+pub async fn many(shop: &Shop, count: usize) {
     let app = &shop.app;
     let token = app.token(kontor::http::auth::Audience::Client, "erp", kontor::kernel::Scope::ALL);
     let bearer = format!("Bearer {token}");

@@ -24,6 +24,8 @@ use crate::{
 
 mod cart;
 mod floor;
+mod hot;
+mod levels;
 mod orders;
 mod sale;
 mod wire;
@@ -55,6 +57,16 @@ pub(super) struct Checkout {
     /// What a sale costs: in turns without and with it, instead of comparing with the floor.
     #[arg(long)]
     sale: Option<sale::Sale>,
+    /// Whether a hot SKU becomes a queue: in turns, each client buying a SKU of its own and all the same one, instead of comparing
+    /// with the floor.
+    #[arg(long, conflicts_with = "sale")]
+    hot: bool,
+    /// How many levels of other SKUs there are beside.
+    #[arg(long, default_value_t = 0)]
+    levels: u64,
+    /// How many of those are reserved by carts.
+    #[arg(long, default_value_t = 0)]
+    reservations: u64,
 }
 
 /// Latencies of one run, in microseconds, sorted.
@@ -175,7 +187,10 @@ async fn with_commit_delay(mut settings: Settings, options: &Checkout, shop: &se
     };
     let process = Process::start(db, Clock::system(), settings, Roles { serve: true, work: true }).await?;
     println!("commit_delay  raised to {COMMIT_DELAY} µs for this server's connections");
-    let ran = http_run(&process, shop, options).await.map(|http| http.print("HTTP"));
+    let ran = match options.hot {
+        true => hot::compare(&process, shop, options).await,
+        false => http_run(&process, shop, options).await.map(|http| http.print("HTTP")),
+    };
     process.stop().await;
     ran
 }
@@ -201,11 +216,16 @@ async fn start(settings: Settings, work: bool, scratch: &Path) -> Result<Process
 }
 
 async fn checkout(process: &Process, options: &Checkout) -> Result<seed::BenchShop> {
-    let shop = seed::bench_shop(&process.state, options.skus).await?;
+    let skus = if options.hot { options.clients.max(1) } else { options.skus };
+    let shop = seed::bench_shop(&process.state, skus).await?;
+    levels::fill(process, options.levels, options.reservations).await?;
     println!(
         "clients       {} for {} s each, {} SKUs, payment `{}`",
-        options.clients, options.seconds, options.skus, options.method
+        options.clients, options.seconds, skus, options.method
     );
+    if options.hot {
+        return hot::compare(process, &shop, options).await.map(|()| shop);
+    }
     if let Some(what) = options.sale {
         return sale::compare(process, &shop, options, what).await.map(|()| shop);
     }
@@ -235,12 +255,17 @@ fn grouped(number: u64) -> String {
 }
 
 async fn http_run(process: &Process, shop: &seed::BenchShop, options: &Checkout) -> Result<Run> {
+    http_runs(process, options, |_| shop.clone()).await
+}
+
+/// The same where each client has a shop of its own.
+async fn http_runs(process: &Process, options: &Checkout, shop_of: impl Fn(usize) -> seed::BenchShop) -> Result<Run> {
     let address = process.address.ok_or_else(|| Error::internal("no address"))?;
     let before = process.state.db.stats();
     let stop = Arc::new(AtomicBool::new(false));
     let begun = Moment::now();
     let clients = (0..options.clients).map(|client| {
-        let (shop, stop, method) = (shop.clone(), stop.clone(), options.method.clone());
+        let (shop, stop, method) = (shop_of(client), stop.clone(), options.method.clone());
         tokio::spawn(async move { wire::client(address, &shop, &method, client as u64, &stop).await })
     });
     let clients: Vec<_> = clients.collect();

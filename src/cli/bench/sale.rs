@@ -41,7 +41,7 @@ pub(super) async fn compare(process: &Process, shop: &seed::BenchShop, options: 
     Ok(())
 }
 
-fn median(runs: &[Run]) -> u64 {
+pub(super) fn median(runs: &[Run]) -> u64 {
     let mut all: Vec<u64> = runs.iter().map(Run::per_second).collect();
     all.sort_unstable();
     all.get(all.len() / 2).copied().unwrap_or_default()

@@ -232,6 +232,7 @@ async fn report_shipment(call: Call, path: RefPath<String>, body: Body<ShipmentR
             tracking_number: body.tracking_number.as_ref().map(ToString::to_string),
             tracking_url: body.tracking_url.as_ref().map(ToString::to_string),
             pieces: None,
+            packages: None,
             occurred_at: body.occurred_at,
         },
         delivered_at: body.delivered_at,
@@ -314,7 +315,8 @@ async fn report_cancellation(
     past(&call, body.occurred_at, "occurred_at")?;
     let lines = body.lines.as_deref().map(reported).transpose()?;
     let reason = body.reason.as_ref().map_or_else(|| format!("cancelled in {}", body.system), ToString::to_string);
-    let what = Cancellation { pieces: None, reason, paid_out: body.paid_out, occurred_at: body.occurred_at };
+    let (paid_out, occurred_at) = (body.paid_out, body.occurred_at);
+    let what = Cancellation { pieces: None, reason, paid_out, occurred_at, agreed: None };
     call.command(&body.fingerprint, move |tx| reply(&service::cancellation(tx, &report, lines.as_deref(), &what)?))
         .await
 }

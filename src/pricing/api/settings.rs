@@ -3,8 +3,9 @@
 use actix_web::{delete, get, patch, post, web};
 
 use super::super::{
-    forms::{NewShippingMethod, NewTaxRate, ShippingMethodPatch, ShippingMethodView, TaxRateView},
+    forms::{NewTaxRate, TaxRateView},
     service::{self, Markets},
+    shipping_forms::{NewShippingMethod, ShippingMethodPatch, ShippingMethodView},
 };
 use crate::{
     error::{Error, Result},

@@ -12,4 +12,5 @@ pub(super) mod service;
 mod store;
 
 pub use service::By;
+pub(super) use service::prices_at;
 pub(super) use store::{list_changes_since, of_single_pieces};

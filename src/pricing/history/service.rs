@@ -3,7 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    super::{rates::PriceList, service::price_list, store as prices},
+    super::{
+        prior::Recorded,
+        rates::{PriceList, PriceRow},
+        service::price_list,
+        store as prices,
+    },
     dto::{PriceChangeQuery, RecordedPrice, RecordedPriceChange},
     model::{Difference, Key, Place, Price, differences, recorded_at},
     store::{self, Entry, Filter},
@@ -63,6 +68,36 @@ pub(in crate::pricing) fn write(
     let at = |change: &Difference| recorded_at(by.now, last.get(&change.key.list).copied());
     let rows = ids.iter().zip(&changes).map(|(id, change)| (*id, change, at(change)));
     store::append(tx, by, rows)
+}
+
+/// Makes the prices of articles be what they were at an instant: every change after it is undone.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::pricing) fn prices_at(
+    tx: &mut Tx,
+    (prices, lists): (&mut HashMap<VariantId, Vec<PriceRow>>, &[PriceList]),
+    variants: &[VariantId],
+    at: Instant,
+) -> Result<()> {
+    for (variant, changes) in store::after(tx, variants, at)? {
+        let rows = prices.entry(variant).or_default();
+        for Recorded { change: Difference { key, from, .. }, .. } in changes {
+            let own = |row: &PriceRow| {
+                (row.list, row.min_quantity, row.valid_from) == (key.list, key.min_quantity, key.valid_from)
+            };
+            rows.retain(|row| !own(row));
+            let currency = lists.iter().find(|list| list.id == key.list).map(|list| list.currency);
+            rows.extend(from.zip(currency).map(|(price, currency)| PriceRow {
+                list: key.list,
+                min_quantity: key.min_quantity,
+                price: price.in_currency(currency),
+                valid_from: key.valid_from,
+                valid_until: price.valid_until,
+            }));
+        }
+    }
+    Ok(())
 }
 
 /// A part of the history: what a query asks for and an actor may see, between two instants.

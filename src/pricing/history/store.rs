@@ -201,16 +201,33 @@ pub(in crate::pricing) fn of_single_pieces(
     variants: &[VariantId],
     since: Instant,
 ) -> Result<HashMap<VariantId, Vec<Recorded>>> {
+    of_articles(tx, variants, ("c.changed_at >= ? AND c.min_quantity = 1", since))
+}
+
+/// The changes of all prices of these articles after an instant, the newest first.
+pub(in crate::pricing) fn after(
+    tx: &mut Tx,
+    variants: &[VariantId],
+    at: Instant,
+) -> Result<HashMap<VariantId, Vec<Recorded>>> {
+    of_articles(tx, variants, ("c.changed_at > ?", at))
+}
+
+fn of_articles(
+    tx: &mut Tx,
+    variants: &[VariantId],
+    (which, at): (&'static str, Instant),
+) -> Result<HashMap<VariantId, Vec<Recorded>>> {
     let source = dialect::list(tx, &[("variant", Col::Uid)]);
     let query = sql(format!(
         "SELECT c.seq, c.id, c.variant_id, c.price_list_id, c.min_quantity, c.valid_from, c.from_amount, c.from_until, \
            c.to_amount, c.to_until, c.actor, c.reference, c.changed_at, c.from_per, c.to_per \
          FROM {source} JOIN price_changes AS c ON c.variant_id = list.variant \
-         WHERE c.changed_at >= ? AND c.min_quantity = 1 ORDER BY c.changed_at DESC, c.seq DESC"
+         WHERE {which} ORDER BY c.changed_at DESC, c.seq DESC"
     ));
     let wanted = dialect::rows(variants.iter().map(|variant| json!([variant.hex()])).collect());
     let mut found: HashMap<VariantId, Vec<Recorded>> = HashMap::with_capacity(variants.len());
-    for row in query.bind(wanted).bind(since).load::<Columns, Row>(tx)? {
+    for row in query.bind(wanted).bind(at).load::<Columns, Row>(tx)? {
         let Entry { change, changed_at, .. } = entry(row);
         found.entry(change.key.variant).or_default().push(Recorded { change, at: changed_at });
     }

@@ -75,15 +75,19 @@ async fn read_promotion(call: Call, path: RefPath<PromotionId>) -> Result<Reply>
 /// Change a promotion
 ///
 /// Send the `ETag` you have seen as `If-Match`. The change is effective everywhere within a second; what is being paid keeps what
-/// it was promised. Limits are not set below what is taken already.
+/// it was promised. Limits are not set below what is taken already. Where carts get it already, what makes it another reduction is
+/// checked as before an activation: warnings are answered, and it stays as it is until `despite_warnings` is sent.
 #[utoipa::path(tag = "plan a sale", params(("id" = inline(PromotionId), Path), IfMatch), request_body = PromotionPatch,
     security(("token" = ["prices:write"])), responses((status = 200, body = PromotionView)))]
 #[patch("/promotions/{id}")]
 async fn update_promotion(call: Call, path: RefPath<PromotionId>, body: Body<PromotionPatch>) -> Result<Reply> {
     let actor = call.allow(Scope::PricesWrite)?.clone();
     let (id, now, expected, patch) = (path.0, call.now, call.if_match()?, body.value.clone());
+    let (looking, wanted, rules) = (actor.clone(), patch.clone(), call.snapshot::<Rules>().await?);
+    let look = move |tx: &mut Tx| service::check_change(tx, now, (&looking, &rules), id, &wanted);
+    let seen = (expected, call.read(look).await?);
     call.reference_command(&body.fingerprint, move |tx| {
-        let changed = PromotionView::from(service::update(tx, now, &actor, id, expected, &patch)?);
+        let changed = PromotionView::from(service::update(tx, (now, &actor), id, seen, &patch)?);
         Ok(Reply::ok(&changed)?.version(changed.version))
     })
     .await
@@ -92,7 +96,8 @@ async fn update_promotion(call: Call, path: RefPath<PromotionId>, body: Body<Pro
 /// Check a promotion
 ///
 /// What is to be known before it is activated: which active promotions it adds up with, and which articles may fall below their
-/// cost, below half their price or to nothing. Costs come from price lists of the kind `cost`.
+/// cost, below half their price or to nothing, at the prices that they have while it goes on. Costs come from price lists of the kind
+/// `cost`.
 #[utoipa::path(tag = "plan a sale", params(("id" = inline(PromotionId), Path)), security(("token" = ["prices:read"])),
     responses((status = 200, body = Checks)))]
 #[get("/promotions/{id}/checks")]

@@ -8,10 +8,13 @@ use super::{
 };
 use crate::{
     kernel::{
-        Country, Currency, Device, Instant, Money, Rounding,
-        ids::{ChannelId, PromotionId},
+        Country, Currency, Device, Instant, Money, PricePer, Quantity, Rounding,
+        ids::{ChannelId, PromotionId, VariantId},
     },
-    pricing::model::{Buyer, Step},
+    pricing::{
+        engine,
+        model::{Buyer, Step},
+    },
 };
 
 /// A coupon that is on the cart.
@@ -71,9 +74,38 @@ pub struct Basket<'a> {
     /// The lines that have a price.
     pub lines: Vec<Line<'a>>,
     /// The lines that promotions may give, or why they can not. Promotions do not look at them.
-    pub gifts: HashMap<PromotionId, Result<GiftLine, Step>>,
+    pub gifts: HashMap<PromotionId, Result<Giveable, Step>>,
     /// Whether drafts are looked at as if they were active.
     pub with_drafts: bool,
+}
+
+/// A line that a promotion may give: as many pieces as are earned, as far as other promotions leave some.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Giveable {
+    /// Its number.
+    pub line_no: i32,
+    /// What.
+    pub variant: VariantId,
+    /// How many pieces there are beside what the lines take; of what nobody counts, no end.
+    pub available: i64,
+    /// What a piece costs from so many on, the fewest first; else why that can not be told.
+    pub prices: Vec<(Quantity, Result<PricePer, Step>)>,
+}
+
+impl Giveable {
+    /// So many pieces, with what they would cost.
+    ///
+    /// # Errors
+    /// Why they can not be given.
+    pub(super) fn line(&self, pieces: i64, rounding: Rounding) -> Result<GiftLine, Step> {
+        let quantity =
+            Quantity::new(pieces).map_err(|_| Step::new("gift_too_many", "there would be too many pieces of it"))?;
+        let unpriced = |detail: String| Step::new("gift_not_priced", detail);
+        let price = self.prices.iter().rev().find(|(from, _)| *from <= quantity).map(|(_, price)| price.clone());
+        let price = price.unwrap_or_else(|| Err(unpriced("there is no price for so many of it".to_owned())))?;
+        let value = engine::line_amount(price, quantity, rounding).map_err(|error| unpriced(error.to_string()))?;
+        Ok(GiftLine { line_no: self.line_no, variant: self.variant, pieces, value })
+    }
 }
 
 /// A line that a promotion gives.
@@ -81,6 +113,8 @@ pub struct Basket<'a> {
 pub struct GiftLine {
     /// Its number.
     pub line_no: i32,
+    /// What.
+    pub variant: VariantId,
     /// How many pieces.
     pub pieces: i64,
     /// What they would cost together, in minor units.

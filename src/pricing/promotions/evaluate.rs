@@ -4,14 +4,20 @@
 //! Of a group only the one applies that takes the most off at its turn, which is the turn of the first of the group. Those on
 //! shipping go after those on goods, once it is known what shipping costs.
 
+use std::collections::HashMap;
+
 use super::{
     compiled::{Compiled, Line},
     conditions::{self, Basket, EXHAUSTED, GiftLine, OUT_OF_QUESTION, Refusal},
     gifts::{Offer, Reckoning, Standing, at_least, part},
+    goods,
     model::{Gift, Stacking},
 };
 use crate::{
-    kernel::Money,
+    kernel::{
+        Money,
+        ids::{PromotionId, VariantId},
+    },
     pricing::model::{Adjustment, AdjustmentTarget, AdjustmentValue, AppliedPromotion, LineShare, PassedOver},
 };
 
@@ -42,8 +48,12 @@ pub struct Evaluation<'a> {
     shipping: i64,
     /// Groups of which one has applied.
     groups: Vec<&'a str>,
+    /// How many pieces of an article are given.
+    given: HashMap<VariantId, i64>,
     /// The discounts, in the order in which they apply.
     pub adjustments: Vec<Adjustment>,
+    /// The lines that are given, and by which promotion.
+    pub gifts: Vec<(PromotionId, GiftLine)>,
     /// The promotions that apply.
     pub applied: Vec<AppliedPromotion>,
     /// Those that do not, with the first reason.
@@ -69,6 +79,8 @@ impl<'a> Evaluation<'a> {
             value: basket.value(),
             shipping: 0,
             groups: Vec::new(),
+            given: HashMap::new(),
+            gifts: Vec::new(),
             adjustments: Vec::new(),
             applied: Vec::new(),
             passed_over: Vec::new(),
@@ -208,11 +220,15 @@ impl<'a> Evaluation<'a> {
     /// The line that a promotion gives.
     fn gift_offer(&self, ready: &'a Compiled) -> Result<Offer, Refusal> {
         let (id, left) = (ready.promotion.id, self.basket.left_of(&ready.promotion));
-        let line = match self.basket.gifts.get(&id) {
-            Some(Ok(line)) => *line,
+        let giveable = match self.basket.gifts.get(&id) {
+            Some(Ok(giveable)) => giveable,
             Some(Err(reason)) => return Err(reason.clone().into()),
             None => return Err(Refusal::plain("gift_not_offered", "gifts were not asked for")),
         };
+        // What another promotion might have given and does not is there.
+        let given = self.given.get(&giveable.variant).copied().unwrap_or_default();
+        let pieces = goods::earned(ready, self.basket, giveable.available.saturating_sub(given))?;
+        let line = giveable.line(pieces, self.basket.rounding)?;
         if line.value > left.budget {
             return Err(Refusal::plain("budget_used_up", "too little of its budget is left"));
         }
@@ -261,7 +277,9 @@ impl<'a> Evaluation<'a> {
             let target = AdjustmentTarget::Line { line_no: line.line_no };
             self.adjustments.push(adjustment(ready, target, amount));
         }
-        if let Some(GiftLine { line_no, value, .. }) = offer.given {
+        if let Some(line @ GiftLine { line_no, variant, pieces, value }) = offer.given {
+            *self.given.entry(variant).or_default() += pieces;
+            self.gifts.push((ready.promotion.id, line));
             let amount = Money::from_minor(value, self.basket.currency);
             lines.push(LineShare { line_no, amount });
             self.adjustments.push(adjustment(ready, AdjustmentTarget::Line { line_no }, amount));

@@ -114,6 +114,9 @@ pub struct PromotionPatch {
     pub stacking: Option<Stacking>,
     /// How much of it there is; not less than is taken already.
     pub limits: Option<Limits>,
+    /// Whether the warnings of its `checks` are known and accepted, where carts get it already.
+    #[serde(default)]
+    pub despite_warnings: bool,
 }
 
 impl PromotionPatch {
@@ -238,8 +241,8 @@ impl From<Promotion> for PromotionView {
 /// Something that whoever activates a promotion should know.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Warning {
-    /// A stable word: `overlap`, `below_cost`, `below_half`, `free`, `no_goods`; of goods that are given `gift_not_sold`,
-    /// `gift_no_stock`, `gift_no_price`. More may come.
+    /// A stable word: `overlap`, `below_cost`, `below_half`, `free`, `no_goods`, `incomplete` where not all was looked at; of goods
+    /// that are given `gift_not_sold`, `gift_no_stock`, `gift_no_price`. More may come.
     #[schema(example = "below_cost")]
     pub code: String,
     /// The same for people.
@@ -258,7 +261,7 @@ pub struct Warning {
 pub struct Example {
     /// Its SKU.
     pub sku: String,
-    /// What a piece costs now.
+    /// What a piece costs: at its lowest, now or by prices that begin while it goes on.
     pub price: Money,
     /// What it may cost at the least, with all promotions that go together.
     pub lowest: Money,
@@ -274,6 +277,6 @@ pub struct Checks {
     pub warnings: Vec<Warning>,
     /// How many articles were looked at.
     pub looked_at: i64,
-    /// Whether that is all of them.
+    /// Whether that is all of them, at all their prices while it goes on; else there is a warning.
     pub complete: bool,
 }

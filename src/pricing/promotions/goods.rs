@@ -5,7 +5,7 @@ use super::{
     conditions::{self, Basket, OUT_OF_STOCK, Refusal},
     model::{Gift, PromotionState},
 };
-use crate::{kernel::ids::PromotionId, pricing::model::Step};
+use crate::kernel::ids::PromotionId;
 
 /// Whether any promotion gives goods to carts, or would where drafts are looked at too.
 #[must_use]
@@ -31,11 +31,7 @@ pub fn goods_in_question(promotions: &[Compiled], basket: &Basket<'_>) -> Vec<(P
 ///
 /// # Errors
 /// Why it gives none.
-pub fn earned(ready: &Compiled, basket: &Basket<'_>, available: i64) -> Result<i64, Step> {
-    sets(ready, basket, available).map_err(Refusal::told)
-}
-
-fn sets(ready: &Compiled, basket: &Basket<'_>, available: i64) -> Result<i64, Refusal> {
+pub(super) fn earned(ready: &Compiled, basket: &Basket<'_>, available: i64) -> Result<i64, Refusal> {
     let Gift::Goods { quantity, every, times, .. } = &ready.promotion.rule.gift else {
         return Err(Refusal::plain("no_goods", "it gives no goods"));
     };

@@ -4,6 +4,7 @@
 //! limited ([`reserve`], [`consume`], [`release`]), exactly and however many check out at once. It never touches carts, orders or
 //! stock: they hand in what they have and keep what they get back.
 
+mod announced;
 pub(super) mod api;
 mod check;
 mod checks;
@@ -15,15 +16,16 @@ mod forms;
 mod gifts;
 mod goods;
 mod limits;
+mod look;
 mod model;
 pub(super) mod service;
 mod store;
 
 pub use compiled::{Compiled, Line, Set};
-pub use conditions::{Basket, GiftLine, Left, Redeemed};
+pub use conditions::{Basket, GiftLine, Giveable, Left, Redeemed};
 pub use coupons::{Coupon, Redeeming, code, redeemed};
 pub use evaluate::{Detail, Evaluation};
-pub use goods::{earned, give_goods, goods_in_question};
+pub use goods::{give_goods, goods_in_question};
 pub use limits::{
     Person, Use, consume, exhausted, expire_due, extend, give_back_of, left, lost, promotions_of, release, reserve,
     retain, uses_of,

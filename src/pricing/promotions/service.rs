@@ -1,35 +1,20 @@
 //! Commands and queries of promotions.
 
-use std::collections::{BTreeMap, HashSet};
-
 use super::{
-    checks::{self, Article},
-    compiled::{Compiled, Line},
+    compiled::Compiled,
     forms::{Activation, Checks, NewPromotion, PromotionPatch, Taken, Warning},
-    model::{Gift, Promotion, PromotionCommand, PromotionState},
+    look::checked,
+    model::{Promotion, PromotionCommand, PromotionState, Rule},
     store,
 };
 use crate::{
-    catalog::{self, VariantStatus},
     channels::PAYMENT_METHODS,
     customers::companies,
     db::{Tx, bump},
     error::{Code, Error, Result, on_duplicate},
-    kernel::{
-        Actor, Currency, Instant, Quantity,
-        ids::{ChannelId, CompanyId, PromotionId, VariantId},
-    },
-    pricing::{
-        model::Buyer,
-        quote::Rules,
-        rates::{self, Asking, ListKind},
-        service::may_change,
-    },
-    stock,
+    kernel::{Actor, Instant, ids::PromotionId},
+    pricing::{quote::Rules, service::may_change},
 };
-
-/// So many articles are looked at before a promotion is activated.
-const MOST_ARTICLES: usize = 5_000;
 
 /// The promotions that are not over, in the order in which they go.
 pub(in crate::pricing) fn current(tx: &mut Tx) -> Result<Vec<Compiled>> {
@@ -120,21 +105,55 @@ fn check_named(tx: &mut Tx, actor: &Actor, promotion: &Promotion) -> Result<()> 
     named.map_err(|(place, error)| error.at(format!("/conditions/companies/{place}")))
 }
 
-/// Changes a promotion. `expected` is the version that the caller has seen.
+/// Looks at a change of a promotion that carts get already, outside of the transaction that makes it: what was known before it was
+/// activated may not be so any more. The version that was looked at, where the change has to be looked at.
+///
+/// # Errors
+/// `not_found`, `scope_missing`, `invalid_value`; `promotion_warnings` with the warnings when these are not accepted.
+pub(super) fn check_change(
+    tx: &mut Tx,
+    now: Instant,
+    (actor, rules): (&Actor, &Rules),
+    id: PromotionId,
+    patch: &PromotionPatch,
+) -> Result<Option<i64>> {
+    let promotion = changeable(tx, actor, id)?;
+    let mut changed = promotion.clone();
+    patch.apply(&mut changed, now)?;
+    let limits = promotion.rule.limits.clone();
+    let (was, is) = (&promotion.rule, Rule { limits, ..changed.rule.clone() });
+    let window = |promotion: &Promotion| (promotion.valid_from, promotion.valid_until);
+    if *was == is && window(&promotion) == window(&changed) {
+        // Neither its name nor how much of it there is makes anything cheaper.
+        return Ok(None);
+    }
+    if promotion.state == PromotionState::Active && !patch.despite_warnings {
+        check_named(tx, actor, &changed)?;
+        refuse_warnings(&checked(tx, now, (actor, rules), &changed)?.warnings)?;
+    }
+    Ok(Some(promotion.version))
+}
+
+/// Changes a promotion. `expected` is the version that the caller has seen, `checked` the one that was looked at before
+/// ([`check_change`]).
 ///
 /// # Errors
 /// `not_found`; `version_stale`; `state_conflict` when it is over; `limit_below_use`; `invalid_value`.
 pub(super) fn update(
     tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
+    (now, actor): (Instant, &Actor),
     id: PromotionId,
-    expected: Option<i64>,
+    (expected, checked): (Option<i64>, Option<i64>),
     patch: &PromotionPatch,
 ) -> Result<Promotion> {
     let mut promotion = changeable(tx, actor, id)?;
     if expected.is_some_and(|expected| expected != promotion.version) {
         return Err(Error::stale("promotion", promotion.version));
+    }
+    if checked.is_some_and(|checked| checked != promotion.version) {
+        return Err(Error::conflict(
+            "the promotion was changed while this change was checked: read it and change it again",
+        ));
     }
     if promotion.state == PromotionState::Ended {
         return Err(Error::conflict("a promotion that is over is not changed any more: make another one"));
@@ -229,145 +248,4 @@ fn refuse_warnings(warnings: &[Warning]) -> Result<()> {
 pub(super) fn checks(tx: &mut Tx, now: Instant, actor: &Actor, rules: &Rules, id: PromotionId) -> Result<Checks> {
     let promotion = find(tx, actor, id)?;
     checked(tx, now, (actor, rules), &promotion)
-}
-
-/// Goes through the articles as they are priced in each currency and channel that the promotion can be for and the actor sees.
-fn checked(tx: &mut Tx, now: Instant, (actor, rules): (&Actor, &Rules), promotion: &Promotion) -> Result<Checks> {
-    let at = promotion.valid_from.map_or(now, |from| from.max(now));
-    let (mut after, mut looked_at, mut complete) = (None::<VariantId>, 0, true);
-    let ready = Compiled::new(promotion.clone());
-    let mut found: BTreeMap<(String, Option<PromotionId>), Warning> = BTreeMap::new();
-    let markets = markets(actor, rules, promotion);
-    let seen = |other: &&Compiled| other.promotion.channel.is_none_or(|channel| actor.sees_channel(channel));
-    let others: Vec<Compiled> = rules.promotions.iter().filter(seen).cloned().collect();
-    let (buyers, mut any_goods) = (buyers(promotion), false);
-    loop {
-        let variants = catalog::after(tx, after, 500)?;
-        let Some(last) = variants.last() else { break };
-        after = Some(last.id);
-        if looked_at >= MOST_ARTICLES {
-            complete = false;
-            break;
-        }
-        looked_at += variants.len();
-        let ids: Vec<VariantId> = variants.iter().map(|variant| variant.id).collect();
-        let prices = crate::pricing::service::prices(tx, &ids)?;
-        for (channel, currency) in &markets {
-            let asking = |buyer| Asking { channel: *channel, currency: *currency, buyer, at };
-            let sold = variants.iter().filter(|variant| variant.status == VariantStatus::Active);
-            let articles = sold.filter_map(|variant| {
-                let rows = prices.get(&variant.id)?;
-                let won = |buyer| rates::winner(&rules.price_lists, rows, asking(buyer), Quantity::ONE);
-                let (list, row) =
-                    buyers.iter().filter_map(won).min_by(|(_, one), (_, other)| one.price.by_piece(other.price))?;
-                let cost = rates::cost(&rules.price_lists, rows, asking(Buyer::ANYBODY));
-                let line = Line {
-                    line_no: 1,
-                    sku: &variant.sku,
-                    attributes: &variant.attributes,
-                    price: row.price,
-                    quantity: 1,
-                    subtotal: 0,
-                    cost: cost.map(|_| 0),
-                    reduced: list.kind == ListKind::Sale,
-                    agreed: false,
-                };
-                Some(Article { line, cost })
-            });
-            let articles: Vec<Article<'_>> = articles.collect();
-            for warning in checks::warnings(&ready, &others, &articles, *currency) {
-                any_goods |= warning.code != "no_goods";
-                merge(&mut found, warning);
-            }
-            any_goods |= articles.iter().any(|article| ready.is_for(&article.line));
-        }
-    }
-    if any_goods {
-        found.retain(|_, warning| warning.code != "no_goods");
-    }
-    let looked_at = i64::try_from(looked_at).map_err(Error::internal)?;
-    let mut warnings: Vec<Warning> = found.into_values().collect();
-    if let Gift::Goods { sku, quantity, .. } = &promotion.rule.gift {
-        warnings.extend(checks::gift_warnings(&given(tx, rules, (&markets, at), sku)?, *quantity));
-    }
-    Ok(Checks { warnings, looked_at, complete })
-}
-
-/// What is known of goods that are given: whether they are sold, how many there are, what they cost in each market.
-fn given<'a>(
-    tx: &mut Tx,
-    rules: &Rules,
-    (markets, at): (&[(ChannelId, Currency)], Instant),
-    sku: &'a str,
-) -> Result<checks::Given<'a>> {
-    let found = catalog::by_skus(tx, &[sku.to_owned()])?;
-    let Some(variant) = found.first().filter(|variant| variant.status == VariantStatus::Active) else {
-        return Ok(checks::Given { sku, sold: false, available: None, prices: Vec::new() });
-    };
-    let rows = crate::pricing::service::prices(tx, &[variant.id])?;
-    let rows = rows.get(&variant.id).map(Vec::as_slice).unwrap_or_default();
-    let price = |(channel, currency): &(ChannelId, Currency)| {
-        let asking = Asking { channel: *channel, currency: *currency, buyer: Buyer::ANYBODY, at };
-        let (_, row) = rates::winner(&rules.price_lists, rows, asking, Quantity::ONE)?;
-        Some((row.price, rates::cost(&rules.price_lists, rows, asking)))
-    };
-    let available = match variant.is_limited() {
-        true => Some(stock::availability(tx, &[variant.id])?.get(&variant.id).copied().unwrap_or_default()),
-        false => None,
-    };
-    Ok(checks::Given { sku, sold: true, available, prices: markets.iter().filter_map(price).collect() })
-}
-
-/// Those whose prices a promotion reduces, as far as these are their own: the customers of the companies or the groups that it is
-/// for, else everybody. Of several prices of an article the lowest is looked at, which falls lowest.
-fn buyers(promotion: &Promotion) -> Vec<Buyer> {
-    let conditions = &promotion.rule.conditions;
-    let companies: Vec<Option<CompanyId>> = conditions.companies.iter().copied().map(Some).collect();
-    let groups: Vec<Option<String>> = conditions.customer_groups.iter().map(|group| Some(group.to_string())).collect();
-    let or_none = |empty: bool| usize::from(empty);
-    let companies = companies.iter().copied().chain(std::iter::repeat_n(None, or_none(companies.is_empty())));
-    let groups = || groups.iter().cloned().chain(std::iter::repeat_n(None, or_none(groups.is_empty())));
-    let of = |company| groups().map(move |group| Buyer { company, group, ..Buyer::default() });
-    companies.flat_map(of).collect()
-}
-
-/// The channels and currencies that a promotion can be for, as far as there are price lists for them.
-fn markets(actor: &Actor, rules: &Rules, promotion: &Promotion) -> Vec<(ChannelId, Currency)> {
-    let only = promotion.rule.currency();
-    let mut currencies: Vec<Currency> = rules.price_lists.iter().map(|list| list.currency).collect();
-    currencies.sort_unstable_by_key(|currency| currency.code());
-    currencies.dedup();
-    currencies.retain(|currency| only.is_none_or(|only| only == *currency));
-    // Where it is for every channel, the lists for all channels tell the prices, and those of their own for each.
-    let mut channels: Vec<ChannelId> = match promotion.channel {
-        Some(channel) => vec![channel],
-        // One that there is not has but the lists for all.
-        None => {
-            rules.price_lists.iter().filter_map(|list| list.channel).chain([ChannelId::from_bytes([0; 16])]).collect()
-        }
-    };
-    channels.sort_unstable();
-    channels.dedup();
-    let named = rules.price_lists.iter().filter_map(|list| list.channel).collect::<HashSet<_>>();
-    channels.retain(|channel| !named.contains(channel) || actor.sees_channel(*channel));
-    channels.into_iter().flat_map(|channel| currencies.iter().map(move |currency| (channel, *currency))).collect()
-}
-
-/// One warning of several about the same.
-fn merge(found: &mut BTreeMap<(String, Option<PromotionId>), Warning>, warning: Warning) {
-    let key = (warning.code.clone(), warning.promotion_id);
-    match found.get_mut(&key) {
-        None => {
-            found.insert(key, warning);
-        }
-        Some(known) => {
-            known.articles += warning.articles;
-            known.examples.extend(warning.examples);
-            known.examples.sort_by_key(|example| {
-                let (price, lowest) = (i128::from(example.price.minor()).max(1), i128::from(example.lowest.minor()));
-                lowest * 10_000 / price
-            });
-            known.examples.truncate(5);
-        }
-    }
 }

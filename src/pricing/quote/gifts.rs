@@ -1,8 +1,8 @@
 //! Lines that promotions give: priced as any line, and all of it taken off.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::{LineRequest, QuoteRequest, ShippingRequest, Taxed, line_input};
+use super::{LineRequest, QuoteProblem, QuoteRequest, ShippingRequest, Taxed, line_input};
 use crate::{
     catalog::Variant,
     kernel::{
@@ -10,9 +10,8 @@ use crate::{
         ids::{PromotionId, VariantId},
     },
     pricing::{
-        engine,
-        model::{AppliedPromotion, LineInput, Step},
-        promotions::{Basket, Compiled, GiftLine, earned},
+        model::{LineInput, Step},
+        promotions::{Basket, GiftLine, Giveable},
         rates::PriceRow,
     },
 };
@@ -81,63 +80,63 @@ pub(super) struct Gift {
     weight_grams: i64,
 }
 
-/// Finds what each promotion would give and tells the basket. Promotions share what there is of an article, in their order.
+/// What each promotion may give, told to the basket. That promotions share what there is of an article is settled when it is decided
+/// which of them apply.
 pub(super) fn offered(
-    promotions: &[Compiled],
     prices: &HashMap<VariantId, Vec<PriceRow>>,
     (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>),
     basket: &mut Basket<'_>,
-) -> Vec<Gift> {
-    let requests = &request.gifts;
-    let mut gifts = Vec::new();
-    if requests.is_empty() {
-        return gifts;
+) {
+    for asked in &request.gifts {
+        let goods = asked.goods.as_ref().map_err(Step::clone);
+        let told = goods.map(|goods| giveable(prices, (taxed, request), goods));
+        basket.gifts.insert(asked.promotion, told);
     }
-    let mut taken: HashMap<VariantId, i64> = HashMap::new();
-    for ready in promotions {
-        let Some(asked) = requests.iter().find(|asked| asked.promotion == ready.promotion.id) else { continue };
-        let found = asked.goods.as_ref().map_err(Step::clone).and_then(|goods| {
-            let used = taken.get(&goods.line.variant_id).copied().unwrap_or_default();
-            let pieces = earned(ready, basket, goods.available.saturating_sub(used))?;
-            gift(ready, prices, (taxed, request), (goods, pieces))
-        });
-        let told = found.map(|(gift, value)| {
-            *taken.entry(gift.given.variant_id).or_default() += gift.given.quantity.get();
-            let line = GiftLine { line_no: gift.given.line_no, pieces: gift.given.quantity.get(), value };
-            gifts.push(gift);
-            line
-        });
-        basket.gifts.insert(ready.promotion.id, told);
-    }
-    gifts
 }
 
-/// So many pieces as a line, and what they would cost.
-fn gift(
-    ready: &Compiled,
+/// What a piece costs depends on how many they are: from each quantity on from which a list has another price.
+fn giveable(
     prices: &HashMap<VariantId, Vec<PriceRow>>,
     (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>),
-    (goods, pieces): (&GiftGoods<'_>, i64),
-) -> Result<(Gift, i64), Step> {
-    let too_many = |_| Step::new("gift_too_many", "there would be too many pieces of it");
-    let quantity = Quantity::new(pieces).map_err(too_many)?;
-    let line = LineRequest { quantity, ..goods.line.clone() };
-    let unpriced = |detail: String| Step::new("gift_not_priced", detail);
-    let (input, _, untaxed) =
-        line_input(prices, (taxed, request), &line).map_err(|problem| unpriced(problem.detail))?;
-    if let Some(problem) = untaxed {
-        return Err(unpriced(problem.detail));
+    goods: &GiftGoods<'_>,
+) -> Giveable {
+    let rows = prices.get(&goods.line.variant_id).map(Vec::as_slice).unwrap_or_default();
+    let steps: BTreeSet<Quantity> = rows.iter().map(|row| row.min_quantity).chain([Quantity::ONE]).collect();
+    let price = |quantity: &Quantity| {
+        let line = LineRequest { quantity: *quantity, ..goods.line.clone() };
+        let priced = match line_input(prices, (taxed, request), &line) {
+            Ok((input, _, None)) => Ok(input.price()),
+            Ok((_, _, Some(untaxed))) => Err(untaxed),
+            Err(problem) => Err(problem),
+        };
+        (*quantity, priced.map_err(|problem| Step::new("gift_not_priced", problem.detail)))
+    };
+    Giveable {
+        line_no: goods.line.line_no,
+        variant: goods.line.variant_id,
+        available: goods.available,
+        prices: steps.iter().map(price).collect(),
     }
-    let value = engine::line_amount(input.price(), quantity, request.rounding.strategy)
-        .map_err(|error| unpriced(error.to_string()))?;
-    let given = Given { promotion: ready.promotion.id, line_no: line.line_no, variant_id: line.variant_id, quantity };
-    Ok((Gift { given, input, weight_grams: goods.weight_grams }, value))
 }
 
-/// Those of the gifts whose promotions apply.
-pub(super) fn given(offered: Vec<Gift>, applied: &[AppliedPromotion]) -> Vec<Gift> {
-    let applies = |gift: &Gift| applied.iter().any(|applied| applied.promotion_id == gift.given.promotion);
-    offered.into_iter().filter(applies).collect()
+/// The lines that are given by the promotions that apply.
+pub(super) fn given(
+    lines: &[(PromotionId, GiftLine)],
+    prices: &HashMap<VariantId, Vec<PriceRow>>,
+    (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>),
+) -> Result<Vec<Gift>, QuoteProblem> {
+    let mut gifts = Vec::with_capacity(lines.len());
+    for (promotion, line) in lines {
+        let asked = request.gifts.iter().find(|asked| asked.promotion == *promotion);
+        let Some(Ok(goods)) = asked.map(|asked| asked.goods.as_ref()) else { continue };
+        // It was made from a quantity.
+        let Ok(quantity) = Quantity::new(line.pieces) else { continue };
+        let wanted = LineRequest { quantity, ..goods.line.clone() };
+        let (input, ..) = line_input(prices, (taxed, request), &wanted)?;
+        let given = Given { promotion: *promotion, line_no: line.line_no, variant_id: line.variant, quantity };
+        gifts.push(Gift { given, input, weight_grams: goods.weight_grams });
+    }
+    Ok(gifts)
 }
 
 /// The shipping that is asked for, with what is given in the parcel.

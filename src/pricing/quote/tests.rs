@@ -46,6 +46,7 @@ fn method(number: u8, code: &str, rates: Vec<ShippingRate>) -> ShippingMethod {
         tax_class: "standard".into(),
         rates,
         delivery_days: Some((2, 3)),
+        transit: Vec::new(),
     }
 }
 
@@ -291,7 +292,7 @@ fn what_does_not_fit_is_told_and_never_panics() {
 
 /// What is offered for 500 g that are worth 10.00.
 fn options_of(rules: &Rules, sale: &Sale, (channel, country): (u8, Country)) -> Vec<ShippingOption> {
-    let taxed = Taxed::new(rules, sale, at(), true);
+    let taxed = Taxed::new(rules, sale, at(), (true, Rounding::HalfUp));
     shipping_options(&taxed, (id(channel), country), (500, &[]), euros("10.00"), Rounding::HalfUp)
 }
 
@@ -352,6 +353,46 @@ fn recomputed_prices_are_whole_cents_unless_they_have_more_digits_at_home() {
     assert_eq!(
         charged(&rules, &recomputing("FR", InclusivePrices::Fixed), "19.90", 3),
         ("19.9".to_owned(), euros("59.70"))
+    );
+}
+
+#[test]
+fn a_recomputed_price_is_rounded_as_its_channel_rounds() {
+    let (mut rules, finnish) = (abroad(), recomputing("FI", InclusivePrices::Recomputed));
+    let rate = TaxRate { country: country("FI"), rate: Decimal::new(255, 3), ..rules.tax_rates[0].clone() };
+    rules.tax_rates.push(rate);
+    let charged = |price: &str, strategy| {
+        let taxed = Taxed::new(&rules, &finnish, at(), (true, strategy));
+        let (rate, _) = taxed.rate("standard").unwrap();
+        let price = UnitPrice::parse(price, eur()).unwrap().into();
+        taxed.unit_price("standard", price, rate).unwrap().price.decimal().normalize().to_string()
+    };
+    // 3.57 is 3.00 and 19 %; with 25.5 % it is 3.765.
+    assert_eq!(
+        (charged("3.57", Rounding::HalfUp), charged("3.57", Rounding::HalfEven)),
+        ("3.77".to_owned(), "3.76".to_owned())
+    );
+    // 1.19 is 1.00 and tax: 1.255, whose even neighbour is above it.
+    assert_eq!(
+        (charged("1.19", Rounding::HalfUp), charged("1.19", Rounding::HalfEven)),
+        ("1.26".to_owned(), "1.26".to_owned())
+    );
+}
+
+#[test]
+fn half_a_cent_is_half_a_cent_though_the_amount_without_tax_has_no_end() {
+    let (mut rules, french) = (abroad(), recomputing("FR", InclusivePrices::Recomputed));
+    for rate in &mut rules.tax_rates {
+        rate.rate = if rate.country == country("FR") { Decimal::new(5, 2) } else { Decimal::new(20, 2) };
+    }
+    // 0.04 / 1.20 × 1.05 is 0.035: 0.04 by halves up, whatever becomes of 0.0333….
+    assert_eq!(charged(&rules, &french, "0.04", 1).0, "0.04");
+    let taxed = Taxed::new(&rules, &french, at(), (true, Rounding::HalfEven));
+    let price = UnitPrice::parse("0.12", eur()).unwrap().into();
+    // 0.12 / 1.20 × 1.05 is 0.105.
+    assert_eq!(
+        taxed.unit_price("standard", price, Decimal::new(5, 2)).unwrap().price.decimal().normalize().to_string(),
+        "0.1"
     );
 }
 

@@ -227,6 +227,7 @@ fn method(rates: Vec<ShippingRate>) -> ShippingMethod {
         tax_class: "standard".into(),
         rates,
         delivery_days: Some((2, 4)),
+        transit: Vec::new(),
     }
 }
 

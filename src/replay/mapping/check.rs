@@ -73,6 +73,9 @@ impl Mapping {
         if StrftimeItems::new(&self.date.format).any(|item| matches!(item, Item::Error)) {
             return wrong("date.format", "expected chrono's format characters, such as \"%d.%m.%Y %H:%M\"");
         }
+        if !self.locations.is_empty() && self.locations.values().map(|share| u32::from(*share)).sum::<u32>() != 100 {
+            return wrong("locations", "expected shares that are 100 together, such as { north = 60, south = 40 }");
+        }
         let percent = |rate: &Decimal| (Decimal::ZERO..=Decimal::ONE_HUNDRED).contains(rate);
         if let Some((key, _)) = self.tax.rates().find(|(_, rate)| !percent(rate)) {
             return wrong(&format!("tax.{key}"), "expected a percentage from 0 to 100");

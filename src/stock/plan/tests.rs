@@ -25,11 +25,10 @@ fn locations(active: &[bool]) -> Locations {
         name: String::new(),
         country: "DE".parse().unwrap(),
         time_zone: "Europe/Berlin".parse().unwrap(),
-        cut_off: crate::kernel::LocalTime::TWO_PM,
-        handling_days: 0,
         priority: number as i64,
         active: *active,
         version: 1,
+        site: crate::stock::Site::default(),
         created_at: Instant::from_micros(0),
     };
     Locations::new(active.iter().enumerate().map(location).collect())

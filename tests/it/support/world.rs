@@ -90,9 +90,24 @@ async fn fill(shop: Shop, name: &str) -> Side {
     let fulfilment = text(&fulfilment["fulfilment_orders"][0]["id"]);
     let parcel = json!({"lines": [{"line_no": 1, "quantity": 1}]});
     let shipment = make(&format!("/fulfilment-orders/{fulfilment}/ship"), parcel.clone()).await;
+    let lost = json!({"text": "gone", "mark": "lost"});
+    app.ops("POST", &format!("/shipments/{}/scans", text(&shipment["id"])), Some(&lost)).await.expect(200);
+    ids.insert("supplier-orders", a_supplier_order(&shop, name).await);
+    let wave = make("/waves", json!({"location": "berlin", "fulfilment_orders": [fulfilment]})).await;
+    ids.insert("waves", text(&wave["id"]));
+    let box_of = json!({"lines": [{"line_no": 1, "quantity": 1, "serials": [name]}]});
+    let package = text(&make(&format!("/fulfilment-orders/{fulfilment}/packages"), box_of).await["id"]);
+    let carrier = json!({"code": name, "adapter": "manual", "settings": {"carrier": name}});
+    ids.insert("carrier-accounts", text(&make("/carrier-accounts", carrier).await["id"]));
+    let label = make(&format!("/packages/{package}/carrier-labels"), json!({"account": name})).await;
+    ids.insert("carrier-labels", text(&label["id"]));
+    ids.insert("packages", package);
+    let manifest = make("/manifests", json!({"location": "berlin", "carrier": name})).await;
+    ids.insert("manifests", text(&manifest["id"]));
     let back = make("/returns", json!({"order": id, "lines": parcel["lines"], "restock": true})).await;
     let words = vec![text(&order["number"]), text(&back["number"])];
     for (word, id) in [
+        ("processes", id.clone()),
         ("orders", id),
         ("fulfilment-orders", fulfilment),
         ("shipments", text(&shipment["id"])),
@@ -129,6 +144,9 @@ async fn fill(shop: Shop, name: &str) -> Side {
     ids.insert("price-rules", rule);
     let method = json!({"channel_id": channel, "code": name, "name": name, "tax_class": "standard",
         "rates": [{"countries": ["DE"], "price": {"amount": "9.90", "currency": "EUR"}}]});
+    let profile = json!({"code": format!("{name}-sourcing"), "channel_id": channel,
+        "document": {"strategies": [{"name": "fewest parcels"}]}});
+    ids.insert("profiles", text(&make("/sourcing/profiles", profile).await["id"]));
     ids.insert("shipping-methods", text(&make("/shipping-methods", method).await["id"]));
     let promotion = json!({"code": format!("{name}-sale"), "name": name, "channel_id": channel, "conditions": {"coupon": true},
         "gift": {"type": "percentage", "percent": "10", "on": "lines"}});
@@ -177,8 +195,49 @@ async fn shared(app: &App, name: &str, ids: &mut BTreeMap<&'static str, String>)
     ids.insert("variants", text(&make("/variants", variant).await["id"]));
     let rate = json!({"country": "DE", "tax_class": name, "rate": "0.07"});
     ids.insert("tax-rates", text(&make("/tax-rates", rate).await["id"]));
+    let lot = json!({"lines": [{"sku": "TEE", "location": "berlin", "lot": name, "quantity": 1}]});
+    let lot = app.ops("POST", "/lots", Some(&lot)).await.expect(200);
+    ids.insert("lots", text(&lot["items"][0]["id"]));
     let locations = app.ops("GET", "/locations", None).await.expect(200);
-    ids.insert("locations", text(&locations["items"][0]["id"]));
+    let dock = text(&locations["items"][0]["id"]);
+    ids.insert("locations", dock.clone());
+    goods_in(app, name, &dock, ids).await;
+}
+
+/// Goods that come in, cross a dock, are moved and counted: all of it serves every channel.
+async fn goods_in(app: &App, name: &str, dock: &str, ids: &mut BTreeMap<&'static str, String>) {
+    let make = async |path: &str, body: Value| text(&app.ops("POST", path, Some(&body)).await.expect(201)["id"]);
+    let lines = json!([{"sku": name, "quantity": 3}]);
+    let order = json!({"number": name, "supplier": name, "location": dock, "lines": lines});
+    ids.insert("purchase-orders", make("/purchase-orders", order).await);
+    app.ops("PATCH", &format!("/docks/{dock}"), Some(&json!({}))).await.expect(200);
+    let inbound = json!({"location": dock, "expected_at": app.now(), "lines": lines});
+    let inbound = make("/inbound-shipments", inbound).await;
+    app.ops("POST", &format!("/inbound-shipments/{inbound}/arrive"), None).await.expect(200);
+    let tasks = app.ops("GET", &format!("/docks/{dock}/tasks"), None).await.expect(200);
+    let mut tasks = tasks["items"].as_array().unwrap().iter();
+    let task = tasks.find(|task| task["inbound_shipment_id"] == json!(inbound)).unwrap();
+    ids.insert("dock-tasks", text(&task["id"]));
+    ids.insert("docks", dock.to_owned());
+    ids.insert("inbound-shipments", inbound);
+    let annex = json!({"code": format!("{name}-annex"), "name": name, "country": "DE", "time_zone": "Europe/Berlin", "active": false});
+    let annex = make("/locations", annex).await;
+    ids.insert("transfers", make("/transfers", json!({"from": dock, "to": annex, "lines": lines})).await);
+    ids.insert("stock-counts", make("/stock-counts", json!({"location": dock, "skus": [name]})).await);
+}
+
+/// What a supplier is to ship of an order: it was moved to them.
+async fn a_supplier_order(shop: &Shop, name: &str) -> String {
+    let code = format!("{name}-mill");
+    let place = json!({"code": code, "name": code, "country": "DE", "time_zone": "Europe/Berlin", "priority": 900, "kind": "supplier"});
+    shop.app.ops("POST", "/locations", Some(&place)).await.expect(201);
+    let line = json!({"sku": "MUG", "location": code, "change": 1, "reason": "their list"});
+    shop.app.ops("POST", "/stock/adjustments", Some(&json!({"lines": [line]}))).await.expect(200);
+    let order = shop.order(&[("MUG", 1)]).await;
+    let found = shop.app.ops("GET", &format!("/orders/{}/fulfilment", text(&order["id"])), None).await.expect(200);
+    let path = format!("/fulfilment-orders/{}/move", text(&found["fulfilment_orders"][0]["id"]));
+    let moved = shop.app.ops("POST", &path, Some(&json!({ "location": code }))).await.expect(200);
+    text(&moved["moved_to"][0]["id"])
 }
 
 /// Money that somebody has to transfer back: it came after its order had been cancelled.
@@ -264,7 +323,12 @@ impl Route {
             filled.push(if step.starts_with('{') { known().as_str() } else { step });
             before = if step.starts_with('{') { before } else { step };
         }
-        let query: Vec<String> = self.query.iter().map(|name| format!("{name}=erp")).collect();
+        let value = |name: &str| match name {
+            "country" => "DE",
+            "weight_grams" => "500",
+            _ => "erp",
+        };
+        let query: Vec<String> = self.query.iter().map(|name| format!("{name}={}", value(name))).collect();
         format!("{}{}{}", filled.join("/"), if query.is_empty() { "" } else { "?" }, query.join("&"))
     }
 

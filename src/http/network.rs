@@ -13,12 +13,10 @@ use std::{
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use crate::{
-    error::{Code, Error, Result},
-    http::State,
-};
+use super::State;
+use crate::error::{Code, Error, Result};
 
-/// The clients for everything that connectors reach.
+/// The clients for everything that is reached at an address which somebody gave.
 #[derive(Clone)]
 pub struct Network {
     open: reqwest::Client,

@@ -1,0 +1,2 @@
+DROP TABLE location_loads;
+DROP TABLE sourcing_profiles;

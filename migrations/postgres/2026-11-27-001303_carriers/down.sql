@@ -1,0 +1,2 @@
+DROP TABLE carrier_labels;
+DROP TABLE carrier_accounts;

@@ -1,0 +1,4 @@
+DROP TABLE dock_tasks;
+DROP TABLE dock_matches;
+DROP TABLE dock_demands;
+DROP TABLE dock_hubs;

@@ -1,0 +1,3 @@
+DROP TABLE stock_lot_movements;
+DROP TABLE stock_lot_levels;
+DROP TABLE stock_lots;

@@ -1,0 +1,2 @@
+DROP TABLE supplier_invoices;
+DROP TABLE supplier_orders;

@@ -1,0 +1,175 @@
+//! Placing holds and ending them.
+
+use super::{
+    model::{Hold, HoldKind, NewHold},
+    store,
+};
+use crate::{
+    db::Tx,
+    error::{Error, Result},
+    fulfilment::{
+        ids::Fresh,
+        model::{Command, FulfilmentOrder},
+        service::{announce, save_states, start},
+        told::{HELD, RELEASED, change},
+    },
+    jobs,
+    kernel::{Actor, Instant, ids::FulfilmentOrderId},
+    orders::{self, OrderDocument},
+};
+
+/// Places a hold: nothing is picked, packed and shipped of the fulfilment order until it ends.
+///
+/// # Errors
+/// `not_found`; `state_conflict` when nothing is left to do, or when it is held for that already.
+pub(in crate::fulfilment) fn hold(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: FulfilmentOrderId,
+    new: &NewHold,
+) -> Result<FulfilmentOrder> {
+    let (mut order, mut fulfilment) = start(tx, actor, id)?;
+    let mut draw = fresh.draw();
+    fulfilment.state.takes(Command::Hold)?;
+    let over = ended(&fulfilment, |hold| !hold.holds_at(now) && hold.kind == new.kind);
+    // One whose time is over makes room for the new one.
+    if !over.is_empty() {
+        end(tx, now, &mut fulfilment, &over, "its time is over")?;
+    }
+    let placed = new.placed(actor.label(), now);
+    store::insert(tx, &[(draw.next(), id, &placed)])?;
+    fulfilment.holds.push(placed);
+    fulfilment.advance(fulfilment.state, now);
+    save_states(tx, now, [&fulfilment])?;
+    orders::save(tx, now, &mut order, &[], 1)?;
+    let happened = vec![(HELD, change(&fulfilment, Vec::new(), Some(&new.reason), &[])?)];
+    announce(tx, (now, now), actor, &order, &mut draw, happened)?;
+    Ok(fulfilment)
+}
+
+/// Ends a hold of a kind, or all of them.
+///
+/// # Errors
+/// `not_found`; `state_conflict` when it is not held for that.
+pub(in crate::fulfilment) fn release(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: FulfilmentOrderId,
+    (kind, reason): (Option<HoldKind>, Option<&str>),
+) -> Result<FulfilmentOrder> {
+    let (mut order, mut fulfilment) = start(tx, actor, id)?;
+    let kinds = ended(&fulfilment, |hold| kind.is_none_or(|kind| hold.kind == kind));
+    if kinds.is_empty() {
+        let what = kind.map_or("the fulfilment order is not held".to_owned(), |kind| format!("it is not held: {kind}"));
+        return Err(Error::conflict(what));
+    }
+    end(tx, now, &mut fulfilment, &kinds, &actor.label())?;
+    tell(tx, now, actor, fresh, (&mut order, &mut fulfilment), reason)?;
+    Ok(fulfilment)
+}
+
+/// Ends all holds but that for goods, which ends when the goods are found.
+///
+/// # Errors
+/// `not_found`; `state_conflict` when there is none.
+pub fn release_others(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: FulfilmentOrderId,
+    reason: &str,
+) -> Result<FulfilmentOrder> {
+    let (mut order, mut fulfilment) = start(tx, actor, id)?;
+    let kinds = ended(&fulfilment, |hold| hold.kind != HoldKind::Stock);
+    if kinds.is_empty() {
+        return Err(Error::conflict("the fulfilment order is not held"));
+    }
+    end(tx, now, &mut fulfilment, &kinds, &actor.label())?;
+    tell(tx, now, actor, fresh, (&mut order, &mut fulfilment), Some(reason))?;
+    Ok(fulfilment)
+}
+
+/// Ends the hold for goods, where there is one: they are here.
+///
+/// # Errors
+/// `not_found`.
+pub(in crate::fulfilment) fn goods_came(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: FulfilmentOrderId,
+) -> Result<()> {
+    let (mut order, mut fulfilment) = start(tx, actor, id)?;
+    let kinds = ended(&fulfilment, |hold| hold.kind == HoldKind::Stock);
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    end(tx, now, &mut fulfilment, &kinds, &actor.label())?;
+    tell(tx, now, actor, fresh, (&mut order, &mut fulfilment), Some("goods were brought to it"))
+}
+
+/// The kinds of those of its holds that are to end.
+fn ended(fulfilment: &FulfilmentOrder, which: impl Fn(&Hold) -> bool) -> Vec<HoldKind> {
+    fulfilment.holds.iter().filter(|hold| which(hold)).map(|hold| hold.kind).collect()
+}
+
+/// Ends live holds of a locked fulfilment order. The caller counts its version up and tells of it.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn end(
+    tx: &mut Tx,
+    now: Instant,
+    fulfilment: &mut FulfilmentOrder,
+    kinds: &[HoldKind],
+    by: &str,
+) -> Result<()> {
+    if store::release(tx, now, fulfilment.id, kinds, by)? != kinds.len() {
+        return Err(Error::internal("a hold has ended while its order was locked"));
+    }
+    fulfilment.holds.retain(|hold| !kinds.contains(&hold.kind));
+    Ok(())
+}
+
+fn tell(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    (order, fulfilment): (&mut OrderDocument, &mut FulfilmentOrder),
+    reason: Option<&str>,
+) -> Result<()> {
+    fulfilment.advance(fulfilment.state, now);
+    save_states(tx, now, [&*fulfilment])?;
+    orders::save(tx, now, order, &[], 1)?;
+    let happened = vec![(RELEASED, change(fulfilment, Vec::new(), reason, &[])?)];
+    announce(tx, (now, now), actor, order, &mut fresh.draw(), happened)?;
+    // What was reported while it was held can be booked now.
+    jobs::hasten_keys(tx, now, &orders::after(order.id)).map(|_| ())
+}
+
+/// Fulfilment orders with holds whose time is over: up to so many.
+pub(in crate::fulfilment) fn over(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<FulfilmentOrderId>> {
+    store::over(tx, now, limit)
+}
+
+/// Writes down that holds of a fulfilment order have ended whose time is over. Nothing happens where somebody else has.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn expire(tx: &mut Tx, now: Instant, fresh: &Fresh, id: FulfilmentOrderId) -> Result<()> {
+    let actor = Actor::System("fulfilment");
+    let (mut order, mut fulfilment) = start(tx, &actor, id)?;
+    let kinds = ended(&fulfilment, |hold| !hold.holds_at(now));
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    end(tx, now, &mut fulfilment, &kinds, &actor.label())?;
+    tell(tx, now, &actor, fresh, (&mut order, &mut fulfilment), Some("its time is over"))
+}

@@ -1,0 +1,18 @@
+//! Packages: the handling units that leave, what is in them, and the manifests on which a carrier takes them over.
+//!
+//! It owns `packages`, `package_serials`, `manifests`, `manifest_shipments` and the count of boxed pieces of `fulfilment_lines`. It never
+//! packs or ships by itself: those are the fulfilment order's own commands, which tell it what leaves.
+
+pub mod api;
+mod labels;
+pub mod manifests;
+mod model;
+mod service;
+mod store;
+
+pub use labels::{LabelDocument, PackingSlip, SlipLine, sscc_text};
+pub use model::{
+    Dimensions, PACKAGE_TRANSITIONS, Package, PackageCommand, PackageState, PackedLine, PackedUnit, mermaid, sscc,
+};
+pub(super) use service::{come_back, get, label_of, leave, open_of};
+pub(super) use store::{all_boxed, of_shipments};

@@ -1,0 +1,15 @@
+//! Lots: which pieces of a level were made together, until when they keep, and whether they may be sold.
+//!
+//! It owns the tables `stock_lots`, `stock_lot_levels` and `stock_lot_movements`. What lies at a level without being in a lot is in none:
+//! the lots of a level hold no more than its `on_hand`. What they hold and may not be sold is the level's `withheld`, which every sale's
+//! guard sees.
+
+pub mod api;
+mod dto;
+mod model;
+mod service;
+mod store;
+
+pub use model::{Lot, LotState, Packed, TRANSITIONS, mermaid};
+pub use service::{Naming, change_state, expire_ended, lock, name};
+pub(super) use service::{arrive, settle, settle_packed, under_way};

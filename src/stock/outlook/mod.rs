@@ -1,0 +1,14 @@
+//! What can be had, and when: for storefronts in buckets, for people per day; goods that are to come, and what is sold beyond what is
+//! there.
+//!
+//! It owns the tables `stock_backorders` and `stock_expected`. Who knows of goods that are to come says so ([`expect`]); the limit of
+//! what is sold beyond what is there stands in the level itself, where the sale's guard sees it.
+
+pub mod api;
+mod dto;
+mod model;
+mod service;
+mod store;
+
+pub use model::{BackorderKind, Bucket, Day, Shelf, day_or_late};
+pub use service::{Backorder, Expected, close_ended, expect, on_the_shelf, set_backorders};

@@ -1,0 +1,214 @@
+//! Commands and questions about what can be had.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    model::{BackorderKind, Day, Shelf, late, over_time},
+    store,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    db::{Tx, dialect},
+    error::{Error, Result},
+    kernel::{
+        Actor, Instant,
+        ids::{EventId, InboundShipmentId, PurchaseOrderId, TransferId, VariantId},
+        local,
+    },
+    stock::{
+        Level, LevelChange, LevelKey, Locations,
+        list::{self, Filter},
+        model::Occasion,
+        service::{names, tell},
+        store as levels,
+        told::ChangeKind,
+    },
+};
+
+/// What of variants can be had at all active locations together; absent is nothing. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn on_the_shelf(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<VariantId, Shelf>> {
+    if variants.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut wanted = variants.to_vec();
+    wanted.sort_unstable();
+    wanted.dedup();
+    Ok(store::on_the_shelf(tx, &wanted)?.into_iter().collect())
+}
+
+/// Pieces that are to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// Of what, where.
+    pub key: LevelKey,
+    /// When.
+    pub expected_at: Instant,
+    /// How many: at least one.
+    pub quantity: i64,
+}
+
+/// Says what is to come by a document (a purchase order, an announced delivery, a transfer), instead of what was said of it before;
+/// nothing any more where the list is empty. Pieces of one level at one instant are added up. Two statements.
+///
+/// # Errors
+/// What the database says.
+pub fn expect(tx: &mut Tx, reference: &str, expected: &[Expected]) -> Result<()> {
+    let mut sums: BTreeMap<(LevelKey, Instant), i64> = BTreeMap::new();
+    for one in expected.iter().filter(|one| one.quantity > 0) {
+        *sums.entry((one.key, one.expected_at)).or_default() += one.quantity;
+    }
+    let sums = sums.into_iter().map(|((key, expected_at), quantity)| Expected { key, expected_at, quantity });
+    // One after another: of two that say it at once, the later one's word counts whole.
+    let hash = Sha256::new().chain_update("expected:").chain_update(reference).finalize();
+    dialect::lock_key(tx, hash.iter().take(8).fold(0, |key, byte| (key << 8) | i64::from(*byte)))?;
+    store::expect(tx, reference, &sums.collect::<Vec<_>>())
+}
+
+/// The same at somebody's word. Who is limited to some locations does not replace what is to come to others.
+///
+/// # Errors
+/// `not_found` where the document is another's too; `invalid_value` for a document of ours, which says itself what is to come by it.
+pub(super) fn replace_expected(tx: &mut Tx, actor: &Actor, reference: &str, expected: &[Expected]) -> Result<()> {
+    let ours = reference.parse::<InboundShipmentId>().is_ok()
+        || reference.parse::<PurchaseOrderId>().is_ok()
+        || reference.parse::<TransferId>().is_ok();
+    if ours {
+        let detail = "this is a document of ours, which says itself what is to come by it: name one of your own";
+        return Err(Error::invalid("/reference", detail));
+    }
+    let places = store::places_of(tx, reference)?;
+    if places.iter().any(|place| !actor.keeps_stock_at(*place)) {
+        return Err(Error::not_found("document").at("/reference"));
+    }
+    expect(tx, reference, expected)
+}
+
+/// How many may be sold beyond what is there, why and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backorder {
+    /// Of what, where.
+    pub key: LevelKey,
+    /// Why.
+    pub kind: BackorderKind,
+    /// How many at most; none is the end of it.
+    pub pieces: i64,
+    /// From when it is to be had.
+    pub available_from: Option<Instant>,
+    /// When it ends by itself.
+    pub closes_at: Option<Instant>,
+}
+
+/// Sets how many may be sold beyond what is there, level by level. What was sold so already stays sold. The levels afterwards, in
+/// key order; `fresh` are ids for events: as many as there are rows suffice.
+///
+/// # Errors
+/// `invalid_value` for a time that is over.
+pub fn set_backorders(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    rows: &[Backorder],
+    fresh: &[EventId],
+) -> Result<Vec<Level>> {
+    let rows: BTreeMap<LevelKey, Backorder> = rows.iter().map(|row| (row.key, *row)).collect();
+    if rows.values().any(|row| row.pieces > 0 && row.closes_at.is_some_and(|at| at <= now)) {
+        return Err(Error::invalid("/lines", "closes_at is over already"));
+    }
+    let keys: Vec<LevelKey> = rows.keys().copied().collect();
+    levels::make_levels(tx, now, &keys)?;
+    store::keep_backorders(tx, now, &rows.values().copied().collect::<Vec<_>>())?;
+    let wanted: Vec<(LevelKey, i64)> = rows.values().map(|row| (row.key, row.pieces)).collect();
+    announce(tx, now, actor, &wanted, fresh)?;
+    levels::lock_levels(tx, &keys)
+}
+
+/// Sets the limits of levels, and tells of those that had others.
+fn announce(tx: &mut Tx, now: Instant, actor: &Actor, wanted: &[(LevelKey, i64)], fresh: &[EventId]) -> Result<()> {
+    let changes: Vec<LevelChange> = wanted.iter().map(|(key, _)| LevelChange::of(*key)).collect();
+    let names = names(tx, &changes)?;
+    let changed = store::set_beyond(tx, now, wanted)?;
+    let changes: Vec<LevelChange> = changed.iter().map(|level| LevelChange::of(level.key())).collect();
+    let occasion = Occasion { actor, reference: None, occurred_at: now };
+    match changed.is_empty() {
+        true => Ok(()),
+        false => tell(tx, now, (ChangeKind::Beyond, occasion), &names, (&changes, &changed), fresh),
+    }
+}
+
+/// Ends what was to end by now; how many levels that were. `fresh` are ids for events, of which as many are ended at most.
+///
+/// # Errors
+/// What the database says.
+pub fn close_ended(tx: &mut Tx, now: Instant, actor: &Actor, fresh: &[EventId]) -> Result<usize> {
+    let limit = i64::try_from(fresh.len()).map_err(Error::internal)?;
+    let mut ended: Vec<(LevelKey, i64)> =
+        store::end_backorders(tx, now, limit)?.into_iter().map(|key| (key, 0)).collect();
+    ended.sort_unstable();
+    if !ended.is_empty() {
+        announce(tx, now, actor, &ended, fresh)?;
+    }
+    Ok(ended.len())
+}
+
+/// What can be had of a level, day by day.
+#[derive(Debug, Clone)]
+pub(super) struct Outlook {
+    pub level: Level,
+    pub backorder: Option<Backorder>,
+    pub late: i64,
+    pub days: Vec<Day>,
+}
+
+/// What can be had of levels day by day, those included of which there was never anything and something is to come. Four statements.
+pub(super) fn outlook(
+    tx: &mut Tx,
+    now: Instant,
+    filter: &Filter,
+    locations: &Locations,
+    days: usize,
+) -> Result<Vec<Outlook>> {
+    let mut found: BTreeMap<LevelKey, Level> =
+        list::levels(tx, filter, None, MOST_LEVELS)?.into_iter().map(|level| (level.key(), level)).collect();
+    let sees = |key: &LevelKey| filter.locations.as_ref().is_none_or(|some| some.contains(&key.1));
+    for key in store::awaited(tx, filter.variants.as_deref().unwrap_or_default())?.into_iter().filter(sees) {
+        found.entry(key).or_insert_with(|| empty(key, now));
+    }
+    let keys: Vec<LevelKey> = found.keys().copied().collect();
+    let expected = store::expected(tx, &keys)?;
+    let backorders = store::backorders(tx, &keys)?;
+    let outlook = found.into_values().filter_map(|level| {
+        let zone = locations.get(level.location).ok()?.time_zone.0;
+        let own = expected.iter().filter(|one| one.key == level.key());
+        let own: Vec<_> = own.map(|one| (local::day_of(zone, one.expected_at), one.quantity)).collect();
+        let today = local::day_of(zone, now);
+        Some(Outlook {
+            backorder: backorders.iter().find(|row| row.key == level.key()).copied(),
+            late: late(&own, today),
+            days: over_time(level.available(), &own, today, days),
+            level,
+        })
+    });
+    Ok(outlook.collect())
+}
+
+/// So many levels are shown at once.
+const MOST_LEVELS: i64 = 1000;
+
+fn empty((variant, location): LevelKey, now: Instant) -> Level {
+    Level {
+        variant,
+        location,
+        on_hand: 0,
+        allocated: 0,
+        reserved: 0,
+        safety: 0,
+        withheld: 0,
+        beyond: 0,
+        version: 0,
+        updated_at: now,
+    }
+}

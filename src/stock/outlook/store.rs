@@ -1,0 +1,164 @@
+//! The only file that touches `stock_backorders` and `stock_expected`; and levels summed up for those who buy.
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+use serde_json::json;
+
+use super::{
+    model::{BackorderKind, Shelf},
+    service::{Backorder, Expected},
+};
+use crate::{
+    db::{Bind, Col, InstantSql, Tx, UidSql, dialect, insert_many, sql},
+    error::Result,
+    kernel::{
+        Instant,
+        ids::{LocationId, VariantId},
+    },
+    stock::{
+        Level, LevelKey,
+        store::{KEY, LEVEL, LevelColumns, LevelRow, SELLABLE, THERE, ids, keys, level},
+    },
+};
+
+/// What of variants can be had at all active locations together; those without a level are absent. A location that owes more than it
+/// has takes nothing from what lies elsewhere.
+pub(super) fn on_the_shelf(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<(VariantId, Shelf)>> {
+    type Columns = (UidSql, BigInt, BigInt, Nullable<Text>, Nullable<InstantSql>);
+    type Row = (VariantId, i64, i64, Option<BackorderKind>, Option<Instant>);
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT s.variant_id, CAST(sum(CASE WHEN {THERE} > 0 THEN {THERE} ELSE 0 END) AS BIGINT), \
+           CAST(sum(CASE WHEN {SELLABLE} > 0 THEN {SELLABLE} ELSE 0 END) AS BIGINT), \
+           max(CASE WHEN s.beyond > 0 THEN b.kind END), min(CASE WHEN s.beyond > 0 THEN b.available_from END) \
+         FROM {list} JOIN stock_levels AS s ON s.variant_id = wanted JOIN locations AS l ON l.id = s.location_id \
+         LEFT JOIN stock_backorders AS b ON b.variant_id = s.variant_id AND b.location_id = s.location_id \
+         WHERE l.active GROUP BY s.variant_id"
+    );
+    let rows = sql(query).bind(ids(variants.iter().copied())).load::<Columns, Row>(tx)?;
+    let shelf = |(variant, there, sellable, kind, available_from): Row| {
+        (variant, Shelf { there, sellable, kind, available_from })
+    };
+    Ok(rows.into_iter().map(shelf).collect())
+}
+
+/// Replaces what is to come by a document.
+pub(super) fn expect(tx: &mut Tx, reference: &str, expected: &[Expected]) -> Result<()> {
+    const COLUMNS: &[(&str, Col)] = &[
+        ("reference", Col::Text),
+        ("variant_id", Col::Uid),
+        ("location_id", Col::Uid),
+        ("expected_at", Col::At),
+        ("quantity", Col::Int),
+    ];
+    sql("DELETE FROM stock_expected WHERE reference = ?").bind(reference).execute(tx)?;
+    let row = |one: &Expected| -> Vec<Bind> {
+        let (variant, location) = one.key;
+        vec![reference.into(), variant.into(), location.into(), one.expected_at.into(), one.quantity.into()]
+    };
+    insert_many(tx, "stock_expected", COLUMNS, expected.iter().map(row).collect()).map(|_| ())
+}
+
+/// Where the goods of a document are to come to.
+pub(super) fn places_of(tx: &mut Tx, reference: &str) -> Result<Vec<LocationId>> {
+    sql("SELECT DISTINCT location_id FROM stock_expected WHERE reference = ?")
+        .bind(reference)
+        .load::<UidSql, LocationId>(tx)
+}
+
+/// What is to come for levels, by document.
+pub(super) fn expected(tx: &mut Tx, levels: &[LevelKey]) -> Result<Vec<Expected>> {
+    type Row = (VariantId, LocationId, Instant, i64);
+    let list = dialect::list(tx, KEY);
+    let query = format!(
+        "SELECT variant_id, location_id, expected_at, quantity FROM {list} JOIN stock_expected \
+         ON variant_id = variant AND location_id = location ORDER BY variant_id, location_id, expected_at, reference"
+    );
+    let rows = sql(query).bind(keys(levels.iter().copied()));
+    let rows = rows.load::<(UidSql, UidSql, InstantSql, BigInt), Row>(tx)?;
+    let row =
+        |(variant, location, expected_at, quantity): Row| Expected { key: (variant, location), expected_at, quantity };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+/// Where something of variants is to come.
+pub(super) fn awaited(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<LevelKey>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query =
+        format!("SELECT DISTINCT variant_id, location_id FROM {list} JOIN stock_expected ON variant_id = wanted");
+    sql(query).bind(ids(variants.iter().copied())).load::<(UidSql, UidSql), LevelKey>(tx)
+}
+
+/// Keeps until when and why levels are sold beyond what is there, each once.
+pub(super) fn keep_backorders(tx: &mut Tx, now: Instant, rows: &[Backorder]) -> Result<()> {
+    const COLUMNS: &[(&str, Col)] = &[
+        ("variant", Col::Uid),
+        ("location", Col::Uid),
+        ("why", Col::Text),
+        ("most", Col::Int),
+        ("comes", Col::At),
+        ("ends", Col::At),
+    ];
+    let list = dialect::list(tx, COLUMNS);
+    let query = format!(
+        "INSERT INTO stock_backorders \
+           (variant_id, location_id, kind, pieces, highest, available_from, closes_at, updated_at) \
+         SELECT variant, location, why, most, most, comes, ends, ? FROM {list} WHERE true ORDER BY variant, location \
+         ON CONFLICT (variant_id, location_id) DO UPDATE SET kind = excluded.kind, pieces = excluded.pieces, \
+           highest = CASE WHEN excluded.pieces > stock_backorders.highest THEN excluded.pieces \
+             ELSE stock_backorders.highest END, \
+           available_from = excluded.available_from, closes_at = excluded.closes_at, updated_at = excluded.updated_at"
+    );
+    let row = |one: &Backorder| {
+        let (variant, location) = one.key;
+        let at = |at: Option<Instant>| at.map(Instant::sortable);
+        json!([variant.hex(), location.hex(), one.kind, one.pieces, at(one.available_from), at(one.closes_at)])
+    };
+    sql(query).bind(now).bind(dialect::rows(rows.iter().map(row).collect())).execute(tx)?;
+    Ok(())
+}
+
+/// Sets how many may be sold beyond what is there, of levels that exist, each once.
+pub(super) fn set_beyond(tx: &mut Tx, now: Instant, wanted: &[(LevelKey, i64)]) -> Result<Vec<Level>> {
+    let columns = [KEY, &[("pieces", Col::Int)]].concat();
+    let (list, lock) = (dialect::list(tx, &columns), dialect::for_update(tx));
+    let query = format!(
+        "WITH wanted AS (SELECT * FROM {list}), \
+         held AS MATERIALIZED (SELECT wanted.* FROM wanted JOIN stock_levels \
+           ON variant_id = variant AND location_id = location ORDER BY variant_id, location_id{lock}) \
+         UPDATE stock_levels SET beyond = pieces, version = version + 1, updated_at = ? \
+         FROM held WHERE variant_id = held.variant AND location_id = held.location AND beyond <> pieces RETURNING {LEVEL}"
+    );
+    let rows = wanted.iter().map(|((variant, location), pieces)| json!([variant.hex(), location.hex(), pieces]));
+    let rows = sql(query).bind(dialect::rows(rows.collect())).bind(now).load::<LevelColumns, LevelRow>(tx)?;
+    let mut levels: Vec<Level> = rows.into_iter().map(level).collect();
+    levels.sort_by_key(Level::key);
+    Ok(levels)
+}
+
+/// Ends what was to end by now, up to `limit` levels; which they are.
+pub(super) fn end_backorders(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<LevelKey>> {
+    let query = "UPDATE stock_backorders SET pieces = 0, updated_at = ? WHERE pieces > 0 AND closes_at <= ? \
+                 AND (variant_id, location_id) IN (SELECT variant_id, location_id FROM stock_backorders \
+                   WHERE pieces > 0 AND closes_at <= ? ORDER BY closes_at LIMIT ?) RETURNING variant_id, location_id";
+    sql(query).bind(now).bind(now).bind(now).bind(limit).load::<(UidSql, UidSql), LevelKey>(tx)
+}
+
+/// Until when and why levels are sold beyond what is there.
+pub(super) fn backorders(tx: &mut Tx, levels: &[LevelKey]) -> Result<Vec<Backorder>> {
+    type Columns = (UidSql, UidSql, Text, BigInt, Nullable<InstantSql>, Nullable<InstantSql>);
+    type Row = (VariantId, LocationId, BackorderKind, i64, Option<Instant>, Option<Instant>);
+    let list = dialect::list(tx, KEY);
+    let query = format!(
+        "SELECT variant_id, location_id, kind, pieces, available_from, closes_at FROM {list} JOIN stock_backorders \
+         ON variant_id = variant AND location_id = location"
+    );
+    let rows = sql(query).bind(keys(levels.iter().copied())).load::<Columns, Row>(tx)?;
+    let row = |(variant, location, kind, pieces, available_from, closes_at): Row| Backorder {
+        key: (variant, location),
+        kind,
+        pieces,
+        available_from,
+        closes_at,
+    };
+    Ok(rows.into_iter().map(row).collect())
+}
