@@ -13,7 +13,7 @@ use super::{
     store::{ids, number},
 };
 use crate::{
-    db::{Bind, Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many, sql},
+    db::{Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many, newest_at, sql},
     error::Result,
     kernel::{
         Instant,
@@ -149,22 +149,9 @@ pub(super) fn purchase_page(
     before: Option<PurchaseOrderId>,
     limit: i64,
 ) -> Result<Vec<PurchaseOrder>> {
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
-    let (mut text, mut binds) = (format!("SELECT {PURCHASE} FROM purchase_orders WHERE 1 = 1"), Vec::<Bind>::new());
-    if let Some(state) = state {
-        text.push_str(" AND state = ?");
-        binds.push(state.as_str().into());
-    }
-    if let Some(locations) = locations {
-        text.push_str(&format!(" AND location_id IN (SELECT wanted FROM {list})"));
-        binds.push(ids(locations.iter().copied()));
-    }
-    if let Some(before) = before {
-        text.push_str(" AND id < ?");
-        binds.push(before.into());
-    }
-    text.push_str(" ORDER BY id DESC LIMIT ?");
-    load_purchases(tx, sql(text).bind_all(binds).bind(limit))
+    let select = format!("SELECT {PURCHASE} FROM purchase_orders");
+    let query = newest_at(tx, &select, (locations, state.map(PurchaseState::as_str)), before, limit);
+    load_purchases(tx, query)
 }
 
 /// Saves the state of a purchase order whose version has been counted up. False when it has changed since.

@@ -14,7 +14,7 @@ use super::model::{
     UnitState,
 };
 use crate::{
-    db::{Bind, Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many, sql},
+    db::{Bind, Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many, newest_at, sql},
     error::{Error, Result},
     kernel::{
         Instant,
@@ -252,22 +252,9 @@ pub(super) fn page(
     before: Option<InboundShipmentId>,
     limit: i64,
 ) -> Result<Vec<InboundShipment>> {
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
-    let (mut text, mut binds) = (format!("SELECT {INBOUND} FROM inbound_shipments WHERE 1 = 1"), Vec::<Bind>::new());
-    if let Some(state) = state {
-        text.push_str(" AND state = ?");
-        binds.push(state.as_str().into());
-    }
-    if let Some(locations) = locations {
-        text.push_str(&format!(" AND location_id IN (SELECT wanted FROM {list})"));
-        binds.push(ids(locations.iter().copied()));
-    }
-    if let Some(before) = before {
-        text.push_str(" AND id < ?");
-        binds.push(before.into());
-    }
-    text.push_str(" ORDER BY id DESC LIMIT ?");
-    load(tx, sql(text).bind_all(binds).bind(limit))
+    let select = format!("SELECT {INBOUND} FROM inbound_shipments");
+    let query = newest_at(tx, &select, (locations, state.map(InboundState::as_str)), before, limit);
+    load(tx, query)
 }
 
 /// Saves a shipment whose version has been counted up, its lines apart. False when it has changed since.

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::model::{Put, Short, Wave, WaveCommand, WaveDetails, WaveState};
 use crate::{
-    db::{Bind, Col, Doc, DocSql, InstantSql, Sql, Tx, UidSql, dialect, sql},
+    db::{Col, Doc, DocSql, InstantSql, Sql, Tx, UidSql, dialect, newest_at, sql},
     error::{Error, Result},
     kernel::{
         Instant,
@@ -77,23 +77,9 @@ pub(super) fn page(
     before: Option<WaveId>,
     limit: i64,
 ) -> Result<Vec<Wave>> {
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
-    let (mut text, mut binds) = (format!("SELECT {SELECTED} FROM waves WHERE 1 = 1"), Vec::<Bind>::new());
-    if let Some(locations) = locations {
-        text.push_str(&format!(" AND location_id IN (SELECT wanted FROM {list})"));
-        binds.push(dialect::rows(locations.iter().map(|id| json!([id.hex()])).collect()));
-    }
-    if let Some(state) = state {
-        text.push_str(" AND state = ?");
-        binds.push(state.as_str().into());
-    }
-    if let Some(before) = before {
-        text.push_str(" AND id < ?");
-        binds.push(before.into());
-    }
-    text.push_str(" ORDER BY id DESC LIMIT ?");
-    binds.push(limit.into());
-    load(tx, sql(text).bind_all(binds))
+    let select = format!("SELECT {SELECTED} FROM waves");
+    let query = newest_at(tx, &select, (locations, state.map(WaveState::as_str)), before, limit);
+    load(tx, query)
 }
 
 /// Writes the state of a wave that was seen in another, which takes the command. False when it is in none that does any more.

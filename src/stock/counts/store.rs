@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::model::{CountDetails, CountLine, CountState, StockCount};
 use crate::{
-    db::{Bind, Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many, sql},
+    db::{Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many, newest_at, sql},
     error::{Error, Result},
     kernel::{
         Instant,
@@ -148,22 +148,9 @@ pub(super) fn page(
     before: Option<StockCountId>,
     limit: i64,
 ) -> Result<Vec<StockCount>> {
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
-    let (mut text, mut binds) = (format!("SELECT {COUNT} FROM stock_counts WHERE 1 = 1"), Vec::<Bind>::new());
-    if let Some(state) = state {
-        text.push_str(" AND state = ?");
-        binds.push(state.as_str().into());
-    }
-    if let Some(locations) = locations {
-        text.push_str(&format!(" AND location_id IN (SELECT wanted FROM {list})"));
-        binds.push(dialect::rows(locations.iter().map(|id| json!([id.hex()])).collect()));
-    }
-    if let Some(before) = before {
-        text.push_str(" AND id < ?");
-        binds.push(before.into());
-    }
-    text.push_str(" ORDER BY id DESC LIMIT ?");
-    load(tx, sql(text).bind_all(binds).bind(limit))
+    let select = format!("SELECT {COUNT} FROM stock_counts");
+    let query = newest_at(tx, &select, (locations, state.map(CountState::as_str)), before, limit);
+    load(tx, query)
 }
 
 /// Saves the state of a count whose version has been counted up. False when it has changed since.

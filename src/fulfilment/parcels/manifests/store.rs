@@ -4,11 +4,10 @@ use diesel::{
     prelude::Queryable,
     sql_types::{BigInt, Text},
 };
-use serde_json::json;
 
 use super::model::{Manifest, ManifestDetails, ManifestState};
 use crate::{
-    db::{Bind, Col, Doc, DocSql, InstantSql, Sql, Tx, UidSql, dialect, sql},
+    db::{Bind, Doc, DocSql, InstantSql, Sql, Tx, UidSql, dialect, newest_at, sql},
     error::{Error, Result},
     kernel::{
         Instant,
@@ -101,23 +100,9 @@ pub(super) fn page(
     before: Option<ManifestId>,
     limit: i64,
 ) -> Result<Vec<Manifest>> {
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
-    let (mut text, mut binds) = (format!("SELECT {SELECTED} FROM manifests WHERE 1 = 1"), Vec::<Bind>::new());
-    if let Some(locations) = locations {
-        text.push_str(&format!(" AND location_id IN (SELECT wanted FROM {list})"));
-        binds.push(dialect::rows(locations.iter().map(|id| json!([id.hex()])).collect()));
-    }
-    if let Some(state) = state {
-        text.push_str(" AND state = ?");
-        binds.push(state.as_str().into());
-    }
-    if let Some(before) = before {
-        text.push_str(" AND id < ?");
-        binds.push(before.into());
-    }
-    text.push_str(" ORDER BY id DESC LIMIT ?");
-    binds.push(limit.into());
-    load(tx, sql(text).bind_all(binds))
+    let select = format!("SELECT {SELECTED} FROM manifests");
+    let query = newest_at(tx, &select, (locations, state.map(ManifestState::as_str)), before, limit);
+    load(tx, query)
 }
 
 /// Notes that a shipment waits for its carrier's manifest.
