@@ -111,6 +111,8 @@ fn each_step_of_an_order_is_done_once_however_often_the_server_dies() {
             one.await.unwrap();
         }
         scene.settled().await;
+        // The money of what left last is still being taken.
+        scene.site.until("SELECT count(*) FROM payment_operations WHERE state = 'pending'", 0).await;
         let count = i64::try_from(orders.len()).unwrap();
         let site = &scene.site;
         for (what, query, wanted) in [
