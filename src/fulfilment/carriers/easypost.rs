@@ -119,12 +119,11 @@ impl Client<'_> {
         let body = json!({"rate": {"id": rate}});
         match self.ask(&format!("/shipments/{}/buy", found.id), Some(&body)).await? {
             (status, body) if status.is_success() => read(&body)?.bought(),
-            // Another try has bought it, whose answer was lost.
-            (_, body) if code(&body) == "SHIPMENT.POSTAGE.EXISTS" => match self.find(reference).await? {
-                Some(found) => found.bought(),
-                None => Err(Trouble::NoAnswer("the shipment is gone".to_owned())),
+            // Another try may have bought it, whose answer was lost: what is there counts, not how the refusal is worded.
+            (status, body) => match self.find(reference).await? {
+                Some(found) if found.postage_label.is_some() => found.bought(),
+                _ => Err(Trouble::Refused(said(status, &body))),
             },
-            (status, body) => Err(Trouble::Refused(said(status, &body))),
         }
     }
 
@@ -234,10 +233,11 @@ impl Shipment {
     }
 }
 
-/// Tenths of a foreign unit as a decimal text, rounded up: no carrier takes less than it weighs.
-fn tenths(amount: i64, per_unit_hundredths: i64) -> String {
+/// Tenths of a foreign unit as a JSON number, rounded up: no carrier takes less than it weighs.
+fn tenths(amount: i64, per_unit_hundredths: i64) -> Value {
     let tenths = amount.saturating_mul(1000).saturating_add(per_unit_hundredths - 1) / per_unit_hundredths;
-    format!("{}.{}", tenths / 10, tenths % 10)
+    let number = format!("{}.{}", tenths / 10, tenths % 10).parse::<serde_json::Number>();
+    number.map_or(Value::Null, Value::Number)
 }
 
 /// A package as their API wants to be told of it: weights in ounces, sides in inches.
@@ -258,7 +258,7 @@ fn shipment(reference: &str, label: &LabelDocument) -> Value {
         (label.dimensions, parcel.as_object_mut())
     {
         for (name, side) in [("length", length_mm), ("width", width_mm), ("height", height_mm)] {
-            parcel.insert(name.to_owned(), tenths(side, 2540).into());
+            parcel.insert(name.to_owned(), tenths(side, 2540));
         }
     }
     json!({"shipment": {
@@ -369,9 +369,9 @@ mod tests {
     fn weights_and_sides_are_never_told_too_small() {
         assert_eq!(
             (tenths(800, 2835), tenths(1, 2835), tenths(2835, 2835)),
-            ("28.3".into(), "0.1".into(), "100.0".into())
+            (json!(28.3), json!(0.1), json!(100.0))
         );
-        assert_eq!(tenths(300, 2540), "11.9");
+        assert_eq!(tenths(300, 2540), json!(11.9));
     }
 
     #[test]
