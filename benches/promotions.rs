@@ -161,6 +161,7 @@ fn price(bencher: Bencher<'_, '_>, (lines, promotions): (usize, usize)) {
         lines: cart.lines(),
         gifts: Vec::new(),
         shipping: None,
+        further: Vec::new(),
     };
     bencher.bench(|| quote(&rules, &cart.prices, black_box(&request)));
 }

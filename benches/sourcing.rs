@@ -54,13 +54,14 @@ fn order(lines: i32, locations: &Locations) -> (Vec<Need>, Facts, Available) {
     let need = |line_no: i32| Need {
         place: 0,
         line_no,
+        delivery: 0,
         variant: Id::<ids::Variant>::new(),
         quantity: 1 + i64::from(line_no % 3),
         tracked: true,
         backorder: false,
     };
     let needs: Vec<Need> = (1..=lines).map(need).collect();
-    let mut available = Available::new();
+    let mut available = Available::default();
     for (row, need) in needs.iter().enumerate() {
         for (column, location) in locations.iter().enumerate() {
             // Scattered, the same every time; one location in eight has much of everything.
@@ -77,8 +78,11 @@ fn order(lines: i32, locations: &Locations) -> (Vec<Need>, Facts, Available) {
         customer_group: None,
         tags: Vec::new(),
         at: Instant::from_micros(0),
+        keeps_until: None,
         lines: needs.iter().map(|need| (need.line_no, LineFacts { grams: 250, ..LineFacts::default() })).collect(),
         weight_grams: 250 * i64::from(lines),
+        only: None,
+        further: Vec::new(),
     };
     (needs, facts, available)
 }

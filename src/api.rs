@@ -9,7 +9,7 @@ use actix_web::{HttpResponse, dev::ResourceDef, get, web};
 use utoipa::openapi::{OpenApi, path::Operation, path::PathItem};
 
 use crate::{
-    abandonment, carts, catalog, channels, checkout, connectors, customers,
+    abandonment, back_in_stock, carts, catalog, channels, checkout, connectors, customers,
     db::Snapshot,
     erasure,
     error::Result,
@@ -31,6 +31,7 @@ use crate::{
 fn store(config: &mut Mount<'_>) {
     channels::api::store(config);
     carts::api::store_routes::mount(config);
+    carts::deliveries_api::store_routes::mount(config);
     carts::stored_api::store_routes::mount(config);
     checkout::api::store_routes::mount(config);
     orders::api::store(config);
@@ -39,6 +40,7 @@ fn store(config: &mut Mount<'_>) {
     stock::api::store(config);
     stored_value::api::store(config);
     abandonment::api::store(config);
+    back_in_stock::api::store(config);
 }
 
 /// What giving up a dead job means, by its kind.
@@ -82,6 +84,7 @@ fn ops(config: &mut Mount<'_>) {
     pricing::api::ops(config);
     stock::api::ops(config);
     carts::api::ops_routes::mount(config);
+    carts::deliveries_api::ops_routes::mount(config);
     carts::stored_api::ops_routes::mount(config);
     checkout::api::ops_routes::mount(config);
     orders::api::ops(config);
@@ -96,6 +99,7 @@ fn ops(config: &mut Mount<'_>) {
     config.app_data(web::Data::new(REPLAYS));
     jobs::api::ops(config);
     abandonment::api::ops(config);
+    back_in_stock::api::ops(config);
     repricing::api::ops(config);
     erasure::api::ops(config);
     whereabouts::ops(config);
@@ -128,6 +132,7 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
     stored_value::work(state, runner);
     connectors::work(state, runner);
     abandonment::work(state, runner);
+    back_in_stock::work(state, runner);
     erasure::work(state, runner);
     imports::work(state, runner);
     repricing::work(state, runner);
@@ -178,6 +183,7 @@ pub fn openapi_text(surface: Surface) -> Result<String> {
 pub fn event_schemas() -> Vec<EventSchema> {
     [
         abandonment::event_schemas(),
+        back_in_stock::event_schemas(),
         checkout::event_schemas(),
         customers::event_schemas(),
         fulfilment::event_schemas(),

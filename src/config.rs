@@ -28,6 +28,7 @@ pub struct Settings {
     pub checkout: Checkout,
     pub webhooks: Webhooks,
     pub tax: Tax,
+    pub back_in_stock: BackInStock,
     pub retention: Retention,
     pub log: Log,
 }
@@ -58,6 +59,7 @@ pub struct Http {
     pub lookup_requests_per_minute: u32,
     pub coupon_requests_per_minute: u32,
     pub vat_id_requests_per_minute: u32,
+    pub back_in_stock_requests_per_minute: u32,
     pub trusted_proxies: String,
     pub shutdown_seconds: u64,
 }
@@ -114,6 +116,16 @@ pub struct Tax {
     pub vat_registry_seconds: u64,
 }
 
+/// `[back_in_stock]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct BackInStock {
+    pub expires_days: i64,
+    pub told_percent: i64,
+    pub wave_hours: i64,
+}
+
 /// `[retention]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,6 +133,8 @@ pub struct Tax {
 pub struct Retention {
     pub events_days: i64,
     pub idempotency_days: i64,
+    pub back_in_stock_days: i64,
+    pub warehouse_days: i64,
 }
 
 /// `[log]`
@@ -298,6 +312,11 @@ impl Settings {
         let days = [
             ("retention.events_days", self.retention.events_days, 0),
             ("retention.idempotency_days", self.retention.idempotency_days, 1),
+            ("retention.back_in_stock_days", self.retention.back_in_stock_days, 1),
+            ("retention.warehouse_days", self.retention.warehouse_days, 0),
+            ("back_in_stock.expires_days", self.back_in_stock.expires_days, 1),
+            ("back_in_stock.told_percent", self.back_in_stock.told_percent, 1),
+            ("back_in_stock.wave_hours", self.back_in_stock.wave_hours, 1),
         ];
         if let Some((name, _, least)) = days.into_iter().find(|(_, value, least)| !(*least..=36_500).contains(value)) {
             return Err(format!("{name} must be between {least} and 36500"));

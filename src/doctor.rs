@@ -22,6 +22,8 @@ use crate::{
     kernel::{Currency, Id, Money, ids::Kind},
 };
 
+mod bundles;
+mod deliveries;
 mod docks;
 mod prices;
 mod rules;

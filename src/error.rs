@@ -78,11 +78,14 @@ codes! {
     LocaleNotServed, "locale_not_served", 422, "The channel does not speak this locale", "Use one of the locales in /v1/store/config.";
     SkuUnknown, "sku_unknown", 422, "There is no such SKU", "Use a SKU of the catalogue; they are case-sensitive.";
     GtinInvalid, "gtin_invalid", 422, "The GTIN's check digit is wrong", "Check the number; GTIN-8, 12, 13 and 14 are taken.";
+    BundleInvalid, "bundle_invalid", 422, "No bundle can be made of this", "Name 1 to 50 different variants that are sold and are no bundles; what is a bundle stays one, what is none does not become one.";
+    BundleWithoutStock, "bundle_without_stock", 422, "A bundle has no stock of its own", "Name the bundle's components instead.";
     ImportRowInvalid, "import_row_invalid", 422, "A row of the import is not valid", "Correct the row that is named and send it again.";
 
     // Carts and checkout.
     CartNotOpen, "cart_not_open", 409, "The cart can not be changed any more", "Start a new cart; a completed one names its order.";
     TooManyLines, "too_many_lines", 422, "The cart has too many lines", "Split it: a cart holds at most 1,000 lines.";
+    TooManyDeliveries, "too_many_deliveries", 422, "The cart has too many deliveries", "Split it: a cart has at most 10 deliveries.";
     QuantityInvalid, "quantity_invalid", 422, "The quantity is not allowed", "Send a whole number from 1 to 1,000,000,000.";
     AmountOverflow, "amount_overflow", 422, "The amounts are too large to add up", "Order less at once.";
     PriceMissing, "price_missing", 422, "There is no price for this in the channel's currency", "Set a price, or remove the line.";

@@ -21,7 +21,7 @@ use crate::{
         Actor, Country, Currency, Per, PricePer, Quantity, UnitPrice, actor::Identity, ids::VariantId, text::Sku,
     },
     pricing::{
-        self, Article, Rules, Taxed,
+        self, Article, Described, Rules, Taxed,
         model::{Buyer, Step},
         prior::Reduction,
         rates::{self, Asking, PriceRow, PriceTier},
@@ -222,11 +222,12 @@ fn check(request: &OffersRequest, channel: &Channel) -> Result<(Currency, Countr
     Ok((channel.currency(request.currency)?, country))
 }
 
-fn articles<'a>(variants: &[Variant], prices: &'a HashMap<VariantId, Vec<PriceRow>>) -> Vec<Article<'a>> {
-    let article = |variant: &Variant| Article {
+fn articles<'a>(variants: &'a [Variant], prices: &'a HashMap<VariantId, Vec<PriceRow>>) -> Vec<Article<'a>> {
+    let article = |variant: &'a Variant| Article {
         variant: variant.id,
         rows: prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default(),
         perishable: variant.perishes_soon(),
+        described: Described { sku: &variant.sku, attributes: &variant.attributes },
     };
     variants.iter().map(article).collect()
 }
@@ -255,14 +256,17 @@ async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
     let rules = call.snapshot::<Rules>().await?;
     let skus: BTreeSet<String> = body.skus.iter().map(ToString::to_string).collect();
     let (known, at, channel_id, identity) = (rules.clone(), call.now, channel.id, shopper.identity.clone());
+    let rounding = channel.settings.rounding.strategy;
+    let sells = channel.clone();
     let found = call.read(move |tx| {
         let (buyer, exempt) = buyer(tx, identity.as_ref())?;
         let asking = Asking { channel: channel_id, currency, buyer: &buyer, at };
-        let variants = catalog::by_skus(tx, &skus.into_iter().collect::<Vec<_>>())?;
+        let mut variants = catalog::by_skus(tx, &skus.into_iter().collect::<Vec<_>>())?;
+        let selling = stock::Selling::of(&sells, buyer.group.as_deref(), at);
+        let available = stock::outlook::shelves(tx, &mut variants, selling)?;
         let ids: Vec<VariantId> = variants.iter().map(|variant| variant.id).collect();
         let prices = pricing::prices(tx, &ids)?;
-        let reductions = pricing::reductions(tx, &known, asking, &articles(&variants, &prices))?;
-        let available = stock::outlook::on_the_shelf(tx, &ids)?;
+        let reductions = pricing::reductions(tx, &known, (asking, rounding), &articles(&variants, &prices))?;
         Ok((variants, prices, reductions, available, (buyer, exempt)))
     });
     let (variants, prices, reductions, available, (buyer, exempt)) = found.await?;

@@ -9,12 +9,12 @@ use tokio::{
 };
 
 use crate::{
-    abandonment, api,
+    abandonment, api, back_in_stock,
     config::Settings,
     connectors,
     db::{Db, Lane, Tx},
     error::{Error, Result},
-    events,
+    events, fulfilment,
     http::{State, idempotency, server},
     imports,
     jobs::Runner,
@@ -184,6 +184,12 @@ async fn purge(state: &State, now: crate::kernel::Instant) -> Result<()> {
     let answers = now.plus_seconds(-86_400 * retention.idempotency_days.max(1));
     while state.db.write_in(Lane::Bulk, move |tx| idempotency::purge(tx, answers, BITE)).await? == 1000 {}
     while state.db.write_in(Lane::Bulk, move |tx| imports::purge(tx, answers, BITE)).await? == 1000 {}
+    let told = now.plus_seconds(-86_400 * retention.back_in_stock_days.max(1));
+    while state.db.write_in(Lane::Bulk, move |tx| back_in_stock::purge(tx, now, told, BITE)).await? == 1000 {}
+    if retention.warehouse_days > 0 {
+        let ended = now.plus_seconds(-86_400 * retention.warehouse_days);
+        while state.db.write_in(Lane::Bulk, move |tx| fulfilment::purge(tx, ended, BITE)).await? == 1000 {}
+    }
     if retention.events_days > 0 {
         let before = now.plus_seconds(-86_400 * retention.events_days);
         let end = state.db.read(move |tx| droppable(tx, before)).await?;

@@ -193,6 +193,7 @@ async fn create_as(
         }),
         shipping_address: Some(request.shipping_address),
         shipping_method: Some(request.shipping_method),
+        deliveries: None,
         payment_method: Some(request.payment_method),
         coupons: Some(coupons::wanted(&request.coupons)?),
         stored: Vec::new(),
@@ -296,6 +297,7 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
         vat_id,
         shipping_address,
         shipping_method,
+        deliveries: None,
         payment_method,
         coupons,
         stored,
@@ -395,7 +397,7 @@ async fn merge_into(call: Call, into: CartId, body: Body<MergeRequest>) -> Resul
     .await
 }
 
-async fn options(call: &Call, id: CartId) -> Result<Vec<ShippingChoice>> {
+async fn options(call: &Call, id: CartId) -> Result<ShippingOptions> {
     let context = context_of(call, id).await?;
     let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
     let locations = call.snapshot::<Locations>().await?;
@@ -508,7 +510,7 @@ pub mod store_routes {
         responses((status = 200, body = ShippingOptions)))]
     #[get("/carts/{id}/shipping-options")]
     async fn list_shipping_options(call: Call, path: RefPath<CartId>) -> Result<Reply> {
-        Reply::ok(&ShippingOptions { items: options(&call, path.0).await? })
+        Reply::ok(&options(&call, path.0).await?)
     }
 
     /// See the payment options

@@ -11,7 +11,7 @@ use crate::{
     customers::Address,
     kernel::{
         Currency, Device, Instant, Per, Quantity, UnitPrice, VatId,
-        ids::{CartId, ChannelId, CustomerId},
+        ids::{CartId, CartLineId, ChannelId, CustomerId},
         patch::present,
         text::{Email, Sku, Text},
     },
@@ -179,6 +179,55 @@ pub struct CouponRequest {
     pub code: Text<60>,
 }
 
+/// What a delivery is to have of a line, which is named by `line_id` or by `line_no`.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CartDeliveryLine, example = json!({"line_no": 1, "quantity": 1}))]
+pub struct DeliveryLineRequest {
+    /// The line's id.
+    #[schema(value_type = Option<String>)]
+    pub line_id: Option<CartLineId>,
+    /// The line's number.
+    pub line_no: Option<i32>,
+    /// How many of it; the whole line, however many it comes to, where this is left out.
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000)]
+    pub quantity: Option<Quantity>,
+}
+
+/// A delivery that a cart is to have.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CartDelivery, example = json!({"key": "home"}))]
+pub struct DeliveryRequest {
+    /// Its name within the cart.
+    #[schema(value_type = String, min_length = 1, max_length = 50)]
+    pub key: Text<50>,
+    /// Where to. Leave it out where it is picked up: the method says where. The first delivery keeps the cart's where it is left out.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Address>)]
+    pub address: Option<Option<Address>>,
+    /// The code of one of the channel's shipping methods. The first delivery keeps the cart's where it is left out.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub method: Option<Option<Text<50>>>,
+    /// What is in it. The first delivery has whatever the others do not name, so it needs not name anything.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    pub lines: Vec<DeliveryLineRequest>,
+}
+
+/// The deliveries of a cart, all of them.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CartDeliveries, example = json!({"deliveries": [
+    {"key": "home", "method": "standard"}, {"key": "counter", "method": "pick-up", "lines": [{"line_no": 1, "quantity": 1}]},
+]}))]
+pub struct DeliveriesRequest {
+    /// At most 10, the main one first; none goes back to one delivery.
+    #[schema(max_items = 10)]
+    pub deliveries: Vec<DeliveryRequest>,
+}
+
 /// Which cart goes into this one.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -195,12 +244,24 @@ pub struct MergeRequest {
 /// The shipping methods of a cart.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ShippingOptions {
+    /// Each with its price, or the reason why it is not available; of several deliveries, those of the first that has anything.
+    pub items: Vec<ShippingChoice>,
+    /// The same of each delivery that has anything, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deliveries: Vec<DeliveryOptions>,
+}
+
+/// The shipping methods of one of a cart's deliveries.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct DeliveryOptions {
+    /// The delivery's key.
+    pub key: String,
     /// Each with its price, or the reason why it is not available.
     pub items: Vec<ShippingChoice>,
 }
 
 /// A shipping method of a cart, and by when its goods arrive by it.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct ShippingChoice {
     /// The method.
     #[serde(flatten)]

@@ -87,7 +87,8 @@ fn erase_locked(tx: &mut Tx, now: Instant, locked: Vec<Cart>) -> Result<usize> {
 /// The same without what is personal; `None` when nothing is.
 fn bare(mut details: CartDetails) -> Option<CartDetails> {
     let noted = !details.metadata.is_empty() || details.lines.iter().any(|line| !line.metadata.is_empty());
-    let addressed = details.billing_address.is_some() || details.shipping_address.is_some();
+    let further = details.deliveries.iter().any(|delivery| delivery.address.is_some());
+    let addressed = further || details.billing_address.is_some() || details.shipping_address.is_some();
     let explained = details.totals.as_mut().is_some_and(tax::forget_numbers);
     let numbered = details.vat_id.is_some() || explained;
     if details.email.is_none() && !details.marketing_consent && !addressed && !noted && !numbered {
@@ -96,6 +97,7 @@ fn bare(mut details: CartDetails) -> Option<CartDetails> {
     // It may name the number.
     details.problems.retain(|problem| problem.code != "vat_id_unconfirmed");
     (details.email, details.billing_address, details.shipping_address) = (None, None, None);
+    details.deliveries.iter_mut().for_each(|delivery| delivery.address = None);
     (details.marketing_consent, details.vat_id) = (false, None);
     // What it lacks now is found when it is priced: it must not be paid as it was promised.
     details.frozen_until = None;

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::{
+    bundles,
     model::{Cart, CartDetails, CartLine},
     pricing::Context,
 };
@@ -17,7 +18,7 @@ use crate::{
         ids::{CartId, CartLineId, PromotionId, VariantId},
     },
     pricing::{GiftGoods, GiftRequest, Given, QuoteRequest, model::Step},
-    stock,
+    stock::{self, Selling},
 };
 
 /// What promotions may give to a cart, before it is known what they do.
@@ -39,7 +40,7 @@ pub(super) fn take_off(cart: &mut Cart) -> Vec<CartLine> {
 
 impl Gifts {
     /// What is in question. `request` is for the cart, its lines need not be in it. `variants` gets those of the goods: one statement
-    /// where promotions give any that are not known yet.
+    /// where promotions give any, and one more where a bundle is among them.
     pub(super) fn read(
         tx: &mut Tx,
         context: &Context,
@@ -51,7 +52,9 @@ impl Gifts {
         }
         let wanted = context.rules.goods_in_question(request);
         let skus: Vec<String> = wanted.iter().map(|(_, sku)| sku.clone()).collect();
-        let variants = if skus.is_empty() { Vec::new() } else { catalog::by_skus(tx, &skus)? };
+        let mut variants = if skus.is_empty() { Vec::new() } else { catalog::by_skus(tx, &skus)? };
+        let parts = catalog::with_components(tx, &mut variants)?;
+        variants.extend(parts);
         Ok((Self { before, wanted }, variants))
     }
 
@@ -78,7 +81,7 @@ impl Gifts {
                 None => Err(GiftGoods::not_sold(sku)),
                 Some(variant) => {
                     let line_no = self.line_of(*promotion, variant.id).map_or(fresh, |line| line.line_no);
-                    Ok(GiftGoods::of(variant, line_no, beside(cart, variant, available)))
+                    Ok(GiftGoods::of(variant, line_no, bundles::beside(cart, variant, (&by_sku, available))))
                 }
             };
             GiftRequest { promotion: *promotion, goods }
@@ -108,20 +111,11 @@ impl Gifts {
                 prior_per: Per::ONE,
                 reduction_percent: None,
                 gift_of: Some(gift.promotion),
+                components: Vec::new(),
                 metadata: serde_json::Map::new(),
             });
         }
     }
-}
-
-/// How many pieces there are beside what the cart's own lines take; of what is sold beyond that, no end.
-fn beside(cart: &Cart, variant: &Variant, available: &HashMap<VariantId, i64>) -> i64 {
-    if !variant.is_limited() {
-        return i64::MAX;
-    }
-    let own = cart.details.lines.iter().filter(|line| line.variant_id == variant.id);
-    let taken = own.map(|line| line.quantity.get()).fold(0, i64::saturating_add);
-    available.get(&variant.id).copied().unwrap_or_default() - taken
 }
 
 /// The id of a line that is given. It follows from the cart and the number, so that pricing, which may run again, makes up none.
@@ -134,8 +128,13 @@ fn line_id(cart: CartId, line_no: i32) -> CartLineId {
 }
 
 /// What is there for a cart of these variants, what it holds itself included: one statement, two where it holds some.
-pub(super) fn there_for(tx: &mut Tx, cart: &Cart, variants: &[VariantId]) -> Result<HashMap<VariantId, i64>> {
-    let mut available = stock::availability(tx, variants)?;
+pub(super) fn there_for(
+    tx: &mut Tx,
+    cart: &Cart,
+    variants: &[VariantId],
+    selling: Selling,
+) -> Result<HashMap<VariantId, i64>> {
+    let mut available = stock::availability(tx, variants, selling)?;
     if cart.details.frozen_until.is_some() {
         for (variant, held) in stock::held(tx, cart.id)? {
             *available.entry(variant).or_default() += held;

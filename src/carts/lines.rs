@@ -81,6 +81,7 @@ fn fresh(cart: &mut Cart, line: &WantedLine, variant: &Variant) -> CartLine {
         prior_per: Per::ONE,
         reduction_percent: None,
         gift_of: None,
+        components: Vec::new(),
         metadata: line.metadata.clone(),
     }
 }

@@ -1,7 +1,7 @@
 //! Merging: two carts become one, as when a guest signs in.
 
 use super::{
-    access, lines,
+    access, deliveries, lines,
     model::{Cart, CartCommand, CartState, Problem},
     pricing::Context,
     service::{self, Change, Who},
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Puts another cart's lines into this one and ends the other. Nothing is lost: equal lines are summed, and what this
-/// cart does not know (address, e-mail) is taken over.
+/// cart does not know (address, e-mail; several deliveries where it was empty) is taken over.
 pub(super) fn merge(
     tx: &mut Tx,
     context: &Context,
@@ -42,10 +42,13 @@ pub(super) fn merge(
     service::adopt(tx, context.now, who.0, who.2, &mut cart)?;
     let was_frozen = [&cart, &other].map(|cart| cart.state == CartState::Frozen);
     cart.state = cart.state.apply(CartCommand::Edit)?;
-    let mut wanted = lines::as_wanted(&cart);
-    for line in lines::as_wanted(&other) {
-        lines::add(&mut wanted, &line)?;
+    let (mut wanted, theirs) = (lines::as_wanted(&cart), lines::as_wanted(&other));
+    // Each of the other's lines becomes one of its own: its deliveries can stay as they are.
+    let alone = wanted.is_empty();
+    for line in &theirs {
+        lines::add(&mut wanted, line)?;
     }
+    let gone = deliveries::take_over(&mut cart, &other, alone && wanted.len() == theirs.len());
     take_over(&mut cart, &other);
     if let [_, true] = was_frozen {
         // Before it is priced: what the other cart held is there for this one.
@@ -53,6 +56,7 @@ pub(super) fn merge(
     }
     let change = Change { lines: Some(wanted), ..Change::default() };
     let mut changes = service::edit(tx, context, &mut cart, &change)?.changes;
+    changes.extend(gone);
     if let [true, _] = was_frozen {
         changes.push(service::thaw(&mut cart));
     }

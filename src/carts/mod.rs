@@ -5,7 +5,11 @@
 
 mod access;
 pub mod api;
+mod bundles;
 mod coupons;
+mod deliveries;
+pub mod deliveries_api;
+mod delivery;
 mod dto;
 mod erase;
 mod gifts;
@@ -22,21 +26,25 @@ pub mod stored_api;
 mod vat_ids;
 
 pub use access::{can_open, cart_token, may_see_order};
+pub use bundles::CartComponent;
+pub(crate) use bundles::{Taken, by_line, keep_components, needs, taken};
+pub(crate) use deliveries::{Parcel, first_address, parcels};
+pub use delivery::{Delivery, DeliveryLine, DeliveryShipping, FurtherDelivery, PickUp, Portion};
 pub use erase::{erase, erase_of_guest, of_customer, of_guest_after, with_merged};
 pub(crate) use gifts::{lost_gift, without_gift};
 pub(crate) use model::refuse_incomplete;
 pub use model::{
-    Cart, CartDetails, CartFigures, CartLine, CartState, CartView, Delivery, ForeignOrder, LastDecline, Problem,
-    Source, Stage, mermaid,
+    Cart, CartDetails, CartFigures, CartLine, CartState, CartView, ForeignOrder, LastDecline, Problem, Source, Stage,
+    mermaid,
 };
 pub use pricing::{Context, Priced, has_ordered, known, reprice};
-pub(crate) use pricing::{pays_otherwise, uses};
-pub use promise::Promise;
+pub(crate) use pricing::{pays_otherwise, taxed_in, uses};
 pub(crate) use promise::promise;
+pub use promise::{MoveReason, MovedPromise, Origin, Promise, origins, ships_by, way};
+pub(crate) use service::check_version;
 pub use service::{
     adopt, any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, merged, reopen,
     signed_in, take_abandoned, versions,
 };
-pub(crate) use service::{check_version, needs};
 pub(crate) use sourcing::facts;
 pub use stored::paid_with;

@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::promise::Promise;
+use super::{
+    bundles::CartComponent,
+    deliveries,
+    delivery::{Delivery, FurtherDelivery, PickUp},
+};
 use crate::{
     customers::Address,
     error::{Code, Error, Result},
@@ -176,20 +180,6 @@ pub struct Source {
     pub affiliate: Option<Text<100>>,
 }
 
-/// A part of a cart or an order that goes to one address by one method.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Delivery {
-    /// Where to.
-    pub address: Option<Address>,
-    /// The code of the shipping method.
-    pub method: Option<String>,
-    /// Its lines.
-    pub line_nos: Vec<i32>,
-    /// By when it arrives, as it was promised when the order was placed; absent where nobody knows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub promise: Option<Promise>,
-}
-
 /// A line of a cart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CartLine {
@@ -225,6 +215,9 @@ pub struct CartLine {
     /// does without it. Leave it out where lines are sent back whole.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gift_of: Option<PromotionId>,
+    /// What a bundle is made of, as it was when the line was last priced: these are reserved and shipped. Absent where it is none.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub components: Vec<CartComponent>,
     /// Free data of the storefront.
     #[serde(skip_serializing_if = "Map::is_empty", default)]
     #[schema(value_type = Object)]
@@ -288,6 +281,15 @@ pub struct CartDetails {
     pub shipping_address: Option<Address>,
     /// The code of the shipping method.
     pub shipping_method: Option<String>,
+    /// Where it is picked up, by its method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pickup: Option<PickUp>,
+    /// The key of its first delivery, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery_key: Option<String>,
+    /// Its deliveries beside the first, which has whatever these do not name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deliveries: Vec<FurtherDelivery>,
     /// The payment method that is chosen: promotions may ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method: Option<String>,
@@ -419,15 +421,16 @@ impl Cart {
         actions.iter().map(|action| Action::of(action.as_str(), taken(*action))).collect()
     }
 
-    /// Its one delivery.
+    /// Its deliveries, the first in front, though that may have nothing.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
-        vec![Delivery {
-            address: self.details.shipping_address.clone(),
-            method: self.details.shipping_method.clone(),
-            line_nos: self.details.lines.iter().map(|line| line.line_no).collect(),
-            promise: None,
-        }]
+        deliveries::shown(&self.details, false)
+    }
+
+    /// Those of its deliveries that have anything: an order gets these.
+    #[must_use]
+    pub fn placed_deliveries(&self) -> Vec<Delivery> {
+        deliveries::shown(&self.details, true)
     }
 
     /// The number of a line from its id.
@@ -505,7 +508,7 @@ pub struct CartView {
     /// The VAT number of a business, as it was checked; `totals.tax_treatment` tells whether it changes the tax.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vat_id: Option<CheckedVatId>,
-    /// Where it goes: one entry at first.
+    /// Where it goes: one entry, until `PUT …/deliveries` makes it several.
     pub deliveries: Vec<Delivery>,
     /// Its lines.
     pub lines: Vec<CartLine>,
@@ -562,7 +565,7 @@ fn public(mut totals: Totals) -> Totals {
         let price = line.price();
         Step::keep_public(&mut line.explanation, Some(price));
     }
-    if let Some(shipping) = &mut totals.shipping {
+    for shipping in totals.shipping.iter_mut().chain(&mut totals.shipping_parts) {
         Step::keep_public(&mut shipping.explanation, None);
     }
     Step::keep_public(&mut totals.explanation, None);

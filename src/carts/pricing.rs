@@ -5,8 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 use rust_decimal::Decimal;
 
 use super::{
-    coupons,
+    bundles, coupons,
+    deliveries::{self, Parcel},
     gifts::{self, Gifts},
+    lines::MAX_LINES,
     model::{Cart, Problem, Source},
     store, stored,
 };
@@ -23,14 +25,15 @@ use crate::{
         text::Email,
     },
     pricing::{
-        self, Article, Consider, LineRequest, QuoteRequest, Rules, Shipped, ShippingOption, ShippingRequest, Taxed,
-        model::{Buyer, Totals},
+        self, Article, Consider, Described, LineRequest, QuoteRequest, Rules, Shipped, ShippingOption, ShippingRequest,
+        Taxed,
+        model::{Buyer, ShippingTotals, Totals},
         promotions::{self, Detail, Left, Origin, Person, Redeemed, Redeeming, Use},
         rates::{Asking, PriceRow},
         tax::{self, Sale},
         vat::CheckedVatId,
     },
-    stock,
+    stock::{self, Locations, Selling},
 };
 
 /// What pricing needs to know beside the cart: from memory, fixed for the request.
@@ -44,6 +47,8 @@ pub struct Context {
     pub secret: Arc<Secret>,
     /// Price lists, promotions, taxes, shipping methods.
     pub rules: Arc<Rules>,
+    /// Where goods lie, and are picked up.
+    pub locations: Arc<Locations>,
     /// The time.
     pub now: Instant,
 }
@@ -56,7 +61,8 @@ impl Context {
     pub async fn of(state: &State, channel: ChannelId, now: Instant) -> Result<Self> {
         let (directory, rules) = (state.db.snapshot::<Directory>().await?, state.db.snapshot::<Rules>().await?);
         let channel = directory.get(channel)?.clone();
-        Ok(Self { seller: directory.seller_of(&channel)?, secret: state.secret.clone(), channel, rules, now })
+        let (seller, secret) = (directory.seller_of(&channel)?, state.secret.clone());
+        Ok(Self { seller, secret, channel, rules, locations: state.db.snapshot::<Locations>().await?, now })
     }
 }
 
@@ -73,8 +79,8 @@ pub struct Priced {
     pub(super) group: Option<Option<String>>,
 }
 
-/// Prices a cart and finds its problems, with a constant number of statements: variants, prices and, where `look_at_stock`
-/// is set, availability.
+/// Prices a cart and finds its problems, with a constant number of statements: variants, what new bundles among them are made of,
+/// prices and, where `look_at_stock` is set, availability.
 ///
 /// # Errors
 /// What the database says.
@@ -83,18 +89,19 @@ pub fn reprice(tx: &mut Tx, context: &Context, cart: &mut Cart, look_at_stock: b
     reprice_with(tx, context, cart, variants, look_at_stock)
 }
 
-/// What is known of the lines of a cart whose price stands: one statement.
+/// What is known of the lines of a cart whose price stands: one statement, and one more where a bundle is made of something else since.
 ///
 /// # Errors
 /// What the database says.
 pub fn known(tx: &mut Tx, cart: &Cart) -> Result<Priced> {
-    let variants = variants(tx, cart)?;
-    let variants = variants.into_iter().map(|variant| (variant.id, variant)).collect();
+    let mut variants = variants(tx, cart)?;
+    let parts = catalog::with_components(tx, &mut variants)?;
+    let variants = variants.into_iter().chain(parts).map(|variant| (variant.id, variant)).collect();
     Ok(Priced { variants, ..Priced::default() })
 }
 
 fn variants(tx: &mut Tx, cart: &Cart) -> Result<Vec<Variant>> {
-    let skus: Vec<String> = cart.details.lines.iter().map(|line| line.sku.clone()).collect();
+    let skus = bundles::skus(cart);
     if skus.is_empty() { Ok(Vec::new()) } else { catalog::by_skus(tx, &skus) }
 }
 
@@ -103,19 +110,24 @@ pub(super) fn reprice_with(
     tx: &mut Tx,
     context: &Context,
     cart: &mut Cart,
-    variants: Vec<Variant>,
+    mut variants: Vec<Variant>,
     look_at_stock: bool,
 ) -> Result<Priced> {
-    let mut variants: HashMap<VariantId, Variant> = variants.into_iter().map(|variant| (variant.id, variant)).collect();
+    let parts = catalog::with_components(tx, &mut variants)?;
+    let mut variants: HashMap<VariantId, Variant> =
+        variants.into_iter().chain(parts).map(|variant| (variant.id, variant)).collect();
+    deliveries::resolve(context, cart);
     let before = gifts::take_off(cart);
+    bundles::explode(cart, &variants);
     let (asked, nothing) = (Asked::read(tx, context, cart, &variants)?, HashMap::new());
     let known = request(context, cart, &variants, (&asked, &nothing));
     let (gifts, goods) = Gifts::read(tx, context, before, &known)?;
-    let mut ids: Vec<VariantId> = cart.details.lines.iter().map(|line| line.variant_id).collect();
+    let mut ids: Vec<VariantId> = bundles::articles(cart).collect();
     ids.extend(goods.iter().map(|variant| variant.id));
     variants.extend(goods.into_iter().map(|variant| (variant.id, variant)));
     let prices = if ids.is_empty() { HashMap::new() } else { pricing::prices(tx, &ids)? };
-    let there = if gifts.any() { gifts::there_for(tx, cart, &ids)? } else { HashMap::new() };
+    let selling = Selling::of(&context.channel, asked.buyer.group.as_deref(), context.now);
+    let there = if gifts.any() { gifts::there_for(tx, cart, &ids, selling)? } else { HashMap::new() };
     let request = request(context, cart, &variants, (&asked, &nothing));
     let request = QuoteRequest { gifts: gifts.requests(cart, &variants, &there), ..request };
     let left = match request.consider {
@@ -124,6 +136,7 @@ pub(super) fn reprice_with(
     };
     let quote = pricing::quote(&context.rules, &prices, &QuoteRequest { left: &left, ..request });
     gifts.put_on(cart, &variants, &quote.given);
+    bundles::explode(cart, &variants);
     let mut problems = missing(context, cart, &variants);
     problems.extend(coupons::problems(cart, &asked.coupons, quote.totals.as_ref()));
     for problem in quote.problems {
@@ -131,15 +144,19 @@ pub(super) fn reprice_with(
         let pointer = match (line, problem.code) {
             (Some(index), _) => format!("/lines/{index}"),
             // A rate that is missing for no line is that of shipping.
-            (None, Code::ShippingMethodUnavailable | Code::TaxRateMissing) => "/shipping_method".to_owned(),
+            (None, Code::ShippingMethodUnavailable | Code::TaxRateMissing) => {
+                deliveries::pointer_of(cart, problem.delivery.as_deref())
+            }
             (None, _) => String::new(),
         };
         problems.push(blocking(problem.code.as_str(), problem.detail, pointer));
     }
     if look_at_stock && !ids.is_empty() {
-        let available = stock::availability(tx, &ids)?;
-        problems.extend(short(cart, &variants, &available));
+        let available = stock::availability(tx, &ids, selling)?;
+        problems.extend(bundles::short(cart, &variants, &available));
+        problems.extend(deliveries::short(tx, cart, &variants, selling)?);
     }
+    bundles::weigh(cart, &context.rules.price_lists, &prices, asking(context, cart, &asked.buyer));
     reduce(tx, context, cart, (&variants, &prices), &asked)?;
     let changes = moved(cart, quote.totals.as_ref());
     cart.details.totals = quote.totals;
@@ -147,6 +164,12 @@ pub(super) fn reprice_with(
     problems.extend(stored::problems(&cart.details.paid_with));
     cart.details.problems = problems;
     Ok(Priced { variants, changes, sale: Some(asked.sale), group: Some(asked.buyer.group) })
+}
+
+/// Whose prices are asked for, and when.
+fn asking<'b>(context: &Context, cart: &Cart, buyer: &'b Buyer) -> Asking<'b> {
+    let at = cart.details.occurred_at.unwrap_or(context.now);
+    Asking { channel: context.channel.id, currency: cart.currency, buyer, at }
 }
 
 /// Notes beside the lines whose prices are those of a sale what these are reduced from. No statement where none is.
@@ -158,16 +181,20 @@ fn reduce(
     asked: &Asked,
 ) -> Result<()> {
     let by_list = cart.details.lines.iter().filter(|line| line.agreed_price.is_none() && line.gift_of.is_none());
-    let article = |line: &super::CartLine| Article {
-        variant: line.variant_id,
-        rows: prices.get(&line.variant_id).map(Vec::as_slice).unwrap_or_default(),
-        perishable: variants.get(&line.variant_id).is_some_and(Variant::perishes_soon),
+    let article = |line: &super::CartLine| {
+        let variant = variants.get(&line.variant_id)?;
+        Some(Article {
+            variant: line.variant_id,
+            rows: prices.get(&line.variant_id).map(Vec::as_slice).unwrap_or_default(),
+            perishable: variant.perishes_soon(),
+            described: Described { sku: &variant.sku, attributes: &variant.attributes },
+        })
     };
-    let articles: Vec<Article<'_>> = by_list.map(article).collect();
-    let at = cart.details.occurred_at.unwrap_or(context.now);
-    let asking = Asking { channel: context.channel.id, currency: cart.currency, buyer: &asked.buyer, at };
-    let found = pricing::reductions(tx, &context.rules, asking, &articles)?;
+    let articles: Vec<Article<'_>> = by_list.filter_map(article).collect();
+    let asking = asking(context, cart, &asked.buyer);
+    let at = asking.at;
     let settings = &context.channel.settings;
+    let found = pricing::reductions(tx, &context.rules, (asking, settings.rounding.strategy), &articles)?;
     let charged = (settings.prices_include_tax, settings.rounding.strategy);
     let taxed = Taxed::new(&context.rules, &asked.sale, at, charged);
     for line in &mut cart.details.lines {
@@ -185,10 +212,16 @@ fn reduce(
 /// The country whose tax and shipping rates apply: where it goes, else where the bill goes, else the channel's first. Of what is not
 /// shipped it is where the bill goes: an address that nothing goes to says nothing.
 pub(super) fn destination(context: &Context, cart: &Cart, shipped: bool) -> Country {
-    let (goes, bill) = (cart.details.shipping_address.as_ref(), cart.details.billing_address.as_ref());
-    let address = if shipped { goes.or(bill) } else { bill.or(goes) };
-    let known = address.map(|address| address.country).or_else(|| context.channel.default_country().ok());
-    known.unwrap_or(Country::DEFAULT)
+    let bill = cart.details.billing_address.as_ref().map(|address| address.country);
+    let goes = || deliveries::country(&cart.details);
+    let known = if shipped { goes().or(bill) } else { bill.or_else(goes) };
+    known.or_else(|| context.channel.default_country().ok()).unwrap_or(Country::DEFAULT)
+}
+
+/// The country whose tax a cart is charged, of goods or of what is not shipped.
+pub(crate) fn taxed_in(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant>) -> Country {
+    // What is to come into an empty cart is taken to be goods.
+    destination(context, cart, cart.details.lines.is_empty() || needs_shipping(cart, variants))
 }
 
 /// Who sells to whom across which border.
@@ -204,26 +237,44 @@ fn sale(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant>, 
     }
 }
 
-/// The shipping methods that a cart which has just been priced is offered, at what they cost it. `value` is that of its goods.
-pub(super) fn shipping_options(context: &Context, cart: &Cart, priced: &Priced, value: Money) -> Vec<ShippingOption> {
+/// The shipping methods that a cart which has just been priced is offered, at what they cost it, or one of its deliveries. `value` is
+/// that of the goods.
+pub(super) fn shipping_options(
+    context: &Context,
+    (cart, parcel): (&Cart, Option<&Parcel<'_>>),
+    priced: &Priced,
+    value: Money,
+) -> Vec<ShippingOption> {
     let at = cart.details.occurred_at.unwrap_or(context.now);
     let settings = &context.channel.settings;
     let Some(sale) = &priced.sale else { return Vec::new() };
     let taxed = Taxed::new(&context.rules, sale, at, (settings.prices_include_tax, settings.rounding.strategy));
-    let (weight, place) = (weight(cart, &priced.variants), (cart.channel, sale.destination));
-    let shipped = shipped(cart, priced, settings.prices_include_tax);
+    let weight = match parcel {
+        Some(parcel) => parcel.weight(cart, &priced.variants),
+        None => weight(cart, &priced.variants),
+    };
+    let place = (cart.channel, sale.destination);
+    let shipped = shipped((cart, parcel), priced, settings.prices_include_tax);
     pricing::shipping_options(&taxed, place, (weight, &shipped), value, settings.rounding.strategy)
 }
 
-/// The lines of a priced cart that are shipped, as the tax on shipping asks for them.
-fn shipped<'p>(cart: &Cart, priced: &'p Priced, prices_include_tax: bool) -> Vec<Shipped<'p>> {
+/// The lines of a priced cart, or of one of its deliveries, that are shipped, as the tax on shipping asks for them.
+fn shipped<'p>(
+    (cart, parcel): (&Cart, Option<&Parcel<'_>>),
+    priced: &'p Priced,
+    prices_include_tax: bool,
+) -> Vec<Shipped<'p>> {
     let totals = cart.details.totals.iter().flat_map(|totals| &totals.lines);
     let by_line: HashMap<i32, VariantId> =
         cart.details.lines.iter().map(|line| (line.line_no, line.variant_id)).collect();
     let goods = totals.filter_map(|line| {
         let variant = priced.variants.get(by_line.get(&line.line_no)?).filter(|variant| variant.requires_shipping)?;
-        let left = if prices_include_tax { line.gross } else { line.net };
-        Some(Shipped { class: &variant.tax_class, rate: line.tax_rate, left: left.minor() })
+        let whole = if prices_include_tax { line.gross } else { line.net }.minor();
+        let left = match parcel {
+            Some(parcel) => parcel.pieces.iter().find(|piece| piece.line_no == line.line_no)?.share(whole),
+            None => whole,
+        };
+        Some(Shipped { class: &variant.tax_class, rate: line.tax_rate, left })
     });
     goods.collect()
 }
@@ -320,6 +371,7 @@ fn request<'a>(
         }
     };
     let settings = &context.channel.settings;
+    let (shipping, further) = shipping(cart, variants);
     QuoteRequest {
         channel: context.channel.id,
         currency: cart.currency,
@@ -339,12 +391,20 @@ fn request<'a>(
         consider: if cart.details.occurred_at.is_some() { Consider::Nothing } else { Consider::Active },
         lines: cart.details.lines.iter().map(line).collect(),
         gifts: Vec::new(),
-        shipping: cart
-            .details
-            .shipping_method
-            .clone()
-            .map(|code| ShippingRequest { code, weight_grams: weight(cart, variants) }),
+        shipping,
+        further,
     }
+}
+
+/// The shipping that is asked for, of the first delivery and of further ones.
+fn shipping(cart: &Cart, variants: &HashMap<VariantId, Variant>) -> (Option<ShippingRequest>, Vec<ShippingRequest>) {
+    if deliveries::several(cart) {
+        let mut all = deliveries::requests(cart, variants);
+        let further = all.split_off(all.len().min(1));
+        return (all.pop(), further);
+    }
+    let method = cart.details.shipping_method.clone();
+    (method.map(|code| ShippingRequest::whole(code, weight(cart, variants))), Vec::new())
 }
 
 /// The payment method that is chosen, as long as the channel offers it.
@@ -371,7 +431,7 @@ fn origin(source: &Source) -> Origin {
     Origin { utm_source, utm_medium, utm_campaign, affiliate }
 }
 
-fn blocking(code: &str, detail: impl Into<String>, pointer: impl Into<String>) -> Problem {
+pub(super) fn blocking(code: &str, detail: impl Into<String>, pointer: impl Into<String>) -> Problem {
     Problem { code: code.to_owned(), detail: detail.into(), pointer: pointer.into(), blocking: true }
 }
 
@@ -392,6 +452,7 @@ fn missing(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant
             ));
         }
     }
+    problems.extend(bundles::too_many(cart, MAX_LINES));
     if details.email.is_none() {
         problems.push(blocking("email_missing", "an e-mail address is needed", "/email"));
     }
@@ -404,45 +465,14 @@ fn missing(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant
         problems.push(note(Code::PaymentMethodUnavailable.as_str(), detail, "/payment_method"));
     }
     let ships = needs_shipping(cart, variants);
-    match &details.shipping_address {
-        None if ships => {
-            problems.push(blocking("address_missing", "it is not known where it goes", "/shipping_address"))
-        }
-        Some(address) if !context.channel.settings.countries.contains(&address.country) => {
-            let detail = format!("this channel does not deliver to {}", address.country);
-            problems.push(blocking(Code::CountryNotServed.as_str(), detail, "/shipping_address/country"));
-        }
-        _ => {}
-    }
+    problems.extend(deliveries::misplaced(context, cart, variants));
     let bill = details.billing_address.as_ref().filter(|_| !ships && !details.lines.is_empty());
     if let Some(address) = bill.filter(|bill| !context.channel.settings.countries.contains(&bill.country)) {
         // It decides about the tax of what is not shipped.
         let detail = format!("this channel does not sell to {}", address.country);
         problems.push(blocking(Code::CountryNotServed.as_str(), detail, "/billing_address/country"));
     }
-    if ships && details.shipping_method.is_none() {
-        problems.push(blocking("shipping_method_missing", "choose one of the shipping-options", "/shipping_method"));
-    }
-    problems
-}
-
-/// Lines of which there is too little. Lines of one variant share what there is, in their order.
-fn short(cart: &Cart, variants: &HashMap<VariantId, Variant>, available: &HashMap<VariantId, i64>) -> Vec<Problem> {
-    let mut left: HashMap<VariantId, i64> = available.clone();
-    let mut problems = Vec::new();
-    for (index, line) in cart.details.lines.iter().enumerate() {
-        // What is given was there a moment ago.
-        let limited = variants.get(&line.variant_id).is_some_and(Variant::is_limited);
-        if !limited || line.gift_of.is_some() {
-            continue;
-        }
-        let left = left.entry(line.variant_id).or_default();
-        if *left < line.quantity.get() {
-            let detail = format!("{} of {} are available", (*left).max(0), line.sku);
-            problems.push(blocking(Code::OutOfStock.as_str(), detail, format!("/lines/{index}/quantity")));
-        }
-        *left -= line.quantity.get();
-    }
+    problems.extend(deliveries::unmoved(context, cart, variants));
     problems
 }
 
@@ -478,10 +508,10 @@ fn moved(cart: &Cart, totals: Option<&Totals>) -> Vec<Problem> {
             "/totals/promotions",
         ));
     }
-    if let (Some(was), Some(is)) = (&before.shipping, &after.shipping)
-        && was.code == is.code
-    {
-        let pointer = "/shipping_method";
+    for is in charged_for(after) {
+        let same = |was: &&ShippingTotals| was.code == is.code && was.delivery == is.delivery;
+        let Some(was) = charged_for(before).find(same) else { continue };
+        let pointer = &deliveries::pointer_of(cart, is.delivery.as_deref());
         if was.subtotal != is.subtotal {
             let detail = format!("{} was {} and is {}", is.code, was.subtotal, is.subtotal);
             changes.push(note("shipping_changed", detail, pointer));
@@ -491,6 +521,12 @@ fn moved(cart: &Cart, totals: Option<&Totals>) -> Vec<Problem> {
         }
     }
     changes
+}
+
+/// The shipping of each delivery.
+fn charged_for(totals: &Totals) -> impl Iterator<Item = &ShippingTotals> {
+    let one = totals.shipping.as_ref().filter(|_| totals.shipping_parts.is_empty());
+    one.into_iter().chain(&totals.shipping_parts)
 }
 
 /// Something that the customer should know, and that does not stand in the way.

@@ -5,20 +5,22 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::{
-    access,
+    access, bundles,
     coupons::{self, WantedCoupon},
+    deliveries,
+    dto::DeliveryRequest,
     gifts,
     lines::{self, WantedLine},
     model::{
-        Cart, CartCommand, CartDetails, CartFigures, CartLine, CartState, ForeignOrder, LastDecline, Problem, Source,
-        Stage, refuse_incomplete,
+        Cart, CartCommand, CartDetails, CartFigures, CartState, ForeignOrder, LastDecline, Problem, Source, Stage,
+        refuse_incomplete,
     },
     pricing::{self, Context, Priced},
     store,
     stored::{self, StoredChange},
 };
 use crate::{
-    catalog::{self, StockPolicy},
+    catalog,
     customers::{self, Address},
     db::{Json, Tx},
     error::{Code, Error, Result},
@@ -44,6 +46,7 @@ pub(super) struct Change {
     pub vat_id: Option<Option<CheckedVatId>>,
     pub shipping_address: Option<Option<Address>>,
     pub shipping_method: Option<Option<Text<50>>>,
+    pub deliveries: Option<Vec<DeliveryRequest>>,
     pub payment_method: Option<Option<Text<50>>>,
     pub coupons: Option<Vec<WantedCoupon>>,
     pub stored: Vec<StoredChange>,
@@ -260,7 +263,7 @@ fn abandon_at(context: &Context, cart: &Cart) -> Option<Instant> {
 /// Makes a change on the cart in memory and prices it.
 pub(super) fn edit(tx: &mut Tx, context: &Context, cart: &mut Cart, change: &Change) -> Result<Priced> {
     check(context, change)?;
-    let mut skus: Vec<String> = cart.details.lines.iter().map(|line| line.sku.clone()).collect();
+    let mut skus: Vec<String> = bundles::skus(cart);
     skus.extend(change.lines.iter().flatten().map(|line| line.sku.to_string()));
     skus.sort_unstable();
     skus.dedup();
@@ -273,6 +276,10 @@ pub(super) fn edit(tx: &mut Tx, context: &Context, cart: &mut Cart, change: &Cha
     set(&mut cart.details.vat_id, &change.vat_id);
     set(&mut cart.details.shipping_address, &change.shipping_address);
     set(&mut cart.details.shipping_method, &change.shipping_method.clone().map(|code| code.map(Text::into_string)));
+    if let Some(wanted) = &change.deliveries {
+        deliveries::replace(context, cart, wanted)?;
+    }
+    let fitted = deliveries::fit(cart);
     set(&mut cart.details.payment_method, &change.payment_method.clone().map(|code| code.map(Text::into_string)));
     set(&mut cart.details.locale, &change.locale.clone().map(|locale| locale.map(Text::into_string)));
     set(&mut cart.details.source, &change.source);
@@ -291,7 +298,9 @@ pub(super) fn edit(tx: &mut Tx, context: &Context, cart: &mut Cart, change: &Cha
         stored::change(tx, context, cart, wanted)?;
     }
     // A change thaws; looking at stock tells the shopper before the checkout does.
-    pricing::reprice_with(tx, context, cart, variants, cart.details.occurred_at.is_none())
+    let mut priced = pricing::reprice_with(tx, context, cart, variants, cart.details.occurred_at.is_none())?;
+    priced.changes.extend(fitted);
+    Ok(priced)
 }
 
 fn set<T: Clone>(slot: &mut Option<T>, change: &Option<Option<T>>) {
@@ -366,30 +375,10 @@ pub(super) fn freeze(
     }
     let facts = super::sourcing::facts(tx, context, &cart, &priced, locations)?;
     let sources = stock::sourcing::Sources::of(locations, &facts);
-    let reserved = stock::reserve(tx, context.now, cart.id, &needs(&cart, &priced), sources, until);
-    reserved.map_err(|error| gifts::without_gift(&cart, error))?;
+    let needs = bundles::needs(&cart, &priced.variants);
+    let reserved = stock::reserve(tx, context.now, cart.id, &needs, sources, until);
+    reserved.map_err(|error| gifts::without_gift(&cart, bundles::by_line(&cart, error)))?;
     Ok((cart, priced.changes))
-}
-
-/// What a cart's lines need of stock: what is shipped, and whatever is counted. What is counted but not shipped, such as
-/// a seat or what the customer picks up, is held and allocated as goods are, or two buyers could have the last one. It
-/// leaves the stock when it is handed over: the order has a fulfilment order for it, which is picked, packed and shipped
-/// (without a carrier) like any other, and its money is taken then. To book it out when the order is placed would lose it
-/// when that is cancelled a moment later. A service that nobody counts needs nothing.
-pub(crate) fn needs(cart: &Cart, priced: &Priced) -> Vec<stock::Need> {
-    let need = |(place, line): (usize, &CartLine)| {
-        let variant = priced.variants.get(&line.variant_id)?;
-        let tracked = variant.stock_policy == StockPolicy::Tracked;
-        (variant.requires_shipping || tracked).then(|| stock::Need {
-            place,
-            line_no: line.line_no,
-            variant: line.variant_id,
-            quantity: line.quantity.get(),
-            tracked,
-            backorder: variant.backorder_policy == catalog::BackorderPolicy::Allow,
-        })
-    };
-    cart.details.lines.iter().enumerate().filter_map(need).collect()
 }
 
 /// Locks a cart that the actor may open, whatever its state, to begin paying.

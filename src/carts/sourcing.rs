@@ -1,21 +1,27 @@
 //! What a cart tells of itself to whoever decides where its goods come from.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    dto::ShippingChoice,
-    model::{Cart, CartState},
+    bundles,
+    deliveries::{self, Parcel},
+    dto::{DeliveryOptions, ShippingChoice, ShippingOptions},
+    model::{Cart, CartDetails, CartState},
     pricing::{self, Context, Priced},
-    promise, service,
+    promise::{self, Origin},
 };
 use crate::{
     customers,
     db::Tx,
     error::{Code, Result},
-    kernel::{Money, ids::LocationId},
-    pricing::ShippingOption,
+    kernel::{Country, Instant, Money, ids::LocationId},
+    pricing::{
+        ShippingOption,
+        model::{LineTotals, Step},
+        sort_options,
+    },
     stock::{
-        self, Locations,
+        self, Available, LevelKey, Locations, Need, Selling, Share, Spot,
         sourcing::{self, Facts, LineFacts, Sources},
     },
 };
@@ -33,36 +39,67 @@ pub(crate) fn facts(
     locations: &Locations,
 ) -> Result<Facts> {
     let live = locations.profile_of(cart.channel);
-    let asks = live.is_some_and(|profile| profile.document.asks_for_groups());
+    let settings = &context.channel.settings;
+    let asks = live.is_some_and(|profile| profile.document.asks_for_groups())
+        || settings.min_shelf_life.as_ref().is_some_and(|life| !life.groups.is_empty());
     let customer_group = match (&priced.group, cart.customer) {
         (Some(group), _) => group.clone(),
         (None, Some(customer)) if asks => customers::standing(tx, customer)?.group,
         _ => None,
     };
     let details = &cart.details;
-    let line = |line: &super::CartLine| {
-        let grams = priced.variants.get(&line.variant_id).map_or(0, |variant| variant.weight_grams);
-        (line.line_no, LineFacts { grams, metadata: line.metadata.clone() })
+    let line = |one: bundles::Taken<'_>| {
+        let grams = priced.variants.get(&one.variant).map_or(0, |variant| variant.weight_grams);
+        (one.line_no, LineFacts { grams, metadata: one.line.metadata.clone() })
     };
     // Without a profile nobody looks at the lines.
-    let lines = if live.is_some() { details.lines.iter().map(line).collect() } else { HashMap::new() };
-    let address = details.shipping_address.as_ref().or(details.billing_address.as_ref());
-    let cost = |totals: &crate::pricing::model::Totals| totals.subtotal.minor() - totals.discount.minor();
-    Ok(Facts {
+    let lines = if live.is_some() { bundles::taken(details).into_iter().map(line).collect() } else { HashMap::new() };
+    let amounts = cost_of_lines(details);
+    let whole = Facts {
         channel: cart.channel,
         country: pricing::destination(context, cart, true),
-        postcode: address.map(|address| address.postcode.to_string()),
-        value: details.totals.as_ref().map(|totals| Money::from_minor(cost(totals), cart.currency)),
+        postcode: None,
+        value: amounts.as_ref().map(|amounts| Money::from_minor(sum(amounts), cart.currency)),
+        keeps_until: Selling::of(&context.channel, customer_group.as_deref(), context.now).keeps_until,
         customer_group,
         tags: sourcing::tags(&details.metadata),
         at: details.occurred_at.unwrap_or(context.now),
         lines,
-        weight_grams: pricing::weight(cart, &priced.variants),
-    })
+        weight_grams: 0,
+        only: None,
+        further: Vec::new(),
+    };
+    let bill = details.billing_address.as_ref();
+    let several = deliveries::several(cart);
+    let of = |parcel: &Parcel<'_>| Facts {
+        country: parcel.country().unwrap_or(whole.country),
+        postcode: parcel.address().or(bill).map(|address| address.postcode.to_string()),
+        value: match &amounts {
+            Some(amounts) if several => Some(Money::from_minor(parcel.value(amounts), cart.currency)),
+            _ => whole.value,
+        },
+        weight_grams: parcel.weight(cart, &priced.variants),
+        only: parcel.pickup.map(|pickup| pickup.location_id),
+        ..whole.clone()
+    };
+    let mut all = deliveries::parcels(details).iter().map(of).collect::<Vec<_>>().into_iter();
+    let first = all.next().unwrap_or(whole);
+    Ok(Facts { further: all.collect(), ..first })
 }
 
-/// The shipping methods that a cart is offered, at what they cost it and with by when its goods arrive. Which it has chosen is taken
-/// off it.
+/// What each line costs after discount, by its number; nothing while the cart has no price.
+fn cost_of_lines(details: &CartDetails) -> Option<HashMap<i32, i64>> {
+    let totals = details.totals.as_ref()?;
+    let cost = |line: &LineTotals| (line.line_no, line.subtotal.minor() - line.discount.minor());
+    Some(totals.lines.iter().map(cost).collect())
+}
+
+fn sum(amounts: &HashMap<i32, i64>) -> i64 {
+    amounts.values().copied().fold(0, i64::saturating_add)
+}
+
+/// The shipping methods that a cart is offered, at what they cost it and with by when its goods arrive; of several deliveries each's.
+/// Those to pick it up cost what they do in the country of their location. Which are chosen is taken off it.
 ///
 /// # Errors
 /// What the database says.
@@ -71,53 +108,165 @@ pub(super) fn offered(
     context: &Context,
     cart: &mut Cart,
     locations: &Locations,
-) -> Result<Vec<ShippingChoice>> {
+) -> Result<ShippingOptions> {
     cart.details.shipping_method = None;
+    cart.details.deliveries.iter_mut().for_each(|one| one.method = None);
     let priced = pricing::reprice(tx, context, cart, false)?;
-    let totals = cart.details.totals.as_ref();
-    let value = totals.map_or(0, |totals| totals.subtotal.minor() - totals.discount.minor());
-    // As the quote has it: what is offered here is what is charged then.
-    let offered = pricing::shipping_options(context, cart, &priced, Money::from_minor(value, cart.currency));
-    let from = ships_from(tx, context, (cart, &priced), locations)?;
-    Ok(choices(context, cart, offered, (locations, &from)))
+    let sources = ships_from(tx, context, (cart, &priced), locations)?;
+    let abroad = abroad(tx, context, cart, &priced)?;
+    let parcels = deliveries::parcels(&cart.details);
+    let mut all = Vec::with_capacity(parcels.len());
+    for ((number, parcel), at) in (0..).zip(&parcels).zip(0..) {
+        let mut offered = at_their_price(context, cart, &priced, at);
+        for (country, there, priced) in &abroad {
+            let other = at_their_price(context, there, priced, at);
+            let is_there = |option: &ShippingOption| picked_up_in(context, option.pickup_location_id) == Some(*country);
+            offered.retain(|option| !is_there(option));
+            offered.extend(other.into_iter().filter(is_there));
+        }
+        sort_options(&mut offered);
+        all.push((parcel.key, choices((context, cart), offered, (locations, &sources), number)));
+    }
+    let items = all.first().map(|(_, items)| items.clone()).unwrap_or_default();
+    let option =
+        |(key, items): (Option<&str>, Vec<ShippingChoice>)| Some(DeliveryOptions { key: key?.to_owned(), items });
+    Ok(ShippingOptions { items, deliveries: all.into_iter().filter_map(option).collect() })
 }
 
-/// Which locations would ship a cart, or hold its goods already; none where something of it is nowhere, or still to come. One
-/// statement or two.
-///
-/// # Errors
-/// What the database says.
+/// The country of the location where goods are picked up.
+fn picked_up_in(context: &Context, location: Option<LocationId>) -> Option<Country> {
+    context.locations.get(location?).ok().map(|location| location.country)
+}
+
+/// The cart as it is priced where its goods are picked up in another country than it goes to, once for each such country: that is where
+/// all of it is taxed when such a method is chosen. No statement where there is none.
+fn abroad(tx: &mut Tx, context: &Context, cart: &Cart, priced: &Priced) -> Result<Vec<(Country, Cart, Priced)>> {
+    let home = priced.sale.as_ref().map(|sale| sale.destination);
+    let mut methods: BTreeMap<Country, &str> = BTreeMap::new();
+    let offered = context.rules.shipping_methods.iter().filter(|one| one.channel == cart.channel && one.active);
+    for method in offered {
+        if let Some(country) = picked_up_in(context, method.pickup).filter(|country| Some(*country) != home) {
+            methods.entry(country).or_insert(method.code.as_str());
+        }
+    }
+    let mut all = Vec::with_capacity(methods.len());
+    for (country, method) in methods {
+        let mut there = cart.clone();
+        there.details.shipping_method = Some(method.to_owned());
+        there.details.deliveries.iter_mut().for_each(|one| one.method = Some(method.to_owned()));
+        let priced = pricing::reprice(tx, context, &mut there, false)?;
+        all.push((country, there, priced));
+    }
+    Ok(all)
+}
+
+/// The methods of the delivery at a place at what they cost a cart that was priced.
+fn at_their_price(context: &Context, cart: &Cart, priced: &Priced, at: usize) -> Vec<ShippingOption> {
+    let (parcels, amounts) = (deliveries::parcels(&cart.details), cost_of_lines(&cart.details).unwrap_or_default());
+    let own = parcels.get(at).filter(|_| deliveries::several(cart));
+    // As the quote has it: what is offered here is what is charged then.
+    let value = own.map_or_else(|| sum(&amounts), |parcel| parcel.value(&amounts));
+    pricing::shipping_options(context, (cart, own), priced, Money::from_minor(value, cart.currency))
+}
+
+/// What is still to come.
+struct Coming {
+    /// When it comes to the levels that it is waited for at: none where nobody knows.
+    at: HashMap<LevelKey, Option<Instant>>,
+    /// The shares that wait for it.
+    awaited: BTreeSet<Spot>,
+}
+
+/// Where the goods of a cart would come from.
+enum ComesFrom {
+    /// From where they are held for it.
+    Held(Vec<Share>, Coming),
+    /// From where they are found in what is available now.
+    Found { needs: Vec<Need>, facts: Box<Facts>, available: Available, shares: Vec<Share>, coming: Coming },
+}
+
+impl ComesFrom {
+    /// The locations that would give a delivery's goods, and from when on; none where something of it is nowhere, nobody knows when it
+    /// comes, or not all of it lies where it is to be picked up.
+    fn of(&self, locations: &Locations, number: i32, pickup: Option<LocationId>) -> Vec<Origin> {
+        let known = |shares: &[Share], coming: &Coming| {
+            let own: Vec<Share> = shares.iter().filter(|share| share.delivery == number).cloned().collect();
+            promise::origins(&own, (&coming.at, &coming.awaited)).unwrap_or_default()
+        };
+        match (self, pickup) {
+            (Self::Held(shares, coming), _) => {
+                let own = known(shares, coming);
+                let elsewhere = pickup.is_some_and(|pickup| own.iter().any(|origin| origin.location != pickup));
+                if elsewhere { Vec::new() } else { own }
+            }
+            (Self::Found { shares, coming, .. }, None) => known(shares, coming),
+            (Self::Found { needs, facts, available, .. }, Some(pickup)) => {
+                let own: Vec<Need> = needs.iter().filter(|need| need.delivery == number).cloned().collect();
+                let facts = Facts { only: Some(pickup), further: Vec::new(), ..facts.of_delivery(number).clone() };
+                let found = sourcing::try_plan(&own, Sources::of(locations, &facts), available);
+                let there = !own.is_empty() && found.is_ok_and(|plan| plan.waits_at().is_empty());
+                if there { vec![Origin { location: pickup, comes: None }] } else { Vec::new() }
+            }
+        }
+    }
+}
+
+/// Where a cart's goods would come from, or are held already. One statement or two, and three more where something is still to come.
 fn ships_from(
     tx: &mut Tx,
     context: &Context,
     (cart, priced): (&Cart, &Priced),
     locations: &Locations,
-) -> Result<Vec<LocationId>> {
+) -> Result<ComesFrom> {
     let holds = cart.state == CartState::Frozen && cart.details.frozen_until.is_some_and(|until| until > context.now);
     if holds {
-        return stock::held_at(tx, cart.id);
+        let (shares, sourcing) = stock::held_at(tx, cart.id)?;
+        let awaited = stock::awaited(&shares, &sourcing);
+        let at = stock::outlook::coming(tx, context.now, locations, &stock::waits_at(&shares, &sourcing))?;
+        return Ok(ComesFrom::Held(shares, Coming { at, awaited }));
     }
-    let (needs, facts) = (service::needs(cart, priced), facts(tx, context, cart, priced, locations)?);
-    match sourcing::find(tx, &needs, Sources::of(locations, &facts)) {
-        Ok(plan) if plan.waits() => Ok(Vec::new()),
-        Ok(plan) => Ok(plan.shares.iter().map(|share| share.location).collect()),
-        Err(error) if matches!(error.code(), Code::OutOfStock | Code::LocationInactive) => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
+    let (needs, facts) = (bundles::needs(cart, &priced.variants), facts(tx, context, cart, priced, locations)?);
+    let sources = Sources::of(locations, &facts);
+    let available = stock::look(tx, &needs, sources.selling())?;
+    let plan = match sourcing::try_plan(&needs, sources, &available) {
+        Ok(plan) => plan,
+        Err(error) if matches!(error.code(), Code::OutOfStock | Code::LocationInactive) => {
+            sourcing::Replanned::default()
+        }
+        Err(error) => return Err(error),
+    };
+    let at = stock::outlook::coming(tx, context.now, locations, &plan.waits_at())?;
+    let coming = Coming { at, awaited: plan.awaited() };
+    Ok(ComesFrom::Found { needs, facts: Box::new(facts), available, shares: plan.shares, coming })
 }
 
-/// The shipping methods of a cart with by when its goods arrive, as they are shipped from these locations.
+/// A method by which goods are picked up, unavailable while its location is switched off.
+fn open_only(option: ShippingOption, locations: &Locations) -> ShippingOption {
+    let open = |id: LocationId| locations.get(id).is_ok_and(|location| location.active);
+    if option.pickup_location_id.is_none_or(open) {
+        return option;
+    }
+    let reason = option.reason.or_else(|| Some(Step::new("location_inactive", "nothing can be picked up there now")));
+    ShippingOption { available: false, price: None, reason, ..option }
+}
+
+/// The shipping methods of a delivery with by when its goods arrive.
 fn choices(
-    context: &Context,
-    cart: &Cart,
+    (context, cart): (&Context, &Cart),
     offered: Vec<ShippingOption>,
-    (locations, from): (&Locations, &[LocationId]),
+    (locations, sources): (&Locations, &ComesFrom),
+    number: i32,
 ) -> Vec<ShippingChoice> {
     let (country, at) = (pricing::destination(context, cart, true), cart.details.occurred_at.unwrap_or(context.now));
     let choice = |option: ShippingOption| {
-        let known = option.available && !from.is_empty();
-        let promised = || promise::promise(context, (&option.code, country), (locations, from), at);
-        ShippingChoice { delivery: if known { promised() } else { None }, option }
+        let option = open_only(option, locations);
+        let from = match option.available {
+            true => sources.of(locations, number, option.pickup_location_id),
+            false => Vec::new(),
+        };
+        let to = (option.code.as_str(), picked_up_in(context, option.pickup_location_id).unwrap_or(country));
+        let promised = || promise::promise((&context.rules, &context.channel), to, (locations, &from), at);
+        ShippingChoice { delivery: if from.is_empty() { None } else { promised() }, option }
     };
     offered.into_iter().map(choice).collect()
 }

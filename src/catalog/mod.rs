@@ -1,14 +1,19 @@
 //! Variants: what is sold, under which SKU, how it is taxed, weighed, shipped and stocked.
 //!
-//! It owns the table `variants`. It never prices a variant and never counts its stock.
+//! It owns the table `variants`. A variant may be a bundle, which is made of others. It never prices a variant and never counts its stock.
 
 pub mod api;
+mod bundles;
 mod model;
 mod service;
 mod store;
 
+pub use bundles::Component;
 pub use model::{
     Attributes, BackorderPolicy, Gtin, NewVariant, StockPolicy, UnitCode, Variant, VariantChange, VariantRow,
     VariantStatus,
 };
-pub use service::{ImportRow, after, by_gtin, by_ids, by_skus, create, ids_of, import, skus_of, update};
+pub use service::{
+    ImportRow, after, by_gtin, by_ids, by_skus, create, ids_of, import, skus_of, stocked_ids_of, update,
+    with_components,
+};

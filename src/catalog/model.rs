@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::bundles::{self, Component};
 use crate::{
     error::{Code, Error, Result},
     kernel::{
@@ -143,12 +144,15 @@ pub struct Variant {
     pub unit_code: String,
     /// Whether it goes through the post.
     pub requires_shipping: bool,
-    /// Whether stock is counted.
+    /// Whether stock is counted; of a bundle it is not: that of its components is.
     pub stock_policy: StockPolicy,
     /// What happens when more is ordered than is there.
     pub backorder_policy: BackorderPolicy,
     /// Whether it is sold.
     pub status: VariantStatus,
+    /// What a bundle is made of; absent where it is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Component>,
     /// What else is noted about it. `perishable: true` is heeded: the price before a reduction of such goods is the last one.
     #[schema(value_type = Object)]
     pub attributes: Attributes,
@@ -191,6 +195,11 @@ pub struct NewVariant {
     /// What happens when more is ordered than is there.
     #[serde(default = "deny")]
     pub backorder_policy: BackorderPolicy,
+    /// What it is made of, where it is a bundle: 1 to 50 variants that are sold and are no bundles themselves. A bundle is sold as one
+    /// and has no stock of its own; whether a variant is one never changes.
+    #[serde(default)]
+    #[schema(max_items = 50)]
+    pub components: Vec<Component>,
     /// What else is noted about it, at most 8 KiB.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -211,8 +220,9 @@ impl NewVariant {
     /// The variant as it is made, checked.
     ///
     /// # Errors
-    /// `gtin_invalid` or `invalid_value` with the pointer to the field.
+    /// `gtin_invalid`, `bundle_invalid` or `invalid_value` with the pointer to the field.
     pub fn build(self, id: VariantId, now: Instant) -> Result<Variant> {
+        bundles::check(&self.sku, &self.components)?;
         let variant = Variant {
             id,
             sku: self.sku.into_string(),
@@ -222,9 +232,10 @@ impl NewVariant {
             weight_grams: self.weight_grams,
             unit_code: self.unit_code.0,
             requires_shipping: self.requires_shipping,
-            stock_policy: self.stock_policy,
+            stock_policy: if self.components.is_empty() { self.stock_policy } else { StockPolicy::Untracked },
             backorder_policy: self.backorder_policy,
             status: VariantStatus::Active,
+            components: self.components,
             attributes: self.attributes,
             version: 1,
             created_at: now,
@@ -291,6 +302,9 @@ pub struct VariantChange {
     pub backorder_policy: Option<BackorderPolicy>,
     /// Whether it is sold.
     pub status: Option<VariantStatus>,
+    /// What a bundle is made of, whole; it counts for carts that are priced from then on. What is no bundle does not become one.
+    #[schema(max_items = 50)]
+    pub components: Option<Vec<Component>>,
     /// What else is noted about it, whole.
     #[schema(value_type = Option<Object>)]
     pub attributes: Option<Attributes>,
@@ -300,7 +314,7 @@ impl VariantChange {
     /// The variant with this change, checked.
     ///
     /// # Errors
-    /// `gtin_invalid` or `invalid_value` with the pointer to the field.
+    /// `gtin_invalid`, `bundle_invalid` or `invalid_value` with the pointer to the field.
     pub fn apply(&self, to: &Variant) -> Result<Variant> {
         let mut variant = to.clone();
         if let Some(gtin) = &self.gtin {
@@ -315,6 +329,13 @@ impl VariantChange {
         variant.stock_policy = self.stock_policy.unwrap_or(variant.stock_policy);
         variant.backorder_policy = self.backorder_policy.unwrap_or(variant.backorder_policy);
         variant.status = self.status.unwrap_or(variant.status);
+        if let Some(components) = &self.components {
+            variant.components = bundles::changed(&variant.sku, &variant.components, components)?;
+        }
+        if variant.is_bundle() && variant.stock_policy == StockPolicy::Tracked {
+            let detail = "a bundle has no stock of its own: that of its components is counted";
+            return Err(Error::problem(Code::BundleInvalid, detail).at("/stock_policy"));
+        }
         if let Some(attributes) = &self.attributes {
             variant.attributes.clone_from(attributes);
         }
@@ -352,6 +373,9 @@ pub struct VariantRow {
     pub backorder_policy: Option<BackorderPolicy>,
     /// Whether it is sold.
     pub status: Option<VariantStatus>,
+    /// What it is made of, where it is a bundle: a new SKU with components is one, and stays one.
+    #[schema(max_items = 50)]
+    pub components: Option<Vec<Component>>,
     /// What else is noted about it, whole.
     #[schema(value_type = Option<Object>)]
     pub attributes: Option<Attributes>,
@@ -370,6 +394,7 @@ impl VariantRow {
             stock_policy: self.stock_policy,
             backorder_policy: self.backorder_policy,
             status: self.status,
+            components: self.components.clone(),
             attributes: self.attributes.clone(),
         }
     }
@@ -377,7 +402,7 @@ impl VariantRow {
     /// What the variant of this SKU is after the row; `known` is what it was before.
     ///
     /// # Errors
-    /// `missing_field` where a new SKU lacks a name or a tax class; `gtin_invalid` or `invalid_value`.
+    /// `missing_field` where a new SKU lacks a name or a tax class; `gtin_invalid`, `bundle_invalid` or `invalid_value`.
     pub fn onto(&self, known: Option<&Variant>, fresh: VariantId, now: Instant) -> Result<Variant> {
         if let Some(known) = known {
             return self.change().apply(known);
@@ -396,6 +421,7 @@ impl VariantRow {
             requires_shipping: yes(),
             stock_policy: tracked(),
             backorder_policy: deny(),
+            components: self.components.clone().unwrap_or_default(),
             attributes: Attributes::new(),
         };
         self.change().apply(&made.build(fresh, now)?)

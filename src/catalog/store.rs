@@ -7,7 +7,10 @@ use diesel::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::model::{Attributes, BackorderPolicy, StockPolicy, Variant, VariantStatus};
+use super::{
+    bundles::Component,
+    model::{Attributes, BackorderPolicy, StockPolicy, Variant, VariantStatus},
+};
 use crate::{
     db::{
         Bind, Col, Doc, DocSql, InstantSql, Json, Tx, UidSql,
@@ -43,6 +46,7 @@ struct Record {
     version: i64,
     created_at: Instant,
     updated_at: Instant,
+    components: Option<Doc<Vec<Component>>>,
 }
 
 type Types = (
@@ -61,10 +65,11 @@ type Types = (
     BigInt,
     InstantSql,
     InstantSql,
+    Nullable<DocSql>,
 );
 
 const READ: &str = "v.id, v.sku, v.gtin, v.name, v.tax_class, v.weight_grams, v.unit_code, v.requires_shipping, \
-     v.stock_policy, v.backorder_policy, v.status, v.doc, v.version, v.created_at, v.updated_at";
+     v.stock_policy, v.backorder_policy, v.status, v.doc, v.version, v.created_at, v.updated_at, v.components";
 
 impl From<Record> for Variant {
     fn from(row: Record) -> Self {
@@ -80,6 +85,7 @@ impl From<Record> for Variant {
             stock_policy: row.stock_policy,
             backorder_policy: row.backorder_policy,
             status: row.status,
+            components: row.components.map(|Doc(components)| components).unwrap_or_default(),
             attributes: row.doc.0.attributes,
             version: row.version,
             created_at: row.created_at,
@@ -136,6 +142,19 @@ pub(super) fn ids_of(tx: &mut Tx, skus: impl Iterator<Item = String>) -> Result<
     sql(query).bind(dialect::rows(rows)).load::<(Text, UidSql), (String, VariantId)>(tx)
 }
 
+/// The ids of these SKUs, and whether each is a bundle. No SKU must stand in the list twice.
+pub(super) fn ids_and_bundles(
+    tx: &mut Tx,
+    skus: impl Iterator<Item = String>,
+) -> Result<Vec<(String, VariantId, bool)>> {
+    let query = format!(
+        "SELECT v.sku, v.id, v.components IS NOT NULL FROM {} JOIN variants v ON v.sku = list.sku",
+        list(tx, &[("sku", Col::Text)])
+    );
+    let rows = skus.map(|sku| json!([sku])).collect();
+    sql(query).bind(dialect::rows(rows)).load::<(Text, UidSql, Bool), (String, VariantId, bool)>(tx)
+}
+
 /// The SKUs of these ids. No id must stand in the list twice.
 pub(super) fn skus_of(tx: &mut Tx, ids: impl Iterator<Item = VariantId>) -> Result<Vec<(VariantId, String)>> {
     let query = format!("SELECT v.id, v.sku FROM {} JOIN variants v ON v.id = list.id", list(tx, &[("id", Col::Uid)]));
@@ -171,6 +190,7 @@ const COLUMNS: &[(&str, Col)] = &[
     ("version", Col::Int),
     ("created_at", Col::At),
     ("updated_at", Col::At),
+    ("components", Col::Doc),
 ];
 
 /// A variant in the order of [`COLUMNS`].
@@ -192,6 +212,8 @@ fn row(variant: &Variant) -> Vec<Bind> {
         variant.version.into(),
         variant.created_at.into(),
         variant.updated_at.into(),
+        // What is no bundle has none: that is what SQL asks for.
+        variant.is_bundle().then(|| Doc(json!(variant.components))).into(),
     ]
 }
 
@@ -215,7 +237,7 @@ pub(super) fn upsert<'v>(tx: &mut Tx, changed: impl Iterator<Item = &'v Variant>
          tax_class = excluded.tax_class, weight_grams = excluded.weight_grams, unit_code = excluded.unit_code, \
          requires_shipping = excluded.requires_shipping, stock_policy = excluded.stock_policy, \
          backorder_policy = excluded.backorder_policy, status = excluded.status, doc = excluded.doc, \
-         version = excluded.version, updated_at = excluded.updated_at, backorders_until = CASE \
+         version = excluded.version, updated_at = excluded.updated_at, components = excluded.components, backorders_until = CASE \
            WHEN variants.backorder_policy = 'allow' AND excluded.backorder_policy = 'deny' THEN ? \
            ELSE variants.backorders_until END \
          WHERE variants.version = excluded.version - 1 RETURNING sku",

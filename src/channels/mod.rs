@@ -13,4 +13,6 @@ pub use model::{
     Channel, ChannelSettings, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PAYMENT_METHODS,
     PublishableKey, Span, TimeZone,
 };
-pub use service::{ChannelIds, check_named, create_channel, create_legal_entity, update_channel, update_legal_entity};
+pub use service::{
+    ChannelIds, check_named, create_channel, create_legal_entity, entity, update_channel, update_legal_entity,
+};

@@ -151,6 +151,9 @@ pub struct ChannelSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 100)]
     pub low_stock: Option<i64>,
+    /// For how long goods of lots must still keep when they are sold here; left out, until they end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_shelf_life: Option<ShelfLife>,
     /// The origins of storefronts that may call from a browser (CORS).
     #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["https://shop.example.org"]))]
@@ -212,7 +215,65 @@ impl ChannelSettings {
         within(self.cart_days, 365, "/settings/cart_days")?;
         self.due_hours.map_or(Ok(()), |hours| within(hours, 8_760, "/settings/due_hours"))?;
         self.low_stock.map_or(Ok(()), |pieces| within(pieces, 100, "/settings/low_stock"))?;
+        if let Some(life) = &self.min_shelf_life {
+            life.check()?;
+        }
         self.check_pages()
+    }
+}
+
+/// For how long goods must still keep when they are sold: those of lots that end before are not sold, nor shipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"days": 14, "groups": [{"group": "hospitals", "days": 180}]}))]
+pub struct ShelfLife {
+    /// For so many days.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 3650)]
+    pub days: i64,
+    /// Customers of these groups ask for other numbers of days.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 100)]
+    pub groups: Vec<GroupShelfLife>,
+}
+
+/// For how long goods must still keep for customers of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupShelfLife {
+    /// The group.
+    #[schema(value_type = String, max_length = 100)]
+    pub group: Text<100>,
+    /// For so many days.
+    #[schema(minimum = 0, maximum = 3650)]
+    pub days: i64,
+}
+
+impl ShelfLife {
+    /// For so many days at least, for a customer of a group.
+    #[must_use]
+    pub fn days_for(&self, group: Option<&str>) -> i64 {
+        let own = group.and_then(|group| self.groups.iter().find(|one| *one.group == *group));
+        own.map_or(self.days, |one| one.days)
+    }
+
+    fn check(&self) -> Result<()> {
+        let within = |days: i64, pointer: String| match (0..=3_650).contains(&days) {
+            true => Ok(()),
+            false => Err(Error::invalid(pointer, "expected a number from 0 to 3650")),
+        };
+        within(self.days, "/settings/min_shelf_life/days".to_owned())?;
+        if self.groups.len() > 100 {
+            return Err(Error::invalid("/settings/min_shelf_life/groups", "expected at most 100"));
+        }
+        for (place, one) in self.groups.iter().enumerate() {
+            let pointer = format!("/settings/min_shelf_life/groups/{place}");
+            within(one.days, format!("{pointer}/days"))?;
+            if self.groups.iter().take(place).any(|before| before.group == one.group) {
+                return Err(Error::invalid(format!("{pointer}/group"), "it is there twice"));
+            }
+        }
+        Ok(())
     }
 }
 

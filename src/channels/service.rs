@@ -16,6 +16,14 @@ use crate::{
     },
 };
 
+/// A legal entity, whoever asks.
+///
+/// # Errors
+/// What the database says.
+pub fn entity(tx: &mut Tx, id: LegalEntityId) -> Result<Option<LegalEntity>> {
+    store::legal_entity(tx, id)
+}
+
 /// Makes a legal entity.
 ///
 /// # Errors

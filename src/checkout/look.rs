@@ -11,7 +11,7 @@ use crate::{
     error::{Code, Error, Result},
     kernel::Money,
     pricing::{model::Totals, promotions},
-    stock,
+    stock::{self, sourcing::Sources},
 };
 
 /// What transaction A goes by, read before it: the guard on the cart's version tells whether it still holds.
@@ -63,6 +63,8 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
         true => carts::known(tx, &cart)?,
         false => carts::reprice(tx, context, &mut cart, false)?,
     };
+    // What its bundles were made of when they were shown is what is ordered, and what is held for it, whatever becomes of them meanwhile.
+    carts::keep_components(&mut cart, &before);
     carts::refuse_incomplete(&cart)?;
     let total = Money::from_minor(cart.total(), cart.currency);
     check_total(request, total)?;
@@ -82,10 +84,14 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
         return Err(promotions::exhausted().with("promotion", lost));
     }
     let parts = paying::parts(tx, checkout, request, (&cart, &before.paid_with))?;
-    let (needs, uses) = (carts::needs(&cart, &priced), carts::uses(context, &cart));
+    let (needs, uses) = (carts::needs(&cart, &priced.variants), carts::uses(context, &cart));
     let facts = carts::facts(tx, context, &cart, &priced, &checkout.locations)?;
     cart.customer = guests;
-    let available = if held { stock::Available::new() } else { stock::look(tx, &needs)? };
+    let available = if held {
+        stock::Available::default()
+    } else {
+        stock::look(tx, &needs, Sources::of(&checkout.locations, &facts).selling())?
+    };
     let changed = cart.details != before;
     let prepared = Arc::new(Prepared { needs, facts, uses, parts, variants: priced.variants, cart });
     Ok(Seen::Ready(Box::new(Ready { prepared, changed, total, kept, held, available })))

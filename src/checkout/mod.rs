@@ -7,6 +7,7 @@
 
 pub mod api;
 mod attempts;
+mod bundles;
 mod drive;
 mod follow_up;
 mod look;

@@ -1,32 +1,39 @@
 //! Placing an order: the part of the last transaction that turns a paid cart into it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use serde::Serialize;
 
-use super::{paying, service::Checkout};
+use super::{bundles, paying, service::Checkout};
 use crate::{
-    carts::{self, Cart, Promise},
+    carts::{self, Cart, Promise, Taken},
     catalog::Variant,
+    channels::Channel,
     db::{Json, Tx},
     error::{Code, Error, Result},
     events::{self, EventSchema, NewEvent, Payload},
     fulfilment::{self, FulfilmentOrder},
     kernel::{
-        Id, Instant, Money,
+        Country, Id, Instant, Money,
         ids::{
             CartId, CustomerId, EventId, ExternalRefId, FulfilmentOrderId, JobId, LocationId, OrderId, PaymentId,
             VariantId,
         },
     },
     orders::{self, ExternalRef, LineDetails, NewOrder, OrderDetails, OrderDocument, PlacedLine},
-    payments::{self, Account, Payment, PaymentView, Posting, ledger},
+    payments::{
+        self, Account, Payment, PaymentView, Posting,
+        ledger::{self, Part as TaxedPart, Sold},
+    },
     pricing::{
-        model::{LineTotals, Totals},
+        model::{LineTotals, TaxTotal, Totals},
         promotions::{self, Use},
     },
     stock::{
-        self, Need, Share,
+        self, LevelKey, Locations, Need, Share, Spot,
         sourcing::{Facts, Sources},
     },
     stored_value::{self, MOST_CARDS, Part},
@@ -100,13 +107,32 @@ pub(super) enum Before {
     Promised,
 }
 
+/// What of an order is still to come. Nothing is made ready for what waits.
+#[derive(Debug, Default)]
+pub(super) struct StillToCome {
+    /// When it comes to its levels: none where nobody knows.
+    coming: HashMap<LevelKey, Option<Instant>>,
+    /// The shares that wait for it.
+    awaited: BTreeSet<Spot>,
+    /// Those of them that are held by a sourcing profile's fallback.
+    held: BTreeSet<Spot>,
+}
+
+impl StillToCome {
+    fn of(tx: &mut Tx, now: Instant, booking: &stock::Booking, locations: &Locations) -> Result<Self> {
+        let coming = stock::outlook::coming(tx, now, locations, &booking.waits_at())?;
+        Ok(Self { coming, awaited: booking.awaited(), held: booking.held() })
+    }
+}
+
 /// An order with all that is written with it, made ready without the database. It holds for the shares that it was made for.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     shares: Vec<Share>,
     /// Whether something of it is still to come.
     waits: bool,
-    promise: Option<Promise>,
+    /// By when each of its deliveries arrives.
+    promises: Vec<Option<Promise>>,
     placing: orders::Placing,
     work: Vec<FulfilmentOrder>,
     events: Vec<NewEvent>,
@@ -122,7 +148,7 @@ pub(super) fn draft(
     checkout: &Checkout,
     payment: Option<&Payment>,
     prepared: &Prepared,
-    (shares, waits): (Vec<Share>, bool),
+    (shares, still): (Vec<Share>, &StillToCome),
 ) -> Result<Draft> {
     let context = &checkout.context;
     let parts = paying::of_parts(&checkout.tickets, prepared);
@@ -130,16 +156,20 @@ pub(super) fn draft(
         parts.iter().map(|part| PaymentView::from(&paying::opened(part, context.now))).collect();
     payments.extend(payment.map(PaymentView::from));
     let placed_at = prepared.cart.details.occurred_at.unwrap_or(context.now);
-    let promise = promised(checkout, prepared, (&shares, waits), placed_at);
-    let new = new_order(checkout, &payments, prepared, (&shares, promise), placed_at)?;
+    let (held, waits) = (&still.held, !still.coming.is_empty());
+    let promises = promised(checkout, prepared, (&shares, still), placed_at);
+    let new = new_order(checkout, &payments, prepared, (&shares, &promises, held), placed_at)?;
     let (placing, mut order) = orders::prepare(context.now, new)?;
     let due_at = due_at(checkout, placed_at);
-    let mut work = fulfilment::work_of(context.now, &order, &shares, due_at, &checkout.tickets.fulfilment)?;
+    let until = |promise: Promise| promise.until(context.channel.settings.time_zone.0);
+    let mut work = fulfilment::work_of(context.now, &order, (&shares, held), due_at, &checkout.tickets.fulfilment)?;
     for one in &mut work {
         one.accept_by = checkout.locations.get(one.location_id).ok().and_then(|place| place.accept_by(context.now));
+        one.promised_until =
+            promises.get(one.number()).copied().flatten().filter(|_| one.delivery.is_some()).map(until);
     }
     let events = told(checkout, &mut order, payments, &work, placed_at)?;
-    Ok(Draft { shares, waits, promise, placing, work, events, order: Arc::new(order) })
+    Ok(Draft { shares, waits, promises, placing, work, events, order: Arc::new(order) })
 }
 
 /// Makes the order of a paid cart. What was reserved and has expired since is taken again where it can be. Where it can
@@ -181,21 +211,26 @@ pub(super) fn place(
         return Err(Error::internal("a payment was open whose cart was not being paid"));
     }
     let anew;
-    let draft = match drafted.filter(|draft| draft.shares == booking.shares() && draft.waits == booking.waits()) {
+    let still = StillToCome::of(tx, context.now, &booking, &checkout.locations)?;
+    // What was made ready knew of nothing that is still to come.
+    let drafted = drafted.filter(|draft| draft.shares == booking.shares() && !draft.waits && still.coming.is_empty());
+    let draft = match drafted {
         Some(draft) => draft,
         None => {
-            anew = draft(checkout, payment, prepared, (booking.shares().to_vec(), booking.waits()))?;
+            anew = draft(checkout, payment, prepared, (booking.shares().to_vec(), &still))?;
             &anew
         }
     };
     stored_value::consume(tx, cart.id, &prepared.parts)?;
     payments::open_all(tx, context.now, &paying::of_parts(tickets, prepared))?;
     orders::place(tx, context.now, &draft.placing)?;
-    ledger::post(tx, context.now, vec![posting(&draft.order, placed_at)])?;
+    let country = carts::taxed_in(context, cart, &prepared.variants);
+    ledger::post_sold(tx, context.now, &posting(&draft.order, placed_at), &sold(&draft.order, country))?;
     fulfilment::open(tx, &draft.work, booking.sourcing())?;
-    if let Some(promise) = draft.promise {
-        fulfilment::keep_promise(tx, draft.order.id, promise.until(checkout.context.channel.settings.time_zone.0))?;
-    }
+    // Of several deliveries each one's fulfilment orders keep its own.
+    let until = |promise: Promise| promise.until(checkout.context.channel.settings.time_zone.0);
+    let promised = if let [one] = draft.promises.as_slice() { one.map(until) } else { None };
+    fulfilment::keep_promise(tx, context.now, draft.order.id, (promised, draft.waits))?;
     events::append(tx, &checkout.actor, context.now, draft.events.clone())?;
     if draft.order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
         fulfilment::capture_due(tx, context.now, &draft.order, &tickets.capture)?;
@@ -246,17 +281,21 @@ fn due_at(checkout: &Checkout, placed_at: Instant) -> impl Fn(LocationId) -> Ins
     move |location| promised.unwrap_or_else(|| checkout.locations.due_at(location, placed_at, settings.time_zone))
 }
 
-/// By when the goods of an order arrive; nothing where some of them are still to come.
+/// By when the goods of each of an order's deliveries arrive; nothing where nobody knows when some of them come.
 fn promised(
     checkout: &Checkout,
     prepared: &Prepared,
-    (shares, waits): (&[Share], bool),
+    (shares, still): (&[Share], &StillToCome),
     placed_at: Instant,
-) -> Option<Promise> {
-    let method = prepared.cart.details.shipping_method.as_deref().filter(|_| !waits && !shares.is_empty())?;
-    let from: Vec<LocationId> = shares.iter().map(|share| share.location).collect();
-    let to = (method, prepared.facts.country);
-    carts::promise(&checkout.context, to, (&checkout.locations, &from), placed_at)
+) -> Vec<Option<Promise>> {
+    let context = &checkout.context;
+    let of = |(number, parcel): (i32, &carts::Parcel<'_>)| {
+        let own: Vec<Share> = shares.iter().filter(|share| share.delivery == number).cloned().collect();
+        let from = carts::origins(&own, (&still.coming, &still.awaited)).filter(|from| !from.is_empty())?;
+        let to = (parcel.method?, prepared.facts.of_delivery(number).country);
+        carts::promise((&context.rules, &context.channel), to, (&checkout.locations, &from), placed_at)
+    };
+    (0..).zip(&carts::parcels(&prepared.cart.details)).map(of).collect()
 }
 
 /// Whether there is an order already that has the foreign name which this cart is to get.
@@ -293,8 +332,10 @@ fn take_stock(
             tracing::warn!(cart = %prepared.cart.id, %error, "a paid cart found no stock");
             Ok(None)
         }
-        Err(error) if before == Before::Nothing => Err(carts::without_gift(&prepared.cart, error)),
-        Err(error) => Err(error),
+        Err(error) => {
+            let error = carts::by_line(&prepared.cart, error);
+            Err(if before == Before::Nothing { carts::without_gift(&prepared.cart, error) } else { error })
+        }
     }
 }
 
@@ -302,12 +343,13 @@ fn new_order(
     checkout: &Checkout,
     payments: &[PaymentView],
     prepared: &Prepared,
-    (shares, promise): (&[Share], Option<Promise>),
+    (shares, promises, held): (&[Share], &[Option<Promise>], &BTreeSet<Spot>),
     placed_at: Instant,
 ) -> Result<NewOrder> {
     let (cart, channel) = (&prepared.cart, &checkout.context.channel);
     let details = &cart.details;
     let totals = details.totals.clone().ok_or_else(|| Error::internal("a cart without a price was paid"))?;
+    let bundles::Sold { totals, bundles } = bundles::sold(cart, totals)?;
     let lines = placed_lines(details, prepared, &totals, shares)?;
     Ok(NewOrder {
         id: checkout.tickets.order,
@@ -319,7 +361,7 @@ fn new_order(
         lines,
         payments: payments.to_vec(),
         placed_at,
-        events: SOLD + count(payments)? + opened(prepared, shares)?,
+        events: SOLD + count(payments)? + opened(prepared, shares, held)?,
         reference: details.reference.as_ref().map(|reference| {
             let (system, value) = (reference.system.to_string(), reference.value.to_string());
             (checkout.tickets.reference, ExternalRef { system, kind: orders::FOREIGN_ORDER.to_owned(), value })
@@ -329,15 +371,30 @@ fn new_order(
             locale: details.locale.clone(),
             source: details.source.clone(),
             device: cart.device,
-            billing_address: details.billing_address.clone().or_else(|| details.shipping_address.clone()),
+            billing_address: details.billing_address.clone().or_else(|| carts::first_address(details).cloned()),
             vat_id: details.vat_id.clone(),
-            deliveries: cart.deliveries().into_iter().map(|one| carts::Delivery { promise, ..one }).collect(),
+            deliveries: promised_deliveries(cart, promises),
+            min_shelf_life_days: min_shelf_life_days(channel, prepared),
             // The chosen method comes last; without one, what pays all of it.
             payment_method: payments.last().map(|payment| payment.provider.clone()).unwrap_or_default(),
             totals,
+            bundles,
             metadata: details.metadata.clone(),
         },
     })
+}
+
+/// A cart's deliveries as its order has them.
+fn promised_deliveries(cart: &Cart, promises: &[Option<Promise>]) -> Vec<carts::Delivery> {
+    let promises = promises.iter().copied().chain(std::iter::repeat(None));
+    let deliveries = cart.placed_deliveries().into_iter().zip(promises);
+    deliveries.map(|(one, promise)| carts::Delivery { promise, ..one }).collect()
+}
+
+/// For how many days goods must still keep when they leave.
+fn min_shelf_life_days(channel: &Channel, prepared: &Prepared) -> Option<i64> {
+    let life = channel.settings.min_shelf_life.as_ref()?;
+    Some(life.days_for(prepared.facts.customer_group.as_deref())).filter(|days| *days > 0)
 }
 
 fn placed_lines(
@@ -352,40 +409,44 @@ fn placed_lines(
     for share in shares {
         own.entry(share.line_no).or_default().push(share);
     }
-    let line = |line: &carts::CartLine| {
-        let own = own.get(&line.line_no).map(Vec::as_slice).unwrap_or_default();
-        placed_line(line, prepared, priced.get(&line.line_no).copied(), own)
+    let (articles, parts): (Vec<Taken<'_>>, Vec<Taken<'_>>) =
+        carts::taken(details).into_iter().partition(|one| one.component.is_none());
+    let line = |one: Taken<'_>| {
+        let own = own.get(&one.line_no).map(Vec::as_slice).unwrap_or_default();
+        placed_line(&one, prepared, priced.get(&one.line_no).copied(), own)
     };
-    details.lines.iter().map(line).collect()
+    // As their numbers are: components behind all else.
+    articles.into_iter().chain(parts).map(line).collect()
 }
 
 fn placed_line(
-    line: &carts::CartLine,
+    one: &Taken<'_>,
     prepared: &Prepared,
     priced: Option<&LineTotals>,
     own: &[&Share],
 ) -> Result<PlacedLine> {
-    let variant = prepared.variants.get(&line.variant_id).ok_or_else(|| Error::internal("a line without a variant"))?;
+    let variant = prepared.variants.get(&one.variant).ok_or_else(|| Error::internal("a line without a variant"))?;
     let priced = priced.ok_or_else(|| Error::internal("a line without a price"))?;
     Ok(PlacedLine {
-        variant_id: line.variant_id,
-        sku: line.sku.clone(),
-        quantity: line.quantity,
+        variant_id: variant.id,
+        sku: variant.sku.clone(),
+        quantity: priced.quantity,
         allocated: own.iter().map(|share| share.quantity).sum(),
-        line_no: line.line_no,
+        line_no: one.line_no,
         details: LineDetails {
             name: variant.name.clone(),
             unit_code: variant.unit_code.clone(),
             // What is counted leaves through a fulfilment order, even where it is only handed over.
             requires_shipping: variant.requires_shipping || own.iter().any(|share| share.tracked),
             weight_grams: variant.weight_grams,
-            tax_class: variant.tax_class.clone(),
+            tax_class: bundles::tax_class(prepared, one).unwrap_or_else(|| variant.tax_class.clone()),
             tax_rate: priced.tax_rate,
             per: priced.per,
             subtotal: priced.subtotal,
             discount: priced.discount,
             explanation: priced.explanation.clone(),
-            metadata: line.metadata.clone(),
+            bundle: bundles::part_of(one),
+            metadata: one.line.metadata.clone(),
         },
     })
 }
@@ -404,6 +465,13 @@ fn posting(order: &OrderDocument, occurred_at: Instant) -> Posting {
             (Account::Tax, -minor(order.tax)),
         ],
     }
+}
+
+/// Where and how what was sold is taxed.
+fn sold(order: &OrderDocument, country: Country) -> Sold {
+    let part = |row: &TaxTotal| TaxedPart { rate: row.rate, net: row.net.minor(), tax: row.tax.minor() };
+    let (country, treatment) = (Some(country), order.tax_treatment);
+    Sold { channel: order.channel_id, country, treatment, parts: order.taxes.iter().map(part).collect() }
 }
 
 /// What `payment.authorised.v1` says.
@@ -433,12 +501,13 @@ fn count<T>(of: &[T]) -> Result<i64> {
 }
 
 /// How many fulfilment orders will be opened.
-fn opened(prepared: &Prepared, shares: &[Share]) -> Result<i64> {
+fn opened(prepared: &Prepared, shares: &[Share], held: &BTreeSet<Spot>) -> Result<i64> {
     let ships = |share: &Share| {
         prepared.variants.get(&share.variant).is_some_and(|variant| variant.requires_shipping || share.tracked)
     };
-    let mut places: Vec<LocationId> =
-        shares.iter().filter(|share| share.quantity > 0 && ships(share)).map(|share| share.location).collect();
+    let place = |share: &Share| (share.delivery, share.location, held.contains(&share.spot()));
+    let mut places: Vec<(i32, LocationId, bool)> =
+        shares.iter().filter(|share| share.quantity > 0 && ships(share)).map(place).collect();
     places.sort_unstable();
     places.dedup();
     i64::try_from(places.len()).map_err(Error::internal)

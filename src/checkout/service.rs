@@ -8,7 +8,7 @@ use super::{
     look::{Ready, Seen},
     model::{CheckoutResult, CompleteRequest},
     paying,
-    place::{self, Before, Draft, Prepared, Tickets},
+    place::{self, Before, Draft, Prepared, StillToCome, Tickets},
 };
 use crate::{
     carts::{self, Cart, CartState, Context, LastDecline},
@@ -125,7 +125,8 @@ impl Drafted {
     /// What a provider's promise will make of an attempt, as long as it gets the shares that were reserved for it.
     pub(super) fn new(checkout: &Checkout, asked: &Asked, provider_ref: Option<&str>) -> Result<Self> {
         let paid = promised(checkout, &asked.payment, provider_ref);
-        let draft = place::draft(checkout, Some(&paid), &asked.prepared, (asked.shares.clone(), false))?;
+        let nothing = StillToCome::default();
+        let draft = place::draft(checkout, Some(&paid), &asked.prepared, (asked.shares.clone(), &nothing))?;
         let result = CheckoutResult::Order { order: draft.order.clone() };
         let reply = reply(&checkout.links(), checkout.context.now, &result, Surface::of_attempt(&asked.payment))?;
         Ok(Self { draft, kept: Kept::of(&checkout.secret, &reply)?, reply })
@@ -306,7 +307,10 @@ fn pay(
     let (cart, needs) = (prepared.cart.id, &prepared.needs);
     let sources = Sources::of(&checkout.locations, &prepared.facts);
     // What was promised is not priced anew.
-    let short = |error| if ready.kept { error } else { carts::without_gift(&prepared.cart, error) };
+    let short = |error| {
+        let error = carts::by_line(&prepared.cart, error);
+        if ready.kept { error } else { carts::without_gift(&prepared.cart, error) }
+    };
     // Before stock, as everywhere; behind it comes only what is nobody else's.
     promotions::reserve(tx, context.now, cart, (&prepared.uses, ready.kept), until)?;
     let shares = if !was_frozen {
@@ -462,7 +466,7 @@ pub(super) fn claim_attempt(tx: &mut Tx, now: Instant, actor: &Actor, cart: Cart
 fn prepare(tx: &mut Tx, checkout: &Checkout, payment: &Payment) -> Result<Prepared> {
     let cart = carts::load(tx, payment.cart_id)?;
     let priced = carts::known(tx, &cart)?;
-    let (needs, mut uses) = (carts::needs(&cart, &priced), carts::uses(&checkout.context, &cart));
+    let (needs, mut uses) = (carts::needs(&cart, &priced.variants), carts::uses(&checkout.context, &cart));
     // What has been limited since is not counted: what is being paid keeps what it was promised.
     if let Some(reserved) = payment.details.checkout.get("promotions") {
         promotions::retain(&mut uses, &serde_json::from_value::<Vec<PromotionId>>(reserved.clone())?);

@@ -74,6 +74,7 @@ struct Shop {
     channel: ChannelId,
     key: String,
     price_list: String,
+    location: String,
 }
 
 /// A legal entity and its channel, with these ids. Gives the channel's publishable key.
@@ -105,19 +106,24 @@ async fn shop(api: &Api, ids: (LegalEntityId, ChannelId), code: &str, name: &str
         api.post("/v1/ops/tax-rates", &json!({"country": country, "tax_class": "standard", "rate": rate})).await?;
     }
     api.post("/v1/ops/tax-rates", &json!({"country": "DE", "tax_class": "reduced", "rate": "0.07"})).await?;
-    for (method, name, price) in
-        [("standard", "Parcel, 2 to 3 days", "4.90"), ("express", "Express, next day", "12.90")]
+    for (method, name, price, (min, max)) in
+        [("standard", "Parcel, 2 to 3 days", "4.90", (2, 3)), ("express", "Express, next day", "12.90", (1, 1))]
     {
-        let rate = json!({"countries": ["DE", "AT", "FR"], "price": {"amount": price, "currency": "EUR"}});
-        let method =
-            json!({"channel_id": channel_id, "code": method, "name": name, "tax_class": "standard", "rates": [rate]});
+        let countries = ["DE", "AT", "FR"];
+        let rate = json!({"countries": countries, "price": {"amount": price, "currency": "EUR"}});
+        let method = json!({
+            "channel_id": channel_id, "code": method, "name": name, "tax_class": "standard", "rates": [rate],
+            "transit_days": [{"countries": countries, "min": min, "max": max}],
+        });
         api.post("/v1/ops/shipping-methods", &method).await?;
     }
     let list = json!({"code": format!("{code}-base"), "name": "Base prices", "currency": "EUR"});
     let list = api.post("/v1/ops/price-lists", &list).await?;
-    let location = json!({"code": format!("{code}-berlin"), "name": "Berlin warehouse", "country": "DE", "time_zone": "Europe/Berlin"});
-    api.post("/v1/ops/locations", &location).await?;
-    Ok(Shop { channel: channel_id, key, price_list: text(&list, "/id")? })
+    let location = json!({"code": format!("{code}-berlin"), "name": "Berlin warehouse", "country": "DE", "time_zone": "Europe/Berlin",
+        "address": {"name": format!("{name}, Berlin warehouse"), "street1": "Westhafenstr. 1", "postcode": "13353", "city": "Berlin",
+            "country": "DE"}});
+    let location = text(&api.post("/v1/ops/locations", &location).await?, "/id")?;
+    Ok(Shop { channel: channel_id, key, price_list: text(&list, "/id")?, location })
 }
 
 /// Adds variants with prices and stock. Each is (SKU, name, price, stock).
@@ -138,6 +144,26 @@ async fn assortment(api: &Api, shop: &Shop, location: &str, goods: &[(String, St
         api.post("/v1/ops/stock/adjustments", &json!({"lines": lines})).await?;
     }
     Ok(())
+}
+
+/// The shipping method by which goods are picked up at the warehouse.
+async fn pick_up(api: &Api, shop: &Shop) -> Result<()> {
+    let method = json!({
+        "channel_id": shop.channel, "code": "pick-up", "name": "Pick up in Berlin", "tax_class": "standard",
+        "rates": [{"countries": [], "price": {"amount": "0.00", "currency": "EUR"}}], "pickup_location_id": shop.location,
+    });
+    api.post("/v1/ops/shipping-methods", &method).await.map(|_| ())
+}
+
+/// A bundle of two mugs and a bag of coffee: cheaper together.
+async fn morning(api: &Api, shop: &Shop) -> Result<()> {
+    let bundle = json!({
+        "sku": "SET-MORNING", "name": "Good morning set", "tax_class": "standard",
+        "components": [{"sku": "MUG-KONTOR", "quantity": 2}, {"sku": "COFFEE-500", "quantity": 1}],
+    });
+    api.post("/v1/ops/variants", &bundle).await?;
+    let price = json!({"sku": "SET-MORNING", "min_quantity": 1, "unit_price": {"amount": "29.90", "currency": "EUR"}});
+    api.put(&format!("/v1/ops/price-lists/{}/prices", shop.price_list), &json!({"rows": [price]})).await.map(|_| ())
 }
 
 /// A coupon for the first order: ten per cent with `WELCOME-10`.
@@ -189,6 +215,8 @@ pub async fn demo_shop(state: &State) -> Result<String> {
     ];
     let goods = goods.map(|(sku, name, price, stock)| (sku.to_owned(), name.to_owned(), price.to_owned(), stock));
     assortment(&api, &shop, "demo-berlin", &goods).await?;
+    pick_up(&api, &shop).await?;
+    morning(&api, &shop).await?;
     welcome(&api).await?;
     gift_card(&api).await?;
     let clearance =

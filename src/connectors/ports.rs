@@ -23,7 +23,7 @@ pub trait CustomerSink: Send + Sync {
 }
 
 /// What types of events of customers begin with, and of the companies that they buy for.
-pub const CUSTOMERS: &[&str] = &["company.", "customer."];
+pub const CUSTOMERS: &[&str] = &["back_in_stock.", "company.", "customer."];
 
 /// Whether an event of this type tells of customers or companies.
 #[must_use]

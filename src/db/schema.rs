@@ -122,6 +122,7 @@ diesel::table! {
         created_at -> InstantSql,
         updated_at -> InstantSql,
         backorders_until -> Nullable<InstantSql>,
+        components -> Nullable<DocSql>,
     }
 }
 
@@ -328,6 +329,25 @@ diesel::table! {
         version -> BigInt,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    promotion_runs (promotion_id, run_no) {
+        promotion_id -> UidSql,
+        run_no -> BigInt,
+        channel_id -> Nullable<UidSql>,
+        priority -> BigInt,
+        valid_from -> Nullable<InstantSql>,
+        valid_until -> Nullable<InstantSql>,
+        doc -> DocSql,
+        began_at -> InstantSql,
+        ended_at -> Nullable<InstantSql>,
+        began_by -> Text,
+        ended_by -> Nullable<Text>,
     }
 }
 
@@ -547,6 +567,7 @@ diesel::table! {
         expires_at -> InstantSql,
         created_at -> InstantSql,
         sourcing -> Nullable<DocSql>,
+        delivery -> BigInt,
     }
 }
 
@@ -576,6 +597,20 @@ diesel::table! {
         location_id -> UidSql,
         expected_at -> InstantSql,
         quantity -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    stock_channel_safety (id) {
+        id -> UidSql,
+        variant_id -> UidSql,
+        channel_id -> UidSql,
+        location_id -> Nullable<UidSql>,
+        pieces -> BigInt,
+        updated_at -> InstantSql,
     }
 }
 
@@ -656,6 +691,38 @@ diesel::table! {
         as_of -> InstantSql,
         orders_through -> Nullable<BigInt>,
         taken_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    back_in_stock (id) {
+        id -> UidSql,
+        channel_id -> UidSql,
+        variant_id -> UidSql,
+        customer_id -> Nullable<UidSql>,
+        email -> Text,
+        email_folded -> Text,
+        locale -> Nullable<Text>,
+        consent_text -> Nullable<Text>,
+        state -> Text,
+        created_at -> InstantSql,
+        expires_at -> InstantSql,
+        told_at -> Nullable<InstantSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    back_in_stock_waves (variant_id, channel_id) {
+        variant_id -> UidSql,
+        channel_id -> UidSql,
+        told_for -> BigInt,
+        told_at -> InstantSql,
     }
 }
 
@@ -854,6 +921,11 @@ diesel::table! {
         amount -> BigInt,
         occurred_at -> InstantSql,
         recorded_at -> InstantSql,
+        channel_id -> Nullable<UidSql>,
+        country -> Nullable<Text>,
+        treatment -> Nullable<Text>,
+        rate -> Nullable<Text>,
+        tax -> Nullable<BigInt>,
     }
 }
 
@@ -986,6 +1058,8 @@ diesel::table! {
         priority -> BigInt,
         accept_by -> Nullable<InstantSql>,
         doc -> Nullable<DocSql>,
+        promised_until -> Nullable<InstantSql>,
+        told_until -> Nullable<InstantSql>,
     }
 }
 
@@ -1077,6 +1151,18 @@ diesel::table! {
     delivery_promises (order_id) {
         order_id -> UidSql,
         promised_until -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    delivery_waits (order_id) {
+        order_id -> UidSql,
+        told_until -> Nullable<InstantSql>,
+        since -> InstantSql,
+        ended_at -> Nullable<InstantSql>,
     }
 }
 

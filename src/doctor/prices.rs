@@ -29,3 +29,32 @@ pub(super) const RECORDED: Rule = Rule {
               AND c.price_list_id = p.price_list_id AND c.to_amount = p.to_amount AND c.changed_at >= p.decided_at)",
     judge: Some,
 };
+
+/// What is declared is what is booked. What an older process has booked is declared by a schedule, and left out until then.
+pub(super) const DECLARED: Rule = Rule {
+    promise: 4,
+    name: "the sums of tax are what the ledger books as tax",
+    scan: ("ledger_entries", "order_id"),
+    key: by_id::<ids::Order>(),
+    wrong: "SELECT order_id, 'of revenue the tax is told as ' || sum(CASE WHEN account = 'revenue' THEN coalesce(tax, 0) ELSE 0 END) || \
+              ', and booked as ' || -sum(CASE WHEN account = 'tax' THEN amount ELSE 0 END) || ' ' || currency \
+            FROM ledger_entries WHERE order_id BETWEEN ? AND ? GROUP BY order_id, currency \
+            HAVING sum(CASE WHEN account = 'revenue' THEN coalesce(tax, 0) ELSE 0 END) \
+              <> -sum(CASE WHEN account = 'tax' THEN amount ELSE 0 END) \
+              AND sum(CASE WHEN account = 'revenue' AND channel_id IS NULL THEN 1 ELSE 0 END) = 0",
+    judge: Some,
+};
+
+/// What everybody got is known for each time, once.
+pub(super) const RUNS: Rule = Rule {
+    promise: 7,
+    name: "a promotion that is not active goes on for nobody, and its runs follow each other",
+    scan: ("promotions", "id"),
+    key: by_id::<ids::Promotion>(),
+    wrong: "SELECT p.id, CASE WHEN r.ended_at IS NULL THEN 'it is ' || p.state || ', and its run ' || r.run_no || ' goes on' \
+              ELSE 'its run ' || r.run_no || ' ends after the next has begun' END \
+            FROM promotions AS p JOIN promotion_runs AS r ON r.promotion_id = p.id WHERE p.id BETWEEN ? AND ? \
+            AND ((r.ended_at IS NULL AND p.state <> 'active') OR EXISTS (SELECT 1 FROM promotion_runs AS n \
+              WHERE n.promotion_id = r.promotion_id AND n.run_no = r.run_no + 1 AND (r.ended_at IS NULL OR r.ended_at > n.began_at)))",
+    judge: Some,
+};

@@ -1,6 +1,6 @@
 //! The rules, promise by promise.
 
-use super::{KeyKind, Rule, by_id, docks, prices, sums_disagree, works};
+use super::{KeyKind, Rule, bundles, by_id, deliveries, docks, prices, sums_disagree, works};
 use crate::kernel::ids;
 
 /// All rules.
@@ -281,6 +281,8 @@ pub const RULES: &[Rule] = &[
                 FROM orders AS o WHERE o.id BETWEEN ? AND ? AND o.doc->'totals'->'shipping_total'->>'amount' IS NOT NULL",
         judge: sums_disagree,
     },
+    bundles::SUMMED,
+    deliveries::SHIPPING,
     Rule {
         promise: 4,
         name: "a line's net and tax make its gross, and no more is refunded",
@@ -407,6 +409,8 @@ pub const RULES: &[Rule] = &[
     docks::DEMANDED,
     docks::TRANSFERRED,
     prices::RECORDED,
+    prices::RUNS,
+    prices::DECLARED,
     Rule {
         promise: 7,
         name: "the newest change of a price made it what it is",

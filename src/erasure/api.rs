@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sweep::Trail;
 use crate::{
-    carts, customers,
+    back_in_stock, carts, customers,
     db::{Lane, Tx},
     error::{Error, Result},
     events,
@@ -47,7 +47,7 @@ pub struct ErasedCustomer {
 /// Erase a customer
 ///
 /// For good. Takes names, addresses, e-mail, telephone numbers, consent and sign-in from the customer, their orders, carts and
-/// payments, from the events that tell of them, and from stored answers. The customer's number, the orders' numbers, goods
+/// payments, what they wait for, from the events that tell of them, and from stored answers. The customer's number, the orders' numbers, goods
 /// and sums stay. Refused with `state_conflict` while an order of theirs is open or money of it is under way; `orders` names
 /// which. It can be sent again: what was erased stays so, what broke off goes on.
 ///
@@ -80,9 +80,10 @@ async fn erase_customer(call: Call, path: RefPath<CustomerId>, _: NoBody) -> Res
     }
     let (now, job, done): (_, JobId, _) = (call.now, Id::new(), owned.clone());
     let rest = move |tx: &mut Tx| {
-        let (erased, carts) = erase_rest(tx, (now, &actor), id, &done)?;
+        let (erased, carts, waiting) = erase_rest(tx, (now, &actor), id, &done)?;
         let mut trail = trail.clone();
         trail.add_carts(&carts);
+        waiting.into_iter().for_each(|stream| trail.add(stream));
         trail.sweep_later(tx, now, job)?;
         Ok(erased)
     };
@@ -110,7 +111,7 @@ fn erase_rest(
     (now, actor): (Instant, &Actor),
     id: CustomerId,
     done: &[Owned],
-) -> Result<(customers::Customer, Vec<CartId>)> {
+) -> Result<(customers::Customer, Vec<CartId>, Vec<String>)> {
     customers::lock(tx, id)?;
     let carts = carts::of_customer(tx, id)?;
     carts::erase(tx, now, &carts)?;
@@ -120,10 +121,12 @@ fn erase_rest(
     }
     payments::erase(tx, &carts)?;
     stored_value::erase(tx, id)?;
+    let waiting = back_in_stock::erase_of_customer(tx, id)?;
     let mut streams = names(&carts);
     streams.push(id.to_string());
+    streams.extend(waiting.iter().cloned());
     events::erase(tx, &streams)?;
-    Ok((customers::erase(tx, (now, actor), id)?, carts))
+    Ok((customers::erase(tx, (now, actor), id)?, carts, waiting))
 }
 
 /// Whom to erase of those who have no account.
@@ -172,6 +175,7 @@ async fn erase_guest(call: Call, body: Body<EraseGuest>) -> Result<Reply> {
         erase_order(&call, &actor, order, Some(&trail)).await?;
     }
     let carts = erase_guest_carts(&call, &email, &owned, &trail).await?;
+    forget_waiting(&call, &email, &trail).await?;
     keep(&call, key, Reply::ok(&ErasedGuest { orders: owned.len(), carts, customers })?).await
 }
 
@@ -201,6 +205,22 @@ async fn erase_guest_carts(call: &Call, email: &Email, done: &[Owned], trail: &T
         .await?;
         after = Some(last);
     }
+}
+
+/// Forgets what guests with an address wait for.
+async fn forget_waiting(call: &Call, email: &Email, trail: &Trail) -> Result<()> {
+    let (now, job, email, trail) = (call.now, Id::new(), email.clone(), trail.clone());
+    write(call, move |tx| {
+        let waiting = back_in_stock::erase_of_guest(tx, &email)?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        events::erase(tx, &waiting)?;
+        let mut trail = trail.clone();
+        waiting.into_iter().for_each(|stream| trail.add(stream));
+        trail.sweep_later(tx, now, job)
+    })
+    .await
 }
 
 fn names(carts: &[CartId]) -> Vec<String> {

@@ -24,7 +24,7 @@ crate::words! {
         Stock = "stock",
         /// Carts and their abandonment.
         Carts = "carts",
-        /// Customers and companies.
+        /// Customers and companies, and who waits for goods to come back.
         Customers = "customers",
         /// Everything.
         All = "all",
@@ -57,7 +57,7 @@ impl Feed {
             ],
             Self::Stock => &["stock."],
             Self::Carts => &["cart."],
-            Self::Customers => &["company.", "customer."],
+            Self::Customers => &["back_in_stock.", "company.", "customer."],
             Self::All => &[],
         }
     }
@@ -94,6 +94,8 @@ impl Feed {
 
 /// The types of the events that there are.
 pub const TYPES: &[&str] = &[
+    "back_in_stock.subscribed.v1",
+    "back_in_stock.told.v1",
     "cart.abandoned.v1",
     "cart.recovered.v1",
     "company.created.v1",
@@ -130,6 +132,7 @@ pub const TYPES: &[&str] = &[
     "order.erased.v1",
     "order.line_cancelled.v1",
     "order.placed.v1",
+    "order.promise_changed.v1",
     "order.referenced.v1",
     "payment.authorised.v1",
     "payment.captured.v1",

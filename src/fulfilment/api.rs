@@ -11,6 +11,7 @@ use super::{
     model::{Command, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentCommand},
     parcels, picking, returns, scanning, scans,
     service::{self, Filter, NewShipment},
+    shipped_lots::ShippedLot,
     till,
     tracking::{self, Tracking},
 };
@@ -19,7 +20,7 @@ use crate::{
     error::{Code, Error, Result},
     http::{Body, Call, List, Mount, Page, RefPath, Reply},
     kernel::{
-        Action, Instant, Scope,
+        Action, Instant, Quantity, Scope,
         ids::{FulfilmentOrderId, PackageId, ShipmentId},
         text::{Note, Text, WebAddress},
     },
@@ -47,6 +48,15 @@ pub(super) fn checked_lines(lines: Option<&Vec<Pieces>>) -> Result<()> {
     match lines {
         Some(lines) if !(1..=LINES).contains(&lines.len()) => {
             Err(Error::invalid("/lines", "expected 1 to 1000 lines, or none at all for everything"))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn checked_bundles(bundles: Option<&[Pieces]>) -> Result<()> {
+    match bundles {
+        Some(bundles) if !(1..=LINES).contains(&bundles.len()) => {
+            Err(Error::invalid("/bundles", "expected 1 to 1000 bundles, or leave it out"))
         }
         _ => Ok(()),
     }
@@ -244,6 +254,10 @@ pub struct ShipRequest {
     /// Which packages, instead of lines. Without either, all packages that wait leave with all the rest.
     #[schema(min_items = 1, max_items = 1000)]
     pub packages: Option<Vec<PackageId>>,
+    /// Of which lots pieces are that leave. What is not said of any is taken as it should be: what ends first leaves first.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    pub lots: Vec<ShippedLot>,
     /// When it left, if that was not now. Needs the scope `history:write`.
     pub occurred_at: Option<Instant>,
 }
@@ -258,6 +272,9 @@ impl ShipRequest {
         if self.packages.as_ref().is_some_and(|packages| !(1..=LINES).contains(&packages.len())) {
             return Err(Error::invalid("/packages", "expected 1 to 1000 packages, or none at all"));
         }
+        if self.lots.len() > LINES {
+            return Err(Error::invalid("/lots", "expected at most 1000"));
+        }
         checked_time(call, self.occurred_at)?;
         Ok(NewShipment {
             carrier: self.carrier.as_ref().map(ToString::to_string),
@@ -265,6 +282,7 @@ impl ShipRequest {
             tracking_url: self.tracking_url.as_ref().map(ToString::to_string),
             pieces: self.lines.clone(),
             packages: self.packages.clone(),
+            lots: self.lots.clone(),
             occurred_at: self.occurred_at,
         })
     }
@@ -399,14 +417,31 @@ async fn order_fulfilment(call: Call, path: RefPath<String>) -> Result<Reply> {
     Reply::ok(&found.await?)
 }
 
+/// So many pieces of a line of the order that are cancelled.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelLine {
+    /// The order's line.
+    pub line_no: i32,
+    /// How many.
+    pub quantity: Quantity,
+    /// Of which of the order's several deliveries, by its `key`; where it is left out, those that have come least far are taken, of
+    /// whichever delivery.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
+    pub delivery: Option<Text<50>>,
+}
+
 /// What is cancelled, and why.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reason": "customer changed their mind"}))]
 pub struct CancelRequest {
-    /// Which pieces; all that has not left when absent.
+    /// Which pieces; all that has not left when absent, unless `bundles` are named.
     #[schema(min_items = 1, max_items = 1000)]
-    pub lines: Option<Vec<Pieces>>,
+    pub lines: Option<Vec<CancelLine>>,
+    /// Which of the order's `bundles`, whole, by their `line_no`. Parts of one are named by their lines.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub bundles: Option<Vec<Pieces>>,
     /// Why.
     #[schema(value_type = String)]
     pub reason: Note<500>,
@@ -426,10 +461,16 @@ pub struct CancelRequest {
 #[post("/orders/{ref}/cancel")]
 async fn cancel_order(call: Call, path: RefPath<String>, body: Body<CancelRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersWrite)?.clone();
-    checked_lines(body.lines.as_ref())?;
+    let piece = |line: &CancelLine| Pieces { line_no: line.line_no, quantity: line.quantity };
+    let pieces: Option<Vec<Pieces>> = body.lines.as_ref().map(|lines| lines.iter().map(piece).collect());
+    checked_lines(pieces.as_ref())?;
+    checked_bundles(body.bundles.as_deref())?;
     checked_time(&call, body.occurred_at)?;
-    let (pieces, reason, occurred_at) = (body.lines.clone(), body.reason.to_string(), body.occurred_at);
-    let what = Cancellation { pieces, reason, paid_out: body.paid_out, occurred_at, agreed: None };
+    let of = |line: &CancelLine| line.delivery.as_ref().map(ToString::to_string);
+    let deliveries = body.lines.iter().flatten().map(of).collect();
+    let bundles = body.bundles.clone().unwrap_or_default();
+    let (reason, occurred_at) = (body.reason.to_string(), body.occurred_at);
+    let what = Cancellation { pieces, deliveries, bundles, reason, paid_out: body.paid_out, occurred_at, agreed: None };
     let (now, fresh, reference) = (call.now, Fresh::new(), path.0);
     call.command(&body.fingerprint, move |tx| {
         let id = orders::resolve(tx, &actor, &reference)?;

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::{
+    bundles,
     ids::Fresh,
     model::{Command, FulfilmentOrder, Pieces, ShippedLine, Step, at_piece, sum_pieces},
     money::{self, Settling},
@@ -21,7 +23,6 @@ use crate::{
         ids::{EventId, FulfilmentOrderId, OrderId},
     },
     orders::{self, LineMove, OrderDocument},
-    payments::ledger,
     pricing::{engine::TaxedShare, promotions},
     stock,
 };
@@ -29,8 +30,12 @@ use crate::{
 /// What is to be cancelled.
 #[derive(Debug, Clone, Default)]
 pub struct Cancellation {
-    /// Which pieces; all that has not left when absent.
+    /// Which pieces; all that has not left when absent, unless bundles are named.
     pub pieces: Option<Vec<Pieces>>,
+    /// Of which of the order's deliveries these are, by their keys and in the order of `pieces`; of any where there is none.
+    pub deliveries: Vec<Option<String>>,
+    /// Which bundles, whole.
+    pub bundles: Vec<Pieces>,
     /// Why.
     pub reason: String,
     /// Whether what goes back by hand has been paid out already.
@@ -56,7 +61,8 @@ pub(super) struct Cancelled<'a> {
 /// these.
 ///
 /// # Errors
-/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`, `ceiling_exceeded`, `history_before_order`.
+/// `not_found`, also for a delivery that the order does not have; `state_conflict`, `line_unknown`, `quantity_exceeded`,
+/// `ceiling_exceeded`, `history_before_order`.
 pub fn cancel(
     tx: &mut Tx,
     now: Instant,
@@ -69,11 +75,18 @@ pub fn cancel(
     order.state.apply(orders::Command::Cancel)?;
     order.check_time(what.occurred_at, "/occurred_at")?;
     let at = what.occurred_at.unwrap_or(now);
-    let pieces = wanted(&order, what.pieces.as_deref())?;
     let asked = what.pieces.as_deref();
+    let whole = bundles::pieces(&order, &what.bundles, asked.unwrap_or_default(), |line| line.quantities.open())?;
+    let pieces = match whole.is_empty() {
+        true => wanted(&order, asked)?,
+        // Those of the lines come first: what is wrong with one is where it stands in the request.
+        false => wanted(&order, Some(&[asked.unwrap_or_default(), &whole].concat()))?,
+    };
     let only = what.agreed;
-    let (freed, touched) = take_off(tx, now, (actor, only), id, &pieces).map_err(|error| at_piece(error, asked))?;
-    let amount = amount(&order, &pieces)?;
+    let parts = parts(&order, &pieces, what)?;
+    let (freed, touched) = take_off(tx, now, (actor, only), id, &parts).map_err(|error| at_piece(error, asked))?;
+    let shares = amounts(&order, &pieces)?;
+    let amount = money::total(shares.iter().map(|(_, share)| *share));
     // What is worth too much: the lines that are named, or all of the order.
     if what.agreed.is_none() {
         within_ceiling(actor, amount.gross).map_err(|error| error.at(asked.map_or("", |_| "/lines")))?;
@@ -82,7 +95,7 @@ pub fn cancel(
     orders::save(tx, now, &mut order, &moves?, place(touched.len() + 1))?;
     let mut draw = fresh.draw();
     let name: EventId = draw.next();
-    ledger::post(tx, now, vec![money::credit(&order, format!("cancel:{name}"), at, amount)])?;
+    money::take_back(tx, now, &order, &money::credit(&order, format!("cancel:{name}"), at, amount), &shares)?;
     let how = Settling { paid_out: what.paid_out, ..Settling::because(&what.reason) };
     money::settle(tx, (now, at), &order, &mut draw, &how)?;
     let kind = match order.state {
@@ -131,6 +144,35 @@ pub(super) fn wanted(order: &OrderDocument, pieces: Option<&[Pieces]>) -> Result
     wanted.into_iter().map(piece).collect::<Result<_>>().map_err(|error| at_piece(error, pieces))
 }
 
+/// Pieces of a line that are taken off an order's fulfilment orders.
+struct Part {
+    line_no: i32,
+    quantity: i64,
+    /// The place of the delivery that they are of, where that was said, and of what says it in the request.
+    of: Option<(usize, usize)>,
+}
+
+/// The pieces to cancel by the deliveries that they are of: those of which that is said come first, so that the others leave these.
+fn parts(order: &OrderDocument, pieces: &[ShippedLine], what: &Cancellation) -> Result<Vec<Part>> {
+    let mut named: BTreeMap<(i32, usize), (i64, usize)> = BTreeMap::new();
+    let asked = what.pieces.as_deref().unwrap_or_default().iter().zip(&what.deliveries);
+    for (place, (piece, key)) in asked.enumerate() {
+        let Some(key) = key else { continue };
+        let number = order.deliveries.iter().position(|one| one.key.as_ref() == Some(key));
+        let unknown = || Error::not_found("delivery of the order").at(format!("/lines/{place}/delivery"));
+        let (sum, last) = named.entry((piece.line_no, number.ok_or_else(unknown)?)).or_insert((0, place));
+        (*sum, *last) = (*sum + piece.quantity.get(), place);
+    }
+    let rest = pieces.iter().map(|piece| {
+        let own = named.iter().filter(|((line_no, _), _)| *line_no == piece.line_no);
+        let own: i64 = own.map(|(_, (quantity, _))| *quantity).sum();
+        Part { line_no: piece.line_no, quantity: piece.quantity - own, of: None }
+    });
+    let rest: Vec<Part> = rest.filter(|part| part.quantity > 0).collect();
+    let part = |((line_no, number), (quantity, place))| Part { line_no, quantity, of: Some((number, place)) };
+    Ok(named.into_iter().map(part).chain(rest).collect())
+}
+
 /// What was taken off an order's fulfilment orders: the stock that comes free, and each with what it need not ship.
 type TakenOff = (Vec<stock::Share>, Vec<(FulfilmentOrder, Vec<ShippedLine>)>);
 
@@ -140,13 +182,13 @@ fn take_off(
     now: Instant,
     whose: (&Actor, Option<FulfilmentOrderId>),
     order: OrderId,
-    pieces: &[ShippedLine],
+    parts: &[Part],
 ) -> Result<TakenOff> {
     let (mut fulfilments, shipments) = (store::of_order(tx, order)?, store::shipments(tx, order)?);
     let packed = |one: &&FulfilmentOrder| one.counts().any(|counts| counts.packed > counts.shipped);
     let packed: Vec<FulfilmentOrderId> = fulfilments.iter().filter(packed).map(|one| one.id).collect();
     let boxed = if packed.is_empty() { HashMap::new() } else { parcels::all_boxed(tx, &packed)? };
-    let stepped = distribute(whose, &mut fulfilments, pieces, &boxed)?;
+    let stepped = distribute(whose, &mut fulfilments, parts, &boxed)?;
     if stepped.is_empty() {
         return Ok(TakenOff::default());
     }
@@ -169,11 +211,12 @@ fn take_off(
 }
 
 /// Takes the pieces from the fulfilment orders that the actor may see, those that have come least far first, and those in packages last, and
-/// makes the steps on them. Gives the steps by the place of their fulfilment order. Services are in none, so nothing is taken for them.
+/// makes the steps on them; of a delivery that is named all of them. Gives the steps by the place of their fulfilment order. Services are
+/// in none, so nothing is taken for them.
 fn distribute(
     (actor, only): (&Actor, Option<FulfilmentOrderId>),
     fulfilments: &mut [FulfilmentOrder],
-    pieces: &[ShippedLine],
+    parts: &[Part],
     boxed: &HashMap<(FulfilmentOrderId, i32), i64>,
 ) -> Result<BTreeMap<usize, Vec<(i32, Step)>>> {
     let mine = |one: &FulfilmentOrder| actor.sees_location(one.location_id) && only.is_none_or(|only| only == one.id);
@@ -181,11 +224,12 @@ fn distribute(
         (0..fulfilments.len()).filter(|place| fulfilments.get(*place).is_some_and(mine)).collect();
     order.sort_by_key(|place| fulfilments.get(*place).map(|fulfilment| fulfilment.state));
     let mut stepped: BTreeMap<usize, BTreeMap<i32, Step>> = BTreeMap::new();
-    for piece in pieces {
+    for piece in parts {
         let mut missing = piece.quantity;
+        let is_of = |one: &FulfilmentOrder| piece.of.is_none_or(|(number, _)| one.number() == number);
         // What is in packages has to be unpacked first: it comes last, and is refused then.
         for (place, spare) in order.iter().map(|place| (place, true)).chain(order.iter().map(|place| (place, false))) {
-            let Some(fulfilment) = fulfilments.get_mut(*place) else { continue };
+            let Some(fulfilment) = fulfilments.get_mut(*place).filter(|one| is_of(one)) else { continue };
             let line = fulfilment.lines.iter().find(|line| line.line_no == piece.line_no);
             let Some(line) = line else { continue };
             let spared =
@@ -198,6 +242,12 @@ fn distribute(
                 *sum = sum.and(&step);
                 missing -= part;
             }
+        }
+        if let Some((_, place)) = piece.of.filter(|_| missing > 0) {
+            let left = piece.quantity - missing;
+            let detail = format!("only {left} of line {} are in that delivery and have not left", piece.line_no);
+            let error = Error::problem(Code::QuantityExceeded, detail).with("left", left);
+            return Err(error.at(format!("/lines/{place}/quantity")));
         }
         let elsewhere =
             |one: &FulfilmentOrder| !mine(one) && one.lines.iter().any(|line| line.line_no == piece.line_no);
@@ -224,24 +274,36 @@ fn line_move(order: &OrderDocument, piece: &ShippedLine) -> Result<LineMove> {
     Ok(LineMove { line_no: piece.line_no, cancelled: piece.quantity, allocated: -back, ..LineMove::default() })
 }
 
-/// What is not owed any more: the shares of the pieces, which are taken off the end of their lines, and shipping when
-/// nothing is left. The order is as it was before.
+/// What is not owed any more of all of it. The order is as it was before.
 pub(super) fn amount(order: &OrderDocument, pieces: &[ShippedLine]) -> Result<TaxedShare> {
+    Ok(money::total(amounts(order, pieces)?.into_iter().map(|(_, share)| share)))
+}
+
+/// What is not owed any more, by the rate of its tax: the shares of the pieces, which are taken off the end of their lines, and
+/// shipping when nothing is left. The order is as it was before.
+fn amounts(order: &OrderDocument, pieces: &[ShippedLine]) -> Result<Vec<(Decimal, TaxedShare)>> {
     let mut shares = Vec::with_capacity(pieces.len() + 1);
     for piece in pieces {
-        let quantities = order.line(piece.line_no)?.quantities;
-        let kept = quantities.quantity - quantities.cancelled;
-        shares.push(money::share_of(order, piece.line_no, kept - piece.quantity, kept)?);
+        let line = order.line(piece.line_no)?;
+        let kept = line.quantities.quantity - line.quantities.cancelled;
+        shares.push((line.tax_rate, money::share_of(order, piece.line_no, kept - piece.quantity, kept)?));
     }
     let cancelled =
         |line_no: i32| pieces.iter().find(|piece| piece.line_no == line_no).map_or(0, |piece| piece.quantity);
     let nothing_left =
         order.lines.iter().all(|line| line.quantities.cancelled + cancelled(line.line_no) == line.quantities.quantity);
     if let Some(shipping) = order.shipping.as_ref().filter(|_| nothing_left) {
-        let (net, tax, gross) = (shipping.net.minor(), shipping.tax.minor(), shipping.gross.minor());
-        shares.push(TaxedShare { net, tax, gross });
+        let share = |net: Money, tax: Money, gross: Money| TaxedShare {
+            net: net.minor(),
+            tax: tax.minor(),
+            gross: gross.minor(),
+        };
+        if shipping.parts.is_empty() {
+            shares.push((shipping.tax_rate, share(shipping.net, shipping.tax, shipping.gross)));
+        }
+        shares.extend(shipping.parts.iter().map(|part| (part.rate, share(part.net, part.tax, part.gross))));
     }
-    Ok(money::total(shares))
+    Ok(shares)
 }
 
 /// That somebody may move an amount, in minor units.

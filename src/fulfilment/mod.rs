@@ -4,11 +4,13 @@
 //! cancellation or a return moves, and asks the payment slice to move it; it never prices anything.
 
 pub mod api;
+mod bundles;
 mod cancel;
 pub mod carriers;
 mod copies;
 pub mod corrections;
 pub mod crossdock;
+mod declared;
 pub mod desk;
 pub mod dropship;
 mod facts;
@@ -23,10 +25,13 @@ mod moves;
 mod on_time;
 pub mod parcels;
 pub mod picking;
+pub mod promises;
 pub mod returns;
 mod scanning;
 mod scans;
 mod service;
+mod shipment_store;
+mod shipped_lots;
 mod states;
 mod status;
 mod store;
@@ -43,15 +48,16 @@ pub use holds::{Hold, HoldKind, NewHold, release_holds};
 pub use ids::Fresh;
 pub use jobs::discarded;
 pub use model::{
-    CancelRequest, Command, Correction, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces,
+    CancelRequest, Command, Correction, Counts, ForDelivery, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces,
     SHIPMENT_TRANSITIONS, Scan, Shipment, ShipmentCommand, ShipmentState, ShippedLine, TRANSITIONS, mermaid,
     shipments_mermaid,
 };
 pub use money::{CAPTURE, REFUND, VOID, capture_due};
 pub use moves::{Move, Moved, Replan, merge, move_to, replan, split};
-pub use on_time::keep_promise;
+pub use promises::keep_promise;
 pub use scans::scan;
 pub use service::{NewShipment, Part, deliver, get, of_order, open, pack, pick, ship, ship_parts, shipments, work_of};
+pub use shipped_lots::ShippedLot;
 pub use status::{Lag, OrderProgress, progress};
 pub use store::{stuck, waiting_past_due};
 pub use till::{Confirmation, Receipt, confirm, record_payment, record_payment_of, refund};
@@ -62,7 +68,20 @@ pub fn work(state: &crate::http::State, runner: &mut crate::jobs::Runner) {
     jobs::register(state, runner);
     desk::register(state, runner);
     loads::register(state, runner);
+    declared::register(state, runner);
     crossdock::work(state, runner);
     picking::register(state, runner);
+    promises::register(state, runner);
     carriers::register(state, runner);
+}
+
+/// Drops what ended before an instant and is of no use any more: waves, what was heard of parcels on their way, tasks at docks. How many
+/// of the most of them, `limit` at most.
+///
+/// # Errors
+/// What the database says.
+pub fn purge(tx: &mut crate::db::Tx, before: crate::kernel::Instant, limit: i64) -> crate::error::Result<usize> {
+    let waves = picking::purge(tx, before, limit)?;
+    let marks = tracking::purge(tx, before, limit)?;
+    Ok(waves.max(marks).max(crossdock::purge(tx, before, limit)?))
 }

@@ -208,6 +208,16 @@ pub struct FulfilmentOrder {
     /// That its location has declined to ship it: it waits for goods elsewhere.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub declined: bool,
+    /// Which of the order's deliveries it is for; absent where the order has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<ForDelivery>,
+    /// Until when its delivery has arrived, as it was promised; absent where nothing was, and where the order has one delivery: its
+    /// promise is the order's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promised_until: Option<Instant>,
+    /// The same as it was told last, where that was moved. What is taken out of it keeps it, so that the report counts by it.
+    #[serde(skip)]
+    pub told_until: Option<Instant>,
     /// The fulfilment orders that its pieces were taken out of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken_from: Vec<FulfilmentOrderId>,
@@ -217,6 +227,21 @@ pub struct FulfilmentOrder {
     pub created_at: Instant,
     /// When it last changed.
     pub updated_at: Instant,
+}
+
+/// Which of an order's deliveries a fulfilment order is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ForDelivery {
+    /// Its place among the order's deliveries, from 0.
+    pub number: i32,
+    /// Its key.
+    pub key: String,
+    /// The code of its shipping method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Whether it is picked up at the location.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pickup: bool,
 }
 
 /// That somebody wants pieces of a fulfilment order not to be shipped.
@@ -241,12 +266,25 @@ pub(super) struct FulfilmentDetails {
     pub cancel_request: Option<CancelRequest>,
     pub taken_from: Vec<FulfilmentOrderId>,
     pub declined: bool,
+    pub delivery: Option<ForDelivery>,
 }
 
 impl FulfilmentOrder {
     pub(super) fn details(&self) -> FulfilmentDetails {
         let (cancel_request, taken_from) = (self.cancel_request.clone(), self.taken_from.clone());
-        FulfilmentDetails { cancel_request, taken_from, declined: self.declined }
+        FulfilmentDetails { cancel_request, taken_from, declined: self.declined, delivery: self.delivery.clone() }
+    }
+
+    /// The place of its delivery among the order's, from 0.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.delivery.as_ref().and_then(|one| usize::try_from(one.number).ok()).unwrap_or_default()
+    }
+
+    /// The key of its delivery, where the order has several.
+    #[must_use]
+    pub fn delivery_key(&self) -> Option<&str> {
+        self.delivery.as_ref().map(|one| one.key.as_str())
     }
 
     /// Moves it on to a state, which may be the one it is in.

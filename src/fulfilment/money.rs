@@ -2,6 +2,7 @@
 //! return, and let go when nothing is left to capture. Here it is decided and begun; a job asks the provider
 //! ([`super::jobs`]).
 
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{
@@ -17,7 +18,10 @@ use crate::{
         ids::{JobId, PaymentOperationId},
     },
     orders::OrderDocument,
-    payments::{self, Account, MANUAL, NewOperation, OperationKind, Payment, Posting, begin_operation, ledger},
+    payments::{
+        self, Account, MANUAL, NewOperation, OperationKind, Payment, Posting, begin_operation,
+        ledger::{self, Part, Sold},
+    },
     pricing::engine::{TaxedShare, share_taxed},
     stored_value::{GIFT_CARD, STORE_CREDIT},
 };
@@ -274,6 +278,21 @@ pub(super) fn credit(order: &OrderDocument, posting: String, occurred_at: Instan
         currency: order.currency,
         entries: vec![(Account::Receivable, -sum.gross), (Account::Revenue, sum.net), (Account::Tax, sum.tax)],
     }
+}
+
+/// Books what is taken back of an order, each share with the rate of its tax; it is taxed as it was when it was placed.
+pub(super) fn take_back(
+    tx: &mut Tx,
+    now: Instant,
+    order: &OrderDocument,
+    credit: &Posting,
+    shares: &[(Decimal, TaxedShare)],
+) -> Result<()> {
+    let known = ledger::taxed_as(tx, order.id)?;
+    let (country, treatment) = known.unwrap_or_else(|| (order.destination(), order.tax_treatment));
+    let part = |(rate, share): &(Decimal, TaxedShare)| Part { rate: *rate, net: -share.net, tax: -share.tax };
+    let parts = shares.iter().map(part).collect();
+    ledger::post_sold(tx, now, credit, &Sold { channel: order.channel_id, country, treatment, parts })
 }
 
 /// Adds shares up.

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
+
 use super::{
     dropship, facts,
     holds::{self, Hold, HoldKind, NewHold},
@@ -28,7 +30,7 @@ use crate::{
         ids::{FulfilmentOrderId, HoldId, LocationId, VariantId},
     },
     orders::{self, OrderDocument},
-    stock::{self, Entry, Locations, Need, Share, Sourcing, sourcing::Sources},
+    stock::{self, Entry, Locations, Need, Replanned, Share, Sourcing, sourcing::Sources},
 };
 
 /// What is to be moved to another location.
@@ -103,15 +105,18 @@ pub fn move_to(
     if !to.active {
         return Err(Error::problem(Code::LocationInactive, "nothing is moved to it").at("/location"));
     }
-    let country = facts::of(tx, now, &order, locations)?.country;
-    if !to.site.serves_channel(order.channel_id) || !to.site.serves_country(country) {
+    let facts = facts::of(tx, now, (&order, fulfilment.delivery_key()), locations)?;
+    if facts.only.is_some_and(|only| only != to.id) {
+        return Err(Error::conflict("it is picked up where it is: nobody ships it from elsewhere").at("/location"));
+    }
+    if !to.site.serves_channel(order.channel_id) || !to.site.serves_country(facts.country) {
         return Err(Error::conflict("it ships no orders of this channel, or none to this country").at("/location"));
     }
     unasked(&fulfilment)?;
     let steps = plan(&fulfilment, Command::Move, what.pieces.as_deref(), now)?;
     let needs = needs(tx, &fulfilment, &steps)?;
     let shares: Vec<(Share, bool)> = needs.iter().map(|need| (share(need, to.id), !need.backorder)).collect();
-    let entries = stock::reallocations(&shares, fulfilment.location_id);
+    let entries = stock::reallocations(&shares, fulfilment.location_id, Sources::of(locations, &facts).selling());
     let portions = vec![Portion { location: to.id, steps, held: None }];
     let division = Division { portions, reason: what.reason.as_deref(), ..Division::default() };
     let (draw, both) = (&mut fresh.draw(), (&mut order, &mut fulfilment));
@@ -169,6 +174,9 @@ pub fn merge(
     if all.iter().any(|one| one.location_id != kept.location_id) {
         return Err(Error::conflict("they are of several locations: move them first").at("/with"));
     }
+    if all.iter().any(|one| one.delivery_key() != kept.delivery_key()) {
+        return Err(Error::conflict("they are of several deliveries of the order").at("/with"));
+    }
     dropship::unanswered(tx, ids)?;
     let mut draw = fresh.draw();
     let mut joint = offspring(&kept, draw.next(), kept.location_id, now);
@@ -214,6 +222,28 @@ pub struct Replan {
     pub declined: bool,
     /// Whether of pieces that are not there any more as many are planned anew as are left.
     pub at_most: bool,
+    /// Whether somebody has just ended the hold of what no rule finds goods for: then it is not held again where it is.
+    pub decided: bool,
+    /// That they are moved only where all of them lie elsewhere; else nothing happens.
+    pub on_shelf: Option<OnShelf>,
+}
+
+/// What is planned anew only where it is on a shelf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnShelf {
+    /// It leaves there before this day, where one is known.
+    pub before: Option<NaiveDate>,
+}
+
+impl OnShelf {
+    /// Whether what was planned is all on shelves, and leaves them in time.
+    fn fits(self, now: Instant, planned: &Replanned, locations: &Locations) -> bool {
+        let in_time = |id: LocationId| {
+            let leaves = locations.get(id).map(|place| place.leaves_on(now));
+            leaves.is_ok_and(|day| self.before.is_none_or(|before| day < before))
+        };
+        planned.unplaced.is_empty() && planned.shares.iter().all(|(share, _)| in_time(share.location))
+    }
 }
 
 /// Plans pieces that are not picked anew, with the planner that plans new orders, and moves them to where they are to be had now.
@@ -257,24 +287,30 @@ pub(super) fn replan_locked(
     // What its location has declined is not there for it, though the books say that it is.
     exclude.extend(fulfilment.declined.then_some(from));
     let needs = needs(tx, fulfilment, &steps)?;
-    let facts = facts::of(tx, now, order, locations)?;
-    let planned = stock::replan(tx, &needs, from, Sources::of(locations, &facts).without(&exclude))?;
-    let mut entries = what.entries.clone();
-    entries.extend(stock::reallocations(&planned.shares, from));
-    let mut portions = portions(&planned.shares, from);
-    let (elsewhere, missing) = (pieces_in(&portions), planned.unplaced.values().sum::<i64>());
-    let open: i64 = fulfilment.counts().map(Counts::open).sum();
-    let held = (missing > 0).then(|| nowhere(what.reason.as_deref()).placed(actor.label(), now));
-    let unplaced = moved_of(fulfilment, &steps_of(&planned.unplaced));
-    // What can be worked on is not held up by what is nowhere to be had.
-    let apart = missing > 0 && open - elsewhere > missing;
-    if apart {
-        portions.push(Portion { location: from, steps: steps_of(&planned.unplaced), held: held.clone() });
+    let facts = facts::of(tx, now, (order, fulfilment.delivery_key()), locations)?;
+    let sources = Sources::of(locations, &facts).without(&exclude);
+    let planned = match what.on_shelf {
+        None => stock::replan(tx, &needs, from, sources)?,
+        Some(_) => stock::replan_on_shelf(tx, &needs, from, sources)?,
+    };
+    if what.on_shelf.is_some_and(|only| !only.fits(now, &planned, locations)) {
+        return Ok(Moved { fulfilment_order: fulfilment.clone(), moved_to: Vec::new(), unplaced: Vec::new() });
     }
+    let mut entries = what.entries.clone();
+    entries.extend(stock::reallocations(&planned.shares, from, sources.selling()));
+    let (mut portions, waits) = portions(&planned, from, now);
+    let missing: i64 = planned.unplaced.values().sum();
+    let unplaced = moved_of(fulfilment, &steps_of(&planned.unplaced));
+    // Somebody has just decided about it, or it is held already.
+    let decided = what.decided || fulfilment.holds.iter().any(|hold| hold.kind == HoldKind::Sourcing);
+    let waits = if decided { BTreeMap::new() } else { waits };
+    let missed = nowhere(what.reason.as_deref()).placed(actor.label(), now);
+    let stay = [(waits, holds::unsourced(now)), (planned.unplaced, missed)];
+    let held = set_apart(fulfilment, &mut portions, stay);
     let division = Division {
         portions,
         sourcing: planned.sourcing,
-        held: held.filter(|_| !apart),
+        held,
         found: missing == 0 && what.pieces.is_none(),
         reason: what.reason.as_deref(),
     };
@@ -306,15 +342,45 @@ fn nowhere(reason: Option<&str>) -> NewHold {
     NewHold { kind: HoldKind::Stock, reason, owner: None, expires_at: None }
 }
 
-/// What goes to each other location, in the order of these.
-fn portions(shares: &[(Share, bool)], from: LocationId) -> Vec<Portion> {
-    let mut by_location: BTreeMap<LocationId, BTreeMap<i32, i64>> = BTreeMap::new();
-    for (share, _) in shares.iter().filter(|(share, _)| share.location != from) {
-        *by_location.entry(share.location).or_default().entry(share.line_no).or_insert(0) += share.quantity;
+/// What goes to each other location, in the order of these, what a sourcing profile's fallback holds there apart from what can be worked
+/// on; and how many pieces of which lines it holds where they are.
+fn portions(planned: &Replanned, from: LocationId, now: Instant) -> (Vec<Portion>, BTreeMap<i32, i64>) {
+    let unsourced = stock::held_lines(&planned.sourcing);
+    let mut by_location: BTreeMap<(LocationId, bool), BTreeMap<i32, i64>> = BTreeMap::new();
+    for (share, _) in &planned.shares {
+        let lines = by_location.entry((share.location, unsourced.contains(&share.spot()))).or_default();
+        *lines.entry(share.line_no).or_insert(0) += share.quantity;
     }
-    let portion =
-        |(location, lines): (LocationId, BTreeMap<i32, i64>)| Portion { location, steps: steps_of(&lines), held: None };
-    by_location.into_iter().map(portion).collect()
+    let waits = by_location.remove(&(from, true)).unwrap_or_default();
+    by_location.remove(&(from, false));
+    let portion = |((location, is_held), lines): ((LocationId, bool), BTreeMap<i32, i64>)| Portion {
+        location,
+        steps: steps_of(&lines),
+        held: is_held.then(|| holds::unsourced(now)),
+    };
+    (by_location.into_iter().map(portion).collect(), waits)
+}
+
+/// Sets apart what stays where it is and is held, so that it does not hold up what can be worked on. The last of it stays in the
+/// fulfilment order where nothing else does: then that is held, for what this returns.
+fn set_apart(
+    fulfilment: &FulfilmentOrder,
+    portions: &mut Vec<Portion>,
+    stay: [(BTreeMap<i32, i64>, Hold); 2],
+) -> Option<Hold> {
+    let open: i64 = fulfilment.counts().map(Counts::open).sum();
+    let mut left = open - pieces_in(portions);
+    for (lines, hold) in stay {
+        let pieces: i64 = lines.values().sum();
+        if pieces > 0 && pieces == left {
+            return Some(hold);
+        }
+        if pieces > 0 {
+            left -= pieces;
+            portions.push(Portion { location: fulfilment.location_id, steps: steps_of(&lines), held: Some(hold) });
+        }
+    }
+    None
 }
 
 /// The steps that take so many pieces of lines away, none of which is picked.
@@ -345,6 +411,7 @@ fn needs(tx: &mut Tx, fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) -> Re
     let need = |(place, line): (usize, &&FulfilmentLine)| Need {
         place,
         line_no: line.line_no,
+        delivery: fulfilment.delivery.as_ref().map_or(0, |one| one.number),
         variant: line.variant_id,
         quantity: steps.iter().filter(|(line_no, _)| *line_no == line.line_no).map(|(_, step)| step.moved).sum(),
         tracked: line.tracked,
@@ -354,8 +421,8 @@ fn needs(tx: &mut Tx, fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) -> Re
 }
 
 fn share(need: &Need, location: LocationId) -> Share {
-    let Need { line_no, variant, quantity, tracked, .. } = *need;
-    Share { line_no, variant, location, quantity, tracked }
+    let Need { line_no, delivery, variant, quantity, tracked, .. } = *need;
+    Share { line_no, delivery, variant, location, quantity, tracked }
 }
 
 /// A new fulfilment order beside another of the same order, with nothing to ship yet. Its claim to the goods is as old as the other's.

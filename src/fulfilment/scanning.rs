@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     crossdock::{self, DockTask, TaskKind},
     inbound::{self, InboundCommand, InboundShipment, UnitState},
+    parcels::{self, Package, PackageCommand},
     store,
 };
 use crate::{
@@ -50,7 +51,7 @@ struct ScannedVariant {
 /// What can be done with something here.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct ScanAction {
-    /// `receive`, `unload`, `sort`, `load`, `put_away`, `pick`, `pack`. More words may come.
+    /// `receive`, `unload`, `sort`, `load`, `put_away`, `pick`, `pack`, `ship`, `unpack`. More words may come.
     command: &'static str,
     /// Whether it is possible now.
     allowed: bool,
@@ -71,13 +72,16 @@ struct ScanAnswer {
     /// The inbound shipment that a handling unit is in.
     #[serde(skip_serializing_if = "Option::is_none")]
     inbound_shipment: Option<InboundShipment>,
+    /// The package of ours that it is on; for those who may read these (`fulfilment:read`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    package: Option<Package>,
     /// What can be done with it here.
     actions: Vec<ScanAction>,
 }
 
 /// Say what was scanned
 ///
-/// And what can be done with it at a location: receive it, bring it to what leaves, put it away, pick it, pack it.
+/// And what can be done with it at a location: receive it, bring it to what leaves, put it away, pick it, pack it, ship it.
 #[utoipa::path(tag = "receive goods", request_body = BarcodeRequest, security(("token" = ["stock:read"])),
     responses((status = 200, body = ScanAnswer)))]
 #[post("/scan")]
@@ -116,8 +120,13 @@ fn answer(tx: &mut Tx, actor: &Actor, code: &str, location: Option<LocationId>, 
         Some(sscc) => inbound::unit_by_sscc(tx, sscc)?.filter(|one| actor.sees_location(one.location_id)),
         None => None,
     };
+    let package = match &fields.sscc {
+        Some(sscc) if actor.holds(Scope::FulfilmentRead) => parcels::by_sscc(tx, actor, sscc)?,
+        _ => None,
+    };
     let mut actions = Vec::new();
     if let Some(location) = location {
+        actions.extend(package.iter().flat_map(|package| with_package(package, location)));
         if let (Some(shipment), Some(sscc)) = (&unit, &fields.sscc) {
             actions.extend(with_unit(shipment, sscc, location));
         }
@@ -137,7 +146,7 @@ fn answer(tx: &mut Tx, actor: &Actor, code: &str, location: Option<LocationId>, 
         }));
     }
     let variants = variants.into_iter().map(|Variant { id, sku, name, .. }| ScannedVariant { id, sku, name }).collect();
-    Ok(ScanAnswer { fields, variants, inbound_shipment: unit, actions })
+    Ok(ScanAnswer { fields, variants, inbound_shipment: unit, package, actions })
 }
 
 /// What can be done with a handling unit.
@@ -151,6 +160,20 @@ fn with_unit(shipment: &InboundShipment, sscc: &str, here: LocationId) -> Option
     let reason = taken.err().map(|why| why.to_string());
     let link = format!("/v1/ops/inbound-shipments/{}/receive", shipment.id);
     Some(ScanAction { command: "receive", allowed: reason.is_none(), reason, link })
+}
+
+/// What can be done with a package of ours. It leaves by its fulfilment order's command.
+fn with_package(package: &Package, here: LocationId) -> [ScanAction; 2] {
+    let work = format!("/v1/ops/fulfilment-orders/{}/ship", package.fulfilment_order_id);
+    let own = format!("/v1/ops/packages/{}/unpack", package.id);
+    [(PackageCommand::Ship, "ship", work), (PackageCommand::Unpack, "unpack", own)].map(|(command, word, link)| {
+        let taken = match package.location_id == here {
+            true => package.state.apply(command).map(|_| ()),
+            false => Err(Error::conflict("it was packed at another location")),
+        };
+        let reason = taken.err().map(|why| why.to_string());
+        ScanAction { command: word, allowed: reason.is_none(), reason, link }
+    })
 }
 
 fn task(task: &DockTask) -> ScanAction {

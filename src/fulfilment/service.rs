@@ -1,18 +1,20 @@
 //! Commands of the warehouse: open, pick, pack, ship, deliver. Each is a part of the caller's transaction, locks the
 //! order first, so that everything on one order happens one after another, and moves the stock levels last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 // What is asked for as it stands in the tables.
 pub(super) use super::store::{Filter, page, unaccepted};
 use super::{
+    holds,
     ids::{Draw, Fresh},
     model::{
-        Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, Shipment, ShipmentCommand,
-        ShipmentState, ShippedLine, Step, at_piece, sum_pieces,
+        Command, Counts, ForDelivery, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, Shipment,
+        ShipmentCommand, ShipmentState, ShippedLine, Step, at_piece, sum_pieces,
     },
     money::{self, Settling},
     parcels::{self, Package, manifests},
+    shipped_lots::{self, ShippedLot},
     store,
     told::{parcel, pieces_of, progressed},
     tracking::{self, Mark, Tracking},
@@ -23,14 +25,15 @@ use crate::{
     events::{self, Payload},
     jobs,
     kernel::{
-        Actor, Instant,
+        Actor, Id, Instant,
         ids::{FulfilmentOrderId, LocationId, OrderId, PackageId, ShipmentId},
     },
     orders::{self, ExternalRef, LineMove, OrderDocument},
-    stock::{self, Share, Sourcing, lots::Packed},
+    stock::{self, Share, Sourcing, Spot, lots::Packed},
 };
 
-/// The work with an order: one fulfilment order per location that has a share of it. Services, which are neither shipped nor
+/// The work with an order: one fulfilment order per delivery and location that has a share of it, and one more where some of that is
+/// `held` there by its sourcing profile. Services, which are neither shipped nor
 /// counted, are left out. `due_at` tells when a location should have shipped. `fresh` are ids for them; as many as there are
 /// locations suffice. Nothing is written.
 ///
@@ -39,17 +42,19 @@ use crate::{
 pub fn work_of(
     now: Instant,
     order: &OrderDocument,
-    shares: &[Share],
+    (shares, held): (&[Share], &BTreeSet<Spot>),
     due_at: impl Fn(LocationId) -> Instant,
     fresh: &[FulfilmentOrderId],
 ) -> Result<Vec<FulfilmentOrder>> {
-    let mut by_location: BTreeMap<LocationId, BTreeMap<i32, FulfilmentLine>> = BTreeMap::new();
+    // What is held keeps nothing waiting that can be worked on.
+    let mut by_location: BTreeMap<(i32, LocationId, bool), BTreeMap<i32, FulfilmentLine>> = BTreeMap::new();
     for share in shares.iter().filter(|share| share.quantity > 0) {
         let ordered = order.line(share.line_no)?;
         if !ordered.requires_shipping && !share.tracked {
             continue;
         }
-        let lines = by_location.entry(share.location).or_default();
+        let is_held = held.contains(&share.spot());
+        let lines = by_location.entry((share.delivery, share.location, is_held)).or_default();
         let line = lines.entry(share.line_no).or_insert_with(|| FulfilmentLine {
             line_no: share.line_no,
             variant_id: share.variant,
@@ -61,7 +66,7 @@ pub fn work_of(
         line.tracked |= share.tracked;
     }
     let mut fresh = fresh.iter().copied();
-    let opened = by_location.into_iter().map(|(location_id, lines)| FulfilmentOrder {
+    let opened = by_location.into_iter().map(|((number, location_id, is_held), lines)| FulfilmentOrder {
         id: fresh.next().unwrap_or_default(),
         order_id: order.id,
         order_number: order.number.clone(),
@@ -72,10 +77,13 @@ pub fn work_of(
         version: 1,
         due_at: due_at(location_id),
         priority: 0,
-        holds: Vec::new(),
+        holds: if is_held { vec![holds::unsourced(now)] } else { Vec::new() },
         accept_by: None,
         cancel_request: None,
         declined: false,
+        delivery: for_delivery(order, number),
+        promised_until: None,
+        told_until: None,
         taken_from: Vec::new(),
         lines: lines.into_values().collect(),
         created_at: now,
@@ -84,12 +92,35 @@ pub fn work_of(
     Ok(opened.collect())
 }
 
-/// Opens fulfilment orders, with why their locations ship what they do: two statements, however many.
+/// A delivery of an order that has several, by its place.
+fn for_delivery(order: &OrderDocument, number: i32) -> Option<ForDelivery> {
+    let deliveries = Some(&order.deliveries).filter(|all| all.len() > 1)?;
+    let delivery = deliveries.get(usize::try_from(number).ok()?)?;
+    let (key, method) = (delivery.key.clone()?, delivery.method.clone());
+    Some(ForDelivery { number, key, method, pickup: delivery.pickup.is_some() })
+}
+
+/// The key of the delivery that one of an order's fulfilment orders is for, where it has several. One statement there, else none.
+pub(super) fn delivery_key(tx: &mut Tx, order: &OrderDocument, id: FulfilmentOrderId) -> Result<Option<String>> {
+    if order.deliveries.len() < 2 {
+        return Ok(None);
+    }
+    Ok(store::get(tx, id)?.and_then(|one| one.delivery).map(|delivery| delivery.key))
+}
+
+/// Opens fulfilment orders, with why their locations ship what they do: two statements, however many, and one for what holds them.
 ///
 /// # Errors
 /// What the database says.
 pub fn open(tx: &mut Tx, opened: &[FulfilmentOrder], sourcing: &[Sourcing]) -> Result<()> {
-    if opened.is_empty() { Ok(()) } else { store::insert(tx, opened, sourcing) }
+    if opened.is_empty() {
+        return Ok(());
+    }
+    store::insert(tx, opened, sourcing)?;
+    let held = opened.iter().flat_map(|one| one.holds.iter().map(move |hold| (one.id, hold)));
+    // Nobody is told a hold's id, so a second run may give another.
+    let held: Vec<_> = held.map(|(id, hold)| (Id::new(), id, hold)).collect();
+    if held.is_empty() { Ok(()) } else { holds::store::insert(tx, &held) }
 }
 
 /// A fulfilment order that the actor may see.
@@ -284,6 +315,8 @@ pub struct NewShipment {
     pub pieces: Option<Vec<Pieces>>,
     /// Which packages leave, instead of pieces.
     pub packages: Option<Vec<PackageId>>,
+    /// Of which lots pieces are: what is not said of any leaves as it should.
+    pub lots: Vec<ShippedLot>,
     /// When it left, if that was not now.
     pub occurred_at: Option<Instant>,
 }
@@ -307,7 +340,8 @@ pub fn ship(
     let (shipment, (levels, packed)) = dispatch(tx, now, actor, &mut draw, (&mut order, &mut fulfilment), new)?;
     let at = new.occurred_at.unwrap_or(now);
     let events = draw.many(levels.len());
-    stock::ship(tx, now, actor, (&levels, &packed), &order.id.to_string(), at, &events)?;
+    let leaving = (levels.as_slice(), packed.as_slice(), order.keeps_until(at).or(Some(at)));
+    stock::ship(tx, now, actor, leaving, &order.id.to_string(), at, &events)?;
     Ok(shipment)
 }
 
@@ -353,7 +387,8 @@ pub fn ship_parts(
         levels.extend(shares);
         packed.extend(boxed);
     }
-    stock::ship(tx, now, actor, (&levels, &packed), &order.id.to_string(), left_at, &events)?;
+    let leaving = (levels.as_slice(), packed.as_slice(), order.keeps_until(left_at).or(Some(left_at)));
+    stock::ship(tx, now, actor, leaving, &order.id.to_string(), left_at, &events)?;
     Ok(shipments)
 }
 
@@ -398,7 +433,8 @@ fn dispatch(
     // What was reported before it had left can be booked now.
     jobs::hasten_keys(tx, now, &orders::after(order.id))?;
     let levels = shares(fulfilment, &shipment.lines);
-    Ok((shipment, (levels, leaving.packed())))
+    let packed = [shipped_lots::said(fulfilment, &shipment, &new.lots)?, leaving.packed()].concat();
+    Ok((shipment, (levels, packed)))
 }
 
 /// What leaves, with the carrier and the number of its packages' label where nobody has said another.
@@ -452,7 +488,8 @@ pub(super) fn shares(fulfilment: &FulfilmentOrder, pieces: &[ShippedLine]) -> Ve
     let share = |piece: &ShippedLine| {
         let line = fulfilment.lines.iter().find(|line| line.line_no == piece.line_no)?;
         let (line_no, variant, tracked) = (line.line_no, line.variant_id, line.tracked);
-        Some(Share { line_no, variant, location: fulfilment.location_id, quantity: piece.quantity, tracked })
+        let (location, quantity) = (fulfilment.location_id, piece.quantity);
+        Some(Share { line_no, delivery: 0, variant, location, quantity, tracked })
     };
     pieces.iter().filter_map(share).collect()
 }

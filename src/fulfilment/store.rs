@@ -1,25 +1,24 @@
-//! The only file that touches `fulfilment_orders`, `fulfilment_lines` and `shipments`.
+//! The only file that touches `fulfilment_orders` and `fulfilment_lines`.
 
 use std::collections::{BTreeMap, HashMap};
 
 use diesel::sql_types::{BigInt, Bool, Nullable, Text as SqlText};
 use serde_json::{Value, json};
 
+pub(super) use super::shipment_store::{
+    by_number, deliver, deliver_earlier, insert_shipment, save_details, shipment, shipments, shipments_after,
+    shipments_by_ids, track, undeliver, unship,
+};
 use super::{
     holds,
-    model::{
-        Counts, FulfilmentDetails, FulfilmentLine, FulfilmentOrder, FulfilmentState, Shipment, ShipmentDetails,
-        ShipmentState, Step,
-    },
-    tracking::Tracking,
+    model::{Counts, FulfilmentDetails, FulfilmentLine, FulfilmentOrder, FulfilmentState, Step},
 };
 use crate::{
     db::{Bind, Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many, sql},
     error::{Code, Error, Result},
     kernel::{
         Actor, Id, Instant, Waiting,
-        ids::{ChannelId, FulfilmentOrderId, LocationId, OrderId, ShipmentId, VariantId},
-        text,
+        ids::{ChannelId, FulfilmentOrderId, LocationId, OrderId, VariantId},
     },
     stock::Sourcing,
 };
@@ -40,6 +39,8 @@ const ORDER: &[(&str, Col)] = &[
     ("priority", Col::Int),
     ("accept_by", Col::At),
     ("doc", Col::Doc),
+    ("promised_until", Col::At),
+    ("told_until", Col::At),
 ];
 
 const LINE: &[(&str, Col)] = &[
@@ -59,7 +60,10 @@ const LINE: &[(&str, Col)] = &[
 /// Writes fulfilment orders with their lines, and with each the traces of its lines: two statements.
 pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder], sourcing: &[Sourcing]) -> Result<()> {
     let rows = all.iter().map(|one| {
-        let of = |trace: &&Sourcing| one.lines.iter().any(|line| line.line_no == trace.line_no);
+        let of = |trace: &&Sourcing| {
+            usize::try_from(trace.delivery) == Ok(one.number())
+                && one.lines.iter().any(|line| line.line_no == trace.line_no)
+        };
         let traces: Vec<&Sourcing> = sourcing.iter().filter(of).collect();
         let traces = (!traces.is_empty()).then(|| Json::of(&traces)).transpose()?;
         Ok(vec![
@@ -78,6 +82,8 @@ pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder], sourcing: &[Sourcing]
             one.priority.into(),
             one.accept_by.into(),
             Json::of(&one.details())?.into(),
+            one.promised_until.into(),
+            one.told_until.into(),
         ])
     });
     let rows: Result<Vec<_>> = rows.collect();
@@ -104,18 +110,18 @@ pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder], sourcing: &[Sourcing]
 }
 
 #[rustfmt::skip]
-type OrderColumns = (UidSql, UidSql, SqlText, UidSql, UidSql, SqlText, InstantSql, BigInt, InstantSql, InstantSql, InstantSql, BigInt, Nullable<InstantSql>, Nullable<DocSql>);
+type OrderColumns = (UidSql, UidSql, SqlText, UidSql, UidSql, SqlText, InstantSql, BigInt, InstantSql, InstantSql, InstantSql, BigInt, Nullable<InstantSql>, Nullable<DocSql>, Nullable<InstantSql>, Nullable<InstantSql>);
 #[rustfmt::skip]
-type OrderRow = (FulfilmentOrderId, OrderId, String, ChannelId, LocationId, FulfilmentState, Instant, i64, Instant, Instant, Instant, i64, Option<Instant>, Option<Doc<FulfilmentDetails>>);
+type OrderRow = (FulfilmentOrderId, OrderId, String, ChannelId, LocationId, FulfilmentState, Instant, i64, Instant, Instant, Instant, i64, Option<Instant>, Option<Doc<FulfilmentDetails>>, Option<Instant>, Option<Instant>);
 const SELECTED: &str = "id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, created_at, \
-     updated_at, priority, accept_by, doc";
+     updated_at, priority, accept_by, doc, promised_until, told_until";
 
 #[rustfmt::skip]
 fn order(row: OrderRow) -> FulfilmentOrder {
-    let (id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, created_at, updated_at, priority, accept_by, doc) = row;
-    let FulfilmentDetails { cancel_request, taken_from, declined } = doc.map(|Doc(details)| details).unwrap_or_default();
+    let (id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, created_at, updated_at, priority, accept_by, doc, promised_until, told_until) = row;
+    let FulfilmentDetails { cancel_request, taken_from, declined, delivery } = doc.map(|Doc(details)| details).unwrap_or_default();
     let (lines, holds) = (Vec::new(), Vec::new());
-    FulfilmentOrder { id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, priority, holds, accept_by, cancel_request, declined, taken_from, lines, created_at, updated_at }
+    FulfilmentOrder { id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, priority, holds, accept_by, cancel_request, declined, delivery, promised_until, told_until, taken_from, lines, created_at, updated_at }
 }
 
 type LineColumns = (UidSql, BigInt, UidSql, SqlText, Bool, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
@@ -166,8 +172,9 @@ pub(super) fn sourcing(tx: &mut Tx, order: OrderId) -> Result<Vec<Sourcing>> {
     let query = sql("SELECT sourcing FROM fulfilment_orders WHERE order_id = ? AND sourcing IS NOT NULL ORDER BY id")
         .bind(order);
     let found = query.load::<DocSql, Doc<Vec<Sourcing>>>(tx)?;
-    let by_line: BTreeMap<i32, Sourcing> =
-        found.into_iter().flat_map(|Doc(traces)| traces).map(|trace| (trace.line_no, trace)).collect();
+    let traces = found.into_iter().flat_map(|Doc(traces)| traces);
+    let by_line: BTreeMap<(i32, i32), Sourcing> =
+        traces.map(|trace| ((trace.line_no, trace.delivery), trace)).collect();
     Ok(by_line.into_values().collect())
 }
 
@@ -330,6 +337,15 @@ pub(super) fn save_plan(tx: &mut Tx, one: &FulfilmentOrder) -> Result<()> {
     }
 }
 
+/// Keeps until when one of an order's several deliveries arrives, as it was told now. What is taken out of its fulfilment orders later has
+/// it from these.
+pub(super) fn tell_until(tx: &mut Tx, order: OrderId, number: usize, until: Instant) -> Result<()> {
+    let number = i64::try_from(number).map_err(Error::internal)?;
+    let update = "UPDATE fulfilment_orders SET told_until = ? WHERE order_id = ? \
+                  AND CAST(doc->'delivery'->>'number' AS BIGINT) = ?";
+    sql(update).bind(until).bind(order).bind(number).execute(tx).map(|_| ())
+}
+
 /// Up to so many fulfilment orders that no shop has accepted in time, the longest overdue first. What somebody wants cancelled
 /// is left out: that is to be answered first.
 pub(super) fn unaccepted(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<FulfilmentOrderId>> {
@@ -337,186 +353,6 @@ pub(super) fn unaccepted(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<Fu
                  AND state NOT IN ('shipped', 'delivered', 'cancelled') \
                  AND doc->'cancel_request'->>'at' IS NULL ORDER BY accept_by, id LIMIT ?";
     sql(query).bind(now).bind(limit).load::<UidSql, FulfilmentOrderId>(tx)
-}
-
-type ShipmentColumns = (
-    UidSql,
-    UidSql,
-    UidSql,
-    Nullable<SqlText>,
-    Nullable<SqlText>,
-    SqlText,
-    DocSql,
-    InstantSql,
-    Nullable<InstantSql>,
-    InstantSql,
-    Nullable<InstantSql>,
-    Nullable<SqlText>,
-);
-type ShipmentRow = (
-    ShipmentId,
-    FulfilmentOrderId,
-    OrderId,
-    Option<String>,
-    Option<String>,
-    ShipmentState,
-    Doc<ShipmentDetails>,
-    Instant,
-    Option<Instant>,
-    Instant,
-    Option<Instant>,
-    Option<Tracking>,
-);
-const SHIPMENT: &str = "id, fulfilment_order_id, order_id, carrier, tracking_number, state, doc, shipped_at, \
-     delivered_at, recorded_at, corrected_at, tracking";
-
-fn shipment_of(row: ShipmentRow) -> Shipment {
-    let (
-        id,
-        fulfilment_order_id,
-        order_id,
-        carrier,
-        tracking_number,
-        state,
-        Doc(doc),
-        shipped_at,
-        delivered_at,
-        at,
-        corrected,
-        tracking,
-    ) = row;
-    // The column keeps where it stood: what was taken back is no shipment any more.
-    let state = if corrected.is_some() { ShipmentState::Corrected } else { state };
-    // A process that knows nothing finer may have seen it arrive.
-    let tracking = match state {
-        ShipmentState::Delivered => Tracking::Delivered,
-        _ => tracking.unwrap_or(Tracking::Announced),
-    };
-    let ShipmentDetails { location_id, tracking_url, lines, scans, corrections, packages } = doc;
-    Shipment {
-        id,
-        fulfilment_order_id,
-        order_id,
-        location_id,
-        carrier,
-        tracking_number,
-        tracking_url,
-        state,
-        tracking,
-        lines,
-        packages,
-        shipped_at,
-        delivered_at,
-        corrected_at: corrected,
-        corrections,
-        scans,
-        recorded_at: at,
-    }
-}
-
-fn details(shipment: &Shipment) -> Result<Doc<Value>> {
-    Ok(Doc(serde_json::to_value(ShipmentDetails {
-        location_id: shipment.location_id,
-        tracking_url: shipment.tracking_url.clone(),
-        lines: shipment.lines.clone(),
-        scans: shipment.scans.clone(),
-        corrections: shipment.corrections.clone(),
-        packages: shipment.packages.clone(),
-    })?))
-}
-
-pub(super) fn insert_shipment(tx: &mut Tx, shipment: &Shipment) -> Result<()> {
-    sql("INSERT INTO shipments (id, fulfilment_order_id, order_id, carrier, tracking_number, tracking_folded, state, \
-         doc, shipped_at, delivered_at, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-    .bind(shipment.id)
-    .bind(shipment.fulfilment_order_id)
-    .bind(shipment.order_id)
-    .bind(shipment.carrier.clone())
-    .bind(shipment.tracking_number.clone())
-    .bind(shipment.tracking_number.as_deref().map(text::squeeze))
-    .bind(shipment.state.as_str())
-    .bind(details(shipment)?)
-    .bind(shipment.shipped_at)
-    .bind(shipment.delivered_at)
-    .bind(shipment.recorded_at)
-    .execute(tx)?;
-    Ok(())
-}
-
-/// Notes that a shipment has arrived. False when that is known already.
-pub(super) fn deliver(tx: &mut Tx, id: ShipmentId, at: Instant) -> Result<bool> {
-    let update = "UPDATE shipments SET state = 'delivered', tracking = 'delivered', delivered_at = ? \
-                  WHERE id = ? AND state = 'shipped' AND corrected_at IS NULL";
-    Ok(sql(update).bind(at).bind(id).execute(tx)? == 1)
-}
-
-/// The column's word for where a shipment is: nothing, where nothing was heard of it.
-fn heard(tracking: Tracking) -> Option<&'static str> {
-    (tracking != Tracking::Announced).then_some(tracking.as_str())
-}
-
-/// Notes that a shipment has not arrived after all, and where it is then. False when nobody had said so.
-pub(super) fn undeliver(tx: &mut Tx, id: ShipmentId, tracking: Tracking) -> Result<bool> {
-    let update = "UPDATE shipments SET state = 'shipped', tracking = ?, delivered_at = NULL \
-                  WHERE id = ? AND state = 'delivered' AND corrected_at IS NULL";
-    Ok(sql(update).bind(heard(tracking)).bind(id).execute(tx)? == 1)
-}
-
-/// Notes that a shipment has not left after all. False when that is known already, or when it has arrived.
-pub(super) fn unship(tx: &mut Tx, id: ShipmentId, now: Instant) -> Result<bool> {
-    let update = "UPDATE shipments SET corrected_at = ? WHERE id = ? AND state = 'shipped' AND corrected_at IS NULL";
-    Ok(sql(update).bind(now).bind(id).execute(tx)? == 1)
-}
-
-/// Notes where a shipment on its way is. False when it has arrived.
-pub(super) fn track(tx: &mut Tx, id: ShipmentId, tracking: Tracking) -> Result<bool> {
-    let update = "UPDATE shipments SET tracking = ? WHERE id = ? AND state = 'shipped' AND corrected_at IS NULL";
-    Ok(sql(update).bind(heard(tracking)).bind(id).execute(tx)? == 1)
-}
-
-/// Notes that a shipment has arrived earlier than was known. False when it has not arrived.
-pub(super) fn deliver_earlier(tx: &mut Tx, id: ShipmentId, at: Instant) -> Result<bool> {
-    let update = "UPDATE shipments SET delivered_at = ? WHERE id = ? AND state = 'delivered' AND delivered_at > ?";
-    Ok(sql(update).bind(at).bind(id).bind(at).execute(tx)? == 1)
-}
-
-/// Writes a shipment's document again: the order it is of is locked meanwhile.
-pub(super) fn save_details(tx: &mut Tx, shipment: &Shipment) -> Result<()> {
-    sql("UPDATE shipments SET doc = ? WHERE id = ?").bind(details(shipment)?).bind(shipment.id).execute(tx)?;
-    Ok(())
-}
-
-pub(super) fn shipment(tx: &mut Tx, id: ShipmentId) -> Result<Option<Shipment>> {
-    let query = sql(format!("SELECT {SHIPMENT} FROM shipments WHERE id = ?")).bind(id);
-    Ok(query.first::<ShipmentColumns, ShipmentRow>(tx)?.map(shipment_of))
-}
-
-/// The shipments that a carrier calls by a number, those left out that have not left after all.
-pub(super) fn by_number(tx: &mut Tx, number: &str) -> Result<Vec<ShipmentId>> {
-    let query = "SELECT id FROM shipments WHERE tracking_folded = ? AND corrected_at IS NULL ORDER BY id LIMIT 10";
-    sql(query).bind(text::squeeze(number)).load::<UidSql, ShipmentId>(tx)
-}
-
-/// An order's shipments, the oldest first.
-pub(super) fn shipments(tx: &mut Tx, order: OrderId) -> Result<Vec<Shipment>> {
-    let query = sql(format!("SELECT {SHIPMENT} FROM shipments WHERE order_id = ? ORDER BY shipped_at, id")).bind(order);
-    Ok(query.load::<ShipmentColumns, ShipmentRow>(tx)?.into_iter().map(shipment_of).collect())
-}
-
-/// Shipments by their ids.
-pub(super) fn shipments_by_ids(tx: &mut Tx, ids: &[ShipmentId]) -> Result<Vec<Shipment>> {
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
-    let query = format!("SELECT {SHIPMENT} FROM shipments WHERE id IN (SELECT wanted FROM {list}) ORDER BY id");
-    let wanted = dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect());
-    Ok(sql(query).bind(wanted).load::<ShipmentColumns, ShipmentRow>(tx)?.into_iter().map(shipment_of).collect())
-}
-
-/// Shipments after one of them, in the order of their ids.
-pub(super) fn shipments_after(tx: &mut Tx, after: Option<ShipmentId>, limit: i64) -> Result<Vec<Shipment>> {
-    let after = after.unwrap_or(Id::from_bytes([0; 16]));
-    let query = sql(format!("SELECT {SHIPMENT} FROM shipments WHERE id > ? ORDER BY id LIMIT ?"));
-    let rows = query.bind(after).bind(limit).load::<ShipmentColumns, ShipmentRow>(tx)?;
-    Ok(rows.into_iter().map(shipment_of).collect())
 }
 
 /// An article that a fulfilment order waits for.

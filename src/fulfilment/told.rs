@@ -66,7 +66,7 @@ pub fn work_payload(
     fulfilment_order: &FulfilmentOrder,
     moved: Vec<ShippedLine>,
 ) -> Result<Payload> {
-    let delivery = order.deliveries.first();
+    let delivery = order.delivery(fulfilment_order.delivery_key());
     let shipping_method = delivery.and_then(|delivery| delivery.method.as_deref());
     let personal = PersonalWork { ship_to: delivery.and_then(|delivery| delivery.address.as_ref()) };
     Payload::with_personal(&Work { fulfilment_order, moved, shipping_method, ship_to: None }, &personal)
@@ -149,7 +149,9 @@ pub(super) struct Parcel<'a> {
 /// What the events of this slice carry.
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
-    use super::{cancel::Cancelled, crossdock, dropship, inbound, jobs::Moved, returns::Return, till::RefundRequested};
+    use super::{
+        cancel::Cancelled, crossdock, dropship, inbound, jobs::Moved, promises, returns::Return, till::RefundRequested,
+    };
     let own = vec![
         EventSchema::of::<Work<'_>>(OPENED),
         EventSchema::of::<Work<'_>>(CANCELLED),
@@ -182,7 +184,9 @@ pub fn event_schemas() -> Vec<EventSchema> {
         EventSchema::of::<RefundRequested<'_>>("payment.refund_requested.v1"),
         EventSchema::of::<Return>("return.received.v1"),
     ];
-    [own, dropship::event_schemas(), inbound::event_schemas(), crossdock::event_schemas()].concat()
+    let parts =
+        [dropship::event_schemas(), inbound::event_schemas(), crossdock::event_schemas(), promises::event_schemas()];
+    [own, parts.concat()].concat()
 }
 
 pub(super) fn parcel(order: &OrderDocument, shipment: &Shipment) -> Result<Payload> {

@@ -31,6 +31,7 @@ pub struct Limits {
     lookups: Option<Limiter>,
     coupons: Option<Limiter>,
     vat_ids: Option<Limiter>,
+    back_in_stock: Option<Limiter>,
     proxies: Vec<Network>,
 }
 
@@ -56,6 +57,7 @@ impl Limits {
             lookups: limiter(settings.lookup_requests_per_minute),
             coupons: limiter(settings.coupon_requests_per_minute),
             vat_ids: limiter(settings.vat_id_requests_per_minute),
+            back_in_stock: limiter(settings.back_in_stock_requests_per_minute),
             proxies: settings.trusted_proxies().flatten().collect(),
         }
     }
@@ -117,9 +119,20 @@ impl Limits {
         }
     }
 
+    /// Counts a request to be told when goods come back: nobody has strangers told of a whole catalogue.
+    ///
+    /// # Errors
+    /// `rate_limited` when there were too many from this address.
+    pub fn check_back_in_stock(&self, request: &HttpRequest) -> Result<()> {
+        match &self.back_in_stock {
+            Some(limiter) => take(limiter, self.network(request), request),
+            None => Ok(()),
+        }
+    }
+
     /// Forgets keys that have not been used for a while.
     pub fn tidy(&self) {
-        let own = [&self.lookups, &self.coupons, &self.vat_ids];
+        let own = [&self.lookups, &self.coupons, &self.vat_ids, &self.back_in_stock];
         for limiter in [&self.store, &self.ops, &self.integration].into_iter().chain(own).flatten() {
             limiter.retain_recent();
         }

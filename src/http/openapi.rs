@@ -84,7 +84,8 @@ const JOBS: &[(&str, &str)] = &[
     ("browse", "What the channel sells in and where, prices, availability: `GET config`, then `POST offers`."),
     (
         "cart",
-        "Make a cart with all that is known at once, or step by step; every write answers the priced cart with `problems[]`.",
+        "Make a cart with all that is known at once, or step by step; every write answers the priced cart with `problems[]`. One parcel \
+         home and one to pick up: `PUT deliveries`.",
     ),
     (
         "check out",

@@ -33,6 +33,7 @@ impl Row for VariantRow {
         ("stock_policy", Cell::Text),
         ("backorder_policy", Cell::Text),
         ("status", Cell::Text),
+        ("components", Cell::Json),
         ("attributes", Cell::Json),
     ];
 }
@@ -58,8 +59,8 @@ impl Import for Variants {
 /// Import variants
 ///
 /// One row is one variant by its SKU: made where the SKU is new (then `name` and `tax_class` are needed), else changed in
-/// the fields that the row has. Rows are applied in their order, so of two rows of one SKU the later wins. A row that is
-/// not valid is reported and stops no others. Up to 64 MiB of NDJSON (an object per line) or CSV (a header, then rows).
+/// the fields that the row has. Rows are applied in their order, so of two rows of one SKU the later wins, and a bundle comes
+/// behind its components. A row that is not valid is reported and stops no others. Up to 64 MiB of NDJSON (an object per line) or CSV (a header, then rows).
 #[utoipa::path(tag = "import", params(ImportQuery), security(("token" = ["catalog:write"])),
     request_body(content((VariantRow = "application/x-ndjson"), (String = "text/csv"))),
     responses((status = 200, body = Report)))]

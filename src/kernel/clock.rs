@@ -14,14 +14,25 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(DateTime<Utc>);
 
+/// The first and the last instant that databases keep, in seconds since 1970.
+const FIRST: DateTime<Utc> = seconds(-62_135_596_800, 0);
+const LAST: DateTime<Utc> = seconds(253_402_300_799, 999_999_000);
+
+const fn seconds(since: i64, nanos: u32) -> DateTime<Utc> {
+    match DateTime::from_timestamp(since, nanos) {
+        Some(at) => at,
+        None => DateTime::<Utc>::UNIX_EPOCH,
+    }
+}
+
 impl Instant {
     /// Later than anything that happens: the year 2262.
     pub const END: Self = Self(DateTime::<Utc>::from_timestamp_nanos(i64::MAX));
 
-    /// The instant of a chrono time, cut to microseconds.
+    /// The instant of a chrono time, cut to microseconds; saturates at the ends of the years 1 to 9999, which databases keep.
     #[must_use]
     pub fn from_utc(at: DateTime<Utc>) -> Self {
-        Self(at.trunc_subsecs(6))
+        Self(at.trunc_subsecs(6).clamp(FIRST, LAST))
     }
 
     /// The instant so many microseconds after 1970-01-01T00:00:00Z. Outside the years 1 to 9999 becomes the epoch: databases
@@ -179,5 +190,11 @@ mod tests {
         assert_eq!("2027-06-30T23:59:60.5Z".parse(), "2027-07-01T00:00:00.5Z".parse::<Instant>());
         assert!("9999-12-31T23:59:60Z".parse::<Instant>().is_err());
         assert_eq!(Instant::from_micros(-99_999_999_999_999_999), Instant::from_micros(0));
+        // What is reckoned stays within what is kept: best before the last day of all, west of Greenwich.
+        let last: Instant = "9999-12-31T23:59:59.999999Z".parse().unwrap();
+        assert_eq!(last.plus_seconds(18_000), last);
+        assert_eq!(last.sortable(), "9999-12-31T23:59:59.999999Z");
+        let first: Instant = "0001-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!(first.plus_seconds(-1), first);
     }
 }

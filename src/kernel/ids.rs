@@ -44,6 +44,8 @@ kinds! {
     Company, CompanyId = "company";
     /// A postal address in a customer's book.
     Address, AddressId = "addr";
+    /// Somebody who waits for goods to come back.
+    BackInStock, BackInStockId = "bis";
     /// A price list.
     PriceList, PriceListId = "plist";
     /// A change of a price.
@@ -106,6 +108,8 @@ kinds! {
     DockTask, DockTaskId = "dtask";
     /// Goods on their way from one location to another.
     Transfer, TransferId = "trf";
+    /// What a channel leaves to others of a variant.
+    ChannelSafety, ChannelSafetyId = "chsafe";
     /// A count of what lies at a location.
     StockCount, StockCountId = "count";
     /// A shipment.

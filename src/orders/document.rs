@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     access::{OrderLink, OrderLinks},
+    bundle::{BundlePart, OrderBundle},
     model::{self, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     error::{Error, Result},
     events::Payload,
     kernel::{
-        Currency, Device, Instant, Money, Per, PricePer, Quantity, UnitPrice,
+        Country, Currency, Device, Instant, Money, Per, PricePer, Quantity, UnitPrice,
         ids::{CartId, ChannelId, CustomerId, OrderId, VariantId},
     },
     payments::PaymentView,
@@ -43,10 +44,16 @@ pub struct OrderDetails {
     pub vat_id: Option<CheckedVatId>,
     /// Where it goes.
     pub deliveries: Vec<Delivery>,
+    /// For so many days goods of lots must still keep when they leave; left out, until they end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_shelf_life_days: Option<i64>,
     /// The method of payment.
     pub payment_method: String,
     /// The price, without the lines.
     pub totals: Totals,
+    /// The bundles that were sold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundles: Vec<OrderBundle>,
     /// Free data of the storefront.
     pub metadata: Map<String, Value>,
 }
@@ -75,6 +82,9 @@ pub struct LineDetails {
     pub discount: Money,
     /// How the price came about.
     pub explanation: Vec<Step>,
+    /// The bundle that it is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundlePart>,
     /// Free data of the storefront.
     pub metadata: Map<String, Value>,
 }
@@ -119,6 +129,9 @@ pub struct OrderLine {
     pub tax_rate: rust_decimal::Decimal,
     /// How the price came about.
     pub explanation: Vec<Step>,
+    /// The bundle that it is a part of: of `bundles` the one with this `line_no`. Absent where it was sold by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundlePart>,
     /// Free data of the storefront.
     #[schema(value_type = Object)]
     pub metadata: Map<String, Value>,
@@ -207,9 +220,15 @@ pub struct OrderDocument {
     pub vat_id: Option<CheckedVatId>,
     /// Where it goes.
     pub deliveries: Vec<Delivery>,
-    /// Its lines.
+    /// For so many days goods of lots must still keep when they leave; left out, until they end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_shelf_life_days: Option<i64>,
+    /// Its lines: what was sold by itself, and what bundles are made of.
     pub lines: Vec<OrderLine>,
-    /// The price of shipping.
+    /// The bundles that were sold as one: each with its price, and with the numbers of the lines that it is made of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bundles: Vec<OrderBundle>,
+    /// The price of shipping; of several deliveries all of it: each tells its own.
     pub shipping: Option<ShippingTotals>,
     /// The tax by rate.
     pub taxes: Vec<TaxTotal>,
@@ -236,7 +255,8 @@ pub struct OrderDocument {
     pub external_refs: Vec<ExternalRef>,
     /// How the total came about.
     pub explanation: Vec<Step>,
-    /// The promotions that apply, in the order in which they do; their amounts are in `discount` of the lines and of shipping.
+    /// The promotions that apply, in the order in which they do; their amounts are in `discount` of the lines and of shipping. What
+    /// they take off a bundle they tell by the bundle's `line_no`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub promotions: Vec<AppliedPromotion>,
     /// The promotions that were in question and do not apply, each with the first condition that did not hold.
@@ -270,6 +290,10 @@ impl OrderDocument {
             let price = line.price();
             Step::keep_public(&mut line.explanation, Some(price));
         }
+        for bundle in &mut shown.bundles {
+            let price = PricePer { price: bundle.unit_price, per: bundle.per };
+            Step::keep_public(&mut bundle.explanation, Some(price));
+        }
         if let Some(shipping) = &mut shown.shipping {
             Step::keep_public(&mut shipping.explanation, None);
         }
@@ -277,6 +301,19 @@ impl OrderDocument {
             payment.provider_ref = None;
         }
         shown
+    }
+
+    /// One of its deliveries by its key; the first where none is named.
+    #[must_use]
+    pub fn delivery(&self, key: Option<&str>) -> Option<&Delivery> {
+        let named = key.and_then(|key| self.deliveries.iter().find(|one| one.key.as_deref() == Some(key)));
+        named.or_else(|| self.deliveries.first())
+    }
+
+    /// Pieces of lots that end before this do not leave with it at an instant.
+    #[must_use]
+    pub fn keeps_until(&self, leaves_at: Instant) -> Option<Instant> {
+        self.min_shelf_life_days.map(|days| leaves_at.plus_seconds(86_400 * days))
     }
 
     /// A line by its number.
@@ -328,6 +365,16 @@ impl OrderDocument {
         let anything = self.lines.iter().any(|line| line.quantities.cancelled < line.quantities.quantity);
         let shipping = self.shipping.as_ref().map_or(0, |shipping| shipping.gross.minor());
         if anything { lines + shipping } else { 0 }
+    }
+
+    /// Where it goes, or where the bill does of what is not shipped: the country that its tax is decided by.
+    #[must_use]
+    pub fn destination(&self) -> Option<Country> {
+        let goes = self.deliveries.first().and_then(|delivery| delivery.address.as_ref());
+        let bill = self.billing_address.as_ref();
+        let shipped = self.lines.iter().any(|line| line.requires_shipping);
+        let address = if shipped { goes.or(bill) } else { bill.or(goes) };
+        address.map(|address| address.country)
     }
 
     /// What was taken back of it and is not owed any more, in minor units.

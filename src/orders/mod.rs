@@ -5,6 +5,7 @@
 
 mod access;
 pub mod api;
+mod bundle;
 mod copies;
 mod document;
 mod erase;
@@ -14,6 +15,7 @@ mod service;
 mod store;
 
 pub use access::{OrderLink, OrderLinks};
+pub use bundle::{BundlePart, OrderBundle, whole_bundles};
 pub use copies::{OrderHead, by_ids, heads, page_after};
 pub use document::{Action, ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine};
 pub use erase::{Owned, Person, erase, event_schemas, of_person};
@@ -22,6 +24,6 @@ pub use model::{
 };
 pub use service::{
     FOREIGN_ORDER, NewOrder, Placing, add_ref, after, document, drop_held_ref, event, find, keep_ref, known_already,
-    known_ref, lock, of_cart, place, prepare, resolve, save, sold,
+    known_ref, lock, of_cart, place, prepare, resolve, save, save_deliveries, sold,
 };
 pub use store::waiting_unpaid;

@@ -145,7 +145,9 @@ pub fn place(tx: &mut Tx, now: Instant, placing: &Placing) -> Result<()> {
 }
 
 fn shipping_address(deliveries: &[Delivery]) -> Option<&crate::customers::Address> {
-    deliveries.iter().find_map(|delivery| delivery.address.as_ref())
+    // Where something is picked up says nothing of who has ordered it.
+    let mut shipped = deliveries.iter().filter(|delivery| delivery.pickup.is_none());
+    shipped.find_map(|delivery| delivery.address.as_ref())
 }
 
 fn line_row(order: OrderId, line: &PlacedLine, [unit_price, net, tax, gross]: &[i64; 4]) -> LineRow {
@@ -193,7 +195,9 @@ fn assemble(row: OrderRow, lines: Vec<LineRow>, payments: Vec<PaymentView>, refs
         billing_address: details.billing_address,
         vat_id: details.vat_id,
         deliveries: details.deliveries,
+        min_shelf_life_days: details.min_shelf_life_days,
         lines: lines.into_iter().map(|line| order_line(line, row.currency)).collect(),
+        bundles: details.bundles,
         shipping: totals.shipping,
         taxes: totals.taxes,
         tax_treatment: totals.tax_treatment,
@@ -228,6 +232,7 @@ fn order_line(row: LineRow, currency: crate::kernel::Currency) -> OrderLine {
         subtotal,
         discount,
         explanation,
+        bundle,
         metadata,
     }) = row.doc;
     let money = |minor: i64| Money::from_minor(minor, currency);
@@ -256,6 +261,7 @@ fn order_line(row: LineRow, currency: crate::kernel::Currency) -> OrderLine {
         refunded: money(row.refunded),
         tax_rate,
         explanation,
+        bundle,
         metadata,
         weight_grams,
         tax_class,
@@ -377,6 +383,14 @@ pub fn save(tx: &mut Tx, now: Instant, order: &mut OrderDocument, moves: &[LineM
         return Ok(());
     }
     Err(Error::problem(Code::VersionStale, "the order changed meanwhile"))
+}
+
+/// Writes what has become of a locked order's deliveries, such as by when they arrive now.
+///
+/// # Errors
+/// What the database says.
+pub fn save_deliveries(tx: &mut Tx, order: &OrderDocument) -> Result<()> {
+    store::save_deliveries(tx, order.id, &order.deliveries)
 }
 
 /// An event of an order's stream. `place` counts from 1 within the command, `of` is how many it has: with the order's

@@ -11,6 +11,7 @@ use super::{
     model::{FulfilmentStatus, LineMove, OrderState, PaymentStatus},
 };
 use crate::{
+    carts::Delivery,
     db::{
         Bind, Col, Doc, DocSql, InstantSql, Json, Tx, UidSql, dialect, insert_many,
         schema::{order_lines, orders},
@@ -226,6 +227,14 @@ pub(super) fn save_states(tx: &mut Tx, now: Instant, order: &OrderDocument, seen
         .bind(order.id)
         .bind(seen);
     Ok(update.execute(tx)? == 1)
+}
+
+/// Replaces the deliveries in the document of a locked order; what else stands in it stays.
+pub(super) fn save_deliveries(tx: &mut Tx, id: OrderId, deliveries: &[Delivery]) -> Result<()> {
+    let kept = sql("SELECT doc FROM orders WHERE id = ?").bind(id).first::<DocSql, Doc<Value>>(tx)?;
+    let Some(Doc(Value::Object(mut doc))) = kept else { return Err(Error::internal("an order without a document")) };
+    doc.insert("deliveries".to_owned(), serde_json::to_value(deliveries)?);
+    sql("UPDATE orders SET doc = ? WHERE id = ?").bind(Doc(Value::Object(doc))).bind(id).execute(tx).map(|_| ())
 }
 
 /// Moves the quantities of any number of lines with one statement.

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     provider::{Headers, Notification, providers},
-    sandbox,
+    sandbox, taxes,
 };
 use crate::{
     error::{Error, Result},
@@ -65,6 +65,7 @@ fn job(now: Instant, provider: &str, notification: &Notification) -> Result<NewJ
 /// The routes of the ops surface.
 pub fn ops(config: &mut Mount<'_>) {
     sandbox::api::ops(config);
+    taxes::ops(config);
 }
 
 /// The routes that belong to no surface.

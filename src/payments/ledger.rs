@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 
 use super::store;
@@ -9,9 +10,10 @@ use crate::{
     db::{Bind, Tx},
     error::{Error, Result},
     kernel::{
-        Currency, Instant,
-        ids::{LedgerEntryId, OrderId},
+        Country, Currency, Instant,
+        ids::{ChannelId, LedgerEntryId, OrderId},
     },
+    pricing::tax::TaxTreatment,
 };
 
 crate::words! {
@@ -49,6 +51,30 @@ pub struct Posting {
     pub entries: Vec<(Account, i64)>,
 }
 
+/// What of a posting is revenue that bears one rate of tax; below zero where it is taken back. Minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The rate as a fraction.
+    pub rate: Decimal,
+    /// Without tax.
+    pub net: i64,
+    /// The tax on it.
+    pub tax: i64,
+}
+
+/// Where and how what a posting sells is taxed. Sums of tax are made of it (Directive 2006/112/EC, Articles 250 and 369g).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sold {
+    /// The channel that it was sold in.
+    pub channel: ChannelId,
+    /// The country that it goes to.
+    pub country: Option<Country>,
+    /// How it is taxed.
+    pub treatment: Option<TaxTreatment>,
+    /// What bears which rate. Together they are the posting's revenue and tax. A rate that is named twice is added up.
+    pub parts: Vec<Part>,
+}
+
 /// Books postings, all with one statement. An account named twice in a posting is added up; nothing is not booked.
 ///
 /// # Errors
@@ -56,9 +82,52 @@ pub struct Posting {
 pub fn post(tx: &mut Tx, now: Instant, postings: Vec<Posting>) -> Result<()> {
     let mut rows = Vec::new();
     for posting in &postings {
-        entries(now, posting, &mut rows)?;
+        entries(now, posting, None, &mut rows)?;
     }
     store::insert_entries(tx, rows)
+}
+
+/// Books a posting of what is sold or taken back, with where and how it is taxed.
+///
+/// # Errors
+/// As [`post`]; an internal error where the parts are not its revenue and its tax.
+pub fn post_sold(tx: &mut Tx, now: Instant, posting: &Posting, sold: &Sold) -> Result<()> {
+    let mut rows = Vec::new();
+    entries(now, posting, Some(sold), &mut rows)?;
+    store::insert_entries(tx, rows)
+}
+
+/// Where and how an order was taxed when it was placed, as its ledger has it: what is taken back of it is so too, whatever else is
+/// known of the order by then.
+///
+/// # Errors
+/// What the database says.
+pub fn taxed_as(tx: &mut Tx, order: OrderId) -> Result<Option<(Option<Country>, Option<TaxTreatment>)>> {
+    store::taxed_as(tx, order)
+}
+
+/// The next orders, from behind one and up to `limit`, of whose revenue it is not booked where and how it is taxed: a process of an older
+/// version has booked it beside newer ones.
+///
+/// # Errors
+/// What the database says.
+pub fn undeclared(tx: &mut Tx, after: Option<OrderId>, limit: i64) -> Result<Vec<OrderId>> {
+    store::undeclared(tx, after, limit)
+}
+
+/// Notes where and how the revenue of an order is taxed, as far as that is not booked. The rate is that of all of it, where it has one.
+///
+/// # Errors
+/// What the database says.
+pub fn declare(
+    tx: &mut Tx,
+    order: OrderId,
+    channel: ChannelId,
+    (country, treatment, rate): (Option<Country>, Option<TaxTreatment>, Option<Decimal>),
+) -> Result<()> {
+    let country = country.map(|country| country.for_vat().as_str().to_owned());
+    let treatment = treatment.map(|treatment| treatment.as_str().to_owned());
+    store::declare(tx, order, channel, [country, treatment, rate.map(|rate| rate.normalize().to_string())])
 }
 
 /// The balance of each account of an order.
@@ -69,10 +138,11 @@ pub fn balance(tx: &mut Tx, order: OrderId) -> Result<Vec<(Account, i64)>> {
     store::balance(tx, order)
 }
 
-/// The rows of a posting that is balanced.
-fn entries(now: Instant, posting: &Posting, rows: &mut Vec<Vec<Bind>>) -> Result<()> {
+/// The rows of a posting that is balanced. Of what is sold the revenue has one for each rate.
+fn entries(now: Instant, posting: &Posting, sold: Option<&Sold>, rows: &mut Vec<Vec<Bind>>) -> Result<()> {
     let mut accounts: BTreeMap<Account, i64> = BTreeMap::new();
-    let overflow = || Error::internal(format!("the posting {} of {} overflows", posting.posting, posting.order));
+    let off = |what: &str| Error::internal(format!("the posting {} of {} {what}", posting.posting, posting.order));
+    let overflow = || off("overflows");
     let mut total = 0i128;
     for (account, amount) in &posting.entries {
         total += i128::from(*amount);
@@ -80,11 +150,11 @@ fn entries(now: Instant, posting: &Posting, rows: &mut Vec<Vec<Bind>>) -> Result
         *sum = sum.checked_add(*amount).ok_or_else(overflow)?;
     }
     if total != 0 {
-        return Err(Error::internal(format!("the posting {} of {} is off by {total}", posting.posting, posting.order)));
+        return Err(off(&format!("is off by {total}")));
     }
-    rows.extend(accounts.into_iter().filter(|(_, amount)| *amount != 0).map(|(account, amount)| {
-        vec![
-            entry_id(posting.order, &posting.posting, account).into(),
+    let row = |id: LedgerEntryId, account: Account, amount: i64, taxed: [Bind; 5]| {
+        let head: [Bind; 8] = [
+            id.into(),
             posting.order.into(),
             posting.posting.as_str().into(),
             account.as_str().into(),
@@ -92,19 +162,64 @@ fn entries(now: Instant, posting: &Posting, rows: &mut Vec<Vec<Bind>>) -> Result
             amount.into(),
             posting.occurred_at.into(),
             now.into(),
-        ]
+        ];
+        head.into_iter().chain(taxed).collect::<Vec<Bind>>()
+    };
+    let of = |account: Account| accounts.get(&account).copied().unwrap_or_default();
+    if let Some(sold) = sold {
+        let rates = by_rate(&sold.parts).ok_or_else(overflow)?;
+        let sums =
+            rates.values().fold((0i128, 0i128), |sum, (net, tax)| (sum.0 - i128::from(*net), sum.1 - i128::from(*tax)));
+        if sums != (i128::from(of(Account::Revenue)), i128::from(of(Account::Tax))) {
+            return Err(off("is not what it is taxed as"));
+        }
+        let booked = rates.into_iter().filter(|(_, (net, tax))| (*net, *tax) != (0, 0));
+        for (place, (rate, (net, tax))) in booked.enumerate() {
+            let id = entry_id(posting.order, &posting.posting, (Account::Revenue, place));
+            let (country, treatment) = (sold.country.map(|country| country.for_vat()), sold.treatment);
+            let taxed: [Bind; 5] = [
+                sold.channel.into(),
+                country.map(|country| country.as_str().to_owned()).into(),
+                treatment.map(|treatment| treatment.as_str().to_owned()).into(),
+                rate.to_string().into(),
+                tax.into(),
+            ];
+            rows.push(row(id, Account::Revenue, -net, taxed));
+        }
+    }
+    let rest =
+        accounts.iter().filter(|(account, amount)| **amount != 0 && (sold.is_none() || **account != Account::Revenue));
+    rows.extend(rest.map(|(account, amount)| {
+        let unknown = || Bind::from(None::<String>);
+        let taxed = [Bind::from(None::<ChannelId>), unknown(), unknown(), unknown(), Bind::from(None::<i64>)];
+        row(entry_id(posting.order, &posting.posting, (*account, 0)), *account, *amount, taxed)
     }));
     Ok(())
 }
 
+/// Net and tax of each rate; `None` where they are too large.
+fn by_rate(parts: &[Part]) -> Option<BTreeMap<Decimal, (i64, i64)>> {
+    let mut rates: BTreeMap<Decimal, (i64, i64)> = BTreeMap::new();
+    for part in parts {
+        let sums = rates.entry(part.rate.normalize()).or_default();
+        *sums = (sums.0.checked_add(part.net)?, sums.1.checked_add(part.tax)?);
+    }
+    Some(rates)
+}
+
 /// An entry's id follows from what it is, so that the same posting can not be booked twice; and it begins like its
 /// order's, so that new entries lie together on disk.
-fn entry_id(order: OrderId, posting: &str, account: Account) -> LedgerEntryId {
+fn entry_id(order: OrderId, posting: &str, (account, place): (Account, usize)) -> LedgerEntryId {
     let mut hash = Sha256::new();
     hash.update(order.bytes());
     hash.update(account.as_str());
     hash.update([0]);
     hash.update(posting);
+    // The revenue of a second rate, and so on.
+    if place > 0 {
+        hash.update([0]);
+        hash.update(place.to_be_bytes());
+    }
     let hash: [u8; 32] = hash.finalize().into();
     let mut id = [0; 16];
     let (time, rest) = (order.bytes().iter().take(8), hash.iter().take(8));

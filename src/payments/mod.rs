@@ -13,6 +13,7 @@ mod sandbox;
 mod service;
 mod store;
 mod stored;
+mod taxes;
 mod waiting;
 
 pub use api::NOTIFIED;

@@ -16,6 +16,8 @@ use crate::{
     },
 };
 
+pub(super) use super::store::sold;
+
 /// Writes a payment: pending and leased to the caller, or authorised at once where the provider is immediate.
 ///
 /// # Errors

@@ -1,6 +1,9 @@
 //! The only file that touches `payments`, `payment_operations` and `ledger_entries`.
 
-use diesel::{prelude::*, sql_types::BigInt, sql_types::Integer, sql_types::Text};
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Integer, Nullable, Text},
+};
 use serde_json::json;
 
 use super::{
@@ -12,15 +15,16 @@ use super::{
 };
 use crate::{
     db::{
-        Bind, Col, Doc, Json, Sql, Tx, dialect, insert_many,
+        Bind, Col, Doc, Json, Sql, Tx, UidSql, dialect, insert_many,
         schema::{payment_operations, payments},
         sql,
     },
     error::{Error, Result},
     kernel::{
-        Currency, Instant, Money,
-        ids::{CartId, IdempotencyKeyId, OrderId, PaymentId, PaymentOperationId},
+        Country, Currency, Instant, Money,
+        ids::{CartId, ChannelId, IdempotencyKeyId, OrderId, PaymentId, PaymentOperationId},
     },
+    pricing::tax::TaxTreatment,
 };
 
 /// A row of `payments`, in the order of [`PAYMENT`].
@@ -490,6 +494,11 @@ pub(super) fn insert_entries(tx: &mut Tx, rows: Vec<Vec<Bind>>) -> Result<()> {
         ("amount", Col::Int),
         ("occurred_at", Col::At),
         ("recorded_at", Col::At),
+        ("channel_id", Col::Uid),
+        ("country", Col::Text),
+        ("treatment", Col::Text),
+        ("rate", Col::Text),
+        ("tax", Col::Int),
     ];
     insert_many(tx, "ledger_entries", COLUMNS, rows).map(|_| ())
 }
@@ -498,6 +507,76 @@ pub(super) fn balance(tx: &mut Tx, order: OrderId) -> Result<Vec<(Account, i64)>
     let query = "SELECT account, CAST(sum(amount) AS bigint) FROM ledger_entries WHERE order_id = ? \
                  GROUP BY account ORDER BY account";
     sql(query).bind(order).load::<(Text, BigInt), _>(tx)
+}
+
+/// Where and how an order was taxed when it was placed, where that is known.
+pub(super) fn taxed_as(tx: &mut Tx, order: OrderId) -> Result<Option<(Option<Country>, Option<TaxTreatment>)>> {
+    let query = "SELECT country, treatment FROM ledger_entries WHERE order_id = ? AND posting = 'placed' \
+                 AND account = 'revenue' AND channel_id IS NOT NULL LIMIT 1";
+    let found =
+        sql(query).bind(order).first::<(Nullable<Text>, Nullable<Text>), (Option<String>, Option<String>)>(tx)?;
+    let read = |(country, treatment): (Option<String>, Option<String>)| {
+        (country.and_then(|text| text.parse().ok()), treatment.and_then(|text| text.parse().ok()))
+    };
+    Ok(found.map(read))
+}
+
+/// The next orders, in the order of their ids, of whose revenue it is not booked where and how it is taxed.
+pub(super) fn undeclared(tx: &mut Tx, after: Option<OrderId>, limit: i64) -> Result<Vec<OrderId>> {
+    let behind = after.map_or("", |_| " AND order_id > ?");
+    let query = format!(
+        "SELECT DISTINCT order_id FROM ledger_entries WHERE account = 'revenue' AND channel_id IS NULL{behind} \
+         ORDER BY order_id LIMIT ?"
+    );
+    sql(query).bind_all(after.map(Bind::from)).bind(limit).load::<UidSql, OrderId>(tx)
+}
+
+/// Notes where and how the revenue of an order is taxed, where that is not booked: one row of each posting has all of its tax.
+pub(super) fn declare(
+    tx: &mut Tx,
+    order: OrderId,
+    channel: ChannelId,
+    [country, treatment, rate]: [Option<String>; 3],
+) -> Result<()> {
+    sql("UPDATE ledger_entries SET channel_id = ?, country = ?, treatment = ?, rate = ?, \
+           tax = coalesce((SELECT -t.amount FROM ledger_entries AS t WHERE t.order_id = ledger_entries.order_id \
+             AND t.posting = ledger_entries.posting AND t.account = 'tax'), 0) \
+         WHERE order_id = ? AND account = 'revenue' AND channel_id IS NULL")
+    .bind(channel)
+    .bind(country)
+    .bind(treatment)
+    .bind(rate)
+    .bind(order)
+    .execute(tx)?;
+    Ok(())
+}
+
+/// What was sold, or taken back, of one kind in a span of time.
+#[derive(Queryable)]
+pub(super) struct SoldSum {
+    pub country: Option<String>,
+    pub treatment: Option<String>,
+    pub rate: Option<String>,
+    pub currency: Currency,
+    /// Whether it is of orders that were placed, and not of what was taken back.
+    pub placed: bool,
+    pub net: i64,
+    pub tax: i64,
+}
+
+/// What was sold in channels in a span of time, by country, treatment, rate and currency. It is added up from an index alone.
+pub(super) fn sold(tx: &mut Tx, channels: &[ChannelId], (from, to): (Instant, Instant)) -> Result<Vec<SoldSum>> {
+    let wanted = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT country, treatment, rate, currency, posting = 'placed' AS placed, \
+           CAST(coalesce(-sum(amount), 0) AS bigint), CAST(coalesce(sum(tax), 0) AS bigint) \
+         FROM ledger_entries WHERE account = 'revenue' AND occurred_at >= ? AND occurred_at < ? \
+           AND channel_id IN (SELECT wanted FROM {wanted}) \
+         GROUP BY country, treatment, rate, currency, posting = 'placed'"
+    );
+    let channels = channels.iter().map(|id| json!([id.hex()])).collect();
+    type Types = (Nullable<Text>, Nullable<Text>, Nullable<Text>, Text, diesel::sql_types::Bool, BigInt, BigInt);
+    sql(query).bind(from).bind(to).bind(dialect::rows(channels)).load::<Types, SoldSum>(tx)
 }
 
 /// The attempts to pay carts, with one statement; nobody changes them until the end of the transaction.

@@ -158,17 +158,17 @@ struct Work<'a> {
     lines: Vec<Part>,
     /// The places of the lines by their numbers, where discounts ask for them.
     places: HashMap<i32, usize>,
-    /// Shipping before tax: its price and what is taken off it.
-    shipping: Option<Part>,
-    /// Shipping by the tax rates that it bears, lowest first.
-    carried: Vec<Part>,
+    /// Shipping before tax: its price and what is taken off it, by delivery.
+    shipping: Vec<Part>,
+    /// Shipping by the tax rates that it bears, lowest first, with the place of its delivery.
+    carried: Vec<(usize, Part)>,
     explanation: Vec<Step>,
 }
 
 impl<'a> Work<'a> {
     fn new(input: &'a Input) -> Result<Self, PriceError> {
         let lines = input.lines.iter().map(|line| line_part(line, input)).collect::<Result<_, _>>()?;
-        let shipping = input.shipping.as_ref().map(|shipping| shipping_part(shipping, input)).transpose()?;
+        let shipping = input.shippings().map(|shipping| shipping_part(shipping, input)).collect::<Result<_, _>>()?;
         let numbered = if input.adjustments.is_empty() { &[][..] } else { &input.lines };
         let places = numbered.iter().enumerate().map(|(place, line)| (line.line_no, place)).collect();
         Ok(Self { input, lines, places, shipping, carried: Vec::new(), explanation: vec![rounding_step(input)] })
@@ -176,11 +176,11 @@ impl<'a> Work<'a> {
 
     /// What bears tax.
     fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.lines.iter().chain(&self.carried)
+        self.lines.iter().chain(self.carried.iter().map(|(_, part)| part))
     }
 
     fn parts_mut(&mut self) -> impl Iterator<Item = &mut Part> {
-        self.lines.iter_mut().chain(&mut self.carried)
+        self.lines.iter_mut().chain(self.carried.iter_mut().map(|(_, part)| part))
     }
 
     /// The distinct rates, lowest first.
@@ -192,22 +192,30 @@ impl<'a> Work<'a> {
     }
 
     fn adjust(&mut self, adjustment: &Adjustment) -> Result<(), PriceError> {
-        let part = match adjustment.target {
+        let line_no = match adjustment.target {
             AdjustmentTarget::Order => return self.adjust_order(adjustment),
-            AdjustmentTarget::Shipping => self.shipping.as_mut(),
-            AdjustmentTarget::Line { line_no } => {
-                let part = self.places.get(&line_no).and_then(|place| self.lines.get_mut(*place));
-                Some(part.ok_or(PriceError::UnknownLine(line_no))?)
-            }
+            AdjustmentTarget::Shipping => return self.adjust_shipping(adjustment),
+            AdjustmentTarget::Line { line_no } => line_no,
         };
-        let off = discount(adjustment.value, part.as_ref().map_or(0, |part| part.left()), self.input)?;
-        let step = adjustment_step(adjustment, off, self.input.currency);
-        match part {
-            Some(part) => {
-                part.discount += off;
-                part.steps.push(step);
-            }
-            None => self.explanation.push(step),
+        let part = self.places.get(&line_no).and_then(|place| self.lines.get_mut(*place));
+        let part = part.ok_or(PriceError::UnknownLine(line_no))?;
+        let off = discount(adjustment.value, part.left(), self.input)?;
+        part.discount += off;
+        part.steps.push(adjustment_step(adjustment, off, self.input.currency));
+        Ok(())
+    }
+
+    /// What is taken off shipping is taken off that of all deliveries together.
+    fn adjust_shipping(&mut self, adjustment: &Adjustment) -> Result<(), PriceError> {
+        let weights: Vec<i64> = self.shipping.iter().map(Part::left).collect();
+        let off = discount(adjustment.value, sum(weights.iter().copied())?, self.input)?;
+        let currency = self.input.currency;
+        if weights.is_empty() {
+            self.explanation.push(adjustment_step(adjustment, off, currency));
+        }
+        for (part, off) in self.shipping.iter_mut().zip(spread(off, &weights)) {
+            part.discount += off;
+            part.steps.push(adjustment_step(adjustment, off, currency));
         }
         Ok(())
     }
@@ -252,17 +260,25 @@ impl<'a> Work<'a> {
         let money = |minor| Money::from_minor(minor, input.currency);
         let taxes =
             self.rates().into_iter().map(|rate| tax_total(self.parts(), rate, input)).collect::<Result<_, _>>()?;
+        let carried = sum(self.carried.iter().map(|(_, part)| part.gross))?;
+        let (net, tax, total) = (
+            sum(self.parts().map(|part| part.net))?,
+            sum(self.parts().map(|part| part.tax))?,
+            sum(self.parts().map(|part| part.gross))?,
+        );
+        let (shipping, shipping_parts) = shipping::totals(input, self.shipping, &self.carried)?;
         Ok(Totals {
             currency: input.currency,
             prices_include_tax: input.prices_include_tax,
             taxes,
             subtotal: money(sum(self.lines.iter().map(|part| part.subtotal))?),
             discount: money(sum(self.lines.iter().map(|part| part.discount))?),
-            shipping_total: money(sum(self.carried.iter().map(|part| part.gross))?),
-            net: money(sum(self.parts().map(|part| part.net))?),
-            tax: money(sum(self.parts().map(|part| part.tax))?),
-            total: money(sum(self.parts().map(|part| part.gross))?),
-            shipping: shipping::totals(input, self.shipping, &self.carried)?,
+            shipping_total: money(carried),
+            net: money(net),
+            tax: money(tax),
+            total: money(total),
+            shipping,
+            shipping_parts,
             lines: input.lines.iter().zip(self.lines).map(|(line, part)| line_totals(line, part, money)).collect(),
             explanation: self.explanation,
             promotions: Vec::new(),

@@ -35,10 +35,10 @@ pub use forms::{
 };
 pub use history::By;
 pub use import::{ImportedPrice, PriceRowImport, import};
-pub use promotions::{Goods, Percent, Set, work};
+pub use promotions::{Described, Goods, Percent, Set, work};
 pub use quote::{
     Consider, DeliveryDays, GiftGoods, GiftRequest, Given, LineRequest, Quote, QuoteProblem, QuoteRequest, Rules,
-    Shipped, ShippingOption, ShippingRequest, quote, shipping_options,
+    Shipped, ShippingOption, ShippingRequest, quote, shipping_options, sort_options,
 };
 pub use reductions::{Article, reductions};
 pub use service::{

@@ -124,8 +124,35 @@ pub struct ShippingInput {
     /// Whether it bears that, or the tax of the goods that are shipped. Where these cost nothing, it bears its own.
     #[serde(default = "own_class")]
     pub tax: ShippingTax,
+    /// The key of the delivery that it is for, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<String>,
+    /// The pieces that it carries, whose taxes it may bear; all that are shipped where it names none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carries: Vec<Carried>,
     /// How the price and the tax rate were chosen.
     pub because: Vec<Step>,
+}
+
+/// Pieces of a line that one of several deliveries carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Carried {
+    /// The line's number.
+    pub line_no: i32,
+    /// From this piece on, counted from 0.
+    pub from: i64,
+    /// Up to this piece, which is not among them.
+    pub to: i64,
+    /// How many pieces the line has.
+    pub of: i64,
+}
+
+impl Carried {
+    /// Its share in an amount of the whole line: the shares of all deliveries sum to it.
+    #[must_use]
+    pub fn share(&self, amount: i64) -> i64 {
+        super::engine::share(amount, self.from, self.to, self.of)
+    }
 }
 
 const fn own_class() -> ShippingTax {
@@ -156,7 +183,8 @@ pub enum AdjustmentTarget {
         /// The line's number.
         line_no: i32,
     },
-    /// Shipping; passed over when there is none.
+    /// Shipping; passed over when there is none. Of several deliveries it is that of all together, spread over them by largest
+    /// remainder.
     Shipping,
     /// All lines together, spread over them by largest remainder on their amounts. Shipping is left alone.
     Order,
@@ -211,8 +239,18 @@ pub struct Input {
     pub lines: Vec<LineInput>,
     /// The chosen shipping, if any yet.
     pub shipping: Option<ShippingInput>,
+    /// That of further deliveries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<ShippingInput>,
     /// The discounts, in the order in which they apply.
     pub adjustments: Vec<Adjustment>,
+}
+
+impl Input {
+    /// The shipping of all deliveries.
+    pub fn shippings(&self) -> impl Iterator<Item = &ShippingInput> {
+        self.shipping.iter().chain(&self.further)
+    }
 }
 
 /// A priced line. `net + tax = gross`, always, and all three are after discount.
@@ -247,7 +285,10 @@ pub struct LineTotals {
 /// Priced shipping. `net + tax = gross`, always, and all three are after discount.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ShippingTotals {
-    /// The shipping method's code.
+    /// The key of the delivery that it is for; absent where there is one, and in the sum of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<String>,
+    /// The shipping method's code; in the sum of several deliveries that of the first.
     pub code: String,
     /// Its name at that time.
     #[serde(default)]
@@ -298,8 +339,11 @@ pub struct Totals {
     pub prices_include_tax: bool,
     /// The lines, in the order of the input.
     pub lines: Vec<LineTotals>,
-    /// The shipping, when there is some.
+    /// The shipping, when there is some; of several deliveries all of it.
     pub shipping: Option<ShippingTotals>,
+    /// The shipping of each delivery, where there are several: they sum to `shipping` in every amount.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipping_parts: Vec<ShippingTotals>,
     /// One row per tax rate, lowest rate first.
     pub taxes: Vec<TaxTotal>,
     /// The sum of the lines' subtotals.

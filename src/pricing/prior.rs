@@ -9,6 +9,8 @@
 //!   (Article 6a (2)); where it was announced before it begins, from 30 days before that on; where goods have been sold for less
 //!   long, in that time (Article 6a (4)).
 //! - Of goods that perish soon it is the price that applied last before it (Article 6a (3) leaves that to member states).
+//! - What a promotion that everybody gets made of a price, for a single piece, is a price that applied in that time, and a reduction
+//!   that was announced: a sale that goes on falling from it goes on from it.
 //! - What comes into a sale after that was announced is measured from when it applies.
 //! - What has not been sold before has none, and is not shown as reduced.
 
@@ -23,10 +25,11 @@ use super::{
         model::{Difference, Key, Price},
     },
     model::Buyer,
+    promotions::{self, Compiled, Described, Listed},
     rates::{self, Asking, ListKind, PriceList, PriceRow},
 };
 use crate::kernel::{
-    Currency, Instant, PricePer, Quantity,
+    Currency, Instant, PricePer, Quantity, Rounding,
     ids::{ChannelId, PriceListId, VariantId},
 };
 
@@ -59,6 +62,12 @@ pub struct Known<'a> {
     pub changes: &'a [Recorded],
     /// The changes of the lists themselves since then, the newest first.
     pub list_changes: &'a [ListChange],
+    /// When promotions went on that everybody got and that may be for it, in the order in which they go.
+    pub runs: &'a [&'a Compiled],
+    /// What promotions know of it.
+    pub described: Described<'a>,
+    /// How a fraction of a minor unit is decided about there.
+    pub rounding: Rounding,
     /// Since when: what was before is not looked at.
     pub since: Instant,
     /// The channel.
@@ -73,9 +82,11 @@ pub struct Known<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Applied {
     from: Instant,
-    /// `None` where it was not sold.
+    /// What a single piece cost, reduced by the promotions that everybody got; `None` where it was not sold.
     price: Option<PricePer>,
-    /// Whether it was a price of a sale; with the announcement of what began with its list.
+    /// What its list said.
+    listed: Option<PricePer>,
+    /// Whether it was a price of a sale, or reduced for everybody; with the announcement of what began with its list.
     sale: Option<Option<Instant>>,
 }
 
@@ -136,7 +147,8 @@ impl Known<'_> {
     pub fn reduction(&self, at: Instant, perishable: bool) -> Option<Reduction> {
         let applied = self.applied(self.since, at);
         let now = applied.last()?;
-        let (price, _) = (now.price?, now.sale?);
+        // What is shown beside is the price of the list, whatever else is taken off it now.
+        let (price, _) = (now.listed?, now.sale?);
         let (chain, begins) = begin(&applied);
         let first = applied.get(begins)?;
         let announced = first.sale.flatten().map_or(first.from, |announced| announced.min(first.from));
@@ -183,7 +195,10 @@ impl Known<'_> {
         }
         applied.reverse();
         // 12.50 per 100 and 0.125 a piece are the same price.
-        applied.dedup_by(|later, earlier| same_price(later.price, earlier.price) && later.sale == earlier.sale);
+        applied.dedup_by(|later, earlier| {
+            let same = same_price(later.price, earlier.price) && same_price(later.listed, earlier.listed);
+            same && later.sale == earlier.sale
+        });
         applied
     }
 
@@ -201,8 +216,9 @@ impl Known<'_> {
             let ends = [change.from, change.to].map(|price| price.and_then(|price| price.valid_until));
             [Some(*at), change.key.valid_from, ends[0], ends[1]].into_iter().flatten()
         });
-        let all = of_lists.chain(of_former).chain(of_rows).chain(of_changes).filter(|at| (from..=to).contains(at));
-        all.chain([from]).collect()
+        let of_runs = self.runs.iter().flat_map(|run| [run.promotion.valid_from, run.promotion.valid_until]).flatten();
+        let all = of_lists.chain(of_former).chain(of_rows).chain(of_changes).chain(of_runs);
+        all.filter(|at| (from..=to).contains(at)).chain([from]).collect()
     }
 
     fn at(&self, lists: &[PriceList], there: &HashMap<Key, Price>, at: Instant) -> Applied {
@@ -224,7 +240,21 @@ impl Known<'_> {
             list.announced_at.filter(|announced| list.valid_from == Some(at) && self.held(list.id, *announced))
         };
         let sale = won.and_then(|(list, _)| (list.kind == ListKind::Sale).then(|| announced(list)));
-        Applied { from: at, price: won.map(|(_, row)| row.price), sale }
+        let listed = won.map(|(_, row)| row.price);
+        let reduced = listed.and_then(|price| {
+            let cost = rates::cost(lists, &rows, asking);
+            self.reduced(Listed { price, cost, reduced: sale.is_some() }, at)
+        });
+        // What a promotion takes off is announced as such, and began with it.
+        Applied { from: at, price: reduced.or(listed), listed, sale: sale.or(reduced.map(|_| None)) }
+    }
+
+    /// What the promotions that everybody got have made of a price.
+    fn reduced(&self, listed: Listed, at: Instant) -> Option<PricePer> {
+        if self.runs.is_empty() {
+            return None;
+        }
+        promotions::reduced_by(self.runs, self.described, listed, (self.channel, at, self.rounding))
     }
 
     /// Whether a list held a price for a single piece at an instant.

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::{
     engine,
-    model::{Buyer, Input, LineInput, PriceError, RoundingRule, Step, Totals},
+    model::{Buyer, Carried, Input, LineInput, PriceError, RoundingRule, Step, Totals},
     promotions::{self, Basket, Compiled, Detail, Evaluation, Left, Line, Origin, PromotionState, Redeemed},
     rates::{self, Asking, Audience, ListKind, PriceList, PriceRow, ShippingMethod, TaxRate},
     tax::Sale,
@@ -22,13 +22,13 @@ use crate::{
     error::Code,
     kernel::{
         Actor, Country, Currency, Device, Instant, Money, PricePer, Quantity, Rounding,
-        ids::{ChannelId, PromotionId, VariantId},
+        ids::{ChannelId, LocationId, PromotionId, VariantId},
     },
 };
 
 pub use gifts::{GiftGoods, GiftRequest, Given};
 pub use shipping::Shipped;
-use shipping::shipping_input;
+use shipping::{Good, shippings};
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +44,9 @@ pub struct Rules {
     pub shipping_methods: Vec<ShippingMethod>,
     /// The promotions that are not over, in the order in which they go.
     pub promotions: Vec<Compiled>,
+    /// When promotions went on that everybody got, as far as that matters to prices before reductions: each valid just in that time,
+    /// in the order in which they go.
+    pub promotion_runs: Vec<Compiled>,
     /// Which state of all these this is; rises with every change.
     pub version: Option<i64>,
 }
@@ -160,8 +163,20 @@ pub struct LineRequest<'a> {
 pub struct ShippingRequest {
     /// The shipping method's code.
     pub code: String,
-    /// What the lines weigh together; what promotions give comes on top.
+    /// What the lines weigh together; what promotions give comes on top, in the first delivery.
     pub weight_grams: i64,
+    /// The key of the delivery that it is for, where there are several.
+    pub delivery: Option<String>,
+    /// The pieces that it carries; all lines where it names none.
+    pub carries: Vec<Carried>,
+}
+
+impl ShippingRequest {
+    /// All of it by one method.
+    #[must_use]
+    pub const fn whole(code: String, weight_grams: i64) -> Self {
+        Self { code, weight_grams, delivery: None, carries: Vec::new() }
+    }
 }
 
 /// Which promotions are looked at.
@@ -214,6 +229,8 @@ pub struct QuoteRequest<'a> {
     pub gifts: Vec<GiftRequest<'a>>,
     /// The chosen shipping, if any yet. It counts where anything is shipped.
     pub shipping: Option<ShippingRequest>,
+    /// That of further deliveries. It counts where anything of theirs is shipped.
+    pub further: Vec<ShippingRequest>,
 }
 
 impl QuoteRequest<'_> {
@@ -229,6 +246,8 @@ impl QuoteRequest<'_> {
 pub struct QuoteProblem {
     /// The line it is about; `None` is shipping or the whole.
     pub line_no: Option<i32>,
+    /// The key of the delivery whose shipping it is about, where there are several.
+    pub delivery: Option<String>,
     /// `price_missing`, `tax_rate_missing`, `currency_not_sold`, `shipping_method_unavailable`, `line_unknown` or
     /// `amount_overflow`.
     pub code: Code,
@@ -287,34 +306,27 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
     let mut evaluation = Evaluation::new(promotions, &basket, request.detail);
     evaluation.goods();
     let goods_value = Money::from_minor(evaluation.goods_value(), request.currency);
-    let shipped: Vec<Shipped<'_>> = lines
+    let goods: Vec<Good<'_>> = lines
         .iter()
         .zip(classes)
         .zip(evaluation.left())
-        .filter(|((line, _), _)| line.shipped)
-        .map(|((line, class), left)| Shipped { class, rate: line.tax_rate, left })
+        .map(|((line, class), left)| Good {
+            line_no: line.line_no,
+            shipped: line.shipped,
+            goods: Shipped { class, rate: line.tax_rate, left },
+        })
         .collect();
     let gifts = gifts::given(&evaluation.gifts, prices, (&taxed, request)).unwrap_or_else(|problem| {
         problems.push(problem);
         Vec::new()
     });
-    let ships = request.lines.iter().any(|line| line.shipped) || gifts.iter().any(|gift| gift.input.shipped);
-    let asked = request.shipping.as_ref().filter(|_| ships).map(|asked| gifts::weighed(asked, &gifts));
-    let shipping =
-        asked.as_ref().and_then(|asked| match shipping_input((&taxed, request), asked, goods_value, &shipped) {
-            Ok((shipping, untaxed)) => {
-                problems.extend(untaxed);
-                evaluation.shipping(shipping.price.minor());
-                Some(shipping)
-            }
-            Err(problem) => {
-                problems.push(problem);
-                None
-            }
-        });
-    if shipping.is_none() {
-        evaluation.no_shipping();
+    let mut shipping = shippings((&taxed, request), &goods, &gifts, &mut problems);
+    match shipping.as_slice() {
+        [] => evaluation.no_shipping(),
+        // What is taken off shipping is taken off that of all deliveries together.
+        all => evaluation.shipping(all.iter().map(|one| one.price.minor()).fold(0, i64::saturating_add)),
     }
+    let further = shipping.split_off(shipping.len().min(1));
     let Evaluation { adjustments, applied, passed_over, .. } = evaluation;
     let given = gifts.iter().map(|gift| gift.given).collect();
     lines.extend(gifts.into_iter().map(|gift| gift.input));
@@ -323,7 +335,8 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
         prices_include_tax: request.prices_include_tax,
         rounding: request.rounding,
         lines,
-        shipping,
+        shipping: shipping.pop(),
+        further,
         adjustments,
     };
     let totals = engine::price(&input).map_err(|error| problems.push(refused(&error))).ok();
@@ -378,7 +391,8 @@ fn line_input(
     (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>),
     line: &LineRequest<'_>,
 ) -> Result<(LineInput, bool, Option<QuoteProblem>), QuoteProblem> {
-    let problem = |code, detail, because| QuoteProblem { line_no: Some(line.line_no), code, detail, because };
+    let problem =
+        |code, detail, because| QuoteProblem { line_no: Some(line.line_no), delivery: None, code, detail, because };
     let (tax_rate, step, untaxed) = rate(taxed, line.tax_class, Some(line.line_no));
     let (price, reduced, mut because) = if let Some(price) = line.price_override {
         if price.currency() != request.currency {
@@ -418,7 +432,11 @@ fn rate(taxed: &Taxed<'_>, class: &str, line_no: Option<i32>) -> (Decimal, Step,
         Ok((rate, step)) => (rate, step, None),
         Err(step) => {
             let (code, detail) = (Code::TaxRateMissing, step.text.clone());
-            (Decimal::ZERO, step.clone(), Some(QuoteProblem { line_no, code, detail, because: vec![step] }))
+            (
+                Decimal::ZERO,
+                step.clone(),
+                Some(QuoteProblem { line_no, delivery: None, code, detail, because: vec![step] }),
+            )
         }
     }
 }
@@ -429,7 +447,7 @@ fn refused(error: &PriceError) -> QuoteProblem {
         PriceError::Overflow => Code::AmountOverflow,
         PriceError::UnknownLine(_) => Code::LineUnknown,
     };
-    QuoteProblem { line_no: None, code, detail: error.to_string(), because: Vec::new() }
+    QuoteProblem { line_no: None, delivery: None, code, detail: error.to_string(), because: Vec::new() }
 }
 
 /// A shipping method as a shopper may choose it, or why not.
@@ -452,6 +470,9 @@ pub struct ShippingOption {
     /// Why it is not available.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Step>,
+    /// The location where the customer picks it up; absent where it is shipped to an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pickup_location_id: Option<LocationId>,
 }
 
 /// How long delivery takes.
@@ -497,12 +518,18 @@ pub fn shipping_options(
             delivery_days: method.days_to(country).map(DeliveryDays::from),
             price: rate.as_ref().ok().map(|(price, _)| charged(method, *price)),
             reason: rate.err(),
+            pickup_location_id: method.pickup,
         }
     };
     let mut options: Vec<ShippingOption> = offered.map(option).collect();
+    sort_options(&mut options);
+    options
+}
+
+/// Puts shipping methods that are available in front, the cheapest first.
+pub fn sort_options(options: &mut [ShippingOption]) {
     options.sort_by(|a, b| {
         let key = |option: &ShippingOption| (!option.available, option.price.map_or(0, Money::minor));
         key(a).cmp(&key(b)).then_with(|| a.code.cmp(&b.code))
     });
-    options
 }

@@ -382,6 +382,8 @@ pub struct ShippingMethod {
     pub delivery_days: Option<(i32, i32)>,
     /// The same of some countries.
     pub transit: Vec<Transit>,
+    /// The location where the customer picks it up, and which alone gives its goods; nothing where it is shipped to an address.
+    pub pickup: Option<Id<ids::Location>>,
 }
 
 /// The days until delivery in some countries.

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{
     history::{self, lists::ListChange},
     prior::{HORIZON_SECONDS, Known, Recorded, Reduction},
+    promotions::{Compiled, Described},
     quote::Rules,
     rates::{self, Asking, Audience, ListKind, PriceList, PriceRow},
 };
@@ -12,7 +13,7 @@ use crate::{
     db::Tx,
     error::Result,
     kernel::{
-        Instant, PricePer, Quantity,
+        Instant, PricePer, Quantity, Rounding,
         ids::{PriceListId, VariantId},
     },
 };
@@ -29,6 +30,20 @@ pub struct Article<'a> {
     pub rows: &'a [PriceRow],
     /// Whether it perishes soon.
     pub perishable: bool,
+    /// What promotions know of it.
+    pub described: Described<'a>,
+}
+
+impl Article<'_> {
+    /// The runs of promotions that may be for it.
+    fn runs<'r>(&self, rules: &'r Rules, asking: Asking<'_>) -> Vec<&'r Compiled> {
+        let Described { sku, attributes } = self.described;
+        let here = |run: &&Compiled| {
+            let (own, currency) = (run.promotion.channel, run.promotion.rule.currency());
+            own.is_none_or(|own| own == asking.channel) && currency.is_none_or(|own| own == asking.currency)
+        };
+        rules.promotion_runs.iter().filter(here).filter(|run| run.concerns(sku, attributes)).collect()
+    }
 }
 
 /// The reductions that are announced of these articles; one whose price is not a sale's is absent. No statement where no price is
@@ -39,7 +54,7 @@ pub struct Article<'a> {
 pub fn reductions(
     tx: &mut Tx,
     rules: &Rules,
-    asking: Asking<'_>,
+    (asking, rounding): (Asking<'_>, Rounding),
     articles: &[Article<'_>],
 ) -> Result<HashMap<VariantId, Reduction>> {
     let (lists, Asking { channel, currency, at, .. }) = (&rules.price_lists, asking);
@@ -66,7 +81,21 @@ pub fn reductions(
             let Some(article) = on_sale.get(&variant) else { continue };
             let changes = changes.get(&variant).map(Vec::as_slice).unwrap_or_default();
             let list_changes = &list_changes;
-            let known = Known { lists, rows: article.rows, changes, list_changes, channel, currency, variant, since };
+            let (rows, described, runs) = (article.rows, article.described, article.runs(rules, asking));
+            let runs = &runs;
+            let known = Known {
+                lists,
+                rows,
+                changes,
+                list_changes,
+                channel,
+                currency,
+                variant,
+                runs,
+                described,
+                rounding,
+                since,
+            };
             let Some(reduction) = known.reduction(at, article.perishable) else { continue };
             let within = reduction.looked_at_from > since;
             if within || horizon == HORIZON_SECONDS {
@@ -88,7 +117,7 @@ pub fn reductions(
 pub fn before_promotions(
     tx: &mut Tx,
     rules: &Rules,
-    asking: Asking<'_>,
+    (asking, rounding): (Asking<'_>, Rounding),
     reduced: &[(Article<'_>, Instant, PricePer)],
 ) -> Result<Vec<Reduction>> {
     let Some(first) = reduced.iter().map(|(_, began, _)| *began).min() else { return Ok(Vec::new()) };
@@ -100,11 +129,13 @@ pub fn before_promotions(
     let changes = history::of_single_pieces(tx, &wanted, since)?;
     let list_changes = list_changes(tx, lists, (&wanted, &articles), &changes, since)?;
     let Asking { channel, currency, .. } = asking;
-    let of = |(Article { variant, rows, perishable }, began, price): &(Article<'_>, Instant, PricePer)| {
-        let changes = changes.get(variant).map(Vec::as_slice).unwrap_or_default();
-        let list_changes = &list_changes;
-        let known = Known { lists, rows, changes, list_changes, channel, currency, variant: *variant, since };
-        known.reduced_at(*began, *price, *perishable)
+    let of = |(article, began, price): &(Article<'_>, Instant, PricePer)| {
+        let Article { variant, rows, perishable, described } = *article;
+        let changes = changes.get(&variant).map(Vec::as_slice).unwrap_or_default();
+        let (list_changes, runs) = (&list_changes, &article.runs(rules, asking));
+        let known =
+            Known { lists, rows, changes, list_changes, channel, currency, variant, runs, described, rounding, since };
+        known.reduced_at(*began, *price, perishable)
     };
     Ok(reduced.iter().map(of).collect())
 }

@@ -10,7 +10,7 @@ use super::{
     Article,
     model::{Buyer, Step},
     prior::{Reduction, whole_percent},
-    promotions::{Compiled, Line},
+    promotions::{self, Compiled, Described, Line, Promotion},
     quote::Rules,
     rates::{self, Asking, Audience, ListKind, PriceList, PriceRow},
     reductions, service, store,
@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Result},
     http::{Call, List, Mount, Page, Reply},
     kernel::{
-        Actor, Currency, Instant, Per, PricePer, Quantity, Scope, UnitPrice,
+        Actor, Currency, Instant, Per, PricePer, Quantity, Rounding, Scope, UnitPrice,
         ids::{ChannelId, PriceListId, PromotionId, VariantId},
     },
 };
@@ -117,8 +117,8 @@ const CHUNK: i64 = 200;
 /// What the report is made of.
 struct Report<'a> {
     rules: &'a Rules,
-    /// The channels that the actor may see, by their ids, each with its currencies.
-    markets: Vec<(ChannelId, Currency)>,
+    /// The channels that the actor may see, by their ids, each with its currencies and how it rounds.
+    markets: Vec<(ChannelId, Currency, Rounding)>,
     /// The lists that are no sales.
     everyday: Vec<PriceList>,
     now: Instant,
@@ -128,7 +128,8 @@ impl Report<'_> {
     /// The lists whose articles may be reduced for everybody: those of running sales, and where promotions are announced all that are
     /// no costs.
     fn lists(&self) -> Vec<PriceListId> {
-        let at_all = self.markets.iter().any(|market| self.announced(*market).next().is_some());
+        let at_all =
+            self.markets.iter().any(|(channel, currency, _)| self.announced((*channel, *currency)).next().is_some());
         let running = |list: &&PriceList| {
             let begun = list.valid_from.is_none_or(|from| from <= self.now);
             let on = begun && list.valid_until.is_none_or(|until| self.now < until);
@@ -183,24 +184,27 @@ impl Report<'_> {
         let mut variants = catalog::by_ids(tx, ids)?;
         variants.sort_unstable_by_key(|variant| variant.id);
         let prices = service::prices(tx, ids)?;
-        let article = |variant: &Variant| Article {
-            variant: variant.id,
-            rows: prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default(),
-            perishable: variant.perishes_soon(),
+        let article = |place: usize| {
+            variants.get(place).map(|variant| Article {
+                variant: variant.id,
+                rows: prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default(),
+                perishable: variant.perishes_soon(),
+                described: Described { sku: &variant.sku, attributes: &variant.attributes },
+            })
         };
         let mut found = Vec::new();
-        for (channel, currency) in &self.markets {
+        for (channel, currency, rounding) in &self.markets {
             let asking = Asking { channel: *channel, currency: *currency, buyer: Buyer::ANYBODY, at: self.now };
-            let articles: Vec<Article<'_>> = variants.iter().map(article).collect();
-            let reductions = reductions::reductions(tx, self.rules, asking, &articles)?;
+            let articles: Vec<Article<'_>> = (0..variants.len()).filter_map(article).collect();
+            let reductions = reductions::reductions(tx, self.rules, (asking, *rounding), &articles)?;
             let both = || variants.iter().zip(&articles);
             found.extend(both().filter_map(|(variant, article)| self.row(variant, article.rows, asking, &reductions)));
             let by_promotions: Vec<_> = self
                 .announced((*channel, *currency))
                 .flat_map(|ready| both().filter_map(move |(variant, article)| self.by(ready, variant, article, asking)))
                 .collect();
-            let asked: Vec<_> = by_promotions.iter().map(|one| (*one.article, one.ready.began(), one.price)).collect();
-            let before = reductions::before_promotions(tx, self.rules, asking, &asked)?;
+            let asked: Vec<_> = by_promotions.iter().map(|one| (*one.article, one.began, one.price)).collect();
+            let before = reductions::before_promotions(tx, self.rules, (asking, *rounding), &asked)?;
             found.extend(by_promotions.iter().zip(&before).map(|(one, reduction)| one.row(asking, reduction)));
         }
         found.sort_by_key(place);
@@ -229,7 +233,11 @@ impl Report<'_> {
             agreed: false,
         };
         let price = ready.announces(&line)?;
-        Some(ByPromotion { ready, variant, article, list, everyday: row.price, price })
+        // One that a process of an older version has activated has no run.
+        let Promotion { id, valid_from, created_at, .. } = &ready.promotion;
+        let began = promotions::began(&self.rules.promotion_runs, *id, &line, self.now);
+        let began = began.unwrap_or_else(|| valid_from.map_or(*created_at, |from| from.max(*created_at)));
+        Some(ByPromotion { ready, variant, article, list, everyday: row.price, price, began })
     }
 
     fn row(
@@ -280,6 +288,8 @@ struct ByPromotion<'a> {
     list: &'a PriceList,
     everyday: PricePer,
     price: PricePer,
+    /// Since when it makes it so cheap.
+    began: Instant,
 }
 
 impl ByPromotion<'_> {
@@ -320,14 +330,15 @@ fn after_all_of(variant: VariantId) -> Place {
     (variant, ChannelId::from_bytes([u8::MAX; 16]), String::new(), None)
 }
 
-/// The channels that an actor may see, each with its currencies, by their ids.
-fn markets(directory: &Directory, actor: &Actor) -> Vec<(ChannelId, Currency)> {
+/// The channels that an actor may see, each with its currencies and how it rounds, by their ids.
+fn markets(directory: &Directory, actor: &Actor) -> Vec<(ChannelId, Currency, Rounding)> {
     let seen = directory.iter().filter(|channel| actor.sees_channel(channel.id));
     let all = |channel: &Channel| {
-        channel.settings.currencies.iter().map(|currency| (channel.id, *currency)).collect::<Vec<_>>()
+        let rounding = channel.settings.rounding.strategy;
+        channel.settings.currencies.iter().map(|currency| (channel.id, *currency, rounding)).collect::<Vec<_>>()
     };
-    let mut markets: Vec<(ChannelId, Currency)> = seen.flat_map(all).collect();
-    markets.sort_unstable_by_key(|(channel, currency)| (*channel, currency.code()));
+    let mut markets: Vec<(ChannelId, Currency, Rounding)> = seen.flat_map(all).collect();
+    markets.sort_unstable_by_key(|(channel, currency, _)| (*channel, currency.code()));
     markets
 }
 

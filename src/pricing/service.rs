@@ -24,8 +24,9 @@ use crate::{
     error::{Code, Error, Result, on_duplicate},
     kernel::{
         Actor, Country, Currency, Instant, PricePer,
-        ids::{ChannelId, PriceChangeId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
+        ids::{ChannelId, LocationId, PriceChangeId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
     },
+    stock::Locations,
 };
 
 /// So many prices of a file are read at once.
@@ -385,6 +386,15 @@ impl Markets {
         }
         Ok(())
     }
+}
+
+/// That goods can be picked up where a shipping method says.
+///
+/// # Errors
+/// `not_found` for a location that is not there, or not the actor's.
+pub(super) fn check_pickup(actor: &Actor, locations: &Locations, place: Option<LocationId>) -> Result<()> {
+    let known = place.is_none_or(|id| locations.get(id).is_ok() && actor.sees_location(id));
+    if known { Ok(()) } else { Err(Error::not_found("location").at("/pickup_location_id")) }
 }
 
 /// Makes a shipping method.

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     kernel::{
         Country,
-        ids::{ChannelId, ShippingMethodId},
+        ids::{ChannelId, LocationId, ShippingMethodId},
         patch::present,
         text::Text,
     },
@@ -107,6 +107,10 @@ pub struct NewShippingMethod {
     #[serde(default)]
     #[schema(max_items = 300)]
     pub transit_days: Vec<TransitDays>,
+    /// The location where the customer picks it up: its goods come from there alone, its address is where they go, and its country
+    /// that of the rates and the tax. Leave it out where it is shipped to an address.
+    #[schema(value_type = Option<String>)]
+    pub pickup_location_id: Option<LocationId>,
 }
 
 impl NewShippingMethod {
@@ -121,6 +125,7 @@ impl NewShippingMethod {
             rates: check_rates(&self.rates)?,
             delivery_days: check_days(self.delivery_days)?,
             transit: check_transit(&self.transit_days)?,
+            pickup: self.pickup_location_id,
         })
     }
 }
@@ -146,6 +151,10 @@ pub struct ShippingMethodPatch {
     /// The same of countries where it takes another time, all of them.
     #[schema(max_items = 300)]
     pub transit_days: Option<Vec<TransitDays>>,
+    /// The location where the customer picks it up; null where it is shipped to an address.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub pickup_location_id: Option<Option<LocationId>>,
 }
 
 impl ShippingMethodPatch {
@@ -166,6 +175,7 @@ impl ShippingMethodPatch {
         if let Some(transit) = &self.transit_days {
             method.transit = check_transit(transit)?;
         }
+        method.pickup = self.pickup_location_id.unwrap_or(method.pickup);
         Ok(())
     }
 }
@@ -193,16 +203,32 @@ pub struct ShippingMethodView {
     /// The same of countries where it takes another time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub transit_days: Vec<TransitDays>,
+    /// The location where the customer picks it up; absent where it is shipped to an address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pickup_location_id: Option<LocationId>,
     /// Rises with every change.
     pub version: i64,
 }
 
 impl From<(ShippingMethod, i64)> for ShippingMethodView {
     fn from((method, version): (ShippingMethod, i64)) -> Self {
-        let ShippingMethod { id, code, name, channel, active, tax_class, rates, delivery_days, transit } = method;
+        let ShippingMethod { id, code, name, channel, active, tax_class, rates, delivery_days, transit, pickup } =
+            method;
         let rates = rates.into_iter().map(ShippingRateForm::from).collect();
         let delivery_days = delivery_days.map(DeliveryDays::from);
         let transit_days = transit.into_iter().map(TransitDays::from).collect();
-        Self { id, channel_id: channel, code, name, active, tax_class, rates, delivery_days, transit_days, version }
+        Self {
+            id,
+            channel_id: channel,
+            code,
+            name,
+            active,
+            tax_class,
+            rates,
+            delivery_days,
+            transit_days,
+            pickup_location_id: pickup,
+            version,
+        }
     }
 }

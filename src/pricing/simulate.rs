@@ -126,7 +126,7 @@ struct SimulationProblem {
 
 impl From<QuoteProblem> for SimulationProblem {
     fn from(problem: QuoteProblem) -> Self {
-        let QuoteProblem { line_no, code, detail, because } = problem;
+        let QuoteProblem { line_no, code, detail, because, .. } = problem;
         Self { line_no, code: code.as_str().to_owned(), detail, because }
     }
 }
@@ -196,8 +196,10 @@ impl Simulation {
         (now, at): (Instant, Instant),
     ) -> Result<Known> {
         let skus: Vec<String> = self.lines.iter().map(|line| line.sku.to_string()).collect();
+        let mut variants = catalog::by_skus(tx, &skus)?;
+        catalog::with_components(tx, &mut variants)?;
         let variants: HashMap<String, Variant> =
-            catalog::by_skus(tx, &skus)?.into_iter().map(|variant| (variant.sku.clone(), variant)).collect();
+            variants.into_iter().map(|variant| (variant.sku.clone(), variant)).collect();
         if let Some(place) = skus.iter().position(|sku| !variants.contains_key(sku)) {
             let sku = self.lines.get(place).map(|line| line.sku.to_string()).unwrap_or_default();
             let unknown = Error::problem(Code::SkuUnknown, format!("there is no SKU `{sku}`"));
@@ -327,17 +329,24 @@ struct Goods {
 
 impl Goods {
     /// Reads it: no statement where no promotion gives goods, else three.
-    fn read(tx: &mut Tx, rules: &Rules, request: &QuoteRequest<'_>, now: Instant) -> Result<Self> {
+    fn read(
+        tx: &mut Tx,
+        rules: &Rules,
+        (channel, request): (&Channel, &QuoteRequest<'_>),
+        now: Instant,
+    ) -> Result<Self> {
         let gives = rules.give_goods(request.consider);
         let wanted = if gives { rules.goods_in_question(request) } else { Vec::new() };
         let skus: Vec<String> = wanted.iter().map(|(_, sku)| sku.clone()).collect();
-        let found = if skus.is_empty() { Vec::new() } else { catalog::by_skus(tx, &skus)? };
+        let mut found = if skus.is_empty() { Vec::new() } else { catalog::by_skus(tx, &skus)? };
+        let selling = stock::Selling::of(channel, request.buyer.group.as_deref(), request.at);
+        let shelves = stock::outlook::shelves(tx, &mut found, selling)?;
         let ids: Vec<VariantId> = found.iter().map(|variant| variant.id).collect();
         Ok(Self {
             wanted,
             variants: found.into_iter().map(|variant| (variant.sku.clone(), variant)).collect(),
             prices: if ids.is_empty() { HashMap::new() } else { prices(tx, rules, &ids, (now, request.at))? },
-            available: stock::availability(tx, &ids)?,
+            available: shelves.into_iter().map(|(id, shelf)| (id, shelf.sellable)).collect(),
         })
     }
 
@@ -400,10 +409,11 @@ fn simulate(
         shipping: asked
             .shipping_method
             .as_ref()
-            .map(|code| ShippingRequest { code: code.to_string(), weight_grams: asked.weight(&known.variants) }),
+            .map(|code| ShippingRequest::whole(code.to_string(), asked.weight(&known.variants))),
+        further: Vec::new(),
     };
     let left = left(tx, (now, None), rules, &request, &known.person)?;
-    let goods = Goods::read(tx, rules, &request, now)?;
+    let goods = Goods::read(tx, rules, (channel, &request), now)?;
     let mut prices = known.prices.clone();
     prices.extend(goods.prices.clone());
     let request = QuoteRequest { left: &left, gifts: goods.requests(&request.lines), ..request };

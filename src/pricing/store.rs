@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     kernel::{
         Country, Currency, Instant, Per, PricePer, Quantity,
-        ids::{ChannelId, CompanyId, CustomerId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
+        ids::{ChannelId, CompanyId, CustomerId, LocationId, PriceListId, ShippingMethodId, TaxRateId, VariantId},
     },
 };
 
@@ -31,6 +31,7 @@ impl Snapshot for Rules {
             tax_rates: tax_rates(tx)?,
             shipping_methods: shipping_methods(tx)?.into_iter().map(|(method, _)| method).collect(),
             promotions: promotions::service::current(tx)?,
+            promotion_runs: promotions::runs::known(tx)?,
             version: snapshot_version::<Self>(tx)?,
         })
     }
@@ -405,6 +406,8 @@ struct ShippingDoc {
     delivery_days: Option<(i32, i32)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     transit: Vec<Transit>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pickup: Option<LocationId>,
 }
 
 fn shipping_doc(method: &ShippingMethod) -> Result<Doc<serde_json::Value>> {
@@ -415,6 +418,7 @@ fn shipping_doc(method: &ShippingMethod) -> Result<Doc<serde_json::Value>> {
         rates: method.rates.clone(),
         delivery_days: method.delivery_days,
         transit: method.transit.clone(),
+        pickup: method.pickup,
     };
     Ok(Doc(serde_json::to_value(doc)?))
 }
@@ -424,8 +428,8 @@ pub(super) fn shipping_methods(tx: &mut Tx) -> Result<Vec<(ShippingMethod, i64)>
     type Row = (ShippingMethodId, ChannelId, String, Doc<ShippingDoc>, i64);
     let query = sql("SELECT id, channel_id, code, doc, version FROM shipping_methods ORDER BY id");
     let read = |(id, channel, code, Doc(doc), version): Row| {
-        let ShippingDoc { name, active, tax_class, rates, delivery_days, transit } = doc;
-        (ShippingMethod { id, code, name, channel, active, tax_class, rates, delivery_days, transit }, version)
+        let ShippingDoc { name, active, tax_class, rates, delivery_days, transit, pickup } = doc;
+        (ShippingMethod { id, code, name, channel, active, tax_class, rates, delivery_days, transit, pickup }, version)
     };
     Ok(query.load::<(UidSql, UidSql, Text, DocSql, BigInt), Row>(tx)?.into_iter().map(read).collect())
 }

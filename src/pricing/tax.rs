@@ -116,7 +116,8 @@ impl Taxation {
 /// Takes VAT numbers out of the explanations of totals. True where one stood there: earlier versions wrote it into them.
 pub fn forget_numbers(totals: &mut Totals) -> bool {
     let lines = totals.lines.iter_mut().map(|line| &mut line.explanation);
-    let shipping = totals.shipping.iter_mut().map(|shipping| &mut shipping.explanation);
+    let shipping = totals.shipping.iter_mut().chain(&mut totals.shipping_parts);
+    let shipping = shipping.map(|shipping| &mut shipping.explanation);
     let mut told = false;
     for steps in lines.chain(shipping).chain([&mut totals.explanation]) {
         told |= forget_number(steps);

@@ -94,10 +94,10 @@ async fn decide(call: Call, reference: String, verb: Verb, body: Body<DecisionRe
     let discards = call.request().app_data::<web::Data<Discards>>().map_or(Discards(&[]), |all| ***all);
     let subject = body.subject.as_ref().map(ToString::to_string);
     let what = Deciding { step: body.step, subject, verb, reason: body.reason.as_ref().map(ToString::to_string) };
-    let (now, fresh, id) = (call.now, Fresh::new(), ProcessDecisionId::new());
+    let (now, fresh, then, id) = (call.now, Fresh::new(), Fresh::new(), ProcessDecisionId::new());
     call.command(&body.fingerprint, move |tx| {
         let order = orders::resolve(tx, &actor, &reference)?;
-        let means = Means { locations: &locations, replays, discards, fresh: &fresh, id };
+        let means = Means { locations: &locations, replays, discards, fresh: &fresh, then: &then, id };
         Reply::ok(&service::decide(tx, now, &actor, order, &what, &means)?)
     })
     .await
@@ -116,8 +116,8 @@ async fn retry_step(call: Call, path: RefPath<String>, body: Body<DecisionReques
 
 /// Do without a step
 ///
-/// What holds it is released, what was to be accepted counts as accepted, a job that has failed is given up (which needs
-/// `connectors:write` too). It is noted, with the reason.
+/// What holds it is released (what was held for `sourcing` is planned anew), what was to be accepted counts as accepted, a job that
+/// has failed is given up (which needs `connectors:write` too). It is noted, with the reason.
 #[utoipa::path(tag = "watch the shop", params(("ref" = String, Path)), request_body = DecisionRequest,
     security(("token" = ["fulfilment:supervise"])), responses((status = 200, body = Process)))]
 #[post("/processes/{ref}/skip")]

@@ -112,6 +112,8 @@ pub(super) struct Means<'a> {
     pub replays: Replays,
     pub discards: Discards,
     pub fresh: &'a Fresh,
+    /// Ids for what follows from it.
+    pub then: &'a Fresh,
     pub id: ProcessDecisionId,
 }
 
@@ -151,7 +153,8 @@ fn perform(tx: &mut Tx, now: Instant, actor: &Actor, order: OrderId, what: &Deci
             fulfilment::replan(tx, now, actor, fresh, work(what)?, (&replan, means.locations)).map(|_| ())
         }
         (StepKind::Hold, Verb::Skip) => {
-            fulfilment::release_holds(tx, now, actor, fresh, work(what)?, &reason).map(|_| ())
+            let both = [fresh, means.then];
+            fulfilment::release_holds(tx, now, actor, both, work(what)?, (&reason, means.locations)).map(|_| ())
         }
         (StepKind::Accept, Verb::Skip) => desk::accept(tx, now, actor, fresh, work(what)?).map(|_| ()),
         (StepKind::Pick | StepKind::Pack, Verb::Compensate) => {

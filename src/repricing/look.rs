@@ -183,7 +183,7 @@ impl Figures {
         if let Some(days) = signal.window() {
             let skus: Vec<String> = variants.iter().map(|variant| variant.sku.clone()).collect();
             figures.sold = orders::sold(tx, &skus, (now.plus_seconds(-86_400 * days), now))?;
-            figures.available = stock::availability(tx, ids)?;
+            figures.available = stock::availability(tx, ids, stock::Selling::default())?;
         }
         if !matches!(signal, Signal::Expiry { .. }) {
             figures.received = stock::first_received(tx, ids)?;

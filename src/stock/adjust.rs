@@ -73,8 +73,8 @@ pub struct Adjusted {
 /// A line that changes nothing leaves no trace.
 ///
 /// # Errors
-/// `sku_unknown`; `not_found` for a location that is not there or not the actor's; `scope_missing` for those who are limited
-/// to channels alone; `compare_failed` with `on_hand`; `stock_negative`; each with the line's pointer.
+/// `sku_unknown`; `bundle_without_stock`; `not_found` for a location that is not there or not the actor's; `scope_missing` for
+/// those who are limited to channels alone; `compare_failed` with `on_hand`; `stock_negative`; each with the line's pointer.
 pub fn adjust(
     tx: &mut Tx,
     now: Instant,
@@ -220,13 +220,18 @@ fn event(line: &Resolved<'_>, change: i64, on_hand: i64, level: &Level, occurred
     })
 }
 
+/// Where the SKU of the line at a place stands in the request.
+fn sku_of<T>(lines: &[T], pointer: impl Fn(&T) -> &String) -> impl Fn(usize) -> String {
+    move |place| format!("{}/sku", lines.get(place).map(|line| pointer(line).as_str()).unwrap_or_default())
+}
+
 fn resolve<'a>(
     tx: &mut Tx,
     actor: &Actor,
     lines: &'a [Adjustment],
     locations: &'a Locations,
 ) -> Result<Vec<Resolved<'a>>> {
-    let variants = variants(tx, lines.iter().map(|line| line.sku.as_str()))?;
+    let variants = stocked(tx, lines.iter().map(|line| line.sku.as_str()), sku_of(lines, |line| &line.pointer))?;
     let resolved = lines.iter().map(|line| {
         let location = place(actor, locations, &line.location, &line.pointer)?;
         let variant = known(&variants, &line.sku, &line.pointer)?;
@@ -241,6 +246,16 @@ pub(super) fn variants<'a>(tx: &mut Tx, skus: impl Iterator<Item = &'a str>) -> 
     skus.sort_unstable();
     skus.dedup();
     catalog::ids_of(tx, &skus)
+}
+
+/// The same for levels that are written: a bundle has none. `pointer` tells where the SKU at a place stands in the request.
+pub(super) fn stocked<'a>(
+    tx: &mut Tx,
+    skus: impl Iterator<Item = &'a str>,
+    pointer: impl Fn(usize) -> String,
+) -> Result<HashMap<String, VariantId>> {
+    let skus: Vec<String> = skus.map(str::to_owned).collect();
+    catalog::stocked_ids_of(tx, &skus, pointer)
 }
 
 pub(super) fn known(variants: &HashMap<String, VariantId>, sku: &str, pointer: &str) -> Result<VariantId> {
@@ -279,7 +294,7 @@ pub struct SafetyChange {
 /// line. What was so before is not told.
 ///
 /// # Errors
-/// `sku_unknown`; `not_found` for a location that is not there or not the actor's.
+/// `sku_unknown`; `bundle_without_stock`; `not_found` for a location that is not there or not the actor's.
 pub fn set_safety(
     tx: &mut Tx,
     now: Instant,
@@ -287,7 +302,7 @@ pub fn set_safety(
     lines: &[SafetyChange],
     locations: &Locations,
 ) -> Result<Vec<Level>> {
-    let variants = variants(tx, lines.iter().map(|line| line.sku.as_str()))?;
+    let variants = stocked(tx, lines.iter().map(|line| line.sku.as_str()), sku_of(lines, |line| &line.pointer))?;
     let mut wanted: BTreeMap<LevelKey, (&SafetyChange, &Location)> = BTreeMap::new();
     let mut order = Vec::with_capacity(lines.len());
     for line in lines {

@@ -229,6 +229,7 @@ pub fn ops(config: &mut Mount<'_>) {
     outlook::api::ops(config);
     lots::api::ops(config);
     watches::api::ops(config);
+    super::channel_safety::api::ops(config);
     config.service(list_levels).service(update_safety).service(create_adjustment).service(list_movements);
     transfers::api::ops(config);
     counts::api::ops(config);

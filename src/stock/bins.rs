@@ -218,7 +218,7 @@ async fn set_bins(call: Call, body: Body<BinsRequest>) -> Result<Reply> {
     check_count(body.bins.len(), 1000, "/bins")?;
     let (now, rows, locations) = (call.now, body.bins.clone(), call.snapshot::<Locations>().await?);
     call.command(&body.fingerprint, move |tx| {
-        let variants = adjust::variants(tx, rows.iter().map(|row| &*row.sku))?;
+        let variants = adjust::stocked(tx, rows.iter().map(|row| &*row.sku), |place| format!("/bins/{place}/sku"))?;
         let mut wanted = HashMap::with_capacity(rows.len());
         for (place, row) in rows.iter().enumerate() {
             let location = located(&actor, &locations, &row.location, &format!("/bins/{place}/location"))?;

@@ -2,7 +2,7 @@
 
 use super::{
     lots,
-    model::{Level, LevelChange, LevelKey, MovementKind, NewMovement, Occasion, sum_changes},
+    model::{Level, LevelChange, LevelKey, MovementKind, NewMovement, Occasion, Selling, sum_changes},
     service::{names, tell},
     store,
 };
@@ -31,6 +31,8 @@ pub struct Entry {
     /// So many must be available before: for what may not be taken from those who have it already. What the same booking
     /// gives back to the level counts; what may be sold beyond what is there counts for a promise, and not for goods.
     pub guard: Option<i64>,
+    /// For whom they must be: what is kept back from them does not count.
+    pub selling: Selling,
     /// Why, in words.
     pub reason: Option<String>,
 }
@@ -39,19 +41,43 @@ impl Entry {
     /// Pieces that come to lie somewhere, or (negative) leave.
     #[must_use]
     pub const fn goods((variant, location): LevelKey, kind: MovementKind, on_hand: i64) -> Self {
-        Self { variant, location, kind, on_hand, allocated: 0, guard: None, reason: None }
+        Self {
+            variant,
+            location,
+            kind,
+            on_hand,
+            allocated: 0,
+            guard: None,
+            selling: Selling { channel: None, keeps_until: None },
+            reason: None,
+        }
     }
 
     /// Pieces that belong to an order from now on, or (negative) no more.
     #[must_use]
     pub const fn promise((variant, location): LevelKey, kind: MovementKind, allocated: i64) -> Self {
-        Self { variant, location, kind, on_hand: 0, allocated, guard: None, reason: None }
+        Self {
+            variant,
+            location,
+            kind,
+            on_hand: 0,
+            allocated,
+            guard: None,
+            selling: Selling { channel: None, keeps_until: None },
+            reason: None,
+        }
     }
 
     /// The same, if so many are available.
     #[must_use]
     pub fn if_available(self, pieces: i64) -> Self {
         Self { guard: Some(pieces), ..self }
+    }
+
+    /// The same, for whom it is sold.
+    #[must_use]
+    pub fn sold(self, selling: Selling) -> Self {
+        Self { selling, ..self }
     }
 
     const fn key(&self) -> LevelKey {
@@ -78,6 +104,7 @@ pub fn book(
         on_hand: entry.on_hand,
         allocated: entry.allocated,
         guard: entry.guard,
+        selling: entry.selling,
         // Goods have to lie there. A promise needs no more than a sale does.
         shelf_only: entry.guard.is_some() && entry.on_hand != 0,
         ..LevelChange::of(entry.key())
@@ -141,7 +168,12 @@ fn refusal(tx: &mut Tx, changes: &[LevelChange]) -> Result<Error> {
         let refused = short || change.guard.is_some_and(|needed| level.available() < needed);
         refused.then_some((level, short))
     });
-    let Some((level, short)) = found else {
+    // What is kept back from a channel is there for others: then it is that.
+    let kept = || {
+        let of = changes.iter().find(|change| change.guard.is_some() && change.selling != Selling::default())?;
+        levels.iter().find(|level| level.key() == of.key()).map(|level| (level, false))
+    };
+    let Some((level, short)) = found.or_else(kept) else {
         return Ok(Error::internal("a stock level holds less than its orders say"));
     };
     let error = match short {

@@ -10,6 +10,7 @@ pub mod api;
 mod bins;
 mod book;
 mod calendar;
+pub mod channel_safety;
 mod check;
 mod copies;
 pub mod counts;
@@ -43,13 +44,14 @@ pub use dto::LevelDocument;
 pub use lots::Packed;
 pub use model::{
     Available, Level, LevelChange, LevelKey, Location, LocationPatch, Locations, MovementKind, Need, NewLocation,
-    Share, level_name, level_stream,
+    Selling, Share, level_name, level_stream,
 };
+pub use outlook::Supply;
 pub use places::{create_location, keeps, update_location};
-pub use replan::{Replanned, reallocations, replan};
+pub use replan::{Replanned, reallocations, replan, replan_on_shelf};
 pub use service::{
     Booking, allocate, availability, consume, deallocate, expire_due, extend, first_received, held, held_at, look,
     purge_ended, receive_return, release, reserve, reserve_again, reserve_seen, ship,
 };
 pub use site::{Degrees, LocationKind, Position, Site};
-pub use trace::{LookedAt, Points, Sourcing, Why, shown};
+pub use trace::{LookedAt, Points, Sourcing, Spot, Why, awaited, held_lines, shown, waits_at};

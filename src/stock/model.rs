@@ -11,7 +11,7 @@ use super::{
     sourcing::SourcingProfile,
 };
 use crate::{
-    channels::TimeZone,
+    channels::{Channel, TimeZone},
     customers::Address,
     error::{Error, Result},
     kernel::{
@@ -385,6 +385,25 @@ impl Level {
     }
 }
 
+/// For whom stock is asked. What is kept back from them is not there for them: a channel's own safety stock, and what does not keep long
+/// enough.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Selling {
+    /// The channel that sells it; nothing is kept back from nobody.
+    pub channel: Option<ChannelId>,
+    /// Pieces of lots that end before this are not sold.
+    pub keeps_until: Option<Instant>,
+}
+
+impl Selling {
+    /// What is sold in a channel to a customer of a group.
+    #[must_use]
+    pub fn of(channel: &Channel, group: Option<&str>, now: Instant) -> Self {
+        let days = channel.settings.min_shelf_life.as_ref().map_or(0, |life| life.days_for(group));
+        Self { channel: Some(channel.id), keeps_until: (days > 0).then(|| now.plus_seconds(86_400 * days)) }
+    }
+}
+
 /// What a line of a cart or order needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
@@ -392,6 +411,8 @@ pub struct Need {
     pub place: usize,
     /// The line.
     pub line_no: i32,
+    /// Which of the deliveries it is for, from 0: each is planned by itself.
+    pub delivery: i32,
     /// The variant.
     pub variant: VariantId,
     /// How many.
@@ -407,6 +428,9 @@ pub struct Need {
 pub struct Share {
     /// The line.
     pub line_no: i32,
+    /// Which of the deliveries it is for, from 0.
+    #[serde(default)]
+    pub delivery: i32,
     /// The variant.
     pub variant: VariantId,
     /// Where from.
@@ -434,13 +458,24 @@ pub struct LevelChange {
     pub guard: Option<i64>,
     /// Whether what may be sold beyond what is there does not count for the guard.
     pub shelf_only: bool,
+    /// For whom it is taken under the guard: what is kept back from them does not count.
+    pub selling: Selling,
 }
 
 impl LevelChange {
     /// A change of nothing yet.
     #[must_use]
     pub const fn of((variant, location): LevelKey) -> Self {
-        Self { variant, location, on_hand: 0, allocated: 0, reserved: 0, guard: None, shelf_only: false }
+        Self {
+            variant,
+            location,
+            on_hand: 0,
+            allocated: 0,
+            reserved: 0,
+            guard: None,
+            shelf_only: false,
+            selling: Selling { channel: None, keeps_until: None },
+        }
     }
 
     /// Which level it changes.
@@ -461,6 +496,10 @@ pub fn sum_changes(changes: impl IntoIterator<Item = LevelChange>) -> Vec<LevelC
         sum.allocated += change.allocated;
         sum.reserved += change.reserved;
         sum.shelf_only |= change.shelf_only;
+        if change.guard.is_some() {
+            // A command takes for one.
+            sum.selling = change.selling;
+        }
         match change.guard {
             Some(needed) => sum.guard = Some(sum.guard.unwrap_or_default() + needed),
             None => *given_back += (change.on_hand - change.allocated - change.reserved).max(0),
@@ -520,5 +559,69 @@ pub(super) struct Occasion<'a> {
     pub occurred_at: Instant,
 }
 
-/// How much of each level can be sold.
-pub type Available = HashMap<LevelKey, i64>;
+/// How much of each level can be sold, and how much of that is more than lies there. It reads as the map of the former.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Available {
+    sellable: HashMap<LevelKey, i64>,
+    /// What may be sold beyond what is there, of the levels of which anything may.
+    beyond: HashMap<LevelKey, i64>,
+    /// What is kept back from whom it is sold for, of the levels of which anything is.
+    kept: HashMap<LevelKey, i64>,
+}
+
+impl Available {
+    /// Notes how many of a level can be sold, how many of these only beyond what is there, and how many more could be sold for others.
+    pub fn note(&mut self, key: LevelKey, sellable: i64, beyond: i64, kept: i64) {
+        self.sellable.insert(key, sellable);
+        for (map, pieces) in [(&mut self.beyond, beyond), (&mut self.kept, kept)] {
+            if pieces != 0 {
+                map.insert(key, pieces);
+            }
+        }
+    }
+
+    /// How many more of a level could be sold for others.
+    #[must_use]
+    pub fn kept_back(&self, key: LevelKey) -> i64 {
+        self.kept.get(&key).copied().unwrap_or_default()
+    }
+
+    /// What of a level is there to sell.
+    #[must_use]
+    pub fn there(&self, key: LevelKey) -> i64 {
+        let of = |map: &HashMap<LevelKey, i64>| map.get(&key).copied().unwrap_or_default();
+        of(&self.sellable) - of(&self.beyond)
+    }
+
+    /// Notes that pieces of a level are given to somebody.
+    pub fn take(&mut self, key: LevelKey, pieces: i64) {
+        *self.sellable.entry(key).or_default() -= pieces;
+    }
+
+    /// The same levels, of which nothing is sold beyond what is there.
+    #[must_use]
+    pub fn on_the_shelf(&self) -> Self {
+        let sellable = self.sellable.keys().map(|key| (*key, self.there(*key))).collect();
+        Self { sellable, beyond: HashMap::new(), kept: self.kept.clone() }
+    }
+}
+
+impl std::ops::Deref for Available {
+    type Target = HashMap<LevelKey, i64>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.sellable
+    }
+}
+
+impl std::ops::DerefMut for Available {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.sellable
+    }
+}
+
+impl FromIterator<(LevelKey, i64)> for Available {
+    fn from_iter<I: IntoIterator<Item = (LevelKey, i64)>>(levels: I) -> Self {
+        Self { sellable: levels.into_iter().collect(), ..Self::default() }
+    }
+}

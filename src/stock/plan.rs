@@ -72,8 +72,8 @@ pub(super) fn among(needs: &[Need], active: &[LocationId], available: &Available
 }
 
 fn planned(need: &Need, location: LocationId, quantity: i64) -> Planned {
-    let Need { line_no, variant, tracked, backorder, .. } = *need;
-    Planned { share: Share { line_no, variant, location, quantity, tracked }, guarded: tracked && !backorder }
+    let Need { line_no, delivery, variant, tracked, backorder, .. } = *need;
+    Planned { share: Share { line_no, delivery, variant, location, quantity, tracked }, guarded: tracked && !backorder }
 }
 
 fn sums<'a>(needs: impl Iterator<Item = &'a Need>) -> HashMap<VariantId, i64> {

@@ -8,12 +8,14 @@ use std::collections::HashMap;
 
 use super::{
     lots,
-    model::{Available, Level, LevelChange, LevelKey, MovementKind, Need, NewMovement, Occasion, Share, sum_changes},
+    model::{
+        Available, Level, LevelChange, LevelKey, MovementKind, Need, NewMovement, Occasion, Selling, Share, sum_changes,
+    },
     plan::{NoPlan, Plan, Planned},
     sourcing::{Sources, planned as plan},
     store,
     told::{self, Cause, ChangeKind, Changed},
-    trace::Sourcing,
+    trace::{Sourcing, Spot},
 };
 use crate::{
     catalog,
@@ -21,7 +23,7 @@ use crate::{
     error::{Code, Error, Result, on_duplicate},
     kernel::{
         Actor, Instant, Quantity,
-        ids::{CartId, EventId, LocationId, VariantId},
+        ids::{CartId, EventId, VariantId},
     },
 };
 
@@ -30,7 +32,7 @@ use crate::{
 ///
 /// # Errors
 /// What the database says.
-pub fn availability(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<VariantId, i64>> {
+pub fn availability(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<HashMap<VariantId, i64>> {
     if variants.is_empty() {
         return Ok(HashMap::new());
     }
@@ -38,7 +40,7 @@ pub fn availability(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<Varia
     let mut wanted = variants.to_vec();
     wanted.sort_unstable();
     wanted.dedup();
-    Ok(store::availability(tx, &wanted)?.into_iter().collect())
+    Ok(store::availability(tx, &wanted, selling)?.into_iter().collect())
 }
 
 /// When the first pieces of variants came, anywhere; one of which none ever came is absent. One statement, which looks at the
@@ -62,11 +64,11 @@ pub fn held(tx: &mut Tx, cart: CartId) -> Result<HashMap<VariantId, i64>> {
     Ok(store::held(tx, cart)?.into_iter().collect())
 }
 
-/// Where a cart's reservations hold its goods. One statement.
+/// Where a cart's reservations hold its goods, and why there. One statement.
 ///
 /// # Errors
 /// What the database says.
-pub fn held_at(tx: &mut Tx, cart: CartId) -> Result<Vec<LocationId>> {
+pub fn held_at(tx: &mut Tx, cart: CartId) -> Result<(Vec<Share>, Vec<Sourcing>)> {
     store::held_at(tx, cart)
 }
 
@@ -101,8 +103,8 @@ pub fn reserve<'a>(
 ///
 /// # Errors
 /// What the database says.
-pub fn look(tx: &mut Tx, needs: &[Need]) -> Result<Available> {
-    levels(tx, &tracked_variants(needs), &[])
+pub fn look(tx: &mut Tx, needs: &[Need], selling: Selling) -> Result<Available> {
+    levels(tx, (&tracked_variants(needs), selling), &[])
 }
 
 /// The same as [`reserve`], planned on what [`look`] has seen before this transaction: the guards tell whether it still
@@ -122,7 +124,7 @@ pub fn reserve_seen<'a>(
     let taking = Taking::Reserve { cart, expires_at };
     check_quantities(needs)?;
     let booking = match plan(needs, sources, seen) {
-        Ok(planned) => write(tx, now, planned, seen, taking, &[])?,
+        Ok(planned) => write(tx, now, planned, (seen, sources.selling()), taking, &[])?,
         Err(_) => take(tx, now, needs, sources, taking, Vec::new())?,
     };
     applied(booking, tx, now)
@@ -169,10 +171,22 @@ impl Booking {
         &self.sourcing
     }
 
-    /// Whether something of it is still to come.
+    /// The levels at which something of it is still to come, with how many pieces it takes of each.
     #[must_use]
-    pub fn waits(&self) -> bool {
-        super::sourcing::waits(&self.sourcing)
+    pub fn waits_at(&self) -> Vec<(LevelKey, i64)> {
+        super::trace::waits_at(&self.shares, &self.sourcing)
+    }
+
+    /// Which of its shares wait for that.
+    #[must_use]
+    pub fn awaited(&self) -> std::collections::BTreeSet<Spot> {
+        super::trace::awaited(&self.shares, &self.sourcing)
+    }
+
+    /// What of it is held where by a sourcing profile's fallback.
+    #[must_use]
+    pub fn held(&self) -> std::collections::BTreeSet<Spot> {
+        super::trace::held_lines(&self.sourcing)
     }
 
     /// Moves the counters.
@@ -215,13 +229,14 @@ fn take(
 ) -> Result<Booking> {
     check_quantities(needs)?;
     let variants = tracked_variants(needs);
-    let mut levels = levels(tx, &variants, &freed)?;
+    let selling = sources.selling();
+    let mut levels = levels(tx, (&variants, selling), &freed)?;
     let mut planned = plan(needs, sources, &levels);
     if matches!(planned, Err(NoPlan::Short { .. })) {
         // Nothing is withheld by what has expired. The levels are read again, for another transaction may have
         // expired the same while this one waited for it.
         freed.extend(store::expire_of(tx, now, &variants)?);
-        levels = self::levels(tx, &variants, &freed)?;
+        levels = self::levels(tx, (&variants, selling), &freed)?;
         planned = plan(needs, sources, &levels);
     }
     let planned = match planned {
@@ -231,7 +246,7 @@ fn take(
             return Err(refusal(why, needs));
         }
     };
-    write(tx, now, planned, &levels, taking, &freed)
+    write(tx, now, planned, (&levels, selling), taking, &freed)
 }
 
 /// Writes what was planned on `levels`; the counters are left to the booking, `freed` ones included.
@@ -239,7 +254,7 @@ fn write(
     tx: &mut Tx,
     now: Instant,
     Plan { planned, sourcing }: Plan,
-    levels: &Available,
+    (levels, selling): (&Available, Selling),
     taking: Taking<'_>,
     freed: &[Share],
 ) -> Result<Booking> {
@@ -256,7 +271,7 @@ fn write(
     if !missing.is_empty() {
         store::make_levels(tx, now, &missing)?;
     }
-    let taken = planned.iter().filter(|planned| planned.share.tracked).map(|planned| taken(planned, taking));
+    let taken = planned.iter().filter(|planned| planned.share.tracked).map(|planned| taken(planned, taking, selling));
     let changes = taken.chain(given_back(freed)).collect();
     Ok(Booking { shares, sourcing, changes })
 }
@@ -292,10 +307,10 @@ fn tracked_variants(needs: &[Need]) -> Vec<VariantId> {
 }
 
 /// What can be sold of the variants, what has just been freed included.
-fn levels(tx: &mut Tx, variants: &[VariantId], freed: &[Share]) -> Result<Available> {
+fn levels(tx: &mut Tx, (variants, selling): (&[VariantId], Selling), freed: &[Share]) -> Result<Available> {
     let mut levels = match variants {
-        [] => Available::new(),
-        _ => store::available(tx, variants)?,
+        [] => Available::default(),
+        _ => store::available(tx, variants, selling)?,
     };
     for share in freed.iter().filter(|share| share.tracked) {
         if let Some(available) = levels.get_mut(&key(share)) {
@@ -321,9 +336,10 @@ const fn key(share: &Share) -> LevelKey {
     (share.variant, share.location)
 }
 
-fn taken(planned: &Planned, taking: Taking<'_>) -> LevelChange {
+fn taken(planned: &Planned, taking: Taking<'_>, selling: Selling) -> LevelChange {
     let quantity = planned.share.quantity;
-    let change = LevelChange { guard: planned.guarded.then_some(quantity), ..LevelChange::of(key(&planned.share)) };
+    let guard = planned.guarded.then_some(quantity);
+    let change = LevelChange { guard, selling, ..LevelChange::of(key(&planned.share)) };
     match taking {
         Taking::Reserve { .. } => LevelChange { reserved: quantity, ..change },
         Taking::Allocate(_) => LevelChange { allocated: quantity, ..change },
@@ -467,7 +483,7 @@ pub fn ship(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
-    (shares, packed): (&[Share], &[lots::Packed]),
+    (shares, packed, keeps_until): (&[Share], &[lots::Packed], Option<Instant>),
     order_ref: &str,
     occurred_at: Instant,
     fresh: &[EventId],
@@ -487,7 +503,8 @@ pub fn ship(
     if moved.len() != changes.len() {
         return Err(short_of(tx, shares, &changes)?);
     }
-    lots::settle_packed(tx, now, (MovementKind::Shipment, occasion), (&changes, packed), &mut moved)?;
+    let leaving = (changes.as_slice(), packed, keeps_until);
+    lots::settle_packed(tx, now, (MovementKind::Shipment, occasion), leaving, &mut moved)?;
     tell(tx, now, (ChangeKind::Shipment, occasion), &names, (&changes, &moved), fresh)
 }
 

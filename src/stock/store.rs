@@ -9,7 +9,7 @@ use diesel::{
 use serde_json::{Value, json};
 
 use super::{
-    model::{Available, Level, LevelChange, LevelKey, Location, Locations, NewMovement, Occasion, Share},
+    model::{Available, Level, LevelChange, LevelKey, Location, Locations, NewMovement, Occasion, Selling, Share},
     site::Site,
     sourcing,
     trace::Sourcing,
@@ -112,33 +112,69 @@ pub(super) const THERE: &str = "(on_hand - allocated - reserved - safety - withh
 /// What of a level can be sold: with what may be sold beyond what is there.
 pub(super) const SELLABLE: &str = "(on_hand - allocated - reserved - safety - withheld + beyond)";
 
+/// What of a level is kept back from whom it is sold for, for a text of SQL: `channel` and `keeps_until` say where it reads these. A
+/// channel's safety stock of the level itself counts before that of the variant anywhere.
+pub(super) fn kept_back(level: &str, (channel, keeps_until): (&str, &str)) -> String {
+    format!(
+        "(coalesce((SELECT k.pieces FROM stock_channel_safety AS k WHERE k.channel_id = {channel} \
+           AND k.variant_id = {level}.variant_id AND (k.location_id = {level}.location_id OR k.location_id IS NULL) \
+           ORDER BY CASE WHEN k.location_id IS NULL THEN 1 ELSE 0 END LIMIT 1), 0) \
+         + CASE WHEN {keeps_until} IS NULL THEN 0 ELSE coalesce((SELECT CAST(sum(h.quantity) AS BIGINT) FROM stock_lot_levels AS h \
+           JOIN stock_lots AS o ON o.id = h.lot_id WHERE h.variant_id = {level}.variant_id \
+           AND h.location_id = {level}.location_id AND o.state = 'available' AND o.expires_at < {keeps_until}), 0) END)"
+    )
+}
+
+/// The same of a selling that stands in a row of its own, `who`, before the levels: its columns are bound with [`who`].
+pub(super) fn kept_back_from_who(level: &str) -> String {
+    kept_back(level, ("who.channel", "who.keeps_until"))
+}
+
+/// The columns of a selling.
+pub(super) const WHO: &[(&str, Col)] = &[("channel", Col::Uid), ("keeps_until", Col::At)];
+
+/// A selling as one row of [`WHO`].
+pub(super) fn who(selling: Selling) -> crate::db::Bind {
+    dialect::rows(vec![json!([selling.channel.map(|id| id.hex()), selling.keeps_until.map(Instant::sortable)])])
+}
+
 pub(super) fn level(row: LevelRow) -> Level {
     let (variant, location, on_hand, allocated, reserved, safety, withheld, beyond, version, updated_at) = row;
     Level { variant, location, on_hand, allocated, reserved, safety, withheld, beyond, version, updated_at }
 }
 
 /// What can be sold of variants at each location that has a level, inactive ones included.
-pub(super) fn available(tx: &mut Tx, variants: &[VariantId]) -> Result<Available> {
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+pub(super) fn available(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<Available> {
+    let (list, one) = (dialect::list(tx, &[("wanted", Col::Uid)]), dialect::list(tx, WHO));
+    let kept = kept_back_from_who("s");
     let query = format!(
-        "SELECT variant_id, location_id, {SELLABLE} \
-         FROM {list} JOIN stock_levels ON variant_id = wanted"
+        "WITH who AS (SELECT * FROM {one}), wanted AS (SELECT wanted FROM {list}) \
+         SELECT variant_id, location_id, {SELLABLE}, beyond, {kept} \
+         FROM who CROSS JOIN wanted JOIN stock_levels AS s ON variant_id = wanted"
     );
-    let rows = sql(query).bind(ids(variants.iter().copied()));
-    let rows = rows.load::<(UidSql, UidSql, BigInt), (VariantId, LocationId, i64)>(tx)?;
-    Ok(rows.into_iter().map(|(variant, location, available)| ((variant, location), available)).collect())
+    let rows = sql(query).bind(who(selling)).bind(ids(variants.iter().copied()));
+    type Row = (VariantId, LocationId, i64, i64, i64);
+    let rows = rows.load::<(UidSql, UidSql, BigInt, BigInt, BigInt), Row>(tx)?;
+    let mut found = Available::default();
+    for (variant, location, sellable, beyond, kept) in rows {
+        found.note((variant, location), sellable - kept, beyond, kept);
+    }
+    Ok(found)
 }
 
 /// What can be sold of variants at all active locations together; those without a level are absent. As a plan divides it:
 /// where less than nothing is available, nothing is.
-pub(super) fn availability(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<(VariantId, i64)>> {
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+pub(super) fn availability(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<Vec<(VariantId, i64)>> {
+    let (list, one) = (dialect::list(tx, &[("wanted", Col::Uid)]), dialect::list(tx, WHO));
+    let kept = kept_back_from_who("s");
     let query = format!(
-        "SELECT variant_id, CAST(sum(CASE WHEN {SELLABLE} > 0 THEN {SELLABLE} ELSE 0 END) AS BIGINT) \
-         FROM {list} JOIN stock_levels ON variant_id = wanted JOIN locations ON locations.id = location_id \
-         WHERE locations.active GROUP BY variant_id"
+        "WITH who AS (SELECT * FROM {one}), wanted AS (SELECT wanted FROM {list}), \
+         found AS (SELECT s.variant_id, {SELLABLE} - {kept} AS sellable FROM who CROSS JOIN wanted \
+           JOIN stock_levels AS s ON s.variant_id = wanted JOIN locations ON locations.id = s.location_id WHERE locations.active) \
+         SELECT variant_id, CAST(sum(CASE WHEN sellable > 0 THEN sellable ELSE 0 END) AS BIGINT) FROM found GROUP BY variant_id"
     );
-    sql(query).bind(ids(variants.iter().copied())).load::<(UidSql, BigInt), (VariantId, i64)>(tx)
+    let query = sql(query).bind(who(selling)).bind(ids(variants.iter().copied()));
+    query.load::<(UidSql, BigInt), (VariantId, i64)>(tx)
 }
 
 /// When the first pieces of these variants came.
@@ -202,7 +238,17 @@ pub(super) fn move_levels(tx: &mut Tx, now: Instant, changes: &[LevelChange]) ->
         ("more_reserved", Col::Int),
         ("needed", Col::Int),
         ("shelf_only", Col::Bool),
+        ("channel", Col::Uid),
+        ("keeps_until", Col::At),
     ];
+    // What does not keep long enough stands in other rows than those that are locked here: a statement that waits for these would
+    // still read the others as they were before. So the levels are locked first where it is asked for.
+    if changes.iter().any(|change| change.guard.is_some() && change.selling.keeps_until.is_some()) {
+        let mut all: Vec<LevelKey> = changes.iter().map(|change| (change.variant, change.location)).collect();
+        all.sort_unstable();
+        lock_levels(tx, &all)?;
+    }
+    let kept = kept_back("stock_levels", ("wanted.channel", "wanted.keeps_until"));
     let (list, lock) = (dialect::list(tx, COLUMNS), dialect::for_update(tx));
     // The new figures come from the locked rows. Reckoned in the UPDATE itself, they would first be those of the rows as they
     // were when the statement began, and PostgreSQL looks whether these are below zero before it sees that they are outdated.
@@ -210,7 +256,7 @@ pub(super) fn move_levels(tx: &mut Tx, now: Instant, changes: &[LevelChange]) ->
         "WITH wanted AS (SELECT * FROM {list}), \
          held AS MATERIALIZED (SELECT variant, location, on_hand + more_on_hand AS then_on_hand, \
              allocated + more_allocated AS then_allocated, reserved + more_reserved AS then_reserved, \
-             (needed IS NULL OR {THERE} + CASE WHEN shelf_only THEN 0 ELSE beyond END >= needed) AND on_hand + more_on_hand >= 0 \
+             (needed IS NULL OR {THERE} + CASE WHEN shelf_only THEN 0 ELSE beyond END - {kept} >= needed) AND on_hand + more_on_hand >= 0 \
              AND allocated + more_allocated >= 0 AND reserved + more_reserved >= 0 AS fits \
            FROM wanted JOIN stock_levels ON variant_id = variant AND location_id = location \
            ORDER BY variant_id, location_id{lock}) \
@@ -220,8 +266,9 @@ pub(super) fn move_levels(tx: &mut Tx, now: Instant, changes: &[LevelChange]) ->
            AND (SELECT count(*) FROM held WHERE fits) = ? RETURNING {LEVEL}"
     );
     let rows = changes.iter().map(|change| {
-        let LevelChange { variant, location, on_hand, allocated, reserved, guard, shelf_only } = change;
-        json!([variant.hex(), location.hex(), on_hand, allocated, reserved, guard, shelf_only])
+        let LevelChange { variant, location, on_hand, allocated, reserved, guard, shelf_only, selling } = change;
+        let (channel, keeps_until) = (selling.channel.map(|id| id.hex()), selling.keeps_until.map(Instant::sortable));
+        json!([variant.hex(), location.hex(), on_hand, allocated, reserved, guard, shelf_only, channel, keeps_until])
     });
     let count = i64::try_from(changes.len()).map_err(Error::internal)?;
     let moved = sql(query).bind(dialect::rows(rows.collect())).bind(now).bind(count);
@@ -300,11 +347,13 @@ pub(super) fn insert_reservations(
         ("expires_at", Col::At),
         ("created_at", Col::At),
         ("sourcing", Col::Doc),
+        ("delivery", Col::Int),
     ];
     // A line's trace stands with its first share.
-    let firsts = shares.iter().scan(None, |line, share| Some(line.replace(share.line_no) != Some(share.line_no)));
+    let key = |share: &Share| (share.line_no, share.delivery);
+    let firsts = shares.iter().scan(None, |line, share| Some(line.replace(key(share)) != Some(key(share))));
     let trace = |share: &Share, first: bool| -> Result<Option<Json>> {
-        let found = sourcing.iter().filter(|_| first).find(|trace| trace.line_no == share.line_no);
+        let found = sourcing.iter().filter(|_| first).find(|trace| (trace.line_no, trace.delivery) == key(share));
         found.map(Json::of).transpose()
     };
     let rows = shares.iter().zip(firsts).map(|(share, first)| {
@@ -320,23 +369,25 @@ pub(super) fn insert_reservations(
             expires_at.into(),
             now.into(),
             trace(share, first)?.into(),
+            share.delivery.into(),
         ])
     });
     let rows: Result<Vec<_>> = rows.collect();
     insert_many(tx, "reservations", COLUMNS, rows?).map(|_| ())
 }
 
-type ShareColumns = (BigInt, UidSql, UidSql, BigInt, Bool);
-type ShareRow = (i64, VariantId, LocationId, i64, bool);
-const SHARE: &str = "line_no, variant_id, location_id, quantity, tracked";
+type ShareColumns = (BigInt, UidSql, UidSql, BigInt, Bool, BigInt);
+type ShareRow = (i64, VariantId, LocationId, i64, bool, i64);
+const SHARE: &str = "line_no, variant_id, location_id, quantity, tracked, delivery";
 
 fn shares(rows: Vec<ShareRow>) -> Result<Vec<Share>> {
-    let share = |(line_no, variant, location, quantity, tracked): ShareRow| {
+    let share = |(line_no, variant, location, quantity, tracked, delivery): ShareRow| {
         let line_no = i32::try_from(line_no).map_err(Error::internal)?;
-        Ok(Share { line_no, variant, location, quantity, tracked })
+        let delivery = i32::try_from(delivery).map_err(Error::internal)?;
+        Ok(Share { line_no, delivery, variant, location, quantity, tracked })
     };
     let mut shares: Vec<Share> = rows.into_iter().map(share).collect::<Result<_>>()?;
-    shares.sort_by_key(|share| (share.line_no, share.location));
+    shares.sort_by_key(|share| (share.line_no, share.delivery, share.location));
     Ok(shares)
 }
 
@@ -348,30 +399,34 @@ pub(super) fn held(tx: &mut Tx, cart: CartId) -> Result<Vec<(VariantId, i64)>> {
     .load::<(UidSql, BigInt), (VariantId, i64)>(tx)
 }
 
-/// Where a cart's live reservations hold goods.
-pub(super) fn held_at(tx: &mut Tx, cart: CartId) -> Result<Vec<LocationId>> {
-    sql("SELECT DISTINCT location_id FROM reservations WHERE cart_id = ? AND state = 'live'")
-        .bind(cart)
-        .load::<UidSql, LocationId>(tx)
+/// What a cart's live reservations hold, with the traces that led to them.
+pub(super) fn held_at(tx: &mut Tx, cart: CartId) -> Result<(Vec<Share>, Vec<Sourcing>)> {
+    let query = format!("SELECT {SHARE}, sourcing FROM reservations WHERE cart_id = ? AND state = 'live'");
+    traced(sql(query).bind(cart).load::<TracedColumns, TracedRow>(tx)?)
+}
+
+type TracedColumns = (BigInt, UidSql, UidSql, BigInt, Bool, BigInt, Nullable<DocSql>);
+type TracedRow = (i64, VariantId, LocationId, i64, bool, i64, Option<Doc<Sourcing>>);
+
+fn traced(rows: Vec<TracedRow>) -> Result<(Vec<Share>, Vec<Sourcing>)> {
+    let split = |(line, variant, location, quantity, tracked, number, trace)| {
+        ((line, variant, location, quantity, tracked, number), trace)
+    };
+    let (held, traces): (Vec<ShareRow>, Vec<Option<Doc<Sourcing>>>) = rows.into_iter().map(split).unzip();
+    let mut sourcing: Vec<Sourcing> = traces.into_iter().flatten().map(|Doc(trace)| trace).collect();
+    sourcing.sort_by_key(|trace| (trace.line_no, trace.delivery));
+    Ok((shares(held)?, sourcing))
 }
 
 /// Ends the live reservations of a cart as `state` and gives them, sorted by line, with the traces that led to them. They live and end together: whoever
 /// locks the first of them, in the order of their ids, decides about all.
 pub(super) fn end_reservations(tx: &mut Tx, cart: CartId, state: &'static str) -> Result<(Vec<Share>, Vec<Sourcing>)> {
-    type Columns = (BigInt, UidSql, UidSql, BigInt, Bool, Nullable<DocSql>);
-    type Row = (i64, VariantId, LocationId, i64, bool, Option<Doc<Sourcing>>);
     let lock = dialect::for_update(tx);
     let query = format!(
         "UPDATE reservations SET state = ? WHERE state = 'live' AND id IN (SELECT id FROM reservations \
            WHERE cart_id = ? AND state = 'live' ORDER BY id{lock}) RETURNING {SHARE}, sourcing"
     );
-    let rows = sql(query).bind(state).bind(cart).load::<Columns, Row>(tx)?;
-    let split =
-        |(line, variant, location, quantity, tracked, trace)| ((line, variant, location, quantity, tracked), trace);
-    let (ended, traces): (Vec<ShareRow>, Vec<Option<Doc<Sourcing>>>) = rows.into_iter().map(split).unzip();
-    let mut sourcing: Vec<Sourcing> = traces.into_iter().flatten().map(|Doc(trace)| trace).collect();
-    sourcing.sort_by_key(|trace| trace.line_no);
-    Ok((shares(ended)?, sourcing))
+    traced(sql(query).bind(state).bind(cart).load::<TracedColumns, TracedRow>(tx)?)
 }
 
 /// Moves the end of a cart's live reservations; how many there were.

@@ -1,9 +1,12 @@
 //! Why a line comes from where it does: the trace of a plan. Pure.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    model::{Available, Locations, Need},
+    model::{Available, LevelKey, Locations, Need, Share},
+    plan::{Plan, Planned},
     sourcing::ProfileRef,
 };
 use crate::kernel::{
@@ -38,6 +41,11 @@ crate::words! {
         DropShipped = "drop_shipped",
         /// Chosen by a profile's fallback: nobody has it, and the line waits for it there.
         Waits = "waits",
+        /// Chosen by a profile's fallback: nobody has it, and it is held there until somebody releases it.
+        Held = "held",
+        /// Passed over: it has less than the line asks for, and would have enough for those who ask for less: pieces are kept back from the
+        /// channel, or do not keep long enough.
+        KeptBack = "kept_back",
         /// Passed over by a sourcing profile: it has the line, and with it the order has more points.
         ScoresLess = "scores_less",
         /// Not looked at: it was left out by whoever asked.
@@ -64,11 +72,19 @@ crate::words! {
 pub struct Sourcing {
     /// The order's line.
     pub line_no: i32,
+    /// Which of the order's deliveries its pieces are for, from 0; absent where it is the first.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub delivery: i32,
     /// The locations in the order in which they were looked at. Of many, those that were passed over first.
     pub looked_at: Vec<LookedAt>,
     /// The sourcing profile that placed it; absent where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<ProfileRef>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_first(delivery: &i32) -> bool {
+    *delivery == 0
 }
 
 /// What a location counts for a line, in points: the fewer the better.
@@ -118,6 +134,9 @@ pub struct LookedAt {
     pub available: i64,
     /// How many the line was given there; 0 where it was passed over.
     pub given: i64,
+    /// How many of `given` are still to come there; left out where all of them lie there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waits: i64,
     /// Why.
     pub why: Why,
     /// What it counted for the whole line, where a sourcing profile counts.
@@ -127,7 +146,7 @@ pub struct LookedAt {
 
 impl LookedAt {
     pub(super) const fn new(location_id: LocationId, available: i64, given: i64, why: Why) -> Self {
-        Self { location_id, location: String::new(), available, given, why, points: None }
+        Self { location_id, location: String::new(), available, given, waits: 0, why, points: None }
     }
 }
 
@@ -161,7 +180,7 @@ pub(super) fn of_line(line_no: i32, lines: usize, looked_at: Vec<LookedAt>) -> S
         room -= usize::from(passed_over && keep);
         keep
     });
-    Sourcing { line_no, looked_at: kept.collect(), profile: None }
+    Sourcing { line_no, delivery: 0, looked_at: kept.collect(), profile: None }
 }
 
 /// Why all lines come from one location, which is the first of those asked that has everything. Nothing where it was asked
@@ -218,6 +237,99 @@ pub(super) fn of_willing(
     let says_something =
         |one: &Sourcing| one.looked_at.len() > 1 || one.looked_at.iter().any(|one| one.why == Why::Backordered);
     needs.iter().filter(|need| need.tracked).map(line).filter(says_something).collect()
+}
+
+/// Notes on a plan which of its pieces are still to come: those that are more than lie there where it takes them from. A supplier who
+/// ships is not waited for.
+pub(super) fn note_waiting(plan: &mut Plan, needs: &[Need], available: &Available) {
+    let mut left: HashMap<LevelKey, i64> = HashMap::new();
+    for Planned { share, .. } in plan.planned.iter().filter(|planned| planned.share.tracked) {
+        let key = (share.variant, share.location);
+        let left = left.entry(key).or_insert_with(|| available.there(key));
+        let waits = share.quantity - share.quantity.min((*left).max(0));
+        *left -= share.quantity;
+        if waits > 0 {
+            note_line(&mut plan.sourcing, share, (waits, needs.len()), available);
+        }
+    }
+    plan.sourcing.sort_by_key(|one| one.line_no);
+}
+
+/// Notes where a location was passed over that would have enough, were nothing kept back from whom it is sold for.
+pub(super) fn note_kept_back(plan: &mut Plan, needs: &[Need], available: &Available) {
+    for one in &mut plan.sourcing {
+        let Some(need) = needs.iter().find(|need| need.line_no == one.line_no) else { continue };
+        let kept = |at: &LookedAt| at.available + available.kept_back((need.variant, at.location_id)) >= need.quantity;
+        for at in one.looked_at.iter_mut().filter(|at| at.why == Why::LacksLine && at.available < need.quantity) {
+            at.why = if kept(at) { Why::KeptBack } else { at.why };
+        }
+    }
+}
+
+/// What one of an order's deliveries takes of one of its lines at a location: the line's number, the delivery's, and where. Another
+/// delivery may take other pieces of the line there, which lie there while these are still to come.
+pub type Spot = (i32, i32, LocationId);
+
+impl Share {
+    /// Of which line it is, for which delivery, and where.
+    #[must_use]
+    pub const fn spot(&self) -> Spot {
+        (self.line_no, self.delivery, self.location)
+    }
+}
+
+/// What is held where by a profile's fallback.
+#[must_use]
+pub fn held_lines(sourcing: &[Sourcing]) -> BTreeSet<Spot> {
+    let held = |one: &Sourcing| {
+        let given = one.looked_at.iter().filter(|at| at.given > 0 && at.why == Why::Held);
+        given.map(|at| (one.line_no, one.delivery, at.location_id)).collect::<Vec<_>>()
+    };
+    sourcing.iter().flat_map(held).collect()
+}
+
+fn note_line(sourcing: &mut Vec<Sourcing>, share: &Share, (waits, lines): (i64, usize), available: &Available) {
+    let own = sourcing.iter_mut().find(|one| one.line_no == share.line_no);
+    let given =
+        own.and_then(|one| one.looked_at.iter_mut().find(|one| one.location_id == share.location && one.given > 0));
+    match given {
+        Some(one) if one.why == Why::DropShipped => {}
+        Some(one) => one.waits += waits,
+        // There was nothing to explain but that.
+        None => {
+            let lies = has(available, share.variant, share.location);
+            let one = LookedAt { waits, ..LookedAt::new(share.location, lies, share.quantity, Why::WholeOrder) };
+            sourcing.push(of_line(share.line_no, lines, vec![one]));
+        }
+    }
+}
+
+/// Which shares wait for goods that are still to come.
+#[must_use]
+pub fn awaited(shares: &[Share], sourcing: &[Sourcing]) -> BTreeSet<Spot> {
+    let waits = |share: &&Share| {
+        let of = (share.line_no, share.delivery);
+        let own = sourcing.iter().filter(|one| (one.line_no, one.delivery) == of).flat_map(|one| &one.looked_at);
+        let mut given = own.filter(|one| one.location_id == share.location && one.given > 0);
+        // What an older version has reserved says so by its words alone.
+        share.tracked && given.any(|one| one.waits > 0 || matches!(one.why, Why::Backordered | Why::Waits | Why::Held))
+    };
+    shares.iter().filter(waits).map(Share::spot).collect()
+}
+
+/// The levels at which shares wait for goods that are still to come, with how many pieces all of them take of each.
+#[must_use]
+pub fn waits_at(shares: &[Share], sourcing: &[Sourcing]) -> Vec<(LevelKey, i64)> {
+    let awaited = awaited(shares, sourcing);
+    let key = |share: &Share| (share.variant, share.location);
+    let waits = shares.iter().filter(|share| share.tracked && awaited.contains(&share.spot()));
+    let mut sums: BTreeMap<LevelKey, i64> = waits.map(|share| (key(share), 0)).collect();
+    for share in shares.iter().filter(|share| share.tracked) {
+        if let Some(sum) = sums.get_mut(&key(share)) {
+            *sum += share.quantity;
+        }
+    }
+    sums.into_iter().collect()
 }
 
 /// How many can be sold at a location.

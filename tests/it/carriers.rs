@@ -172,10 +172,7 @@ fn a_label_is_bought_once_however_often_the_carrier_is_asked_and_its_word_is_hea
             let made = made.lock().unwrap();
             let one: &Value = &made[0];
             assert_eq!((made.len(), &one["purchases"], &one["reference"]), (1, &json!(1), &asked["id"]));
-            assert_eq!(
-                one["asked"]["parcel"],
-                json!({"weight": 28.3, "length": 11.9, "width": 7.9, "height": 4.0})
-            );
+            assert_eq!(one["asked"]["parcel"], json!({"weight": 28.3, "length": 11.9, "width": 7.9, "height": 4.0}));
         }
         // What the carrier tells before the parcel was booked waits for it.
         let number = text(&bought["tracking_number"]).to_owned();

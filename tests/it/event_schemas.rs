@@ -242,6 +242,26 @@ impl Tour {
         self.ops("POST", &format!("{lost}/cancel"), json!({"reason": "lost"})).await;
     }
 
+    /// Goods that were promised with what was to come, and do not come.
+    async fn promised(&self) {
+        let methods = self.ops("GET", "/shipping-methods", Value::Null).await;
+        let path = format!("/shipping-methods/{}", text(&methods["items"][0]["id"]));
+        self.ops("PATCH", &path, json!({"delivery_days": {"min": 1, "max": 2}})).await;
+        eventually("the days are known", || async {
+            let cart = self.shop.cart(&[("TEE", 1)]).await;
+            let path = format!("/carts/{}/shipping-options", cart.id);
+            let options = self.shop.store("GET", &path, Some(&cart.token), None).await.expect(200);
+            options["items"][0]["delivery"].is_object()
+        })
+        .await;
+        // Somebody waits for one of them already.
+        let comes = self.announced("HAT", 2, &Value::Null).await;
+        self.shop.order(&[("HAT", 1)]).await;
+        self.ops("POST", &format!("{comes}/cancel"), json!({"reason": "lost too"})).await;
+        let kind = "order.promise_changed.v1";
+        eventually(kind, || async { self.seen().await.iter().any(|event| event["type"] == kind) }).await;
+    }
+
     /// Goods between locations: some arrive, some are lost, some never leave.
     async fn moved(&self) {
         let place =
@@ -331,6 +351,19 @@ impl Tour {
         }
     }
 
+    /// Somebody waits for goods, and they are back.
+    async fn waited_for(&self) {
+        self.shop.add("JUG", "5.00", 0).await;
+        let body = json!({"sku": "JUG", "email": "ada@example.org", "consent": true});
+        self.shop.store("POST", "/back-in-stock", None, Some(&body)).await.expect(202);
+        self.shop.stock_up("JUG", 1).await;
+        kontor::process::runner(&self.app.state).run_all_turns().await.unwrap();
+        eventually("it is told", || async {
+            self.app.count("SELECT count(*) FROM events WHERE type = 'back_in_stock.told.v1'").await == 1
+        })
+        .await;
+    }
+
     /// All events, as whoever polls gets them.
     async fn seen(&self) -> Vec<Value> {
         self.app.state.db.write(events::number).await.unwrap();
@@ -362,10 +395,12 @@ fn every_event_is_told_as_its_schema_says() {
         tour.watched().await;
         tour.goods_in().await;
         tour.across_a_dock().await;
+        tour.promised().await;
         tour.moved().await;
         tour.worked_over().await;
         tour.on_the_way().await;
         tour.by_a_supplier().await;
+        tour.waited_for().await;
         let before = tour.seen().await;
         // Once more after somebody is forgotten: what is left of their events fits still.
         tour.customer().await;

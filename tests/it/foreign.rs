@@ -124,6 +124,7 @@ fn commands(theirs: &Side) -> BTreeMap<&'static str, (Value, u16)> {
         ("POST /sourcing/simulate", json!({"channel_id": channel, "country": "DE", "lines": [{"sku": "TEE", "quantity": 1}]}), 404),
         ("POST /lots", json!({"lines": [{"sku": "TEE", "location": "berlin", "lot": "L", "quantity": 1}]}), 403),
         ("PUT /stock/watches", json!({"lines": [{"sku": "TEE", "location": "berlin", "low_at": 1}]}), 403),
+        ("PUT /stock/channel-safety", json!({"lines": [{"sku": "TEE", "channel_id": channel, "location": "berlin", "pieces": 1}]}), 404),
         ("PUT /stock/backorders", json!({"lines": [{"sku": "TEE", "location": "berlin", "kind": "backorder", "limit": 1}]}), 403),
         ("PUT /stock/expected", json!({"reference": "PO-1", "lines": [{"sku": "TEE", "location": "berlin", "quantity": 1, "expected_at": "2027-03-01T08:00:00Z"}]}), 403),
         ("POST /stock-snapshots", json!({"source": "erp", "basis": "physical", "rows": [{"sku": "TEE", "location": "berlin", "quantity": 1}]}), 403),

@@ -501,3 +501,26 @@ fn what_may_be_sold_beyond_the_shelf_may_be_moved_there_too() {
         assert_eq!((level(&app, "TEE", "bremen").await, level(&app, "TEE", "berlin").await), ((5, 1), (1, 10)));
     });
 }
+
+#[test]
+fn what_comes_back_of_a_line_that_left_from_several_places_goes_back_to_each() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "3.33", 2)]).await;
+        place(&app, "bremen", json!({}), &[("TEE", 3)]).await;
+        let placed = Of::new(&shop, &[("TEE", 5)]).await;
+        placed.ship_all().await;
+        let lies = || async { (level(&app, "TEE", "berlin").await.1, level(&app, "TEE", "bremen").await.1) };
+        assert_eq!(lies().await, (0, 0));
+        let back = |quantity: i64| {
+            let lines = json!([{"line_no": 1, "quantity": quantity}]);
+            let body = json!({"order": placed.order, "lines": lines, "restock": true});
+            let app = &app;
+            async move { app.ops("POST", "/returns", Some(&body)).await.expect(201) }
+        };
+        // However many returns it comes in.
+        for quantity in [1, 3, 1] {
+            back(quantity).await;
+        }
+        assert_eq!(lies().await, (2, 3));
+    });
+}

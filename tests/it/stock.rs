@@ -54,7 +54,7 @@ pub async fn locations(app: &App) -> Arc<Locations> {
 
 pub fn need(line_no: i32, variant: VariantId, quantity: i64) -> Need {
     let place = usize::try_from(line_no - 1).unwrap();
-    Need { place, line_no, variant, quantity, tracked: true, backorder: false }
+    Need { place, line_no, delivery: 0, variant, quantity, tracked: true, backorder: false }
 }
 
 pub async fn reserve(app: &App, cart: CartId, needs: &[Need], expires_at: Instant) -> Result<Vec<Share>> {
@@ -242,11 +242,11 @@ fn safety_stock_is_not_sold_and_an_inactive_location_sells_nothing() {
         assert_eq!(level(&after["items"][0]).1, [5, 0, 0, 2, 3]);
         let later = app.now().plus_seconds(900);
         assert_eq!(code(reserve(&app, Id::new(), &[need(1, mug, 4)], later).await), Code::OutOfStock);
-        assert_eq!(app.read(move |tx| stock::availability(tx, &[mug])).await[&mug], 3);
+        assert_eq!(app.read(move |tx| stock::availability(tx, &[mug], stock::Selling::default())).await[&mug], 3);
         let path = format!("/locations/{main}");
         app.ops("PATCH", &path, Some(&json!({"active": false}))).await.expect(200);
         assert_eq!(code(reserve(&app, Id::new(), &[need(1, mug, 1)], later).await), Code::LocationInactive);
-        assert!(app.read(move |tx| stock::availability(tx, &[mug])).await.is_empty());
+        assert!(app.read(move |tx| stock::availability(tx, &[mug], stock::Selling::default())).await.is_empty());
     });
 }
 
@@ -270,7 +270,7 @@ fn a_reservation_becomes_an_allocation_a_shipment_and_a_return() {
         let now = app.now();
         let (gone, cancelled) = (shares[..2].to_vec(), shares[2..].to_vec());
         let write = app.state.db.write(move |tx| {
-            stock::ship(tx, now, &ACTOR, (&gone, &[]), "order-1", now, &[])?;
+            stock::ship(tx, now, &ACTOR, (&gone, &[], None), "order-1", now, &[])?;
             stock::deallocate(tx, now, &ACTOR, &cancelled, "order-1", now)?;
             stock::receive_return(tx, now, &ACTOR, &gone, "ret-1", now, &[])
         });
@@ -370,7 +370,9 @@ fn backorders_go_below_zero_and_are_shipped_once_the_goods_are_there() {
         assert_eq!(levels(&app, "MUG").await[0].1, [0, 3, 0, 0, -3]);
         let ship = || {
             let (app, shares) = (app.clone(), shares.clone());
-            async move { app.state.db.write(move |tx| stock::ship(tx, now, &ACTOR, (&shares, &[]), "o", now, &[])).await }
+            async move {
+                app.state.db.write(move |tx| stock::ship(tx, now, &ACTOR, (&shares, &[], None), "o", now, &[])).await
+            }
         };
         assert_eq!(ship().await.unwrap_err().code(), Code::StockNegative);
         put(&app, "MUG", "main", 4).await;
@@ -406,7 +408,7 @@ fn the_number_of_statements_does_not_grow_with_the_lines() {
             let consumed = own.write(move |tx| consumed(tx, now, cart)).await.unwrap().unwrap();
             assert_eq!((own.stats().statements - before, consumed.len()), (3, lines), "consume {lines}");
             let before = own.stats().statements;
-            own.write(move |tx| stock::ship(tx, now, &ACTOR, (&consumed, &[]), "o", now, &[])).await.unwrap();
+            own.write(move |tx| stock::ship(tx, now, &ACTOR, (&consumed, &[], None), "o", now, &[])).await.unwrap();
             // The movements, the names of articles and places, the levels, a look for lots, what is told of them.
             assert_eq!(own.stats().statements - before, 6, "ship {lines}");
         }

@@ -131,7 +131,7 @@ async fn ship_or_cancel(app: &App, cart: CartId, dice: u32) {
     let Some(shares) = consume(app, cart).await else { return };
     let (now, shipped) = (app.now(), shares.clone());
     if dice.is_multiple_of(2) {
-        match app.state.db.write(move |tx| stock::ship(tx, now, &ACTOR, (&shipped, &[]), "o", now, &[])).await {
+        match app.state.db.write(move |tx| stock::ship(tx, now, &ACTOR, (&shipped, &[], None), "o", now, &[])).await {
             Ok(()) => return,
             // A recount found fewer meanwhile: nothing leaves.
             Err(error) => assert_eq!(error.code(), Code::StockNegative, "{error}"),
@@ -245,7 +245,7 @@ fn what_is_booked_in_at_the_very_moment_can_leave() {
         is_held.await.unwrap();
         let db = app.state.db.clone();
         let leaves = tokio::spawn(async move {
-            db.write(move |tx| stock::ship(tx, now, &ACTOR, (&shares, &[]), "o", now, &[])).await
+            db.write(move |tx| stock::ship(tx, now, &ACTOR, (&shares, &[], None), "o", now, &[])).await
         });
         let waiting =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";

@@ -367,10 +367,7 @@ mod tests {
 
     #[test]
     fn weights_and_sides_are_never_told_too_small() {
-        assert_eq!(
-            (tenths(800, 2835), tenths(1, 2835), tenths(2835, 2835)),
-            (json!(28.3), json!(0.1), json!(100.0))
-        );
+        assert_eq!((tenths(800, 2835), tenths(1, 2835), tenths(2835, 2835)), (json!(28.3), json!(0.1), json!(100.0)));
         assert_eq!(tenths(300, 2540), json!(11.9));
     }
 

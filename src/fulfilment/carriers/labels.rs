@@ -14,7 +14,7 @@ use crate::{
     error::{Code, Error, Result, on_duplicate},
     fulfilment::{
         parcels::{self, Package, PackageState},
-        service::start,
+        service::{delivery_key, start},
     },
     jobs::{self, Job, NewJob},
     kernel::{
@@ -75,7 +75,8 @@ pub(super) fn request(tx: &mut Tx, now: Instant, actor: &Actor, id: PackageId, n
         Adapter::Easypost => LabelState::Requested,
         Adapter::Manual => LabelState::Bought,
         Adapter::TableRate => {
-            details = by_table(&account, &order, &package, new.service.as_deref())?;
+            let key = delivery_key(tx, &order, package.fulfilment_order_id)?;
+            details = by_table(&account, (&order, key.as_deref()), &package, new.service.as_deref())?;
             LabelState::Bought
         }
     };
@@ -108,7 +109,7 @@ fn job(kind: &'static str, now: Instant, id: JobId, label: CarrierLabelId) -> Re
 /// What the table says that a package takes.
 fn by_table(
     account: &super::model::CarrierAccount,
-    order: &OrderDocument,
+    (order, key): (&OrderDocument, Option<&str>),
     package: &Package,
     service: Option<&str>,
 ) -> Result<LabelDetails> {
@@ -116,7 +117,7 @@ fn by_table(
         return Err(Error::internal("an account by a table without one"));
     };
     let unknown = |what: &str| Error::conflict(format!("the package has no {what}: its price is not known"));
-    let address = order.deliveries.first().and_then(|delivery| delivery.address.as_ref());
+    let address = order.delivery(key).and_then(|delivery| delivery.address.as_ref());
     let address = address.ok_or_else(|| unknown("address"))?;
     let grams = package.weight_grams.ok_or_else(|| unknown("weight"))?;
     let offered = quotes(table, carrier, (address.country, &address.postcode), grams);

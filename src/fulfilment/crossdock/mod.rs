@@ -18,9 +18,11 @@ mod tasks;
 mod told;
 
 pub use jobs::work;
+pub(in crate::fulfilment) use model::Demand;
 pub use model::{
     DOCK_MATCH_TRANSITIONS, DOCK_TASK_TRANSITIONS, DockMatch, DockTask, MatchCommand, MatchState, TaskKind, TaskState,
     Way, matches_mermaid, tasks_mermaid,
 };
-pub(in crate::fulfilment) use store::open_tasks;
+pub(in crate::fulfilment) use service::lacking;
+pub(in crate::fulfilment) use store::{open_tasks, purge};
 pub use told::event_schemas;

@@ -80,18 +80,9 @@ pub(super) fn demands(tx: &mut Tx, now: Instant, location: LocationId, variants:
     }
     let keys: Vec<Line> = lines.iter().map(|line| (line.id, line.line_no)).collect();
     let matched = store::matched(tx, &keys)?;
-    let claims = lines.into_iter().map(|line| Claim {
-        fulfilment_order: line.id,
-        line_no: line.line_no,
-        variant: line.variant,
-        open: line.open,
-        taken: line.taken,
-        matched: matched.get(&(line.id, line.line_no)).copied().unwrap_or_default(),
-        // A hold for goods ends with goods.
-        barred: line.barred,
-        priority: line.priority,
-        due_at: line.due_at,
-        created_at: line.created_at,
+    let claims = lines.into_iter().map(|line| {
+        let matched = matched.get(&(line.id, line.line_no)).copied().unwrap_or_default();
+        claim(line, matched)
     });
     let levels: Vec<_> = variants.iter().map(|variant| (*variant, location)).collect();
     let levels = stock::levels_at(tx, &levels)?;
@@ -101,6 +92,40 @@ pub(super) fn demands(tx: &mut Tx, now: Instant, location: LocationId, variants:
     let at_dock: HashMap<VariantId, i64> =
         summed(at_dock.map(|one| (one.variant_id, one.quantity))).into_iter().collect();
     Ok(waiting(&on_hand, &at_dock, claims.collect()))
+}
+
+/// The lines at a location that lack these variants, whatever else they wait for and whatever is matched with them.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn lacking(
+    tx: &mut Tx,
+    now: Instant,
+    location: LocationId,
+    variants: &[VariantId],
+) -> Result<Vec<Demand>> {
+    let lines = fulfilment_store::open_lines(tx, now, location, variants)?;
+    let claims = lines.into_iter().map(|line| Claim { barred: false, ..claim(line, 0) }).collect();
+    let levels: Vec<_> = variants.iter().map(|variant| (*variant, location)).collect();
+    let levels = stock::levels_at(tx, &levels)?;
+    let on_hand = levels.values().map(|level| (level.variant, level.on_hand - level.withheld)).collect();
+    Ok(waiting(&on_hand, &HashMap::new(), claims))
+}
+
+fn claim(line: fulfilment_store::OpenLine, matched: i64) -> Claim {
+    Claim {
+        fulfilment_order: line.id,
+        line_no: line.line_no,
+        variant: line.variant,
+        open: line.open,
+        taken: line.taken,
+        matched,
+        // A hold for goods ends with goods.
+        barred: line.barred,
+        priority: line.priority,
+        due_at: line.due_at,
+        created_at: line.created_at,
+    }
 }
 
 /// How many pieces cross a dock on each day already.

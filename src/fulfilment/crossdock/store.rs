@@ -462,3 +462,14 @@ pub(super) fn crossed(tx: &mut Tx, location: LocationId, (from, until): (Instant
     };
     Ok(rows.into_iter().map(one).collect())
 }
+
+/// Forgets what people have done at docks before an instant, and matches that came to nothing; how many of the more of both, `limit`
+/// at most. What was matched and done stays: an inbound line's count is its sum.
+pub(in crate::fulfilment) fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
+    let tasks = "DELETE FROM dock_tasks WHERE id IN (SELECT id FROM dock_tasks WHERE state IN ('done', 'cancelled') \
+                 AND ended_at < ? ORDER BY ended_at LIMIT ?)";
+    let matches = "DELETE FROM dock_matches WHERE id IN (SELECT id FROM dock_matches WHERE state = 'cancelled' \
+                   AND ended_at < ? ORDER BY ended_at LIMIT ?)";
+    let tasks = sql(tasks).bind(before).bind(limit).execute(tx)?;
+    Ok(tasks.max(sql(matches).bind(before).bind(limit).execute(tx)?))
+}

@@ -77,15 +77,18 @@ pub struct UnholdRequest {
 
 /// Release
 ///
-/// Ends a hold, or all of them.
+/// Ends a hold, or all of them. What was held for `sourcing` is planned anew with it.
 #[utoipa::path(tag = "ship", params(("id" = inline(FulfilmentOrderId), Path)), request_body = UnholdRequest,
     security(("token" = ["fulfilment:write"])), responses((status = 200, body = FulfilmentDetail)))]
 #[post("/fulfilment-orders/{id}/release")]
 async fn release(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<UnholdRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentWrite)?.clone();
     let (kind, reason) = (body.kind, body.reason.as_ref().map(ToString::to_string));
-    let (id, now, fresh) = (path.0, call.now, Fresh::new());
-    let run = move |tx: &mut Tx| detail(holds::release(tx, now, &actor, &fresh, id, (kind, reason.as_deref()))?);
+    let (id, now, fresh, locations) =
+        (path.0, call.now, [Fresh::new(), Fresh::new()], call.snapshot::<Locations>().await?);
+    let run = move |tx: &mut Tx| {
+        detail(holds::release_and_plan(tx, now, &actor, &fresh, id, (kind, reason.as_deref(), &locations))?)
+    };
     call.command(&body.fingerprint, run).await
 }
 

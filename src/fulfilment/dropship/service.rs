@@ -111,7 +111,7 @@ pub(super) fn get(tx: &mut Tx, actor: &Actor, locations: &Locations, id: Fulfilm
     }
     let order = orders::document(tx, found.order_id)?.ok_or_else(missing)?;
     let mut found = with_answers(tx, vec![found])?.pop().ok_or_else(missing)?;
-    let delivery = order.deliveries.into_iter().next();
+    let delivery = order.delivery(found.fulfilment_order.delivery_key()).cloned();
     (found.shipping_method, found.ship_to) = delivery.map(|one| (one.method, one.address)).unwrap_or_default();
     Ok(found)
 }

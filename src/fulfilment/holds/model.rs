@@ -9,6 +9,8 @@ crate::words! {
     pub enum HoldKind {
         /// The goods are nowhere to be had.
         Stock = "stock",
+        /// No rule of its sourcing profile has found goods for it: somebody decides, and it is planned anew then.
+        Sourcing = "sourcing",
         /// Its payment is looked into.
         Payment = "payment",
         /// It may be a fraud.

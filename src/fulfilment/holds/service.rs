@@ -10,12 +10,14 @@ use crate::{
     fulfilment::{
         ids::Fresh,
         model::{Command, FulfilmentOrder},
-        service::{announce, save_states, start},
+        moves::{self, Replan},
+        service::{announce, get, save_states, start},
         told::{HELD, RELEASED, change},
     },
     jobs,
     kernel::{Actor, Instant, ids::FulfilmentOrderId},
     orders::{self, OrderDocument},
+    stock::Locations,
 };
 
 /// Places a hold: nothing is picked, packed and shipped of the fulfilment order until it ends.
@@ -49,11 +51,58 @@ pub(in crate::fulfilment) fn hold(
     Ok(fulfilment)
 }
 
+/// The hold of what no rule of a sourcing profile has found goods for.
+pub(in crate::fulfilment) fn unsourced(now: Instant) -> Hold {
+    let reason = "no rule of the sourcing profile finds goods for it: release it to have it planned anew".to_owned();
+    let new = NewHold { kind: HoldKind::Sourcing, reason, owner: None, expires_at: None };
+    new.placed(Actor::System("sourcing").label(), now)
+}
+
+/// Ends a hold of a kind, or all of them; what a sourcing profile has held is planned anew then, and ships from where its goods are to be
+/// had now. `fresh` are ids for both.
+///
+/// # Errors
+/// As [`release`].
+pub(in crate::fulfilment) fn release_and_plan(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &[Fresh; 2],
+    id: FulfilmentOrderId,
+    (kind, reason, locations): (Option<HoldKind>, Option<&str>, &Locations),
+) -> Result<FulfilmentOrder> {
+    let [first, second] = fresh;
+    let was = is_unsourced(&get(tx, actor, id)?);
+    let released = release(tx, now, actor, first, id, (kind, reason))?;
+    if was { planned_anew(tx, now, actor, second, released, locations) } else { Ok(released) }
+}
+
+/// Whether it is held because no rule of a sourcing profile has found goods for it.
+fn is_unsourced(one: &FulfilmentOrder) -> bool {
+    one.holds.iter().any(|hold| hold.kind == HoldKind::Sourcing)
+}
+
+/// Plans anew what a sourcing profile has held, once it is not held for that any more.
+fn planned_anew(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    released: FulfilmentOrder,
+    locations: &Locations,
+) -> Result<FulfilmentOrder> {
+    if is_unsourced(&released) || released.cancel_request.is_some() {
+        return Ok(released);
+    }
+    let what = Replan { reason: Some("its hold was released".to_owned()), decided: true, ..Replan::default() };
+    Ok(moves::replan(tx, now, actor, fresh, released.id, (&what, locations))?.fulfilment_order)
+}
+
 /// Ends a hold of a kind, or all of them.
 ///
 /// # Errors
 /// `not_found`; `state_conflict` when it is not held for that.
-pub(in crate::fulfilment) fn release(
+fn release(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
@@ -72,7 +121,8 @@ pub(in crate::fulfilment) fn release(
     Ok(fulfilment)
 }
 
-/// Ends all holds but that for goods, which ends when the goods are found.
+/// Ends all holds but that for goods, which ends when the goods are found; what a sourcing profile has held is planned anew then.
+/// `fresh` are ids for both.
 ///
 /// # Errors
 /// `not_found`; `state_conflict` when there is none.
@@ -80,9 +130,9 @@ pub fn release_others(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
-    fresh: &Fresh,
+    [first, second]: [&Fresh; 2],
     id: FulfilmentOrderId,
-    reason: &str,
+    (reason, locations): (&str, &Locations),
 ) -> Result<FulfilmentOrder> {
     let (mut order, mut fulfilment) = start(tx, actor, id)?;
     let kinds = ended(&fulfilment, |hold| hold.kind != HoldKind::Stock);
@@ -90,8 +140,11 @@ pub fn release_others(
         return Err(Error::conflict("the fulfilment order is not held"));
     }
     end(tx, now, &mut fulfilment, &kinds, &actor.label())?;
-    tell(tx, now, actor, fresh, (&mut order, &mut fulfilment), Some(reason))?;
-    Ok(fulfilment)
+    tell(tx, now, actor, first, (&mut order, &mut fulfilment), Some(reason))?;
+    match kinds.contains(&HoldKind::Sourcing) {
+        true => planned_anew(tx, now, actor, second, fulfilment, locations),
+        false => Ok(fulfilment),
+    }
 }
 
 /// Ends the hold for goods, where there is one: they are here.

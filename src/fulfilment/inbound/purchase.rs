@@ -24,7 +24,7 @@ use crate::{
 /// The variants of the SKUs of a document's lines, in order; one statement.
 pub(super) fn variants<'a>(tx: &mut Tx, skus: impl Iterator<Item = &'a str>) -> Result<Vec<VariantId>> {
     let skus: Vec<String> = skus.map(str::to_owned).collect();
-    let known: HashMap<String, VariantId> = catalog::ids_of(tx, &skus)?;
+    let known: HashMap<String, VariantId> = catalog::stocked_ids_of(tx, &skus, |place| format!("/lines/{place}/sku"))?;
     let variant = |(place, sku): (usize, &String)| {
         let unknown = || {
             let error = Error::problem(Code::SkuUnknown, format!("there is no variant `{sku}`"));
@@ -189,7 +189,7 @@ fn foresee(tx: &mut Tx, order: &PurchaseOrder) -> Result<()> {
         expected_at: outlook::day_or_late(line.expected_at.or(order.expected_at), order.created_at),
         quantity: line.ordered - line.announced,
     });
-    outlook::expect(tx, &order.id.to_string(), &expected.collect::<Vec<_>>())
+    outlook::expect(tx, order.updated_at, &order.id.to_string(), &expected.collect::<Vec<_>>())
 }
 
 /// Notes that goods of the order have come, by who receives them: whoever may, at the shipment's location.

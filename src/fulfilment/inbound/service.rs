@@ -114,7 +114,7 @@ fn foresee(tx: &mut Tx, shipment: &InboundShipment) -> Result<()> {
     let (location, expected_at) = (shipment.location_id, shipment.expected_at);
     let expected =
         lines.map(|line| outlook::Expected { key: (line.variant_id, location), expected_at, quantity: line.left() });
-    outlook::expect(tx, &shipment.id.to_string(), &expected.collect::<Vec<_>>())
+    outlook::expect(tx, shipment.updated_at, &shipment.id.to_string(), &expected.collect::<Vec<_>>())
 }
 
 const fn takes_shipments(state: PurchaseState) -> bool {

@@ -1,23 +1,29 @@
 //! Routes of packages and serial numbers.
 
-use actix_web::{get, post};
+use actix_web::{
+    HttpResponse, Responder, get,
+    http::header::{self, Header},
+    post,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     labels::{self, LabelDocument, PackingSlip},
     manifests,
     model::{Dimensions, Package, PackageCommand},
+    page::{self, Paper},
     service::{self, NewLine, NewPackage, SerialDocument},
 };
 use crate::{
     error::{Error, Result},
     fulfilment::Fresh,
-    http::{All, Body, Call, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
+    http::{All, Body, Call, List, Mount, NoBody, Page, Params, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
-        Action, Id, Quantity, Scope,
+        Action, Id, PricePer, Quantity, Scope,
         ids::{FulfilmentOrderId, PackageId},
         text::{Sku, Text},
     },
+    orders::OrderLine,
     stock::Locations,
 };
 
@@ -173,21 +179,67 @@ async fn unpack(call: Call, path: RefPath<PackageId>, _body: NoBody) -> Result<R
 async fn read_label(call: Call, path: RefPath<PackageId>) -> Result<Reply> {
     let (id, actor) = (path.0, call.allow(Scope::FulfilmentRead)?.clone());
     let locations = call.snapshot::<Locations>().await?;
-    let (package, all, order) = call.read(move |tx| service::around(tx, &actor, id)).await?;
-    Reply::ok(&labels::label(&order, locations.get(package.location_id)?, &all, &package))
+    let (package, all, (order, key)) = call.read(move |tx| service::around(tx, &actor, id)).await?;
+    Reply::ok(&labels::label((&order, key.as_deref()), locations.get(package.location_id)?, &all, &package))
+}
+
+crate::words! {
+    /// How a packing slip is given.
+    pub enum SlipFormat {
+        /// A document.
+        Json = "json",
+        /// A page to print.
+        Html = "html",
+    }
+}
+
+/// How a packing slip is wanted.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SlipQuery {
+    /// `html` is a page to print, as `Accept: text/html` asks for too.
+    #[param(inline)]
+    pub format: Option<SlipFormat>,
+    /// On what the page is printed; A4 where it is left out.
+    #[param(inline)]
+    pub paper: Option<Paper>,
+    /// Whether the page tells what a piece costs by its list; it does not where this is left out.
+    pub prices: Option<bool>,
 }
 
 /// Read a package's packing slip
 ///
-/// What is in it, for whoever opens it; without prices.
-#[utoipa::path(tag = "ship", params(("id" = inline(PackageId), Path)), security(("token" = ["fulfilment:read"])),
-    responses((status = 200, body = PackingSlip)))]
+/// What is in it, for whoever opens it: as a document without prices, or as a page to print on A4 or A5 in the customer's language
+/// (German or English), with prices where these are asked for and the token may read orders (`orders:read`).
+#[utoipa::path(tag = "ship", params(("id" = inline(PackageId), Path), SlipQuery), security(("token" = ["fulfilment:read"])),
+    responses((status = 200, content((PackingSlip = "application/json"), (String = "text/html")))))]
 #[get("/packages/{id}/packing-slip")]
-async fn read_packing_slip(call: Call, path: RefPath<PackageId>) -> Result<Reply> {
+async fn read_packing_slip(call: Call, path: RefPath<PackageId>, query: Params<SlipQuery>) -> Result<HttpResponse> {
     let (id, actor) = (path.0, call.allow(Scope::FulfilmentRead)?.clone());
+    if query.0.prices == Some(true) {
+        call.allow(Scope::OrdersRead)?;
+    }
     let locations = call.snapshot::<Locations>().await?;
-    let (package, all, order) = call.read(move |tx| service::around(tx, &actor, id)).await?;
-    Reply::ok(&labels::slip(&order, locations.get(package.location_id)?, &all, &package))
+    let (package, all, (order, key)) = call.read(move |tx| service::around(tx, &actor, id)).await?;
+    let slip = labels::slip((&order, key.as_deref()), locations.get(package.location_id)?, &all, &package);
+    let SlipQuery { format, paper, prices } = query.0;
+    let preferred = header::Accept::parse(call.request()).map(|accept: header::Accept| accept.preference());
+    let asked = preferred.is_ok_and(|kind| kind.essence_str() == "text/html");
+    if format.unwrap_or(if asked { SlipFormat::Html } else { SlipFormat::Json }) == SlipFormat::Json {
+        let mut answer = Reply::ok(&slip)?.respond_to(call.request());
+        answer.headers_mut().insert(header::VARY, header::HeaderValue::from_static("Accept"));
+        return Ok(answer);
+    }
+    let price = |line_no: i32| order.lines.iter().find(|line| line.line_no == line_no).map(OrderLine::price);
+    let shown: Option<&dyn Fn(i32) -> Option<PricePer>> = if prices == Some(true) { Some(&price) } else { None };
+    let text = page::page(&slip, package.sscc.as_deref(), paper.unwrap_or(Paper::A4), shown);
+    let mut response = HttpResponse::Ok();
+    response.content_type("text/html; charset=utf-8").insert_header(("Vary", "Accept"));
+    response.insert_header(("Cache-Control", "no-store")).insert_header(("X-Content-Type-Options", "nosniff"));
+    // Whatever got into it, it runs nothing and asks nobody.
+    response.insert_header(("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox"));
+    Ok(response.body(text))
 }
 
 /// Which package.

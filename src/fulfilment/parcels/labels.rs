@@ -70,10 +70,15 @@ pub fn sscc_text(sscc: &str) -> String {
     format!("(00){sscc}")
 }
 
-/// The label of one of a fulfilment order's packages.
-pub(super) fn label(order: &OrderDocument, location: &Location, all: &[Package], package: &Package) -> LabelDocument {
+/// The label of one of a fulfilment order's packages; `key` is that of the delivery that it is for, where there are several.
+pub(super) fn label(
+    (order, key): (&OrderDocument, Option<&str>),
+    location: &Location,
+    all: &[Package],
+    package: &Package,
+) -> LabelDocument {
     let standing: Vec<&Package> = all.iter().filter(|one| one.state != PackageState::Unpacked).collect();
-    let delivery = order.deliveries.first();
+    let delivery = order.delivery(key);
     LabelDocument {
         package_id: package.id,
         sscc_text: package.sscc.as_deref().map(sscc_text),
@@ -125,8 +130,13 @@ pub struct PackingSlip {
 }
 
 /// The packing slip of one of a fulfilment order's packages.
-pub(super) fn slip(order: &OrderDocument, location: &Location, all: &[Package], package: &Package) -> PackingSlip {
-    let LabelDocument { order_number, number, of, from, to, .. } = label(order, location, all, package);
+pub(super) fn slip(
+    (order, key): (&OrderDocument, Option<&str>),
+    location: &Location,
+    all: &[Package],
+    package: &Package,
+) -> PackingSlip {
+    let LabelDocument { order_number, number, of, from, to, .. } = label((order, key), location, all, package);
     let line = |packed: &PackedLine| {
         let known = order.lines.iter().find(|line| line.line_no == packed.line_no);
         SlipLine { name: known.map(|line| line.name.clone()).unwrap_or_default(), packed: packed.clone() }

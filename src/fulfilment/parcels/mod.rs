@@ -7,6 +7,7 @@ pub mod api;
 mod labels;
 pub mod manifests;
 mod model;
+mod page;
 mod service;
 mod store;
 
@@ -14,5 +15,5 @@ pub use labels::{LabelDocument, PackingSlip, SlipLine, sscc_text};
 pub use model::{
     Dimensions, PACKAGE_TRANSITIONS, Package, PackageCommand, PackageState, PackedLine, PackedUnit, mermaid, sscc,
 };
-pub(super) use service::{come_back, get, label_of, leave, open_of};
+pub(super) use service::{by_sscc, come_back, get, label_of, leave, open_of};
 pub(super) use store::{all_boxed, of_shipments};

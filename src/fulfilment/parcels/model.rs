@@ -235,6 +235,7 @@ impl Leaving {
             key: (line.variant_id, location),
             numbers: line.lots.clone(),
             quantity: line.quantity,
+            said_at: None,
         });
         packed.collect()
     }

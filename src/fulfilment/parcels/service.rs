@@ -60,7 +60,7 @@ fn seen(tx: &mut Tx, actor: &Actor, found: Option<Package>) -> Result<Package> {
 ///
 /// # Errors
 /// What the database says.
-pub(super) fn by_sscc(tx: &mut Tx, actor: &Actor, sscc: &str) -> Result<Option<Package>> {
+pub(in crate::fulfilment) fn by_sscc(tx: &mut Tx, actor: &Actor, sscc: &str) -> Result<Option<Package>> {
     let Some(found) = store::by_sscc(tx, sscc)? else { return Ok(None) };
     let channels = channels(tx, std::iter::once(&found))?;
     let theirs = channels.get(&found.fulfilment_order_id).is_some_and(|channel| actor.sees_channel(*channel));
@@ -298,7 +298,8 @@ pub(in crate::fulfilment) fn label_of(tx: &mut Tx, id: PackageId, locations: &Lo
     let package = store::get(tx, id)?.ok_or_else(missing)?;
     let all = store::of_work(tx, package.fulfilment_order_id, None)?;
     let order = orders::document(tx, package.order_id)?.ok_or_else(missing)?;
-    Ok(labels::label(&order, locations.get(package.location_id)?, &all, &package))
+    let key = service::delivery_key(tx, &order, package.fulfilment_order_id)?;
+    Ok(labels::label((&order, key.as_deref()), locations.get(package.location_id)?, &all, &package))
 }
 
 /// The variant of a SKU.
@@ -354,16 +355,22 @@ pub(super) fn serials(tx: &mut Tx, actor: &Actor, serial: &str, sku: Option<&str
     Ok(found.into_iter().map(document).collect())
 }
 
-/// A package that the actor may see with the other packages of its fulfilment order, and its order.
+/// A package that the actor may see with the other packages of its fulfilment order, and its order with the key of the delivery that
+/// it is for.
 ///
 /// # Errors
 /// `not_found`.
-pub(super) fn around(tx: &mut Tx, actor: &Actor, id: PackageId) -> Result<(Package, Vec<Package>, OrderDocument)> {
+pub(super) fn around(
+    tx: &mut Tx,
+    actor: &Actor,
+    id: PackageId,
+) -> Result<(Package, Vec<Package>, (OrderDocument, Option<String>))> {
     let package = get(tx, actor, id)?;
     let all = store::of_work(tx, package.fulfilment_order_id, None)?;
     let missing = || Error::internal("a package without its order");
     let order = orders::document(tx, package.order_id)?.ok_or_else(missing)?;
-    Ok((package, all, order))
+    let key = service::delivery_key(tx, &order, package.fulfilment_order_id)?;
+    Ok((package, all, (order, key)))
 }
 
 /// Where what is in packages was sold, by their fulfilment orders.

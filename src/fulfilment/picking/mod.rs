@@ -12,3 +12,4 @@ mod store;
 
 pub(super) use jobs::register;
 pub use model::{PickLine, PickList, Put, Short, WAVE_TRANSITIONS, Wave, WaveCommand, WaveState, mermaid};
+pub(super) use store::purge;

@@ -20,7 +20,7 @@ use crate::{
         Actor, Instant, Quantity,
         ids::{EventId, FulfilmentOrderId, JobId, LocationId, OrderId, VariantId, WaveId},
     },
-    orders,
+    orders::{self, OrderDocument},
     stock::{self, Bin, Entry, LevelKey, MovementKind},
 };
 
@@ -167,12 +167,12 @@ fn fitting(
     }
     if let Some(method) = &new.shipping_method {
         let orders: Vec<OrderId> = found.iter().map(|one| one.order_id).collect();
-        let by: HashSet<OrderId> = orders::by_ids(tx, &orders)?
-            .into_iter()
-            .filter(|order| order.deliveries.iter().any(|delivery| delivery.method.as_deref() == Some(method)))
-            .map(|order| order.id)
-            .collect();
-        found.retain(|one| by.contains(&one.order_id));
+        let orders: HashMap<OrderId, OrderDocument> =
+            orders::by_ids(tx, &orders)?.into_iter().map(|order| (order.id, order)).collect();
+        found.retain(|one| {
+            let delivery = orders.get(&one.order_id).and_then(|order| order.delivery(one.delivery_key()));
+            delivery.is_some_and(|delivery| delivery.method.as_deref() == Some(method))
+        });
     }
     Ok(found)
 }

@@ -175,3 +175,20 @@ pub(super) fn add_shorts(tx: &mut Tx, now: Instant, wave: WaveId, missing: &[Put
     sql(upsert).bind(dialect::rows(missing.iter().map(row).collect())).execute(tx)?;
     Ok(())
 }
+
+/// Forgets waves that ended before an instant, the oldest first, with what was in them; how many, `limit` at most.
+pub(in crate::fulfilment) fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
+    // One that still holds work, which does not happen, keeps it.
+    let query = sql("SELECT id FROM waves WHERE state IN ('done', 'cancelled') AND updated_at < ? AND NOT EXISTS ( \
+           SELECT 1 FROM wave_orders AS o WHERE o.wave_id = waves.id AND o.held) ORDER BY updated_at LIMIT ?");
+    let gone = query.bind(before).bind(limit).load::<UidSql, WaveId>(tx)?;
+    if gone.is_empty() {
+        return Ok(0);
+    }
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    for (table, column) in [("wave_shorts", "wave_id"), ("wave_orders", "wave_id"), ("waves", "id")] {
+        let rows = dialect::rows(gone.iter().map(|id| json!([id.hex()])).collect());
+        sql(format!("DELETE FROM {table} WHERE {column} IN (SELECT wanted FROM {list})")).bind(rows).execute(tx)?;
+    }
+    Ok(gone.len())
+}

@@ -12,7 +12,10 @@ use crate::{
     customers,
     db::Tx,
     error::{Code, Error, Result},
-    fulfilment::{Fresh, api::checked_time},
+    fulfilment::{
+        Fresh, Pieces,
+        api::{checked_bundles, checked_time},
+    },
     http::{Body, Call, List, Mount, Page, RefPath, Reply},
     kernel::{
         Action, Actor, Currency, Id, Instant, Money, Quantity, Scope, UnitPrice,
@@ -56,13 +59,17 @@ pub struct ReturnRequest {
     pub currency: Option<Currency>,
     /// To whom; without `order`.
     pub customer_id: Option<CustomerId>,
-    /// What came back.
-    #[schema(min_items = 1, max_items = 1000)]
+    /// What came back: at least one, unless `bundles` are named.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
     pub lines: Vec<ReturnLineRequest>,
+    /// Which of the order's `bundles` came back whole, by their `line_no`. Parts of one are named by their lines.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub bundles: Option<Vec<Pieces>>,
     /// Whether it can be sold again and goes back into stock.
     #[serde(default)]
     pub restock: bool,
-    /// Where it was received, by id or code; where it had left from, unless told.
+    /// Where it was received, by id or code; where it had left from, unless told; of several places, to each as many as it sent.
     #[schema(value_type = Option<String>)]
     pub location: Option<Text<60>>,
     /// Whether what was paid for it is given back, or taken off what is owed.
@@ -87,8 +94,12 @@ pub struct ReturnRequest {
 
 impl ReturnRequest {
     fn lines(&self) -> Result<Vec<NewReturnLine>> {
-        if !(1..=1000).contains(&self.lines.len()) {
+        checked_bundles(self.bundles.as_deref())?;
+        if !(1..=1000).contains(&self.lines.len()) && (self.bundles.is_none() || self.lines.len() > 1000) {
             return Err(Error::invalid("/lines", "expected 1 to 1000 lines"));
+        }
+        if self.bundles.is_some() && self.order.is_none() {
+            return Err(Error::problem(Code::MissingField, "bundles are those of an order").at("/order"));
         }
         let line = |(place, line): (usize, &ReturnLineRequest)| {
             if line.quantity.is_zero() {
@@ -171,6 +182,7 @@ async fn create_return(call: Call, body: Body<ReturnRequest>) -> Result<Reply> {
             number: number.clone(),
             origin,
             lines: lines.clone(),
+            bundles: request.bundles.clone().unwrap_or_default(),
             restock: request.restock,
             location,
             refund: request.refund,

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{
-    Actor, Currency, Instant, Money, UnitPrice,
-    ids::{ChannelId, CustomerId, LocationId, OrderId, ReturnId, VariantId},
+use crate::{
+    fulfilment::model::Pieces,
+    kernel::{
+        Actor, Currency, Instant, Money, UnitPrice,
+        ids::{ChannelId, CustomerId, LocationId, OrderId, ReturnId, VariantId},
+    },
 };
 
 crate::words! {
@@ -176,6 +179,26 @@ pub struct NewReturnLine {
     pub amount: Option<Money>,
 }
 
+/// How many of the pieces `from..to` of all that ever come back of a line go to each of the places that sent so many of it, each place
+/// once: those that sent first get theirs first. What is more than was sent goes to the first.
+pub(super) fn spread<P: Copy + PartialEq>(sent: &[(P, i64)], (from, to): (i64, i64)) -> Vec<(P, i64)> {
+    let mut parts: Vec<(P, i64)> = Vec::new();
+    let mut add = |place: P, pieces: i64| match parts.iter_mut().find(|(known, _)| *known == place) {
+        _ if pieces <= 0 => {}
+        Some((_, sum)) => *sum += pieces,
+        None => parts.push((place, pieces)),
+    };
+    let mut before = 0;
+    for (place, pieces) in sent {
+        add(*place, (before + pieces).min(to) - from.max(before));
+        before += pieces;
+    }
+    if let Some((first, _)) = sent.first() {
+        add(*first, to - from.max(before));
+    }
+    parts
+}
+
 /// Goods about to be taken back.
 #[derive(Debug, Clone)]
 pub struct NewReturn {
@@ -187,6 +210,8 @@ pub struct NewReturn {
     pub origin: Origin,
     /// What comes back.
     pub lines: Vec<NewReturnLine>,
+    /// Which bundles of the order come back whole.
+    pub bundles: Vec<Pieces>,
     /// Whether it can be sold again.
     pub restock: bool,
     /// Where it was received; where it left from, unless told.
@@ -201,4 +226,27 @@ pub struct NewReturn {
     pub reference: Option<(String, String)>,
     /// When, if that was not now.
     pub occurred_at: Option<Instant>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spread;
+
+    #[test]
+    fn what_comes_back_goes_to_where_it_left_from() {
+        let sent = [('a', 2), ('b', 3), ('a', 1)];
+        assert_eq!(spread(&sent, (0, 6)), [('a', 3), ('b', 3)]);
+        assert_eq!(spread(&sent, (0, 1)), [('a', 1)]);
+        assert_eq!(spread(&sent, (1, 3)), [('a', 1), ('b', 1)]);
+        assert_eq!(spread(&sent, (3, 6)), [('b', 2), ('a', 1)]);
+        assert_eq!(spread(&sent, (5, 8)), [('a', 3)]);
+        assert_eq!(spread(&sent, (2, 2)), []);
+        assert_eq!(spread::<char>(&[], (0, 2)), []);
+        // However many returns it comes in, all of it is back in the end where it was.
+        for cut in 0..=6 {
+            let both = [spread(&sent, (0, cut)), spread(&sent, (cut, 6))].concat();
+            let sum = |of: char| both.iter().filter(|(place, _)| *place == of).map(|(_, pieces)| *pieces).sum::<i64>();
+            assert_eq!((sum('a'), sum('b')), (3, 3), "{cut}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 // What is asked for as it stands in the tables.
 pub(super) use super::store::{get, page};
 use super::{
-    model::{NewReturn, NewReturnLine, Origin, Return, ReturnState, ReturnedLine},
+    model::{NewReturn, NewReturnLine, Origin, Return, ReturnState, ReturnedLine, spread},
     store,
 };
 use crate::{
@@ -14,18 +14,17 @@ use crate::{
     error::{Code, Error, Result},
     events::{self, NewEvent, Payload},
     fulfilment::{
-        Fresh, FulfilmentOrder,
+        Fresh, FulfilmentOrder, Pieces, bundles,
         cancel::within_ceiling,
         ids::Draw,
         money::{self, Settling},
         service::{announce, of_order},
     },
     kernel::{
-        Actor, Currency, Instant, Money, Rounding,
+        Actor, Currency, Instant, Money, Quantity, Rounding,
         ids::{ChannelId, CustomerId, LocationId, OrderId, ReturnId},
     },
     orders::{self, ExternalRef, LineMove, OrderDocument, OrderLine},
-    payments::ledger,
     pricing::engine::{TaxedShare, share},
     stock::{self, Locations, Share},
 };
@@ -77,19 +76,34 @@ fn known(tx: &mut Tx, actor: &Actor, new: &NewReturn) -> Result<Option<Return>> 
     let id: Option<ReturnId> = serde_json::from_value(kept.get(KIND).cloned().unwrap_or_default()).ok();
     let found = id.map(|id| store::get(tx, id)).transpose()?.flatten();
     let found = found.filter(|found| found.is_visible_to(actor)).ok_or_else(taken)?;
-    if says_the_same(&found, new) { Ok(Some(found)) } else { Err(said_otherwise()) }
+    let of_bundles = pieces_of_bundles(tx, found.order_id, new)?;
+    if says_the_same(&found, new, of_bundles) { Ok(Some(found)) } else { Err(said_otherwise(new)) }
 }
 
-/// Whether a document that comes again tells of as many pieces; one without lines asks for what was booked. Lines are not
-/// compared one by one, for one that is reported may have been booked as several.
-fn says_the_same(known: &Return, new: &NewReturn) -> bool {
+/// Whether a document that comes again tells of as many pieces, those that belong to its bundles included; one without any asks for what
+/// was booked. Lines are not compared one by one, for one that is reported may have been booked as several.
+fn says_the_same(known: &Return, new: &NewReturn, of_bundles: i64) -> bool {
     let before: i64 = known.lines.iter().map(|line| line.quantity).sum();
-    new.lines.is_empty() || before == new.lines.iter().map(|line| line.quantity).sum::<i64>()
+    let named: i64 = new.lines.iter().map(|line| line.quantity).sum();
+    (new.lines.is_empty() && new.bundles.is_empty()) || before == named.saturating_add(of_bundles)
 }
 
-fn said_otherwise() -> Error {
+/// How many pieces of the order belong to the bundles that come back whole, none where it has no such bundle. A statement where any is
+/// named, else none.
+fn pieces_of_bundles(tx: &mut Tx, order: Option<OrderId>, new: &NewReturn) -> Result<i64> {
+    let Some(order) = order.filter(|_| !new.bundles.is_empty()) else { return Ok(0) };
+    let order = orders::document(tx, order)?.ok_or_else(|| Error::not_found("order"))?;
+    let in_one = |line_no: i32| {
+        let parts = order.lines.iter().filter_map(|line| line.bundle.as_ref());
+        parts.filter(|part| part.line_no == line_no).map(|part| part.per_bundle).sum::<i64>()
+    };
+    let pieces = new.bundles.iter().map(|one| one.quantity.get().saturating_mul(in_one(one.line_no)));
+    Ok(pieces.fold(0, i64::saturating_add))
+}
+
+fn said_otherwise(new: &NewReturn) -> Error {
     let detail = "the document was booked with other lines: what corrects it is a document of its own";
-    Error::problem(Code::Duplicate, detail).at("/lines")
+    Error::problem(Code::Duplicate, detail).at(if new.lines.is_empty() { "/bundles" } else { "/lines" })
 }
 
 /// Notes the reference, which its own document may hold already. False when another request has booked it meanwhile.
@@ -125,7 +139,7 @@ fn of_known_order(
     order.state.apply(orders::Command::Return)?;
     order.check_time(new.occurred_at, "/occurred_at")?;
     let (at, mut draw) = (new.occurred_at.unwrap_or(now), fresh.draw());
-    let shares = taken_back(&order, new)?;
+    let shares = taken_back(&order, &with_bundles(&order, new)?)?;
     let sum = money::total(shares.iter().map(|(_, share)| *share));
     if new.refund {
         within_ceiling(actor, sum.gross).map_err(|error| error.at("/refund"))?;
@@ -138,7 +152,9 @@ fn of_known_order(
     let state = match new.refund {
         false => ReturnState::Received,
         true => {
-            ledger::post(tx, now, vec![money::credit(&order, format!("return:{}", new.id), at, sum)])?;
+            let rate = |(back, share): &(Back, TaxedShare)| Ok((order.line(back.line_no)?.tax_rate, *share));
+            let rates = shares.iter().map(rate).collect::<Result<Vec<_>>>()?;
+            money::take_back(tx, now, &order, &money::credit(&order, format!("return:{}", new.id), at, sum), &rates)?;
             let reason = new.reason.as_deref().unwrap_or("return");
             let how = Settling { paid_out: new.paid_out, ..Settling::because(reason) };
             match money::settle(tx, (now, at), &order, &mut draw, &how)? {
@@ -155,12 +171,33 @@ fn of_known_order(
     };
     store::insert(tx, &made)?;
     let happened = vec![("return.received.v1", Payload::of(&made)?)];
-    let restocked = if new.restock { restocked(tx, actor, locations, new, &made)? } else { Vec::new() };
+    let backs: Vec<&Back> = shares.iter().map(|(back, _)| back).collect();
+    let restocked = match new.restock {
+        true => restocked(tx, actor, (locations, new.location), &made, &backs)?,
+        false => Vec::new(),
+    };
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
     if !restocked.is_empty() {
         stock::receive_return(tx, now, actor, &restocked, &id.to_string(), at, &draw.many(restocked.len()))?;
     }
     Ok(Noted::New(made))
+}
+
+/// The return with the lines of the bundles that come back whole. What of lines is named by itself comes first.
+fn with_bundles(order: &OrderDocument, new: &NewReturn) -> Result<NewReturn> {
+    let named =
+        |line: &NewReturnLine| Some(Pieces { line_no: line.line_no?, quantity: Quantity::new(line.quantity).ok()? });
+    let lines: Vec<Pieces> = new.lines.iter().filter_map(named).collect();
+    let whole = bundles::pieces(order, &new.bundles, &lines, OrderLine::returnable)?;
+    let back = whole.into_iter().map(|piece| NewReturnLine {
+        line_no: Some(piece.line_no),
+        sku: None,
+        quantity: piece.quantity.get(),
+        unit_price: None,
+        amount: None,
+    });
+    let lines = new.lines.iter().cloned().chain(back).collect();
+    Ok(NewReturn { lines, ..new.clone() })
 }
 
 /// Pieces of a line that come back, `from..to` of all that ever do.
@@ -298,21 +335,35 @@ fn document(
     }
 }
 
-/// The stock that comes back of an order: where it was received, or else where it had left from.
-fn restocked(tx: &mut Tx, actor: &Actor, locations: &Locations, new: &NewReturn, made: &Return) -> Result<Vec<Share>> {
+/// The stock that comes back of an order: where it was received, or else where it had left from. Of what has left from several places
+/// those that sent first get theirs back first.
+fn restocked(
+    tx: &mut Tx,
+    actor: &Actor,
+    (locations, received): (&Locations, Option<LocationId>),
+    made: &Return,
+    backs: &[&Back],
+) -> Result<Vec<Share>> {
     let Some(order) = made.order_id else { return Ok(Vec::new()) };
     let (fulfilments, _) = of_order(tx, order)?;
-    let share = |line: &ReturnedLine| {
-        let line_no = line.line_no?;
+    let share = |(line, back): (&ReturnedLine, &&Back)| {
+        let (line_no, variant) = (back.line_no, line.variant_id);
         let of = |one: &FulfilmentOrder| {
-            let found = one.lines.iter().find(|own| own.line_no == line_no && own.counts.shipped > 0)?;
-            Some((one.location_id, found.tracked))
+            let own = one.lines.iter().find(|own| own.line_no == line_no && own.tracked && own.counts.shipped > 0)?;
+            Some((received.unwrap_or(one.location_id), own.counts.shipped))
         };
-        let (left_from, tracked) = fulfilments.iter().find_map(of)?;
-        let location = new.location.unwrap_or(left_from);
-        Some(Share { line_no, variant: line.variant_id, location, quantity: line.quantity, tracked })
+        let sent: Vec<(LocationId, i64)> = fulfilments.iter().filter_map(of).collect();
+        let share = move |(location, quantity): (LocationId, i64)| Share {
+            line_no,
+            delivery: 0,
+            variant,
+            location,
+            quantity,
+            tracked: true,
+        };
+        spread(&sent, (back.from, back.to)).into_iter().map(share)
     };
-    let shares = made.lines.iter().filter_map(share).filter(|share| share.tracked).collect::<Vec<_>>();
+    let shares: Vec<Share> = made.lines.iter().zip(backs).flat_map(share).collect();
     for share in &shares {
         locations.get(share.location).map_err(|error| error.at("/location"))?;
         if !actor.sees_location(share.location) {
@@ -451,6 +502,7 @@ fn restock(
     let location = location.ok_or_else(nowhere)?;
     let tracked = lines.iter().enumerate().filter(|(_, (_, tracked))| *tracked);
     let share = |(place, (line, _)): (usize, &(ReturnedLine, bool))| Share {
+        delivery: 0,
         line_no: i32::try_from(place + 1).unwrap_or(i32::MAX),
         variant: line.variant_id,
         location,

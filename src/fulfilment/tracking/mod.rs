@@ -14,4 +14,4 @@ pub use model::{
     CLAIM_TRANSITIONS, ClaimCommand, ClaimKind, ClaimState, Mark, Resolution, ShipmentClaim, TRACKING_TRANSITIONS,
     Tracking, claims_mermaid, mermaid, whereabouts,
 };
-pub(super) use store::{forget_arrival, note};
+pub(super) use store::{forget_arrival, note, purge};

@@ -139,3 +139,11 @@ pub(super) fn page(
     binds.push(limit.into());
     load(tx, sql(text).bind_all(binds))
 }
+
+/// Forgets what was heard before an instant of parcels on their way; how many marks, `limit` at most. That they arrived, were lost or
+/// came back stays: what is heard later is judged by it.
+pub(in crate::fulfilment) fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
+    let delete = "DELETE FROM tracking_marks WHERE (shipment_id, at, mark) IN (SELECT shipment_id, at, mark FROM tracking_marks \
+                  WHERE mark NOT IN ('delivered', 'lost', 'returned_to_sender') AND at < ? ORDER BY at LIMIT ?)";
+    sql(delete).bind(before).bind(limit).execute(tx)
+}

@@ -196,6 +196,9 @@ pub struct ShipmentReportRequest {
     /// Where it left from, by id or code; wherever it is to be shipped from, unless told.
     #[schema(value_type = Option<String>)]
     pub location: Option<Text<60>>,
+    /// Which of the order's several deliveries has left, by its key. Needed where what could be meant is of more than one.
+    #[schema(value_type = Option<String>)]
+    pub delivery: Option<Text<50>>,
     /// Who carries it.
     #[schema(value_type = Option<String>)]
     pub carrier: Option<Text<50>>,
@@ -219,20 +222,26 @@ pub struct ShipmentReportRequest {
     responses((status = 201, body = ReportedShipments), (status = 200, description = "Booked before", body = ReportedShipments)))]
 #[post("/orders/{ref}/shipments")]
 async fn report_shipment(call: Call, path: RefPath<String>, body: Body<ShipmentReportRequest>) -> Result<Reply> {
-    let lines = said([("lines", said_lines(body.lines.as_deref()))]);
-    let report = Report { said: lines, ..report(&call, &path.0, &body.system, &body.document)? };
+    let delivery = body.delivery.as_ref().map(ToString::to_string);
+    let said = said([
+        ("lines", said_lines(body.lines.as_deref())),
+        ("delivery", delivery.as_ref().map(|key| serde_json::json!(key))),
+    ]);
+    let report = Report { said, ..report(&call, &path.0, &body.system, &body.document)? };
     past(&call, body.occurred_at, "occurred_at")?;
     past(&call, body.delivered_at, "delivered_at")?;
     let locations = call.snapshot::<Locations>().await?;
     let new = ShipmentReport {
         lines: body.lines.as_deref().map(reported).transpose()?,
         location: location(body.location.as_ref(), &report.actor, &locations)?,
+        delivery,
         parcel: NewShipment {
             carrier: body.carrier.as_ref().map(ToString::to_string),
             tracking_number: body.tracking_number.as_ref().map(ToString::to_string),
             tracking_url: body.tracking_url.as_ref().map(ToString::to_string),
             pieces: None,
             packages: None,
+            lots: Vec::new(),
             occurred_at: body.occurred_at,
         },
         delivered_at: body.delivered_at,
@@ -316,7 +325,7 @@ async fn report_cancellation(
     let lines = body.lines.as_deref().map(reported).transpose()?;
     let reason = body.reason.as_ref().map_or_else(|| format!("cancelled in {}", body.system), ToString::to_string);
     let (paid_out, occurred_at) = (body.paid_out, body.occurred_at);
-    let what = Cancellation { pieces: None, reason, paid_out, occurred_at, agreed: None };
+    let what = Cancellation { reason, paid_out, occurred_at, ..Cancellation::default() };
     call.command(&body.fingerprint, move |tx| reply(&service::cancellation(tx, &report, lines.as_deref(), &what)?))
         .await
 }
@@ -338,7 +347,7 @@ pub struct ReturnReportRequest {
     /// Whether it can be sold again and goes back into stock.
     #[schema(default = false)]
     pub restock: Option<bool>,
-    /// Where it was received, by id or code; where it had left from, unless told.
+    /// Where it was received, by id or code; where it had left from, unless told; of several places, to each as many as it sent.
     #[schema(value_type = Option<String>)]
     pub location: Option<Text<60>>,
     /// Whether what was paid for it is given back, or taken off what is owed.

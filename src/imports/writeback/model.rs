@@ -1,6 +1,6 @@
 //! What other systems report, and what comes of it. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -208,18 +208,64 @@ pub(super) fn pieces(meant: &[(i32, i64)]) -> Result<Vec<Pieces>> {
 /// What of a shipment leaves with which fulfilment order.
 pub(super) type Parts = Vec<(FulfilmentOrderId, Option<Vec<Pieces>>)>;
 
+/// Where a reported shipment has left from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LeftFrom<'a> {
+    /// The location; any, where none is told.
+    pub location: Option<LocationId>,
+    /// The key of the delivery; that of the only one which can be meant, where none is told.
+    pub delivery: Option<&'a str>,
+}
+
+impl LeftFrom<'_> {
+    fn has(&self, one: &FulfilmentOrder) -> bool {
+        self.location.is_none_or(|location| location == one.location_id)
+            && self.delivery.is_none_or(|key| one.delivery_key() == Some(key))
+    }
+
+    /// That it is clear which delivery is meant: one parcel is of one, and who hands over a pick-up has not sent a parcel.
+    ///
+    /// # Errors
+    /// `not_found` for a delivery that the order has not, `missing_field` where several can be meant.
+    fn check<'f>(
+        &self,
+        all: &[FulfilmentOrder],
+        mine: impl Iterator<Item = &'f FulfilmentOrder>,
+        meant: Option<&[(i32, i64)]>,
+    ) -> Result<()> {
+        if let Some(key) = self.delivery
+            && !all.iter().any(|one| one.delivery_key() == Some(key))
+        {
+            return Err(Error::not_found("delivery").at("/delivery"));
+        }
+        let wanted = |one: &FulfilmentOrder| {
+            meant.is_none_or(|meant| {
+                let open =
+                    |line_no: i32| one.lines.iter().any(|line| line.line_no == line_no && line.counts.open() > 0);
+                meant.iter().any(|(line_no, _)| open(*line_no))
+            })
+        };
+        let keys: BTreeSet<&str> = mine.filter(|one| wanted(one)).filter_map(FulfilmentOrder::delivery_key).collect();
+        if self.delivery.is_some() || keys.len() < 2 {
+            return Ok(());
+        }
+        let keys: Vec<&str> = keys.into_iter().collect();
+        let detail = format!("the order has several deliveries ({}): say which of them has left", keys.join(", "));
+        Err(Error::problem(Code::MissingField, detail).at("/delivery"))
+    }
+}
+
 /// Spreads what has left over the fulfilment orders that still have it to ship, the oldest first: those of one location
 /// where it is told, and only those that the actor may see.
 pub(super) fn split(
     fulfilments: &[FulfilmentOrder],
     actor: &Actor,
-    location: Option<LocationId>,
+    from: LeftFrom<'_>,
     meant: Option<&[(i32, i64)]>,
 ) -> Result<Parts> {
-    let mine = |one: &&FulfilmentOrder| {
-        let here = location.is_none_or(|location| location == one.location_id);
-        here && one.state.is_open() && actor.sees_location(one.location_id)
-    };
+    let open = |one: &&FulfilmentOrder| one.state.is_open() && actor.sees_location(one.location_id);
+    let mine = |one: &&FulfilmentOrder| open(one) && from.has(one);
+    from.check(fulfilments, fulfilments.iter().filter(mine), meant)?;
     let Some(meant) = meant else {
         let all: Parts = fulfilments.iter().filter(mine).map(|one| (one.id, None)).collect();
         return if all.is_empty() { Err(exceeded("nothing is left to ship")) } else { Ok(all) };

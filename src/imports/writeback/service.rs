@@ -181,6 +181,8 @@ pub(super) fn invoice(tx: &mut Tx, report: &Report, new: &Invoice) -> Result<Not
 pub(super) struct ShipmentReport {
     pub lines: Option<Vec<Reported>>,
     pub location: Option<LocationId>,
+    /// The key of the delivery that has left.
+    pub delivery: Option<String>,
     pub parcel: NewShipment,
     pub delivered_at: Option<Instant>,
     /// Ids for a shipment and its delivery per location.
@@ -232,8 +234,9 @@ fn ship(tx: &mut Tx, report: &Report, order: &mut OrderDocument, new: &ShipmentR
     let (mut fulfilments, _) = fulfilment::of_order(tx, order.id)?;
     let lines =
         new.lines.as_ref().map(|lines| model::lines(order, lines, |line| line.quantities.open())).transpose()?;
+    let from = model::LeftFrom { location: new.location, delivery: new.delivery.as_deref() };
     let mut leaving: HashMap<FulfilmentOrderId, Option<Vec<Pieces>>> =
-        model::split(&fulfilments, &report.actor, new.location, lines.as_deref())
+        model::split(&fulfilments, &report.actor, from, lines.as_deref())
             .map_err(|error| model::at_reported(error, order, new.lines.as_deref().unwrap_or_default()))?
             .into_iter()
             .collect();
@@ -350,6 +353,7 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
         number: new.number.clone(),
         origin: Origin::Order(order.id),
         lines: if booked { asked.collect() } else { meant.collect() },
+        bundles: Vec::new(),
         restock: new.restock,
         location: new.location,
         refund: new.refund,

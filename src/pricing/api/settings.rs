@@ -14,6 +14,7 @@ use crate::{
         Id, Scope,
         ids::{ShippingMethodId, TaxRateId},
     },
+    stock::Locations,
 };
 
 /// Make a tax rate
@@ -71,7 +72,9 @@ fn markets(call: &Call) -> Result<Markets> {
 async fn create_shipping_method(call: Call, body: Body<NewShippingMethod>) -> Result<Reply> {
     let actor = call.allow(Scope::SettingsWrite)?.clone();
     let (id, now, new, markets) = (Id::new(), call.now, body.value.clone(), markets(&call)?);
+    let locations = call.snapshot::<Locations>().await?;
     call.reference_command(&body.fingerprint, move |tx| {
+        service::check_pickup(&actor, &locations, new.pickup_location_id)?;
         let made = service::create_shipping_method(tx, now, &actor, markets, id, &new)?;
         let made = ShippingMethodView::from((made, 1));
         Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/ops/shipping-methods/{}", made.id)))
@@ -114,8 +117,9 @@ async fn update_shipping_method(
 ) -> Result<Reply> {
     let actor = call.allow(Scope::SettingsWrite)?.clone();
     let (id, now, expected, patch) = (path.0, call.now, call.if_match()?, body.value.clone());
-    let markets = markets(&call)?;
+    let (markets, locations) = (markets(&call)?, call.snapshot::<Locations>().await?);
     call.reference_command(&body.fingerprint, move |tx| {
+        service::check_pickup(&actor, &locations, patch.pickup_location_id.flatten())?;
         let changed = service::update_shipping_method(tx, now, &actor, markets, id, expected, &patch)?;
         let changed = ShippingMethodView::from(changed);
         Ok(Reply::ok(&changed)?.version(changed.version))

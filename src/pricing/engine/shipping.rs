@@ -3,14 +3,14 @@
 //! Shipping is spread over rates by what is left of the goods in the channel's tax mode. That is by their net values both ways:
 //! of amounts with tax that stand to each other as those of the goods do, so do the net amounts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rust_decimal::Decimal;
 
 use super::{Part, Work, ranged, spread, sum, tax_total};
 use crate::{
     kernel::{Money, tax::ShippingTax},
-    pricing::model::{Input, PriceError, ShippingTotals, Step},
+    pricing::model::{Input, PriceError, ShippingInput, ShippingTotals, Step, TaxTotal},
 };
 
 /// The exact value without tax of an amount in a channel's tax mode; `None` where it can not be told.
@@ -34,39 +34,53 @@ impl Work<'_> {
     /// Settles what of shipping bears which rate, once it is known what is left of the goods.
     pub(super) fn carry(&mut self) -> Result<(), PriceError> {
         let input = self.input;
-        let (Some(whole), Some(asked)) = (&mut self.shipping, &input.shipping) else { return Ok(()) };
-        let shipped = input.lines.iter().zip(&self.lines).filter(|(line, _)| line.shipped).map(|(_, part)| part);
-        let main = match asked.tax {
-            ShippingTax::OwnClass => None,
-            ShippingTax::MainGood | ShippingTax::Split => {
-                let net = |part: &Part| Some((part.rate, net_value(part.left(), part.rate, input.prices_include_tax)?));
-                let nets: Option<Vec<_>> = shipped.clone().map(net).collect();
-                main_rate(nets.ok_or(PriceError::Overflow)?)
+        for (at, (asked, whole)) in input.shippings().zip(&mut self.shipping).enumerate() {
+            let goods = goods(input, &self.lines, asked);
+            let main = match asked.tax {
+                ShippingTax::OwnClass => None,
+                ShippingTax::MainGood | ShippingTax::Split => {
+                    let net = |(rate, left): &(Decimal, i64)| {
+                        Some((*rate, net_value(*left, *rate, input.prices_include_tax)?))
+                    };
+                    let nets: Option<Vec<_>> = goods.iter().map(net).collect();
+                    main_rate(nets.ok_or(PriceError::Overflow)?)
+                }
+            };
+            let Some(main) = main else {
+                self.carried.push((at, Part::new(whole.left(), whole.rate, Vec::new())?));
+                continue;
+            };
+            whole.rate = main;
+            let mut shares = if asked.tax == ShippingTax::Split { split(whole.left(), &goods)? } else { Vec::new() };
+            if shares.is_empty() {
+                shares.push((main, whole.left()));
             }
-        };
-        let Some(main) = main else {
-            self.carried.push(Part::new(whole.left(), whole.rate, Vec::new())?);
-            return Ok(());
-        };
-        whole.rate = main;
-        let mut shares = if asked.tax == ShippingTax::Split { split(whole.left(), shipped)? } else { Vec::new() };
-        if shares.is_empty() {
-            shares.push((main, whole.left()));
-        }
-        whole.steps.push(step(&shares, input));
-        for (rate, share) in shares {
-            self.carried.push(Part::new(share, rate, Vec::new())?);
+            whole.steps.push(step(&shares, input));
+            for (rate, share) in shares {
+                self.carried.push((at, Part::new(share, rate, Vec::new())?));
+            }
         }
         Ok(())
     }
 }
 
+/// What is left of the goods that a delivery carries, with their rates.
+fn goods(input: &Input, lines: &[Part], asked: &ShippingInput) -> Vec<(Decimal, i64)> {
+    let shipped = input.lines.iter().zip(lines).filter(|(line, _)| line.shipped);
+    if asked.carries.is_empty() {
+        return shipped.map(|(_, part)| (part.rate, part.left())).collect();
+    }
+    let places: HashMap<i32, &Part> = shipped.map(|(line, part)| (line.line_no, part)).collect();
+    let own = asked.carries.iter().filter_map(|carried| Some((carried, places.get(&carried.line_no)?)));
+    own.map(|(carried, part)| (part.rate, carried.share(part.left()))).collect()
+}
+
 /// An amount spread over the rates of goods by what is left of these, lowest rate first; what gets nothing is left out.
-fn split<'a>(amount: i64, goods: impl Iterator<Item = &'a Part>) -> Result<Vec<(Decimal, i64)>, PriceError> {
+fn split(amount: i64, goods: &[(Decimal, i64)]) -> Result<Vec<(Decimal, i64)>, PriceError> {
     let mut by_rate: BTreeMap<Decimal, i64> = BTreeMap::new();
-    for part in goods {
-        let so_far = by_rate.entry(part.rate).or_default();
-        *so_far = ranged(so_far.checked_add(part.left()).ok_or(PriceError::Overflow)?)?;
+    for (rate, left) in goods {
+        let so_far = by_rate.entry(*rate).or_default();
+        *so_far = ranged(so_far.checked_add(*left).ok_or(PriceError::Overflow)?)?;
     }
     let weights: Vec<i64> = by_rate.values().copied().collect();
     Ok(by_rate.into_keys().zip(spread(amount, &weights)).filter(|(_, share)| *share > 0).collect())
@@ -86,17 +100,31 @@ fn step(shares: &[(Decimal, i64)], input: &Input) -> Step {
     Step::new("shipping_tax", text)
 }
 
-/// Shipping with its tax.
+/// Shipping with its tax: that of all deliveries, and each one's where there are several.
 pub(super) fn totals(
     input: &Input,
-    whole: Option<Part>,
-    carried: &[Part],
-) -> Result<Option<ShippingTotals>, PriceError> {
-    let (Some(from), Some(whole)) = (&input.shipping, whole) else { return Ok(None) };
+    wholes: Vec<Part>,
+    carried: &[(usize, Part)],
+) -> Result<(Option<ShippingTotals>, Vec<ShippingTotals>), PriceError> {
+    let mut parts = Vec::with_capacity(wholes.len());
+    for (at, (from, whole)) in input.shippings().zip(wholes).enumerate() {
+        let own: Vec<&Part> = carried.iter().filter(|(of, _)| *of == at).map(|(_, part)| part).collect();
+        parts.push(one(input, from, whole, &own)?);
+    }
+    match parts.as_slice() {
+        [] | [_] => Ok((parts.pop(), Vec::new())),
+        [first, ..] => Ok((Some(joint(input, first, &parts, carried)?), parts)),
+    }
+}
+
+/// The shipping of one delivery.
+fn one(input: &Input, from: &ShippingInput, whole: Part, own: &[&Part]) -> Result<ShippingTotals, PriceError> {
     let money = |minor| Money::from_minor(minor, input.currency);
-    let of = |pick: fn(&Part) -> i64| Ok(money(sum(carried.iter().map(pick))?));
-    let several = if carried.len() > 1 { carried } else { &[] };
-    Ok(Some(ShippingTotals {
+    let of = |pick: fn(&Part) -> i64| Ok(money(sum(own.iter().map(|part| pick(part)))?));
+    let several = if own.len() > 1 { own } else { &[] };
+    let by_rate = several.iter().map(|part| tax_total([*part].into_iter(), part.rate, input));
+    Ok(ShippingTotals {
+        delivery: from.delivery.clone(),
         code: from.code.clone(),
         name: from.name.clone(),
         subtotal: money(whole.subtotal),
@@ -105,7 +133,40 @@ pub(super) fn totals(
         tax: of(|part| part.tax)?,
         gross: of(|part| part.gross)?,
         tax_rate: whole.rate,
-        parts: several.iter().map(|part| tax_total([part].into_iter(), part.rate, input)).collect::<Result<_, _>>()?,
+        parts: by_rate.collect::<Result<_, _>>()?,
         explanation: whole.steps,
-    }))
+    })
+}
+
+/// The shipping of several deliveries together.
+fn joint(
+    input: &Input,
+    first: &ShippingTotals,
+    parts: &[ShippingTotals],
+    carried: &[(usize, Part)],
+) -> Result<ShippingTotals, PriceError> {
+    let of = |pick: fn(&ShippingTotals) -> Money| {
+        Ok(Money::from_minor(sum(parts.iter().map(|part| pick(part).minor()))?, input.currency))
+    };
+    let rates: BTreeSet<Decimal> = carried.iter().map(|(_, part)| part.rate).collect();
+    let by_rate = |rate: Decimal| tax_total(carried.iter().map(|(_, part)| part), rate, input);
+    let taxes: Vec<TaxTotal> = rates.iter().map(|rate| by_rate(*rate)).collect::<Result<_, _>>()?;
+    let main = main_rate(taxes.iter().map(|tax| (tax.rate, Decimal::from(tax.net.minor()))));
+    let told = |part: &ShippingTotals| {
+        let key = part.delivery.as_deref().unwrap_or_default();
+        Step::new("shipping_part", format!("{key}: {} by {}", part.gross, part.code))
+    };
+    Ok(ShippingTotals {
+        delivery: None,
+        code: first.code.clone(),
+        name: first.name.clone(),
+        subtotal: of(|part| part.subtotal)?,
+        discount: of(|part| part.discount)?,
+        net: of(|part| part.net)?,
+        tax: of(|part| part.tax)?,
+        gross: of(|part| part.gross)?,
+        tax_rate: main.unwrap_or(first.tax_rate),
+        parts: if taxes.len() > 1 { taxes } else { Vec::new() },
+        explanation: parts.iter().map(told).collect(),
+    })
 }

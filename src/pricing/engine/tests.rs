@@ -39,6 +39,8 @@ fn shipping(price: &str, code: &str, rate: &str) -> ShippingInput {
         price,
         tax_rate: decimal(rate),
         tax: OwnClass,
+        delivery: None,
+        carries: vec![],
         because: vec![],
     }
 }
@@ -50,6 +52,7 @@ fn input(code: &str, included: bool, point: RoundingPoint, lines: Vec<LineInput>
         rounding: RoundingRule { point, strategy: Rounding::HalfUp },
         lines,
         shipping: None,
+        further: vec![],
         adjustments: vec![],
     }
 }
@@ -387,8 +390,9 @@ prop_compose! {
             },
             lines: lines.collect(),
             shipping: shipping.map(|(minor, tax_rate, tax)| ShippingInput {
-                code: "dhl".into(), name: "DHL".into(), price: Money::from_minor(minor, currency), tax_rate, tax, because: vec![],
+                code: "dhl".into(), name: "DHL".into(), price: Money::from_minor(minor, currency), tax_rate, tax, delivery: None, carries: vec![], because: vec![],
             }),
+            further: vec![],
             adjustments,
         }
     }
@@ -487,7 +491,7 @@ proptest! {
             because: vec![],
         }).collect();
         cart.shipping = Some(ShippingInput {
-            code: "dhl".into(), name: "DHL".into(), price: Money::from_minor(minor, eur), tax_rate: Decimal::ZERO, tax, because: vec![],
+            code: "dhl".into(), name: "DHL".into(), price: Money::from_minor(minor, eur), tax_rate: Decimal::ZERO, tax, delivery: None, carries: vec![], because: vec![],
         });
         cart.adjustments = vec![off(AdjustmentTarget::Order, AdjustmentValue::Percentage(Decimal::new(mantissa, scale)))];
         let _ = price(&cart);

@@ -1,5 +1,7 @@
 //! Sequences of prices as they happen, each worked out by hand.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::kernel::{Id, Per, UnitPrice};
 use crate::pricing::{history::lists::PriceListState, rates::Audience};
@@ -37,6 +39,7 @@ struct Story {
     there: HashMap<Key, Price>,
     changes: Vec<Recorded>,
     list_changes: Vec<ListChange>,
+    runs: Vec<Compiled>,
 }
 
 const BASE: u8 = 1;
@@ -46,7 +49,7 @@ impl Story {
     /// With everyday prices, and a sale that is on whenever the article has a price in it.
     fn new() -> Self {
         let lists = vec![list(BASE, ListKind::Base, None, None), list(SALE, ListKind::Sale, None, None)];
-        Self { lists, there: HashMap::new(), changes: Vec::new(), list_changes: Vec::new() }
+        Self { lists, there: HashMap::new(), changes: Vec::new(), list_changes: Vec::new(), runs: Vec::new() }
     }
 
     /// On a day a list's price for a single piece becomes another, or goes.
@@ -107,9 +110,33 @@ impl Story {
             channel: Id::from_bytes([7; 16]),
             currency: eur(),
             variant: Id::from_bytes([9; 16]),
+            runs: &self.runs.iter().collect::<Vec<_>>(),
+            described: Described { sku: "TEE", attributes: &BTreeMap::new() },
+            rounding: Rounding::HalfUp,
             since,
         };
         known.reduction(day(on), perishable)
+    }
+
+    /// From one day to another, or on and on, everybody gets a promotion.
+    fn promoted(mut self, from: i64, until: Option<i64>, rule: serde_json::Value) -> Self {
+        let number = u8::try_from(self.runs.len() + 50).unwrap();
+        let promotion = crate::pricing::promotions::Promotion {
+            id: Id::from_bytes([number; 16]),
+            code: format!("run-{number}"),
+            name: String::new(),
+            state: crate::pricing::promotions::PromotionState::Active,
+            channel: None,
+            priority: 0,
+            valid_from: None,
+            valid_until: None,
+            rule: serde_json::from_value(rule).unwrap(),
+            version: 1,
+            created_at: day(from),
+            updated_at: day(from),
+        };
+        self.runs.extend(Compiled::as_run(promotion, day(from), until.map(day)));
+        self
     }
 
     /// The price before, and the per cent.
@@ -352,4 +379,107 @@ fn neither_tiers_nor_lists_of_others_are_prices_for_everybody() {
     assert_eq!(story.told(30), says("100", 20));
     // An everyday price that is lowered is no reduction that is announced.
     assert!(Story::new().set(-60, BASE, Some("100")).set(20, BASE, Some("90")).look(30, false).is_none());
+}
+
+fn percent_off(percent: &str) -> serde_json::Value {
+    serde_json::json!({"gift": {"type": "percentage", "percent": percent, "on": "lines"}})
+}
+
+#[test]
+fn what_a_promotion_for_everybody_made_of_a_price_is_a_price_that_applied() {
+    // 100, and for a week from day 10 on a tenth off; a sale at 85 from day 30 on. 90 was the lowest of the 30 days before:
+    // (90 - 85) / 90 = 5.6 %, and not 15 %.
+    let story = Story::new().set(-60, BASE, Some("100")).promoted(10, Some(17), percent_off("10"));
+    let sale = story.set(30, SALE, Some("85"));
+    assert_eq!(sale.told(30), says("90", 5));
+    // From day 48 on the 30 days before begin behind the week: (100 - 85) / 100 = 15 %. On day 47 it ended when they begin.
+    for (begins, prior, percent) in [(46, "90", 5), (47, "100", 15), (48, "100", 15)] {
+        let story = Story::new().set(-60, BASE, Some("100")).promoted(10, Some(17), percent_off("10"));
+        assert_eq!(story.set(begins, SALE, Some("85")).told(begins), says(prior, percent), "{begins}");
+    }
+    // A sale that is no cheaper than the week was is no reduction.
+    let story = Story::new().set(-60, BASE, Some("100")).promoted(10, Some(17), percent_off("30"));
+    assert_eq!(story.set(30, SALE, Some("80")).told(30), says("70", None));
+}
+
+#[test]
+fn what_not_everybody_gets_or_what_is_not_for_the_article_is_no_price_that_applied() {
+    for (rule, prior) in [
+        (serde_json::json!({"conditions": {"coupon": true}}), "100"),
+        (serde_json::json!({"conditions": {"customer_groups": ["club"]}}), "100"),
+        (serde_json::json!({"conditions": {"min_quantity": 2}}), "100"),
+        (serde_json::json!({"conditions": {"min_value": {"amount": "10.00", "currency": "EUR"}}}), "100"),
+        (serde_json::json!({"conditions": {"goods": {"exclude": [{"skus": ["TEE"]}]}}}), "100"),
+        (serde_json::json!({"conditions": {"goods": {"include": [{"skus": ["MUG"]}]}}}), "100"),
+        // What costs at most 50 is not it.
+        (
+            serde_json::json!({"conditions": {"goods": {"max_unit_price": {"amount": "50.00", "currency": "EUR"}}}}),
+            "100",
+        ),
+        // Of a first day, and wherever it goes.
+        (serde_json::json!({"conditions": {"countries": ["AT"], "min_quantity": 1}}), "60"),
+    ] {
+        let mut rule = rule;
+        rule["gift"] = percent_off("40")["gift"].clone();
+        let story = Story::new().set(-60, BASE, Some("100")).promoted(10, Some(17), rule.clone());
+        assert_eq!(story.set(30, SALE, Some("50")).told(30).0.as_deref(), Some(prior), "{rule}");
+    }
+}
+
+#[test]
+fn a_promotion_that_was_paused_counts_while_it_went_on() {
+    // Half off from day 10 to day 12; paused until day 20; then a fifth off until day 25. A sale on day 46 looks back to day 16:
+    // 80 is the lowest, (80 - 70) / 80 = 12.5 %. On day 40 it would look back to day 10: 50.
+    let story = |begins: i64| {
+        let story = Story::new().set(-60, BASE, Some("100")).promoted(10, Some(12), percent_off("50"));
+        story.promoted(20, Some(25), percent_off("20")).set(begins, SALE, Some("70"))
+    };
+    assert_eq!([story(46).told(46), story(40).told(40)], [says("80", 12), says("50", None)]);
+}
+
+#[test]
+fn a_promotion_within_a_sale_is_a_step_of_it_and_its_end_begins_another() {
+    // 100; a sale at 80 from day 30 on; from day 40 to day 47 a tenth of that off everybody: 72. While that lasts the sale is
+    // reduced from 100: (100 - 80) / 100 = 20 % beside the price of the list.
+    let story = Story::new().set(-60, BASE, Some("100")).set(30, SALE, Some("80"));
+    let story = story.promoted(40, Some(47), percent_off("10"));
+    assert_eq!((story.told(39), story.told(41)), (says("100", 20), says("100", 20)));
+    // Then it rises to 80: another reduction, and of the 30 days before 72 is the lowest.
+    assert_eq!((story.told(47), story.look(47, false).unwrap().since), (says("72", None), day(47)));
+    // Lower than that once more it is one from 72 again: (72 - 63) / 72 = 12.5 %.
+    let story = story.set(50, SALE, Some("63"));
+    assert_eq!(story.told(50), says("72", 12));
+}
+
+#[test]
+fn a_sale_that_goes_on_falling_from_a_promotion_keeps_the_price_before_that() {
+    // 100; 90 by a promotion from day 20 to day 27; from that instant on a sale at 85, then 70: 30 % of 100.
+    let story = Story::new().set(-60, BASE, Some("100")).promoted(20, Some(27), percent_off("10"));
+    let story = story.set(27, SALE, Some("85")).set(33, SALE, Some("70"));
+    assert_eq!((story.told(34), story.look(34, false).unwrap().since), (says("100", 30), day(20)));
+    // With a day between them it is measured by the promotion: (90 - 70) / 90 = 22.2 %.
+    let story = Story::new().set(-60, BASE, Some("100")).promoted(20, Some(27), percent_off("10"));
+    assert_eq!(story.set(28, SALE, Some("70")).told(34), says("90", 22));
+}
+
+#[test]
+fn promotions_reduce_one_after_the_other_as_in_a_cart() {
+    // A tenth off 99.99 is 10.00 (9.999 rounded), which leaves 89.99; 5.00 off that leaves 84.99; no less than 80 % of 99.99 (80.00,
+    // rounded up) stays where a floor says so, so that of 20.00 more 4.99 come off.
+    let five =
+        serde_json::json!({"gift": {"type": "amount", "amount": {"amount": "5.00", "currency": "EUR"}, "on": "lines"}});
+    let floored = serde_json::json!({"stacking": {"floor": "80"},
+        "gift": {"type": "amount_each", "amount": {"amount": "20.00", "currency": "EUR"}}});
+    let story = Story::new().set(-60, BASE, Some("99.99")).promoted(10, Some(17), percent_off("10"));
+    let story = story.promoted(10, Some(17), five);
+    let two = Story { runs: story.runs.clone(), ..Story::new().set(-60, BASE, Some("99.99")) };
+    assert_eq!(two.set(30, SALE, Some("50")).told(30).0.as_deref(), Some("84.99"));
+    assert_eq!(story.promoted(10, Some(17), floored).set(30, SALE, Some("50")).told(30).0.as_deref(), Some("80"));
+    // What costs less than a cent is reckoned by the hundred: 12.50 per 100, a fifth off is 10.00 per 100.
+    let story = Story::new().set(-60, BASE, Some("12.50 per 100")).promoted(10, Some(17), percent_off("20"));
+    let reduction = story.set(30, SALE, Some("8.00 per 100")).look(30, false).unwrap();
+    assert_eq!(
+        (reduction.shown().unwrap().to_string(), reduction.percent()),
+        ("10.00 EUR per 100".to_owned(), Some(20))
+    );
 }

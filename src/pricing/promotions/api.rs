@@ -8,12 +8,13 @@ use super::{
     coupons,
     forms::{Activation, Checks, NewPromotion, PromotionPatch, PromotionView},
     model::{PromotionCommand, PromotionState},
+    runs::{self, PromotionRun},
     service,
 };
 use crate::{
     db::Tx,
     error::Result,
-    http::{Body, Call, IfMatch, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
+    http::{All, Body, Call, IfMatch, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{Id, Scope, ids::PromotionId},
     pricing::Rules,
 };
@@ -84,7 +85,7 @@ async fn update_promotion(call: Call, path: RefPath<PromotionId>, body: Body<Pro
     let actor = call.allow(Scope::PricesWrite)?.clone();
     let (id, now, expected, patch) = (path.0, call.now, call.if_match()?, body.value.clone());
     let (looking, wanted, rules) = (actor.clone(), patch.clone(), call.snapshot::<Rules>().await?);
-    let look = move |tx: &mut Tx| service::check_change(tx, now, (&looking, &rules), id, &wanted);
+    let look = move |tx: &mut Tx| service::check_change(tx, now, (&looking, &rules), (id, expected), &wanted);
     let seen = (expected, call.read(look).await?);
     call.reference_command(&body.fingerprint, move |tx| {
         let changed = PromotionView::from(service::update(tx, (now, &actor), id, seen, &patch)?);
@@ -105,6 +106,20 @@ async fn check_promotion(call: Call, path: RefPath<PromotionId>) -> Result<Reply
     let (id, actor, now) = (path.0, call.allow(Scope::PricesRead)?.clone(), call.now);
     let rules = call.snapshot::<Rules>().await?;
     Reply::ok(&call.read(move |tx| service::checks(tx, now, &actor, &rules, id)).await?)
+}
+
+/// List when a promotion went on
+///
+/// The times in which everybody got it, the newest first, and what it said in each: what it made of prices then counts as a price that
+/// applied, where the price before a later reduction is looked for. Nothing is ever dropped. One that is not for everybody (with a
+/// coupon, for a group, from a value on) has none.
+#[utoipa::path(tag = "plan a sale", params(("id" = inline(PromotionId), Path)), security(("token" = ["prices:read"])),
+    responses((status = 200, body = Page<PromotionRun>)))]
+#[get("/promotions/{id}/runs")]
+async fn list_promotion_runs(call: Call, path: RefPath<PromotionId>, query: List<All>) -> Result<Reply> {
+    let (id, actor) = (path.0, call.allow(Scope::PricesRead)?.clone());
+    let read = move |tx: &mut Tx, before, limit| runs::page(tx, &actor, id, before, limit);
+    query.answer(&call, |run: &PromotionRun| run.run_no, read).await
 }
 
 async fn run(
@@ -161,5 +176,6 @@ async fn end_promotion(call: Call, path: RefPath<PromotionId>, _body: NoBody) ->
 pub(in crate::pricing) fn ops(config: &mut Mount<'_>) {
     config.service(create_promotion).service(list_promotions).service(read_promotion).service(update_promotion);
     config.service(check_promotion).service(activate_promotion).service(pause_promotion).service(end_promotion);
+    config.service(list_promotion_runs);
     coupons::api::ops(config);
 }

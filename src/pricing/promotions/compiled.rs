@@ -138,9 +138,22 @@ impl Compiled {
     /// Promotions in the order in which they go: the higher priority first, then by their codes.
     #[must_use]
     pub fn in_order(promotions: Vec<Promotion>) -> Vec<Self> {
-        let mut ready: Vec<Self> = promotions.into_iter().map(Self::new).collect();
+        Self::ranked(promotions.into_iter().map(Self::new).collect())
+    }
+
+    /// The same of such that are ready.
+    #[must_use]
+    pub(super) fn ranked(mut ready: Vec<Self>) -> Vec<Self> {
         ready.sort_by(|a, b| a.rank().cmp(&b.rank()));
         ready
+    }
+
+    /// Whether it may be for an article, whatever that costs.
+    #[must_use]
+    pub fn concerns(&self, sku: &str, attributes: &std::collections::BTreeMap<String, Value>) -> bool {
+        let Chosen { include, exclude, .. } = &self.selection;
+        (include.is_empty() || include.iter().any(|goods| goods.holds(sku, attributes)))
+            && !exclude.iter().any(|goods| goods.holds(sku, attributes))
     }
 
     fn rank(&self) -> (Reverse<i32>, &str) {

@@ -38,7 +38,7 @@ pub enum Detail {
 
 /// Promotions while they are applied to a cart.
 pub struct Evaluation<'a> {
-    promotions: &'a [Compiled],
+    promotions: Vec<&'a Compiled>,
     basket: &'a Basket<'a>,
     detail: Detail,
     standing: Vec<Standing>,
@@ -69,10 +69,10 @@ struct Candidate<'a> {
 impl<'a> Evaluation<'a> {
     /// Nothing applied yet. `promotions` are in their order.
     #[must_use]
-    pub fn new(promotions: &'a [Compiled], basket: &'a Basket<'a>, detail: Detail) -> Self {
+    pub fn new(promotions: impl IntoIterator<Item = &'a Compiled>, basket: &'a Basket<'a>, detail: Detail) -> Self {
         let standing = |line: &Line<'_>| Standing { left: line.subtotal, floor: 0, touched: false, closed: false };
         Self {
-            promotions,
+            promotions: promotions.into_iter().collect(),
             basket,
             detail,
             standing: basket.lines.iter().map(standing).collect(),
@@ -102,8 +102,8 @@ impl<'a> Evaluation<'a> {
 
     /// Tells of the promotions on shipping, where none is chosen.
     pub fn no_shipping(&mut self) {
-        let all = self.promotions;
-        for ready in all.iter().filter(|ready| ready.on_shipping) {
+        let all = self.promotions.clone();
+        for ready in all.into_iter().filter(|ready| ready.on_shipping) {
             let reason = conditions::in_question(ready, self.basket).err();
             let reason = reason.unwrap_or(Refusal::plain("no_shipping", "no shipping is chosen"));
             self.pass_over(ready, reason);
@@ -127,8 +127,8 @@ impl<'a> Evaluation<'a> {
         offer_of: fn(&Self, &'a Compiled) -> Result<Offer, Refusal>,
         take: fn(&mut Self, &Candidate<'a>),
     ) {
-        let (all, taken) = (self.promotions, self.groups.clone());
-        let in_turn = all.iter().filter(|ready| ready.on_shipping == on_shipping);
+        let (all, taken) = (self.promotions.clone(), self.groups.clone());
+        let in_turn = all.iter().copied().filter(|ready| ready.on_shipping == on_shipping);
         for ready in in_turn.clone() {
             let group = ready.promotion.rule.stacking.group.as_deref();
             let Some(group) = group else {

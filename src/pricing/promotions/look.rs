@@ -215,7 +215,12 @@ fn given<'a>(
         Some((row.price, rates::cost(&rules.price_lists, rows, asking)))
     };
     let available = match variant.is_limited() {
-        true => Some(stock::availability(tx, &[variant.id])?.get(&variant.id).copied().unwrap_or_default()),
+        true => Some(
+            stock::availability(tx, &[variant.id], stock::Selling::default())?
+                .get(&variant.id)
+                .copied()
+                .unwrap_or_default(),
+        ),
         false => None,
     };
     Ok(checks::Given { sku, sold: true, available, prices: markets.iter().filter_map(price).collect() })

@@ -18,9 +18,11 @@ mod goods;
 mod limits;
 mod look;
 mod model;
+pub(super) mod runs;
 pub(super) mod service;
 mod store;
 
+pub use announced::{Described, Listed, began, reduced_by};
 pub use compiled::{Compiled, Line, Set};
 pub use conditions::{Basket, GiftLine, Giveable, Left, Redeemed};
 pub use coupons::{Coupon, Redeeming, code, redeemed};

@@ -5,7 +5,7 @@ use super::{
     forms::{Activation, Checks, NewPromotion, PromotionPatch, Taken, Warning},
     look::checked,
     model::{Promotion, PromotionCommand, PromotionState, Rule},
-    store,
+    runs, store,
 };
 use crate::{
     channels::PAYMENT_METHODS,
@@ -106,18 +106,22 @@ fn check_named(tx: &mut Tx, actor: &Actor, promotion: &Promotion) -> Result<()> 
 }
 
 /// Looks at a change of a promotion that carts get already, outside of the transaction that makes it: what was known before it was
-/// activated may not be so any more. The version that was looked at, where the change has to be looked at.
+/// activated may not be so any more. `expected` is the version that the caller has seen: whoever has seen another is told so before
+/// anything else. The version that was looked at, where the change has to be looked at.
 ///
 /// # Errors
-/// `not_found`, `scope_missing`, `invalid_value`; `promotion_warnings` with the warnings when these are not accepted.
+/// `not_found`, `scope_missing`; `version_stale`; `invalid_value`; `promotion_warnings` with the warnings when these are not accepted.
 pub(super) fn check_change(
     tx: &mut Tx,
     now: Instant,
     (actor, rules): (&Actor, &Rules),
-    id: PromotionId,
+    (id, expected): (PromotionId, Option<i64>),
     patch: &PromotionPatch,
 ) -> Result<Option<i64>> {
     let promotion = changeable(tx, actor, id)?;
+    if expected.is_some_and(|expected| expected != promotion.version) {
+        return Err(Error::stale("promotion", promotion.version));
+    }
     let mut changed = promotion.clone();
     patch.apply(&mut changed, now)?;
     let limits = promotion.rule.limits.clone();
@@ -158,12 +162,13 @@ pub(super) fn update(
     if promotion.state == PromotionState::Ended {
         return Err(Error::conflict("a promotion that is over is not changed any more: make another one"));
     }
-    let budget = promotion.rule.limits.budget;
+    let (budget, was) = (promotion.rule.limits.budget, promotion.clone());
     patch.apply(&mut promotion, now)?;
     if patch.conditions.is_some() {
         check_named(tx, actor, &promotion)?;
     }
     write(tx, &mut promotion)?;
+    runs::note(tx, (now, actor), &was, &promotion)?;
     let currencies = budget.zip(promotion.rule.limits.budget);
     let another_currency = currencies.is_some_and(|(was, is)| was.currency() != is.currency());
     if patch.limits.is_some() && !store::set_limits(tx, &promotion, another_currency)? {
@@ -209,9 +214,11 @@ pub(super) fn command(
     if checked.is_some_and(|checked| checked != promotion.version) {
         return Err(Error::conflict("the promotion was changed while it was checked: read it and activate it again"));
     }
+    let was = promotion.clone();
     promotion.state = state;
     promotion.updated_at = now;
     write(tx, &mut promotion)?;
+    runs::note(tx, (now, actor), &was, &promotion)?;
     Ok(promotion)
 }
 

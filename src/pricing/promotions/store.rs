@@ -161,6 +161,85 @@ pub(super) fn set_limits(tx: &mut Tx, promotion: &Promotion, another_currency: b
     Ok(update.execute(tx)? == 1)
 }
 
+/// Ends the run of a promotion that goes on, if one does; never before it began.
+pub(super) fn end_run(tx: &mut Tx, now: Instant, by: &str, id: PromotionId) -> Result<()> {
+    sql("UPDATE promotion_runs SET ended_at = CASE WHEN began_at > ? THEN began_at ELSE ? END, ended_by = ? \
+         WHERE promotion_id = ? AND ended_at IS NULL")
+    .bind(now)
+    .bind(now)
+    .bind(by)
+    .bind(id)
+    .execute(tx)?;
+    Ok(())
+}
+
+/// Begins the next run of a promotion, as it is now; never before the last one ended. Whoever calls it has written the promotion in the
+/// same transaction, so that nobody else does.
+pub(super) fn begin_run(tx: &mut Tx, now: Instant, by: &str, promotion: &Promotion) -> Result<()> {
+    let last = sql("SELECT run_no, ended_at FROM promotion_runs WHERE promotion_id = ? ORDER BY run_no DESC LIMIT 1")
+        .bind(promotion.id)
+        .first::<(BigInt, Nullable<InstantSql>), (i64, Option<Instant>)>(tx)?;
+    let (last, ended) = last.unwrap_or_default();
+    sql("INSERT INTO promotion_runs (promotion_id, run_no, channel_id, priority, valid_from, valid_until, doc, began_at, began_by) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    .bind(promotion.id)
+    .bind(last + 1)
+    .bind(promotion.channel)
+    .bind(i64::from(promotion.priority))
+    .bind(promotion.valid_from)
+    .bind(promotion.valid_until)
+    .bind(Json::of(&promotion.rule)?)
+    .bind(ended.map_or(now, |ended| ended.max(now)))
+    .bind(by)
+    .execute(tx)?;
+    Ok(())
+}
+
+/// A run of a promotion, as it is kept.
+#[derive(Queryable)]
+pub(super) struct Run {
+    pub promotion: PromotionId,
+    pub code: String,
+    pub name: String,
+    pub run_no: i64,
+    pub channel: Option<ChannelId>,
+    pub priority: i64,
+    pub valid_from: Option<Instant>,
+    pub valid_until: Option<Instant>,
+    pub rule: Doc<Rule>,
+    pub began_at: Instant,
+    pub ended_at: Option<Instant>,
+    pub began_by: String,
+    pub ended_by: Option<String>,
+}
+
+#[rustfmt::skip]
+type RunTypes = (
+    UidSql, Text, Text, BigInt, Nullable<UidSql>, BigInt, Nullable<InstantSql>, Nullable<InstantSql>, DocSql, InstantSql,
+    Nullable<InstantSql>, Text, Nullable<Text>,
+);
+const RUNS: &str = "SELECT r.promotion_id, p.code, p.name, r.run_no, r.channel_id, r.priority, r.valid_from, r.valid_until, r.doc, \
+                    r.began_at, r.ended_at, r.began_by, r.ended_by \
+                    FROM promotion_runs AS r JOIN promotions AS p ON p.id = r.promotion_id";
+
+/// When the newest run began, of whatever promotion.
+pub(super) fn newest_run(tx: &mut Tx) -> Result<Option<Instant>> {
+    let query = sql("SELECT began_at FROM promotion_runs ORDER BY began_at DESC LIMIT 1");
+    query.first::<InstantSql, Instant>(tx)
+}
+
+/// The runs that had not ended at an instant.
+pub(super) fn runs_since(tx: &mut Tx, since: Instant) -> Result<Vec<Run>> {
+    let query = sql(format!("{RUNS} WHERE r.ended_at IS NULL OR r.ended_at > ? ORDER BY r.promotion_id, r.run_no"));
+    query.bind(since).load::<RunTypes, Run>(tx)
+}
+
+/// The runs of a promotion, the newest first, from before one of them.
+pub(super) fn runs_of(tx: &mut Tx, id: PromotionId, before: Option<i64>, limit: i64) -> Result<Vec<Run>> {
+    let query = sql(format!("{RUNS} WHERE r.promotion_id = ? AND r.run_no < ? ORDER BY r.run_no DESC LIMIT ?"));
+    query.bind(id).bind(before.unwrap_or(i64::MAX)).bind(limit).load::<RunTypes, Run>(tx)
+}
+
 /// How much is taken of a promotion: uses, pieces, amount in minor units; and how much of that carts hold for a while.
 pub(super) fn taken(tx: &mut Tx, id: PromotionId) -> Result<(i64, i64, i64, i64)> {
     let query = "SELECT uses, units, amount, (SELECT count(*) FROM promotion_uses AS u WHERE u.promotion_id = c.promotion_id \

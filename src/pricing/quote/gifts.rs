@@ -143,5 +143,5 @@ pub(super) fn given(
 pub(super) fn weighed(asked: &ShippingRequest, gifts: &[Gift]) -> ShippingRequest {
     let weigh = |gift: &Gift| gift.weight_grams.saturating_mul(gift.given.quantity.get());
     let weight_grams = gifts.iter().map(weigh).fold(asked.weight_grams, i64::saturating_add);
-    ShippingRequest { code: asked.code.clone(), weight_grams }
+    ShippingRequest { weight_grams, ..asked.clone() }
 }

@@ -1,8 +1,14 @@
 //! What shipping costs a cart, and which tax it bears.
 
+use std::collections::{HashMap, HashSet};
+
 use rust_decimal::Decimal;
 
-use super::{QuoteProblem, QuoteRequest, ShippingRequest, Taxed, rate};
+use super::{
+    QuoteProblem, QuoteRequest, ShippingRequest, Taxed,
+    gifts::{Gift, weighed},
+    rate,
+};
 use crate::{
     error::Code,
     kernel::{
@@ -27,8 +33,66 @@ pub struct Shipped<'a> {
     pub left: i64,
 }
 
+/// A line after promotions, as the shipping of one of several deliveries asks for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Good<'a> {
+    pub line_no: i32,
+    pub shipped: bool,
+    pub goods: Shipped<'a>,
+}
+
+/// The shipping that is asked for, of each delivery that ships anything, with its price. What can not be had is told.
+pub(super) fn shippings(
+    (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>),
+    lines: &[Good<'_>],
+    gifts: &[Gift],
+    problems: &mut Vec<QuoteProblem>,
+) -> Vec<ShippingInput> {
+    let any_gift = gifts.iter().any(|gift| gift.input.shipped);
+    let mut found = Vec::new();
+    for (at, asked) in request.shipping.iter().chain(&request.further).enumerate() {
+        // What promotions give goes with the first.
+        let with_gifts = at == 0;
+        let ships = match asked.carries.as_slice() {
+            [] => request.lines.iter().any(|line| line.shipped),
+            pieces => {
+                let shipped: HashSet<i32> =
+                    request.lines.iter().filter(|line| line.shipped).map(|line| line.line_no).collect();
+                pieces.iter().any(|piece| shipped.contains(&piece.line_no))
+            }
+        };
+        if !(ships || with_gifts && any_gift) {
+            continue;
+        }
+        let asked = if with_gifts { weighed(asked, gifts) } else { asked.clone() };
+        let goods = carried(lines, &asked);
+        let value = goods.iter().map(|good| good.goods.left).fold(0, i64::saturating_add);
+        let shipped: Vec<Shipped<'_>> = goods.iter().filter(|good| good.shipped).map(|good| good.goods).collect();
+        let value = Money::from_minor(value, request.currency);
+        match shipping_input((taxed, request), &asked, value, &shipped) {
+            Ok((shipping, untaxed)) => {
+                problems.extend(untaxed);
+                found.push(shipping);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    found
+}
+
+/// What a delivery carries of the lines.
+fn carried<'a>(lines: &[Good<'a>], asked: &ShippingRequest) -> Vec<Good<'a>> {
+    if asked.carries.is_empty() {
+        return lines.to_vec();
+    }
+    let by_line: HashMap<i32, &Good<'a>> = lines.iter().map(|line| (line.line_no, line)).collect();
+    let own = asked.carries.iter().filter_map(|piece| Some((piece, by_line.get(&piece.line_no)?)));
+    own.map(|(piece, line)| Good { goods: Shipped { left: piece.share(line.goods.left), ..line.goods }, ..**line })
+        .collect()
+}
+
 /// The shipping that is asked for with its price; `value` is what the goods cost, `shipped` those that are shipped.
-pub(super) fn shipping_input(
+fn shipping_input(
     (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>),
     asked: &ShippingRequest,
     value: Money,
@@ -36,7 +100,7 @@ pub(super) fn shipping_input(
 ) -> Result<(ShippingInput, Option<QuoteProblem>), QuoteProblem> {
     let problem = |detail, because| {
         let code = Code::ShippingMethodUnavailable;
-        QuoteProblem { line_no: None, code, detail, because }
+        QuoteProblem { line_no: None, delivery: asked.delivery.clone(), code, detail, because }
     };
     let method = taxed
         .rules
@@ -46,6 +110,7 @@ pub(super) fn shipping_input(
     let (price, rate_step) = rates::shipping_rate(method, country, currency, asked.weight_grams, value.minor())
         .map_err(|reason| problem(reason.text.clone(), vec![reason]))?;
     let (tax_rate, tax_step, untaxed) = rate(taxed, &method.tax_class, None);
+    let untaxed = untaxed.map(|untaxed| QuoteProblem { delivery: asked.delivery.clone(), ..untaxed });
     let mut because = vec![rate_step];
     let charged = charged(taxed, &method.tax_class, price, (tax_rate, shipped), request.rounding.strategy);
     if charged != price {
@@ -56,7 +121,9 @@ pub(super) fn shipping_input(
     let own = taxed.taxation.country.is_none() || tax == ShippingTax::OwnClass;
     because.extend(Some(tax_step).filter(|_| own));
     let (code, name) = (method.code.clone(), method.name.clone());
-    Ok((ShippingInput { code, name, price: charged, tax_rate, tax, because }, untaxed.filter(|_| own)))
+    let (delivery, carries) = (asked.delivery.clone(), asked.carries.clone());
+    let input = ShippingInput { code, name, price: charged, tax_rate, tax, delivery, carries, because };
+    Ok((input, untaxed.filter(|_| own)))
 }
 
 /// Which tax shipping bears: where nothing that is shipped has a value, that of its own class.

@@ -47,6 +47,7 @@ fn method(number: u8, code: &str, rates: Vec<ShippingRate>) -> ShippingMethod {
         rates,
         delivery_days: Some((2, 3)),
         transit: Vec::new(),
+        pickup: None,
     }
 }
 
@@ -76,6 +77,7 @@ fn rules() -> Rules {
     let standard = vec![rate(&["DE"], None, "4.90"), rate(&["DE"], Some(5000), "0"), rate(&["AT"], None, "9.90")];
     Rules {
         promotions: Vec::new(),
+        promotion_runs: Vec::new(),
         version: None,
         price_lists: vec![list],
         tax_rates: vec![tax(1, "standard", "0.19"), tax(2, "reduced", "0.07")],
@@ -160,11 +162,12 @@ fn request(lines: Vec<LineRequest<'_>>) -> QuoteRequest<'_> {
         lines,
         gifts: Vec::new(),
         shipping: None,
+        further: Vec::new(),
     }
 }
 
 fn shipping(code: &str) -> Option<ShippingRequest> {
-    Some(ShippingRequest { code: code.into(), weight_grams: 1000 })
+    Some(ShippingRequest::whole(code.into(), 1000))
 }
 
 fn off(amount: &str, on: &str) -> Compiled {

@@ -228,6 +228,7 @@ fn method(rates: Vec<ShippingRate>) -> ShippingMethod {
         rates,
         delivery_days: Some((2, 4)),
         transit: Vec::new(),
+        pickup: None,
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) use super::store::page;
 /// Asks for a count.
 ///
 /// # Errors
-/// `not_found` for the location, `scope_missing`, `sku_unknown`.
+/// `not_found` for the location, `scope_missing`, `sku_unknown`, `bundle_without_stock`.
 pub(super) fn create(
     tx: &mut Tx,
     (now, actor): (Instant, &Actor),
@@ -32,7 +32,7 @@ pub(super) fn create(
     new: &NewCount,
 ) -> Result<StockCount> {
     let location = adjust::place(actor, locations, &new.location, "")?;
-    let variants = adjust::variants(tx, new.skus.iter().map(|sku| &**sku))?;
+    let variants = adjust::stocked(tx, new.skus.iter().map(|sku| &**sku), |place| format!("/skus/{place}"))?;
     let mut lines: BTreeMap<String, CountLine> = BTreeMap::new();
     for (place, sku) in new.skus.iter().enumerate() {
         let unknown = || {

@@ -95,8 +95,12 @@ pub(super) struct Held {
 /// How goods leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leaving {
-    /// To a customer, or to where they can be sold: what expires first leaves first, then what is in no lot; what may not be sold never.
-    Sold,
+    /// To a customer, or to where they can be sold: what expires first leaves first, then what is in no lot; what may not be sold never, nor what ends
+    /// before an instant.
+    Sold {
+        /// Until when it has to keep.
+        keeps_until: Option<Instant>,
+    },
     /// Otherwise: what is in no lot first, then what may not be sold, then what expires first.
     Otherwise,
 }
@@ -110,6 +114,9 @@ pub struct Packed {
     pub numbers: Vec<String>,
     /// How many pieces.
     pub quantity: i64,
+    /// That they are of these lots and of no other, as whoever ships them has said; where that stands in the request. Else what is not
+    /// there of the lots is made up for by others.
+    pub said_at: Option<String>,
 }
 
 /// The same with the lots that they stand for.
@@ -117,6 +124,21 @@ pub struct Packed {
 pub(super) struct Named {
     pub lots: Vec<LotId>,
     pub quantity: i64,
+    pub said_at: Option<String>,
+}
+
+/// How many pieces of lots that were said to leave are not there, with where that stands in the request and how many are.
+pub(super) fn not_there<'n>(lots: &[Held], said: impl Iterator<Item = &'n Named>) -> Option<(&'n str, i64)> {
+    let mut left: Vec<Held> = lots.to_vec();
+    for one in said {
+        let Some(at) = &one.said_at else { continue };
+        let mut missing = one.quantity;
+        draw(left.iter_mut().filter(|held| one.lots.contains(&held.lot)), &mut missing, &mut Vec::new());
+        if missing > 0 {
+            return Some((at, one.quantity - missing));
+        }
+    }
+    None
 }
 
 /// Takes up to `missing` pieces of lots, in their order.
@@ -133,12 +155,18 @@ fn draw<'a>(from: impl Iterator<Item = &'a mut Held>, missing: &mut i64, taken: 
     }
 }
 
+/// Whether what ends at an instant, if ever, ends before it has to keep until.
+pub(super) fn ends_before(expires_at: Option<Instant>, keeps_until: Option<Instant>) -> bool {
+    expires_at.zip(keeps_until).is_some_and(|(ends, until)| ends < until)
+}
+
 /// What may be sold, and what may not, each in the order in which it leaves.
-fn in_order(lots: &[Held]) -> (Vec<Held>, Vec<Held>) {
+fn in_order(lots: &[Held], keeps_until: Option<Instant>) -> (Vec<Held>, Vec<Held>) {
     let mut order: Vec<Held> = lots.iter().filter(|held| held.quantity > 0).copied().collect();
     // What keeps for ever leaves last; of equals the older lot, for ids rise.
     order.sort_by_key(|held| (held.expires_at.is_none(), held.expires_at, held.lot));
-    order.into_iter().partition(|held| held.state == LotState::Available)
+    let may = |held: &Held| held.state == LotState::Available && !ends_before(held.expires_at, keeps_until);
+    order.into_iter().partition(may)
 }
 
 /// From which lots so many pieces leave that now lie there no more; `left` is what lies there afterwards. What was packed of lots
@@ -154,7 +182,11 @@ pub(super) fn take(
 ) -> Result<Vec<(LotId, i64)>, i64> {
     let in_lots: i64 = lots.iter().map(|held| held.quantity).sum();
     let in_none = (left + pieces - in_lots).max(0);
-    let (mut good, mut bad) = in_order(lots);
+    let keeps_until = match leaving {
+        Leaving::Sold { keeps_until } => keeps_until,
+        Leaving::Otherwise => None,
+    };
+    let (mut good, mut bad) = in_order(lots, keeps_until);
     let (mut missing, mut taken) = (pieces, Vec::new());
     for one in packed {
         let wanted = one.quantity.min(missing);
@@ -163,7 +195,7 @@ pub(super) fn take(
         missing -= wanted - short;
     }
     match leaving {
-        Leaving::Sold => {
+        Leaving::Sold { .. } => {
             draw(good.iter_mut(), &mut missing, &mut taken);
             if missing > in_none {
                 return Err(pieces - missing + in_none);
@@ -181,7 +213,7 @@ pub(super) fn take(
 /// Of which lots pieces are that come: of those that left by the same document and have not come. What may not be sold is taken to
 /// come first, for nobody looks at each piece.
 pub(super) fn give(under_way: &[Held], pieces: i64) -> Vec<(LotId, i64)> {
-    let (mut good, mut bad) = in_order(under_way);
+    let (mut good, mut bad) = in_order(under_way, None);
     let (mut missing, mut given) = (pieces, Vec::new());
     draw(bad.iter_mut().chain(good.iter_mut()), &mut missing, &mut given);
     given
@@ -213,9 +245,9 @@ mod tests {
             held(5, Recalled, None, 2),
         ];
         // Twelve lie there: ten in lots, two in none.
-        assert_eq!(taken(&lots, 9, 3, Leaving::Sold), Ok(vec![(3, 2), (2, 1)]));
-        assert_eq!(taken(&lots, 4, 8, Leaving::Sold), Ok(vec![(3, 2), (2, 2), (1, 2)]));
-        assert_eq!(taken(&lots, 3, 9, Leaving::Sold), Err(8));
+        assert_eq!(taken(&lots, 9, 3, Leaving::Sold { keeps_until: None }), Ok(vec![(3, 2), (2, 1)]));
+        assert_eq!(taken(&lots, 4, 8, Leaving::Sold { keeps_until: None }), Ok(vec![(3, 2), (2, 2), (1, 2)]));
+        assert_eq!(taken(&lots, 3, 9, Leaving::Sold { keeps_until: None }), Err(8));
         assert_eq!(taken(&lots, 10, 2, Leaving::Otherwise), Ok(vec![]));
         assert_eq!(taken(&lots, 5, 7, Leaving::Otherwise), Ok(vec![(4, 2), (5, 2), (3, 1)]));
         assert_eq!(taken(&lots, 0, 12, Leaving::Otherwise).unwrap().len(), 5);
@@ -225,9 +257,10 @@ mod tests {
     fn what_was_packed_of_a_lot_leaves_of_it_and_what_comes_is_of_the_worst() {
         use LotState::{Available, Recalled};
         let lots = [held(1, Available, Some(9), 2), held(2, Available, Some(5), 4), held(3, Recalled, None, 2)];
-        let packed = |place: u8, quantity| Named { lots: vec![lots[usize::from(place) - 1].lot], quantity };
+        let packed =
+            |place: u8, quantity| Named { lots: vec![lots[usize::from(place) - 1].lot], quantity, said_at: None };
         let taken = |pieces, packed: &[Named]| {
-            let taken = take(&lots, (8 - pieces, pieces), Leaving::Sold, packed)?;
+            let taken = take(&lots, (8 - pieces, pieces), Leaving::Sold { keeps_until: None }, packed)?;
             Ok::<_, i64>(taken.into_iter().map(|(lot, pieces)| (lot.bytes()[0], pieces)).collect::<Vec<_>>())
         };
         assert_eq!(taken(2, &[packed(1, 1)]), Ok(vec![(1, 1), (2, 1)]));
@@ -235,6 +268,11 @@ mod tests {
         assert_eq!(taken(4, &[packed(1, 3)]), Ok(vec![(1, 2), (2, 2)]));
         assert_eq!(taken(6, &[packed(2, 1), packed(1, 2)]), Ok(vec![(2, 4), (1, 2)]));
         assert_eq!(taken(7, &[packed(3, 2)]), Err(6));
+        // What was said to be of a lot is of no other.
+        let said = |place: u8, quantity| Named { said_at: Some("/lots/0".to_owned()), ..packed(place, quantity) };
+        assert_eq!(not_there(&lots, [said(1, 2), said(2, 4)].iter()), None);
+        assert_eq!(not_there(&lots, [said(1, 1), said(1, 2)].iter()), Some(("/lots/0", 1)));
+        assert_eq!(not_there(&lots, [packed(1, 3)].iter()), None);
         let given: Vec<_> = give(&lots, 4).into_iter().map(|(lot, pieces)| (lot.bytes()[0], pieces)).collect();
         assert_eq!(given, [(3, 2), (2, 2)]);
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 // What is asked for as it stands in the tables.
 pub(super) use super::store::{Received, list, received};
 use super::{
-    model::{Held, Leaving, Lot, LotState, Named, Packed, give, take},
+    model::{Held, Leaving, Lot, LotState, Named, Packed, ends_before, give, not_there, take},
     store::{self, LotChange, NewLot},
 };
 use crate::{
@@ -213,18 +213,18 @@ pub fn settle(
     changes: &[LevelChange],
     moved: &mut [Level],
 ) -> Result<()> {
-    settle_packed(tx, now, by, (changes, &[]), moved)
+    settle_packed(tx, now, by, (changes, &[], None), moved)
 }
 
-/// The same; what was packed of lots leaves of these, and no other.
+/// The same; what was packed of lots leaves of these, and no other, and what is sold keeps until an instant at least.
 ///
 /// # Errors
-/// `stock_negative` where goods would be sold that may not; `state_conflict` where some are packed that may not.
+/// `stock_negative` where goods would be sold that may not, or do not keep so long; `state_conflict` where such are packed.
 pub fn settle_packed(
     tx: &mut Tx,
     now: Instant,
     (kind, occasion): (MovementKind, Occasion<'_>),
-    (changes, packed): (&[LevelChange], &[Packed]),
+    (changes, packed, keeps_until): (&[LevelChange], &[Packed], Option<Instant>),
     moved: &mut [Level],
 ) -> Result<()> {
     let left: Vec<&LevelChange> = changes.iter().filter(|change| change.on_hand < 0).collect();
@@ -233,13 +233,14 @@ pub fn settle_packed(
     }
     let keys: Vec<LevelKey> = left.iter().map(|change| change.key()).collect();
     let held = store::held(tx, &keys)?;
-    if held.is_empty() {
+    let said = packed.iter().any(|one| one.said_at.is_some());
+    if held.is_empty() && !said {
         return Ok(());
     }
-    let named = named(tx, packed)?;
+    let named = named(tx, packed, keeps_until)?;
     let leaving = match kind {
         // At the other end they can be sold.
-        MovementKind::Shipment | MovementKind::TransferOut => Leaving::Sold,
+        MovementKind::Shipment | MovementKind::TransferOut => Leaving::Sold { keeps_until },
         _ => Leaving::Otherwise,
     };
     let mut shifts = Vec::new();
@@ -249,6 +250,11 @@ pub fn settle_packed(
             named.iter().filter(|(key, _)| *key == change.key()).map(|(_, one)| one.clone()).collect();
         let level = moved.iter().find(|level| level.key() == change.key());
         let level = level.ok_or_else(|| Error::internal("a level was not moved"))?;
+        if let Some((at, most)) = not_there(&own, named.iter()) {
+            let detail = format!("only {most} of the lot lie at the location");
+            let error = Error::problem(Code::StockNegative, detail).at(format!("{at}/quantity"));
+            return Err(error.with("available", most));
+        }
         let pieces = -change.on_hand;
         let taken = take(&own, (level.on_hand, pieces), leaving, &named).map_err(|most| withheld(level, most))?;
         shifts.extend(taken.into_iter().map(|(lot, pieces)| LotChange { lot, key: level.key(), quantity: -pieces }));
@@ -257,7 +263,7 @@ pub fn settle_packed(
 }
 
 /// The lots that packages name, where there are such.
-fn named(tx: &mut Tx, packed: &[Packed]) -> Result<Vec<(LevelKey, Named)>> {
+fn named(tx: &mut Tx, packed: &[Packed], keeps_until: Option<Instant>) -> Result<Vec<(LevelKey, Named)>> {
     let numbers = packed.iter().flat_map(|one| one.numbers.iter().map(|number| (one.key.0, number.as_str())));
     let numbers: BTreeSet<(VariantId, &str)> = numbers.collect();
     if numbers.is_empty() {
@@ -268,13 +274,34 @@ fn named(tx: &mut Tx, packed: &[Packed]) -> Result<Vec<(LevelKey, Named)>> {
     for one in packed {
         let own = lots.iter().filter(|lot| lot.variant_id == one.key.0 && one.numbers.contains(&lot.number));
         let own: Vec<&Lot> = own.collect();
-        if let Some(bad) = own.iter().find(|lot| lot.state != LotState::Available) {
-            let detail = format!("lot `{}` is packed and {}: unpack it", bad.number, bad.state);
-            return Err(Error::problem(Code::StateConflict, detail).with("lot_id", bad.id.to_string()));
+        if let Some(at) = one.said_at.as_ref().filter(|_| own.is_empty()) {
+            return Err(Error::not_found("lot of this variant").at(format!("{at}/lot")));
         }
-        named.push((one.key, Named { lots: own.iter().map(|lot| lot.id).collect(), quantity: one.quantity }));
+        if let Some(bad) = own.iter().find(|lot| lot.state != LotState::Available) {
+            let why = format!("lot `{}` is {}", bad.number, bad.state);
+            return Err(unfit(one, bad, &why));
+        }
+        if let Some(near) = own.iter().find(|lot| ends_before(lot.expires_at, keeps_until)) {
+            let why = format!("lot `{}` does not keep as long as the order asks for", near.number);
+            return Err(unfit(one, near, &why));
+        }
+        let (lots, said_at) = (own.iter().map(|lot| lot.id).collect(), one.said_at.clone());
+        named.push((one.key, Named { lots, quantity: one.quantity, said_at }));
     }
     Ok(named)
+}
+
+/// That a lot which is named must not leave, with what to do: where it was said, or where it is packed.
+fn unfit(packed: &Packed, lot: &Lot, why: &str) -> Error {
+    let detail = match packed.said_at {
+        Some(_) => format!("{why}: name another"),
+        None => format!("{why}, and is packed: unpack it"),
+    };
+    let error = Error::problem(Code::StateConflict, detail).with("lot_id", lot.id.to_string());
+    match &packed.said_at {
+        Some(at) => error.at(format!("{at}/lot")),
+        None => error,
+    }
 }
 
 /// Moves lots at levels that are locked, and counts anew what may not be sold there.
@@ -350,7 +377,9 @@ pub fn arrive(
 }
 
 fn withheld(level: &Level, most: i64) -> Error {
-    let detail = format!("only {most} may leave: the rest is of lots that are blocked, recalled or expired");
+    let detail = format!(
+        "only {most} may leave: the rest is of lots that are blocked, recalled or expired, or do not keep long enough"
+    );
     let error = Error::problem(Code::StockNegative, detail).with("available", most);
     error.with("variant_id", level.variant.to_string()).with("location_id", level.location.to_string())
 }

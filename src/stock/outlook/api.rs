@@ -13,13 +13,15 @@ use super::{
 };
 use crate::{
     catalog,
-    channels::Directory,
+    channels::{Channel, Directory},
+    customers,
     db::{Lane, Tx},
     error::{Code, Error, Result},
     http::{Body, Call, Mount, Params, Reply, State},
     jobs::Runner,
     kernel::{
         Actor, Id, Scope,
+        actor::Identity,
         ids::{EventId, VariantId},
         text::{Sku, Text},
     },
@@ -28,7 +30,7 @@ use crate::{
         api::names,
         dto::{Levels, check_count},
         list::Filter,
-        model::LevelKey,
+        model::{LevelKey, Selling},
     },
 };
 
@@ -44,14 +46,18 @@ const MAX_SKUS: usize = 200;
 async fn ask_availability(call: Call, body: Body<AvailabilityRequest>) -> Result<Reply> {
     let Actor::Shopper(shopper) = &call.actor else { return Err(Error::internal("not a shopper")) };
     check_count(body.skus.len(), MAX_SKUS, "/skus")?;
-    let low = call.snapshot::<Directory>().await?.get(shopper.channel)?.settings.low_stock;
+    let directory = call.snapshot::<Directory>().await?;
+    let channel = directory.get(shopper.channel)?;
+    let low = channel.settings.low_stock;
+    let (sells, identity, now) = (channel.clone(), shopper.identity.clone(), call.now);
     let skus: Vec<String> = body.skus.iter().map(ToString::to_string).collect();
     let asked = skus.clone();
     let (variants, shelves) = call
         .read(move |tx| {
-            let variants = catalog::by_skus(tx, &asked)?;
-            let ids: Vec<VariantId> = variants.iter().map(|variant| variant.id).collect();
-            let shelves = service::on_the_shelf(tx, &ids)?;
+            let group = group(tx, &sells, identity.as_ref())?;
+            let selling = Selling::of(&sells, group.as_deref(), now);
+            let mut variants = catalog::by_skus(tx, &asked)?;
+            let shelves = service::shelves(tx, &mut variants, selling)?;
             Ok((variants, shelves))
         })
         .await?;
@@ -61,6 +67,16 @@ async fn ask_availability(call: Call, body: Body<AvailabilityRequest>) -> Result
         SkuAvailability::of(sku, variant, shelf, low)
     };
     Reply::ok(&Availabilities { items: skus.iter().map(item).collect() })
+}
+
+/// The group of who asks. No statement where nobody is signed in, or goods keep long enough in the channel for all groups alike.
+fn group(tx: &mut Tx, channel: &Channel, identity: Option<&Identity>) -> Result<Option<String>> {
+    let asks = channel.settings.min_shelf_life.as_ref().is_some_and(|life| !life.groups.is_empty());
+    let Some(identity) = identity.filter(|_| asks) else { return Ok(None) };
+    match customers::find(tx, identity)? {
+        Some(customer) => Ok(customers::standing(tx, customer)?.group),
+        None => Ok(None),
+    }
 }
 
 /// Look what can be promised day by day
@@ -102,7 +118,8 @@ pub(in crate::stock) fn keys<'a>(
     lines: impl Iterator<Item = (&'a Sku, &'a Text<50>)> + Clone,
     locations: &Locations,
 ) -> Result<Vec<LevelKey>> {
-    let variants = adjust::variants(tx, lines.clone().map(|(sku, _)| &**sku))?;
+    let skus = lines.clone().map(|(sku, _)| &**sku);
+    let variants = adjust::stocked(tx, skus, |place| format!("/lines/{place}/sku"))?;
     let key = |(place, (sku, location)): (usize, (&Sku, &Text<50>))| {
         let pointer = format!("/lines/{place}");
         let location = adjust::place(actor, locations, location, &pointer)?;
@@ -144,12 +161,12 @@ async fn set_expected(call: Call, body: Body<ExpectedRequest>) -> Result<Reply> 
     if body.lines.len() > 1000 {
         return Err(Error::invalid("/lines", "expected at most 1000 entries"));
     }
-    let (request, locations) = (body.value.clone(), call.snapshot::<Locations>().await?);
+    let (now, request, locations) = (call.now, body.value.clone(), call.snapshot::<Locations>().await?);
     call.command(&body.fingerprint, move |tx| {
         let lines = &request.lines;
         let keys = keys(tx, &actor, lines.iter().map(|line| (&line.sku, &line.location)), &locations)?;
         let rows = lines.iter().zip(keys).enumerate().map(|(place, (line, key))| line.read(place, key));
-        service::replace_expected(tx, &actor, &request.reference, &rows.collect::<Result<Vec<_>>>()?)?;
+        service::replace_expected(tx, (now, &actor), &request.reference, &rows.collect::<Result<Vec<_>>>()?)?;
         Ok(Reply::no_content())
     })
     .await

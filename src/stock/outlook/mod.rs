@@ -11,4 +11,7 @@ mod service;
 mod store;
 
 pub use model::{BackorderKind, Bucket, Day, Shelf, day_or_late};
-pub use service::{Backorder, Expected, close_ended, expect, on_the_shelf, set_backorders};
+pub use service::{
+    Backorder, CHANGED, ChangedLevels, Expected, Supply, close_ended, coming, expect, set_backorders, shelves,
+    shelves_of, supplies,
+};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use crate::kernel::Instant;
+use crate::{catalog::Component, kernel::Instant};
 
 crate::words! {
     /// Why something is sold beyond what is there.
@@ -61,6 +61,34 @@ impl Shelf {
     }
 }
 
+/// A component of a bundle, as far as it tells how many bundles can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// What of it can be had.
+    pub shelf: Shelf,
+    /// How many pieces of it are in one bundle.
+    pub in_one: i64,
+    /// Whether no more of it is sold than can be had.
+    pub limited: bool,
+}
+
+impl Shelf {
+    /// What of a bundle can be had whose counted components are these: as many as the scarcest suffices for. It is sold beyond what is
+    /// there as far as each component that lacks is, and is to be had when the last of these is.
+    #[must_use]
+    pub fn of_bundle(parts: &[Part]) -> Self {
+        let there = Component::suffice(parts.iter().map(|part| (part.shelf.there, part.in_one))).unwrap_or_default();
+        let limited = parts.iter().filter(|part| part.limited);
+        let sellable = Component::suffice(limited.map(|part| (part.shelf.sellable, part.in_one)));
+        let lacking = || parts.iter().map(|part| (part.shelf, part.in_one)).filter(|(shelf, one)| shelf.there < *one);
+        let preorder = lacking().any(|(shelf, _)| shelf.kind == Some(BackorderKind::Preorder));
+        let kind = if preorder { Some(BackorderKind::Preorder) } else { lacking().find_map(|(shelf, _)| shelf.kind) };
+        let known = lacking().all(|(shelf, _)| shelf.available_from.is_some());
+        let available_from = lacking().filter_map(|(shelf, _)| shelf.available_from).max().filter(|_| known);
+        Self { there, sellable: sellable.unwrap_or(there), kind, available_from }
+    }
+}
+
 /// When something is to come that has no date: as long as it has none it is late from the beginning, so that it is on order and
 /// promised for no day.
 #[must_use]
@@ -96,6 +124,22 @@ pub(super) fn over_time(available: i64, expected: &[(NaiveDate, i64)], today: Na
     dates.scan(available, day).collect()
 }
 
+/// When what is lacking has come: `lacks` pieces, of what is to come in its order (those first that come first). None where not so
+/// many are to come.
+#[must_use]
+pub fn comes(lacks: i64, expected: impl IntoIterator<Item = (Instant, i64)>) -> Option<Instant> {
+    let mut missing = lacks;
+    let mut last = None;
+    for (at, pieces) in expected {
+        if missing <= 0 {
+            break;
+        }
+        missing -= pieces;
+        last = Some(at);
+    }
+    last.filter(|_| missing <= 0)
+}
+
 /// Pieces that were to come before today and have not.
 pub(super) fn late(expected: &[(NaiveDate, i64)], today: NaiveDate) -> i64 {
     expected.iter().filter(|(day, _)| *day < today).map(|(_, pieces)| pieces).sum()
@@ -114,6 +158,35 @@ mod tests {
         let expected = [(day(3), 5), (day(1), 7), (day(3), 1), (day(9), 50)];
         let found: Vec<i64> = over_time(-2, &expected, day(2), 3).iter().map(|day| day.available).collect();
         assert_eq!((found, late(&expected, day(2))), (vec![-2, 4, 4], 7));
+    }
+
+    #[test]
+    fn of_a_bundle_there_is_what_its_scarcest_component_suffices_for() {
+        let at = |day: i64| Some(Instant::from_micros(day));
+        let shelf = |there: i64, sellable: i64, kind, available_from| Shelf { there, sellable, kind, available_from };
+        let part = |shelf, in_one, limited| Part { shelf, in_one, limited };
+        let mugs = part(shelf(10, 10, None, None), 2, true);
+        assert_eq!(Shelf::of_bundle(&[mugs, part(shelf(4, 4, None, None), 1, true)]).there, 4);
+        // One that is sold without end when it is not there does not limit what can be sold, and does what is there.
+        let late = part(shelf(0, 0, None, at(9)), 1, false);
+        assert_eq!(Shelf::of_bundle(&[mugs, late]), shelf(0, 5, None, at(9)));
+        let (back, pre) = (Some(BackorderKind::Backorder), Some(BackorderKind::Preorder));
+        let soon = part(shelf(1, 7, back, at(3)), 2, true);
+        assert_eq!(Shelf::of_bundle(&[mugs, soon]), shelf(0, 3, back, at(3)));
+        let new = part(shelf(0, 100, pre, at(5)), 1, true);
+        assert_eq!(Shelf::of_bundle(&[mugs, soon, new]), shelf(0, 3, pre, at(5)));
+        let some_day = part(shelf(0, 100, pre, None), 1, true);
+        assert_eq!(Shelf::of_bundle(&[soon, some_day]).available_from, None);
+    }
+
+    #[test]
+    fn what_is_lacking_has_come_when_enough_has() {
+        let at = |day: u32| Instant::from_micros(86_400_000_000 * i64::from(day));
+        let expected = [(at(3), 2), (at(5), 4)];
+        for (lacks, found) in [(1, Some(3)), (2, Some(3)), (3, Some(5)), (6, Some(5)), (7, None)] {
+            assert_eq!(comes(lacks, expected), found.map(at), "{lacks}");
+        }
+        assert_eq!(comes(1, []), None);
     }
 
     #[test]

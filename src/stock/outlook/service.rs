@@ -1,25 +1,28 @@
 //! Commands and questions about what can be had.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    model::{BackorderKind, Day, Shelf, late, over_time},
+    model::{BackorderKind, Day, Part, Shelf, comes, late, over_time},
     store,
 };
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    catalog::{self, StockPolicy, Variant},
     db::{Tx, dialect},
     error::{Error, Result},
+    jobs::{self, NewJob},
     kernel::{
         Actor, Instant,
-        ids::{EventId, InboundShipmentId, PurchaseOrderId, TransferId, VariantId},
+        ids::{EventId, InboundShipmentId, OrderId, PurchaseOrderId, TransferId, VariantId},
         local,
     },
     stock::{
-        Level, LevelChange, LevelKey, Locations,
+        Level, LevelChange, LevelKey, Locations, levels_at,
         list::{self, Filter},
-        model::Occasion,
+        model::{Occasion, Selling},
         service::{names, tell},
         store as levels,
         told::ChangeKind,
@@ -30,14 +33,47 @@ use crate::{
 ///
 /// # Errors
 /// What the database says.
-pub fn on_the_shelf(tx: &mut Tx, variants: &[VariantId]) -> Result<HashMap<VariantId, Shelf>> {
+fn on_the_shelf(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<HashMap<VariantId, Shelf>> {
     if variants.is_empty() {
         return Ok(HashMap::new());
     }
     let mut wanted = variants.to_vec();
     wanted.sort_unstable();
     wanted.dedup();
-    Ok(store::on_the_shelf(tx, &wanted)?.into_iter().collect())
+    Ok(store::on_the_shelf(tx, &wanted, selling)?.into_iter().collect())
+}
+
+/// What can be had of variants; of bundles, which are made to be what their components make of them
+/// ([`catalog::with_components`]), what these suffice for. One statement, and one more where there is a bundle.
+///
+/// # Errors
+/// What the database says.
+pub fn shelves(tx: &mut Tx, variants: &mut [Variant], selling: Selling) -> Result<HashMap<VariantId, Shelf>> {
+    let parts = catalog::with_components(tx, variants)?;
+    let articles = variants.iter().chain(&parts).filter(|variant| !variant.is_bundle());
+    let ids: Vec<VariantId> = articles.map(|variant| variant.id).collect();
+    let mut shelves = on_the_shelf(tx, &ids, selling)?;
+    let by_sku: HashMap<&str, &Variant> =
+        variants.iter().chain(&parts).map(|variant| (variant.sku.as_str(), variant)).collect();
+    for bundle in variants.iter().filter(|variant| variant.is_bundle()) {
+        let part = |component: &catalog::Component| {
+            let variant = by_sku.get(&*component.sku).filter(|one| one.stock_policy == StockPolicy::Tracked)?;
+            let shelf = shelves.get(&variant.id).copied().unwrap_or_default();
+            Some(Part { shelf, in_one: component.quantity.get(), limited: variant.is_limited() })
+        };
+        let parts: Vec<Part> = bundle.components.iter().filter_map(part).collect();
+        shelves.insert(bundle.id, Shelf::of_bundle(&parts));
+    }
+    Ok(shelves)
+}
+
+/// The same of variants by their ids: one statement more.
+///
+/// # Errors
+/// What the database says.
+pub fn shelves_of(tx: &mut Tx, ids: &[VariantId], selling: Selling) -> Result<HashMap<VariantId, Shelf>> {
+    let mut variants = if ids.is_empty() { Vec::new() } else { catalog::by_ids(tx, ids)? };
+    shelves(tx, &mut variants, selling)
 }
 
 /// Pieces that are to come.
@@ -51,12 +87,27 @@ pub struct Expected {
     pub quantity: i64,
 }
 
+/// The kind of the job by which is told that what is to come to levels has changed which owe more than they have: whoever waits for it
+/// looks again. Its payload is [`ChangedLevels`].
+pub const CHANGED: &str = "stock.expected_changed";
+
+/// Levels to which something else is to come than before.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ChangedLevels {
+    /// Which.
+    pub levels: Vec<LevelKey>,
+    /// Behind which of those who wait the next are looked at, where they are many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<OrderId>,
+}
+
 /// Says what is to come by a document (a purchase order, an announced delivery, a transfer), instead of what was said of it before;
-/// nothing any more where the list is empty. Pieces of one level at one instant are added up. Two statements.
+/// nothing any more where the list is empty. Pieces of one level at one instant are added up. Two statements, and two more where
+/// something has changed.
 ///
 /// # Errors
 /// What the database says.
-pub fn expect(tx: &mut Tx, reference: &str, expected: &[Expected]) -> Result<()> {
+pub fn expect(tx: &mut Tx, now: Instant, reference: &str, expected: &[Expected]) -> Result<()> {
     let mut sums: BTreeMap<(LevelKey, Instant), i64> = BTreeMap::new();
     for one in expected.iter().filter(|one| one.quantity > 0) {
         *sums.entry((one.key, one.expected_at)).or_default() += one.quantity;
@@ -65,14 +116,101 @@ pub fn expect(tx: &mut Tx, reference: &str, expected: &[Expected]) -> Result<()>
     // One after another: of two that say it at once, the later one's word counts whole.
     let hash = Sha256::new().chain_update("expected:").chain_update(reference).finalize();
     dialect::lock_key(tx, hash.iter().take(8).fold(0, |key, byte| (key << 8) | i64::from(*byte)))?;
-    store::expect(tx, reference, &sums.collect::<Vec<_>>())
+    let sums: Vec<Expected> = sums.collect();
+    let before = store::expect(tx, reference, &sums)?;
+    let gone = before.iter().filter(|one| !sums.contains(one));
+    let new = sums.iter().filter(|one| !before.contains(one));
+    let changed: BTreeSet<LevelKey> = gone.chain(new).map(|one| one.key).collect();
+    tell_waiting(tx, now, &changed.into_iter().collect::<Vec<_>>())
+}
+
+/// Lets those look again who wait for goods of levels, as far as these owe more than they have. The levels are locked: an order that takes
+/// of them at the same time is either seen here, or placed after this was committed, and looks for itself then.
+fn tell_waiting(tx: &mut Tx, now: Instant, changed: &[LevelKey]) -> Result<()> {
+    let locked = if changed.is_empty() { Vec::new() } else { levels::lock_levels(tx, changed)? };
+    let owing = locked.iter().filter(|level| level.allocated > level.on_hand - level.withheld);
+    let levels: Vec<LevelKey> = owing.map(Level::key).collect();
+    if levels.is_empty() {
+        return Ok(());
+    }
+    let task = serde_json::to_value(ChangedLevels { levels, after: None })?;
+    jobs::enqueue(tx, now, vec![NewJob::now(CHANGED, now, task)])
+}
+
+/// When goods come to levels that owe more than they have, for whoever takes so many more pieces of them as the last of those who wait:
+/// none where nobody knows. What was to come before today and has not counts for nothing. Three statements, none where nothing is asked.
+///
+/// # Errors
+/// What the database says.
+pub fn coming(
+    tx: &mut Tx,
+    now: Instant,
+    locations: &Locations,
+    wanted: &[(LevelKey, i64)],
+) -> Result<HashMap<LevelKey, Option<Instant>>> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let keys: Vec<LevelKey> = wanted.iter().map(|(key, _)| *key).collect();
+    let levels = levels_at(tx, &keys)?;
+    let supplies = supplies(tx, now, locations, &keys)?;
+    let when = |(key, pieces): &(LevelKey, i64)| {
+        let lacks = pieces + levels.get(key).map_or(0, |level| level.allocated + level.withheld - level.on_hand);
+        (*key, supplies.get(key).and_then(|supply| supply.comes(lacks)))
+    };
+    Ok(wanted.iter().map(when).collect())
+}
+
+/// What comes to a level, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Supply {
+    /// What is to come, what comes first first.
+    pub expected: Vec<(Instant, i64)>,
+    /// From when it is to be had by what was said with its backorders, where that is not over.
+    pub available_from: Option<Instant>,
+}
+
+impl Supply {
+    /// When so many pieces have come; none where nobody knows.
+    #[must_use]
+    pub fn comes(&self, lacks: i64) -> Option<Instant> {
+        comes(lacks, self.expected.iter().copied()).or(self.available_from)
+    }
+}
+
+/// What comes to levels from today on, by their calendars. Two statements.
+///
+/// # Errors
+/// What the database says.
+pub fn supplies(
+    tx: &mut Tx,
+    now: Instant,
+    locations: &Locations,
+    levels: &[LevelKey],
+) -> Result<HashMap<LevelKey, Supply>> {
+    let mut found: HashMap<LevelKey, Supply> = HashMap::new();
+    for one in store::expected(tx, levels)? {
+        let zone = locations.get(one.key.1).map_or(chrono_tz::Tz::UTC, |place| place.time_zone.0);
+        if local::day_of(zone, one.expected_at) >= local::day_of(zone, now) {
+            found.entry(one.key).or_default().expected.push((one.expected_at, one.quantity));
+        }
+    }
+    for one in store::backorders(tx, levels)? {
+        found.entry(one.key).or_default().available_from = one.available_from.filter(|at| *at > now);
+    }
+    Ok(found)
 }
 
 /// The same at somebody's word. Who is limited to some locations does not replace what is to come to others.
 ///
 /// # Errors
 /// `not_found` where the document is another's too; `invalid_value` for a document of ours, which says itself what is to come by it.
-pub(super) fn replace_expected(tx: &mut Tx, actor: &Actor, reference: &str, expected: &[Expected]) -> Result<()> {
+pub(super) fn replace_expected(
+    tx: &mut Tx,
+    (now, actor): (Instant, &Actor),
+    reference: &str,
+    expected: &[Expected],
+) -> Result<()> {
     let ours = reference.parse::<InboundShipmentId>().is_ok()
         || reference.parse::<PurchaseOrderId>().is_ok()
         || reference.parse::<TransferId>().is_ok();
@@ -84,7 +222,7 @@ pub(super) fn replace_expected(tx: &mut Tx, actor: &Actor, reference: &str, expe
     if places.iter().any(|place| !actor.keeps_stock_at(*place)) {
         return Err(Error::not_found("document").at("/reference"));
     }
-    expect(tx, reference, expected)
+    expect(tx, now, reference, expected)
 }
 
 /// How many may be sold beyond what is there, why and until when.
@@ -120,7 +258,11 @@ pub fn set_backorders(
     }
     let keys: Vec<LevelKey> = rows.keys().copied().collect();
     levels::make_levels(tx, now, &keys)?;
+    let before: HashMap<LevelKey, Option<Instant>> =
+        store::backorders(tx, &keys)?.into_iter().map(|row| (row.key, row.available_from)).collect();
     store::keep_backorders(tx, now, &rows.values().copied().collect::<Vec<_>>())?;
+    let moved = rows.values().filter(|row| before.get(&row.key).copied().flatten() != row.available_from);
+    tell_waiting(tx, now, &moved.map(|row| row.key).collect::<Vec<_>>())?;
     let wanted: Vec<(LevelKey, i64)> = rows.values().map(|row| (row.key, row.pieces)).collect();
     announce(tx, now, actor, &wanted, fresh)?;
     levels::lock_levels(tx, &keys)

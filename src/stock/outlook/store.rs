@@ -16,33 +16,45 @@ use crate::{
     },
     stock::{
         Level, LevelKey,
-        store::{KEY, LEVEL, LevelColumns, LevelRow, SELLABLE, THERE, ids, keys, level},
+        model::Selling,
+        store::{KEY, LEVEL, LevelColumns, LevelRow, THERE, WHO, ids, kept_back_from_who, keys, level, who},
     },
 };
 
 /// What of variants can be had at all active locations together; those without a level are absent. A location that owes more than it
 /// has takes nothing from what lies elsewhere.
-pub(super) fn on_the_shelf(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<(VariantId, Shelf)>> {
+pub(super) fn on_the_shelf(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<Vec<(VariantId, Shelf)>> {
     type Columns = (UidSql, BigInt, BigInt, Nullable<Text>, Nullable<InstantSql>);
     type Row = (VariantId, i64, i64, Option<BackorderKind>, Option<Instant>);
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let (list, one) = (dialect::list(tx, &[("wanted", Col::Uid)]), dialect::list(tx, WHO));
+    let kept = kept_back_from_who("s");
     let query = format!(
-        "SELECT s.variant_id, CAST(sum(CASE WHEN {THERE} > 0 THEN {THERE} ELSE 0 END) AS BIGINT), \
-           CAST(sum(CASE WHEN {SELLABLE} > 0 THEN {SELLABLE} ELSE 0 END) AS BIGINT), \
-           max(CASE WHEN s.beyond > 0 THEN b.kind END), min(CASE WHEN s.beyond > 0 THEN b.available_from END) \
-         FROM {list} JOIN stock_levels AS s ON s.variant_id = wanted JOIN locations AS l ON l.id = s.location_id \
-         LEFT JOIN stock_backorders AS b ON b.variant_id = s.variant_id AND b.location_id = s.location_id \
-         WHERE l.active GROUP BY s.variant_id"
+        "WITH who AS (SELECT * FROM {one}), wanted AS (SELECT wanted FROM {list}), \
+         found AS (SELECT s.variant_id, s.location_id, s.beyond, {THERE} - {kept} AS there FROM who CROSS JOIN wanted \
+           JOIN stock_levels AS s ON s.variant_id = wanted JOIN locations AS l ON l.id = s.location_id WHERE l.active) \
+         SELECT f.variant_id, CAST(sum(CASE WHEN there > 0 THEN there ELSE 0 END) AS BIGINT), \
+           CAST(sum(CASE WHEN there + f.beyond > 0 THEN there + f.beyond ELSE 0 END) AS BIGINT), \
+           max(CASE WHEN f.beyond > 0 THEN b.kind END), min(CASE WHEN f.beyond > 0 THEN b.available_from END) \
+         FROM found AS f \
+         LEFT JOIN stock_backorders AS b ON b.variant_id = f.variant_id AND b.location_id = f.location_id \
+         GROUP BY f.variant_id"
     );
-    let rows = sql(query).bind(ids(variants.iter().copied())).load::<Columns, Row>(tx)?;
+    let rows = sql(query).bind(who(selling)).bind(ids(variants.iter().copied())).load::<Columns, Row>(tx)?;
     let shelf = |(variant, there, sellable, kind, available_from): Row| {
         (variant, Shelf { there, sellable, kind, available_from })
     };
     Ok(rows.into_iter().map(shelf).collect())
 }
 
-/// Replaces what is to come by a document.
-pub(super) fn expect(tx: &mut Tx, reference: &str, expected: &[Expected]) -> Result<()> {
+type ExpectedColumns = (UidSql, UidSql, InstantSql, BigInt);
+type ExpectedRow = (VariantId, LocationId, Instant, i64);
+
+fn expected_of((variant, location, expected_at, quantity): ExpectedRow) -> Expected {
+    Expected { key: (variant, location), expected_at, quantity }
+}
+
+/// Replaces what is to come by a document; what was said of it before.
+pub(super) fn expect(tx: &mut Tx, reference: &str, expected: &[Expected]) -> Result<Vec<Expected>> {
     const COLUMNS: &[(&str, Col)] = &[
         ("reference", Col::Text),
         ("variant_id", Col::Uid),
@@ -50,12 +62,15 @@ pub(super) fn expect(tx: &mut Tx, reference: &str, expected: &[Expected]) -> Res
         ("expected_at", Col::At),
         ("quantity", Col::Int),
     ];
-    sql("DELETE FROM stock_expected WHERE reference = ?").bind(reference).execute(tx)?;
+    let before = sql("DELETE FROM stock_expected WHERE reference = ? \
+                      RETURNING variant_id, location_id, expected_at, quantity");
+    let before = before.bind(reference).load::<ExpectedColumns, ExpectedRow>(tx)?;
     let row = |one: &Expected| -> Vec<Bind> {
         let (variant, location) = one.key;
         vec![reference.into(), variant.into(), location.into(), one.expected_at.into(), one.quantity.into()]
     };
-    insert_many(tx, "stock_expected", COLUMNS, expected.iter().map(row).collect()).map(|_| ())
+    insert_many(tx, "stock_expected", COLUMNS, expected.iter().map(row).collect())?;
+    Ok(before.into_iter().map(expected_of).collect())
 }
 
 /// Where the goods of a document are to come to.
@@ -67,17 +82,13 @@ pub(super) fn places_of(tx: &mut Tx, reference: &str) -> Result<Vec<LocationId>>
 
 /// What is to come for levels, by document.
 pub(super) fn expected(tx: &mut Tx, levels: &[LevelKey]) -> Result<Vec<Expected>> {
-    type Row = (VariantId, LocationId, Instant, i64);
     let list = dialect::list(tx, KEY);
     let query = format!(
         "SELECT variant_id, location_id, expected_at, quantity FROM {list} JOIN stock_expected \
          ON variant_id = variant AND location_id = location ORDER BY variant_id, location_id, expected_at, reference"
     );
     let rows = sql(query).bind(keys(levels.iter().copied()));
-    let rows = rows.load::<(UidSql, UidSql, InstantSql, BigInt), Row>(tx)?;
-    let row =
-        |(variant, location, expected_at, quantity): Row| Expected { key: (variant, location), expected_at, quantity };
-    Ok(rows.into_iter().map(row).collect())
+    Ok(rows.load::<ExpectedColumns, ExpectedRow>(tx)?.into_iter().map(expected_of).collect())
 }
 
 /// Where something of variants is to come.

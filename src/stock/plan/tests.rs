@@ -35,7 +35,7 @@ fn locations(active: &[bool]) -> Locations {
 }
 
 fn need(line_no: i32, number: u8, quantity: i64) -> Need {
-    Need { place: 0, line_no, variant: variant(number), quantity, tracked: true, backorder: false }
+    Need { place: 0, line_no, delivery: 0, variant: variant(number), quantity, tracked: true, backorder: false }
 }
 
 fn levels(rows: &[(u8, u8, i64)]) -> Available {
@@ -151,7 +151,7 @@ fn backorders_and_untracked_lines_go_along_with_the_rest() {
     let planned = plan(&needs, &all, &levels(&[(2, 1, 1)])).unwrap().planned;
     assert_eq!(places(&planned), [place(1); 3]);
     assert_eq!(planned.iter().map(|planned| planned.guarded).collect::<Vec<_>>(), [false, false, true]);
-    let alone = plan(&needs[1..2], &all, &Available::new()).unwrap().planned;
+    let alone = plan(&needs[1..2], &all, &Available::default()).unwrap().planned;
     assert_eq!((places(&alone), alone[0].share.tracked), (vec![place(0)], false));
 }
 
@@ -225,4 +225,28 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_waits_and_what_is_held_is_that_of_its_delivery_alone() {
+    let of = |delivery: i32, why: Why, waits: i64| Sourcing {
+        line_no: 1,
+        delivery,
+        looked_at: vec![LookedAt { waits, ..LookedAt::new(place(0), 1, 1, why) }],
+        profile: None,
+    };
+    let share = |delivery: i32| Share {
+        line_no: 1,
+        delivery,
+        variant: variant(1),
+        location: place(0),
+        quantity: 1,
+        tracked: true,
+    };
+    let (sourcing, shares) = ([of(0, Why::WholeLine, 0), of(1, Why::Held, 1)], [share(0), share(1)]);
+    let second = std::collections::BTreeSet::from([(1, 1, place(0))]);
+    assert_eq!(trace::held_lines(&sourcing), second);
+    assert_eq!(trace::awaited(&shares, &sourcing), second);
+    // Both take of the level: what comes has to suffice for all that lacks there.
+    assert_eq!(trace::waits_at(&shares, &sourcing), [((variant(1), place(0)), 2)]);
 }

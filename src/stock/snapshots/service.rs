@@ -140,7 +140,8 @@ fn resolve<'a>(
     snapshot: &'a Snapshot,
     locations: &Locations,
 ) -> Result<BTreeMap<LevelKey, (usize, &'a Row)>> {
-    let variants = adjust::variants(tx, snapshot.rows.iter().map(|row| row.sku.as_str()))?;
+    let skus = snapshot.rows.iter().map(|row| row.sku.as_str());
+    let variants = adjust::stocked(tx, skus, |place| format!("/rows/{place}/sku"))?;
     let mut resolved = BTreeMap::new();
     for (place, row) in snapshot.rows.iter().enumerate() {
         let pointer = format!("/rows/{place}");

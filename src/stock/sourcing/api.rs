@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     super::{
-        model::{Locations, Need},
+        model::{Locations, Need, Selling},
         plan::NoPlan,
         trace::{Sourcing, shown},
     },
@@ -21,14 +21,14 @@ use super::{
     service::{self, Replanned, Rules},
 };
 use crate::{
-    catalog::{self, BackorderPolicy, StockPolicy, Variant},
-    channels::Directory,
+    catalog::{self, BackorderPolicy, Component, StockPolicy, Variant},
+    channels::{Channel, Directory},
     db::Tx,
     error::{Code, Error, Result},
     http::{Body, Call, IfMatch, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Actor, Country, Id, Instant, Money, Quantity, Scope,
-        ids::{ChannelId, LocationId, SourcingProfileId},
+        ids::{ChannelId, LocationId, SourcingProfileId, VariantId},
         text::{Sku, Text},
     },
 };
@@ -194,7 +194,7 @@ struct SimulateSourcing {
 struct SimulatedShare {
     /// The line, counted from 1.
     line_no: i32,
-    /// The SKU.
+    /// The SKU: of a bundle's line that of a component.
     sku: String,
     /// The location's code.
     location: String,
@@ -235,8 +235,9 @@ struct SimulatedSourcing {
 
 impl SimulateSourcing {
     /// What the lines need, and what is known of the order.
-    fn read(&self, variants: &HashMap<String, Variant>, now: Instant) -> Result<(Vec<Need>, Facts)> {
+    fn read(&self, variants: &HashMap<String, Variant>, channel: &Channel, now: Instant) -> Result<(Vec<Need>, Facts)> {
         let (mut needs, mut lines, mut weight_grams) = (Vec::with_capacity(self.lines.len()), HashMap::new(), 0_i64);
+        let mut last = i32::try_from(self.lines.len()).map_err(Error::internal)?;
         for (place, line) in self.lines.iter().enumerate() {
             let unknown = || {
                 let error = Error::problem(Code::SkuUnknown, format!("there is no variant `{}`", &*line.sku));
@@ -247,27 +248,38 @@ impl SimulateSourcing {
                 let error = Error::problem(Code::QuantityInvalid, "expected at least one piece");
                 return Err(error.at(format!("/lines/{place}/quantity")));
             }
-            let line_no = i32::try_from(place + 1).map_err(Error::internal)?;
-            let tracked = variant.stock_policy == StockPolicy::Tracked;
-            let facts = LineFacts { grams: variant.weight_grams, metadata: line.metadata.clone() };
-            weight_grams = weight_grams.saturating_add(facts.grams.saturating_mul(line.quantity.get()));
-            lines.insert(line_no, facts);
-            if variant.requires_shipping || tracked {
-                let backorder = variant.backorder_policy == BackorderPolicy::Allow;
-                let quantity = line.quantity.get();
-                needs.push(Need { place, line_no, variant: variant.id, quantity, tracked, backorder });
+            let quantity = line.quantity.get();
+            weight_grams = weight_grams.saturating_add(variant.weight_grams.saturating_mul(quantity));
+            for (part, in_one) in parts(variant, variants) {
+                // A line keeps its number; what a bundle is made of is numbered behind all of them.
+                if variant.is_bundle() {
+                    last += 1;
+                }
+                let line_no =
+                    if variant.is_bundle() { last } else { i32::try_from(place + 1).map_err(Error::internal)? };
+                lines.insert(line_no, LineFacts { grams: part.weight_grams, metadata: line.metadata.clone() });
+                let tracked = part.stock_policy == StockPolicy::Tracked;
+                if part.requires_shipping || tracked {
+                    let backorder = part.backorder_policy == BackorderPolicy::Allow;
+                    let quantity = quantity.saturating_mul(in_one);
+                    needs.push(Need { place, line_no, delivery: 0, variant: part.id, quantity, tracked, backorder });
+                }
             }
         }
+        let at = self.at.unwrap_or(now);
         let facts = Facts {
-            channel: self.channel_id,
+            channel: channel.id,
             country: self.country,
             postcode: self.postcode.as_ref().map(ToString::to_string),
             value: self.value,
             customer_group: self.customer_group.as_ref().map(ToString::to_string),
             tags: self.tags.iter().map(ToString::to_string).collect(),
-            at: self.at.unwrap_or(now),
+            at,
+            keeps_until: Selling::of(channel, self.customer_group.as_deref(), at).keeps_until,
             lines,
             weight_grams,
+            only: None,
+            further: Vec::new(),
         };
         Ok((needs, facts))
     }
@@ -313,6 +325,20 @@ impl SimulateSourcing {
     }
 }
 
+/// What a line takes from stock for each of its pieces: of a bundle its components, else the article itself.
+fn parts<'v>(variant: &'v Variant, variants: &'v HashMap<String, Variant>) -> Vec<(&'v Variant, i64)> {
+    if !variant.is_bundle() {
+        return vec![(variant, 1)];
+    }
+    let part = |one: &Component| Some((variants.get(&*one.sku)?, one.quantity.get()));
+    variant.components.iter().filter_map(part).collect()
+}
+
+/// The number of the line that is asked about.
+fn line_no(need: &Need) -> i32 {
+    i32::try_from(need.place + 1).unwrap_or(i32::MAX)
+}
+
 fn refusal(why: NoPlan, needs: &[Need]) -> SimulatedRefusal {
     match why {
         NoPlan::NoLocation => {
@@ -320,14 +346,14 @@ fn refusal(why: NoPlan, needs: &[Need]) -> SimulatedRefusal {
         }
         NoPlan::Short { place, available } => SimulatedRefusal {
             code: Code::OutOfStock.as_str(),
-            line_no: needs.get(place).map(|need| need.line_no),
+            line_no: needs.get(place).map(line_no),
             available: Some(available),
         },
     }
 }
 
 fn told(
-    request: &SimulateSourcing,
+    variants: &HashMap<String, Variant>,
     (actor, locations): (&Actor, &Locations),
     needs: &[Need],
     plan: std::result::Result<Replanned, NoPlan>,
@@ -340,19 +366,23 @@ fn told(
             return Ok(SimulatedSourcing { planned: false, parcels: 0, shares, refusal, sourcing });
         }
     };
+    let by_line: HashMap<i32, i32> = needs.iter().map(|need| (need.line_no, line_no(need))).collect();
+    let skus: HashMap<VariantId, &String> = variants.values().map(|variant| (variant.id, &variant.sku)).collect();
     let from: std::collections::BTreeSet<LocationId> = plan.shares.iter().map(|share| share.location).collect();
     let mut shares = Vec::with_capacity(plan.shares.len());
     for share in plan.shares.iter().filter(|share| actor.sees_location(share.location)) {
-        let place = usize::try_from(share.line_no - 1).map_err(Error::internal)?;
         shares.push(SimulatedShare {
-            line_no: share.line_no,
-            sku: request.lines.get(place).map(|line| line.sku.to_string()).unwrap_or_default(),
+            line_no: by_line.get(&share.line_no).copied().unwrap_or(share.line_no),
+            sku: skus.get(&share.variant).map(|sku| (*sku).clone()).unwrap_or_default(),
             location: locations.get(share.location)?.code.clone(),
             location_id: share.location,
             quantity: share.quantity,
         });
     }
-    let sourcing = shown(plan.sourcing, actor, locations);
+    let mut sourcing = shown(plan.sourcing, actor, locations);
+    for trace in &mut sourcing {
+        trace.line_no = by_line.get(&trace.line_no).copied().unwrap_or(trace.line_no);
+    }
     Ok(SimulatedSourcing { planned: true, parcels: from.len(), shares, refusal: None, sourcing })
 }
 
@@ -375,10 +405,13 @@ async fn simulate_sourcing(call: Call, body: Body<SimulateSourcing>) -> Result<R
     let simulated = call.read(move |tx| {
         let rules = request.rules(tx, &actor)?;
         let skus: Vec<String> = request.lines.iter().map(|line| line.sku.to_string()).collect();
-        let variants = catalog::by_skus(tx, &skus)?.into_iter().map(|variant| (variant.sku.clone(), variant)).collect();
-        let (needs, facts) = request.read(&variants, now)?;
+        let mut variants = catalog::by_skus(tx, &skus)?;
+        let parts = catalog::with_components(tx, &mut variants)?;
+        let variants: HashMap<String, Variant> =
+            variants.into_iter().chain(parts).map(|variant| (variant.sku.clone(), variant)).collect();
+        let (needs, facts) = request.read(&variants, directory.get(request.channel_id)?, now)?;
         let plan = service::simulate(tx, &needs, (&facts, &without), &locations, &rules)?;
-        told(&request, (&actor, &locations), &needs, plan)
+        told(&variants, (&actor, &locations), &needs, plan)
     });
     Reply::ok(&simulated.await?)
 }

@@ -161,7 +161,11 @@ fn refusal(
 
 /// Whether a location ships such orders at all.
 pub(super) fn serves(location: &Location, facts: &Facts) -> bool {
-    location.site.serves_channel(facts.channel) && location.site.serves_country(facts.country)
+    match facts.only {
+        // Nobody ships it: whoever picks it up comes to this one.
+        Some(only) => only == location.id && location.site.serves_channel(facts.channel),
+        None => location.site.serves_channel(facts.channel) && location.site.serves_country(facts.country),
+    }
 }
 
 /// In how many days a location ships what is ordered now: 0 is today, by its clock.

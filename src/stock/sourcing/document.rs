@@ -197,6 +197,8 @@ crate::words! {
         Backorder = "backorder",
         /// As `usual`, and what nobody has and may be sold beyond the stock is shipped by the supplier that is named.
         DropShip = "drop_ship",
+        /// As `backorder`, and what waits is held at the location that is named until somebody releases it: then it is planned anew.
+        Hold = "hold",
         /// The order is refused.
         Refuse = "refuse",
     }
@@ -208,7 +210,7 @@ crate::words! {
 pub struct Fallback {
     /// What.
     pub then: FallbackKind,
-    /// The location's code, of `backorder` and `drop_ship`.
+    /// The location's code, of `backorder`, `drop_ship` and `hold`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
     pub location: Option<Text<50>>,
@@ -310,10 +312,11 @@ impl ProfileDocument {
             destination.position.check(&at(format!("/destinations/{place}/position")))?;
         }
         self.check_rates(pointer)?;
-        let needs_location = matches!(self.fallback.then, FallbackKind::Backorder | FallbackKind::DropShip);
+        let needs_location =
+            matches!(self.fallback.then, FallbackKind::Backorder | FallbackKind::DropShip | FallbackKind::Hold);
         if needs_location != self.fallback.location.is_some() {
             let detail =
-                if needs_location { "say which location" } else { "only backorder and drop_ship name a location" };
+                if needs_location { "say which location" } else { "only backorder, drop_ship and hold name one" };
             return Err(Error::invalid(at("/fallback/location".into()), detail));
         }
         Ok(())
@@ -380,6 +383,7 @@ impl Strategy {
         within(self.filters.max_distance_km, 0..=20_100, "filters/max_distance_km")?;
         within(self.when.min_weight_grams, 0..=i64::MAX, "when/min_weight_grams")?;
         within(self.when.max_weight_grams, 0..=i64::MAX, "when/max_weight_grams")?;
+        self.when.check(pointer)?;
         let lists = [
             ("when/channels", self.when.channels.len(), 100),
             ("when/countries", self.when.countries.len(), 300),
@@ -399,6 +403,25 @@ impl Strategy {
 }
 
 impl Conditions {
+    /// That what is said at least is not more than what is said at most: no order would be such a one.
+    fn check(&self, pointer: &str) -> Result<()> {
+        let wrong = |field: &str, detail: &str| Err(Error::invalid(format!("{pointer}/when/{field}"), detail));
+        if let (Some(min), Some(max)) = (self.min_value, self.max_value) {
+            if min.currency() != max.currency() {
+                return wrong("max_value", "expected the currency of min_value");
+            }
+            if min.minor() > max.minor() {
+                return wrong("max_value", "less than min_value: there is no such order");
+            }
+        }
+        match self.min_weight_grams.zip(self.max_weight_grams) {
+            Some((min, max)) if min > max => {
+                wrong("max_weight_grams", "less than min_weight_grams: there is no such order")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether an order is such a one.
     #[must_use]
     pub fn hold(&self, facts: &Facts) -> bool {

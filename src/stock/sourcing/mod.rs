@@ -26,6 +26,5 @@ pub use planner::Order;
 pub use service::{Replanned, count_loads, find, try_plan};
 pub use sources::Sources;
 
-pub(super) use service::waits;
 pub(super) use sources::planned;
 pub(super) use store::{live, loads};

@@ -10,7 +10,7 @@ use crate::{
     error::{Code, Error, Result},
     kernel::{
         Actor, Country, Instant, Money,
-        ids::{ChannelId, SourcingProfileId},
+        ids::{ChannelId, LocationId, SourcingProfileId},
         text::Text,
     },
 };
@@ -178,10 +178,25 @@ pub struct Facts {
     pub tags: Vec<String>,
     /// When it is placed.
     pub at: Instant,
+    /// Pieces of lots that end before this are not sold to them.
+    pub keeps_until: Option<Instant>,
     /// Its lines.
     pub lines: HashMap<i32, LineFacts>,
     /// What the goods weigh together.
     pub weight_grams: i64,
+    /// The one location that may give them: where they are picked up.
+    pub only: Option<LocationId>,
+    /// The same of its further deliveries, in their order: the first of them is the delivery 1. This is the delivery 0.
+    pub further: Vec<Facts>,
+}
+
+impl Facts {
+    /// What is known of one of its deliveries.
+    #[must_use]
+    pub fn of_delivery(&self, number: i32) -> &Self {
+        let at = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        at.and_then(|at| self.further.get(at)).unwrap_or(self)
+    }
 }
 
 /// The texts in the list `tags` of the metadata of a cart or an order.

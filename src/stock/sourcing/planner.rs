@@ -101,6 +101,7 @@ fn fall_back(
     match (document.fallback.then, location) {
         (FallbackKind::Refuse, _) => Err(short(order.needs, open, available)),
         (FallbackKind::DropShip, Some(supplier)) => elsewhere(order, open, (supplier.id, Why::DropShipped), available),
+        (FallbackKind::Hold, Some(place)) => elsewhere(order, open, (place.id, Why::Held), available),
         (FallbackKind::Backorder, Some(place)) => elsewhere(order, open, (place.id, Why::Waits), available),
         _ => plan::among(order.needs, open, available),
     }
@@ -155,8 +156,8 @@ fn elsewhere(
         })?,
     };
     for need in there {
-        let Need { line_no, variant, quantity, tracked, .. } = need;
-        let share = Share { line_no, variant, location: place, quantity, tracked };
+        let Need { line_no, delivery, variant, quantity, tracked, .. } = need;
+        let share = Share { line_no, delivery, variant, location: place, quantity, tracked };
         plan.planned.push(Planned { share, guarded: false });
         let looked_at = vec![LookedAt::new(place, has(available, variant, place), quantity, why)];
         plan.sourcing.push(of_line(line_no, order.needs.len(), looked_at));
@@ -370,8 +371,8 @@ impl Told<'_> {
         let planned = needs.iter().zip(shares).flat_map(|(need, parts)| {
             parts.into_iter().filter_map(move |(at, quantity)| {
                 let location = self.kept.get(at)?.location.id;
-                let Need { line_no, variant, tracked, backorder, .. } = *need;
-                let share = Share { line_no, variant, location, quantity, tracked };
+                let Need { line_no, delivery, variant, tracked, backorder, .. } = *need;
+                let share = Share { line_no, delivery, variant, location, quantity, tracked };
                 Some(Planned { share, guarded: tracked && !(backorder && waits) })
             })
         });

@@ -1,14 +1,16 @@
 //! Commands on sourcing profiles, and plans that are made without taking anything.
 
+use std::collections::BTreeSet;
+
 use chrono::{Days, NaiveDate};
 
 use super::{
     super::{
-        model::{Available, Locations, Need, Share},
+        model::{Available, LevelKey, Locations, Need, Share},
         plan::{NoPlan, Plan},
         service as stock,
         site::LocationKind,
-        trace::{Sourcing, Why},
+        trace::{self, Sourcing, Spot},
     },
     document::FallbackKind,
     model::{
@@ -201,17 +203,17 @@ pub struct Replanned {
 }
 
 impl Replanned {
-    /// Whether something of it is still to come.
+    /// The levels at which something of it is still to come, with how many pieces it takes of each.
     #[must_use]
-    pub fn waits(&self) -> bool {
-        waits(&self.sourcing)
+    pub fn waits_at(&self) -> Vec<(LevelKey, i64)> {
+        trace::waits_at(&self.shares, &self.sourcing)
     }
-}
 
-/// Whether what these traces tell of is still to come in part.
-pub(in crate::stock) fn waits(sourcing: &[Sourcing]) -> bool {
-    let mut given = sourcing.iter().flat_map(|trace| &trace.looked_at).filter(|one| one.given > 0);
-    given.any(|one| matches!(one.why, Why::Backordered | Why::Waits))
+    /// Which of its shares wait for that.
+    #[must_use]
+    pub fn awaited(&self) -> BTreeSet<Spot> {
+        trace::awaited(&self.shares, &self.sourcing)
+    }
 }
 
 impl From<Plan> for Replanned {
@@ -227,8 +229,9 @@ impl From<Plan> for Replanned {
 /// # Errors
 /// `out_of_stock` with `line_no` and `available`; `location_inactive` where no location is left.
 pub fn find<'a>(tx: &mut Tx, needs: &[Need], sources: impl Into<Sources<'a>>) -> Result<Replanned> {
-    let available = stock::look(tx, needs)?;
-    try_plan(needs, sources.into(), &available)
+    let sources = sources.into();
+    let available = stock::look(tx, needs, sources.selling())?;
+    try_plan(needs, sources, &available)
 }
 
 /// The same on what is known of the levels already: pure.
@@ -255,7 +258,7 @@ pub(super) fn simulate(
     locations: &Locations,
     rules: &Rules,
 ) -> Result<std::result::Result<Replanned, NoPlan>> {
-    let available = stock::look(tx, needs)?;
+    let available = stock::look(tx, needs, Sources::of(locations, facts).selling())?;
     let plan = match rules {
         Rules::Live => planned(needs, Sources::of(locations, facts).without(except), &available),
         Rules::Of(code, version, document) => {

@@ -1,11 +1,12 @@
 //! What stock is taken from: the locations, and what is known of the order.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     super::{
-        model::{Available, Locations, Need},
+        model::{Available, Locations, Need, Selling},
         plan::{self, NoPlan, Plan},
+        trace,
     },
     model::Facts,
     planner::{self, Order},
@@ -30,6 +31,15 @@ impl<'a> Sources<'a> {
         Self { locations, facts: Some(facts), except: &[] }
     }
 
+    /// For whom it is taken.
+    #[must_use]
+    pub fn selling(&self) -> Selling {
+        self.facts.map_or_else(Selling::default, |facts| Selling {
+            channel: Some(facts.channel),
+            keeps_until: facts.keeps_until,
+        })
+    }
+
     /// Without some locations.
     #[must_use]
     pub const fn without(self, except: &'a [LocationId]) -> Self {
@@ -49,8 +59,60 @@ impl<'a> From<&'a Arc<Locations>> for Sources<'a> {
     }
 }
 
-/// Which location gives what: by the live profile of the order's channel, else the usual plan.
+/// Which location gives what: each delivery is planned by itself, and none is given what another has got. Those that have one
+/// location only choose first.
 pub(in crate::stock) fn planned(needs: &[Need], sources: Sources<'_>, available: &Available) -> Result<Plan, NoPlan> {
+    let first = needs.first().map_or(0, |need| need.delivery);
+    let several = sources.facts.filter(|_| needs.iter().any(|need| need.delivery != first));
+    let Some(facts) = several else {
+        let of_first = sources.facts.map(|facts| facts.of_delivery(first));
+        let mut plan = of_one(needs, Sources { facts: of_first, ..sources }, available)?;
+        tell(&mut plan, first);
+        return Ok(plan);
+    };
+    let numbers: BTreeSet<i32> = needs.iter().map(|need| need.delivery).collect();
+    let mut numbers: Vec<i32> = numbers.into_iter().collect();
+    numbers.sort_by_key(|number| (facts.of_delivery(*number).only.is_none(), *number));
+    let (mut left, mut all) = (available.clone(), Plan::default());
+    for number in numbers {
+        let own = needs.iter().enumerate().filter(|(_, need)| need.delivery == number);
+        let (places, own): (Vec<usize>, Vec<Need>) = own.map(|(place, need)| (place, need.clone())).unzip();
+        let sources = Sources { facts: Some(facts.of_delivery(number)), ..sources };
+        let mut plan = of_one(&own, sources, &left).map_err(|why| match why {
+            // A refusal names the line by its place among all of them.
+            NoPlan::Short { place, available } => {
+                NoPlan::Short { place: places.get(place).copied().unwrap_or(place), available }
+            }
+            NoPlan::NoLocation => NoPlan::NoLocation,
+        })?;
+        tell(&mut plan, number);
+        for planned in plan.planned.iter().filter(|planned| planned.share.tracked) {
+            left.take((planned.share.variant, planned.share.location), planned.share.quantity);
+        }
+        all.planned.append(&mut plan.planned);
+        all.sourcing.append(&mut plan.sourcing);
+    }
+    all.planned.sort_by_key(|planned| (planned.share.line_no, planned.share.delivery));
+    all.sourcing.sort_by_key(|trace| (trace.line_no, trace.delivery));
+    Ok(all)
+}
+
+/// Notes with the traces of a plan which delivery it is of.
+fn tell(plan: &mut Plan, number: i32) {
+    for trace in &mut plan.sourcing {
+        trace.delivery = number;
+    }
+}
+
+/// The plan of one delivery: by the live profile of the order's channel, else the usual plan.
+fn of_one(needs: &[Need], sources: Sources<'_>, available: &Available) -> Result<Plan, NoPlan> {
+    let mut plan = placed(needs, sources, available)?;
+    trace::note_waiting(&mut plan, needs, available);
+    trace::note_kept_back(&mut plan, needs, available);
+    Ok(plan)
+}
+
+fn placed(needs: &[Need], sources: Sources<'_>, available: &Available) -> Result<Plan, NoPlan> {
     let Sources { locations, facts, except } = sources;
     let Some(facts) = facts else {
         return match except {

@@ -73,7 +73,8 @@ pub(super) fn create(
     if from == to {
         return Err(Error::invalid("/to", "expected another location"));
     }
-    let variants = adjust::variants(tx, new.lines.iter().map(|line| &*line.sku))?;
+    let skus = new.lines.iter().map(|line| &*line.sku);
+    let variants = adjust::stocked(tx, skus, |place| format!("/lines/{place}/sku"))?;
     let line = |(place, line): (usize, &super::api::NewTransferLine)| {
         let unknown = || {
             let error = Error::problem(Code::SkuUnknown, format!("there is no variant `{}`", &*line.sku));
@@ -169,7 +170,7 @@ fn foresee(tx: &mut Tx, transfer: &Transfer) -> Result<()> {
         expected_at: outlook::day_or_late(transfer.expected_at, transfer.created_at),
         quantity: line.under_way(),
     });
-    outlook::expect(tx, &transfer.id.to_string(), &expected.collect::<Vec<_>>())
+    outlook::expect(tx, transfer.updated_at, &transfer.id.to_string(), &expected.collect::<Vec<_>>())
 }
 
 fn entries(

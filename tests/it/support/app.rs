@@ -309,6 +309,7 @@ pub fn settings() -> Settings {
     settings.http.integration_requests_per_minute = 0;
     settings.http.coupon_requests_per_minute = 0;
     settings.http.vat_id_requests_per_minute = 0;
+    settings.http.back_in_stock_requests_per_minute = 0;
     settings.http.shutdown_seconds = 2;
     settings.webhooks.allow_private = true;
     settings

@@ -123,6 +123,7 @@ fn fits(keyword: &str, rule: &Value, value: &Value) -> bool {
         "format" => match rule.as_str().unwrap() {
             "int32" => value.as_i64().is_none_or(|number| i32::try_from(number).is_ok()),
             "int64" => !value.is_number() || value.as_i64().is_some(),
+            "date" => text.is_none_or(|text| text.parse::<chrono::NaiveDate>().is_ok()),
             "date-time" => text.is_none_or(|text| text.parse::<kontor::kernel::Instant>().is_ok()),
             other => panic!("the format {other} is not known here"),
         },

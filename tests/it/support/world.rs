@@ -165,6 +165,10 @@ async fn fill(shop: Shop, name: &str) -> Side {
     let key = make("/api-keys", key).await;
     ids.insert("api-keys", text(&key["id"]));
     ids.insert("consumer_id", a_consumer(&app, &key).await);
+    let wish = json!({"sku": "TEE", "email": format!("{name}@example.org"), "consent": true});
+    shop.store("POST", "/back-in-stock", None, Some(&wish)).await.expect(202);
+    let waits = app.ops("GET", &format!("/back-in-stock?channel_id={channel}"), None).await.expect(200);
+    ids.insert("back-in-stock", text(&waits["items"][0]["id"]));
     shared(&app, name, &mut ids).await;
     Side { shop, ids, words }
 }

@@ -1,6 +1,7 @@
 //! Which tax shipping bears, worked out by hand for Germany (books 7 %, toys 19 %), and for any cart.
 
 use super::*;
+use crate::pricing::model::Carried;
 
 /// A book for 20.00 and a toy for 10.00, each with its tax on top or included, and shipping for 4.90.
 fn books_and_toys(included: bool, point: RoundingPoint, tax: ShippingTax) -> Input {
@@ -110,7 +111,63 @@ fn shipping_of_old_orders_reads_as_it_was() {
     assert_eq!((again.get("parts"), &again["tax_rate"]), (None, &serde_json::json!("0.19")));
 }
 
+/// A cart in two deliveries, each at the price of the one: the first has at most so many pieces of each line.
+fn in_two(cart: &Input, most: i64) -> Input {
+    let Some(one) = &cart.shipping else { return cart.clone() };
+    let part = |key: &str, of: fn(i64, i64) -> (i64, i64)| {
+        let piece = |line: &LineInput| {
+            let of_line = line.quantity.get();
+            let (from, to) = of(most.min(of_line), of_line);
+            Carried { line_no: line.line_no, from, to, of: of_line }
+        };
+        let carries = cart.lines.iter().map(piece).filter(|piece| piece.from < piece.to).collect();
+        ShippingInput { delivery: Some(key.into()), carries, ..one.clone() }
+    };
+    let (home, shop) = (part("home", |first, _| (0, first)), part("shop", |first, of| (first, of)));
+    Input { shipping: Some(home), further: vec![shop], ..cart.clone() }
+}
+
+#[test]
+fn each_delivery_bears_the_tax_of_what_it_carries_and_a_discount_is_of_all_together() {
+    // The book goes home, the toy to the shop.
+    let mut cart = books_and_toys(true, RoundingPoint::PerLine, MainGood);
+    let of = |line_no| vec![Carried { line_no, from: 0, to: 1, of: 1 }];
+    let one = cart.shipping.clone().unwrap();
+    cart.shipping = Some(ShippingInput { delivery: Some("home".into()), carries: of(1), ..one.clone() });
+    cart.further = vec![ShippingInput { delivery: Some("shop".into()), carries: of(2), code: "click".into(), ..one }];
+    let totals = price(&cart).unwrap();
+    let [home, shop] = totals.shipping_parts.as_slice() else { panic!("{totals:?}") };
+    // 4.90 / 1.07 = 4.579… → 4.58; 4.90 / 1.19 = 4.117… → 4.12.
+    assert_eq!((home.net.minor(), shop.net.minor()), (458, 412));
+    let whole = totals.shipping.as_ref().unwrap();
+    assert_eq!(told(&whole.parts), [row("0.07", 458, 32, 490), row("0.19", 412, 78, 490)]);
+    assert_eq!((whole.gross.minor(), whole.code.as_str(), whole.delivery.as_deref()), (980, "dhl", None));
+    cart.adjustments = vec![off(AdjustmentTarget::Shipping, amount("5.01", "EUR"))];
+    let totals = price(&cart).unwrap();
+    let taken: Vec<i64> = totals.shipping_parts.iter().map(|part| part.discount.minor()).collect();
+    assert_eq!((taken, totals.shipping_total.minor()), (vec![251, 250], 479));
+}
+
 proptest! {
+    #[test]
+    fn deliveries_sum_to_the_whole(cart in any_cart(), most in 0i64..8) {
+        let totals = price(&in_two(&cart, most)).unwrap();
+        let (Some(whole), parts) = (&totals.shipping, &totals.shipping_parts) else { return Ok(()) };
+        prop_assert_eq!(parts.len(), 2);
+        for of in [
+            |it: &ShippingTotals| it.subtotal, |it: &ShippingTotals| it.discount, |it: &ShippingTotals| it.net,
+            |it: &ShippingTotals| it.tax, |it: &ShippingTotals| it.gross,
+        ] {
+            prop_assert_eq!(parts.iter().map(|part| of(part).minor()).sum::<i64>(), of(whole).minor());
+        }
+        for part in parts {
+            prop_assert!(part.discount.minor() <= part.subtotal.minor() && part.net.minor() + part.tax.minor() == part.gross.minor());
+        }
+        let lines = totals.lines.iter().map(|line| line.gross.minor()).sum::<i64>();
+        prop_assert_eq!(lines + whole.gross.minor(), totals.total.minor());
+        prop_assert_eq!(totals.taxes.iter().map(|tax| tax.gross.minor()).sum::<i64>(), totals.total.minor());
+    }
+
     #[test]
     fn the_parts_of_shipping_sum_to_it_and_are_fair(cart in any_cart()) {
         let totals = price(&cart).unwrap();

@@ -52,8 +52,11 @@ fn facts(marks: &[(i32, &str)]) -> Facts {
         customer_group: None,
         tags: Vec::new(),
         at: Instant::from_micros(0),
+        keeps_until: None,
         lines: marks.iter().map(line).collect(),
         weight_grams: 0,
+        only: None,
+        further: Vec::new(),
     }
 }
 
@@ -62,7 +65,7 @@ fn document(weights: Weights, limits: serde_json::Value) -> ProfileDocument {
 }
 
 fn need(line_no: i32, number: u8, quantity: i64) -> Need {
-    Need { place: 0, line_no, variant: variant(number), quantity, tracked: true, backorder: false }
+    Need { place: 0, line_no, delivery: 0, variant: variant(number), quantity, tracked: true, backorder: false }
 }
 
 fn planned(

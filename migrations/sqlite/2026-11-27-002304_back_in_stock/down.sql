@@ -1,0 +1,2 @@
+DROP TABLE back_in_stock_waves;
+DROP TABLE back_in_stock;

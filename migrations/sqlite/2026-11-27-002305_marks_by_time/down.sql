@@ -1,0 +1,1 @@
+DROP INDEX tracking_marks_passing;

@@ -1,0 +1,12 @@
+//! By when an order arrives as it is known now: what was promised is moved when the goods that it waits for come later, earlier, in
+//! smaller numbers or not at all, and what is to be had elsewhere sooner is planned anew.
+//!
+//! It owns the tables `delivery_promises` and `delivery_waits`. When goods come stock knows; it never says so itself.
+
+mod jobs;
+mod model;
+mod service;
+mod store;
+
+pub use jobs::register;
+pub use service::{event_schemas, keep_promise};

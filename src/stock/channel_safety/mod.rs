@@ -1,0 +1,7 @@
+//! Safety stock of channels: what a channel leaves to others, at a location or at each.
+//!
+//! It owns the table `stock_channel_safety`. What of it counts for a sale the sale's own guard reads ([`super::store::kept_back`]).
+
+pub mod api;
+mod service;
+mod store;
