@@ -425,17 +425,26 @@ fn what_can_not_be_is_refused_or_stands_in_the_way() {
     });
 }
 
+/// An order of so many pieces, half of which go home and half to granny.
+async fn halved<'a>(shop: &'a Shop, pieces: i64) -> Of<'a> {
+    let cart = shop.cart(&[("TEE", pieces)]).await;
+    let split = json!([{"key": "home"}, {"key": "granny", "address": granny(), "method": "standard",
+        "lines": [{"line_no": 1, "quantity": pieces / 2}]}]);
+    put(shop, &cart, split).await.expect(200);
+    let order = shop.complete(&cart, "approve").await.expect(201)["order"].clone();
+    Of { app: &shop.app, order: text(&order["id"]).to_owned() }
+}
+
+/// The fulfilment order of a delivery.
+fn of(work: Vec<Value>, key: &str) -> Value {
+    work.into_iter().find(|one| one["delivery"]["key"] == key).unwrap()
+}
+
 #[test]
 fn pieces_of_a_line_are_cancelled_of_the_delivery_that_is_named() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "20.00", 9)]).await;
-        let cart = shop.cart(&[("TEE", 4)]).await;
-        let split = json!([{"key": "home"}, {"key": "granny", "address": granny(), "method": "standard",
-            "lines": [{"line_no": 1, "quantity": 2}]}]);
-        put(&shop, &cart, split).await.expect(200);
-        let order = shop.complete(&cart, "approve").await.expect(201)["order"].clone();
-        let placed = Of { app: &app, order: text(&order["id"]).to_owned() };
-        let of = |work: Vec<Value>, key: &str| work.into_iter().find(|one| one["delivery"]["key"] == key).unwrap();
+        let placed = halved(&shop, 4).await;
         // It has come farther than the other: without its name it would not be taken from.
         placed.post(&of(placed.all().await, "granny"), "pick", json!({})).await.expect(200);
         let path = format!("/orders/{}/cancel", placed.order);
@@ -470,12 +479,7 @@ fn pieces_of_a_line_are_cancelled_of_the_delivery_that_is_named() {
 fn another_system_says_which_delivery_has_left() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "20.00", 9)]).await;
-        let cart = shop.cart(&[("TEE", 2)]).await;
-        let split = json!([{"key": "home"}, {"key": "granny", "address": granny(), "method": "standard",
-            "lines": [{"line_no": 1, "quantity": 1}]}]);
-        put(&shop, &cart, split).await.expect(200);
-        let order = shop.complete(&cart, "approve").await.expect(201)["order"].clone();
-        let placed = Of { app: &app, order: text(&order["id"]).to_owned() };
+        let placed = halved(&shop, 2).await;
         let path = format!("/v1/integration/orders/{}/shipments", placed.order);
         let token = format!("Bearer {}", app.token(Audience::Client, "wms", &[Scope::WritebackWrite]));
         let report = |document: &str, more: Value| {
@@ -492,7 +496,6 @@ fn another_system_says_which_delivery_has_left() {
         let unknown = report("LS-1", json!({"delivery": "uncle"})).await.problem(404, "not_found");
         assert_eq!(unknown["pointer"], "/delivery");
         report("LS-1", json!({"delivery": "granny", "lines": line})).await.expect(201);
-        let of = |work: Vec<Value>, key: &str| work.into_iter().find(|one| one["delivery"]["key"] == key).unwrap();
         assert_eq!(counts(&of(placed.all().await, "granny")), [(1, 1, 1, 1, 0, 0)]);
         assert_eq!(counts(&of(placed.all().await, "home")), [(1, 1, 0, 0, 0, 0)]);
         // The other is the only one that is left.

@@ -12,6 +12,7 @@ mod back_in_stock;
 mod backup;
 mod black_friday;
 mod bundles;
+mod bundles_back;
 mod carriers;
 mod carts;
 mod catalog;
