@@ -78,6 +78,7 @@ mod processes;
 mod processes_view;
 mod promise;
 mod promotion_checks;
+mod promotion_kinds;
 mod promotion_rules;
 mod promotion_runs;
 mod promotions;
