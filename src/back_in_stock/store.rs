@@ -2,7 +2,6 @@
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::model::{Waiting, WaitingState, Wave};
 use crate::{
@@ -203,8 +202,7 @@ pub(super) fn first(
 
 /// One who tells of an article waits here for another to be done.
 pub(super) fn lock(tx: &mut Tx, variant: VariantId) -> Result<()> {
-    let hash = Sha256::new().chain_update("back-in-stock:").chain_update(variant.hex()).finalize();
-    dialect::lock_key(tx, hash.iter().take(8).fold(0, |key, byte| (key << 8) | i64::from(*byte)))
+    dialect::lock_named(tx, &format!("back-in-stock:{}", variant.hex()))
 }
 
 /// Notes for how many pieces of an article somebody has been told in a channel. Whoever does has [locked](lock) the article.

@@ -38,6 +38,13 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// The country that it goes to, or is picked up in.
+    #[must_use]
+    pub fn country(&self) -> Option<Country> {
+        let address = || self.address.as_ref().map(|address| address.country);
+        self.pickup.as_ref().map(|pickup| pickup.country).or_else(address)
+    }
+
     /// By when it arrives as it is known now.
     #[must_use]
     pub fn promised_now(&self) -> Option<Promise> {

@@ -154,7 +154,8 @@ fn abroad(tx: &mut Tx, context: &Context, cart: &Cart, priced: &Priced) -> Resul
         let mut there = cart.clone();
         there.details.shipping_method = Some(method.to_owned());
         there.details.deliveries.iter_mut().for_each(|one| one.method = Some(method.to_owned()));
-        let priced = pricing::reprice(tx, context, &mut there, false)?;
+        let known = priced.variants.values().cloned().collect();
+        let priced = pricing::reprice_with(tx, context, &mut there, known, false)?;
         all.push((country, there, priced));
     }
     Ok(all)

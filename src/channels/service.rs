@@ -76,14 +76,14 @@ fn seen(what: &str, version: i64, expected: Option<i64>) -> Result<i64> {
 ///
 /// # Errors
 /// `not_found` at the first of the list that is not there or that the actor does not see.
-pub fn check_named(tx: &mut Tx, actor: &Actor, named: &[ChannelId], pointer: &str) -> Result<()> {
+pub fn check_named(tx: &mut Tx, actor: &Actor, named: &[ChannelId], pointer: impl Fn(usize) -> String) -> Result<()> {
     if named.is_empty() {
         return Ok(());
     }
     let known = store::known(tx, named)?;
     match named.iter().position(|id| !known.contains(id) || !actor.sees_channel(*id)) {
         None => Ok(()),
-        Some(place) => Err(Error::not_found("channel").at(format!("{pointer}/{place}"))),
+        Some(place) => Err(Error::not_found("channel").at(pointer(place))),
     }
 }
 

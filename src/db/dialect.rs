@@ -16,6 +16,7 @@ use diesel::{
     sql_types::Text,
 };
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{
     Tx,
@@ -210,6 +211,15 @@ pub fn lock_key(tx: &mut Tx, key: i64) -> Result<()> {
             .load::<diesel::sql_types::BigInt, i64>(tx)?;
     }
     Ok(())
+}
+
+/// The same with a key that is a text.
+///
+/// # Errors
+/// As [`lock_key`].
+pub fn lock_named(tx: &mut Tx, name: &str) -> Result<()> {
+    let hash = Sha256::digest(name);
+    lock_key(tx, hash.iter().take(8).fold(0, |key, byte| (key << 8) | i64::from(*byte)))
 }
 
 /// ` FOR UPDATE` where rows are locked, nothing where the whole file is.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    customers,
+    carts, customers,
     db::Tx,
     error::Result,
     kernel::{Country, Instant, Money},
@@ -47,7 +47,7 @@ pub(super) fn of(
         let whole = line.subtotal.minor() - line.discount.minor();
         engine::share(whole, 0, quantity(line), line.quantities.quantity)
     };
-    let country = pickup.map(|pickup| pickup.country).or_else(|| address.map(|address| address.country));
+    let country = delivery.and_then(carts::Delivery::country).or_else(|| address.map(|address| address.country));
     let line =
         |line: &OrderLine| (line.line_no, LineFacts { grams: line.weight_grams, metadata: line.metadata.clone() });
     Ok(Facts {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::document::OrderLine;
 use crate::{
+    catalog::Component,
     error::{Code, Error, Result},
     kernel::{Money, Per, UnitPrice, ids::VariantId},
     pricing::model::Step,
@@ -90,7 +91,7 @@ pub fn whole_bundles(
             Some((line.line_no, of.per_bundle, there))
         });
         let parts: Vec<(i32, i64, i64)> = parts.collect();
-        let whole = parts.iter().map(|(_, in_one, there)| there.div_euclid((*in_one).max(1))).min().unwrap_or_default();
+        let whole = Component::suffice(parts.iter().map(|(_, in_one, there)| (*there, *in_one))).unwrap_or_default();
         if whole < quantity {
             let whole = whole.max(0);
             let detail =

@@ -370,11 +370,10 @@ impl OrderDocument {
     /// Where it goes, or where the bill does of what is not shipped: the country that its tax is decided by.
     #[must_use]
     pub fn destination(&self) -> Option<Country> {
-        let goes = self.deliveries.first().and_then(|delivery| delivery.address.as_ref());
-        let bill = self.billing_address.as_ref();
+        let goes = || self.deliveries.iter().find_map(Delivery::country);
+        let bill = self.billing_address.as_ref().map(|address| address.country);
         let shipped = self.lines.iter().any(|line| line.requires_shipping);
-        let address = if shipped { goes.or(bill) } else { bill.or(goes) };
-        address.map(|address| address.country)
+        if shipped { goes().or(bill) } else { bill.or_else(goes) }
     }
 
     /// What was taken back of it and is not owed any more, in minor units.

@@ -565,15 +565,18 @@ pub struct Available {
     sellable: HashMap<LevelKey, i64>,
     /// What may be sold beyond what is there, of the levels of which anything may.
     beyond: HashMap<LevelKey, i64>,
-    /// What is kept back from whom it is sold for, of the levels of which anything is.
-    kept: HashMap<LevelKey, i64>,
+    /// What is left to other channels, of the levels of which anything is.
+    left: HashMap<LevelKey, i64>,
+    /// What does not keep long enough, of the levels of which anything does not.
+    ends: HashMap<LevelKey, i64>,
 }
 
 impl Available {
-    /// Notes how many of a level can be sold, how many of these only beyond what is there, and how many more could be sold for others.
-    pub fn note(&mut self, key: LevelKey, sellable: i64, beyond: i64, kept: i64) {
-        self.sellable.insert(key, sellable);
-        for (map, pieces) in [(&mut self.beyond, beyond), (&mut self.kept, kept)] {
+    /// Notes how many of a level can be sold, how many of these only beyond what is there, and how many of them are kept back: left to
+    /// other channels, and ending too soon.
+    pub fn note(&mut self, key: LevelKey, sellable: i64, beyond: i64, (left, ends): (i64, i64)) {
+        self.sellable.insert(key, sellable - left - ends);
+        for (map, pieces) in [(&mut self.beyond, beyond), (&mut self.left, left), (&mut self.ends, ends)] {
             if pieces != 0 {
                 map.insert(key, pieces);
             }
@@ -583,7 +586,13 @@ impl Available {
     /// How many more of a level could be sold for others.
     #[must_use]
     pub fn kept_back(&self, key: LevelKey) -> i64 {
-        self.kept.get(&key).copied().unwrap_or_default()
+        self.left_to_others(key) + self.ends.get(&key).copied().unwrap_or_default()
+    }
+
+    /// How many of these because they are left to other channels.
+    #[must_use]
+    pub fn left_to_others(&self, key: LevelKey) -> i64 {
+        self.left.get(&key).copied().unwrap_or_default()
     }
 
     /// What of a level is there to sell.
@@ -602,7 +611,7 @@ impl Available {
     #[must_use]
     pub fn on_the_shelf(&self) -> Self {
         let sellable = self.sellable.keys().map(|key| (*key, self.there(*key))).collect();
-        Self { sellable, beyond: HashMap::new(), kept: self.kept.clone() }
+        Self { sellable, beyond: HashMap::new(), left: self.left.clone(), ends: self.ends.clone() }
     }
 }
 

@@ -29,7 +29,7 @@ pub fn create_location(
         return Err(Error::problem(Code::ScopeMissing, detail));
     }
     keeps(actor, id)?;
-    channels::check_named(tx, actor, &site.channels, "/channels")?;
+    channels::check_named(tx, actor, &site.channels, |place| format!("/channels/{place}"))?;
     let row = LocationRow {
         id,
         code: new.code.to_string(),
@@ -96,7 +96,8 @@ pub fn update_location(
     }
     location.country = patch.country.unwrap_or(location.country);
     location.time_zone = patch.time_zone.unwrap_or(location.time_zone);
-    channels::check_named(tx, actor, patch.channels.as_deref().unwrap_or_default(), "/channels")?;
+    let named = patch.channels.as_deref().unwrap_or_default();
+    channels::check_named(tx, actor, named, |place| format!("/channels/{place}"))?;
     location.site = patch.site(&location.site).checked()?;
     location.priority = patch.priority.unwrap_or(location.priority);
     location.active = patch.active.unwrap_or(location.active);

@@ -1,10 +1,10 @@
 //! Planning anew what belongs to an order already and has not been taken from the shelf.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     book::Entry,
-    model::{Available, MovementKind, Need, Selling, Share},
+    model::{Available, LevelKey, MovementKind, Need, Selling, Share},
     plan::{NoPlan, Plan},
     service::look,
     sourcing::{Sources, planned},
@@ -25,13 +25,13 @@ pub struct Replanned {
 
 /// Plans pieces anew that are allocated at `from`, as a new order of them would be planned by these sources. What they have allocated
 /// counts as available to them, and of what is left to other channels since, what was sold stays sold. Where not all is to be had, as much
-/// as there is is placed. Two statements; nothing is written.
+/// as there is is placed. One statement; nothing is written.
 ///
 /// # Errors
 /// What the database says.
 pub fn replan(tx: &mut Tx, needs: &[Need], from: LocationId, sources: Sources<'_>) -> Result<Replanned> {
-    let (available, own) = seen(tx, needs, sources)?;
-    Ok(replanned(needs, from, sources, (available, &own)))
+    let available = look(tx, needs, sources.selling())?;
+    Ok(replanned(needs, from, sources, available))
 }
 
 /// The same of what lies somewhere alone: nothing is placed where it would be still to come.
@@ -39,29 +39,18 @@ pub fn replan(tx: &mut Tx, needs: &[Need], from: LocationId, sources: Sources<'_
 /// # Errors
 /// What the database says.
 pub fn replan_on_shelf(tx: &mut Tx, needs: &[Need], from: LocationId, sources: Sources<'_>) -> Result<Replanned> {
-    let (available, own) = seen(tx, needs, sources)?;
-    let (available, own) = (available.on_the_shelf(), own.on_the_shelf());
+    let available = look(tx, needs, sources.selling())?.on_the_shelf();
     let needs: Vec<Need> = needs.iter().map(|need| Need { backorder: false, ..need.clone() }).collect();
-    Ok(replanned(&needs, from, sources, (available, &own)))
+    Ok(replanned(&needs, from, sources, available))
 }
 
-/// What can be sold to whom it is planned for, and what could be were nothing left to other channels.
-fn seen(tx: &mut Tx, needs: &[Need], sources: Sources<'_>) -> Result<(Available, Available)> {
-    let selling = sources.selling();
-    let own = Selling { channel: None, ..selling };
-    Ok((look(tx, needs, selling)?, look(tx, needs, own)?))
-}
-
-fn replanned(
-    needs: &[Need],
-    from: LocationId,
-    sources: Sources<'_>,
-    (mut available, own): (Available, &Available),
-) -> Replanned {
+fn replanned(needs: &[Need], from: LocationId, sources: Sources<'_>, mut available: Available) -> Replanned {
     let tracked = || needs.iter().filter(|need| need.tracked);
-    for need in tracked() {
-        let there = own.get(&(need.variant, from)).copied().unwrap_or_default();
-        available.insert((need.variant, from), there);
+    // Several needs of an article stand at one level.
+    let own: BTreeSet<LevelKey> = tracked().map(|need| (need.variant, from)).collect();
+    for key in own {
+        let left = available.left_to_others(key);
+        *available.entry(key).or_insert(0) += left;
     }
     for need in tracked() {
         *available.entry((need.variant, from)).or_insert(0) += need.quantity;

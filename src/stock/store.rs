@@ -112,17 +112,28 @@ pub(super) const THERE: &str = "(on_hand - allocated - reserved - safety - withh
 /// What of a level can be sold: with what may be sold beyond what is there.
 pub(super) const SELLABLE: &str = "(on_hand - allocated - reserved - safety - withheld + beyond)";
 
-/// What of a level is kept back from whom it is sold for, for a text of SQL: `channel` and `keeps_until` say where it reads these. A
-/// channel's safety stock of the level itself counts before that of the variant anywhere.
-pub(super) fn kept_back(level: &str, (channel, keeps_until): (&str, &str)) -> String {
+/// What of a level a channel leaves to others, for a text of SQL: `channel` says where it reads that. A channel's safety stock of the
+/// level itself counts before that of the variant anywhere.
+fn left_to_others(level: &str, channel: &str) -> String {
     format!(
-        "(coalesce((SELECT k.pieces FROM stock_channel_safety AS k WHERE k.channel_id = {channel} \
+        "coalesce((SELECT k.pieces FROM stock_channel_safety AS k WHERE k.channel_id = {channel} \
            AND k.variant_id = {level}.variant_id AND (k.location_id = {level}.location_id OR k.location_id IS NULL) \
-           ORDER BY CASE WHEN k.location_id IS NULL THEN 1 ELSE 0 END LIMIT 1), 0) \
-         + CASE WHEN {keeps_until} IS NULL THEN 0 ELSE coalesce((SELECT CAST(sum(h.quantity) AS BIGINT) FROM stock_lot_levels AS h \
+           ORDER BY CASE WHEN k.location_id IS NULL THEN 1 ELSE 0 END LIMIT 1), 0)"
+    )
+}
+
+/// What of a level does not keep long enough, for a text of SQL.
+fn ends_too_soon(level: &str, keeps_until: &str) -> String {
+    format!(
+        "(CASE WHEN {keeps_until} IS NULL THEN 0 ELSE coalesce((SELECT CAST(sum(h.quantity) AS BIGINT) FROM stock_lot_levels AS h \
            JOIN stock_lots AS o ON o.id = h.lot_id WHERE h.variant_id = {level}.variant_id \
            AND h.location_id = {level}.location_id AND o.state = 'available' AND o.expires_at < {keeps_until}), 0) END)"
     )
+}
+
+/// What of a level is kept back from whom it is sold for, for a text of SQL: `channel` and `keeps_until` say where it reads these.
+pub(super) fn kept_back(level: &str, (channel, keeps_until): (&str, &str)) -> String {
+    format!("({} + {})", left_to_others(level, channel), ends_too_soon(level, keeps_until))
 }
 
 /// The same of a selling that stands in a row of its own, `who`, before the levels: its columns are bound with [`who`].
@@ -146,18 +157,18 @@ pub(super) fn level(row: LevelRow) -> Level {
 /// What can be sold of variants at each location that has a level, inactive ones included.
 pub(super) fn available(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<Available> {
     let (list, one) = (dialect::list(tx, &[("wanted", Col::Uid)]), dialect::list(tx, WHO));
-    let kept = kept_back_from_who("s");
+    let (left, ends) = (left_to_others("s", "who.channel"), ends_too_soon("s", "who.keeps_until"));
     let query = format!(
         "WITH who AS (SELECT * FROM {one}), wanted AS (SELECT wanted FROM {list}) \
-         SELECT variant_id, location_id, {SELLABLE}, beyond, {kept} \
+         SELECT variant_id, location_id, {SELLABLE}, beyond, {left}, {ends} \
          FROM who CROSS JOIN wanted JOIN stock_levels AS s ON variant_id = wanted"
     );
     let rows = sql(query).bind(who(selling)).bind(ids(variants.iter().copied()));
-    type Row = (VariantId, LocationId, i64, i64, i64);
-    let rows = rows.load::<(UidSql, UidSql, BigInt, BigInt, BigInt), Row>(tx)?;
+    type Row = (VariantId, LocationId, i64, i64, i64, i64);
+    let rows = rows.load::<(UidSql, UidSql, BigInt, BigInt, BigInt, BigInt), Row>(tx)?;
     let mut found = Available::default();
-    for (variant, location, sellable, beyond, kept) in rows {
-        found.note((variant, location), sellable - kept, beyond, kept);
+    for (variant, location, sellable, beyond, left, ends) in rows {
+        found.note((variant, location), sellable, beyond, (left, ends));
     }
     Ok(found)
 }

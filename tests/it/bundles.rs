@@ -104,6 +104,17 @@ pub async fn ship(app: &App, id: &str) {
         .await;
 }
 
+/// What was captured of an order and what was given back, when nothing is under way any more.
+pub async fn money(app: &App, id: &str, refunded: i64) -> (i64, i64) {
+    let paid = async || {
+        let found = order(app, id).await;
+        let sum = |field: &str| found["payments"].as_array().unwrap().iter().map(|one| minor(&one[field])).sum::<i64>();
+        (sum("captured"), sum("refunded"))
+    };
+    crate::support::eventually("the money is given back", || async { paid().await.1 >= refunded }).await;
+    paid().await
+}
+
 #[test]
 fn a_bundle_is_made_changed_and_never_something_else() {
     on_both(|app| async move {

@@ -4,20 +4,9 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    bundles::{minor, order, ship, text, with_set},
-    support::{App, on_both},
+    bundles::{minor, money, order, ship, text, with_set},
+    support::on_both,
 };
-
-/// What was captured of an order and what was given back, when nothing is under way any more.
-async fn money(app: &App, id: &str, refunded: i64) -> (i64, i64) {
-    let paid = async || {
-        let found = order(app, id).await;
-        let sum = |field: &str| found["payments"].as_array().unwrap().iter().map(|one| minor(&one[field])).sum::<i64>();
-        (sum("captured"), sum("refunded"))
-    };
-    crate::support::eventually("the money is given back", || async { paid().await.1 >= refunded }).await;
-    paid().await
-}
 
 #[test]
 fn bundles_come_back_whole_or_in_parts_and_all_that_was_paid_is_given_back() {

@@ -265,6 +265,29 @@ fn changes_at_once_end_at_what_is_true() {
 }
 
 #[test]
+fn what_is_ordered_while_it_is_rescheduled_is_told_what_is_true() {
+    on_both(|app| async move {
+        let shop = open(&app).await;
+        let inbound = announce(&app, 4, 20).await;
+        let carts = join_all((0..6).map(|_| shop.cart(&[("TEE", 2)]))).await;
+        let (placed, changes) = futures::join!(
+            join_all(carts.iter().map(|cart| shop.complete(cart, "approve"))),
+            join_all([9, 10, 11, 12].map(|day| reschedule(&app, &inbound, day))),
+        );
+        assert!(changes.iter().all(|answer| answer.status == 200));
+        settled(&app).await;
+        let shipment = app.ops("GET", &format!("/inbound-shipments/{inbound}"), None).await.expect(200);
+        let day = text(&shipment["expected_at"])[..10].to_owned();
+        for order in placed {
+            let seen = read(&app, &order.expect(201)["order"]).await;
+            let moved = current(&seen);
+            let promised = if moved.is_null() { &seen["deliveries"][0]["promise"] } else { &moved };
+            assert_eq!(promised["ships_by"], day, "{seen}");
+        }
+    });
+}
+
+#[test]
 fn what_arrives_is_compared_with_what_was_promised_and_with_what_was_told_last() {
     on_both(|app| async move {
         let shop = open(&app).await;

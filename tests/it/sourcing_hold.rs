@@ -1,5 +1,6 @@
 //! Orders that no rule of a sourcing profile finds goods for, and that are held until somebody decides.
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
@@ -138,6 +139,40 @@ fn who_does_without_the_step_of_the_hold_has_it_planned_anew() {
         app.ops("POST", &format!("/processes/{}/skip", placed.order), Some(&skip)).await.expect(200);
         let open = placed.open().await;
         assert_eq!((&open["location_id"], is_held(&open)), (&json!(bremen), false), "{open}");
+        placed.ship_all().await;
+    });
+}
+
+#[test]
+fn holds_that_are_released_at_once_are_each_released_once_and_planned_anew_once() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.90", 0)]).await;
+        let bremen = place(&app, "bremen", json!({}), &[]).await;
+        holds_what_nobody_has(&app, &shop).await;
+        let placed = Of::new(&shop, &[("TEE", 2)]).await;
+        let held = placed.open().await;
+        placed.post(&held, "hold", json!({"kind": "manual", "reason": "wait"})).await.expect(200);
+        let line = json!({"sku": "TEE", "location": "bremen", "change": 2, "reason": "found"});
+        app.ops("POST", "/stock/adjustments", Some(&json!({"lines": [line]}))).await.expect(200);
+        let kinds = ["sourcing", "manual"].into_iter().cycle().take(8);
+        let answers = join_all(kinds.map(|kind| {
+            let (placed, held) = (&placed, &held);
+            async move { (kind, placed.post(held, "release", json!({"kind": kind})).await) }
+        }))
+        .await;
+        let took = |kind: &str| answers.iter().filter(|(of, answer)| *of == kind && answer.status == 200).count();
+        assert!(answers.iter().all(|(_, answer)| matches!(answer.status, 200 | 409)));
+        assert_eq!(took("sourcing"), 1);
+        assert!(took("manual") <= 1);
+        // All of it is in Bremen, once.
+        let open: Vec<Value> = works(&app, &json!({"id": placed.order})).await;
+        let open: Vec<&Value> = open.iter().filter(|work| work["state"] != "cancelled").collect();
+        assert_eq!((open.len(), &open[0]["location_id"]), (1, &json!(bremen)), "{open:?}");
+        assert_eq!(open[0]["lines"][0]["quantity"], json!(2));
+        assert!(open[0]["holds"].as_array().is_none_or(|holds| holds.iter().all(|hold| hold["kind"] != "sourcing")));
+        if is_held(open[0]) {
+            placed.post(open[0], "release", json!({"kind": "manual"})).await.expect(200);
+        }
         placed.ship_all().await;
     });
 }

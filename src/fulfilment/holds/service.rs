@@ -11,7 +11,7 @@ use crate::{
         ids::Fresh,
         model::{Command, FulfilmentOrder},
         moves::{self, Replan},
-        service::{announce, get, save_states, start},
+        service::{announce, save_states, start},
         told::{HELD, RELEASED, change},
     },
     jobs,
@@ -62,7 +62,7 @@ pub(in crate::fulfilment) fn unsourced(now: Instant) -> Hold {
 /// had now. `fresh` are ids for both.
 ///
 /// # Errors
-/// As [`release`].
+/// `not_found`; `state_conflict` when it is not held for that.
 pub(in crate::fulfilment) fn release_and_plan(
     tx: &mut Tx,
     now: Instant,
@@ -72,53 +72,44 @@ pub(in crate::fulfilment) fn release_and_plan(
     (kind, reason, locations): (Option<HoldKind>, Option<&str>, &Locations),
 ) -> Result<FulfilmentOrder> {
     let [first, second] = fresh;
-    let was = is_unsourced(&get(tx, actor, id)?);
-    let released = release(tx, now, actor, first, id, (kind, reason))?;
-    if was { planned_anew(tx, now, actor, second, released, locations) } else { Ok(released) }
-}
-
-/// Whether it is held because no rule of a sourcing profile has found goods for it.
-fn is_unsourced(one: &FulfilmentOrder) -> bool {
-    one.holds.iter().any(|hold| hold.kind == HoldKind::Sourcing)
-}
-
-/// Plans anew what a sourcing profile has held, once it is not held for that any more.
-fn planned_anew(
-    tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
-    fresh: &Fresh,
-    released: FulfilmentOrder,
-    locations: &Locations,
-) -> Result<FulfilmentOrder> {
-    if is_unsourced(&released) || released.cancel_request.is_some() {
-        return Ok(released);
-    }
-    let what = Replan { reason: Some("its hold was released".to_owned()), decided: true, ..Replan::default() };
-    Ok(moves::replan(tx, now, actor, fresh, released.id, (&what, locations))?.fulfilment_order)
-}
-
-/// Ends a hold of a kind, or all of them.
-///
-/// # Errors
-/// `not_found`; `state_conflict` when it is not held for that.
-fn release(
-    tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
-    fresh: &Fresh,
-    id: FulfilmentOrderId,
-    (kind, reason): (Option<HoldKind>, Option<&str>),
-) -> Result<FulfilmentOrder> {
     let (mut order, mut fulfilment) = start(tx, actor, id)?;
     let kinds = ended(&fulfilment, |hold| kind.is_none_or(|kind| hold.kind == kind));
     if kinds.is_empty() {
         let what = kind.map_or("the fulfilment order is not held".to_owned(), |kind| format!("it is not held: {kind}"));
         return Err(Error::conflict(what));
     }
-    end(tx, now, &mut fulfilment, &kinds, &actor.label())?;
-    tell(tx, now, actor, fresh, (&mut order, &mut fulfilment), reason)?;
-    Ok(fulfilment)
+    let both = (&mut order, &mut fulfilment);
+    release(tx, now, actor, first, both, (&kinds, reason))?;
+    planned_anew(tx, now, actor, second, (fulfilment, &kinds), locations)
+}
+
+/// Plans anew what a sourcing profile has held, where that was among what has ended.
+fn planned_anew(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    (released, ended): (FulfilmentOrder, &[HoldKind]),
+    locations: &Locations,
+) -> Result<FulfilmentOrder> {
+    if !ended.contains(&HoldKind::Sourcing) || released.cancel_request.is_some() {
+        return Ok(released);
+    }
+    let what = Replan { reason: Some("its hold was released".to_owned()), decided: true, ..Replan::default() };
+    Ok(moves::replan(tx, now, actor, fresh, released.id, (&what, locations))?.fulfilment_order)
+}
+
+/// Ends holds of a locked fulfilment order, and tells so.
+fn release(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    (order, fulfilment): (&mut OrderDocument, &mut FulfilmentOrder),
+    (kinds, reason): (&[HoldKind], Option<&str>),
+) -> Result<()> {
+    end(tx, now, fulfilment, kinds, &actor.label())?;
+    tell(tx, now, actor, fresh, (order, fulfilment), reason)
 }
 
 /// Ends all holds but that for goods, which ends when the goods are found; what a sourcing profile has held is planned anew then.
@@ -139,12 +130,8 @@ pub fn release_others(
     if kinds.is_empty() {
         return Err(Error::conflict("the fulfilment order is not held"));
     }
-    end(tx, now, &mut fulfilment, &kinds, &actor.label())?;
-    tell(tx, now, actor, first, (&mut order, &mut fulfilment), Some(reason))?;
-    match kinds.contains(&HoldKind::Sourcing) {
-        true => planned_anew(tx, now, actor, second, fulfilment, locations),
-        false => Ok(fulfilment),
-    }
+    release(tx, now, actor, first, (&mut order, &mut fulfilment), (&kinds, Some(reason)))?;
+    planned_anew(tx, now, actor, second, (fulfilment, &kinds), locations)
 }
 
 /// Ends the hold for goods, where there is one: they are here.

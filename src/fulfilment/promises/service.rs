@@ -177,9 +177,8 @@ fn look_at(
 /// The working days of the way of a delivery's method.
 fn own_way(knowing: Knowing<'_>, channel: &Channel, order: &OrderDocument, number: usize) -> Option<(i32, i32)> {
     let delivery = order.deliveries.get(number)?;
-    let address = delivery.address.as_ref().or(order.billing_address.as_ref());
-    let country = address.map_or(Country::DEFAULT, |address| address.country);
-    carts::way(knowing.rules, channel, (delivery.method.as_deref()?, country))
+    let country = delivery.country().or_else(|| order.billing_address.as_ref().map(|address| address.country));
+    carts::way(knowing.rules, channel, (delivery.method.as_deref()?, country.unwrap_or(Country::DEFAULT)))
 }
 
 /// When what the lines wait for comes which lack goods: none where nobody knows. Five statements for each location.

@@ -133,14 +133,7 @@ fn read(
         found.insert((variant, line.channel_id, location), one);
     }
     let named: Vec<ChannelId> = lines.iter().map(|line| line.channel_id).collect();
-    for (place, channel) in named.iter().enumerate() {
-        // Most requests are about one channel.
-        if named.iter().take(place).any(|before| before == channel) {
-            continue;
-        }
-        let checked = channels::check_named(tx, actor, &[*channel], "");
-        checked.map_err(|error| error.at(format!("/lines/{place}/channel_id")))?;
-    }
+    channels::check_named(tx, actor, &named, |place| format!("/lines/{place}/channel_id"))?;
     Ok(found.into_values().collect())
 }
 

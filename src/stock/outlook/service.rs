@@ -7,7 +7,6 @@ use super::{
     store,
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{
     catalog::{self, StockPolicy, Variant},
@@ -114,8 +113,7 @@ pub fn expect(tx: &mut Tx, now: Instant, reference: &str, expected: &[Expected])
     }
     let sums = sums.into_iter().map(|((key, expected_at), quantity)| Expected { key, expected_at, quantity });
     // One after another: of two that say it at once, the later one's word counts whole.
-    let hash = Sha256::new().chain_update("expected:").chain_update(reference).finalize();
-    dialect::lock_key(tx, hash.iter().take(8).fold(0, |key, byte| (key << 8) | i64::from(*byte)))?;
+    dialect::lock_named(tx, &format!("expected:{reference}"))?;
     let sums: Vec<Expected> = sums.collect();
     let before = store::expect(tx, reference, &sums)?;
     let gone = before.iter().filter(|one| !sums.contains(one));

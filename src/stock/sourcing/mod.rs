@@ -23,7 +23,7 @@ pub use model::{
     SourcingProfilePatch, TRANSITIONS, mermaid, tags,
 };
 pub use planner::Order;
-pub use service::{Replanned, count_loads, find, try_plan};
+pub use service::{Replanned, count_loads, try_plan};
 pub use sources::Sources;
 
 pub(super) use sources::planned;

@@ -85,7 +85,7 @@ pub(super) fn create(
 ) -> Result<SourcingProfile> {
     may_change(actor, new.channel_id)?;
     if let Some(channel) = new.channel_id {
-        channels::check_named(tx, actor, &[channel], "").map_err(|error| error.at("/channel_id"))?;
+        channels::check_named(tx, actor, &[channel], |_| "/channel_id".to_owned())?;
     }
     check(&new.document, locations)?;
     let newest = store::newest(tx, &new.code)?;
@@ -223,21 +223,11 @@ impl From<Plan> for Replanned {
     }
 }
 
-/// Where lines would come from now, by the live profile: what the needs ask for is looked for beside what is allocated already.
-/// Nothing is taken, so the stock may have moved when it is. One statement.
+/// Where lines would come from now, by the live profile: what the needs ask for is looked for beside what is allocated already, on what
+/// [`stock::look`] has seen. Nothing is taken, so the stock may have moved when it is. Pure.
 ///
 /// # Errors
 /// `out_of_stock` with `line_no` and `available`; `location_inactive` where no location is left.
-pub fn find<'a>(tx: &mut Tx, needs: &[Need], sources: impl Into<Sources<'a>>) -> Result<Replanned> {
-    let sources = sources.into();
-    let available = stock::look(tx, needs, sources.selling())?;
-    try_plan(needs, sources, &available)
-}
-
-/// The same on what is known of the levels already: pure.
-///
-/// # Errors
-/// As [`find`].
 pub fn try_plan(needs: &[Need], sources: Sources<'_>, available: &Available) -> Result<Replanned> {
     planned(needs, sources, available).map(Replanned::from).map_err(|why| stock::refusal(why, needs))
 }
