@@ -183,7 +183,16 @@ enum ComesFrom {
     /// From where they are held for it.
     Held(Vec<Share>, Coming),
     /// From where they are found in what is available now.
-    Found { needs: Vec<Need>, facts: Box<Facts>, available: Available, shares: Vec<Share>, coming: Coming },
+    Found(Box<Found>),
+}
+
+/// What a cart needs and where that is found.
+struct Found {
+    needs: Vec<Need>,
+    facts: Facts,
+    available: Available,
+    shares: Vec<Share>,
+    coming: Coming,
 }
 
 impl ComesFrom {
@@ -200,11 +209,12 @@ impl ComesFrom {
                 let elsewhere = pickup.is_some_and(|pickup| own.iter().any(|origin| origin.location != pickup));
                 if elsewhere { Vec::new() } else { own }
             }
-            (Self::Found { shares, coming, .. }, None) => known(shares, coming),
-            (Self::Found { needs, facts, available, .. }, Some(pickup)) => {
-                let own: Vec<Need> = needs.iter().filter(|need| need.delivery == number).cloned().collect();
-                let facts = Facts { only: Some(pickup), further: Vec::new(), ..facts.of_delivery(number).clone() };
-                let found = sourcing::try_plan(&own, Sources::of(locations, &facts), available);
+            (Self::Found(found), None) => known(&found.shares, &found.coming),
+            (Self::Found(found), Some(pickup)) => {
+                let own: Vec<Need> = found.needs.iter().filter(|need| need.delivery == number).cloned().collect();
+                let facts =
+                    Facts { only: Some(pickup), further: Vec::new(), ..found.facts.of_delivery(number).clone() };
+                let found = sourcing::try_plan(&own, Sources::of(locations, &facts), &found.available);
                 let there = !own.is_empty() && found.is_ok_and(|plan| plan.waits_at().is_empty());
                 if there { vec![Origin { location: pickup, comes: None }] } else { Vec::new() }
             }
@@ -238,7 +248,7 @@ fn ships_from(
     };
     let at = stock::outlook::coming(tx, context.now, locations, &plan.waits_at())?;
     let coming = Coming { at, awaited: plan.awaited() };
-    Ok(ComesFrom::Found { needs, facts: Box::new(facts), available, shares: plan.shares, coming })
+    Ok(ComesFrom::Found(Box::new(Found { needs, facts, available, shares: plan.shares, coming })))
 }
 
 /// A method by which goods are picked up, unavailable while its location is switched off.

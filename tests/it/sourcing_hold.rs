@@ -151,10 +151,10 @@ fn holds_that_are_released_at_once_are_each_released_once_and_planned_anew_once(
         holds_what_nobody_has(&app, &shop).await;
         let placed = Of::new(&shop, &[("TEE", 2)]).await;
         let held = placed.open().await;
-        placed.post(&held, "hold", json!({"kind": "manual", "reason": "wait"})).await.expect(200);
+        placed.post(&held, "hold", json!({"kind": "fraud", "reason": "wait"})).await.expect(200);
         let line = json!({"sku": "TEE", "location": "bremen", "change": 2, "reason": "found"});
         app.ops("POST", "/stock/adjustments", Some(&json!({"lines": [line]}))).await.expect(200);
-        let kinds = ["sourcing", "manual"].into_iter().cycle().take(8);
+        let kinds = ["sourcing", "fraud"].into_iter().cycle().take(8);
         let answers = join_all(kinds.map(|kind| {
             let (placed, held) = (&placed, &held);
             async move { (kind, placed.post(held, "release", json!({"kind": kind})).await) }
@@ -163,7 +163,7 @@ fn holds_that_are_released_at_once_are_each_released_once_and_planned_anew_once(
         let took = |kind: &str| answers.iter().filter(|(of, answer)| *of == kind && answer.status == 200).count();
         assert!(answers.iter().all(|(_, answer)| matches!(answer.status, 200 | 409)));
         assert_eq!(took("sourcing"), 1);
-        assert!(took("manual") <= 1);
+        assert!(took("fraud") <= 1);
         // All of it is in Bremen, once.
         let open: Vec<Value> = works(&app, &json!({"id": placed.order})).await;
         let open: Vec<&Value> = open.iter().filter(|work| work["state"] != "cancelled").collect();
@@ -171,7 +171,7 @@ fn holds_that_are_released_at_once_are_each_released_once_and_planned_anew_once(
         assert_eq!(open[0]["lines"][0]["quantity"], json!(2));
         assert!(open[0]["holds"].as_array().is_none_or(|holds| holds.iter().all(|hold| hold["kind"] != "sourcing")));
         if is_held(open[0]) {
-            placed.post(open[0], "release", json!({"kind": "manual"})).await.expect(200);
+            placed.post(open[0], "release", json!({"kind": "fraud"})).await.expect(200);
         }
         placed.ship_all().await;
     });
