@@ -81,9 +81,9 @@ fn rules(promotions: usize) -> Rules {
         valid_until: None,
     };
     Rules {
-        price_lists: vec![list],
-        tax_rates: vec![tax],
-        promotions: Compiled::in_order((0..promotions).map(promotion).collect()),
+        price_lists: vec![list].into(),
+        tax_rates: vec![tax].into(),
+        promotions: Compiled::in_order((0..promotions).map(promotion).collect()).into(),
         ..Rules::default()
     }
 }
@@ -131,6 +131,7 @@ impl Cart {
                 quantity: Quantity::ONE,
                 shipped: true,
                 price_override: None,
+                parts: Vec::new(),
             });
         }
         lines

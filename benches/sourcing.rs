@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a benchmark that can not be set up has nothing to measure")]
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use divan::{Bencher, black_box};
 use kontor::{
@@ -70,6 +70,7 @@ fn order(lines: i32, locations: &Locations) -> (Vec<Need>, Facts, Available) {
             available.insert((need.variant, location.id), has);
         }
     }
+    let weight = |need: &Need| (need.line_no, LineFacts { grams: 250, ..LineFacts::default() });
     let facts = Facts {
         channel: Id::new(),
         country: "DE".parse().expect("a country"),
@@ -79,7 +80,7 @@ fn order(lines: i32, locations: &Locations) -> (Vec<Need>, Facts, Available) {
         tags: Vec::new(),
         at: Instant::from_micros(0),
         keeps_until: None,
-        lines: needs.iter().map(|need| (need.line_no, LineFacts { grams: 250, ..LineFacts::default() })).collect(),
+        lines: Arc::new(needs.iter().map(weight).collect()),
         weight_grams: 250 * i64::from(lines),
         only: None,
         further: Vec::new(),

@@ -23,7 +23,7 @@ use crate::{
         openapi::Surface,
         server::{RouteTable, Routes},
     },
-    imports, jobs,
+    imports, invoices, jobs,
     kernel::Scope,
     offers, orders, payments, pricing, processes, repricing, stock, stored_value, whereabouts, worklists,
 };
@@ -41,6 +41,7 @@ fn store(config: &mut Mount<'_>) {
     stored_value::api::store(config);
     abandonment::api::store(config);
     back_in_stock::api::store(config);
+    invoices::api::store(config);
 }
 
 /// What giving up a dead job means, by its kind.
@@ -50,6 +51,7 @@ const DISCARDS: jobs::Discards = jobs::Discards(&[
     (fulfilment::REFUND, fulfilment::discarded),
     (fulfilment::carriers::BUY, fulfilment::carriers::discarded),
     (fulfilment::carriers::VOID, fulfilment::carriers::discarded),
+    (fulfilment::carriers::TRACK, fulfilment::carriers::discarded),
     (connectors::DISPATCH, connectors::discarded),
     (imports::HELD, imports::discarded),
 ]);
@@ -88,6 +90,8 @@ fn ops(config: &mut Mount<'_>) {
     carts::stored_api::ops_routes::mount(config);
     checkout::api::ops_routes::mount(config);
     orders::api::ops(config);
+    orders::holds::api::ops(config);
+    invoices::api::ops(config);
     payments::api::ops(config);
     stored_value::api::ops(config);
     fulfilment::api::ops(config);
@@ -127,7 +131,9 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
     pricing::work(state, runner);
     stock::api::work(state, runner);
     checkout::work(state, runner);
+    orders::work(state, runner);
     fulfilment::work(state, runner);
+    orders::holds::work(state, runner);
     payments::work(state, runner);
     stored_value::work(state, runner);
     connectors::work(state, runner);
@@ -135,6 +141,7 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
     back_in_stock::work(state, runner);
     erasure::work(state, runner);
     imports::work(state, runner);
+    invoices::work(state, runner);
     repricing::work(state, runner);
     worklists::work(state, runner);
 }
@@ -188,7 +195,9 @@ pub fn event_schemas() -> Vec<EventSchema> {
         customers::event_schemas(),
         fulfilment::event_schemas(),
         imports::event_schemas(),
+        invoices::event_schemas(),
         orders::event_schemas(),
+        orders::holds::event_schemas(),
         stock::event_schemas(),
         stored_value::event_schemas(),
     ]

@@ -29,6 +29,7 @@ pub struct Settings {
     pub webhooks: Webhooks,
     pub tax: Tax,
     pub back_in_stock: BackInStock,
+    pub carriers: Carriers,
     pub retention: Retention,
     pub log: Log,
 }
@@ -114,6 +115,14 @@ pub struct Webhooks {
 pub struct Tax {
     pub vat_registry_url: String,
     pub vat_registry_seconds: u64,
+}
+
+/// `[carriers]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct Carriers {
+    pub ask_after_days: i64,
 }
 
 /// `[back_in_stock]`
@@ -314,6 +323,7 @@ impl Settings {
             ("retention.idempotency_days", self.retention.idempotency_days, 1),
             ("retention.back_in_stock_days", self.retention.back_in_stock_days, 1),
             ("retention.warehouse_days", self.retention.warehouse_days, 0),
+            ("carriers.ask_after_days", self.carriers.ask_after_days, 0),
             ("back_in_stock.expires_days", self.back_in_stock.expires_days, 1),
             ("back_in_stock.told_percent", self.back_in_stock.told_percent, 1),
             ("back_in_stock.wave_hours", self.back_in_stock.wave_hours, 1),

@@ -25,6 +25,7 @@ use crate::{
 mod bundles;
 mod deliveries;
 mod docks;
+mod invoices;
 mod prices;
 mod rules;
 mod works;

@@ -56,6 +56,7 @@ codes! {
     OutcomeUnknown, "outcome_unknown", 503, "The connection to the database was lost while it was saving", "Send the same request again with the same Idempotency-Key.";
     Internal, "internal", 500, "Something went wrong on our side", "Try again; tell the operator the request id if it stays.";
     Unavailable, "unavailable", 503, "The service is not ready", "Try again shortly.";
+    CarrierSilent, "carrier_silent", 503, "The carrier gave no answer", "Try again shortly; if it stays so, look at the carrier account.";
 
     // Who is asking.
     Unauthenticated, "unauthenticated", 401, "No valid credential was sent", "Send a valid token or key.";
@@ -80,6 +81,8 @@ codes! {
     GtinInvalid, "gtin_invalid", 422, "The GTIN's check digit is wrong", "Check the number; GTIN-8, 12, 13 and 14 are taken.";
     BundleInvalid, "bundle_invalid", 422, "No bundle can be made of this", "Name 1 to 50 different variants that are sold and are no bundles; what is a bundle stays one, what is none does not become one.";
     BundleWithoutStock, "bundle_without_stock", 422, "A bundle has no stock of its own", "Name the bundle's components instead.";
+    LotRequired, "lot_required", 422, "The goods are tracked by lot", "Say of which lots all the pieces are, and how many of each.";
+    SerialsRequired, "serials_required", 422, "The goods are tracked by serial number", "Put them into packages with one serial number for each piece.";
     ImportRowInvalid, "import_row_invalid", 422, "A row of the import is not valid", "Correct the row that is named and send it again.";
 
     // Carts and checkout.
@@ -100,6 +103,7 @@ codes! {
 
     // Promotions and coupons.
     CouponUnknown, "coupon_unknown", 422, "There is no such coupon", "Check the code; case, dashes and blanks do not matter.";
+    CouponMistyped, "coupon_mistyped", 422, "The coupon code was mistyped", "Compare it with the code that was given, character by character: one is wrong, or two have changed places.";
     CouponRefused, "coupon_refused", 422, "The coupon can not be used", "Use another: the detail tells why.";
     PromotionExhausted, "promotion_exhausted", 409, "A promotion of the cart is used up", "Begin the checkout again, or change the cart, and show the new total to the customer.";
     PromotionWarnings, "promotion_warnings", 409, "There is something to know before the promotion is activated", "Look at `warnings`; activate with `despite_warnings` when they are meant.";
@@ -120,8 +124,10 @@ codes! {
     HistoryInFuture, "history_in_future", 422, "occurred_at lies in the future", "Send a time in the past, or leave it out.";
     HistoryBeforeOrder, "history_before_order", 422, "The time lies before the order", "Send a time from `placed_at` of the order on, or leave it out.";
 
+    InvoicingMissing, "invoicing_missing", 422, "No invoices can be written yet", "Set `invoicing` of the legal entity first; test channels have none.";
+
     // Stock.
-    CompareFailed, "compare_failed", 409, "The stock level is not the expected one", "Read the level again and repeat the adjustment.";
+    CompareFailed, "compare_failed", 409, "It is not what was expected", "Look at it again, and repeat the change with what there is now.";
     StockNegative, "stock_negative", 409, "The level would fall below zero", "Adjust by at most what is on hand.";
     LocationInactive, "location_inactive", 422, "The location is switched off", "Switch it on, or use another.";
 

@@ -13,7 +13,7 @@
 //! | | [`http`] | requests: credentials, bodies, idempotency, pages, limits, problems |
 //! | reference | [`channels`], `catalog`, `customers`, [`pricing`], `stock` | what a shop is, sells, charges and has |
 //! | buying | [`stored_value`], `carts`, `payments`, `orders`, `fulfilment`, `checkout` | from "add to cart" to "delivered" |
-//! | around it | [`abandonment`], [`back_in_stock`], `connectors`, `erasure`, `exports`, `imports`, [`processes`], [`repricing`], `whereabouts`, `worklists` | what watches, tells others, proposes, forgets and waits for people |
+//! | around it | [`abandonment`], [`back_in_stock`], `connectors`, `erasure`, `exports`, `imports`, [`invoices`], [`processes`], [`repricing`], `whereabouts`, `worklists` | what watches, tells others, proposes, forgets and waits for people |
 //! | roof | `doctor`, [`api`], [`process`], [`replay`], [`cli`] | checks everything, mounts everything, runs everything |
 //!
 //! What never knows what:
@@ -52,6 +52,7 @@ pub mod exports;
 pub mod fulfilment;
 pub mod http;
 pub mod imports;
+pub mod invoices;
 pub mod jobs;
 pub mod kernel;
 pub mod offers;

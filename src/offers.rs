@@ -17,9 +17,7 @@ use crate::{
     db::Tx,
     error::{Code, Error, Result},
     http::{Body, Call, Mount, Reply},
-    kernel::{
-        Actor, Country, Currency, Per, PricePer, Quantity, UnitPrice, actor::Identity, ids::VariantId, text::Sku,
-    },
+    kernel::{Country, Currency, Per, PricePer, Quantity, UnitPrice, actor::Identity, ids::VariantId, text::Sku},
     pricing::{
         self, Article, Described, Rules, Taxed,
         model::{Buyer, Step},
@@ -146,7 +144,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn offer(&self, variant: &Variant, rows: &[PriceRow], reduction: Option<&Reduction>, shelf: Shelf) -> Offer {
-        let (lists, currency) = (&self.rules.price_lists, self.asking.currency);
+        let (lists, currency) = (self.rules.price_lists.of(self.asking.channel), self.asking.currency);
         let ([goods, services], class) = (&self.taxed, variant.tax_class.as_str());
         let taxed = if variant.requires_shipping { goods } else { services };
         let rate = taxed.rate(class).map(|(rate, _)| rate).ok();
@@ -165,8 +163,8 @@ impl Asked<'_> {
             };
         }
         // Why each list gives no price is for the merchant to see, not for everybody.
-        let chosen = rates::choose_price(lists, rows, self.asking, self.quantity).ok();
-        let Some(price) = chosen.and_then(|chosen| charged(chosen.price)) else {
+        let won = rates::winner(lists, rows, self.asking, self.quantity);
+        let Some(price) = won.and_then(|(_, row)| charged(row.price)) else {
             let text = format!("it has no price in {currency} for {}", self.quantity.get());
             return Offer { reason: Some(Step::new("price_missing", text)), ..named };
         };
@@ -248,7 +246,7 @@ fn buyer(tx: &mut Tx, identity: Option<&Identity>) -> Result<(Buyer, bool)> {
 #[utoipa::path(tag = "browse", request_body = OffersRequest, responses((status = 200, body = Offers)))]
 #[post("/offers")]
 async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
-    let Actor::Shopper(shopper) = &call.actor else { return Err(Error::internal("not a shopper")) };
+    let shopper = call.shopper()?;
     let directory = call.snapshot::<Directory>().await?;
     let channel = directory.get(shopper.channel)?;
     let (currency, country) = check(&body, channel)?;

@@ -50,9 +50,9 @@ async fn recover_cart(call: Call, path: RefPath<CartId>, body: Body<RecoverReque
     let token = body.token.clone();
     call.command(&body.fingerprint, move |tx| {
         let cart = service::come_back(tx, now, &actor, &secret, id, &token)?;
-        let mut view = CartView::new(&cart, Vec::new());
-        view.token = cart.customer.is_none().then(|| carts::cart_token(&secret, id));
-        Ok(Reply::ok(&RecoveredCart { cart: view })?.version(cart.version).secret())
+        let (version, token) = (cart.version, cart.customer.is_none().then(|| carts::cart_token(&secret, id)));
+        let view = CartView { token, ..CartView::new(cart, Vec::new()) };
+        Ok(Reply::ok(&RecoveredCart { cart: view })?.version(version).secret())
     })
     .await
 }

@@ -7,22 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     model::{Measure, Waiting, WaitingState},
-    service::{self, Filter, Telling, Wish},
+    service::{self, Filter, Telling, Wanted, Wish},
 };
 use crate::{
     channels::Directory,
-    customers,
+    customers::{self, SignedIn},
     db::{Lane, Tx},
     error::{Code, Error, Result},
     http::{All, Body, Call, List, Mount, Page, Params, RefPath, Reply, State, idempotency::Fingerprint},
-    jobs::Runner,
+    jobs::{Job, Runner, Verdict},
     kernel::{
         Actor, Id, Instant, Scope,
-        actor::Shopper,
+        actor::Identity,
         ids::{BackInStockId, ChannelId, CustomerId, VariantId},
         text::{Email, Sku, Text},
     },
-    stock::{Selling, outlook},
 };
 
 /// What somebody wants to be told of.
@@ -148,13 +147,6 @@ pub struct BackInStockQuery {
     pub state: Option<WaitingState>,
 }
 
-fn shopper(call: &Call) -> Result<Shopper> {
-    match &call.actor {
-        Actor::Shopper(shopper) => Ok(shopper.clone()),
-        _ => Err(Error::internal("not a shopper")),
-    }
-}
-
 /// Ask to be told when something is back
 ///
 /// Once, by whatever reads the events `back_in_stock.subscribed.v1` (for a mail that asks whether it was really them) and
@@ -165,7 +157,7 @@ fn shopper(call: &Call) -> Result<Shopper> {
 #[post("/back-in-stock")]
 async fn ask_to_be_told(call: Call, body: Body<BackInStockRequest>) -> Result<Reply> {
     call.state.limits.check_back_in_stock(call.request())?;
-    let shopper = shopper(&call)?;
+    let shopper = call.shopper()?.clone();
     let directory = call.snapshot::<Directory>().await?;
     let request = body.value.clone();
     if !request.consent {
@@ -203,7 +195,7 @@ async fn ask_to_be_told(call: Call, body: Body<BackInStockRequest>) -> Result<Re
     responses((status = 204)))]
 #[delete("/back-in-stock/{id}")]
 async fn be_told_no_more(call: Call, path: RefPath<BackInStockId>, query: Params<EndQuery>) -> Result<Reply> {
-    let (id, shopper) = (path.0, shopper(&call)?);
+    let (id, shopper) = (path.0, call.shopper()?.clone());
     let missing = || Error::not_found("waiting");
     match (query.0.token, shopper.identity) {
         (Some(token), _) => {
@@ -218,8 +210,7 @@ async fn be_told_no_more(call: Call, path: RefPath<BackInStockId>, query: Params
         }
         (None, Some(identity)) => {
             call.command(&Fingerprint::none(), move |tx| {
-                let own = customers::find(tx, &identity)?.ok_or_else(missing)?;
-                if service::remove(tx, id, Some(own))? { Ok(Reply::no_content()) } else { Err(missing()) }
+                if service::remove_own(tx, id, &identity)? { Ok(Reply::no_content()) } else { Err(missing()) }
             })
             .await
         }
@@ -229,14 +220,19 @@ async fn be_told_no_more(call: Call, path: RefPath<BackInStockId>, query: Params
 
 /// List what I wait for
 ///
-/// In this channel, the oldest first; for signed-in customers. What was told stays for a while.
+/// In this channel, the oldest first; for signed-in customers. What was told stays for a while. What they have asked for as a guest is
+/// among it where their sign-in says that the e-mail address is verified.
 #[utoipa::path(tag = "my account", security(("channel_key" = [], "token" = [])),
     responses((status = 200, body = Page<OwnBackInStock>)))]
 #[get("/me/back-in-stock")]
 async fn list_own_waiting(call: Call, query: List<All>) -> Result<Reply> {
-    let shopper = shopper(&call)?;
+    let shopper = call.shopper()?.clone();
     let sign_in = || Error::problem(Code::Unauthenticated, "sign in to see what you wait for");
     let (identity, channel) = (shopper.identity.clone().ok_or_else(sign_in)?, shopper.channel);
+    // The list is there all the same: the job of signing in takes over what this could not.
+    if let Err(error) = take_over(&call, &identity).await {
+        tracing::warn!(%error, "what a guest has asked for could not be taken over");
+    }
     let read = move |tx: &mut Tx, after, limit| {
         let Some(own) = customers::find(tx, &identity)? else { return Ok(Vec::new()) };
         let found = service::of_customer(tx, (own, channel), after, limit)?;
@@ -244,6 +240,21 @@ async fn list_own_waiting(call: Call, query: List<All>) -> Result<Reply> {
         Ok(found.iter().map(|one| own_view(one, &names)).collect())
     };
     query.answer(&call, |one: &OwnBackInStock| one.id, read).await
+}
+
+/// Makes theirs what whoever is signed in has asked for as a guest. Nothing is written where there is nothing.
+async fn take_over(call: &Call, identity: &Identity) -> Result<()> {
+    let Some(verified) = service::verified(Some(identity)) else { return Ok(()) };
+    let asked = verified.clone();
+    if !call.read(move |tx| service::any_to_take_over(tx, &asked)).await? {
+        return Ok(());
+    }
+    let (actor, now, fresh, identity) = (call.actor.clone(), call.now, Id::new(), identity.clone());
+    let take = move |tx: &mut Tx| {
+        let customer = customers::find_and_hold(tx, (now, &actor), fresh, &identity)?;
+        service::take_over(tx, customer, &verified)
+    };
+    call.state.db.write(take).await.map(|_| ())
 }
 
 type Names = HashMap<VariantId, (String, String)>;
@@ -321,13 +332,12 @@ async fn list_demand(call: Call, query: List<All>) -> Result<Reply> {
     let read = move |tx: &mut Tx, after, limit| {
         let found = service::demand(tx, now, actor.channels(), after, limit)?;
         let ids: Vec<VariantId> = found.iter().map(|(id, ..)| *id).collect();
-        let (names, there) = (service::names(tx, &ids)?, outlook::shelves_of(tx, &ids, Selling::default())?);
+        let mut wanted = service::wanted(tx, &ids)?;
         let row = |(variant_id, waiting, since): (VariantId, i64, Instant)| {
-            let (sku, name) = names.get(&variant_id).cloned().unwrap_or_default();
-            let available = there.get(&variant_id).map_or(0, |shelf| shelf.there.max(0));
-            BackInStockDemand { variant_id, sku, name, waiting, since, available }
+            let Wanted { sku, name, there } = wanted.remove(&variant_id)?;
+            Some(BackInStockDemand { variant_id, sku, name, waiting, since, available: there.max(0) })
         };
-        Ok(found.into_iter().map(row).collect())
+        Ok(found.into_iter().filter_map(row).collect())
     };
     query.answer(&call, |one: &BackInStockDemand| one.variant_id, read).await
 }
@@ -335,13 +345,34 @@ async fn list_demand(call: Call, query: List<All>) -> Result<Reply> {
 /// So many articles are looked at in one read.
 const LOOK: i64 = 200;
 
-/// Registers the schedule.
+/// Registers the schedule, and what is done when somebody signs in for the first time.
 pub fn work(state: &State, runner: &mut Runner) {
+    let own = state.clone();
+    runner.handle(customers::SIGNED_IN, move |job| {
+        let state = own.clone();
+        async move { take_over_later(&state, job).await }
+    });
     let state = state.clone();
     runner.every("back-in-stock", 15, move |now| {
         let state = state.clone();
         async move { tell_all(&state, now).await }
     });
+}
+
+/// Makes theirs what a customer had asked for as a guest.
+async fn take_over_later(state: &State, job: Job) -> Result<Verdict> {
+    let signed_in: SignedIn = match serde_json::from_value(job.payload.clone()) {
+        Ok(signed_in) => signed_in,
+        Err(error) => return Ok(Verdict::Dead { error: error.to_string() }),
+    };
+    let take = move |tx: &mut Tx| {
+        if let Some(email) = signed_in.email(tx)? {
+            service::take_over(tx, signed_in.customer, &email)?;
+        }
+        job.finish(tx)
+    };
+    state.db.write_in(Lane::Bulk, take).await?;
+    Ok(Verdict::Settled)
 }
 
 /// Tells those who wait for what is there again. Breaking off loses nothing: each transaction tells some, and notes it.

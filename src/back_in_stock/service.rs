@@ -24,7 +24,10 @@ use crate::{
         ids::{BackInStockId, ChannelId, CustomerId, VariantId},
         text::Email,
     },
-    stock::{Selling, outlook},
+    stock::{
+        Selling,
+        outlook::{self, Shelf},
+    },
 };
 
 const SUBSCRIBED: &str = "back_in_stock.subscribed.v1";
@@ -114,6 +117,9 @@ pub(super) fn wait(
     }
     let customer =
         identity.map(|identity| customers::find_and_hold(tx, (now, actor), wish.fresh, identity)).transpose()?;
+    if let (Some(customer), Some(verified)) = (customer, verified(identity)) {
+        take_over(tx, customer, &verified)?;
+    }
     let email = address(tx, customer, wish.email.as_ref())?;
     let waiting = Waiting {
         id: wish.id,
@@ -135,6 +141,37 @@ pub(super) fn wait(
         events::append(tx, actor, now, vec![event])?;
     }
     Ok(waiting)
+}
+
+/// The e-mail address that whoever is signed in has shown to be theirs.
+pub(super) fn verified(identity: Option<&Identity>) -> Option<Email> {
+    identity?.verified_email.as_deref().and_then(|email| Email::new(email).ok())
+}
+
+/// What guests wait or waited for with an e-mail address that was shown to be somebody's. Only ASCII letters may differ in case: in
+/// Unicode there are letters that fold to ASCII ones, and with them mailboxes of strangers.
+fn left_by_guests(tx: &mut Tx, verified: &Email) -> Result<Vec<BackInStockId>> {
+    let found = store::of_guests(tx, &verified.folded())?;
+    let own = found.into_iter().filter(|(_, email)| email.eq_ignore_ascii_case(verified.as_str()));
+    Ok(own.map(|(id, _)| id).collect())
+}
+
+/// Whether there is anything that [`take_over`] would take. One statement.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn any_to_take_over(tx: &mut Tx, verified: &Email) -> Result<bool> {
+    Ok(!left_by_guests(tx, verified)?.is_empty())
+}
+
+/// Makes what somebody has waited for as a guest theirs, now that they have shown that the e-mail address is theirs: they see it, end it, and
+/// are erased with it. The customer is held. One statement, and one more where there is something.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn take_over(tx: &mut Tx, customer: CustomerId, verified: &Email) -> Result<usize> {
+    let ids = left_by_guests(tx, verified)?;
+    if ids.is_empty() { Ok(0) } else { store::take_over(tx, customer, &ids) }
 }
 
 /// Where somebody is told: at the address of their account, or the one that they send.
@@ -199,11 +236,38 @@ pub(super) struct Telling<'a> {
     pub directory: &'a Directory,
 }
 
+/// Articles, the components of the bundles among them at hand.
+struct Articles {
+    own: Vec<Variant>,
+    parts: Vec<Variant>,
+}
+
+impl Articles {
+    /// One statement, and one more where there is a bundle; none for none.
+    fn read(tx: &mut Tx, ids: &[VariantId]) -> Result<Self> {
+        let mut own = if ids.is_empty() { Vec::new() } else { catalog::by_ids(tx, ids)? };
+        let parts = catalog::with_components(tx, &mut own)?;
+        Ok(Self { own, parts })
+    }
+
+    /// What can be had of them. One statement.
+    fn shelves(&self, tx: &mut Tx, selling: Selling) -> Result<HashMap<VariantId, Shelf>> {
+        outlook::shelves_among(tx, (&self.own, &self.parts), selling)
+    }
+
+    /// Some of them.
+    fn only(&self, ids: &[VariantId]) -> Self {
+        let own = self.own.iter().filter(|variant| ids.contains(&variant.id)).cloned().collect();
+        Self { own, parts: self.parts.clone() }
+    }
+}
+
 impl Telling<'_> {
     /// How many more may be told of articles: in each channel, and in all. A statement for each channel in which somebody waits, and
-    /// some more.
-    fn rooms(self, tx: &mut Tx, now: Instant, ids: &[VariantId]) -> Result<HashMap<VariantId, (Vec<Room>, i64)>> {
-        let (all, found) = (outlook::shelves_of(tx, ids, Selling::default())?, store::stalls(tx, ids)?);
+    /// two more.
+    fn rooms(self, tx: &mut Tx, now: Instant, of: &Articles) -> Result<HashMap<VariantId, (Vec<Room>, i64)>> {
+        let ids: Vec<VariantId> = of.own.iter().map(|variant| variant.id).collect();
+        let (all, found) = (of.shelves(tx, Selling::default())?, store::stalls(tx, &ids)?);
         let mut sold: BTreeMap<ChannelId, Vec<VariantId>> = BTreeMap::new();
         for (variant, channel, ..) in &found {
             sold.entry(*channel).or_default().push(*variant);
@@ -212,7 +276,7 @@ impl Telling<'_> {
         for (channel, variants) in sold {
             // What is not known here yet is at the next look.
             let Ok(known) = self.directory.get(channel) else { continue };
-            let shelves = outlook::shelves_of(tx, &variants, Selling::of(known, None, now))?;
+            let shelves = of.only(&variants).shelves(tx, Selling::of(known, None, now))?;
             there.extend(shelves.into_iter().map(|(variant, shelf)| ((variant, channel), shelf.there)));
         }
         let mut stalls: HashMap<VariantId, Vec<Stall>> = HashMap::new();
@@ -242,7 +306,8 @@ pub(super) fn due(
 ) -> Result<(Vec<VariantId>, Option<VariantId>)> {
     let mut ids = store::awaited(tx, after, limit)?;
     let last = ids.last().copied().filter(|_| i64::try_from(ids.len()).is_ok_and(|found| found == limit));
-    let rooms = telling.rooms(tx, now, &ids)?;
+    let articles = Articles::read(tx, &ids)?;
+    let rooms = telling.rooms(tx, now, &articles)?;
     let moves = |(rooms, _): &(Vec<Room>, i64)| rooms.iter().any(|room| room.more > 0 || room.differs());
     ids.retain(|id| rooms.get(id).is_some_and(moves));
     Ok((ids, last))
@@ -260,10 +325,9 @@ pub(super) fn tell(
     id: VariantId,
 ) -> Result<bool> {
     store::lock(tx, id)?;
-    let (rooms, left) = telling.rooms(tx, now, &[id])?.remove(&id).unwrap_or_default();
-    let mut variants = catalog::by_ids(tx, &[id])?;
-    catalog::with_components(tx, &mut variants)?;
-    let variant = variants.pop().filter(|variant| variant.status == VariantStatus::Active);
+    let mut article = Articles::read(tx, &[id])?;
+    let (rooms, left) = telling.rooms(tx, now, &article)?.remove(&id).unwrap_or_default();
+    let variant = article.own.pop().filter(|variant| variant.status == VariantStatus::Active);
     let most = if variant.is_some() { left.min(BITE) } else { 0 };
     let next = next(tx, now, id, &rooms, most)?;
     let full = i64::try_from(next.len()).is_ok_and(|count| count == BITE);
@@ -320,6 +384,23 @@ pub(super) fn remove(tx: &mut Tx, id: BackInStockId, of: Option<CustomerId>) -> 
     Ok(!gone.is_empty())
 }
 
+/// The same of whoever is signed in: theirs, or a guest's with the address that they have shown to be theirs.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn remove_own(tx: &mut Tx, id: BackInStockId, identity: &Identity) -> Result<bool> {
+    if let Some(own) = customers::find(tx, identity)?
+        && remove(tx, id, Some(own))?
+    {
+        return Ok(true);
+    }
+    let Some(verified) = verified(Some(identity)) else { return Ok(false) };
+    match left_by_guests(tx, &verified)?.contains(&id) {
+        true => remove(tx, id, None),
+        false => Ok(false),
+    }
+}
+
 /// Forgets who has waited for too long, and who was told before an instant, in the events too; how many these are, `limit` at most of
 /// each.
 ///
@@ -346,6 +427,25 @@ pub fn erase_of_customer(tx: &mut Tx, customer: CustomerId) -> Result<Vec<String
 /// What the database says.
 pub fn erase_of_guest(tx: &mut Tx, email: &Email) -> Result<Vec<String>> {
     Ok(store::erase(tx, None, Some(&email.folded()))?.iter().map(ToString::to_string).collect())
+}
+
+/// An article that is waited for.
+pub(super) struct Wanted {
+    pub sku: String,
+    pub name: String,
+    /// How many pieces of it can be had: less than none where it owes.
+    pub there: i64,
+}
+
+/// The articles that are waited for, with what is there of each.
+pub(super) fn wanted(tx: &mut Tx, ids: &[VariantId]) -> Result<HashMap<VariantId, Wanted>> {
+    let articles = Articles::read(tx, ids)?;
+    let shelves = articles.shelves(tx, Selling::default())?;
+    let wanted = |Variant { id, sku, name, .. }: Variant| {
+        let there = shelves.get(&id).map_or(0, |shelf| shelf.there);
+        (id, Wanted { sku, name, there })
+    };
+    Ok(articles.own.into_iter().map(wanted).collect())
 }
 
 /// The SKUs and names of articles.

@@ -72,6 +72,22 @@ pub(super) fn remove(tx: &mut Tx, id: BackInStockId, of: Option<CustomerId>) -> 
     delete.load::<UidSql, BackInStockId>(tx)
 }
 
+/// What guests with an e-mail address wait or waited for, with the address as each has written it.
+pub(super) fn of_guests(tx: &mut Tx, folded: &str) -> Result<Vec<(BackInStockId, String)>> {
+    let query = "SELECT id, email FROM back_in_stock WHERE customer_id IS NULL AND email_folded = ? ORDER BY id";
+    sql(query).bind(folded).load::<(UidSql, Text), (BackInStockId, String)>(tx)
+}
+
+/// Makes what guests wait for a customer's. What has become somebody's meanwhile stays theirs.
+pub(super) fn take_over(tx: &mut Tx, customer: CustomerId, ids: &[BackInStockId]) -> Result<usize> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let update = format!(
+        "UPDATE back_in_stock SET customer_id = ? WHERE customer_id IS NULL AND id IN (SELECT wanted FROM {list})"
+    );
+    let rows = ids.iter().map(|id| json!([id.hex()])).collect();
+    sql(update).bind(customer).bind(dialect::rows(rows)).execute(tx)
+}
+
 /// A customer's, oldest first, from behind one; in a channel.
 pub(super) fn of_customer(
     tx: &mut Tx,

@@ -31,7 +31,6 @@ use crate::{
     },
     payments,
     pricing::vat,
-    stock::Locations,
 };
 
 fn wanted(actor: &Actor, sent: &[LineRequest]) -> Result<Vec<WantedLine>> {
@@ -111,15 +110,16 @@ fn staff_or_shopper(call: &Call) -> Result<()> {
 }
 
 /// A cart as whoever asks may see it.
-fn shown(actor: &Actor, cart: &Cart, changes: Vec<Problem>) -> CartView {
+fn shown(actor: &Actor, cart: Cart, changes: Vec<Problem>) -> CartView {
     match actor {
         Actor::Shopper(_) => CartView::new(cart, changes),
         _ => CartView::for_staff(cart, changes),
     }
 }
 
-fn view(actor: &Actor, cart: &Cart, changes: Vec<Problem>) -> Result<Reply> {
-    Ok(Reply::ok(&shown(actor, cart, changes))?.version(cart.version))
+fn view(actor: &Actor, cart: Cart, changes: Vec<Problem>) -> Result<Reply> {
+    let version = cart.version;
+    Ok(Reply::ok(&shown(actor, cart, changes))?.version(version))
 }
 
 /// Where a cart is read by whoever asks.
@@ -223,7 +223,7 @@ async fn create_as(
 
 /// The answer that tells of a new cart, with the token that opens it where nobody is signed in.
 fn created(actor: &Actor, cart: &Cart, changes: &[Problem], token: &str) -> Result<Reply> {
-    let mut view = shown(actor, cart, changes.to_vec());
+    let mut view = shown(actor, cart.clone(), changes.to_vec());
     view.token = cart.customer.is_none().then(|| token.to_owned());
     Ok(Reply::created(&view)?.version(cart.version).location(location(actor, cart.id)).secret())
 }
@@ -231,7 +231,7 @@ fn created(actor: &Actor, cart: &Cart, changes: &[Problem], token: &str) -> Resu
 async fn read(call: Call, id: CartId) -> Result<Reply> {
     let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
     let cart = call.read(move |tx| service::look_at(tx, &actor, &secret, id)).await?;
-    view(&call.actor, &cart, Vec::new())
+    view(&call.actor, cart, Vec::new())
 }
 
 /// Runs a change on a cart.
@@ -246,7 +246,7 @@ pub(super) async fn change(
     let (actor, secret, expected, fresh) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?, Id::new());
     call.command(&fingerprint, move |tx| {
         let (cart, changes) = service::update(tx, &context, (&actor, &secret, fresh), id, expected, &change)?;
-        view(&actor, &cart, changes)
+        view(&actor, cart, changes)
     })
     .await
 }
@@ -375,11 +375,11 @@ async fn change_line(
 
 async fn freeze(call: Call, id: CartId) -> Result<Reply> {
     staff_or_shopper(&call)?;
-    let (context, locations) = (context_of(&call, id).await?, call.snapshot::<Locations>().await?);
+    let context = context_of(&call, id).await?;
     let (actor, secret, expected, fresh) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?, Id::new());
     call.command(&Fingerprint::none(), move |tx| {
-        let (cart, changes) = service::freeze(tx, &context, (&actor, &secret, fresh), id, expected, &locations)?;
-        view(&actor, &cart, changes)
+        let (cart, changes) = service::freeze(tx, &context, (&actor, &secret, fresh), id, expected)?;
+        view(&actor, cart, changes)
     })
     .await
 }
@@ -392,7 +392,7 @@ async fn merge_into(call: Call, into: CartId, body: Body<MergeRequest>) -> Resul
     call.command(&body.fingerprint, move |tx| {
         let (both, token) = ((into, request.from), request.from_token.as_deref());
         let (cart, changes) = merge::merge(tx, &context, (&actor, &secret, fresh), both, token, expected)?;
-        view(&actor, &cart, changes)
+        view(&actor, cart, changes)
     })
     .await
 }
@@ -400,10 +400,9 @@ async fn merge_into(call: Call, into: CartId, body: Body<MergeRequest>) -> Resul
 async fn options(call: &Call, id: CartId) -> Result<ShippingOptions> {
     let context = context_of(call, id).await?;
     let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
-    let locations = call.snapshot::<Locations>().await?;
     call.read(move |tx| {
         let mut cart = service::look_at(tx, &actor, &secret, id)?;
-        sourcing::offered(tx, &context, &mut cart, &locations)
+        sourcing::offered(tx, &context, &mut cart)
     })
     .await
 }

@@ -3,7 +3,7 @@
 //! A line keeps the components that it was priced with, so that what is reserved for it is what is placed, whatever becomes of the
 //! bundle meanwhile.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::{
     catalog::{BackorderPolicy, Component, StockPolicy, Variant},
     error::{Code, Error},
     kernel::{Quantity, ids::VariantId},
-    pricing::rates::{Asking, PriceList, PriceRow, choose_price},
+    pricing::rates::{Asking, PriceList, PriceRow, winner},
     stock,
 };
 
@@ -106,7 +106,7 @@ pub(super) fn explode(cart: &mut Cart, variants: &HashMap<VariantId, Variant>) {
 /// not all are free, else to its pieces.
 pub(super) fn weigh(
     cart: &mut Cart,
-    lists: &[PriceList],
+    lists: &[Arc<PriceList>],
     prices: &HashMap<VariantId, Vec<PriceRow>>,
     asking: Asking<'_>,
 ) {
@@ -115,7 +115,7 @@ pub(super) fn weigh(
         let worth = |component: &CartComponent| {
             let rows = prices.get(&component.variant_id).map(Vec::as_slice).unwrap_or_default();
             let pieces = Quantity::new(quantity.saturating_mul(component.quantity)).ok()?;
-            let price = choose_price(lists, rows, asking, pieces).ok()?.price;
+            let price = winner(lists, rows, asking, pieces)?.1.price;
             let worth = i128::from(price.price.scaled()) * i128::from(component.quantity) / i128::from(price.per.get());
             i64::try_from(worth).ok()
         };
@@ -130,20 +130,15 @@ pub(super) fn weigh(
 
 /// The articles whose prices and stock a cart is about: those of its lines and their components.
 pub(super) fn articles(cart: &Cart) -> impl Iterator<Item = VariantId> {
-    let of_line = |line: &CartLine| {
-        let parts = line.components.iter().map(|component| component.variant_id);
-        std::iter::once(line.variant_id).chain(parts).collect::<Vec<_>>()
-    };
-    cart.details.lines.iter().flat_map(of_line)
+    let lines = cart.details.lines.iter();
+    lines.flat_map(|line| std::iter::once(line.variant_id).chain(line.components.iter().map(|part| part.variant_id)))
 }
 
 /// The SKUs of a cart's lines and of what these are made of.
 pub(super) fn skus(cart: &Cart) -> Vec<String> {
-    let of_line = |line: &CartLine| {
-        let parts = line.components.iter().map(|component| component.sku.clone());
-        std::iter::once(line.sku.clone()).chain(parts).collect::<Vec<_>>()
-    };
-    cart.details.lines.iter().flat_map(of_line).collect()
+    let lines = cart.details.lines.iter();
+    let skus = lines.flat_map(|line| std::iter::once(&line.sku).chain(line.components.iter().map(|part| &part.sku)));
+    skus.cloned().collect()
 }
 
 /// What a line takes of each article, for each of its pieces.
@@ -258,23 +253,70 @@ pub(crate) fn needs(cart: &Cart, variants: &HashMap<VariantId, Variant>) -> Vec<
     needs
 }
 
-/// A refusal for want of stock by the line of the cart, where it is one of a component: nobody has seen that one's number.
+/// A refusal for want of stock by the line of the cart: of one of a component nobody has seen the number. Where what lacks is to be picked
+/// up it says where, for other places may have it.
 pub(crate) fn by_line(cart: &Cart, error: Error) -> Error {
-    let Error::Problem(problem) = &error else { return error };
-    let number = problem.extra.get("line_no").and_then(serde_json::Value::as_i64);
+    let extra = |name: &str| {
+        let Error::Problem(problem) = &error else { return None };
+        problem.extra.get(name).and_then(serde_json::Value::as_i64)
+    };
+    let number = extra("line_no");
     let of = taken(&cart.details).into_iter().find(|one| Some(i64::from(one.line_no)) == number);
-    let Some((one, component)) = of.and_then(|one| Some((one, one.component?))) else { return error };
-    if problem.code != Code::OutOfStock {
+    let Some(one) = of.filter(|_| error.code() == Code::OutOfStock) else { return error };
+    let delivery = usize::try_from(extra("delivery_number").unwrap_or_default()).unwrap_or_default();
+    let parcel = deliveries::parcels(&cart.details).into_iter().nth(delivery);
+    let pickup = parcel.and_then(|parcel| Some((parcel.pickup?, parcel.key)));
+    if pickup.is_none() && one.component.is_none() {
         return error;
     }
-    let pieces = problem.extra.get("available").and_then(serde_json::Value::as_i64).unwrap_or_default();
-    let available = Component::suffice([(pieces, component.quantity)]).unwrap_or_default().max(0);
-    let detail = format!(
-        "line {} asks for more than the {available} that are available: `{}` of it lacks",
-        one.line.line_no, component.sku
-    );
-    let error = Error::problem(Code::OutOfStock, detail).at(format!("/lines/{}", one.place));
-    error.with("available", available).with("line_no", one.line.line_no)
+    let pieces = extra("available").unwrap_or_default();
+    let in_one = one.component.map_or(1, |component| component.quantity);
+    let available = Component::suffice([(pieces, in_one)]).unwrap_or_default().max(0);
+    let lacks = one.component.map_or_else(String::new, |component| format!(": `{}` of it lacks", component.sku));
+    let at = format!("/lines/{}", one.place);
+    let error = match &pickup {
+        Some((pickup, _)) => {
+            Error::problem(Code::OutOfStock, lies_elsewhere(&one, available, &pickup.location) + &lacks)
+                .with("location", pickup.location.clone())
+                .with("sku", one.component.map_or_else(|| one.line.sku.clone(), |component| component.sku.to_string()))
+        }
+        None => {
+            let line = one.line.line_no;
+            let detail = format!("line {line} asks for more than the {available} that are available{lacks}");
+            Error::problem(Code::OutOfStock, detail)
+        }
+    };
+    let error = match pickup.and_then(|(_, key)| key) {
+        Some(key) => error.with("delivery", key),
+        None => error,
+    };
+    error.at(at).with("available", available).with("line_no", one.line.line_no)
+}
+
+/// That a line can not be picked up where it is to be, and what can be done.
+fn lies_elsewhere(one: &Taken<'_>, available: i64, place: &str) -> String {
+    let (line, sku) = (one.line.line_no, &one.line.sku);
+    format!(
+        "line {line} asks for more than the {available} of `{sku}` that can be picked up at `{place}`; choose another of the \
+         shipping-options, or lower its quantity"
+    )
+}
+
+/// Why a cart's delivery can not be picked up at a place, from the refusal of a plan: which article lacks there.
+pub(super) fn not_there(cart: &Cart, error: &Error, place: &str) -> String {
+    let extra = |name: &str| {
+        let Error::Problem(problem) = error else { return None };
+        problem.extra.get(name).and_then(serde_json::Value::as_i64)
+    };
+    let (number, pieces) = (extra("line_no"), extra("available").unwrap_or_default().max(0));
+    let of = taken(&cart.details).into_iter().find(|one| Some(i64::from(one.line_no)) == number);
+    match of {
+        Some(Taken { line, component: Some(component), .. }) => {
+            format!("{pieces} of `{}`, which `{}` is made of, are at `{place}`", component.sku, line.sku)
+        }
+        Some(Taken { line, .. }) => format!("{pieces} of `{}` are at `{place}`", line.sku),
+        None => format!("not all of it is at `{place}`"),
+    }
 }
 
 /// Gives lines what they were made of before: their stock is held, and is not held anew.

@@ -25,16 +25,12 @@ pub(super) struct WantedCoupon {
     pub pointer: String,
 }
 
-fn unknown(pointer: &str) -> Error {
-    Error::problem(Code::CouponUnknown, "there is no such coupon").at(pointer)
-}
-
 /// The coupon of a code as it was typed.
 ///
 /// # Errors
 /// `coupon_unknown` where it can not be a code.
 pub(super) fn named(text: &str, pointer: String) -> Result<WantedCoupon> {
-    let code = code::normalised(text).ok_or_else(|| unknown(&pointer))?;
+    let code = code::normalised(text).ok_or_else(|| promotions::unknown_coupon(text).at(pointer.as_str()))?;
     Ok(WantedCoupon { code, pointer })
 }
 
@@ -64,7 +60,7 @@ pub(super) fn as_wanted(cart: &Cart) -> Vec<WantedCoupon> {
 /// are new ones.
 ///
 /// # Errors
-/// `coupon_unknown`, `coupon_refused`, `invalid_value`.
+/// `coupon_unknown`, `coupon_mistyped`, `coupon_refused`, `invalid_value`.
 pub(super) fn replace(tx: &mut Tx, context: &Context, cart: &mut Cart, wanted: &[WantedCoupon]) -> Result<()> {
     if wanted.len() > MOST.max(cart.details.coupons.len()) {
         return Err(Error::invalid("/coupons", format!("a cart takes at most {MOST} coupons")));
@@ -75,7 +71,7 @@ pub(super) fn replace(tx: &mut Tx, context: &Context, cart: &mut Cart, wanted: &
     for coupon in new {
         let known = found.iter().find(|known| known.code == coupon.code);
         match known.filter(|known| context.rules.offers_promotion(context.channel.id, known.promotion)) {
-            None => return Err(unknown(&coupon.pointer)),
+            None => return Err(promotions::unknown_coupon(&coupon.code).at(coupon.pointer.as_str())),
             Some(Redeemed { refused: Some(why), .. }) => {
                 let error = Error::problem(Code::CouponRefused, why.text.clone()).at(coupon.pointer.clone());
                 return Err(error.with("reason", why.code.clone()));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     bundles,
-    delivery::{Delivery, DeliveryLine, DeliveryShipping, FurtherDelivery, PickUp, Portion},
+    delivery::{Delivery, DeliveryLine, DeliveryShipping, FurtherDelivery, PickUp, Portion, rename_in},
     dto::{DeliveryLineRequest, DeliveryRequest},
     model::{Cart, CartDetails, CartLine, Problem},
     pricing::{Context, blocking, note},
@@ -16,7 +16,11 @@ use crate::{
     customers::Address,
     db::Tx,
     error::{Code, Error, Result},
-    kernel::{Country, Quantity, ids::VariantId, text::Text},
+    kernel::{
+        Country, Quantity,
+        ids::VariantId,
+        text::{Text, neutral_key},
+    },
     pricing::{ShippingRequest, model::Carried},
     stock,
 };
@@ -179,6 +183,30 @@ pub(crate) fn parcels(details: &CartDetails) -> Vec<Parcel<'_>> {
     parcels
 }
 
+/// Calls the deliveries of a cart by their places, as the order has them: their keys may tell who has chosen them. Whether any was called
+/// otherwise.
+pub(super) fn forget_keys(details: &mut CartDetails) -> bool {
+    if details.deliveries.is_empty() {
+        return false;
+    }
+    let mut keys: Vec<String> = Vec::with_capacity(details.deliveries.len() + 1);
+    // Those that have anything first: an order has no others.
+    for parcel in parcels(details).iter().chain(&all(details)) {
+        keys.extend(parcel.key.map(str::to_owned).filter(|key| !keys.contains(key)));
+    }
+    let names: Vec<(String, String)> = keys.into_iter().zip((0..).map(neutral_key)).collect();
+    if names.iter().all(|(was, name)| was == name) {
+        return false;
+    }
+    let called = |was: &str| names.iter().find(|(key, _)| key == was).map(|(_, name)| name.clone());
+    details.delivery_key = called(main_key(details));
+    for one in &mut details.deliveries {
+        one.key = called(&one.key).unwrap_or_default();
+    }
+    details.totals.iter_mut().for_each(|totals| rename_in(totals, &names));
+    true
+}
+
 /// Whether a cart has several deliveries.
 pub(crate) fn several(cart: &Cart) -> bool {
     !cart.details.deliveries.is_empty()
@@ -244,6 +272,7 @@ pub(super) fn shown(details: &CartDetails, placed: bool) -> Vec<Delivery> {
             lines,
             promise: None,
             current_promise: None,
+            redirected_at: None,
             shipping: charged(parcel.key),
         }
     };
@@ -519,7 +548,7 @@ pub(super) fn short(
         return Ok(Vec::new());
     }
     let needs = bundles::needs(cart, variants);
-    let (available, parcels) = (stock::look(tx, &needs, selling)?, parcels(details));
+    let (available, parcels) = (stock::look_for(tx, &needs, selling)?, parcels(details));
     let mut left = available;
     let mut problems = Vec::new();
     for need in needs.iter().filter(|need| need.tracked && !need.backorder) {

@@ -5,8 +5,28 @@ use serde::{Deserialize, Serialize};
 use super::promise::{MovedPromise, Promise};
 use crate::{
     customers::Address,
-    kernel::{Country, Money, Quantity, ids::LocationId},
+    kernel::{Country, Instant, Money, Quantity, ids::LocationId},
+    pricing::model::Totals,
 };
+
+/// Calls deliveries otherwise in what is reckoned for them: each by the key it has, and the one that it gets.
+pub fn rename_in(totals: &mut Totals, names: &[(String, String)]) {
+    for part in totals.shipping.iter_mut().chain(&mut totals.shipping_parts) {
+        if let Some(key) = &mut part.delivery
+            && let Some((_, name)) = names.iter().find(|(was, _)| was == key)
+        {
+            key.clone_from(name);
+        }
+        for step in part.explanation.iter_mut().filter(|step| step.code == "shipping_part") {
+            // As it was told before: `home: 4.90 EUR by dhl`.
+            let told =
+                names.iter().find_map(|(was, name)| Some((name, step.text.strip_prefix(was)?.strip_prefix(": ")?)));
+            if let Some((name, rest)) = told {
+                step.text = format!("{name}: {rest}");
+            }
+        }
+    }
+}
 
 /// A part of a cart or an order that goes to one address by one method.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -32,6 +52,9 @@ pub struct Delivery {
     /// By when it arrives as it is known now, where that was moved: goods come later, earlier or not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_promise: Option<MovedPromise>,
+    /// When it was given another method, address or pick-up place after the order was placed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirected_at: Option<Instant>,
     /// What its shipping costs, where there are several deliveries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipping: Option<DeliveryShipping>,

@@ -1,6 +1,7 @@
 //! Taking what is personal out of carts.
 
 use super::{
+    deliveries,
     model::{Cart, CartDetails, CartState},
     store,
 };
@@ -91,7 +92,8 @@ fn bare(mut details: CartDetails) -> Option<CartDetails> {
     let addressed = further || details.billing_address.is_some() || details.shipping_address.is_some();
     let explained = details.totals.as_mut().is_some_and(tax::forget_numbers);
     let numbered = details.vat_id.is_some() || explained;
-    if details.email.is_none() && !details.marketing_consent && !addressed && !noted && !numbered {
+    let called = deliveries::forget_keys(&mut details);
+    if details.email.is_none() && !details.marketing_consent && !addressed && !noted && !numbered && !called {
         return None;
     }
     // It may name the number.

@@ -47,7 +47,7 @@ impl Gifts {
         before: Vec<CartLine>,
         request: &QuoteRequest<'_>,
     ) -> Result<(Self, Vec<Variant>)> {
-        if !context.rules.give_goods(request.consider) {
+        if !context.rules.give_goods(request) {
             return Ok((Self { before, wanted: Vec::new() }, Vec::new()));
         }
         let wanted = context.rules.goods_in_question(request);

@@ -29,7 +29,7 @@ pub use access::{can_open, cart_token, may_see_order};
 pub use bundles::CartComponent;
 pub(crate) use bundles::{Taken, by_line, keep_components, needs, taken};
 pub(crate) use deliveries::{Parcel, first_address, parcels};
-pub use delivery::{Delivery, DeliveryLine, DeliveryShipping, FurtherDelivery, PickUp, Portion};
+pub use delivery::{Delivery, DeliveryLine, DeliveryShipping, FurtherDelivery, PickUp, Portion, rename_in};
 pub use erase::{erase, erase_of_guest, of_customer, of_guest_after, with_merged};
 pub(crate) use gifts::{lost_gift, without_gift};
 pub(crate) use model::refuse_incomplete;
@@ -40,7 +40,7 @@ pub use model::{
 pub use pricing::{Context, Priced, has_ordered, known, reprice};
 pub(crate) use pricing::{pays_otherwise, taxed_in, uses};
 pub(crate) use promise::promise;
-pub use promise::{MoveReason, MovedPromise, Origin, Promise, origins, ships_by, way};
+pub use promise::{MoveReason, MovedPromise, Origin, Promise, due_at, origins, ships_by, way};
 pub(crate) use service::check_version;
 pub use service::{
     adopt, any_abandoned, begin_payment, channels, claim, complete, expire, figures, find, load, merged, reopen,

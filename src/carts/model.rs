@@ -576,15 +576,19 @@ fn public(mut totals: Totals) -> Totals {
 impl CartView {
     /// The view of a cart with what a change moved, as a shopper may see it.
     #[must_use]
-    pub fn new(cart: &Cart, changes: Vec<Problem>) -> Self {
+    pub fn new(cart: Cart, changes: Vec<Problem>) -> Self {
+        let actions = cart.possible(CartAction::OF_SHOPPERS);
         let whole = Self::for_staff(cart, changes);
-        Self { totals: whole.totals.map(public), actions: cart.possible(CartAction::OF_SHOPPERS), ..whole }
+        Self { totals: whole.totals.map(public), actions, ..whole }
     }
 
     /// The same with all that explains its price, as staff see it.
     #[must_use]
-    pub fn for_staff(cart: &Cart, changes: Vec<Problem>) -> Self {
-        let details = cart.details.clone();
+    pub fn for_staff(cart: Cart, changes: Vec<Problem>) -> Self {
+        let (deliveries, actions) = (cart.deliveries(), cart.possible(CartAction::OF_STAFF));
+        let (total, due) = (cart.total(), cart.due());
+        // A cart may have a thousand lines: it is shown as it is, and not copied.
+        let details = cart.details;
         Self {
             id: cart.id,
             token: None,
@@ -596,11 +600,11 @@ impl CartView {
             device: cart.device,
             stage: cart.stage,
             order_id: cart.order,
-            deliveries: cart.deliveries(),
-            total: Money::from_minor(cart.total(), cart.currency),
+            deliveries,
+            total: Money::from_minor(total, cart.currency),
             store_credit: details.store_credit,
             paid_with: details.paid_with,
-            due: Money::from_minor(cart.due(), cart.currency),
+            due: Money::from_minor(due, cart.currency),
             email: details.email,
             marketing_consent: details.marketing_consent,
             billing_address: details.billing_address,
@@ -617,7 +621,7 @@ impl CartView {
             metadata: details.metadata,
             frozen_until: details.frozen_until,
             last_decline: details.last_decline,
-            actions: cart.possible(CartAction::OF_STAFF),
+            actions,
             expires_at: cart.expires_at,
             created_at: cart.created_at,
         }

@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use rust_decimal::Decimal;
 
 use super::{
-    bundles, coupons,
+    bundles::{self, CartComponent},
+    coupons,
     deliveries::{self, Parcel},
     gifts::{self, Gifts},
     lines::MAX_LINES,
@@ -25,11 +26,11 @@ use crate::{
         text::Email,
     },
     pricing::{
-        self, Article, Consider, Described, LineRequest, QuoteRequest, Rules, Shipped, ShippingOption, ShippingRequest,
-        Taxed,
+        self, Article, Consider, Described, LineRequest, PartRequest, QuoteRequest, Rules, Shipped, ShippingOption,
+        ShippingRequest, Taxed,
         model::{Buyer, ShippingTotals, Totals},
         promotions::{self, Detail, Left, Origin, Person, Redeemed, Redeeming, Use},
-        rates::{Asking, PriceRow},
+        rates::{self, Asking, PriceRow},
         tax::{self, Sale},
         vat::CheckedVatId,
     },
@@ -120,16 +121,17 @@ pub(super) fn reprice_with(
     let before = gifts::take_off(cart);
     bundles::explode(cart, &variants);
     let (asked, nothing) = (Asked::read(tx, context, cart, &variants)?, HashMap::new());
-    let known = request(context, cart, &variants, (&asked, &nothing));
-    let (gifts, goods) = Gifts::read(tx, context, before, &known)?;
+    let (gifts, goods) = Gifts::read(tx, context, before, &empty_request(context, cart, (&asked, &nothing)))?;
     let mut ids: Vec<VariantId> = bundles::articles(cart).collect();
     ids.extend(goods.iter().map(|variant| variant.id));
     variants.extend(goods.into_iter().map(|variant| (variant.id, variant)));
     let prices = if ids.is_empty() { HashMap::new() } else { pricing::prices(tx, &ids)? };
     let selling = Selling::of(&context.channel, asked.buyer.group.as_deref(), context.now);
     let there = if gifts.any() { gifts::there_for(tx, cart, &ids, selling)? } else { HashMap::new() };
-    let request = request(context, cart, &variants, (&asked, &nothing));
-    let request = QuoteRequest { gifts: gifts.requests(cart, &variants, &there), ..request };
+    let (shipping, further) = shipping(cart, &variants);
+    let (lines, gifts_of) = (lines(cart, &variants), gifts.requests(cart, &variants, &there));
+    let request = empty_request(context, cart, (&asked, &nothing));
+    let request = QuoteRequest { lines, gifts: gifts_of, shipping, further, ..request };
     let left = match request.consider {
         Consider::Nothing => HashMap::new(),
         _ => pricing::left(tx, (context.now, Some(cart.id)), &context.rules, &request, &asked.person)?,
@@ -156,7 +158,7 @@ pub(super) fn reprice_with(
         problems.extend(bundles::short(cart, &variants, &available));
         problems.extend(deliveries::short(tx, cart, &variants, selling)?);
     }
-    bundles::weigh(cart, &context.rules.price_lists, &prices, asking(context, cart, &asked.buyer));
+    bundles::weigh(cart, context.rules.price_lists.of(cart.channel), &prices, asking(context, cart, &asked.buyer));
     reduce(tx, context, cart, (&variants, &prices), &asked)?;
     let changes = moved(cart, quote.totals.as_ref());
     cart.details.totals = quote.totals;
@@ -180,6 +182,12 @@ fn reduce(
     (variants, prices): (&HashMap<VariantId, Variant>, &HashMap<VariantId, Vec<PriceRow>>),
     asked: &Asked,
 ) -> Result<()> {
+    if !rates::announce_sales(context.rules.price_lists.of(cart.channel)) {
+        for line in &mut cart.details.lines {
+            (line.prior_price, line.prior_per, line.reduction_percent) = (None, Per::ONE, None);
+        }
+        return Ok(());
+    }
     let by_list = cart.details.lines.iter().filter(|line| line.agreed_price.is_none() && line.gift_of.is_none());
     let article = |line: &super::CartLine| {
         let variant = variants.get(&line.variant_id)?;
@@ -220,14 +228,17 @@ pub(super) fn destination(context: &Context, cart: &Cart, shipped: bool) -> Coun
 
 /// The country whose tax a cart is charged, of goods or of what is not shipped.
 pub(crate) fn taxed_in(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant>) -> Country {
-    // What is to come into an empty cart is taken to be goods.
-    destination(context, cart, cart.details.lines.is_empty() || needs_shipping(cart, variants))
+    destination(context, cart, is_goods(cart, variants))
+}
+
+/// Whether a cart is taxed as goods: what is to come into an empty one is taken to be some.
+fn is_goods(cart: &Cart, variants: &HashMap<VariantId, Variant>) -> bool {
+    cart.details.lines.is_empty() || needs_shipping(cart, variants)
 }
 
 /// Who sells to whom across which border.
 fn sale(context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant>, exempt: bool) -> Sale {
-    // What is to come into an empty cart is taken to be goods.
-    let shipped = cart.details.lines.is_empty() || needs_shipping(cart, variants);
+    let shipped = is_goods(cart, variants);
     Sale {
         seller: context.seller,
         destination: destination(context, cart, shipped),
@@ -311,7 +322,8 @@ impl Asked {
             Some(customer) => customers::standing(tx, customer)?,
             None => Standing::default(),
         };
-        let first_order = rules.ask_for_first_orders() && !has_ordered(tx, cart.customer, cart.details.email.as_ref())?;
+        let first_order =
+            rules.ask_for_first_orders(cart.channel) && !has_ordered(tx, cart.customer, cart.details.email.as_ref())?;
         Ok(Self {
             buyer: Buyer {
                 customer: cart.customer,
@@ -346,17 +358,17 @@ pub(super) fn redeeming(context: &Context, cart: &Cart) -> Redeeming {
 #[must_use]
 pub(crate) fn uses(context: &Context, cart: &Cart) -> Vec<Use> {
     let person = Person::new(cart.customer, cart.details.email.as_ref(), &context.secret);
-    promotions::uses_of(&context.rules.promotions, cart.details.totals.as_ref(), &person)
+    promotions::uses_of(context.rules.promotions.of(cart.channel), cart.details.totals.as_ref(), &person)
 }
 
 static NO_ATTRIBUTES: Attributes = Attributes::new();
 
-fn request<'a>(
-    context: &Context,
-    cart: &'a Cart,
-    variants: &'a HashMap<VariantId, Variant>,
-    (asked, left): (&'a Asked, &'a HashMap<PromotionId, Left>),
-) -> QuoteRequest<'a> {
+/// The lines whose prices are asked for.
+fn lines<'a>(cart: &'a Cart, variants: &'a HashMap<VariantId, Variant>) -> Vec<LineRequest<'a>> {
+    let part = |of: &CartComponent| {
+        let tax_class = &variants.get(&of.variant_id)?.tax_class;
+        Some(PartRequest { variant_id: of.variant_id, tax_class, quantity: of.quantity })
+    };
     let line = |line: &'a super::CartLine| {
         let variant = variants.get(&line.variant_id);
         LineRequest {
@@ -368,10 +380,19 @@ fn request<'a>(
             quantity: line.quantity,
             shipped: variant.is_some_and(|variant| variant.requires_shipping),
             price_override: line.agreed(),
+            parts: line.components.iter().filter_map(part).collect(),
         }
     };
+    cart.details.lines.iter().map(line).collect()
+}
+
+/// What is asked for a cart, before anything is in it.
+fn empty_request<'a>(
+    context: &Context,
+    cart: &'a Cart,
+    (asked, left): (&'a Asked, &'a HashMap<PromotionId, Left>),
+) -> QuoteRequest<'a> {
     let settings = &context.channel.settings;
-    let (shipping, further) = shipping(cart, variants);
     QuoteRequest {
         channel: context.channel.id,
         currency: cart.currency,
@@ -389,10 +410,10 @@ fn request<'a>(
         detail: Detail::InQuestion,
         // A history was sold as it was sold.
         consider: if cart.details.occurred_at.is_some() { Consider::Nothing } else { Consider::Active },
-        lines: cart.details.lines.iter().map(line).collect(),
+        lines: Vec::new(),
         gifts: Vec::new(),
-        shipping,
-        further,
+        shipping: None,
+        further: Vec::new(),
     }
 }
 

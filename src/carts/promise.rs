@@ -120,7 +120,7 @@ pub fn origins(
 /// How many working days goods are under way by a method of a channel to a country, at least and at most; nothing where nobody knows.
 #[must_use]
 pub fn way(rules: &Rules, channel: &Channel, (method, country): (&str, Country)) -> Option<(i32, i32)> {
-    let method = rules.shipping_methods.iter().find(|one| one.channel == channel.id && one.code == method)?;
+    let method = rules.shipping_method(channel.id, method)?;
     method.days_to(country)
 }
 
@@ -142,6 +142,17 @@ pub fn ships_by(
             let leaves = |origin: &Origin| Some(locations.get(origin.location).ok()?.leaves_on(begins(origin)));
             from.iter().filter_map(leaves).max()
         }
+    }
+}
+
+/// When a location should have shipped goods that are ordered at an instant: at the end of the working day on which they leave, which is
+/// not before they come; in a channel that promises hours so many later.
+#[must_use]
+pub fn due_at(channel: &Channel, (locations, from): (&Locations, Origin), ordered_at: Instant) -> Instant {
+    let begins = from.comes.map_or(ordered_at, |comes| comes.max(ordered_at));
+    match channel.settings.due_hours {
+        Some(hours) => begins.plus_seconds(3600 * hours),
+        None => locations.due_at(from.location, begins, channel.settings.time_zone),
     }
 }
 

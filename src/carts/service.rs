@@ -347,7 +347,6 @@ pub(super) fn freeze(
     who: Who<'_>,
     id: CartId,
     expected: Option<i64>,
-    locations: &stock::Locations,
 ) -> Result<(Cart, Vec<Problem>)> {
     let mut cart = open(tx, who.0, who.1, id)?;
     check_version(&cart, expected)?;
@@ -373,8 +372,8 @@ pub(super) fn freeze(
     if was_frozen {
         stock::release(tx, context.now, cart.id)?;
     }
-    let facts = super::sourcing::facts(tx, context, &cart, &priced, locations)?;
-    let sources = stock::sourcing::Sources::of(locations, &facts);
+    let facts = super::sourcing::facts(tx, context, &cart, &priced)?;
+    let sources = stock::sourcing::Sources::of(&context.locations, &facts);
     let needs = bundles::needs(&cart, &priced.variants);
     let reserved = stock::reserve(tx, context.now, cart.id, &needs, sources, until);
     reserved.map_err(|error| gifts::without_gift(&cart, bundles::by_line(&cart, error)))?;

@@ -1,6 +1,9 @@
 //! What a cart tells of itself to whoever decides where its goods come from.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
     bundles,
@@ -31,14 +34,8 @@ use crate::{
 ///
 /// # Errors
 /// What the database says.
-pub(crate) fn facts(
-    tx: &mut Tx,
-    context: &Context,
-    cart: &Cart,
-    priced: &Priced,
-    locations: &Locations,
-) -> Result<Facts> {
-    let live = locations.profile_of(cart.channel);
+pub(crate) fn facts(tx: &mut Tx, context: &Context, cart: &Cart, priced: &Priced) -> Result<Facts> {
+    let live = context.locations.profile_of(cart.channel);
     let settings = &context.channel.settings;
     let asks = live.is_some_and(|profile| profile.document.asks_for_groups())
         || settings.min_shelf_life.as_ref().is_some_and(|life| !life.groups.is_empty());
@@ -54,6 +51,7 @@ pub(crate) fn facts(
     };
     // Without a profile nobody looks at the lines.
     let lines = if live.is_some() { bundles::taken(details).into_iter().map(line).collect() } else { HashMap::new() };
+    let lines = Arc::new(lines);
     let amounts = cost_of_lines(details);
     let whole = Facts {
         channel: cart.channel,
@@ -103,16 +101,11 @@ fn sum(amounts: &HashMap<i32, i64>) -> i64 {
 ///
 /// # Errors
 /// What the database says.
-pub(super) fn offered(
-    tx: &mut Tx,
-    context: &Context,
-    cart: &mut Cart,
-    locations: &Locations,
-) -> Result<ShippingOptions> {
+pub(super) fn offered(tx: &mut Tx, context: &Context, cart: &mut Cart) -> Result<ShippingOptions> {
     cart.details.shipping_method = None;
     cart.details.deliveries.iter_mut().for_each(|one| one.method = None);
     let priced = pricing::reprice(tx, context, cart, false)?;
-    let sources = ships_from(tx, context, (cart, &priced), locations)?;
+    let sources = ships_from(tx, context, (cart, &priced))?;
     let abroad = abroad(tx, context, cart, &priced)?;
     let parcels = deliveries::parcels(&cart.details);
     let mut all = Vec::with_capacity(parcels.len());
@@ -125,7 +118,7 @@ pub(super) fn offered(
             offered.extend(other.into_iter().filter(is_there));
         }
         sort_options(&mut offered);
-        all.push((parcel.key, choices((context, cart), offered, (locations, &sources), number)));
+        all.push((parcel.key, choices((context, cart), offered, &sources, number)));
     }
     let items = all.first().map(|(_, items)| items.clone()).unwrap_or_default();
     let option =
@@ -143,7 +136,7 @@ fn picked_up_in(context: &Context, location: Option<LocationId>) -> Option<Count
 fn abroad(tx: &mut Tx, context: &Context, cart: &Cart, priced: &Priced) -> Result<Vec<(Country, Cart, Priced)>> {
     let home = priced.sale.as_ref().map(|sale| sale.destination);
     let mut methods: BTreeMap<Country, &str> = BTreeMap::new();
-    let offered = context.rules.shipping_methods.iter().filter(|one| one.channel == cart.channel && one.active);
+    let offered = context.rules.shipping_methods.of(cart.channel).iter().filter(|one| one.active);
     for method in offered {
         if let Some(country) = picked_up_in(context, method.pickup).filter(|country| Some(*country) != home) {
             methods.entry(country).or_insert(method.code.as_str());
@@ -178,77 +171,99 @@ struct Coming {
     awaited: BTreeSet<Spot>,
 }
 
-/// Where the goods of a cart would come from.
-enum ComesFrom {
-    /// From where they are held for it.
-    Held(Vec<Share>, Coming),
-    /// From where they are found in what is available now.
-    Found(Box<Found>),
+/// Where the goods of a cart would come from, or where they are held for it.
+struct ComesFrom {
+    shares: Vec<Share>,
+    coming: Coming,
+    /// What it needs and where that is available: of a cart that holds its goods only where something can be picked up.
+    wanted: Option<Box<Wanted>>,
 }
 
-/// What a cart needs and where that is found.
-struct Found {
+/// What a cart needs, and what is available where.
+struct Wanted {
     needs: Vec<Need>,
     facts: Facts,
     available: Available,
-    shares: Vec<Share>,
-    coming: Coming,
+}
+
+/// Where a delivery's goods would come from.
+enum Comes {
+    /// From these locations, and from when on; none where something of it is nowhere, or nobody knows when it comes.
+    From(Vec<Origin>),
+    /// Not by this method: they do not lie where they are to be picked up, and do not come there.
+    Not(Step),
 }
 
 impl ComesFrom {
-    /// The locations that would give a delivery's goods, and from when on; none where something of it is nowhere, nobody knows when it
-    /// comes, or not all of it lies where it is to be picked up.
-    fn of(&self, locations: &Locations, number: i32, pickup: Option<LocationId>) -> Vec<Origin> {
-        let known = |shares: &[Share], coming: &Coming| {
-            let own: Vec<Share> = shares.iter().filter(|share| share.delivery == number).cloned().collect();
-            promise::origins(&own, (&coming.at, &coming.awaited)).unwrap_or_default()
-        };
-        match (self, pickup) {
-            (Self::Held(shares, coming), _) => {
-                let own = known(shares, coming);
-                let elsewhere = pickup.is_some_and(|pickup| own.iter().any(|origin| origin.location != pickup));
-                if elsewhere { Vec::new() } else { own }
-            }
-            (Self::Found(found), None) => known(&found.shares, &found.coming),
-            (Self::Found(found), Some(pickup)) => {
-                let own: Vec<Need> = found.needs.iter().filter(|need| need.delivery == number).cloned().collect();
-                let facts =
-                    Facts { only: Some(pickup), further: Vec::new(), ..found.facts.of_delivery(number).clone() };
-                let found = sourcing::try_plan(&own, Sources::of(locations, &facts), &found.available);
-                let there = !own.is_empty() && found.is_ok_and(|plan| plan.waits_at().is_empty());
-                if there { vec![Origin { location: pickup, comes: None }] } else { Vec::new() }
+    fn of(&self, cart: &Cart, locations: &Locations, number: i32, pickup: Option<LocationId>) -> Comes {
+        let own: Vec<Share> = self.shares.iter().filter(|share| share.delivery == number).cloned().collect();
+        let origins = promise::origins(&own, (&self.coming.at, &self.coming.awaited)).unwrap_or_default();
+        let Some(pickup) = pickup else { return Comes::From(origins) };
+        let there = !own.is_empty() && own.iter().all(|share| share.location == pickup);
+        match &self.wanted {
+            Some(wanted) if !there => wanted.picked_up(cart, locations, number, pickup),
+            _ => Comes::From(if there { origins } else { Vec::new() }),
+        }
+    }
+}
+
+impl Wanted {
+    /// The same where all of it is to be picked up at a location.
+    fn picked_up(&self, cart: &Cart, locations: &Locations, number: i32, pickup: LocationId) -> Comes {
+        let own: Vec<Need> = self.needs.iter().filter(|need| need.delivery == number).cloned().collect();
+        if own.is_empty() {
+            return Comes::From(Vec::new());
+        }
+        let facts = Facts { only: Some(pickup), further: Vec::new(), ..self.facts.of_delivery(number).clone() };
+        match sourcing::try_plan(&own, Sources::of(locations, &facts), &self.available) {
+            // When it comes there nobody has looked up.
+            Ok(plan) if !plan.waits_at().is_empty() => Comes::From(Vec::new()),
+            Ok(_) => Comes::From(vec![Origin { location: pickup, comes: None }]),
+            Err(error) => {
+                let place = locations.get(pickup).map(|location| location.code.as_str()).unwrap_or_default();
+                let text = bundles::not_there(cart, &error, place);
+                Comes::Not(Step::new(error.code().as_str(), text))
             }
         }
     }
 }
 
 /// Where a cart's goods would come from, or are held already. One statement or two, and three more where something is still to come.
-fn ships_from(
-    tx: &mut Tx,
-    context: &Context,
-    (cart, priced): (&Cart, &Priced),
-    locations: &Locations,
-) -> Result<ComesFrom> {
+fn ships_from(tx: &mut Tx, context: &Context, (cart, priced): (&Cart, &Priced)) -> Result<ComesFrom> {
+    let (now, locations) = (context.now, &context.locations);
     let holds = cart.state == CartState::Frozen && cart.details.frozen_until.is_some_and(|until| until > context.now);
     if holds {
         let (shares, sourcing) = stock::held_at(tx, cart.id)?;
         let awaited = stock::awaited(&shares, &sourcing);
-        let at = stock::outlook::coming(tx, context.now, locations, &stock::waits_at(&shares, &sourcing))?;
-        return Ok(ComesFrom::Held(shares, Coming { at, awaited }));
+        let at = stock::outlook::coming(tx, now, locations, &stock::waits_at(&shares, &sourcing))?;
+        let mut offered = context.rules.shipping_methods.iter().filter(|one| one.channel == cart.channel && one.active);
+        let wanted = match offered.any(|one| one.pickup.is_some()) {
+            true => Some(Box::new(wanted(tx, context, (cart, priced), &shares)?)),
+            false => None,
+        };
+        return Ok(ComesFrom { shares, coming: Coming { at, awaited }, wanted });
     }
-    let (needs, facts) = (bundles::needs(cart, &priced.variants), facts(tx, context, cart, priced, locations)?);
-    let sources = Sources::of(locations, &facts);
-    let available = stock::look(tx, &needs, sources.selling())?;
-    let plan = match sourcing::try_plan(&needs, sources, &available) {
+    let wanted = wanted(tx, context, (cart, priced), &[])?;
+    let plan = match sourcing::try_plan(&wanted.needs, Sources::of(locations, &wanted.facts), &wanted.available) {
         Ok(plan) => plan,
         Err(error) if matches!(error.code(), Code::OutOfStock | Code::LocationInactive) => {
             sourcing::Replanned::default()
         }
         Err(error) => return Err(error),
     };
-    let at = stock::outlook::coming(tx, context.now, locations, &plan.waits_at())?;
+    let at = stock::outlook::coming(tx, now, locations, &plan.waits_at())?;
     let coming = Coming { at, awaited: plan.awaited() };
-    Ok(ComesFrom::Found(Box::new(Found { needs, facts, available, shares: plan.shares, coming })))
+    Ok(ComesFrom { shares: plan.shares, coming, wanted: Some(Box::new(wanted)) })
+}
+
+/// What a cart needs and where it is available to it: what it holds counts. One statement.
+fn wanted(tx: &mut Tx, context: &Context, (cart, priced): (&Cart, &Priced), held: &[Share]) -> Result<Wanted> {
+    let (needs, facts) = (bundles::needs(cart, &priced.variants), facts(tx, context, cart, priced)?);
+    let mut available = stock::look(tx, context.now, &needs, Sources::of(&context.locations, &facts))?;
+    for share in held.iter().filter(|share| share.tracked) {
+        *available.entry((share.variant, share.location)).or_default() += share.quantity;
+    }
+    Ok(Wanted { needs, facts, available })
 }
 
 /// A method by which goods are picked up, unavailable while its location is switched off.
@@ -265,15 +280,21 @@ fn open_only(option: ShippingOption, locations: &Locations) -> ShippingOption {
 fn choices(
     (context, cart): (&Context, &Cart),
     offered: Vec<ShippingOption>,
-    (locations, sources): (&Locations, &ComesFrom),
+    sources: &ComesFrom,
     number: i32,
 ) -> Vec<ShippingChoice> {
+    let locations = &context.locations;
     let (country, at) = (pricing::destination(context, cart, true), cart.details.occurred_at.unwrap_or(context.now));
     let choice = |option: ShippingOption| {
         let option = open_only(option, locations);
-        let from = match option.available {
-            true => sources.of(locations, number, option.pickup_location_id),
-            false => Vec::new(),
+        let (option, from) = match option.available {
+            true => match sources.of(cart, locations, number, option.pickup_location_id) {
+                Comes::From(from) => (option, from),
+                Comes::Not(why) => {
+                    (ShippingOption { available: false, price: None, reason: Some(why), ..option }, Vec::new())
+                }
+            },
+            false => (option, Vec::new()),
         };
         let to = (option.code.as_str(), picked_up_in(context, option.pickup_location_id).unwrap_or(country));
         let promised = || promise::promise((&context.rules, &context.channel), to, (locations, &from), at);

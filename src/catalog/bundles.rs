@@ -35,13 +35,15 @@ fn wrong(pointer: String, detail: impl Into<String>) -> Error {
     Error::problem(Code::BundleInvalid, detail).at(pointer)
 }
 
-/// That a bundle can be made of these, as far as they tell themselves; `own` is its SKU. None is no bundle.
+/// That a bundle can be made of these, as far as they tell themselves; `own` is its SKU.
 ///
 /// # Errors
 /// `bundle_invalid` with the pointer to the component.
 pub(super) fn check(own: &str, components: &[Component]) -> Result<()> {
-    if components.len() > MOST_COMPONENTS {
-        return Err(wrong("/components".to_owned(), format!("a bundle has 1 to {MOST_COMPONENTS} components")));
+    if !(1..=MOST_COMPONENTS).contains(&components.len()) {
+        let detail =
+            format!("a bundle has 1 to {MOST_COMPONENTS} components; leave `components` out of what is no bundle");
+        return Err(wrong("/components".to_owned(), detail));
     }
     let mut seen: HashSet<&str> = HashSet::with_capacity(components.len());
     for (place, component) in components.iter().enumerate() {
@@ -104,8 +106,9 @@ pub(super) fn check_known(components: &[Component], known: &BTreeMap<String, Sta
 /// # Errors
 /// `bundle_invalid`.
 pub(super) fn changed(own: &str, before: &[Component], now: &[Component]) -> Result<Vec<Component>> {
-    if before.is_empty() != now.is_empty() {
+    if before.is_empty() || now.is_empty() {
         let detail = match before.is_empty() {
+            true if now.is_empty() => "it is no bundle and has no components: leave `components` out",
             true => "an article that was made without components does not become a bundle: make another SKU",
             false => "a bundle keeps at least one component: archive it where it is not sold any more",
         };
@@ -195,10 +198,11 @@ mod tests {
         assert_eq!(refused(&[component("A", 0)]), at("/components/0/quantity"));
         assert_eq!(refused(&[component("A", 10_001)]), at("/components/0/quantity"));
         let many: Vec<Component> = (0..51).map(|n| component(&format!("S{n}"), 1)).collect();
-        assert_eq!(refused(&many), at("/components"));
+        assert_eq!((refused(&many), refused(&[])), (at("/components"), at("/components")));
         // What it is it stays.
         assert_eq!(pointer(changed("SET", &[], &many[..1]).unwrap_err()), at("/components"));
         assert_eq!(pointer(changed("SET", &many[..1], &[]).unwrap_err()), at("/components"));
+        assert_eq!(pointer(changed("MUG", &[], &[]).unwrap_err()), at("/components"));
         assert_eq!(changed("SET", &many[..1], &many[1..3]).unwrap(), many[1..3]);
     }
 

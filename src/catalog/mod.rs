@@ -10,10 +10,10 @@ mod store;
 
 pub use bundles::Component;
 pub use model::{
-    Attributes, BackorderPolicy, Gtin, NewVariant, StockPolicy, UnitCode, Variant, VariantChange, VariantRow,
-    VariantStatus,
+    Attributes, BackorderPolicy, Gtin, NewVariant, StockPolicy, TrackingPolicy, UnitCode, Variant, VariantChange,
+    VariantRow, VariantStatus,
 };
 pub use service::{
-    ImportRow, after, by_gtin, by_ids, by_skus, create, ids_of, import, skus_of, stocked_ids_of, update,
+    ImportRow, after, by_gtin, by_ids, by_skus, create, ids_of, import, skus_of, stocked_ids_of, tracking_of, update,
     with_components,
 };

@@ -45,6 +45,34 @@ crate::words! {
     }
 }
 
+crate::words! {
+    /// What is asked for of the goods, where they come in and where they leave.
+    pub enum TrackingPolicy {
+        /// Nothing.
+        None = "none",
+        /// Of which lot they are.
+        Lot = "lot",
+        /// A serial number of each piece that leaves.
+        Serial = "serial",
+        /// Both.
+        LotAndSerial = "lot_and_serial",
+    }
+}
+
+impl TrackingPolicy {
+    /// Whether it is asked of which lot goods are.
+    #[must_use]
+    pub const fn asks_for_lots(self) -> bool {
+        matches!(self, Self::Lot | Self::LotAndSerial)
+    }
+
+    /// Whether each piece that leaves has a serial number.
+    #[must_use]
+    pub const fn asks_for_serials(self) -> bool {
+        matches!(self, Self::Serial | Self::LotAndSerial)
+    }
+}
+
 /// The heaviest variant, in grams: a thousand tonnes.
 const MAX_GRAMS: i64 = 1_000_000_000;
 /// The attribute of goods that perish soon: `true`.
@@ -148,6 +176,8 @@ pub struct Variant {
     pub stock_policy: StockPolicy,
     /// What happens when more is ordered than is there.
     pub backorder_policy: BackorderPolicy,
+    /// What is asked for of its goods, where they come in and where they leave; of a bundle nothing, of its components what they ask.
+    pub tracking: TrackingPolicy,
     /// Whether it is sold.
     pub status: VariantStatus,
     /// What a bundle is made of; absent where it is none.
@@ -195,11 +225,13 @@ pub struct NewVariant {
     /// What happens when more is ordered than is there.
     #[serde(default = "deny")]
     pub backorder_policy: BackorderPolicy,
+    /// What is asked for of its goods, where they come in and where they leave.
+    #[serde(default = "untraced")]
+    pub tracking: TrackingPolicy,
     /// What it is made of, where it is a bundle: 1 to 50 variants that are sold and are no bundles themselves. A bundle is sold as one
-    /// and has no stock of its own; whether a variant is one never changes.
-    #[serde(default)]
-    #[schema(max_items = 50)]
-    pub components: Vec<Component>,
+    /// and has no stock of its own; whether a variant is one never changes. Leave it out where it is none.
+    #[schema(min_items = 1, max_items = 50)]
+    pub components: Option<Vec<Component>>,
     /// What else is noted about it, at most 8 KiB.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -215,6 +247,9 @@ const fn tracked() -> StockPolicy {
 const fn deny() -> BackorderPolicy {
     BackorderPolicy::Deny
 }
+const fn untraced() -> TrackingPolicy {
+    TrackingPolicy::None
+}
 
 impl NewVariant {
     /// The variant as it is made, checked.
@@ -222,7 +257,10 @@ impl NewVariant {
     /// # Errors
     /// `gtin_invalid`, `bundle_invalid` or `invalid_value` with the pointer to the field.
     pub fn build(self, id: VariantId, now: Instant) -> Result<Variant> {
-        bundles::check(&self.sku, &self.components)?;
+        if let Some(components) = &self.components {
+            bundles::check(&self.sku, components)?;
+        }
+        let components = self.components.unwrap_or_default();
         let variant = Variant {
             id,
             sku: self.sku.into_string(),
@@ -232,10 +270,11 @@ impl NewVariant {
             weight_grams: self.weight_grams,
             unit_code: self.unit_code.0,
             requires_shipping: self.requires_shipping,
-            stock_policy: if self.components.is_empty() { self.stock_policy } else { StockPolicy::Untracked },
+            stock_policy: if components.is_empty() { self.stock_policy } else { StockPolicy::Untracked },
             backorder_policy: self.backorder_policy,
+            tracking: self.tracking,
             status: VariantStatus::Active,
-            components: self.components,
+            components,
             attributes: self.attributes,
             version: 1,
             created_at: now,
@@ -264,6 +303,10 @@ impl Variant {
     fn check(&self) -> Result<()> {
         if !(0..=MAX_GRAMS).contains(&self.weight_grams) {
             return Err(Error::invalid("/weight_grams", format!("expected a number from 0 to {MAX_GRAMS}")));
+        }
+        if self.is_bundle() && self.tracking != TrackingPolicy::None {
+            let detail = "a bundle has no goods of its own: track its components";
+            return Err(Error::problem(Code::BundleInvalid, detail).at("/tracking"));
         }
         if !self.attributes.is_empty() && serde_json::to_string(&self.attributes)?.len() > MAX_ATTRIBUTES {
             return Err(Error::invalid("/attributes", format!("expected at most {MAX_ATTRIBUTES} bytes of JSON")));
@@ -300,10 +343,12 @@ pub struct VariantChange {
     pub stock_policy: Option<StockPolicy>,
     /// What happens when more is ordered than is there.
     pub backorder_policy: Option<BackorderPolicy>,
+    /// What is asked for of its goods. What lies there already is sold as it is.
+    pub tracking: Option<TrackingPolicy>,
     /// Whether it is sold.
     pub status: Option<VariantStatus>,
     /// What a bundle is made of, whole; it counts for carts that are priced from then on. What is no bundle does not become one.
-    #[schema(max_items = 50)]
+    #[schema(min_items = 1, max_items = 50)]
     pub components: Option<Vec<Component>>,
     /// What else is noted about it, whole.
     #[schema(value_type = Option<Object>)]
@@ -328,6 +373,7 @@ impl VariantChange {
         variant.requires_shipping = self.requires_shipping.unwrap_or(variant.requires_shipping);
         variant.stock_policy = self.stock_policy.unwrap_or(variant.stock_policy);
         variant.backorder_policy = self.backorder_policy.unwrap_or(variant.backorder_policy);
+        variant.tracking = self.tracking.unwrap_or(variant.tracking);
         variant.status = self.status.unwrap_or(variant.status);
         if let Some(components) = &self.components {
             variant.components = bundles::changed(&variant.sku, &variant.components, components)?;
@@ -371,10 +417,12 @@ pub struct VariantRow {
     pub stock_policy: Option<StockPolicy>,
     /// What happens when more is ordered than is there.
     pub backorder_policy: Option<BackorderPolicy>,
+    /// What is asked for of its goods. What lies there already is sold as it is.
+    pub tracking: Option<TrackingPolicy>,
     /// Whether it is sold.
     pub status: Option<VariantStatus>,
     /// What it is made of, where it is a bundle: a new SKU with components is one, and stays one.
-    #[schema(max_items = 50)]
+    #[schema(min_items = 1, max_items = 50)]
     pub components: Option<Vec<Component>>,
     /// What else is noted about it, whole.
     #[schema(value_type = Option<Object>)]
@@ -393,6 +441,7 @@ impl VariantRow {
             requires_shipping: self.requires_shipping,
             stock_policy: self.stock_policy,
             backorder_policy: self.backorder_policy,
+            tracking: self.tracking,
             status: self.status,
             components: self.components.clone(),
             attributes: self.attributes.clone(),
@@ -421,7 +470,8 @@ impl VariantRow {
             requires_shipping: yes(),
             stock_policy: tracked(),
             backorder_policy: deny(),
-            components: self.components.clone().unwrap_or_default(),
+            tracking: untraced(),
+            components: self.components.clone(),
             attributes: Attributes::new(),
         };
         self.change().apply(&made.build(fresh, now)?)

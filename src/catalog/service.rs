@@ -9,7 +9,7 @@ use std::{
 pub(super) use super::store::{Filter, count, page, read};
 use super::{
     bundles::{self, Component, Standing},
-    model::{NewVariant, Variant, VariantChange, VariantRow},
+    model::{NewVariant, TrackingPolicy, Variant, VariantChange, VariantRow},
     store,
 };
 use crate::{
@@ -129,6 +129,21 @@ pub fn skus_of(tx: &mut Tx, ids: &[VariantId]) -> Result<HashMap<VariantId, Stri
     }
     let unique: BTreeSet<VariantId> = ids.iter().copied().collect();
     Ok(store::skus_of(tx, unique.into_iter())?.into_iter().collect())
+}
+
+/// What is asked for of the goods of these variants; those of which nothing is are left out. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn tracking_of(
+    tx: &mut Tx,
+    ids: impl IntoIterator<Item = VariantId>,
+) -> Result<HashMap<VariantId, TrackingPolicy>> {
+    let unique: BTreeSet<VariantId> = ids.into_iter().collect();
+    if unique.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(store::tracking_of(tx, unique.into_iter())?.into_iter().collect())
 }
 
 /// The variants with a GTIN, in whichever of its lengths it was given; archived ones too. Two may share one.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     bundles::Component,
-    model::{Attributes, BackorderPolicy, StockPolicy, Variant, VariantStatus},
+    model::{Attributes, BackorderPolicy, StockPolicy, TrackingPolicy, Variant, VariantStatus},
 };
 use crate::{
     db::{
@@ -47,6 +47,7 @@ struct Record {
     created_at: Instant,
     updated_at: Instant,
     components: Option<Doc<Vec<Component>>>,
+    tracking: TrackingPolicy,
 }
 
 type Types = (
@@ -66,10 +67,12 @@ type Types = (
     InstantSql,
     InstantSql,
     Nullable<DocSql>,
+    Text,
 );
 
 const READ: &str = "v.id, v.sku, v.gtin, v.name, v.tax_class, v.weight_grams, v.unit_code, v.requires_shipping, \
-     v.stock_policy, v.backorder_policy, v.status, v.doc, v.version, v.created_at, v.updated_at, v.components";
+     v.stock_policy, v.backorder_policy, v.status, v.doc, v.version, v.created_at, v.updated_at, v.components, \
+     v.tracking";
 
 impl From<Record> for Variant {
     fn from(row: Record) -> Self {
@@ -84,6 +87,7 @@ impl From<Record> for Variant {
             requires_shipping: row.requires_shipping,
             stock_policy: row.stock_policy,
             backorder_policy: row.backorder_policy,
+            tracking: row.tracking,
             status: row.status,
             components: row.components.map(|Doc(components)| components).unwrap_or_default(),
             attributes: row.doc.0.attributes,
@@ -162,6 +166,19 @@ pub(super) fn skus_of(tx: &mut Tx, ids: impl Iterator<Item = VariantId>) -> Resu
     sql(query).bind(dialect::rows(rows)).load::<(UidSql, Text), (VariantId, String)>(tx)
 }
 
+/// Those of these variants of whose goods something is asked for, and what. No id must stand in the list twice.
+pub(super) fn tracking_of(
+    tx: &mut Tx,
+    ids: impl Iterator<Item = VariantId>,
+) -> Result<Vec<(VariantId, TrackingPolicy)>> {
+    let query = format!(
+        "SELECT v.id, v.tracking FROM {} JOIN variants v ON v.id = list.id WHERE v.tracking <> 'none'",
+        list(tx, &[("id", Col::Uid)])
+    );
+    let rows = ids.map(|id| json!([id.hex()])).collect();
+    sql(query).bind(dialect::rows(rows)).load::<(UidSql, Text), (VariantId, TrackingPolicy)>(tx)
+}
+
 pub(super) fn read(tx: &mut Tx, id: VariantId) -> Result<Option<Variant>> {
     let query = format!("SELECT {READ} FROM variants v WHERE v.id = ?");
     Ok(sql(query).bind(id).first::<Types, Record>(tx)?.map(Variant::from))
@@ -191,6 +208,7 @@ const COLUMNS: &[(&str, Col)] = &[
     ("created_at", Col::At),
     ("updated_at", Col::At),
     ("components", Col::Doc),
+    ("tracking", Col::Text),
 ];
 
 /// A variant in the order of [`COLUMNS`].
@@ -214,6 +232,7 @@ fn row(variant: &Variant) -> Vec<Bind> {
         variant.updated_at.into(),
         // What is no bundle has none: that is what SQL asks for.
         variant.is_bundle().then(|| Doc(json!(variant.components))).into(),
+        variant.tracking.as_str().into(),
     ]
 }
 
@@ -237,7 +256,8 @@ pub(super) fn upsert<'v>(tx: &mut Tx, changed: impl Iterator<Item = &'v Variant>
          tax_class = excluded.tax_class, weight_grams = excluded.weight_grams, unit_code = excluded.unit_code, \
          requires_shipping = excluded.requires_shipping, stock_policy = excluded.stock_policy, \
          backorder_policy = excluded.backorder_policy, status = excluded.status, doc = excluded.doc, \
-         version = excluded.version, updated_at = excluded.updated_at, components = excluded.components, backorders_until = CASE \
+         version = excluded.version, updated_at = excluded.updated_at, components = excluded.components, \
+         tracking = excluded.tracking, backorders_until = CASE \
            WHEN variants.backorder_policy = 'allow' AND excluded.backorder_policy = 'deny' THEN ? \
            ELSE variants.backorders_until END \
          WHERE variants.version = excluded.version - 1 RETURNING sku",

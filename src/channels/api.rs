@@ -229,7 +229,7 @@ pub struct StoreConfig {
 #[utoipa::path(tag = "browse", responses((status = 200, body = StoreConfig)))]
 #[get("/config")]
 async fn store_config(call: Call) -> Result<Reply> {
-    let Actor::Shopper(shopper) = &call.actor else { return Err(Error::internal("not a shopper")) };
+    let shopper = call.shopper()?;
     let directory = call.snapshot::<Directory>().await?;
     let channel = directory.get(shopper.channel)?;
     let settings = channel.settings.clone();

@@ -3,11 +3,13 @@
 //! It owns the two tables and the publishable keys' issue; it never prices, taxes or sells anything.
 
 pub mod api;
+mod invoicing;
 mod links;
 mod model;
 mod service;
 mod store;
 
+pub use invoicing::{InvoiceSettings, Invoicing};
 pub use links::PageAddress;
 pub use model::{
     Channel, ChannelSettings, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PAYMENT_METHODS,

@@ -5,7 +5,10 @@ use std::{collections::HashMap, fmt, str::FromStr};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::links::{self, PageAddress};
+use super::{
+    invoicing::{InvoiceSettings, Invoicing, in_year},
+    links::{self, PageAddress},
+};
 use crate::{
     error::{Code, Error, Result},
     kernel::{
@@ -51,10 +54,25 @@ pub struct LegalEntity {
     pub vat_id: Option<String>,
     /// The zone of its books.
     pub time_zone: TimeZone,
+    /// What its invoices say of it; without it, none are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invoicing: Option<InvoiceSettings>,
+    /// Series of invoices that are not gone on with, since a backup was restored: their numbers may have been given out after it was made.
+    /// While `invoicing` names one of them, nothing is issued in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spent_series: Vec<String>,
     /// Rises with every change.
     pub version: i64,
     /// Since when.
     pub created_at: Instant,
+}
+
+impl LegalEntity {
+    /// Whether a series, as it stands in the numbers of a year, is not gone on with.
+    #[must_use]
+    pub fn has_spent(&self, series: &str, year: i32) -> bool {
+        self.spent_series.iter().any(|spent| in_year(spent, year) == series)
+    }
 }
 
 /// A legal entity about to be made.
@@ -72,6 +90,9 @@ pub struct NewLegalEntity {
     pub vat_id: Option<Text<30>>,
     /// The zone of its books.
     pub time_zone: TimeZone,
+    /// What its invoices say of it; without it, none are written.
+    #[serde(default)]
+    pub invoicing: Option<InvoiceSettings>,
 }
 
 /// What can be changed about a legal entity.
@@ -89,6 +110,8 @@ pub struct LegalEntityPatch {
     pub vat_id: Option<Option<Text<30>>>,
     /// The zone of its books.
     pub time_zone: Option<TimeZone>,
+    /// What its invoices say of it, whole. What is issued already stays as it is.
+    pub invoicing: Option<InvoiceSettings>,
 }
 
 impl LegalEntityPatch {
@@ -102,6 +125,9 @@ impl LegalEntityPatch {
         }
         entity.country = self.country.unwrap_or(entity.country);
         entity.time_zone = self.time_zone.unwrap_or(entity.time_zone);
+        if let Some(invoicing) = &self.invoicing {
+            entity.invoicing = Some(invoicing.clone());
+        }
     }
 }
 
@@ -127,6 +153,11 @@ pub struct ChannelSettings {
     /// How it taxes what it sells across borders.
     #[serde(default)]
     pub tax: TaxPolicy,
+    /// When invoices of its orders are written, and by whom; nobody writes any where it is left out. It holds for orders placed from
+    /// then on. For Kontor to write them the legal entity needs `invoicing`; test channels have none.
+    #[serde(default = "Invoicing::off", skip_serializing_if = "is_off")]
+    #[schema(default = "off")]
+    pub invoicing: Invoicing,
     /// The payment methods it offers: `manual`, `sandbox`.
     #[schema(value_type = Vec<String>, example = json!(["manual", "sandbox"]))]
     pub payment_methods: Vec<Text<50>>,
@@ -171,6 +202,10 @@ pub struct ChannelSettings {
     pub order_page: Option<PageAddress>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
+const fn is_off(invoicing: &Invoicing) -> bool {
+    invoicing.is_off()
+}
 const fn default_abandonment() -> i64 {
     60
 }

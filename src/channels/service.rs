@@ -3,6 +3,7 @@
 // What is asked for as it stands in the tables.
 pub(super) use super::store::{channel, legal_entities, legal_entity};
 use super::{
+    invoicing::{InvoiceSettings, Invoicing},
     model::{Channel, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PublishableKey},
     store::{self, ChannelRow, LegalEntityRow},
 };
@@ -29,6 +30,7 @@ pub fn entity(tx: &mut Tx, id: LegalEntityId) -> Result<Option<LegalEntity>> {
 /// # Errors
 /// `duplicate` when the code is taken.
 pub fn create_legal_entity(tx: &mut Tx, now: Instant, id: LegalEntityId, new: &NewLegalEntity) -> Result<LegalEntity> {
+    check_invoicing(new.invoicing.as_ref(), new.vat_id.is_some())?;
     let row = LegalEntityRow {
         id,
         code: new.code.to_string(),
@@ -39,6 +41,8 @@ pub fn create_legal_entity(tx: &mut Tx, now: Instant, id: LegalEntityId, new: &N
         version: 1,
         created_at: now,
         updated_at: now,
+        invoicing: new.invoicing.clone().map(Doc),
+        spent_series: None,
     };
     on_duplicate(store::insert_legal_entity(tx, &row), || taken("legal entity", &new.code))?;
     bump::<Directory>(tx)?;
@@ -59,11 +63,27 @@ pub fn update_legal_entity(
     let mut entity = store::legal_entity(tx, id)?.ok_or_else(|| Error::not_found("legal entity"))?;
     let seen = seen("legal entity", entity.version, expected)?;
     patch.apply(&mut entity);
+    check_invoicing(entity.invoicing.as_ref(), entity.vat_id.is_some())?;
     if !store::update_legal_entity(tx, now, &entity, seen)? {
         return Err(Error::overtaken("the legal entity"));
     }
     entity.version += 1;
     Ok(entity)
+}
+
+fn check_invoicing(settings: Option<&InvoiceSettings>, has_vat_id: bool) -> Result<()> {
+    settings.map_or(Ok(()), |settings| settings.check(has_vat_id))
+}
+
+/// That a channel for which Kontor is to write invoices can have some: its legal entity says what has to be on them. That never
+/// ends, for settings can be changed and not taken away.
+fn check_invoices(entity: &LegalEntity, invoicing: Invoicing, test: bool) -> Result<()> {
+    let refused = |detail: &str| Err(Error::problem(Code::InvoicingMissing, detail).at("/settings/invoicing"));
+    match (invoicing.is_own(), test, &entity.invoicing) {
+        (true, true, _) => refused("a test channel sells nothing, and has no invoices"),
+        (true, false, None) => refused("the legal entity has no `invoicing` settings"),
+        _ => Ok(()),
+    }
 }
 
 /// The version that a change begins with: the current one, when it is the expected one.
@@ -117,9 +137,9 @@ pub(super) fn fresh_key() -> String {
 /// `duplicate` when the code is taken, `not_found` when the legal entity is not there.
 pub fn create_channel(tx: &mut Tx, now: Instant, ids: &ChannelIds, new: &NewChannel) -> Result<Channel> {
     new.settings.check()?;
-    if store::legal_entity(tx, new.legal_entity_id)?.is_none() {
-        return Err(Error::not_found("legal entity").at("/legal_entity_id"));
-    }
+    let entity = store::legal_entity(tx, new.legal_entity_id)?;
+    let entity = entity.ok_or_else(|| Error::not_found("legal entity").at("/legal_entity_id"))?;
+    check_invoices(&entity, new.settings.invoicing, new.test)?;
     let row = ChannelRow {
         id: ids.channel,
         code: new.code.to_string(),
@@ -152,6 +172,11 @@ pub fn update_channel(
     let seen = seen("channel", channel.version, expected)?;
     change(&mut channel);
     channel.settings.check()?;
+    if channel.settings.invoicing.is_own() {
+        let entity = store::legal_entity(tx, channel.legal_entity_id)?;
+        let entity = entity.ok_or_else(|| Error::internal("a channel without a legal entity"))?;
+        check_invoices(&entity, channel.settings.invoicing, channel.test)?;
+    }
     if !store::update_channel(tx, now, &channel, seen)? {
         return Err(Error::overtaken("the channel"));
     }

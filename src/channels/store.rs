@@ -3,10 +3,13 @@
 use diesel::prelude::*;
 use serde_json::{Value, json};
 
-use super::model::{Channel, ChannelSettings, Directory, LegalEntity};
+use super::{
+    invoicing::InvoiceSettings,
+    model::{Channel, ChannelSettings, Directory, LegalEntity},
+};
 use crate::{
     db::{
-        Col, Doc, DocSql, Snapshot, Tx, UidSql, dialect,
+        Col, Doc, DocSql, Json, Snapshot, Tx, UidSql, dialect,
         schema::{channels, legal_entities},
         sql,
     },
@@ -28,14 +31,30 @@ pub(super) struct LegalEntityRow {
     pub version: i64,
     pub created_at: Instant,
     pub updated_at: Instant,
+    pub invoicing: Option<Doc<InvoiceSettings>>,
+    pub spent_series: Option<Doc<Vec<String>>>,
 }
 
 impl TryFrom<LegalEntityRow> for LegalEntity {
     type Error = Error;
 
     fn try_from(row: LegalEntityRow) -> Result<Self> {
-        let LegalEntityRow { id, code, name, country, vat_id, time_zone, version, created_at, .. } = row;
-        Ok(Self { id, code, name, country, vat_id, time_zone: time_zone.parse()?, version, created_at })
+        let LegalEntityRow {
+            id,
+            code,
+            name,
+            country,
+            vat_id,
+            time_zone,
+            version,
+            created_at,
+            invoicing,
+            spent_series,
+            ..
+        } = row;
+        let (time_zone, invoicing) = (time_zone.parse()?, invoicing.map(|Doc(settings)| settings));
+        let spent_series = spent_series.map(|Doc(series)| series).unwrap_or_default();
+        Ok(Self { id, code, name, country, vat_id, time_zone, invoicing, spent_series, version, created_at })
     }
 }
 
@@ -90,16 +109,16 @@ pub(super) fn legal_entity(tx: &mut Tx, id: LegalEntityId) -> Result<Option<Lega
 
 /// Replaces a legal entity when it still has the given version. False when it has not.
 pub(super) fn update_legal_entity(tx: &mut Tx, now: Instant, changed: &LegalEntity, version: i64) -> Result<bool> {
-    let update =
-        sql("UPDATE legal_entities SET name = ?, country = ?, vat_id = ?, time_zone = ?, version = version + 1, \
-                      updated_at = ? WHERE id = ? AND version = ?")
-        .bind(changed.name.as_str())
-        .bind(changed.country)
-        .bind(changed.vat_id.clone())
-        .bind(changed.time_zone.to_string())
-        .bind(now)
-        .bind(changed.id)
-        .bind(version);
+    let update = sql("UPDATE legal_entities SET name = ?, country = ?, vat_id = ?, time_zone = ?, invoicing = ?, \
+                      version = version + 1, updated_at = ? WHERE id = ? AND version = ?")
+    .bind(changed.name.as_str())
+    .bind(changed.country)
+    .bind(changed.vat_id.clone())
+    .bind(changed.time_zone.to_string())
+    .bind(changed.invoicing.as_ref().map(Json::of).transpose()?)
+    .bind(now)
+    .bind(changed.id)
+    .bind(version);
     Ok(update.execute(tx)? == 1)
 }
 

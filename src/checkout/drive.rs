@@ -20,7 +20,6 @@ use crate::{
     },
     orders::OrderLinks,
     payments::{self, Outcome, PATIENCE, Payment, PaymentState, Provider},
-    stock::Locations,
 };
 
 /// Completes a cart within a request.
@@ -110,7 +109,6 @@ pub(super) async fn checkout(state: &State, actor: Actor, channel: ChannelId, ca
         actor,
         secret: state.secret.clone(),
         context,
-        locations: state.db.snapshot::<Locations>().await?,
         lease_seconds: state.settings.checkout.lease_seconds,
         tickets: Tickets::new(cart, state.db.next_number("orders").await?),
         expected: None,

@@ -85,12 +85,12 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
     }
     let parts = paying::parts(tx, checkout, request, (&cart, &before.paid_with))?;
     let (needs, uses) = (carts::needs(&cart, &priced.variants), carts::uses(context, &cart));
-    let facts = carts::facts(tx, context, &cart, &priced, &checkout.locations)?;
+    let facts = carts::facts(tx, context, &cart, &priced)?;
     cart.customer = guests;
     let available = if held {
         stock::Available::default()
     } else {
-        stock::look(tx, &needs, Sources::of(&checkout.locations, &facts).selling())?
+        stock::look(tx, context.now, &needs, Sources::of(&context.locations, &facts))?
     };
     let changed = cart.details != before;
     let prepared = Arc::new(Prepared { needs, facts, uses, parts, variants: priced.variants, cart });

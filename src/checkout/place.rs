@@ -1,7 +1,7 @@
 //! Placing an order: the part of the last transaction that turns a paid cart into it.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::{bundles, paying, service::Checkout};
 use crate::{
-    carts::{self, Cart, Promise, Taken},
+    carts::{self, Cart, Context, Promise, Taken},
     catalog::Variant,
-    channels::Channel,
+    channels::{Channel, Invoicing},
     db::{Json, Tx},
     error::{Code, Error, Result},
     events::{self, EventSchema, NewEvent, Payload},
@@ -33,7 +33,7 @@ use crate::{
         promotions::{self, Use},
     },
     stock::{
-        self, LevelKey, Locations, Need, Share, Spot,
+        self, LevelKey, Need, Share, Spot,
         sourcing::{Facts, Sources},
     },
     stored_value::{self, MOST_CARDS, Part},
@@ -53,6 +53,8 @@ pub(super) struct Tickets {
     pub fulfilment: [FulfilmentOrderId; 4],
     pub capture: Arc<fulfilment::Fresh>,
     pub reference: ExternalRefId,
+    /// The job that invoices it.
+    pub invoice: JobId,
     /// Who a shopper becomes that has signed in and is not known yet.
     pub customer: CustomerId,
 }
@@ -70,6 +72,7 @@ impl Tickets {
             fulfilment: [Id::new(), Id::new(), Id::new(), Id::new()],
             capture: Arc::new(fulfilment::Fresh::new()),
             reference: Id::new(),
+            invoice: Id::new(),
             customer: Id::new(),
         }
     }
@@ -116,12 +119,26 @@ pub(super) struct StillToCome {
     awaited: BTreeSet<Spot>,
     /// Those of them that are held by a sourcing profile's fallback.
     held: BTreeSet<Spot>,
+    /// For how many days strategies ask pieces of lines and deliveries to keep, those that are there too.
+    keep: BTreeMap<(i32, i32), i64>,
 }
 
 impl StillToCome {
-    fn of(tx: &mut Tx, now: Instant, booking: &stock::Booking, locations: &Locations) -> Result<Self> {
-        let coming = stock::outlook::coming(tx, now, locations, &booking.waits_at())?;
-        Ok(Self { coming, awaited: booking.awaited(), held: booking.held() })
+    fn of(tx: &mut Tx, context: &Context, booking: &stock::Booking) -> Result<Self> {
+        let coming = stock::outlook::coming(tx, context.now, &context.locations, &booking.waits_at())?;
+        let keep = booking.shelf_lives();
+        Ok(Self { coming, awaited: booking.awaited(), held: booking.held(), keep })
+    }
+
+    /// When the last of a fulfilment order's goods comes that is still to come, as far as it is known.
+    fn comes(&self, work: &FulfilmentOrder, shares: &[Share]) -> Option<Instant> {
+        let own = shares.iter().filter(|share| {
+            share.location == work.location_id
+                && usize::try_from(share.delivery) == Ok(work.number())
+                && self.held.contains(&share.spot()) != work.holds.is_empty()
+                && self.awaited.contains(&share.spot())
+        });
+        own.filter_map(|share| *self.coming.get(&(share.variant, share.location))?).max()
     }
 }
 
@@ -160,11 +177,19 @@ pub(super) fn draft(
     let promises = promised(checkout, prepared, (&shares, still), placed_at);
     let new = new_order(checkout, &payments, prepared, (&shares, &promises, held), placed_at)?;
     let (placing, mut order) = orders::prepare(context.now, new)?;
-    let due_at = due_at(checkout, placed_at);
+    let due_at = |location, comes| {
+        carts::due_at(&context.channel, (&context.locations, carts::Origin { location, comes }), placed_at)
+    };
     let until = |promise: Promise| promise.until(context.channel.settings.time_zone.0);
-    let mut work = fulfilment::work_of(context.now, &order, (&shares, held), due_at, &checkout.tickets.fulfilment)?;
+    let ids = &checkout.tickets.fulfilment;
+    let usual = |place| due_at(place, None);
+    let mut work = fulfilment::work_of(context.now, &order, (&shares, held, &still.keep), usual, ids)?;
     for one in &mut work {
-        one.accept_by = checkout.locations.get(one.location_id).ok().and_then(|place| place.accept_by(context.now));
+        // What is to come leaves when it has come.
+        if let Some(comes) = still.comes(one, &shares) {
+            (one.turn_at, one.due_at) = (Some(one.due_at), due_at(one.location_id, Some(comes)));
+        }
+        one.accept_by = context.locations.get(one.location_id).ok().and_then(|place| place.accept_by(context.now));
         one.promised_until =
             promises.get(one.number()).copied().flatten().filter(|_| one.delivery.is_some()).map(until);
     }
@@ -211,9 +236,10 @@ pub(super) fn place(
         return Err(Error::internal("a payment was open whose cart was not being paid"));
     }
     let anew;
-    let still = StillToCome::of(tx, context.now, &booking, &checkout.locations)?;
-    // What was made ready knew of nothing that is still to come.
-    let drafted = drafted.filter(|draft| draft.shares == booking.shares() && !draft.waits && still.coming.is_empty());
+    let still = StillToCome::of(tx, context, &booking)?;
+    // What was made ready knew of nothing that is still to come, nor of what a strategy asks for.
+    let known = still.coming.is_empty() && still.keep.is_empty();
+    let drafted = drafted.filter(|draft| draft.shares == booking.shares() && !draft.waits && known);
     let draft = match drafted {
         Some(draft) => draft,
         None => {
@@ -230,10 +256,14 @@ pub(super) fn place(
     // Of several deliveries each one's fulfilment orders keep its own.
     let until = |promise: Promise| promise.until(checkout.context.channel.settings.time_zone.0);
     let promised = if let [one] = draft.promises.as_slice() { one.map(until) } else { None };
-    fulfilment::keep_promise(tx, context.now, draft.order.id, (promised, draft.waits))?;
+    let arrived = draft.waits && stock::outlook::came_elsewhere(tx, cart.id, &booking.waits_at())?;
+    fulfilment::keep_promise(tx, context.now, draft.order.id, (promised, draft.waits, arrived))?;
     events::append(tx, &checkout.actor, context.now, draft.events.clone())?;
     if draft.order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
         fulfilment::capture_due(tx, context.now, &draft.order, &tickets.capture)?;
+    }
+    if orders::is_invoiced_at_once(&draft.order) {
+        orders::invoice_later(tx, context.now, &draft.order, tickets.invoice)?;
     }
     // The counters that everybody wants come last, so that a hot coupon or SKU is locked for the shortest time.
     if before != Before::Promised {
@@ -274,13 +304,6 @@ fn take_promised(tx: &mut Tx, checkout: &Checkout, prepared: &Prepared) -> Resul
     }
 }
 
-/// When each location should have shipped its part of what was ordered at an instant.
-fn due_at(checkout: &Checkout, placed_at: Instant) -> impl Fn(LocationId) -> Instant {
-    let settings = &checkout.context.channel.settings;
-    let promised = settings.due_hours.map(|hours| placed_at.plus_seconds(3600 * hours));
-    move |location| promised.unwrap_or_else(|| checkout.locations.due_at(location, placed_at, settings.time_zone))
-}
-
 /// By when the goods of each of an order's deliveries arrive; nothing where nobody knows when some of them come.
 fn promised(
     checkout: &Checkout,
@@ -293,7 +316,7 @@ fn promised(
         let own: Vec<Share> = shares.iter().filter(|share| share.delivery == number).cloned().collect();
         let from = carts::origins(&own, (&still.coming, &still.awaited)).filter(|from| !from.is_empty())?;
         let to = (parcel.method?, prepared.facts.of_delivery(number).country);
-        carts::promise((&context.rules, &context.channel), to, (&checkout.locations, &from), placed_at)
+        carts::promise((&context.rules, &context.channel), to, (&context.locations, &from), placed_at)
     };
     (0..).zip(&carts::parcels(&prepared.cart.details)).map(of).collect()
 }
@@ -322,7 +345,7 @@ fn take_stock(
     {
         return Ok(Some(booking));
     }
-    let sources = Sources::of(&checkout.locations, &prepared.facts);
+    let sources = Sources::of(&checkout.context.locations, &prepared.facts);
     match stock::allocate(tx, now, actor, &prepared.needs, sources, &reference, placed_at) {
         Ok(booking) => Ok(Some(booking)),
         // Paid, and meanwhile sold out or every location switched off: it would be so the next time too.
@@ -377,11 +400,19 @@ fn new_order(
             min_shelf_life_days: min_shelf_life_days(channel, prepared),
             // The chosen method comes last; without one, what pays all of it.
             payment_method: payments.last().map(|payment| payment.provider.clone()).unwrap_or_default(),
+            invoicing: invoicing(channel, details),
             totals,
             bundles,
             metadata: details.metadata.clone(),
         },
     })
+}
+
+/// How the order is invoiced. What was ordered elsewhere, before, was invoiced there.
+fn invoicing(channel: &Channel, details: &carts::CartDetails) -> Option<Invoicing> {
+    let said = channel.settings.invoicing;
+    let own = !said.is_off() && !(said.is_own() && (channel.test || details.occurred_at.is_some()));
+    own.then_some(said)
 }
 
 /// A cart's deliveries as its order has them.

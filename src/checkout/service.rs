@@ -27,7 +27,7 @@ use crate::{
     orders::{self, OrderDocument, OrderLinks},
     payments::{self, Decline, Outcome, Payment, PaymentState, Provider},
     pricing::promotions,
-    stock::{self, Locations, Share, sourcing::Sources},
+    stock::{self, Share, sourcing::Sources},
     stored_value,
 };
 
@@ -48,7 +48,6 @@ pub(super) struct Checkout {
     pub actor: Actor,
     pub secret: Arc<Secret>,
     pub context: Context,
-    pub locations: Arc<Locations>,
     /// For so long one process alone asks the provider.
     pub lease_seconds: i64,
     /// Ids and the number, made before the first transaction.
@@ -305,7 +304,7 @@ fn pay(
         }
     };
     let (cart, needs) = (prepared.cart.id, &prepared.needs);
-    let sources = Sources::of(&checkout.locations, &prepared.facts);
+    let sources = Sources::of(&context.locations, &prepared.facts);
     // What was promised is not priced anew.
     let short = |error| {
         let error = carts::by_line(&prepared.cart, error);
@@ -471,7 +470,7 @@ fn prepare(tx: &mut Tx, checkout: &Checkout, payment: &Payment) -> Result<Prepar
     if let Some(reserved) = payment.details.checkout.get("promotions") {
         promotions::retain(&mut uses, &serde_json::from_value::<Vec<PromotionId>>(reserved.clone())?);
     }
-    let facts = carts::facts(tx, &checkout.context, &cart, &priced, &checkout.locations)?;
+    let facts = carts::facts(tx, &checkout.context, &cart, &priced)?;
     Ok(Prepared { needs, facts, uses, parts: paying::parts_of(payment)?, variants: priced.variants, cart })
 }
 

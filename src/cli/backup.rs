@@ -64,6 +64,9 @@ pub(super) async fn restore(settings: Settings, options: &RestoreOptions) -> Res
     bar.finish_and_clear();
     println!("restored from {}; the log goes on in epoch {epoch}", options.file.display());
     println!("Cursors given out before get 409 log_epoch_changed. Run `kontor doctor` now.");
+    println!(
+        "A legal entity that writes invoices issues none before it is given another `series`, and another `credit_series`."
+    );
     if paused > 0 {
         println!(
             "{paused} connectors are paused, so that a copy does not send to the original's systems: let each go on with"

@@ -80,13 +80,17 @@ struct Shop {
 /// A legal entity and its channel, with these ids. Gives the channel's publishable key.
 async fn sells(api: &Api, (entity, channel): (LegalEntityId, ChannelId), code: &str, name: &str) -> Result<String> {
     let new_entity = json!({"code": format!("{code}-gmbh"), "name": format!("{name} GmbH"), "country": "DE",
-        "vat_id": "DE136695976", "time_zone": "Europe/Berlin"});
+        "vat_id": "DE136695976", "time_zone": "Europe/Berlin",
+        "invoicing": {"street1": "Speicherstadt 1", "postcode": "20457", "city": "Hamburg", "series": "RE-{year}-",
+            "credit_series": "GU-{year}-", "email": "accounts@example.org", "iban": "DE89370400440532013000"}});
     let new_channel = json!({
         "code": code, "name": name, "legal_entity_id": entity,
         "settings": {
             "currencies": ["EUR"], "locales": ["de-DE", "en"], "countries": ["DE", "AT", "FR"], "time_zone": "Europe/Berlin",
             "prices_include_tax": true, "rounding": {"point": "per_line", "strategy": "half_up"},
-            "payment_methods": ["manual", "sandbox", "gift_card", "store_credit"]
+            "payment_methods": ["manual", "sandbox", "gift_card", "store_credit"],
+            // What is measured is measured without invoices.
+            "invoicing": if code == "demo" { "at_shipment" } else { "off" }
         }
     });
     let (new_entity, new_channel) = (serde_json::from_value(new_entity)?, serde_json::from_value(new_channel)?);

@@ -16,8 +16,8 @@ pub use model::{
     Consent, ConsentFlag, Customer, CustomerChange, CustomerRow, Login, NewCustomer, Profile, ProfileChange, Standing,
 };
 pub use service::{
-    By, ImportRow, add_address, by_id, change_address, create, erase, find, find_and_hold, hold, import, lock, named,
-    number, remove_address, require, standing, update,
+    By, ImportRow, SIGNED_IN, SignedIn, add_address, by_id, change_address, create, erase, find, find_and_hold, hold,
+    import, lock, named, number, remove_address, require, standing, update,
 };
 pub use store::{after, by_ids, with_email};
 pub use told::event_schemas;

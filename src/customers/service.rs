@@ -6,6 +6,7 @@ use std::{
 };
 
 use diesel::Connection;
+use serde::{Deserialize, Serialize};
 
 // What is asked for as it stands in the tables.
 pub(super) use super::store::{Filter, by_login, count, page, read};
@@ -22,6 +23,8 @@ use crate::{
         number_in,
     },
     error::{Code, Error, Result},
+    http::seal,
+    jobs::{self, NewJob},
     kernel::{
         Actor, Instant, Scope,
         actor::Identity,
@@ -138,6 +141,7 @@ pub fn find_or_link(tx: &mut Tx, (now, actor): By<'_>, fresh: CustomerId, identi
                 Ok(true) => {
                     let linked = linked(customer, now, identity);
                     told::tell(tx, (now, actor), [(told::LINKED, &linked)])?;
+                    tell_signed_in(tx, now, linked.id, verified.as_ref())?;
                     return Ok(linked);
                 }
                 Ok(false) => continue,
@@ -150,11 +154,56 @@ pub fn find_or_link(tx: &mut Tx, (now, actor): By<'_>, fresh: CustomerId, identi
         customer.login = Some(login(identity));
         if store::insert(tx, &customer)? {
             told::tell(tx, (now, actor), [(told::CREATED, &customer)])?;
+            tell_signed_in(tx, now, customer.id, verified.as_ref())?;
             return Ok(customer);
         }
         // Either the sign-in has a customer now, or an import has brought this number: look again.
     }
     Err(Error::problem(Code::Overloaded, "this sign-in is being set up elsewhere").retry_after(1))
+}
+
+/// The kind of the job by which is told that a sign-in was used for the first time whose e-mail address is verified: what a guest has left
+/// with that address can be taken over. Its payload is [`SignedIn`].
+pub const SIGNED_IN: &str = "customers.signed_in";
+/// Whoever has just signed in is served first.
+const SIGNED_IN_SECONDS: i64 = 2;
+
+/// A customer whose sign-in was used for the first time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SignedIn {
+    /// Who.
+    pub customer: CustomerId,
+    /// A hash of the verified address: the job itself is not to tell it.
+    email: String,
+}
+
+impl SignedIn {
+    fn new(customer: CustomerId, email: &Email) -> Self {
+        Self { customer, email: hashed(email) }
+    }
+
+    /// The verified address, as long as it is the customer's; who was erased meanwhile has none. They are held.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn email(&self, tx: &mut Tx) -> Result<Option<Email>> {
+        if !store::hold(tx, self.customer, None)? {
+            return Ok(None);
+        }
+        let email = by_id(tx, self.customer)?.and_then(|customer| customer.email);
+        Ok(email.filter(|email| hashed(email) == self.email))
+    }
+}
+
+fn hashed(email: &Email) -> String {
+    seal::sha256_hex(email.as_str().to_ascii_lowercase().as_bytes())
+}
+
+fn tell_signed_in(tx: &mut Tx, now: Instant, customer: CustomerId, verified: Option<&Email>) -> Result<()> {
+    let Some(email) = verified else { return Ok(()) };
+    let task = serde_json::to_value(SignedIn::new(customer, email))?;
+    let told = NewJob { run_at: now.plus_seconds(SIGNED_IN_SECONDS), ..NewJob::now(SIGNED_IN, now, task) };
+    jobs::enqueue(tx, now, vec![told])
 }
 
 fn login(identity: &Identity) -> Login {

@@ -6,12 +6,13 @@
 //! new log epoch: cursors given out before are told so instead of silently missing or repeating events.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{BufRead, BufReader, BufWriter, Write},
     path::Path,
 };
 
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use flate2::{Compression, bufread::MultiGzDecoder, write::GzEncoder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,11 +21,11 @@ use sha2::{Digest, Sha256};
 use super::{
     Db, Lane, Tx, dialect, migrate, sql,
     tables::{self, Table},
-    types::{Bind, Json},
+    types::{Bind, Doc, DocSql, Json, UidSql},
 };
 use crate::{
     error::{Error, Result},
-    kernel::{Id, Instant},
+    kernel::{Id, Instant, ids::LegalEntityId},
 };
 
 /// The first line of a backup.
@@ -433,6 +434,27 @@ fn insert(tx: &mut Tx, table: &Table, mut rows: Vec<Vec<Value>>) -> Result<()> {
     sql(insert).bind(Json::of(&rows)?).execute(tx).map(|_| ())
 }
 
+/// Numbers of invoices can not jump, for none may be missing, and which were given out after the backup was made is not known. So
+/// no series that there was is gone on with: nothing is issued before the legal entity is given another.
+fn spend_series(tx: &mut Tx) -> Result<()> {
+    type Entity = (LegalEntityId, Option<Doc<Value>>, Option<Doc<Vec<String>>>);
+    let entities = sql("SELECT id, invoicing, spent_series FROM legal_entities ORDER BY id");
+    let entities = entities.load::<(UidSql, Nullable<DocSql>, Nullable<DocSql>), Entity>(tx)?;
+    let used = sql("SELECT legal_entity_id, series FROM invoice_series");
+    let used = used.load::<(UidSql, Text), (LegalEntityId, String)>(tx)?;
+    for (id, settings, spent) in entities {
+        let mut all: BTreeSet<String> = spent.map(|Doc(spent)| spent).unwrap_or_default().into_iter().collect();
+        let set = |field: &str| settings.as_ref()?.0.get(field)?.as_str().map(str::to_owned);
+        all.extend(set("series").into_iter().chain(set("credit_series")));
+        all.extend(used.iter().filter(|(entity, _)| *entity == id).map(|(_, series)| series.clone()));
+        if !all.is_empty() {
+            let update = sql("UPDATE legal_entities SET spent_series = ?, version = version + 1 WHERE id = ?");
+            update.bind(Json::of(&all)?).bind(id).execute(tx)?;
+        }
+    }
+    Ok(())
+}
+
 /// Lets all numbers go on above the old ones and opens the new epoch.
 async fn finish<T: Send + 'static>(
     db: &Db,
@@ -450,6 +472,7 @@ async fn finish<T: Send + 'static>(
             dialect::go_on_after(tx, table, end)?;
         }
         sql("UPDATE number_ranges SET next = next + ?").bind(JUMP).execute(tx)?;
+        spend_series(tx)?;
         sql("UPDATE log_state SET epoch = ?, last_position = ?, oldest_position = ?")
             .bind(epoch.as_str())
             .bind(last)

@@ -80,6 +80,8 @@ diesel::table! {
         version -> BigInt,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+        invoicing -> Nullable<DocSql>,
+        spent_series -> Nullable<DocSql>,
     }
 }
 
@@ -123,6 +125,7 @@ diesel::table! {
         updated_at -> InstantSql,
         backorders_until -> Nullable<InstantSql>,
         components -> Nullable<DocSql>,
+        tracking -> Text,
     }
 }
 
@@ -353,6 +356,27 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    promotion_versions (promotion_id, version) {
+        promotion_id -> UidSql,
+        version -> BigInt,
+        code -> Text,
+        name -> Text,
+        state -> Text,
+        channel_id -> Nullable<UidSql>,
+        priority -> BigInt,
+        valid_from -> Nullable<InstantSql>,
+        valid_until -> Nullable<InstantSql>,
+        doc -> DocSql,
+        changed_at -> InstantSql,
+        changed_by -> Nullable<Text>,
+        reference -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
     use crate::db::types::UidSql;
 
     promotion_counters (promotion_id, subject) {
@@ -548,6 +572,7 @@ diesel::table! {
         actor -> Text,
         occurred_at -> InstantSql,
         recorded_at -> InstantSql,
+        idempotency_key -> Nullable<Text>,
     }
 }
 
@@ -954,6 +979,8 @@ diesel::table! {
         recorded_at -> InstantSql,
         updated_at -> InstantSql,
         doc -> DocSql,
+        holds -> Nullable<DocSql>,
+        hold_ends_at -> Nullable<InstantSql>,
     }
 }
 
@@ -979,6 +1006,20 @@ diesel::table! {
         refunded -> BigInt,
         placed_at -> InstantSql,
         doc -> DocSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    order_contacts (order_id, delivery) {
+        order_id -> UidSql,
+        delivery -> BigInt,
+        name_folded -> Text,
+        postcode_folded -> Nullable<Text>,
+        phone_digits -> Nullable<Text>,
+        placed_at -> InstantSql,
     }
 }
 
@@ -1040,6 +1081,46 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
+    use crate::db::types::UidSql;
+
+    invoice_series (legal_entity_id, series) {
+        legal_entity_id -> UidSql,
+        series -> Text,
+        last -> BigInt,
+        last_on -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    invoice_documents (id) {
+        id -> UidSql,
+        kind -> Text,
+        legal_entity_id -> UidSql,
+        channel_id -> UidSql,
+        order_id -> UidSql,
+        order_number -> Text,
+        cause -> Text,
+        series -> Text,
+        sequence -> BigInt,
+        number -> Text,
+        issued_on -> Text,
+        due_on -> Text,
+        retain_until -> Text,
+        currency -> Text,
+        net -> BigInt,
+        tax -> BigInt,
+        total -> BigInt,
+        document -> Text,
+        sha256 -> Text,
+        recorded_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
     use crate::db::types::{DocSql, InstantSql, UidSql};
 
     fulfilment_orders (id) {
@@ -1060,6 +1141,8 @@ diesel::table! {
         doc -> Nullable<DocSql>,
         promised_until -> Nullable<InstantSql>,
         told_until -> Nullable<InstantSql>,
+        turn_at -> Nullable<InstantSql>,
+        collect_by -> Nullable<InstantSql>,
     }
 }
 
@@ -1260,6 +1343,20 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
+    use crate::db::types::UidSql;
+
+    picked_lots (fulfilment_order_id, line_no, lot) {
+        fulfilment_order_id -> UidSql,
+        line_no -> BigInt,
+        lot -> Text,
+        variant_id -> UidSql,
+        location_id -> UidSql,
+        pieces -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
     use crate::db::types::{DocSql, InstantSql, UidSql};
 
     packages (id) {
@@ -1355,6 +1452,7 @@ diesel::table! {
         version -> BigInt,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+        ask_at -> Nullable<InstantSql>,
     }
 }
 
@@ -1653,6 +1751,7 @@ diesel::table! {
         variant_id -> UidSql,
         sku -> Text,
         sscc -> Nullable<Text>,
+        lot -> Nullable<Text>,
         way -> Text,
         state -> Text,
         quantity -> BigInt,

@@ -92,7 +92,11 @@ impl Db {
         let versions =
             self.read(|tx| sql("SELECT name, version FROM versions").load::<(Text, BigInt), (String, i64)>(tx)).await?;
         let mut known = self.inner.snapshots.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.extend(versions);
+        for (name, version) in versions {
+            // Somebody who has looked later may have come before: what is known is never forgotten.
+            let latest = known.entry(name).or_insert(version);
+            *latest = (*latest).max(version);
+        }
         Ok(())
     }
 }

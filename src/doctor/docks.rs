@@ -49,7 +49,8 @@ pub(super) const TRANSFERRED: Rule = Rule {
               UNION ALL SELECT l.variant_id, t.to_location_id, l.received + l.surplus, 0 \
               FROM transfer_lines AS l JOIN transfers AS t ON t.id = l.transfer_id, span WHERE l.variant_id BETWEEN low AND high \
               UNION ALL SELECT variant_id, location_id, 0, on_hand FROM stock_movements, span \
-              WHERE kind IN ('transfer_out', 'transfer_in') AND variant_id BETWEEN low AND high) \
+              WHERE (kind IN ('transfer_out', 'transfer_in') OR (kind = 'correction' AND substr(reference, 1, 4) = 'trf_')) \
+                AND variant_id BETWEEN low AND high) \
             SELECT s.variant_id, 'at ' || coalesce(min(l.code), 'no location') || ': transfers moved ' || sum(s.moved) || \
               ', the ledger says ' || sum(s.booked) \
             FROM sides AS s LEFT JOIN locations AS l ON l.id = s.location_id \

@@ -58,3 +58,23 @@ pub(super) const RUNS: Rule = Rule {
               WHERE n.promotion_id = r.promotion_id AND n.run_no = r.run_no + 1 AND (r.ended_at IS NULL OR r.ended_at > n.began_at)))",
     judge: Some,
 };
+
+/// Whoever asks what a promotion said then is told of each version, and the newest is the promotion as it is. What an older process has
+/// changed is kept by a schedule, without who it was, and told here until then.
+pub(super) const VERSIONS: Rule = Rule {
+    promise: 7,
+    name: "the newest version that is kept of a promotion is the promotion, and none before it is missing",
+    scan: ("promotions", "id"),
+    key: by_id::<ids::Promotion>(),
+    wrong: "SELECT p.id, CASE WHEN v.version IS NULL THEN 'its version ' || p.version || ' is not kept' \
+              ELSE 'what is kept of its version ' || p.version || ' is something else, or a version before or after it is wrong' END \
+            FROM promotions AS p LEFT JOIN promotion_versions AS v ON v.promotion_id = p.id AND v.version = p.version \
+            WHERE p.id BETWEEN ? AND ? AND (v.version IS NULL OR v.code <> p.code OR v.name <> p.name OR v.state <> p.state \
+              OR v.priority <> p.priority OR v.doc <> p.doc OR v.changed_at <> p.updated_at \
+              OR v.channel_id IS DISTINCT FROM p.channel_id OR v.valid_from IS DISTINCT FROM p.valid_from \
+              OR v.valid_until IS DISTINCT FROM p.valid_until \
+              OR EXISTS (SELECT 1 FROM promotion_versions AS n WHERE n.promotion_id = p.id AND (n.version > p.version \
+                OR n.version > 1 AND n.changed_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM promotion_versions AS b \
+                  WHERE b.promotion_id = n.promotion_id AND b.version = n.version - 1))))",
+    judge: Some,
+};

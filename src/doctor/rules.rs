@@ -1,6 +1,6 @@
 //! The rules, promise by promise.
 
-use super::{KeyKind, Rule, bundles, by_id, deliveries, docks, prices, sums_disagree, works};
+use super::{KeyKind, Rule, bundles, by_id, deliveries, docks, invoices, prices, sums_disagree, works};
 use crate::kernel::ids;
 
 /// All rules.
@@ -72,7 +72,7 @@ pub const RULES: &[Rule] = &[
                     WHERE p.variant_id = s.variant_id AND p.location_id = s.location_id \
                     AND p.since <= s.backorders_until) AS allowed, \
                   (SELECT coalesce(-sum(m.on_hand), 0) FROM stock_movements AS m WHERE m.variant_id = s.variant_id \
-                    AND coalesce(m.location_id, m.location_id) = s.location_id AND m.kind IN ('adjustment', 'count', 'scrap', 'repair') AND m.on_hand < 0 \
+                    AND coalesce(m.location_id, m.location_id) = s.location_id AND m.kind IN ('adjustment', 'count', 'scrap', 'snapshot', 'repair') AND m.on_hand < 0 \
                     AND m.recorded_at >= (SELECT min(p.since) FROM promises AS p \
                       WHERE p.variant_id = s.variant_id AND p.location_id = s.location_id)) AS corrected FROM short AS s) \
                 SELECT s.variant_id, 'at ' || coalesce(l.code, 'no location') || ': on hand ' || s.on_hand || ', allocated ' || \
@@ -337,6 +337,10 @@ pub const RULES: &[Rule] = &[
                 OR back < refunded OR back > refunded + refund_pending",
         judge: Some,
     },
+    invoices::GAPLESS,
+    invoices::IN_ORDER,
+    invoices::UNCHANGED,
+    invoices::AS_SOLD,
     Rule {
         promise: 4,
         name: "refunded is at most captured, captured at most the amount",
@@ -410,6 +414,7 @@ pub const RULES: &[Rule] = &[
     docks::TRANSFERRED,
     prices::RECORDED,
     prices::RUNS,
+    prices::VERSIONS,
     prices::DECLARED,
     Rule {
         promise: 7,

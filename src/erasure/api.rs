@@ -8,7 +8,7 @@ use crate::{
     back_in_stock, carts, customers,
     db::{Lane, Tx},
     error::{Error, Result},
-    events,
+    events, fulfilment,
     http::{
         Body, Call, Mount, NoBody, RefPath, Reply,
         idempotency::{Begun, Fingerprint, Key},
@@ -265,6 +265,7 @@ fn erase_around(tx: &mut Tx, now: Instant, orders: &[Owned]) -> Result<Vec<CartI
     let carts = carts::with_merged(tx, orders.iter().filter_map(|order| order.cart_id).collect())?;
     carts::erase(tx, now, &carts)?;
     payments::erase(tx, &carts)?;
+    fulfilment::erase(tx, &orders.iter().map(|order| order.id).collect::<Vec<_>>())?;
     let mut streams = names(&carts);
     streams.extend(orders.iter().map(|order| order.id.to_string()));
     events::erase(tx, &streams)?;

@@ -21,6 +21,7 @@ use crate::{
     fulfilment,
     http::Cursor,
     imports::writeback,
+    invoices,
     kernel::{
         Actor, Scope,
         ids::{ChannelId, LocationId, OrderId},
@@ -41,6 +42,8 @@ crate::words! {
         Return = "return",
         /// An invoice or credit note that another system has told of.
         Invoice = "invoice",
+        /// An invoice or credit note that was issued here.
+        IssuedInvoice = "issued_invoice",
         /// How many of a variant there are at a location.
         StockLevel = "stock_level",
         /// A cart that was left alone.
@@ -58,7 +61,7 @@ impl Feed {
     pub const fn rows(self) -> &'static [RowKind] {
         use RowKind as R;
         match self {
-            Self::Orders => &[R::Order, R::FulfilmentOrder, R::Shipment, R::Return, R::Invoice],
+            Self::Orders => &[R::Order, R::FulfilmentOrder, R::Shipment, R::Return, R::Invoice, R::IssuedInvoice],
             Self::Fulfilments => &[R::FulfilmentOrder, R::Shipment],
             Self::Stock => &[R::StockLevel],
             Self::Carts => &[R::Abandonment],
@@ -193,6 +196,7 @@ fn rows(tx: &mut Tx, kind: RowKind, after: Option<&str>, limit: i64) -> Result<V
         RowKind::Shipment => shipments_after(tx, after, limit),
         RowKind::Return => returns_after(tx, after, limit),
         RowKind::Invoice => invoices_after(tx, after, limit),
+        RowKind::IssuedInvoice => issued_after(tx, after, limit),
         RowKind::StockLevel => levels_after(tx, after, limit),
         RowKind::Abandonment => abandonments_after(tx, after, limit),
         RowKind::Customer => customers_after(tx, after, limit),
@@ -279,6 +283,16 @@ fn invoices_after(tx: &mut Tx, after: Option<&str>, limit: i64) -> Result<Vec<Sn
     let row = |one: &writeback::Invoice| -> Result<SnapshotRow> {
         let head = heads.get(&one.order_id).ok_or_else(orphan)?;
         Ok(of_order(RowKind::Invoice, one.id.to_string(), head, serde_json::to_value(one)?))
+    };
+    found.iter().map(row).collect()
+}
+
+fn issued_after(tx: &mut Tx, after: Option<&str>, limit: i64) -> Result<Vec<SnapshotRow>> {
+    let found = invoices::issued_after(tx, key(after)?, limit)?;
+    let heads = heads(tx, found.iter().map(|one| one.order_id))?;
+    let row = |one: &invoices::Invoice| -> Result<SnapshotRow> {
+        let head = heads.get(&one.order_id).ok_or_else(orphan)?;
+        Ok(of_order(RowKind::IssuedInvoice, one.id.to_string(), head, serde_json::to_value(one)?))
     };
     found.iter().map(row).collect()
 }

@@ -9,7 +9,7 @@ use super::{
     ids::Fresh,
     inbound,
     model::{Command, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentCommand},
-    parcels, picking, returns, scanning, scans,
+    parcels, picking, pickups, returns, scanning, scans,
     service::{self, Filter, NewShipment},
     shipped_lots::ShippedLot,
     till,
@@ -159,15 +159,13 @@ impl From<FulfilmentOrder> for FulfilmentDetail {
         let own = Command::ALL.iter().filter(|command| !OTHERS.contains(command));
         let mut actions: Vec<Action> = own.map(|command| Action::of(command.as_str(), possible(*command))).collect();
         actions.push(Action::of("replan", possible(Command::Move)));
-        let asked = || Error::conflict("nobody has asked to cancel it");
-        actions
-            .push(Action::of("answer_cancel", fulfilment_order.cancel_request.as_ref().map(|_| ()).ok_or_else(asked)));
+        actions.push(Action::of("answer_cancel", fulfilment_order.asked_to_cancel()));
         Self { fulfilment_order, sourcing: Vec::new(), actions }
     }
 }
 
 /// What is not done with a fulfilment order, but with its shipments or with its order.
-const OTHERS: &[Command] = &[Command::Deliver, Command::Cancel, Command::Unship, Command::Undeliver];
+const OTHERS: &[Command] = &[Command::Deliver, Command::Cancel, Command::Unship, Command::Undeliver, Command::Reship];
 
 /// Read a fulfilment order
 #[utoipa::path(tag = "ship", params(("id" = inline(FulfilmentOrderId), Path)),
@@ -235,6 +233,14 @@ async fn pack(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<PiecesReq
     .await
 }
 
+/// That no more is said of lots than is read.
+pub(super) fn checked_lots(lots: &[ShippedLot]) -> Result<()> {
+    match lots.len() > LINES {
+        true => Err(Error::invalid("/lots", "expected at most 1000")),
+        false => Ok(()),
+    }
+}
+
 /// What leaves.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -272,9 +278,7 @@ impl ShipRequest {
         if self.packages.as_ref().is_some_and(|packages| !(1..=LINES).contains(&packages.len())) {
             return Err(Error::invalid("/packages", "expected 1 to 1000 packages, or none at all"));
         }
-        if self.lots.len() > LINES {
-            return Err(Error::invalid("/lots", "expected at most 1000"));
-        }
+        checked_lots(&self.lots)?;
         checked_time(call, self.occurred_at)?;
         Ok(NewShipment {
             carrier: self.carrier.as_ref().map(ToString::to_string),
@@ -284,6 +288,8 @@ impl ShipRequest {
             packages: self.packages.clone(),
             lots: self.lots.clone(),
             occurred_at: self.occurred_at,
+            unasked: false,
+            left: Vec::new(),
         })
     }
 }
@@ -466,8 +472,8 @@ async fn cancel_order(call: Call, path: RefPath<String>, body: Body<CancelReques
     checked_lines(pieces.as_ref())?;
     checked_bundles(body.bundles.as_deref())?;
     checked_time(&call, body.occurred_at)?;
-    let of = |line: &CancelLine| line.delivery.as_ref().map(ToString::to_string);
-    let deliveries = body.lines.iter().flatten().map(of).collect();
+    let of = |(place, line): (usize, &CancelLine)| Some((place, line.delivery.as_ref()?.to_string()));
+    let deliveries = body.lines.iter().flatten().enumerate().filter_map(of).collect();
     let bundles = body.bundles.clone().unwrap_or_default();
     let (reason, occurred_at) = (body.reason.to_string(), body.occurred_at);
     let what = Cancellation { pieces, deliveries, bundles, reason, paid_out: body.paid_out, occurred_at, agreed: None };
@@ -493,6 +499,7 @@ pub fn ops(config: &mut Mount<'_>) {
     returns::api::ops(config);
     tracking::api::ops(config);
     picking::api::ops(config);
+    pickups::api::ops(config);
     parcels::api::ops(config);
     carriers::api::ops(config);
     dropship::api::mount(config);

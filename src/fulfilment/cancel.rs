@@ -10,7 +10,7 @@ use super::{
     ids::Fresh,
     model::{Command, FulfilmentOrder, Pieces, ShippedLine, Step, at_piece, sum_pieces},
     money::{self, Settling},
-    parcels,
+    parcels, ready,
     service::{all_arrived, announce, make_steps, place, save_states, shares},
     store,
     told::{CANCELLED, pieces_of, work_payload},
@@ -32,8 +32,8 @@ use crate::{
 pub struct Cancellation {
     /// Which pieces; all that has not left when absent, unless bundles are named.
     pub pieces: Option<Vec<Pieces>>,
-    /// Of which of the order's deliveries these are, by their keys and in the order of `pieces`; of any where there is none.
-    pub deliveries: Vec<Option<String>>,
+    /// Of which of the order's deliveries some of these are: its key, by their place among `pieces`. The others are of any.
+    pub deliveries: BTreeMap<usize, String>,
     /// Which bundles, whole.
     pub bundles: Vec<Pieces>,
     /// Why.
@@ -82,17 +82,29 @@ pub fn cancel(
         // Those of the lines come first: what is wrong with one is where it stands in the request.
         false => wanted(&order, Some(&[asked.unwrap_or_default(), &whole].concat()))?,
     };
+    let lines: Vec<i32> = pieces.iter().map(|piece| piece.line_no).collect();
+    order.free_for(orders::Command::Cancel, &lines, Some(now))?;
     let only = what.agreed;
     let parts = parts(&order, &pieces, what)?;
-    let (freed, touched) = take_off(tx, now, (actor, only), id, &parts).map_err(|error| at_piece(error, asked))?;
+    let (freed, mut touched) = take_off(tx, now, (actor, only), id, &parts).map_err(|error| at_piece(error, asked))?;
     let shares = amounts(&order, &pieces)?;
     let amount = money::total(shares.iter().map(|(_, share)| *share));
+    // What was taken and is not owed any more goes back.
+    let money = order.money();
+    if money.captured - money.refunded > (money.due - amount.gross).max(0) {
+        order.free_for(orders::Command::Refund, &lines, Some(now))?;
+    }
     // What is worth too much: the lines that are named, or all of the order.
     if what.agreed.is_none() {
         within_ceiling(actor, amount.gross).map_err(|error| error.at(asked.map_or("", |_| "/lines")))?;
     }
     let moves: Result<Vec<LineMove>> = pieces.iter().map(|piece| line_move(&order, piece)).collect();
-    orders::save(tx, now, &mut order, &moves?, place(touched.len() + 1))?;
+    // Without what is cancelled all of it may be packed.
+    let mut ready = Vec::new();
+    for (fulfilment, _) in &mut touched {
+        ready.extend(ready::follow(tx, now, &order, fulfilment)?);
+    }
+    orders::save(tx, now, &mut order, &moves?, place(touched.len() + ready.len() + 1))?;
     let mut draw = fresh.draw();
     let name: EventId = draw.next();
     money::take_back(tx, now, &order, &money::credit(&order, format!("cancel:{name}"), at, amount), &shares)?;
@@ -109,7 +121,9 @@ pub fn cancel(
     for (fulfilment, moved) in touched {
         happened.push((CANCELLED, work_payload(&order, &fulfilment, moved)?));
     }
+    happened.extend(ready);
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
+    orders::invoice_later(tx, now, &order, draw.next())?;
     if order.state == orders::OrderState::Cancelled && !order.promotions.is_empty() {
         promotions::give_back_of(tx, id)?;
     }
@@ -155,9 +169,9 @@ struct Part {
 /// The pieces to cancel by the deliveries that they are of: those of which that is said come first, so that the others leave these.
 fn parts(order: &OrderDocument, pieces: &[ShippedLine], what: &Cancellation) -> Result<Vec<Part>> {
     let mut named: BTreeMap<(i32, usize), (i64, usize)> = BTreeMap::new();
-    let asked = what.pieces.as_deref().unwrap_or_default().iter().zip(&what.deliveries);
-    for (place, (piece, key)) in asked.enumerate() {
-        let Some(key) = key else { continue };
+    let asked = what.pieces.as_deref().unwrap_or_default();
+    for (place, key) in &what.deliveries {
+        let (place, Some(piece)) = (*place, asked.get(*place)) else { continue };
         let number = order.deliveries.iter().position(|one| one.key.as_ref() == Some(key));
         let unknown = || Error::not_found("delivery of the order").at(format!("/lines/{place}/delivery"));
         let (sum, last) = named.entry((piece.line_no, number.ok_or_else(unknown)?)).or_insert((0, place));

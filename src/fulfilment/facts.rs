@@ -1,6 +1,6 @@
 //! What an order tells of itself when it is decided anew where its goods come from.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     carts, customers,
@@ -59,7 +59,7 @@ pub(super) fn of(
         tags: sourcing::tags(&order.metadata),
         at: now,
         keeps_until: order.keeps_until(now),
-        lines: order.lines.iter().map(line).collect::<HashMap<_, _>>(),
+        lines: Arc::new(order.lines.iter().map(line).collect()),
         weight_grams: order.lines.iter().map(|line| line.weight_grams * quantity(line)).sum(),
         only: pickup.map(|pickup| pickup.location_id),
         further: Vec::new(),

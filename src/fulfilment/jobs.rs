@@ -119,7 +119,11 @@ fn conclude(tx: &mut Tx, now: Instant, fresh: &Fresh, actor: &Actor, task: Task,
     let happened = vec![moved(&order, &payment, &operation)?];
     let how = Settling { but: refused.map(|_| operation.kind), ..Settling::because("balance") };
     money::settle_returns(tx, (now, at), &order, &mut draw, &how)?;
-    announce(tx, (now, at), actor, &order, &mut draw, happened)
+    announce(tx, (now, at), actor, &order, &mut draw, happened)?;
+    match (operation.kind, refused) {
+        (OperationKind::Capture, None) => orders::holds::when_paid(tx, now, draw.next(), &mut order),
+        _ => Ok(()),
+    }
 }
 
 /// Reads an order's payments again, for one of them has changed, and gives that one.

@@ -17,21 +17,29 @@ mod facts;
 mod holds;
 mod ids;
 pub mod inbound;
+mod job_keys;
 mod jobs;
 mod loads;
 mod model;
 mod money;
 mod moves;
 mod on_time;
+mod opening;
 pub mod parcels;
 pub mod picking;
+pub mod pickups;
 pub mod promises;
+mod ready;
+mod relief;
+mod replans;
+mod reship;
 pub mod returns;
 mod scanning;
 mod scans;
 mod service;
 mod shipment_store;
 mod shipped_lots;
+mod shortages;
 mod states;
 mod status;
 mod store;
@@ -46,6 +54,7 @@ pub use copies::{
 };
 pub use holds::{Hold, HoldKind, NewHold, release_holds};
 pub use ids::Fresh;
+pub use job_keys::{job_keys, orders_of_keys};
 pub use jobs::discarded;
 pub use model::{
     CancelRequest, Command, Correction, Counts, ForDelivery, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces,
@@ -54,24 +63,38 @@ pub use model::{
 };
 pub use money::{CAPTURE, REFUND, VOID, capture_due};
 pub use moves::{Move, Moved, Replan, merge, move_to, replan, split};
-pub use promises::keep_promise;
+pub use opening::work_of;
+pub use promises::{comes, keep_promise};
 pub use scans::scan;
-pub use service::{NewShipment, Part, deliver, get, of_order, open, pack, pick, ship, ship_parts, shipments, work_of};
+pub use service::{NewShipment, Part, deliver, get, of_order, open, pack, pick, ship, ship_parts, shipments};
 pub use shipped_lots::ShippedLot;
+pub use shortages::REPLAN as REPLAN_SHORT;
 pub use status::{Lag, OrderProgress, progress};
-pub use store::{stuck, waiting_past_due};
+pub use store::{stuck, waiting_attempts, waiting_past_due, waiting_uncollected};
 pub use till::{Confirmation, Receipt, confirm, record_payment, record_payment_of, refund};
 pub use told::{OPENED, event_schemas, work_payload};
+
+/// Takes what is personal out of the work with orders: what their shoppers call their deliveries. Those of their events are the caller's
+/// to erase.
+///
+/// # Errors
+/// What the database says.
+pub fn erase(tx: &mut crate::db::Tx, orders: &[crate::kernel::ids::OrderId]) -> crate::error::Result<()> {
+    if orders.is_empty() { Ok(()) } else { store::forget_keys(tx, orders) }
+}
 
 /// Registers the jobs that ask payment providers, and what is counted now and then.
 pub fn work(state: &crate::http::State, runner: &mut crate::jobs::Runner) {
     jobs::register(state, runner);
     desk::register(state, runner);
     loads::register(state, runner);
+    relief::register(state, runner);
     declared::register(state, runner);
     crossdock::work(state, runner);
     picking::register(state, runner);
     promises::register(state, runner);
+    shortages::register(state, runner);
+    pickups::register(state, runner);
     carriers::register(state, runner);
 }
 

@@ -14,7 +14,9 @@ use crate::{
     kernel::{
         Instant, Quantity,
         ids::{ChannelId, FulfilmentOrderId, LocationId, OrderId, ShipmentId, VariantId},
+        text::neutral_key,
     },
+    orders::{Block, Command as OrderCommand},
 };
 
 /// The quantities of one line of a fulfilment order.
@@ -50,7 +52,7 @@ impl Counts {
             C::Pick | C::Move => self.quantity - self.cancelled - self.picked,
             C::Pack => self.quantity - self.cancelled - self.packed,
             C::Ship | C::Cancel | C::Split | C::Merge => self.open(),
-            C::Deliver | C::Unship | C::Undeliver => self.shipped,
+            C::Deliver | C::Unship | C::Undeliver | C::Reship => self.shipped,
             C::Unpick => self.picked - self.shipped,
             C::Unpack => self.packed - self.shipped,
             C::Hold | C::Release | C::Reschedule | C::RequestCancel | C::Accept | C::Decline => 0,
@@ -93,6 +95,10 @@ impl Counts {
             }
             C::Unpack => step.packed = -pieces,
             C::Unship => step.shipped = -pieces,
+            C::Reship => {
+                (step.picked, step.packed, step.shipped) = (-pieces, -pieces, -pieces);
+                (step.cancelled, step.moved) = (pieces, pieces);
+            }
             C::Deliver | C::Undeliver => {}
             C::Hold | C::Release | C::Reschedule | C::RequestCancel | C::Accept | C::Decline => {}
         }
@@ -191,17 +197,27 @@ pub struct FulfilmentOrder {
     /// Rises with every change.
     pub version: i64,
     /// When it should have left: at the end of a working day of its location, by that one's `cut_off` and `handling_days`;
-    /// where the channel has `due_hours`, so many hours after it was ordered.
+    /// where the channel has `due_hours`, so many hours after it was ordered. Of goods that are still to come it is counted from when
+    /// they come, and moves with that.
     pub due_at: Instant,
+    /// That somebody has said when it is due: then it does not move by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub due_by_hand: bool,
     /// Among what is due at once, the highest goes first.
     #[serde(default)]
     pub priority: i64,
     /// Why nothing of it is picked, packed and shipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<Hold>,
+    /// What its order, or one of its lines, is held for that keeps it from being shipped: that is released at the order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order_holds: Vec<Block>,
     /// Until when the location has to accept it; nothing is picked, packed and shipped before that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_by: Option<Instant>,
+    /// Until when it is kept for its customer, who picks it up: it is ready since it was packed. Absent where it is not ready, or shipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collect_by: Option<Instant>,
     /// That it be cancelled, which the location has not answered yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_request: Option<CancelRequest>,
@@ -218,6 +234,16 @@ pub struct FulfilmentOrder {
     /// The same as it was told last, where that was moved. What is taken out of it keeps it, so that the report counts by it.
     #[serde(skip)]
     pub told_until: Option<Instant>,
+    /// For so many days goods of lots must still keep when they leave: as the channel asked when it was ordered, or the strategy that placed
+    /// it, whichever is more; absent where they leave until they end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shelf_life_days: Option<i64>,
+    /// Whose turn it is where goods are to come: when it would have been due, had all of it been there; absent where it is due then.
+    #[serde(skip)]
+    pub turn_at: Option<Instant>,
+    /// When its supplier says that they ship it: it is due no sooner. Absent where they have not said, and of what we ship.
+    #[serde(skip)]
+    pub supplier_ships_at: Option<Instant>,
     /// The fulfilment orders that its pieces were taken out of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken_from: Vec<FulfilmentOrderId>,
@@ -267,12 +293,26 @@ pub(super) struct FulfilmentDetails {
     pub taken_from: Vec<FulfilmentOrderId>,
     pub declined: bool,
     pub delivery: Option<ForDelivery>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shelf_life_days: Option<i64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub due_by_hand: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supplier_ships_at: Option<Instant>,
 }
 
 impl FulfilmentOrder {
     pub(super) fn details(&self) -> FulfilmentDetails {
         let (cancel_request, taken_from) = (self.cancel_request.clone(), self.taken_from.clone());
-        FulfilmentDetails { cancel_request, taken_from, declined: self.declined, delivery: self.delivery.clone() }
+        FulfilmentDetails {
+            cancel_request,
+            taken_from,
+            declined: self.declined,
+            delivery: self.delivery.clone(),
+            shelf_life_days: self.shelf_life_days,
+            due_by_hand: self.due_by_hand,
+            supplier_ships_at: self.supplier_ships_at,
+        }
     }
 
     /// The place of its delivery among the order's, from 0.
@@ -285,6 +325,30 @@ impl FulfilmentOrder {
     #[must_use]
     pub fn delivery_key(&self) -> Option<&str> {
         self.delivery.as_ref().map(|one| one.key.as_str())
+    }
+
+    /// That somebody waits for an answer to whether it is cancelled: once all of it is cancelled or has left, nobody does.
+    ///
+    /// # Errors
+    /// `state_conflict`.
+    pub fn asked_to_cancel(&self) -> Result<()> {
+        match (&self.cancel_request, self.state.is_open()) {
+            (None, _) => Err(Error::conflict("nobody has asked to cancel it")),
+            (Some(_), true) => Ok(()),
+            (Some(_), false) => {
+                Err(Error::conflict(format!("the fulfilment order is {}: nothing is left to answer", self.state)))
+            }
+        }
+    }
+
+    /// The same with its delivery called by its place: the key may tell who has chosen it.
+    #[must_use]
+    pub fn unnamed(&self) -> Self {
+        let mut same = self.clone();
+        if let Some(delivery) = &mut same.delivery {
+            delivery.key = neutral_key(usize::try_from(delivery.number).unwrap_or_default());
+        }
+        same
     }
 
     /// Moves it on to a state, which may be the one it is in.
@@ -307,12 +371,24 @@ impl FulfilmentOrder {
         let holds: Vec<&str> =
             self.holds.iter().filter(|hold| hold.holds_at(now)).map(|hold| hold.kind.as_str()).collect();
         match (holds.as_slice(), self.accept_by) {
-            ([], None) => Ok(()),
+            ([], None) => Block::free(self.order_holds.iter(), OrderCommand::Ship, &[], Some(now)),
             ([], Some(_)) => Err(Error::conflict("the location has not accepted the fulfilment order")),
             (kinds, _) => {
                 let error = Error::conflict(format!("the fulfilment order is held: {}", kinds.join(", ")));
                 Err(error.with("holds", holds))
             }
+        }
+    }
+
+    /// That nothing keeps some of its lines from being picked, packed and shipped: no hold of it, of its order, or of these lines.
+    ///
+    /// # Errors
+    /// As [`FulfilmentOrder::free_for`].
+    pub(super) fn free_for_lines(&self, command: Command, lines: &[i32], now: Instant) -> Result<()> {
+        self.free_for(command, now)?;
+        match command.is_held() {
+            true => Block::free(self.order_holds.iter(), OrderCommand::Ship, lines, Some(now)),
+            false => Ok(()),
         }
     }
 

@@ -15,6 +15,8 @@ use super::{
         Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, ShippedLine, Step, derive,
         sum_pieces,
     },
+    opening::kept_for,
+    promises, ready,
     service::{all_arrived, announce, make_steps, place, plan, save_states, start},
     store,
     told::{CANCELLED, HELD, MOVED, OPENED, RELEASED, change, pieces_of, work_payload},
@@ -30,7 +32,7 @@ use crate::{
         ids::{FulfilmentOrderId, HoldId, LocationId, VariantId},
     },
     orders::{self, OrderDocument},
-    stock::{self, Entry, Locations, Need, Replanned, Share, Sourcing, sourcing::Sources},
+    stock::{self, Entry, Locations, Need, Replaced, Replanned, Share, Sourcing, sourcing::Sources},
 };
 
 /// What is to be moved to another location.
@@ -61,6 +63,8 @@ struct Portion {
     steps: Vec<(i32, Step)>,
     /// Why it is held from the beginning, beside what holds go with it.
     held: Option<Hold>,
+    /// For how many days its pieces have to keep, where they were planned anew; else for as many as before.
+    keeps: Option<Option<i64>>,
 }
 
 /// What is done with a fulfilment order whose pieces go elsewhere.
@@ -72,6 +76,8 @@ struct Division<'a> {
     held: Option<Hold>,
     /// Whether it need not be held for `stock` any more.
     found: bool,
+    /// Whether what goes elsewhere may be due later there.
+    later: bool,
     reason: Option<&'a str>,
 }
 
@@ -115,12 +121,15 @@ pub fn move_to(
     unasked(&fulfilment)?;
     let steps = plan(&fulfilment, Command::Move, what.pieces.as_deref(), now)?;
     let needs = needs(tx, &fulfilment, &steps)?;
-    let shares: Vec<(Share, bool)> = needs.iter().map(|need| (share(need, to.id), !need.backorder)).collect();
-    let entries = stock::reallocations(&shares, fulfilment.location_id, Sources::of(locations, &facts).selling());
-    let portions = vec![Portion { location: to.id, steps, held: None }];
+    let keeps_until = fulfilment.shelf_life_days.map(|days| now.plus_seconds(86_400 * days));
+    let replaced = |need: &Need| Replaced { share: share(need, to.id), guarded: !need.backorder, keeps_until };
+    let shares: Vec<Replaced> = needs.iter().map(replaced).collect();
+    let entries = stock::reallocations(&shares, fulfilment.location_id, Sources::of(locations, &facts).selling(now));
+    let portions = vec![Portion { location: to.id, steps, held: None, keeps: None }];
     let division = Division { portions, reason: what.reason.as_deref(), ..Division::default() };
     let (draw, both) = (&mut fresh.draw(), (&mut order, &mut fulfilment));
     let moved_to = divide(tx, now, (actor, Command::Move), draw, both, (division, locations))?;
+    promises::look_again(tx, now, order.id)?;
     stock::book(tx, now, actor, &entries, (Some(&order.id.to_string()), now), &[])?;
     Ok(Moved { fulfilment_order: fulfilment, moved_to, unplaced: Vec::new() })
 }
@@ -144,7 +153,7 @@ pub fn split(
     if steps.iter().map(|(_, step)| step.moved).sum::<i64>() >= open {
         return Err(Error::problem(Code::QuantityExceeded, "splitting leaves something behind").at("/lines"));
     }
-    let portions = vec![Portion { location: fulfilment.location_id, steps, held: None }];
+    let portions = vec![Portion { location: fulfilment.location_id, steps, held: None, keeps: None }];
     let division = Division { portions, reason, ..Division::default() };
     let (draw, both) = (&mut fresh.draw(), (&mut order, &mut fulfilment));
     let moved_to = divide(tx, now, (actor, Command::Split), draw, both, (division, locations))?;
@@ -186,13 +195,21 @@ pub fn merge(
         let steps = plan(one, Command::Merge, None, now)?;
         join(&mut joint, one, &steps);
         joint.holds = united(&joint.holds, &one.holds, |_| true);
+        joint.due_by_hand |= one.due_by_hand;
+        let turns = (joint.turn_at.unwrap_or(joint.due_at), one.turn_at.unwrap_or(one.due_at));
+        joint.turn_at = joint.turn_at.or(one.turn_at).map(|_| turns.0.min(turns.1));
         (joint.due_at, joint.priority) = (joint.due_at.min(one.due_at), joint.priority.max(one.priority));
         joint.accept_by = joint.accept_by.or(one.accept_by);
+        joint.collect_by = joint.collect_by.max(one.collect_by);
         joint.declined |= one.declined;
+        joint.shelf_life_days = joint.shelf_life_days.max(one.shelf_life_days);
         joint.created_at = joint.created_at.min(one.created_at);
         make_steps(one, &steps);
         let arrived = all_arrived(&shipments, one.id);
         one.advance(one.state.apply(Command::Merge, one.counts(), arrived)?, now);
+        if one.collect_by.take().is_some() {
+            store::save_plan(tx, one)?;
+        }
         happened.push((CANCELLED, work_payload(&order, one, moved_of(one, &steps))?));
         happened.push((MOVED, change(one, moved_of(one, &steps), reason, &[joint.id])?));
         moves.extend(steps.into_iter().map(|(line_no, step)| (one.id, line_no, step)));
@@ -202,6 +219,7 @@ pub fn merge(
     store::move_lines(tx, &moves)?;
     save_states(tx, now, &all)?;
     open(tx, &mut draw, std::slice::from_ref(&joint), &[])?;
+    happened.extend(ready::follow(tx, now, &order, &mut joint)?);
     orders::save(tx, now, &mut order, &[], place(happened.len()))?;
     announce(tx, (now, now), actor, &order, &mut draw, happened)?;
     Ok(joint)
@@ -224,25 +242,34 @@ pub struct Replan {
     pub at_most: bool,
     /// Whether somebody has just ended the hold of what no rule finds goods for: then it is not held again where it is.
     pub decided: bool,
-    /// That they are moved only where all of them lie elsewhere; else nothing happens.
+    /// That they are moved only where they lie elsewhere.
     pub on_shelf: Option<OnShelf>,
+    /// Whether what goes elsewhere is due when it can leave there, where that is later than it was.
+    pub later: bool,
+    /// Whether its order is looked at with it, so that its promise is moved to when it arrives now.
+    pub review: bool,
 }
 
-/// What is planned anew only where it is on a shelf.
+/// What is planned anew only where it is on a shelf: all of it or nothing, unless told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OnShelf {
     /// It leaves there before this day, where one is known.
     pub before: Option<NaiveDate>,
+    /// Whether what lies elsewhere is moved though that is not all: the rest is held for `stock`.
+    pub partly: bool,
 }
 
 impl OnShelf {
     /// Whether what was planned is all on shelves, and leaves them in time.
     fn fits(self, now: Instant, planned: &Replanned, locations: &Locations) -> bool {
+        if self.partly {
+            return true;
+        }
         let in_time = |id: LocationId| {
             let leaves = locations.get(id).map(|place| place.leaves_on(now));
             leaves.is_ok_and(|day| self.before.is_none_or(|before| day < before))
         };
-        planned.unplaced.is_empty() && planned.shares.iter().all(|(share, _)| in_time(share.location))
+        planned.unplaced.is_empty() && planned.shares.iter().all(|one| in_time(one.share.location))
     }
 }
 
@@ -280,7 +307,7 @@ pub(super) fn replan_locked(
     };
     let steps = plan(fulfilment, Command::Move, pieces.as_deref(), now)?;
     if what.declined && !fulfilment.declined {
-        fulfilment.declined = true;
+        (fulfilment.declined, fulfilment.supplier_ships_at) = (true, None);
         store::save_plan(tx, fulfilment)?;
     }
     let mut exclude = what.exclude.clone();
@@ -290,15 +317,15 @@ pub(super) fn replan_locked(
     let facts = facts::of(tx, now, (order, fulfilment.delivery_key()), locations)?;
     let sources = Sources::of(locations, &facts).without(&exclude);
     let planned = match what.on_shelf {
-        None => stock::replan(tx, &needs, from, sources)?,
-        Some(_) => stock::replan_on_shelf(tx, &needs, from, sources)?,
+        None => stock::replan(tx, now, &needs, from, sources)?,
+        Some(_) => stock::replan_on_shelf(tx, now, &needs, from, sources)?,
     };
     if what.on_shelf.is_some_and(|only| !only.fits(now, &planned, locations)) {
         return Ok(Moved { fulfilment_order: fulfilment.clone(), moved_to: Vec::new(), unplaced: Vec::new() });
     }
     let mut entries = what.entries.clone();
-    entries.extend(stock::reallocations(&planned.shares, from, sources.selling()));
-    let (mut portions, waits) = portions(&planned, from, now);
+    entries.extend(stock::reallocations(&planned.shares, from, sources.selling(now)));
+    let (mut portions, waits) = portions(&planned, from, (order.min_shelf_life_days, now));
     let missing: i64 = planned.unplaced.values().sum();
     let unplaced = moved_of(fulfilment, &steps_of(&planned.unplaced));
     // Somebody has just decided about it, or it is held already.
@@ -312,9 +339,15 @@ pub(super) fn replan_locked(
         sourcing: planned.sourcing,
         held,
         found: missing == 0 && what.pieces.is_none(),
+        later: what.later && !fulfilment.due_by_hand,
         reason: what.reason.as_deref(),
     };
     let moved_to = divide(tx, now, (actor, command), draw, (order, fulfilment), (division, locations))?;
+    match what.on_shelf {
+        _ if what.review => promises::await_goods(tx, now, order.id)?,
+        None => promises::look_again(tx, now, order.id)?,
+        Some(_) => {}
+    }
     let events = draw.many(entries.len());
     let booked = stock::book(tx, now, actor, &entries, (Some(&order.id.to_string()), now), &events);
     booked.map_err(|error| match error.code() {
@@ -344,10 +377,16 @@ fn nowhere(reason: Option<&str>) -> NewHold {
 
 /// What goes to each other location, in the order of these, what a sourcing profile's fallback holds there apart from what can be worked
 /// on; and how many pieces of which lines it holds where they are.
-fn portions(planned: &Replanned, from: LocationId, now: Instant) -> (Vec<Portion>, BTreeMap<i32, i64>) {
-    let unsourced = stock::held_lines(&planned.sourcing);
+fn portions(
+    planned: &Replanned,
+    from: LocationId,
+    (min_shelf_life_days, now): (Option<i64>, Instant),
+) -> (Vec<Portion>, BTreeMap<i32, i64>) {
+    let (unsourced, lives) = (stock::held_lines(&planned.sourcing), stock::shelf_lives(&planned.sourcing));
+    // All of it is of one delivery.
+    let delivery = planned.shares.first().map_or(0, |one| one.share.delivery);
     let mut by_location: BTreeMap<(LocationId, bool), BTreeMap<i32, i64>> = BTreeMap::new();
-    for (share, _) in &planned.shares {
+    for Replaced { share, .. } in &planned.shares {
         let lines = by_location.entry((share.location, unsourced.contains(&share.spot()))).or_default();
         *lines.entry(share.line_no).or_insert(0) += share.quantity;
     }
@@ -357,6 +396,7 @@ fn portions(planned: &Replanned, from: LocationId, now: Instant) -> (Vec<Portion
         location,
         steps: steps_of(&lines),
         held: is_held.then(|| holds::unsourced(now)),
+        keeps: Some(min_shelf_life_days.max(kept_for(lines.keys().map(|line| (*line, delivery)), &lives))),
     };
     (by_location.into_iter().map(portion).collect(), waits)
 }
@@ -377,7 +417,8 @@ fn set_apart(
         }
         if pieces > 0 {
             left -= pieces;
-            portions.push(Portion { location: fulfilment.location_id, steps: steps_of(&lines), held: Some(hold) });
+            let (location, steps) = (fulfilment.location_id, steps_of(&lines));
+            portions.push(Portion { location, steps, held: Some(hold), keeps: None });
         }
     }
     None
@@ -399,7 +440,7 @@ fn moved_of(fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) -> Vec<ShippedL
 }
 
 /// What pieces of a fulfilment order need of stock, wherever they come from.
-fn needs(tx: &mut Tx, fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) -> Result<Vec<Need>> {
+pub(super) fn needs(tx: &mut Tx, fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) -> Result<Vec<Need>> {
     let moving = |line: &&FulfilmentLine| steps.iter().any(|(line_no, _)| *line_no == line.line_no);
     let lines: Vec<&FulfilmentLine> = fulfilment.lines.iter().filter(moving).collect();
     let variants: Vec<VariantId> = lines.iter().map(|line| line.variant_id).collect();
@@ -435,7 +476,9 @@ fn offspring(of: &FulfilmentOrder, id: FulfilmentOrderId, location: LocationId, 
         version: 1,
         holds: Vec::new(),
         accept_by: of.accept_by.filter(|_| location == of.location_id),
+        collect_by: of.collect_by.filter(|_| location == of.location_id),
         cancel_request: None,
+        supplier_ships_at: of.supplier_ships_at.filter(|_| location == of.location_id),
         declined: of.declined && location == of.location_id,
         taken_from: vec![of.id],
         lines: Vec::new(),
@@ -479,14 +522,20 @@ fn divide(
     (order, from): (&mut OrderDocument, &mut FulfilmentOrder),
     (division, locations): (Division<'_>, &Locations),
 ) -> Result<Vec<FulfilmentOrder>> {
-    let Division { portions, sourcing, held, found, reason } = division;
+    let Division { portions, sourcing, held, found, later, reason } = division;
     let (mut opened, mut taken) = (Vec::with_capacity(portions.len()), BTreeMap::<i32, Step>::new());
-    for Portion { location, steps, held } in portions {
+    for Portion { location, steps, held, keeps } in portions {
         let mut one = offspring(from, draw.next(), location, now);
+        one.shelf_life_days = keeps.unwrap_or(one.shelf_life_days);
         if location != from.location_id {
-            one.accept_by = locations.get(location).ok().and_then(|place| place.accept_by(now));
+            let place = locations.get(location).ok();
+            one.accept_by = place.and_then(|place| place.accept_by(now));
+            if let Some(due_at) = place.map(|place| place.due_at(now)).filter(|at| later && *at > one.due_at) {
+                (one.turn_at, one.due_at) = (one.turn_at.or(Some(one.due_at)), due_at);
+            }
         }
         join(&mut one, from, &steps);
+        one.collect_by = one.collect_by.filter(|_| one.state == FulfilmentState::Packed);
         let goes_along = |hold: &Hold| hold.kind != HoldKind::Stock && hold.holds_at(now);
         one.holds = united(held.as_slice(), &from.holds, goes_along);
         make_steps(from, &steps);
@@ -529,7 +578,9 @@ fn divide(
     if !heirs.is_empty() {
         dropship::inherit(tx, now, from.id, &heirs)?;
     }
-    let happened = told(order, from, (&opened, &taken), (held.is_some(), released), reason)?;
+    let is_ready = ready::follow(tx, now, order, from)?;
+    let mut happened = told(order, from, (&opened, &taken), (held.is_some(), released), reason)?;
+    happened.extend(is_ready);
     orders::save(tx, now, order, &[], place(happened.len()))?;
     announce(tx, (now, now), actor, order, draw, happened)?;
     // What was reported of it may have waited for a hold that has ended.

@@ -1,25 +1,27 @@
 //! Commands of the warehouse: open, pick, pack, ship, deliver. Each is a part of the caller's transaction, locks the
 //! order first, so that everything on one order happens one after another, and moves the stock levels last.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 // What is asked for as it stands in the tables.
 pub(super) use super::store::{Filter, page, unaccepted};
 use super::{
-    holds,
+    crossdock, holds,
     ids::{Draw, Fresh},
     model::{
-        Command, Counts, ForDelivery, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, Shipment,
-        ShipmentCommand, ShipmentState, ShippedLine, Step, at_piece, sum_pieces,
+        Command, FulfilmentOrder, Pieces, Shipment, ShipmentCommand, ShipmentState, ShippedLine, Step, at_piece,
+        sum_pieces,
     },
     money::{self, Settling},
-    parcels::{self, Package, manifests},
+    parcels::{self, LeftPackage, Package, manifests},
+    picking, ready,
     shipped_lots::{self, ShippedLot},
     store,
     told::{parcel, pieces_of, progressed},
     tracking::{self, Mark, Tracking},
 };
 use crate::{
+    catalog,
     db::Tx,
     error::{Code, Error, Result},
     events::{self, Payload},
@@ -29,75 +31,16 @@ use crate::{
         ids::{FulfilmentOrderId, LocationId, OrderId, PackageId, ShipmentId},
     },
     orders::{self, ExternalRef, LineMove, OrderDocument},
-    stock::{self, Share, Sourcing, Spot, lots::Packed},
+    stock::{
+        self, Share, Sourcing,
+        lots::{Keep, Packed},
+    },
 };
 
-/// The work with an order: one fulfilment order per delivery and location that has a share of it, and one more where some of that is
-/// `held` there by its sourcing profile. Services, which are neither shipped nor
-/// counted, are left out. `due_at` tells when a location should have shipped. `fresh` are ids for them; as many as there are
-/// locations suffice. Nothing is written.
-///
-/// # Errors
-/// `line_unknown` for a share of a line that the order does not have.
-pub fn work_of(
-    now: Instant,
-    order: &OrderDocument,
-    (shares, held): (&[Share], &BTreeSet<Spot>),
-    due_at: impl Fn(LocationId) -> Instant,
-    fresh: &[FulfilmentOrderId],
-) -> Result<Vec<FulfilmentOrder>> {
-    // What is held keeps nothing waiting that can be worked on.
-    let mut by_location: BTreeMap<(i32, LocationId, bool), BTreeMap<i32, FulfilmentLine>> = BTreeMap::new();
-    for share in shares.iter().filter(|share| share.quantity > 0) {
-        let ordered = order.line(share.line_no)?;
-        if !ordered.requires_shipping && !share.tracked {
-            continue;
-        }
-        let is_held = held.contains(&share.spot());
-        let lines = by_location.entry((share.delivery, share.location, is_held)).or_default();
-        let line = lines.entry(share.line_no).or_insert_with(|| FulfilmentLine {
-            line_no: share.line_no,
-            variant_id: share.variant,
-            sku: ordered.sku.clone(),
-            counts: Counts::default(),
-            tracked: false,
-        });
-        line.counts.quantity += share.quantity;
-        line.tracked |= share.tracked;
-    }
-    let mut fresh = fresh.iter().copied();
-    let opened = by_location.into_iter().map(|((number, location_id, is_held), lines)| FulfilmentOrder {
-        id: fresh.next().unwrap_or_default(),
-        order_id: order.id,
-        order_number: order.number.clone(),
-        channel_id: order.channel_id,
-        location_id,
-        state: FulfilmentState::Open,
-        state_since: now,
-        version: 1,
-        due_at: due_at(location_id),
-        priority: 0,
-        holds: if is_held { vec![holds::unsourced(now)] } else { Vec::new() },
-        accept_by: None,
-        cancel_request: None,
-        declined: false,
-        delivery: for_delivery(order, number),
-        promised_until: None,
-        told_until: None,
-        taken_from: Vec::new(),
-        lines: lines.into_values().collect(),
-        created_at: now,
-        updated_at: now,
-    });
-    Ok(opened.collect())
-}
-
-/// A delivery of an order that has several, by its place.
-fn for_delivery(order: &OrderDocument, number: i32) -> Option<ForDelivery> {
-    let deliveries = Some(&order.deliveries).filter(|all| all.len() > 1)?;
-    let delivery = deliveries.get(usize::try_from(number).ok()?)?;
-    let (key, method) = (delivery.key.clone()?, delivery.method.clone());
-    Some(ForDelivery { number, key, method, pickup: delivery.pickup.is_some() })
+/// Until when goods have to keep that leave a fulfilment order's location at an instant. Of older ones their order says it.
+pub(super) fn keep_of(order: &OrderDocument, fulfilment: &FulfilmentOrder, at: Instant) -> (LocationId, Instant) {
+    let days = fulfilment.shelf_life_days.max(order.min_shelf_life_days).unwrap_or_default();
+    (fulfilment.location_id, at.plus_seconds(86_400 * days))
 }
 
 /// The key of the delivery that one of an order's fulfilment orders is for, where it has several. One statement there, else none.
@@ -177,7 +120,6 @@ pub(super) fn plan(
     now: Instant,
 ) -> Result<Vec<(i32, Step)>> {
     fulfilment.state.takes(command)?;
-    fulfilment.free_for(command, now)?;
     let wanted: BTreeMap<i32, i64> = match pieces {
         Some(pieces) => sum_pieces(pieces)?,
         None => {
@@ -185,6 +127,7 @@ pub(super) fn plan(
             left.filter(|(_, left)| *left > 0).collect()
         }
     };
+    fulfilment.free_for_lines(command, &wanted.keys().copied().collect::<Vec<_>>(), now)?;
     if wanted.is_empty() {
         return Err(Error::problem(Code::QuantityExceeded, format!("nothing is left to {command}")));
     }
@@ -257,7 +200,8 @@ pub(super) fn place(count: usize) -> i64 {
 /// Picks pieces of a fulfilment order, or all that is left to pick.
 ///
 /// # Errors
-/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`.
+/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`; `stock_negative` where what lies there stands at the dock for other
+/// orders.
 pub fn pick(
     tx: &mut Tx,
     now: Instant,
@@ -266,7 +210,22 @@ pub fn pick(
     id: FulfilmentOrderId,
     pieces: Option<&[Pieces]>,
 ) -> Result<FulfilmentOrder> {
-    prepare(tx, now, actor, fresh, id, Command::Pick, pieces)
+    let (picked, taken) = prepare(tx, now, (actor, Command::Pick), fresh, id, pieces)?;
+    // Last, for it locks the levels.
+    crossdock::leave_standing(tx, &taken, crossdock::Taking::Pick)?;
+    Ok(picked)
+}
+
+/// The same as a part of something more: what it takes of levels the caller checks behind all else ([`crossdock::leave_standing`]).
+pub(super) fn pick_part(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: FulfilmentOrderId,
+    pieces: &[Pieces],
+) -> Result<Vec<crossdock::Taken>> {
+    Ok(prepare(tx, now, (actor, Command::Pick), fresh, id, Some(pieces))?.1)
 }
 
 /// Packs pieces of a fulfilment order, or all that is left to pack; what was not picked is picked with it.
@@ -281,25 +240,52 @@ pub fn pack(
     id: FulfilmentOrderId,
     pieces: Option<&[Pieces]>,
 ) -> Result<FulfilmentOrder> {
-    prepare(tx, now, actor, fresh, id, Command::Pack, pieces)
+    let (packed, taken) = prepare(tx, now, (actor, Command::Pack), fresh, id, pieces)?;
+    crossdock::leave_standing(tx, &taken, crossdock::Taking::Pick)?;
+    Ok(packed)
 }
 
-fn prepare(
+/// Packs pieces that stand at the dock for a fulfilment order.
+pub(super) fn pack_standing(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
     fresh: &Fresh,
     id: FulfilmentOrderId,
-    command: Command,
-    pieces: Option<&[Pieces]>,
+    pieces: &[Pieces],
 ) -> Result<FulfilmentOrder> {
+    prepare(tx, now, (actor, Command::Pack), fresh, id, Some(pieces)).map(|(packed, _)| packed)
+}
+
+fn prepare(
+    tx: &mut Tx,
+    now: Instant,
+    (actor, command): (&Actor, Command),
+    fresh: &Fresh,
+    id: FulfilmentOrderId,
+    pieces: Option<&[Pieces]>,
+) -> Result<(FulfilmentOrder, Vec<crossdock::Taken>)> {
     let (mut order, mut fulfilment) = start(tx, actor, id)?;
+    at_its_place(&order, &fulfilment)?;
     let steps = plan(&fulfilment, command, pieces, now)?;
     advance(tx, now, &mut fulfilment, command, &steps)?;
-    let happened = progressed(&fulfilment, &steps)?;
+    let mut happened = progressed(&fulfilment, &steps)?;
+    happened.extend(ready::follow(tx, now, &order, &mut fulfilment)?);
     orders::save(tx, now, &mut order, &[], place(happened.len()))?;
     announce(tx, (now, now), actor, &order, &mut fresh.draw(), happened)?;
-    Ok(fulfilment)
+    let taken = crossdock::taken(&fulfilment, &steps, |step| step.picked);
+    Ok((fulfilment, taken))
+}
+
+/// That goods which are picked up are so where this fulfilment order is: between a redirect and its being planned anew they are not.
+fn at_its_place(order: &OrderDocument, fulfilment: &FulfilmentOrder) -> Result<()> {
+    let delivery = order.delivery(fulfilment.delivery_key());
+    match delivery.and_then(|delivery| delivery.pickup.as_ref()) {
+        Some(pickup) if pickup.location_id != fulfilment.location_id => {
+            Err(Error::conflict("its goods are picked up elsewhere now: it is planned anew"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What leaves.
@@ -319,6 +305,10 @@ pub struct NewShipment {
     pub lots: Vec<ShippedLot>,
     /// When it left, if that was not now.
     pub occurred_at: Option<Instant>,
+    /// That nobody is asked for lots and serial numbers: another system says what has left, and it has.
+    pub unasked: bool,
+    /// Packages that have left elsewhere: they are noted with it.
+    pub left: Vec<LeftPackage>,
 }
 
 /// Ships pieces of a fulfilment order, or all that is left; what was not picked and packed is so with it. The money of
@@ -326,7 +316,7 @@ pub struct NewShipment {
 ///
 /// # Errors
 /// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`, `history_before_order`; `stock_negative` when less
-/// lies at the location.
+/// lies at the location; `lot_required` and `serials_required` where goods are tracked and it is not told.
 pub fn ship(
     tx: &mut Tx,
     now: Instant,
@@ -340,8 +330,9 @@ pub fn ship(
     let (shipment, (levels, packed)) = dispatch(tx, now, actor, &mut draw, (&mut order, &mut fulfilment), new)?;
     let at = new.occurred_at.unwrap_or(now);
     let events = draw.many(levels.len());
-    let leaving = (levels.as_slice(), packed.as_slice(), order.keeps_until(at).or(Some(at)));
-    stock::ship(tx, now, actor, leaving, &order.id.to_string(), at, &events)?;
+    let keep = Keep::from([keep_of(&order, &fulfilment, at)]);
+    crossdock::leave_standing(tx, &leaving(&fulfilment, &levels), crossdock::Taking::Leave)?;
+    stock::ship(tx, now, actor, (&levels, &packed, &keep), &order.id.to_string(), at, &events)?;
     Ok(shipment)
 }
 
@@ -371,7 +362,7 @@ pub fn ship_parts(
     delivered_at: Option<Instant>,
 ) -> Result<Vec<Shipment>> {
     let (mut shipments, mut levels, mut events) = (Vec::with_capacity(parts.len()), Vec::new(), Vec::new());
-    let mut packed = Vec::new();
+    let (mut packed, mut keep, mut taken) = (Vec::new(), Keep::new(), Vec::new());
     order.check_time(delivered_at, "/delivered_at")?;
     let mut left_at = now;
     for Part { fulfilment, parcel, fresh, arrival } in parts {
@@ -379,6 +370,7 @@ pub fn ship_parts(
         let mut draw = fresh.draw();
         let (mut shipment, (shares, boxed)) = dispatch(tx, now, actor, &mut draw, (order, fulfilment), &parcel)?;
         events.extend(draw.many(shares.len()));
+        taken.extend(leaving(fulfilment, &shares));
         if let Some(at) = delivered_at {
             let mut draw = arrival.draw();
             arrive(tx, (now, at), actor, &mut draw, (order, fulfilment), &mut shipment)?;
@@ -386,10 +378,29 @@ pub fn ship_parts(
         shipments.push(shipment);
         levels.extend(shares);
         packed.extend(boxed);
+        // Of one location's the strictest counts: they leave it with one movement.
+        let (place, until) = keep_of(order, fulfilment, left_at);
+        let strictest = keep.entry(place).or_insert(until);
+        *strictest = until.max(*strictest);
     }
-    let leaving = (levels.as_slice(), packed.as_slice(), order.keeps_until(left_at).or(Some(left_at)));
-    stock::ship(tx, now, actor, leaving, &order.id.to_string(), left_at, &events)?;
+    // Lots are locked before levels.
+    let keys: Vec<stock::LevelKey> = taken.iter().map(|one| one.key).collect();
+    stock::lots::reveal(tx, now, actor, (&packed, &keys), &order.id.to_string())?;
+    crossdock::leave_standing(tx, &taken, crossdock::Taking::Leave)?;
+    stock::ship(tx, now, actor, (&levels, &packed, &keep), &order.id.to_string(), left_at, &events)?;
     Ok(shipments)
+}
+
+/// What leaves a fulfilment order's location, as far as it is counted.
+fn leaving(fulfilment: &FulfilmentOrder, shares: &[Share]) -> Vec<crossdock::Taken> {
+    let tracked = shares.iter().filter(|share| share.tracked);
+    let taken = tracked.map(|share| crossdock::Taken {
+        work: Some(fulfilment.id),
+        line_no: Some(share.line_no),
+        key: (share.variant, share.location),
+        pieces: share.quantity,
+    });
+    taken.collect()
 }
 
 /// The kind of references by which a parcel's order is found. They are ours: no foreign system gives any.
@@ -406,6 +417,9 @@ fn dispatch(
     new: &NewShipment,
 ) -> Result<(Shipment, (Vec<Share>, Vec<Packed>))> {
     order.state.apply(orders::Command::Ship)?;
+    if !new.unasked {
+        at_its_place(order, fulfilment)?;
+    }
     order.check_time(new.occurred_at, "/occurred_at")?;
     let at = new.occurred_at.unwrap_or(now);
     let leaving = parcels::open_of(tx, fulfilment, new)?;
@@ -414,9 +428,22 @@ fn dispatch(
     // Before their pieces: what has left is in no package that waits.
     parcels::leave(tx, now, fulfilment, &leaving.packages, id)?;
     advance(tx, now, fulfilment, Command::Ship, &steps)?;
+    // What is handed over is kept no longer.
+    ready::follow(tx, now, order, fulfilment)?;
     let named = named(tx, new, &leaving.packages)?;
     let mut shipment = shipment(fulfilment, id, named.as_ref().unwrap_or(new), &steps, (now, at));
-    shipment.packages = leaving.packages.iter().map(Into::into).collect();
+    let (elsewhere, left) = parcels::left(tx, now, (fulfilment, id), &new.left)?;
+    shipment.packages = leaving.packages.iter().chain(&elsewhere).map(Into::into).collect();
+    let tracked = match new.unasked {
+        true => HashMap::new(),
+        false => catalog::tracking_of(tx, fulfilment.lines.iter().map(|line| line.variant_id))?,
+    };
+    let boxed = leaving.packed(&tracked);
+    let mut packed = [shipped_lots::said(fulfilment, &shipment, &new.lots)?, left, boxed].concat();
+    let picked = picking::leave(tx, fulfilment, &shipment.lines, &packed)?;
+    if !new.unasked {
+        parcels::told((fulfilment, &shipment.lines), &tracked, (&leaving.packages, &new.lots, &picked))?;
+    }
     store::insert_shipment(tx, &shipment)?;
     manifests::enlist(tx, now, &shipment)?;
     let mut happened = progressed(fulfilment, &steps)?;
@@ -430,10 +457,11 @@ fn dispatch(
     happened.push(("shipment.shipped.v1", parcel(order, &shipment)?));
     money::settle(tx, (now, at), order, draw, &Settling::because("shipment"))?;
     announce(tx, (now, at), actor, order, draw, happened)?;
+    orders::invoice_later(tx, now, order, draw.next())?;
     // What was reported before it had left can be booked now.
     jobs::hasten_keys(tx, now, &orders::after(order.id))?;
     let levels = shares(fulfilment, &shipment.lines);
-    let packed = [shipped_lots::said(fulfilment, &shipment, &new.lots)?, leaving.packed()].concat();
+    packed.extend(picked.into_iter().map(|(_, one)| one));
     Ok((shipment, (levels, packed)))
 }
 

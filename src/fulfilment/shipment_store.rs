@@ -8,10 +8,10 @@ use super::{
     tracking::Tracking,
 };
 use crate::{
-    db::{Col, Doc, DocSql, InstantSql, Tx, UidSql, dialect, sql},
+    db::{Bind, Col, Doc, DocSql, InstantSql, Tx, UidSql, dialect, sql},
     error::Result,
     kernel::{
-        Id, Instant,
+        Actor, Id, Instant, Waiting,
         ids::{FulfilmentOrderId, OrderId, ShipmentId},
         text,
     },
@@ -195,4 +195,35 @@ pub(super) fn shipments_after(tx: &mut Tx, after: Option<ShipmentId>, limit: i64
     let query = sql(format!("SELECT {SHIPMENT} FROM shipments WHERE id > ? ORDER BY id LIMIT ?"));
     let rows = query.bind(after).bind(limit).load::<ShipmentColumns, ShipmentRow>(tx)?;
     Ok(rows.into_iter().map(shipment_of).collect())
+}
+
+/// Parcels that could not be handed over and that the actor may see, as what waits for a person; what left first in front.
+///
+/// # Errors
+/// What the database says.
+pub fn waiting_attempts(tx: &mut Tx, actor: &Actor, limit: i64) -> Result<Vec<Waiting>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let mut text = "SELECT s.id, s.shipped_at, f.order_number FROM shipments AS s JOIN fulfilment_orders AS f ON f.id = s.fulfilment_order_id \
+                    WHERE s.tracking = 'failed_attempt' AND s.state = 'shipped' AND s.corrected_at IS NULL"
+        .to_owned();
+    let mut binds: Vec<Bind> = Vec::new();
+    if let Some(locations) = actor.locations() {
+        text.push_str(&format!(" AND f.location_id IN (SELECT wanted FROM {list})"));
+        binds.push(dialect::rows(locations.iter().map(|id| json!([id.hex()])).collect()));
+    }
+    if let Some(channels) = actor.channels() {
+        text.push_str(&format!(" AND f.channel_id IN (SELECT wanted FROM {list})"));
+        binds.push(dialect::rows(channels.iter().map(|id| json!([id.hex()])).collect()));
+    }
+    text.push_str(" ORDER BY s.shipped_at, s.id LIMIT ?");
+    binds.push(limit.into());
+    type Row = (ShipmentId, Instant, String);
+    let found = sql(text).bind_all(binds).load::<(UidSql, InstantSql, SqlText), Row>(tx)?;
+    let waiting = |(id, since, number): Row| Waiting {
+        id: id.to_string(),
+        since,
+        subject: format!("a parcel of order {number} could not be handed over: ask the customer, or its carrier"),
+        link: format!("/v1/ops/shipments/{id}"),
+    };
+    Ok(found.into_iter().map(waiting).collect())
 }

@@ -46,7 +46,7 @@ pub(super) fn said(fulfilment: &FulfilmentOrder, shipment: &Shipment, lots: &[Sh
             return Err(Error::problem(Code::QuantityExceeded, detail).at(format!("{at}/quantity")));
         }
         let (key, numbers) = ((line.variant_id, fulfilment.location_id), vec![one.lot.to_string()]);
-        packed.push(Packed { key, numbers, quantity: one.quantity.get(), said_at: Some(at) });
+        packed.push(Packed { key, numbers, quantity: one.quantity.get(), said_at: Some(at), left: false });
     }
     Ok(packed)
 }

@@ -55,6 +55,8 @@ crate::words! {
         Unship = "unship",
         /// Take back that a shipment has arrived.
         Undeliver = "undeliver",
+        /// Have another fulfilment order ship again what was lost on its way.
+        Reship = "reship",
         /// Keep it from being picked, packed and shipped.
         Hold = "hold",
         /// End a hold.
@@ -161,9 +163,17 @@ pub const TRANSITIONS: &[(FulfilmentState, Command, FulfilmentState)] = &[
     (S::PartiallyShipped, C::Unship, S::Picked),
     (S::PartiallyShipped, C::Unship, S::Packed),
     (S::PartiallyShipped, C::Undeliver, S::PartiallyShipped),
+    (S::PartiallyShipped, C::Reship, S::Open),
+    (S::PartiallyShipped, C::Reship, S::Picking),
+    (S::PartiallyShipped, C::Reship, S::Picked),
+    (S::PartiallyShipped, C::Reship, S::Packed),
+    (S::PartiallyShipped, C::Reship, S::PartiallyShipped),
     (S::Shipped, C::Unship, S::PartiallyShipped),
     (S::Shipped, C::Unship, S::Packed),
     (S::Shipped, C::Undeliver, S::Shipped),
+    (S::Shipped, C::Reship, S::Shipped),
+    (S::Shipped, C::Reship, S::Delivered),
+    (S::Shipped, C::Reship, S::Cancelled),
     (S::Delivered, C::Undeliver, S::Shipped),
 ];
 

@@ -1,10 +1,11 @@
 //! "Where is my order?": what it waits for since when, what stands in its way, where its parcels and its money are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
 use super::{
+    crossdock,
     holds::HoldKind,
     model::{Command, FulfilmentLine, FulfilmentOrder, FulfilmentState, Scan, Shipment, ShipmentState, ShippedLine},
     service,
@@ -16,7 +17,7 @@ use crate::{
     error::Result,
     kernel::{
         Actor, Instant, Money,
-        ids::{FulfilmentOrderId, OrderId, ShipmentId},
+        ids::{FulfilmentOrderId, OrderId, ShipmentId, VariantId},
     },
     orders::{self, ExternalRef, FulfilmentStatus, OrderDocument, OrderLine, OrderState, PaymentStatus, Quantities},
     payments::{self, MANUAL},
@@ -226,9 +227,32 @@ pub fn progress(
     let over = |key: &LevelKey| levels.get(key).is_some_and(|level| level.on_hand < level.allocated);
     let contested = on_shelves(&fulfilments).filter(|(one, line)| over(&(line.variant_id, one.location_id)));
     let contested: Vec<Claim<'_>> = contested.map(|(one, line)| (one, line.variant_id)).collect();
-    let taken = store::taken_by_others(tx, &contested)?;
+    let mut taken = store::taken_by_others(tx, &contested)?;
+    at_docks(tx, &contested, &mut taken)?;
     let known = Known { order, fulfilments: &fulfilments, shipments, levels, taken, failures, lag };
     Ok(describe(now, known, locations))
+}
+
+/// Adds what stands at docks for later orders: they have a better claim to that alone. One statement, and three where there is any.
+fn at_docks(tx: &mut Tx, contested: &[Claim<'_>], taken: &mut Taken) -> Result<()> {
+    let mut keys: Vec<LevelKey> = contested.iter().map(|(one, variant)| (*variant, one.location_id)).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let standing = crossdock::standing_at(tx, &keys)?;
+    let others: Vec<FulfilmentOrderId> = standing.keys().map(|(.., work)| *work).collect();
+    let since = if others.is_empty() { Vec::new() } else { store::by_ids(tx, &others)? };
+    let since: HashMap<FulfilmentOrderId, Instant> = since.iter().map(|one| (one.id, one.created_at)).collect();
+    // A line of several pieces stands in the list once, an order of several lines of an article more often.
+    let claims: BTreeMap<(FulfilmentOrderId, VariantId), &FulfilmentOrder> =
+        contested.iter().map(|(one, variant)| ((one.id, *variant), *one)).collect();
+    for ((id, variant), one) in claims {
+        let of = standing.iter().filter(|((goods, place, work), _)| {
+            let later = since.get(work).is_some_and(|since| (*since, *work) > (one.created_at, id));
+            (*goods, *place) == (variant, one.location_id) && *work != id && later
+        });
+        *taken.entry((id, variant)).or_default() += of.map(|(_, pieces)| pieces).sum::<i64>();
+    }
+    Ok(())
 }
 
 /// What is known of an order.

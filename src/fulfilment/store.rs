@@ -1,10 +1,11 @@
 //! The only file that touches `fulfilment_orders` and `fulfilment_lines`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::sql_types::{BigInt, Bool, Nullable, Text as SqlText};
 use serde_json::{Value, json};
 
+pub use super::shipment_store::waiting_attempts;
 pub(super) use super::shipment_store::{
     by_number, deliver, deliver_earlier, insert_shipment, save_details, shipment, shipments, shipments_after,
     shipments_by_ids, track, undeliver, unship,
@@ -19,8 +20,10 @@ use crate::{
     kernel::{
         Actor, Id, Instant, Waiting,
         ids::{ChannelId, FulfilmentOrderId, LocationId, OrderId, VariantId},
+        text::neutral_key,
     },
-    stock::Sourcing,
+    orders,
+    stock::{LevelKey, Sourcing},
 };
 
 const ORDER: &[(&str, Col)] = &[
@@ -41,6 +44,8 @@ const ORDER: &[(&str, Col)] = &[
     ("doc", Col::Doc),
     ("promised_until", Col::At),
     ("told_until", Col::At),
+    ("turn_at", Col::At),
+    ("collect_by", Col::At),
 ];
 
 const LINE: &[(&str, Col)] = &[
@@ -84,6 +89,8 @@ pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder], sourcing: &[Sourcing]
             Json::of(&one.details())?.into(),
             one.promised_until.into(),
             one.told_until.into(),
+            one.turn_at.into(),
+            one.collect_by.into(),
         ])
     });
     let rows: Result<Vec<_>> = rows.collect();
@@ -110,18 +117,18 @@ pub(super) fn insert(tx: &mut Tx, all: &[FulfilmentOrder], sourcing: &[Sourcing]
 }
 
 #[rustfmt::skip]
-type OrderColumns = (UidSql, UidSql, SqlText, UidSql, UidSql, SqlText, InstantSql, BigInt, InstantSql, InstantSql, InstantSql, BigInt, Nullable<InstantSql>, Nullable<DocSql>, Nullable<InstantSql>, Nullable<InstantSql>);
+type OrderColumns = (UidSql, UidSql, SqlText, UidSql, UidSql, SqlText, InstantSql, BigInt, InstantSql, InstantSql, InstantSql, BigInt, Nullable<InstantSql>, Nullable<DocSql>, Nullable<InstantSql>, Nullable<InstantSql>, Nullable<InstantSql>, Nullable<InstantSql>);
 #[rustfmt::skip]
-type OrderRow = (FulfilmentOrderId, OrderId, String, ChannelId, LocationId, FulfilmentState, Instant, i64, Instant, Instant, Instant, i64, Option<Instant>, Option<Doc<FulfilmentDetails>>, Option<Instant>, Option<Instant>);
+type OrderRow = (FulfilmentOrderId, OrderId, String, ChannelId, LocationId, FulfilmentState, Instant, i64, Instant, Instant, Instant, i64, Option<Instant>, Option<Doc<FulfilmentDetails>>, Option<Instant>, Option<Instant>, Option<Instant>, Option<Instant>);
 const SELECTED: &str = "id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, created_at, \
-     updated_at, priority, accept_by, doc, promised_until, told_until";
+     updated_at, priority, accept_by, doc, promised_until, told_until, turn_at, collect_by";
 
 #[rustfmt::skip]
 fn order(row: OrderRow) -> FulfilmentOrder {
-    let (id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, created_at, updated_at, priority, accept_by, doc, promised_until, told_until) = row;
-    let FulfilmentDetails { cancel_request, taken_from, declined, delivery } = doc.map(|Doc(details)| details).unwrap_or_default();
-    let (lines, holds) = (Vec::new(), Vec::new());
-    FulfilmentOrder { id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, priority, holds, accept_by, cancel_request, declined, delivery, promised_until, told_until, taken_from, lines, created_at, updated_at }
+    let (id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, created_at, updated_at, priority, accept_by, doc, promised_until, told_until, turn_at, collect_by) = row;
+    let FulfilmentDetails { cancel_request, taken_from, declined, delivery, shelf_life_days, due_by_hand, supplier_ships_at } = doc.map(|Doc(details)| details).unwrap_or_default();
+    let (lines, holds, order_holds) = (Vec::new(), Vec::new(), Vec::new());
+    FulfilmentOrder { id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, due_by_hand, priority, holds, order_holds, accept_by, collect_by, cancel_request, declined, delivery, promised_until, told_until, turn_at, supplier_ships_at, shelf_life_days, taken_from, lines, created_at, updated_at }
 }
 
 type LineColumns = (UidSql, BigInt, UidSql, SqlText, Bool, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
@@ -153,6 +160,13 @@ fn load(tx: &mut Tx, query: Sql) -> Result<Vec<FulfilmentOrder>> {
     let mut held = holds::store::live(tx, &found.iter().map(|one| one.id).collect::<Vec<_>>())?;
     for one in &mut found {
         one.holds = held.remove(&one.id).unwrap_or_default();
+    }
+    let orders: BTreeSet<OrderId> = found.iter().map(|one| one.order_id).collect();
+    let held = orders::holds::of(tx, &orders.into_iter().collect::<Vec<_>>())?;
+    for one in &mut found {
+        let own = held.get(&one.order_id).into_iter().flatten();
+        one.order_holds =
+            own.filter(|hold| hold.is_about(one.lines.iter().map(|line| line.line_no))).cloned().collect();
     }
     Ok(found)
 }
@@ -197,6 +211,14 @@ pub(super) fn after(tx: &mut Tx, after: Option<FulfilmentOrderId>, limit: i64) -
 pub(super) fn owner(tx: &mut Tx, id: FulfilmentOrderId) -> Result<Option<(OrderId, LocationId, ChannelId)>> {
     let query = sql("SELECT order_id, location_id, channel_id FROM fulfilment_orders WHERE id = ?").bind(id);
     query.first::<(UidSql, UidSql, UidSql), _>(tx)
+}
+
+/// The orders that fulfilment orders are of.
+pub(super) fn orders_of(tx: &mut Tx, ids: &[FulfilmentOrderId]) -> Result<Vec<(FulfilmentOrderId, OrderId)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT id, order_id FROM {list} JOIN fulfilment_orders ON id = wanted");
+    let wanted = dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect());
+    sql(query).bind(wanted).load::<(UidSql, UidSql), (FulfilmentOrderId, OrderId)>(tx)
 }
 
 /// What a list of fulfilment orders is narrowed to.
@@ -248,7 +270,10 @@ pub(super) fn page(
         ));
     }
     if let Some(requested) = filter.cancel_requested {
-        text.push_str(" AND (doc->'cancel_request'->>'at' IS NOT NULL) = ?");
+        // Of what is cancelled or has left nobody waits for an answer.
+        text.push_str(
+            " AND (doc->'cancel_request'->>'at' IS NOT NULL AND state NOT IN ('shipped', 'delivered', 'cancelled')) = ?",
+        );
         binds.push(requested.into());
     }
     if let Some(waiting) = filter.to_accept {
@@ -329,11 +354,52 @@ pub(super) fn save_states<'a>(
 
 /// Writes what of a fulfilment order changes beside its state and its lines. The order it is of is locked meanwhile.
 pub(super) fn save_plan(tx: &mut Tx, one: &FulfilmentOrder) -> Result<()> {
-    let update = sql("UPDATE fulfilment_orders SET priority = ?, due_at = ?, accept_by = ?, doc = ? WHERE id = ?");
-    let update = update.bind(one.priority).bind(one.due_at).bind(one.accept_by);
+    let update = sql(
+        "UPDATE fulfilment_orders SET priority = ?, due_at = ?, turn_at = ?, accept_by = ?, collect_by = ?, doc = ? WHERE id = ?",
+    );
+    let update = update.bind(one.priority).bind(one.due_at).bind(one.turn_at).bind(one.accept_by).bind(one.collect_by);
     match update.bind(Doc(serde_json::to_value(one.details())?)).bind(one.id).execute(tx)? {
         1 => Ok(()),
         _ => Err(Error::internal("a fulfilment order has gone")),
+    }
+}
+
+/// Calls the deliveries of orders by their places: their keys may tell who has chosen them. One statement, and one more where there is any
+/// that is called otherwise.
+pub(super) fn forget_keys(tx: &mut Tx, orders: &[OrderId]) -> Result<()> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT id, doc FROM fulfilment_orders WHERE order_id IN (SELECT wanted FROM {list}) \
+         AND doc->'delivery'->>'key' IS NOT NULL"
+    );
+    let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
+    let found = sql(query).bind(wanted).load::<(UidSql, DocSql), (FulfilmentOrderId, Doc<FulfilmentDetails>)>(tx)?;
+    let mut rows = Vec::with_capacity(found.len());
+    for (id, Doc(mut details)) in found {
+        let Some(delivery) = &mut details.delivery else { continue };
+        let name = neutral_key(usize::try_from(delivery.number).unwrap_or_default());
+        if std::mem::replace(&mut delivery.key, name) != delivery.key {
+            rows.push(json!([id.hex(), details]));
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let list = dialect::list(tx, &[("wanted", Col::Uid), ("bare", Col::Doc)]);
+    let update = format!("UPDATE fulfilment_orders SET doc = list.bare FROM {list} WHERE id = list.wanted");
+    sql(update).bind(dialect::rows(rows)).execute(tx).map(|_| ())
+}
+
+/// Sets when fulfilment orders are due, each once; whose turn it is among those who wait stays. The order they are of is locked meanwhile.
+pub(super) fn save_due(tx: &mut Tx, all: &[(FulfilmentOrderId, Instant)]) -> Result<()> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid), ("due", Col::At)]);
+    let update = format!(
+        "UPDATE fulfilment_orders SET due_at = list.due, turn_at = coalesce(turn_at, due_at) FROM {list} WHERE id = list.wanted"
+    );
+    let rows = all.iter().map(|(id, due)| json!([id.hex(), due.sortable()])).collect();
+    match sql(update).bind(dialect::rows(rows)).execute(tx)? == all.len() {
+        true => Ok(()),
+        false => Err(Error::internal("a fulfilment order has gone")),
     }
 }
 
@@ -411,6 +477,38 @@ pub fn waiting_past_due(tx: &mut Tx, actor: &Actor, now: Instant, limit: i64) ->
     Ok(page(tx, &filter, None, limit)?.into_iter().map(waiting).collect())
 }
 
+/// Fulfilment orders that are ready, that the actor may see, and for which their customers have not come in time, as what waits for a person;
+/// the longest over first.
+///
+/// # Errors
+/// What the database says.
+pub fn waiting_uncollected(tx: &mut Tx, actor: &Actor, now: Instant, limit: i64) -> Result<Vec<Waiting>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let mut text = "SELECT id, collect_by, order_number FROM fulfilment_orders \
+                    WHERE collect_by IS NOT NULL AND state = 'packed' AND collect_by <= ?"
+        .to_owned();
+    let mut binds: Vec<Bind> = vec![now.into()];
+    if let Some(locations) = actor.locations() {
+        text.push_str(&format!(" AND location_id IN (SELECT wanted FROM {list})"));
+        binds.push(dialect::rows(locations.iter().map(|id| json!([id.hex()])).collect()));
+    }
+    if let Some(channels) = actor.channels() {
+        text.push_str(&format!(" AND channel_id IN (SELECT wanted FROM {list})"));
+        binds.push(dialect::rows(channels.iter().map(|id| json!([id.hex()])).collect()));
+    }
+    text.push_str(" ORDER BY collect_by, id LIMIT ?");
+    binds.push(limit.into());
+    type Row = (FulfilmentOrderId, Instant, String);
+    let found = sql(text).bind_all(binds).load::<(UidSql, InstantSql, SqlText), Row>(tx)?;
+    let waiting = |(id, since, number): Row| Waiting {
+        id: id.to_string(),
+        since,
+        subject: format!("order {number} is ready and was not collected: ask the customer, or cancel it"),
+        link: format!("/v1/ops/fulfilment-orders/{id}"),
+    };
+    Ok(found.into_iter().map(waiting).collect())
+}
+
 /// Fulfilment orders that the actor may see and that do not go on by themselves: held, overdue, waiting for their location to accept
 /// or to answer; of each sort so many, those due first.
 ///
@@ -440,6 +538,7 @@ pub fn stuck(tx: &mut Tx, actor: &Actor, now: Instant, limit: i64) -> Result<Vec
 /// that is for something else than goods.
 pub(super) struct OpenLine {
     pub id: FulfilmentOrderId,
+    pub order: OrderId,
     pub line_no: i32,
     pub variant: VariantId,
     pub open: i64,
@@ -449,7 +548,27 @@ pub(super) struct OpenLine {
     pub barred: bool,
     pub priority: i64,
     pub due_at: Instant,
+    /// Whose turn it is among those who wait.
+    pub turn_at: Instant,
     pub created_at: Instant,
+    pub channel: ChannelId,
+    pub shelf_life_days: Option<i64>,
+}
+
+/// How many pieces of levels are picked for open fulfilment orders and have not left.
+pub(super) fn picked_at(tx: &mut Tx, levels: &[LevelKey]) -> Result<HashMap<LevelKey, i64>> {
+    let list = dialect::list(tx, &[("variant", Col::Uid), ("location", Col::Uid)]);
+    // The open orders of the location lead: lines have no index by article.
+    let query = format!(
+        "SELECT list.variant, list.location, CAST(sum(f.picked - f.shipped) AS BIGINT) \
+         FROM {list} CROSS JOIN fulfilment_orders AS o CROSS JOIN fulfilment_lines AS f \
+         WHERE o.location_id = list.location AND o.state NOT IN ('shipped', 'delivered', 'cancelled') \
+         AND f.fulfilment_order_id = o.id AND f.variant_id = list.variant AND f.tracked GROUP BY list.variant, list.location"
+    );
+    let rows = levels.iter().map(|(variant, location)| json!([variant.hex(), location.hex()])).collect();
+    let rows = sql(query).bind(dialect::rows(rows));
+    let rows = rows.load::<(UidSql, UidSql, BigInt), (VariantId, LocationId, i64)>(tx)?;
+    Ok(rows.into_iter().map(|(variant, location, pieces)| ((variant, location), pieces)).collect())
 }
 
 /// The lines of open fulfilment orders at a location with these variants, those counted in stock: one statement.
@@ -467,22 +586,28 @@ pub(super) fn open_lines(
                  AND (h.expires_at IS NULL OR h.expires_at > ?)";
     // The open orders of the location lead: lines have no index by article.
     let query = format!(
-        "SELECT o.id, f.line_no, f.variant_id, f.quantity - f.cancelled - f.picked, f.picked - f.shipped, f.picked - f.packed, \
-           o.priority, o.due_at, o.created_at, (SELECT CAST(count(*) AS BIGINT) FROM {holds}), \
-           CASE WHEN o.accept_by IS NULL THEN 0 ELSE 1 END + (SELECT CAST(count(*) AS BIGINT) FROM {holds} AND h.kind <> 'stock') \
+        "SELECT o.id, o.order_id, f.line_no, f.variant_id, f.quantity - f.cancelled - f.picked, f.picked - f.shipped, f.picked - f.packed, \
+           o.priority, o.due_at, coalesce(o.turn_at, o.due_at), o.created_at, (SELECT CAST(count(*) AS BIGINT) FROM {holds}), \
+           CASE WHEN o.accept_by IS NULL THEN 0 ELSE 1 END + (SELECT CAST(count(*) AS BIGINT) FROM {holds} AND h.kind <> 'stock'), \
+           o.channel_id, CAST(o.doc->>'shelf_life_days' AS BIGINT) \
          FROM fulfilment_orders AS o CROSS JOIN fulfilment_lines AS f \
          WHERE o.location_id = ? AND o.state NOT IN ('shipped', 'delivered', 'cancelled') \
          AND f.fulfilment_order_id = o.id AND f.tracked AND f.variant_id IN (SELECT wanted FROM {list}) ORDER BY o.id, f.line_no"
     );
     let wanted = dialect::rows(variants.iter().map(|id| json!([id.hex()])).collect());
-    type Types = (UidSql, BigInt, UidSql, BigInt, BigInt, BigInt, BigInt, InstantSql, InstantSql, BigInt, BigInt);
-    type Row = (FulfilmentOrderId, i64, VariantId, i64, i64, i64, i64, Instant, Instant, i64, i64);
+    #[rustfmt::skip]
+    type Types = (UidSql, UidSql, BigInt, UidSql, BigInt, BigInt, BigInt, BigInt, InstantSql, InstantSql, InstantSql, BigInt, BigInt, UidSql, Nullable<BigInt>);
+    #[rustfmt::skip]
+    type Row = (FulfilmentOrderId, OrderId, i64, VariantId, i64, i64, i64, i64, Instant, Instant, Instant, i64, i64, ChannelId, Option<i64>);
     let rows = sql(query).bind(now).bind(now).bind(location).bind(wanted).load::<Types, Row>(tx)?;
     let line = |row: Row| {
-        let (id, line_no, variant, open, taken, unpacked, priority, due_at, created_at, holds, bars) = row;
+        #[rustfmt::skip]
+        let (id, order, line_no, variant, open, taken, unpacked, priority, due_at, turn_at, created_at, holds, bars, channel, shelf_life_days) = row;
         let line_no = i32::try_from(line_no).map_err(Error::internal)?;
         let (held, barred) = (holds + bars > 0, bars > 0);
-        Ok(OpenLine { id, line_no, variant, open, taken, unpacked, held, barred, priority, due_at, created_at })
+        #[rustfmt::skip]
+        let line = OpenLine { id, order, line_no, variant, open, taken, unpacked, held, barred, priority, due_at, turn_at, created_at, channel, shelf_life_days };
+        Ok(line)
     };
     rows.into_iter().map(line).collect()
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::model::{FulfilmentOrder, Shipment, ShippedLine, Step};
 use crate::{
     customers::Address,
+    db::Json,
     error::Result,
     events::{EventSchema, Payload},
     kernel::ids::FulfilmentOrderId,
@@ -17,10 +18,6 @@ struct Progress<'a> {
     #[serde(flatten)]
     fulfilment_order: &'a FulfilmentOrder,
     moved: Vec<ShippedLine>,
-}
-
-fn progress<'a>(fulfilment: &'a FulfilmentOrder, steps: &[(i32, Step)], count: fn(&Step) -> i64) -> Progress<'a> {
-    Progress { fulfilment_order: fulfilment, moved: pieces_of(fulfilment, steps, count) }
 }
 
 /// The pieces that steps move, with their SKUs.
@@ -55,6 +52,40 @@ struct Work<'a> {
 #[derive(Debug, Serialize)]
 struct PersonalWork<'a> {
     ship_to: Option<&'a Address>,
+    #[serde(flatten)]
+    named: Named<'a>,
+}
+
+/// What is personal in all events of a fulfilment order: a shopper may have put a name into the key of the delivery.
+#[derive(Debug, Serialize)]
+struct Named<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<Key<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Key<'a> {
+    key: &'a str,
+}
+
+impl<'a> Named<'a> {
+    fn of(work: &'a FulfilmentOrder) -> Self {
+        Self { delivery: work.delivery_key().map(|key| Key { key }) }
+    }
+}
+
+/// What an event says of a fulfilment order: `document` writes it without what is personal.
+pub(super) fn payload(
+    work: &FulfilmentOrder,
+    document: impl FnOnce(&FulfilmentOrder) -> Result<Json>,
+) -> Result<Payload> {
+    match work.delivery {
+        None => Ok(Payload { data: document(work)?, personal: None }),
+        Some(_) => {
+            let personal = Json::of(&Named::of(work))?;
+            Ok(Payload { data: document(&work.unnamed())?, personal: Some(personal) })
+        }
+    }
 }
 
 /// What an event says that tells a warehouse what it has to do for an order; `moved` is what it need not do any more.
@@ -68,8 +99,10 @@ pub fn work_payload(
 ) -> Result<Payload> {
     let delivery = order.delivery(fulfilment_order.delivery_key());
     let shipping_method = delivery.and_then(|delivery| delivery.method.as_deref());
-    let personal = PersonalWork { ship_to: delivery.and_then(|delivery| delivery.address.as_ref()) };
-    Payload::with_personal(&Work { fulfilment_order, moved, shipping_method, ship_to: None }, &personal)
+    let ship_to = delivery.and_then(|delivery| delivery.address.as_ref());
+    let personal = PersonalWork { ship_to, named: Named::of(fulfilment_order) };
+    let bare = fulfilment_order.unnamed();
+    Payload::with_personal(&Work { fulfilment_order: &bare, moved, shipping_method, ship_to: None }, &personal)
 }
 
 /// The type of the event that a location has work with an order.
@@ -92,6 +125,10 @@ pub(super) const CANCEL_REJECTED: &str = "fulfilment_order.cancel_rejected.v1";
 pub(super) const ACCEPTED: &str = "fulfilment_order.accepted.v1";
 /// The type of the event that a shop leaves it to others, or has not answered in time.
 pub(super) const DECLINED: &str = "fulfilment_order.declined.v1";
+/// The type of the event that its goods go elsewhere than was said: where to is in it, as in [`OPENED`].
+pub(super) const REDIRECTED: &str = "fulfilment_order.redirected.v1";
+/// The type of the event that it is ready for its customer, who picks it up.
+pub(super) const READY: &str = "fulfilment_order.ready_to_collect.v1";
 /// The type of the event that a pick or a pack was taken back.
 pub(super) const TAKEN_BACK: &str = "fulfilment_order.corrected.v1";
 /// The type of the event that a shipment, or its arrival, was taken back.
@@ -123,16 +160,16 @@ pub(super) fn change(
     reason: Option<&str>,
     moved_to: &[FulfilmentOrderId],
 ) -> Result<Payload> {
-    Payload::of(&Change { fulfilment_order, moved, reason, moved_to })
+    payload(fulfilment_order, |fulfilment_order| Json::of(&Change { fulfilment_order, moved, reason, moved_to }))
 }
 
 /// The events of what has been picked and packed, with what was moved in each.
 pub(super) fn progressed(fulfilment: &FulfilmentOrder, steps: &[(i32, Step)]) -> Result<Vec<(&'static str, Payload)>> {
-    let picked = progress(fulfilment, steps, |step| step.picked);
-    let packed = progress(fulfilment, steps, |step| step.packed);
-    let both = [(PICKED, picked), (PACKED, packed)];
-    let moved = both.iter().filter(|(_, progress)| !progress.moved.is_empty());
-    moved.map(|(kind, progress)| Ok((*kind, Payload::of(&progress)?))).collect()
+    let picked = pieces_of(fulfilment, steps, |step| step.picked);
+    let packed = pieces_of(fulfilment, steps, |step| step.packed);
+    let both = [(PICKED, picked), (PACKED, packed)].into_iter().filter(|(_, moved)| !moved.is_empty());
+    let told = |moved| payload(fulfilment, |fulfilment_order| Json::of(&Progress { fulfilment_order, moved }));
+    both.map(|(kind, moved)| Ok((kind, told(moved)?))).collect()
 }
 
 /// The payload of a shipment's events.
@@ -150,7 +187,8 @@ pub(super) struct Parcel<'a> {
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
     use super::{
-        cancel::Cancelled, crossdock, dropship, inbound, jobs::Moved, promises, returns::Return, till::RefundRequested,
+        cancel::Cancelled, crossdock, dropship, inbound, jobs::Moved, pickups, promises, returns::Return,
+        till::RefundRequested,
     };
     let own = vec![
         EventSchema::of::<Work<'_>>(OPENED),
@@ -161,11 +199,13 @@ pub fn event_schemas() -> Vec<EventSchema> {
         EventSchema::of::<Change<'_>>(RELEASED),
         EventSchema::of::<Change<'_>>(MOVED),
         EventSchema::of::<Change<'_>>(RESCHEDULED),
+        EventSchema::of::<Work<'_>>(REDIRECTED),
         EventSchema::of::<Change<'_>>(CANCEL_REQUESTED),
         EventSchema::of::<Change<'_>>(CANCEL_REJECTED),
         EventSchema::of::<Change<'_>>(ACCEPTED),
         EventSchema::of::<Change<'_>>(DECLINED),
         EventSchema::of::<Change<'_>>(TAKEN_BACK),
+        EventSchema::of::<Change<'_>>(READY),
         EventSchema::of::<Parcel<'_>>(CORRECTED),
         EventSchema::of::<Parcel<'_>>("shipment.shipped.v1"),
         EventSchema::of::<Parcel<'_>>("shipment.scanned.v1"),
@@ -184,8 +224,13 @@ pub fn event_schemas() -> Vec<EventSchema> {
         EventSchema::of::<RefundRequested<'_>>("payment.refund_requested.v1"),
         EventSchema::of::<Return>("return.received.v1"),
     ];
-    let parts =
-        [dropship::event_schemas(), inbound::event_schemas(), crossdock::event_schemas(), promises::event_schemas()];
+    let parts = [
+        dropship::event_schemas(),
+        inbound::event_schemas(),
+        crossdock::event_schemas(),
+        promises::event_schemas(),
+        pickups::event_schemas(),
+    ];
     [own, parts.concat()].concat()
 }
 

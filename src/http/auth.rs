@@ -332,5 +332,6 @@ fn principal(claims: Claims) -> Principal {
         channels: claims.channels,
         locations: claims.locations,
         money_ceiling: claims.money_ceiling,
+        key: None,
     }
 }

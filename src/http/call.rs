@@ -17,7 +17,7 @@ use super::{
 use crate::{
     db::{Lane, Snapshot, Tx},
     error::{Code, Error, Result},
-    kernel::{Actor, Instant, Scope},
+    kernel::{Actor, Instant, Scope, actor::Shopper},
 };
 
 /// A request: authenticated, with the time at which it came.
@@ -44,6 +44,9 @@ impl FromRequest for Call {
         let request = request.clone();
         Box::pin(async move {
             let (state, Caller { actor, now }) = auth::caller(&request).await?;
+            let key = request.headers().get("Idempotency-Key").and_then(|key| key.to_str().ok());
+            // A longer one is refused where it is heeded.
+            let actor = actor.with_request_key(key.filter(|key| key.len() <= 255));
             Ok(Self { state, actor, now, request })
         })
     }
@@ -56,6 +59,17 @@ impl Call {
     /// `scope_missing` otherwise.
     pub fn allow(&self, scope: Scope) -> Result<&Actor> {
         auth::require(&self.actor, scope).map(|()| &self.actor)
+    }
+
+    /// Who asks at a storefront: on the store surface there is nobody else.
+    ///
+    /// # Errors
+    /// Elsewhere, which would be a defect.
+    pub fn shopper(&self) -> Result<&Shopper> {
+        match &self.actor {
+            Actor::Shopper(shopper) => Ok(shopper),
+            _ => Err(Error::internal("not a shopper")),
+        }
     }
 
     /// The actor, when they hold a scope and are limited to no channels: for what all channels have in common.

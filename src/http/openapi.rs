@@ -316,6 +316,8 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
         problems.push(("409", "The state does not allow it, or a request with this key is running."));
     } else if by_reference {
         problems.push(("409", "The reference stands for several orders (`reference_ambiguous`)."));
+    } else if path.contains("/ops/invoices/{invoice}") {
+        problems.push(("409", "Several legal entities have the number (`reference_ambiguous`)."));
     } else if path.contains("/feeds") || path.contains("/snapshots") {
         problems.push(("409", "The cursor is of another epoch."));
         problems.push(("410", "The cursor is too old."));

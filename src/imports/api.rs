@@ -32,6 +32,7 @@ impl Row for VariantRow {
         ("requires_shipping", Cell::Bool),
         ("stock_policy", Cell::Text),
         ("backorder_policy", Cell::Text),
+        ("tracking", Cell::Text),
         ("status", Cell::Text),
         ("components", Cell::Json),
         ("attributes", Cell::Json),

@@ -113,9 +113,31 @@ pub struct Principal {
     pub locations: Option<Vec<Id<Location>>>,
     /// The most they may refund or cancel at once, in minor units of any currency; `None` is no ceiling.
     pub money_ceiling: Option<i64>,
+    /// The `Idempotency-Key` of the request, where it has one.
+    pub key: Option<String>,
 }
 
 impl Actor {
+    /// The `Idempotency-Key` of the request in which they do something; nothing of shoppers and of Kontor itself.
+    #[must_use]
+    pub fn request_key(&self) -> Option<&str> {
+        match self {
+            Self::System(_) | Self::Shopper(_) => None,
+            Self::Staff(principal) | Self::Client(principal) => principal.key.as_deref(),
+        }
+    }
+
+    /// The same in a request with a key.
+    #[must_use]
+    pub fn with_request_key(self, key: Option<&str>) -> Self {
+        let key = key.map(str::to_owned);
+        match self {
+            Self::Staff(principal) => Self::Staff(Principal { key, ..principal }),
+            Self::Client(principal) => Self::Client(Principal { key, ..principal }),
+            other => other,
+        }
+    }
+
     /// Whether they hold a scope. Kontor itself holds all; shoppers none.
     #[must_use]
     pub fn holds(&self, scope: Scope) -> bool {
@@ -210,7 +232,15 @@ mod tests {
 
     fn staff(channels: Option<Vec<Id<Channel>>>, locations: Option<Vec<Id<Location>>>) -> Actor {
         let (subject, scopes) = ("ada".to_owned(), Vec::new());
-        Actor::Staff(Principal { subject, credential: None, scopes, channels, locations, money_ceiling: None })
+        Actor::Staff(Principal {
+            subject,
+            credential: None,
+            scopes,
+            channels,
+            locations,
+            money_ceiling: None,
+            key: None,
+        })
     }
 
     #[test]

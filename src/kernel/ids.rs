@@ -92,6 +92,8 @@ kinds! {
     Return, ReturnId = "ret";
     /// A recorded invoice or credit note.
     Invoice, InvoiceId = "inv";
+    /// An invoice or credit note of ours.
+    Bill, BillId = "bill";
     /// A fulfilment order.
     FulfilmentOrder, FulfilmentOrderId = "fo";
     /// A hold of a fulfilment order.

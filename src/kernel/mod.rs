@@ -31,7 +31,7 @@ pub use ids::Id;
 pub use local::{LocalTime, Moment};
 pub use money::{Currency, Money, Rounding, UnitPrice};
 pub use per::{Per, PricePer};
-pub use quantity::Quantity;
+pub use quantity::{Quantity, take_up_to};
 pub use rounding::{RoundingPoint, RoundingRule};
 pub use tax::TaxPolicy;
 pub use vat_id::VatId;

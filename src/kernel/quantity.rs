@@ -36,6 +36,13 @@ impl Quantity {
     }
 }
 
+/// Takes up to `wanted` pieces of those that there are, off both; how many. Less than nothing is nothing.
+pub fn take_up_to(from: &mut i64, wanted: &mut i64) -> i64 {
+    let part = (*from).min(*wanted).max(0);
+    (*from, *wanted) = (*from - part, *wanted - part);
+    part
+}
+
 /// A quantity out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a whole number from 0 to 1000000000")]

@@ -255,6 +255,12 @@ impl utoipa::PartialSchema for WebAddress {
 }
 impl utoipa::ToSchema for WebAddress {}
 
+/// What a delivery is called by its place, from 0, once it is forgotten who has chosen its key: a shopper may have put a name there.
+#[must_use]
+pub fn neutral_key(number: usize) -> String {
+    format!("delivery-{}", number.saturating_add(1))
+}
+
 /// The form in which names and words are searched: umlauts and accents folded to ASCII, lower case, single spaces.
 ///
 /// German umlauts fold to one letter (`Müller` → `muller`) and the spelling `Mueller` folds to the same.

@@ -18,7 +18,7 @@ use crate::{
     events::{self, Event},
     http::{All, Body, Call, Cursor, List, Mount, Page, Params, RefPath, Reply, paging, paging::Count},
     kernel::{
-        Actor, Instant, Scope,
+        Instant, Scope,
         actor::Shopper,
         ids::{CustomerId, OrderId},
         text::{self, Email, Text},
@@ -105,16 +105,12 @@ async fn links(call: &Call, shopper: &Shopper) -> Result<OrderLinks> {
     Ok(OrderLinks::of(call.snapshot::<Directory>().await?.get(shopper.channel)?, &call.state.secret))
 }
 
-fn shopper(call: &Call) -> Result<Shopper> {
-    match &call.actor {
-        Actor::Shopper(shopper) => Ok(shopper.clone()),
-        _ => Err(Error::internal("not a shopper")),
-    }
-}
-
 /// An order as its customer sees it, or whoever has its link.
-async fn visible(call: &Call, id: OrderId, token: Option<String>) -> Result<OrderDocument> {
-    let links = links(call, &shopper(call)?).await?;
+///
+/// # Errors
+/// `not_found`.
+pub async fn visible(call: &Call, id: OrderId, token: Option<String>) -> Result<OrderDocument> {
+    let links = links(call, call.shopper()?).await?;
     let (actor, secret, now) = (call.actor.clone(), call.state.secret.clone(), call.now);
     call.read(move |tx| {
         let order = service::document(tx, id)?.filter(|order| actor.sees_channel(order.channel_id));
@@ -179,7 +175,7 @@ pub struct FoundOrder {
 #[post("/orders/lookup")]
 async fn look_up_order(call: Call, body: Body<OrderLookup>) -> Result<Reply> {
     call.state.limits.check_lookup(call.request())?;
-    let shopper = shopper(&call)?;
+    let shopper = call.shopper()?.clone();
     let (wanted, links) = (body.value, links(&call, &shopper).await?);
     let (email, postcode) = (wanted.email.folded(), text::squeeze(&wanted.postcode));
     let now = call.now;
@@ -220,7 +216,7 @@ pub struct OwnOrdersQuery {
     responses((status = 200, body = Page<OrderDocument>)))]
 #[get("/me/orders")]
 async fn list_own_orders(call: Call, query: Params<OwnOrdersQuery>) -> Result<Reply> {
-    let shopper = shopper(&call)?;
+    let shopper = call.shopper()?.clone();
     let links = links(&call, &shopper).await?;
     let sign_in = || Error::problem(crate::error::Code::Unauthenticated, "sign in to see your orders");
     let identity = shopper.identity.ok_or_else(sign_in)?;

@@ -59,6 +59,14 @@ pub fn page_after(tx: &mut Tx, after: Option<OrderId>, limit: i64) -> Result<Vec
     by_ids(tx, &ids)
 }
 
+/// For how many days goods of lots must still keep when they leave with these orders, those that ask for it: one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn shelf_lives(tx: &mut Tx, ids: &[OrderId]) -> Result<HashMap<OrderId, i64>> {
+    if ids.is_empty() { Ok(HashMap::new()) } else { store::shelf_lives(tx, ids) }
+}
+
 /// What others show of these orders: one statement.
 ///
 /// # Errors

@@ -6,10 +6,12 @@ use serde_json::{Map, Value};
 use super::{
     access::{OrderLink, OrderLinks},
     bundle::{BundlePart, OrderBundle},
+    holds::OrderHold,
     model::{self, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities},
 };
 use crate::{
     carts::{Delivery, Source},
+    channels::Invoicing,
     customers::Address,
     db::Json,
     error::{Error, Result},
@@ -17,6 +19,7 @@ use crate::{
     kernel::{
         Country, Currency, Device, Instant, Money, Per, PricePer, Quantity, UnitPrice,
         ids::{CartId, ChannelId, CustomerId, OrderId, VariantId},
+        text::neutral_key,
     },
     payments::PaymentView,
     pricing::{
@@ -49,6 +52,9 @@ pub struct OrderDetails {
     pub min_shelf_life_days: Option<i64>,
     /// The method of payment.
     pub payment_method: String,
+    /// How it is invoiced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoicing: Option<Invoicing>,
     /// The price, without the lines.
     pub totals: Totals,
     /// The bundles that were sold.
@@ -249,6 +255,9 @@ pub struct OrderDocument {
     pub total: Money,
     /// The method of payment.
     pub payment_method: String,
+    /// When it is invoiced, and by whom; absent where nobody does here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invoicing: Option<Invoicing>,
     /// Its payments.
     pub payments: Vec<PaymentView>,
     /// What foreign systems call it.
@@ -268,6 +277,9 @@ pub struct OrderDocument {
     /// Free data of the storefront.
     #[schema(value_type = Object)]
     pub metadata: Map<String, Value>,
+    /// What it, or a line of it, is held for: each has to end. Not told to shoppers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<OrderHold>,
     /// What staff can do now, or why not. Empty on the store surface: shoppers have no commands on orders.
     pub actions: Vec<Action>,
     /// Opens it without signing in; told to its shopper only.
@@ -282,7 +294,7 @@ impl OrderDocument {
     pub fn for_shopper(&self, links: &OrderLinks, now: Instant) -> Self {
         let mut shown = self.clone();
         shown.link = Some(links.link(now, self.id));
-        (shown.external_refs, shown.actions) = (Vec::new(), Vec::new());
+        (shown.external_refs, shown.actions, shown.holds) = (Vec::new(), Vec::new(), Vec::new());
         Step::keep_public(&mut shown.explanation, None);
         shown.passed_over.retain(|passed| passed.coupon.is_some());
         shown.rules_version = None;
@@ -418,6 +430,14 @@ impl OrderDocument {
             if let Err(Error::Problem(problem)) = self.state.apply(command) {
                 return Some(problem.detail);
             }
+            // All that is open would be cancelled: a line that is held keeps it from that.
+            let lines: Vec<i32> = match command {
+                C::Cancel => self.lines.iter().filter(|l| l.quantities.open() > 0).map(|l| l.line_no).collect(),
+                _ => Vec::new(),
+            };
+            if let Err(Error::Problem(problem)) = self.free_for(command, &lines, None) {
+                return Some(problem.detail);
+            }
             let missing = match command {
                 C::Ship if !any(|l| l.requires_shipping && l.quantities.open() > 0) => "nothing is left to ship",
                 C::Deliver if !any(|l| l.quantities.delivered < l.quantities.shipped) => "nothing is on its way",
@@ -444,6 +464,9 @@ struct Personal {
     #[serde(skip_serializing_if = "Option::is_none")]
     vat_id: Option<CheckedVatId>,
     deliveries: Vec<PersonalDelivery>,
+    /// The key of the delivery that is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<String>,
     /// What a storefront notes may be a card's text as well as a campaign's name.
     #[serde(skip_serializing_if = "Map::is_empty")]
     metadata: Map<String, Value>,
@@ -459,6 +482,9 @@ struct PersonalLine {
 
 #[derive(Debug, Serialize)]
 struct PersonalDelivery {
+    /// A shopper may have put a name there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     address: Option<Address>,
 }
 
@@ -468,22 +494,40 @@ impl OrderDocument {
     /// # Errors
     /// When it can not be written as JSON, which would be a defect.
     pub fn payload(&mut self, document: impl FnOnce(&Self) -> Result<Json>) -> Result<Payload> {
-        let deliveries = self.deliveries.iter_mut();
+        self.payload_of(None, document)
+    }
+
+    /// The same of an event that tells of one of its deliveries, by its place, and has that one's key as `delivery`: `document` takes it
+    /// from the order, where a neutral one stands in its place.
+    ///
+    /// # Errors
+    /// When it can not be written as JSON, which would be a defect.
+    pub fn payload_of(
+        &mut self,
+        delivery: Option<usize>,
+        document: impl FnOnce(&Self) -> Result<Json>,
+    ) -> Result<Payload> {
+        let meant = delivery.and_then(|number| self.deliveries.get(number)?.key.clone());
+        let deliveries = self.deliveries.iter_mut().enumerate().map(|(number, delivery)| {
+            let key = delivery.key.as_mut().map(|key| std::mem::replace(key, neutral_key(number)));
+            PersonalDelivery { key, address: delivery.address.take() }
+        });
         let noted = self.lines.iter().any(|line| !line.metadata.is_empty());
         let lines = self.lines.iter_mut().filter(|_| noted);
         let personal = Personal {
             email: self.email.take(),
             billing_address: self.billing_address.take(),
             vat_id: self.vat_id.take(),
-            deliveries: deliveries.map(|delivery| PersonalDelivery { address: delivery.address.take() }).collect(),
+            deliveries: deliveries.collect(),
+            delivery: meant,
             metadata: std::mem::take(&mut self.metadata),
             lines: lines.map(|line| PersonalLine { metadata: std::mem::take(&mut line.metadata) }).collect(),
         };
         let written = document(self).and_then(|data| Ok(Payload { data, personal: Some(Json::of(&personal)?) }));
         (self.email, self.billing_address) = (personal.email, personal.billing_address);
         self.vat_id = personal.vat_id;
-        for (delivery, PersonalDelivery { address }) in self.deliveries.iter_mut().zip(personal.deliveries) {
-            delivery.address = address;
+        for (delivery, PersonalDelivery { key, address }) in self.deliveries.iter_mut().zip(personal.deliveries) {
+            (delivery.key, delivery.address) = (key, address);
         }
         self.metadata = personal.metadata;
         for (line, PersonalLine { metadata }) in self.lines.iter_mut().zip(personal.lines) {

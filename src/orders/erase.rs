@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 
 use super::{
-    document::{LineDetails, OrderDocument},
-    service, store,
+    document::{LineDetails, OrderDetails, OrderDocument},
+    holds, service, store,
 };
 use crate::{
+    carts::rename_in,
     db::Tx,
     error::{Error, Result},
     events::{self, EventSchema, Payload},
     kernel::{
         Actor, Instant,
         ids::{CartId, CustomerId, EventId, OrderId},
+        text::neutral_key,
     },
     payments,
     pricing::tax,
@@ -80,11 +82,25 @@ fn telling(tx: &mut Tx, ids: &[OrderId]) -> Result<HashSet<OrderId>> {
         let details = &mut row.doc.0;
         let delivered = details.deliveries.iter().any(|delivery| delivery.address.is_some());
         let named = details.email.is_some() || details.billing_address.is_some() || details.vat_id.is_some();
-        let tells = named || delivered || !details.metadata.is_empty() || tax::forget_numbers(&mut details.totals);
+        let called = forget_keys(details);
+        let tells =
+            named || delivered || called || !details.metadata.is_empty() || tax::forget_numbers(&mut details.totals);
         tells.then_some(row.id)
     });
     let noted = lines.into_iter().filter_map(|line| bare(line.doc.0).map(|_| line.order_id));
     Ok(rows.chain(noted).collect())
+}
+
+/// Calls the deliveries by their places: their keys may tell who has chosen them. Whether any was called otherwise.
+fn forget_keys(details: &mut OrderDetails) -> bool {
+    let mut names: Vec<(String, String)> = Vec::new();
+    for (number, delivery) in (0..).zip(&mut details.deliveries) {
+        let Some(key) = &mut delivery.key else { continue };
+        let name = neutral_key(number);
+        names.push((std::mem::replace(key, name.clone()), name));
+    }
+    rename_in(&mut details.totals, &names);
+    names.iter().any(|(was, name)| was != name)
 }
 
 /// A line's details without what is personal; `None` when nothing is.
@@ -111,7 +127,8 @@ pub fn erase(tx: &mut Tx, (now, actor): (Instant, &Actor), id: OrderId, event: E
         lines.into_iter().filter_map(|line| Some((line.line_no, bare(line.doc.0)?))).collect();
     let mut details = row.doc.0;
     let explained = tax::forget_numbers(&mut details.totals);
-    let deliveries = order.deliveries.iter().any(|delivery| delivery.address.is_some());
+    let called = forget_keys(&mut details);
+    let deliveries = called || order.deliveries.iter().any(|delivery| delivery.address.is_some());
     let named = order.email.is_some() || order.billing_address.is_some() || order.vat_id.is_some();
     let own = named || deliveries || explained || !order.metadata.is_empty();
     if !own && bare.is_empty() && row.name_folded.is_empty() {
@@ -123,6 +140,11 @@ pub fn erase(tx: &mut Tx, (now, actor): (Instant, &Actor), id: OrderId, event: E
     (order.email, order.billing_address, order.vat_id) = (None, None, None);
     order.deliveries.clone_from(&details.deliveries);
     order.metadata.clear();
+    // Why it is held is told in words that may name anybody.
+    holds::forget_words(&mut order.holds);
+    if !order.holds.is_empty() {
+        store::save_holds(tx, id, &order.holds)?;
+    }
     order.explanation.clone_from(&details.totals.explanation);
     order.shipping.clone_from(&details.totals.shipping);
     for line in &mut order.lines {

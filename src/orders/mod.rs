@@ -1,6 +1,6 @@
 //! Orders: what was sold, to whom, at what price, and how far it has come.
 //!
-//! It owns orders, their lines and what foreign systems call them. It never picks stock and never talks to a payment
+//! It owns orders, their lines, by what they are found and what foreign systems call them. It never picks stock and never talks to a payment
 //! provider; the slices that do change an order through [`lock`] and [`save`].
 
 mod access;
@@ -9,6 +9,9 @@ mod bundle;
 mod copies;
 mod document;
 mod erase;
+mod found;
+pub mod holds;
+mod invoicing;
 mod model;
 mod search;
 mod service;
@@ -16,14 +19,17 @@ mod store;
 
 pub use access::{OrderLink, OrderLinks};
 pub use bundle::{BundlePart, OrderBundle, whole_bundles};
-pub use copies::{OrderHead, by_ids, heads, page_after};
+pub use copies::{OrderHead, by_ids, heads, page_after, shelf_lives};
 pub use document::{Action, ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine};
 pub use erase::{Owned, Person, erase, event_schemas, of_person};
+pub use found::{note_contacts, work};
+pub use holds::{Block, OrderHold};
+pub use invoicing::{INVOICE, invoice_later, is_invoiced_at_once, set_invoicing};
 pub use model::{
     Command, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities, Statuses, derive, mermaid,
 };
 pub use service::{
     FOREIGN_ORDER, NewOrder, Placing, add_ref, after, document, drop_held_ref, event, find, keep_ref, known_already,
-    known_ref, lock, of_cart, place, prepare, resolve, save, save_deliveries, sold,
+    known_ref, lock, of_cart, place, prepare, redirected, resolve, save, save_deliveries, sold,
 };
 pub use store::waiting_unpaid;

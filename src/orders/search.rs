@@ -3,10 +3,15 @@
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde::{Deserialize, Serialize};
 
-use super::model::{FulfilmentStatus, OrderState, PaymentStatus};
+use std::collections::BTreeSet;
+
+use super::{
+    holds::{OrderHold, OrderHoldKind},
+    model::{FulfilmentStatus, OrderState, PaymentStatus},
+};
 use crate::{
     channels::Span,
-    db::{InstantSql, Tx, UidSql, sql},
+    db::{Doc, DocSql, InstantSql, Tx, UidSql, sql},
     error::{Code, Error, Result},
     http::paging,
     kernel::{
@@ -31,11 +36,11 @@ pub struct OrderQuery {
     pub number: Option<String>,
     /// The customer's e-mail address.
     pub email: Option<String>,
-    /// The beginning of the name at the address, umlauts folded; with `postcode`, any part of it.
+    /// The beginning of the name at one of its addresses, umlauts folded; with `postcode`, any part of it.
     pub name: Option<String>,
-    /// The postcode of the address.
+    /// The postcode of one of its addresses: of any delivery that is shipped.
     pub postcode: Option<String>,
-    /// The phone number at the address.
+    /// The phone number at one of its addresses. Name, postcode and phone are those of one and the same.
     pub phone: Option<String>,
     /// A tracking number.
     pub tracking: Option<String>,
@@ -52,6 +57,8 @@ pub struct OrderQuery {
     /// Where the goods stand.
     #[param(value_type = Option<FulfilmentStatus>)]
     pub fulfilment_state: Option<FulfilmentStatus>,
+    /// `true`: only orders that are held, or of which a line is; `false`: only others.
+    pub held: Option<bool>,
     /// A channel's id.
     #[param(value_type = Option<String>)]
     pub channel_id: Option<ChannelId>,
@@ -123,15 +130,18 @@ pub struct OrderSummary {
     pub placed_at: Instant,
     /// Whether it is of a test channel.
     pub test: bool,
+    /// What it, or a line of it, is held for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<OrderHoldKind>,
 }
 
 /// The place in the list: newest first.
 pub(super) type Place = (i64, OrderId);
 
 #[rustfmt::skip]
-type Columns = (UidSql, Text, UidSql, Nullable<UidSql>, Text, Text, Text, Text, BigInt, Nullable<Text>, InstantSql, Bool);
+type Columns = (UidSql, Text, UidSql, Nullable<UidSql>, Text, Text, Text, Text, BigInt, Nullable<Text>, InstantSql, Bool, Nullable<DocSql>);
 #[rustfmt::skip]
-type Row = (OrderId, String, ChannelId, Option<CustomerId>, OrderState, PaymentStatus, FulfilmentStatus, Currency, i64, Option<String>, Instant, bool);
+type Row = (OrderId, String, ChannelId, Option<CustomerId>, OrderState, PaymentStatus, FulfilmentStatus, Currency, i64, Option<String>, Instant, bool, Option<Doc<Vec<OrderHold>>>);
 
 /// Up to `limit` orders, newest first, after a place: one statement, and one more that looks how many have a name, or an
 /// article, where that decides what leads.
@@ -146,7 +156,7 @@ pub(super) fn search(
     let (ids, binds) = plan.newest(limit);
     let statement = format!(
         "SELECT id, number, channel_id, customer_id, state, payment_state, fulfilment_state, currency, total, email_folded, \
-         placed_at, test FROM orders WHERE id IN ({ids}) ORDER BY placed_at DESC, id DESC"
+         placed_at, test, holds FROM orders WHERE id IN ({ids}) ORDER BY placed_at DESC, id DESC"
     );
     let statement = binds.into_iter().fold(sql(statement), |statement, bind| statement.bind(bind));
     let rows = statement.load::<Columns, Row>(tx)?;
@@ -167,6 +177,7 @@ fn summary(row: Row) -> OrderSummary {
         email,
         placed_at,
         test,
+        holds,
     ) = row;
     let total = Money::from_minor(total, currency);
     OrderSummary {
@@ -181,7 +192,14 @@ fn summary(row: Row) -> OrderSummary {
         email,
         placed_at,
         test,
+        holds: kinds(holds.map(|Doc(holds)| holds).unwrap_or_default()),
     }
+}
+
+/// What for, each once.
+fn kinds(holds: Vec<OrderHold>) -> Vec<OrderHoldKind> {
+    let kinds: BTreeSet<OrderHoldKind> = holds.into_iter().map(|hold| hold.block.kind).collect();
+    kinds.into_iter().collect()
 }
 
 /// How many there are, counted up to 10,000.

@@ -6,11 +6,13 @@ use std::collections::HashMap;
 
 use super::{
     document::{ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine},
+    holds,
     model::LineMove,
-    store::{self, LineRow, OrderRow},
+    store::{self, Contact, LineRow, OrderRow},
 };
 use crate::{
     carts::Delivery,
+    customers::Address,
     db::{Bind, Doc, Json, Tx},
     error::{Code, Error, Result},
     events::{NewEvent, Payload},
@@ -66,6 +68,7 @@ pub struct Placing {
     row: OrderRow,
     doc: Json,
     lines: Vec<Vec<Bind>>,
+    contacts: Vec<Contact>,
     reference: Option<(ExternalRefId, ExternalRef)>,
 }
 
@@ -96,7 +99,8 @@ pub fn prepare(now: Instant, new: NewOrder) -> Result<(Placing, OrderDocument)> 
         let amounts = [totals.unit_price.scaled(), totals.net.minor(), totals.tax.minor(), totals.gross.minor()];
         with_amounts.push((line, amounts));
     }
-    let address = shipping_address(&details.deliveries).or(details.billing_address.as_ref());
+    let found_by = contact((0, shipping_address(&details.deliveries).or(details.billing_address.as_ref())));
+    let contacts = contacts(&details.deliveries);
     let row = OrderRow {
         id,
         number,
@@ -111,13 +115,14 @@ pub fn prepare(now: Instant, new: NewOrder) -> Result<(Placing, OrderDocument)> 
         currency: details.totals.currency,
         total: details.totals.total.minor(),
         email_folded: details.email.as_deref().map(str::to_lowercase),
-        name_folded: address.map(|address| text::fold(&address.name)).unwrap_or_default(),
-        postcode_folded: address.map(|address| text::squeeze(&address.postcode)),
-        phone_digits: address.and_then(|address| address.phone.as_deref()).map(text::phone_digits),
+        name_folded: found_by.name,
+        postcode_folded: found_by.postcode,
+        phone_digits: found_by.phone,
         placed_at,
         recorded_at: now,
         updated_at: now,
         doc: Doc(details),
+        holds: None,
     };
     let line_rows = with_amounts.iter().map(|(line, amounts)| line_row(id, line, amounts)).collect();
     let mut document = assemble(row.clone(), line_rows, payments, Vec::new());
@@ -125,17 +130,19 @@ pub fn prepare(now: Instant, new: NewOrder) -> Result<(Placing, OrderDocument)> 
     document.settle();
     let (state, payment_state, fulfilment_state) = (document.state, document.payment_state, document.fulfilment_state);
     let (doc, lines) = (Json::of(&row.doc.0)?, store::line_binds(id, placed_at, &with_amounts)?);
-    Ok((Placing { row: OrderRow { state, payment_state, fulfilment_state, ..row }, doc, lines, reference }, document))
+    let row = OrderRow { state, payment_state, fulfilment_state, ..row };
+    Ok((Placing { row, doc, lines, contacts, reference }, document))
 }
 
-/// Places an order: two statements, and one for its foreign name.
+/// Places an order: two statements, one more where it has several deliveries, and one for its foreign name.
 ///
 /// # Errors
 /// A UNIQUE violation when the cart has become an order already; `duplicate` when another order has the foreign name.
 pub fn place(tx: &mut Tx, now: Instant, placing: &Placing) -> Result<()> {
-    let Placing { row, doc, lines, reference } = placing;
+    let Placing { row, doc, lines, contacts, reference } = placing;
     store::insert(tx, row, doc.clone())?;
     store::insert_lines(tx, lines.clone())?;
+    store::insert_contacts(tx, (row.id, row.placed_at), contacts)?;
     if let Some((name, reference)) = reference
         && !store::add_ref(tx, now, *name, row.id, reference, serde_json::Value::Null)?
     {
@@ -144,10 +151,28 @@ pub fn place(tx: &mut Tx, now: Instant, placing: &Placing) -> Result<()> {
     Ok(())
 }
 
-fn shipping_address(deliveries: &[Delivery]) -> Option<&crate::customers::Address> {
+fn shipping_address(deliveries: &[Delivery]) -> Option<&Address> {
     // Where something is picked up says nothing of who has ordered it.
     let mut shipped = deliveries.iter().filter(|delivery| delivery.pickup.is_none());
     shipped.find_map(|delivery| delivery.address.as_ref())
+}
+
+/// By what an order is found beside its own row: the addresses of its further deliveries. What is picked up says nothing, and has its
+/// place all the same.
+pub(super) fn contacts(deliveries: &[Delivery]) -> Vec<Contact> {
+    let shipped = |delivery: &&Delivery| delivery.pickup.is_none();
+    let address = |delivery| Some(delivery).filter(shipped).and_then(|delivery: &Delivery| delivery.address.as_ref());
+    (0..).zip(deliveries).skip(1).map(|(number, delivery)| contact((number, address(delivery)))).collect()
+}
+
+/// By what an address is found that something goes to, by the place of its delivery.
+fn contact((delivery, address): (i64, Option<&Address>)) -> Contact {
+    Contact {
+        delivery,
+        name: address.map(|address| text::fold(&address.name)).unwrap_or_default(),
+        postcode: address.map(|address| text::squeeze(&address.postcode)),
+        phone: address.and_then(|address| address.phone.as_deref()).map(text::phone_digits),
+    }
 }
 
 fn line_row(order: OrderId, line: &PlacedLine, [unit_price, net, tax, gross]: &[i64; 4]) -> LineRow {
@@ -208,6 +233,7 @@ fn assemble(row: OrderRow, lines: Vec<LineRow>, payments: Vec<PaymentView>, refs
         tax: totals.tax,
         total: totals.total,
         payment_method: details.payment_method,
+        invoicing: details.invoicing,
         payments,
         external_refs: refs,
         explanation: totals.explanation,
@@ -215,6 +241,7 @@ fn assemble(row: OrderRow, lines: Vec<LineRow>, payments: Vec<PaymentView>, refs
         passed_over: totals.passed_over,
         rules_version: totals.rules_version,
         metadata: details.metadata,
+        holds: row.holds.map(|Doc(holds)| holds).unwrap_or_default(),
         actions: Vec::new(),
         link: None,
     }
@@ -379,6 +406,9 @@ pub fn save(tx: &mut Tx, now: Instant, order: &mut OrderDocument, moves: &[LineM
     order.version += events;
     order.settle();
     store::move_lines(tx, order.id, moves)?;
+    if holds::drop_idle(order) {
+        store::save_holds(tx, order.id, &order.holds)?;
+    }
     if store::save_states(tx, now, order, seen)? {
         return Ok(());
     }
@@ -391,6 +421,22 @@ pub fn save(tx: &mut Tx, now: Instant, order: &mut OrderDocument, moves: &[LineM
 /// What the database says.
 pub fn save_deliveries(tx: &mut Tx, order: &OrderDocument) -> Result<()> {
     store::save_deliveries(tx, order.id, &order.deliveries)
+}
+
+/// Writes that one of a locked order's deliveries, by its place, goes elsewhere: it is found by where it goes now, and by that alone. Three
+/// statements, and one for what is not the first of several.
+///
+/// # Errors
+/// What the database says.
+pub fn redirected(tx: &mut Tx, order: &OrderDocument, number: usize) -> Result<()> {
+    save_deliveries(tx, order)?;
+    let address = shipping_address(&order.deliveries).or(order.billing_address.as_ref());
+    store::save_contact(tx, order.id, &contact((0, address)))?;
+    let further = contacts(&order.deliveries).into_iter().find(|one| usize::try_from(one.delivery) == Ok(number));
+    match further {
+        Some(contact) => store::save_further_contact(tx, order.id, &contact),
+        None => Ok(()),
+    }
 }
 
 /// An event of an order's stream. `place` counts from 1 within the command, `of` is how many it has: with the order's

@@ -1,13 +1,16 @@
-//! The only file that touches `orders`, `order_lines` and `external_refs`.
+//! The only file that touches `orders`, `order_lines`, `order_contacts` and `external_refs`.
+
+use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde_json::{Value, json};
 
 use super::{
     copies::OrderHead,
     document::{ExternalRef, LineDetails, OrderDetails, OrderDocument, PlacedLine},
     erase::{Owned, Person},
+    holds::OrderHold,
     model::{FulfilmentStatus, LineMove, OrderState, PaymentStatus},
 };
 use crate::{
@@ -49,6 +52,8 @@ pub(super) struct OrderRow {
     pub recorded_at: Instant,
     pub updated_at: Instant,
     pub doc: Doc<OrderDetails>,
+    /// What it is held for: nothing is written as NULL.
+    pub holds: Option<Doc<Vec<OrderHold>>>,
 }
 
 /// A row of `order_lines`.
@@ -71,6 +76,90 @@ pub(super) struct LineRow {
     pub gross: i64,
     pub refunded: i64,
     pub doc: Doc<LineDetails>,
+}
+
+/// By what an order is found, of one of its deliveries beside the first: each in the form in which it is searched.
+#[derive(Debug, Clone)]
+pub(super) struct Contact {
+    /// The delivery's place among the order's, from 0.
+    pub delivery: i64,
+    pub name: String,
+    pub postcode: Option<String>,
+    pub phone: Option<String>,
+}
+
+/// Notes by what an order is found beside its own row; no statement where there is nothing.
+pub(super) fn insert_contacts(tx: &mut Tx, (order, placed_at): (OrderId, Instant), all: &[Contact]) -> Result<()> {
+    const COLUMNS: &[(&str, Col)] = &[
+        ("order_id", Col::Uid),
+        ("delivery", Col::Int),
+        ("name_folded", Col::Text),
+        ("postcode_folded", Col::Text),
+        ("phone_digits", Col::Text),
+        ("placed_at", Col::At),
+    ];
+    let row = |one: &Contact| -> Vec<Bind> {
+        let (postcode, phone) = (one.postcode.clone(), one.phone.clone());
+        vec![
+            order.into(),
+            one.delivery.into(),
+            one.name.as_str().into(),
+            postcode.into(),
+            phone.into(),
+            placed_at.into(),
+        ]
+    };
+    if all.is_empty() {
+        return Ok(());
+    }
+    insert_many(tx, "order_contacts", COLUMNS, all.iter().map(row).collect()).map(|_| ())
+}
+
+/// Writes by what a locked order is found itself.
+pub(super) fn save_contact(tx: &mut Tx, order: OrderId, contact: &Contact) -> Result<()> {
+    let update = sql("UPDATE orders SET name_folded = ?, postcode_folded = ?, phone_digits = ? WHERE id = ?");
+    let update = update.bind(contact.name.as_str()).bind(contact.postcode.clone()).bind(contact.phone.clone());
+    update.bind(order).execute(tx).map(|_| ())
+}
+
+/// Writes by what a locked order is found of one of its further deliveries; what has no row yet gets it with the others.
+pub(super) fn save_further_contact(tx: &mut Tx, order: OrderId, contact: &Contact) -> Result<()> {
+    let update = sql("UPDATE order_contacts SET name_folded = ?, postcode_folded = ?, phone_digits = ? \
+                      WHERE order_id = ? AND delivery = ?");
+    let update = update.bind(contact.name.as_str()).bind(contact.postcode.clone()).bind(contact.phone.clone());
+    update.bind(order).bind(contact.delivery).execute(tx).map(|_| ())
+}
+
+/// Orders of several deliveries, after one of them, that are not found by their further ones: processes of older versions have placed them.
+pub(super) fn without_contacts(tx: &mut Tx, after: Option<OrderId>, limit: i64) -> Result<Vec<OrderId>> {
+    let after = after.unwrap_or(Id::from_bytes([0; 16]));
+    // As the index `orders_several` has it.
+    let query = "SELECT id FROM orders WHERE doc->'deliveries'->1 IS NOT NULL AND id > ? \
+                 AND NOT EXISTS (SELECT 1 FROM order_contacts WHERE order_id = orders.id) ORDER BY id LIMIT ?";
+    sql(query).bind(after).bind(limit).load::<UidSql, OrderId>(tx)
+}
+
+/// Up to so many orders that were erased and are still found by their further deliveries' addresses.
+pub(super) fn erased_with_contacts(tx: &mut Tx, limit: i64) -> Result<Vec<OrderId>> {
+    let query = "SELECT DISTINCT c.order_id FROM order_contacts AS c JOIN orders AS o ON o.id = c.order_id \
+                 WHERE c.name_folded <> '' AND o.name_folded = '' AND o.email_folded IS NULL LIMIT ?";
+    sql(query).bind(limit).load::<UidSql, OrderId>(tx)
+}
+
+/// Forgets by what orders are found that were erased: nothing else is known of their shoppers.
+pub(super) fn forget_contacts(tx: &mut Tx, erased: &[OrderId]) -> Result<()> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let bare = format!(
+        "UPDATE order_contacts SET name_folded = '', postcode_folded = NULL, phone_digits = NULL \
+         WHERE order_id IN (SELECT wanted FROM {list})"
+    );
+    sql(bare).bind(wanted(erased)).execute(tx).map(|_| ())
+}
+
+/// Whether an order is found by the addresses of its further deliveries.
+pub(super) fn has_contacts(tx: &mut Tx, id: OrderId) -> Result<bool> {
+    let query = sql("SELECT delivery FROM order_contacts WHERE order_id = ? LIMIT 1").bind(id);
+    Ok(query.first::<BigInt, i64>(tx)?.is_some())
 }
 
 /// Inserts an order, its document written already.
@@ -175,7 +264,10 @@ pub(super) fn row(tx: &mut Tx, id: OrderId) -> Result<Option<OrderRow>> {
 
 /// The columns of an [`OrderRow`], in its order.
 const ROW: &str = "id, number, channel_id, customer_id, cart_id, state, payment_state, fulfilment_state, test, version, \
-    currency, total, email_folded, name_folded, postcode_folded, phone_digits, placed_at, recorded_at, updated_at, doc";
+    currency, total, email_folded, name_folded, postcode_folded, phone_digits, placed_at, recorded_at, updated_at, doc, holds";
+
+#[rustfmt::skip]
+type RowTypes = (UidSql, Text, UidSql, Nullable<UidSql>, Nullable<UidSql>, Text, Text, Text, Bool, BigInt, Text, BigInt, Nullable<Text>, Text, Nullable<Text>, Nullable<Text>, InstantSql, InstantSql, InstantSql, DocSql, Nullable<DocSql>);
 
 fn wanted(ids: &[OrderId]) -> Bind {
     dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect())
@@ -185,7 +277,7 @@ fn wanted(ids: &[OrderId]) -> Bind {
 pub(super) fn rows(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<OrderRow>> {
     let list = dialect::list(tx, &[("wanted", Col::Uid)]);
     let query = format!("SELECT {ROW} FROM orders WHERE id IN (SELECT wanted FROM {list})");
-    sql(query).bind(wanted(ids)).load::<orders::SqlType, OrderRow>(tx)
+    sql(query).bind(wanted(ids)).load::<RowTypes, OrderRow>(tx)
 }
 
 /// The types of a [`LineRow`].
@@ -231,10 +323,42 @@ pub(super) fn save_states(tx: &mut Tx, now: Instant, order: &OrderDocument, seen
 
 /// Replaces the deliveries in the document of a locked order; what else stands in it stays.
 pub(super) fn save_deliveries(tx: &mut Tx, id: OrderId, deliveries: &[Delivery]) -> Result<()> {
+    save_detail(tx, id, "deliveries", serde_json::to_value(deliveries)?)
+}
+
+/// Writes one member of a locked order's document.
+pub(super) fn save_detail(tx: &mut Tx, id: OrderId, name: &str, value: Value) -> Result<()> {
     let kept = sql("SELECT doc FROM orders WHERE id = ?").bind(id).first::<DocSql, Doc<Value>>(tx)?;
     let Some(Doc(Value::Object(mut doc))) = kept else { return Err(Error::internal("an order without a document")) };
-    doc.insert("deliveries".to_owned(), serde_json::to_value(deliveries)?);
+    doc.insert(name.to_owned(), value);
     sql("UPDATE orders SET doc = ? WHERE id = ?").bind(Doc(Value::Object(doc))).bind(id).execute(tx).map(|_| ())
+}
+
+/// Writes what a locked order is held for, and when the first of that ends by itself.
+pub(super) fn save_holds(tx: &mut Tx, id: OrderId, holds: &[OrderHold]) -> Result<()> {
+    let first = holds.iter().filter_map(|hold| hold.block.expires_at).min();
+    let doc = if holds.is_empty() { None } else { Some(Json::of(holds)?) };
+    sql("UPDATE orders SET holds = ?, hold_ends_at = ? WHERE id = ?")
+        .bind(doc)
+        .bind(first)
+        .bind(id)
+        .execute(tx)
+        .map(|_| ())
+}
+
+/// What orders are held for: one statement. Those that are not held are absent.
+pub(super) fn holds_of(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<(OrderId, Doc<Vec<OrderHold>>)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT id, holds FROM orders WHERE id IN (SELECT wanted FROM {list}) AND holds IS NOT NULL");
+    sql(query).bind(wanted(ids)).load::<(UidSql, DocSql), _>(tx)
+}
+
+/// Up to so many orders of which a hold is over, the longest over first.
+pub(super) fn holds_over(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<OrderId>> {
+    sql("SELECT id FROM orders WHERE hold_ends_at <= ? ORDER BY hold_ends_at LIMIT ?")
+        .bind(now)
+        .bind(limit)
+        .load::<UidSql, OrderId>(tx)
 }
 
 /// Moves the quantities of any number of lines with one statement.
@@ -361,6 +485,21 @@ pub(super) fn heads(tx: &mut Tx, orders: &[OrderId]) -> Result<Vec<OrderHead>> {
     Ok(rows.into_iter().map(head).collect())
 }
 
+/// For how many days goods must keep that leave with orders, of those that ask for it.
+pub(super) fn shelf_lives(tx: &mut Tx, orders: &[OrderId]) -> Result<HashMap<OrderId, i64>> {
+    /// What is read of an order's document.
+    #[derive(Debug, serde::Deserialize)]
+    struct Keeps {
+        #[serde(default)]
+        min_shelf_life_days: Option<i64>,
+    }
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT id, doc FROM orders WHERE id IN (SELECT wanted FROM {list})");
+    let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
+    let rows = sql(query).bind(wanted).load::<(UidSql, DocSql), (OrderId, Doc<Keeps>)>(tx)?;
+    Ok(rows.into_iter().filter_map(|(id, Doc(keeps))| Some((id, keeps.min_shelf_life_days?))).collect())
+}
+
 /// The order that an id or a number names, of the channels that the actor sees.
 pub(super) fn by_name(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<Option<(OrderId, String)>> {
     let id: Option<OrderId> = reference.parse().ok();
@@ -468,7 +607,7 @@ pub fn waiting_unpaid(tx: &mut Tx, actor: &Actor, before: Instant, limit: i64) -
 
 /// The orders of a person, oldest first.
 pub(super) fn of_person(tx: &mut Tx, person: &Person) -> Result<Vec<Owned>> {
-    type Types = (UidSql, Text, diesel::sql_types::Nullable<UidSql>, Text, diesel::sql_types::Nullable<Text>, Text);
+    type Types = (UidSql, Text, Nullable<UidSql>, Text, Nullable<Text>, Text);
     type Row = (OrderId, String, Option<CartId>, OrderState, Option<String>, String);
     const SELECTED: &str = "SELECT id, number, cart_id, state, email_folded, name_folded FROM orders";
     let query = match person {
@@ -495,6 +634,10 @@ pub(super) fn erase(tx: &mut Tx, id: OrderId, details: &OrderDetails) -> Result<
     .bind(Json::of(details)?)
     .bind(id)
     .execute(tx)?;
+    if details.deliveries.len() > 1 {
+        let bare = "UPDATE order_contacts SET name_folded = '', postcode_folded = NULL, phone_digits = NULL WHERE order_id = ?";
+        sql(bare).bind(id).execute(tx)?;
+    }
     Ok(())
 }
 

@@ -37,6 +37,20 @@ pub fn price(input: &Input) -> Result<Totals, PriceError> {
     work.totals()
 }
 
+/// The same of an input that nobody needs any more: how the prices and rates of its lines were chosen is moved, and not copied.
+///
+/// # Errors
+/// See [`PriceError`].
+pub fn price_owned(mut input: Input) -> Result<Totals, PriceError> {
+    let because: Vec<Vec<Step>> = input.lines.iter_mut().map(|line| std::mem::take(&mut line.because)).collect();
+    let mut totals = price(&input)?;
+    for (line, mut steps) in totals.lines.iter_mut().zip(because) {
+        steps.append(&mut line.explanation);
+        line.explanation = steps;
+    }
+    Ok(totals)
+}
+
 /// Spreads a total over weights so that the parts sum to it exactly: each gets its proportion rounded down, and the
 /// units that are left go to the largest remainders, the earlier one first.
 ///

@@ -9,6 +9,7 @@ mod adjust;
 pub mod api;
 pub mod change;
 pub mod engine;
+pub mod filed;
 mod forms;
 mod history;
 mod import;
@@ -37,8 +38,8 @@ pub use history::By;
 pub use import::{ImportedPrice, PriceRowImport, import};
 pub use promotions::{Described, Goods, Percent, Set, work};
 pub use quote::{
-    Consider, DeliveryDays, GiftGoods, GiftRequest, Given, LineRequest, Quote, QuoteProblem, QuoteRequest, Rules,
-    Shipped, ShippingOption, ShippingRequest, quote, shipping_options, sort_options,
+    Consider, DeliveryDays, GiftGoods, GiftRequest, Given, LineRequest, PartRequest, Quote, QuoteProblem, QuoteRequest,
+    Rules, Shipped, ShippingOption, ShippingRequest, quote, shipping_options, sort_options,
 };
 pub use reductions::{Article, reductions};
 pub use service::{
@@ -47,5 +48,6 @@ pub use service::{
 };
 pub use shipping_forms::{NewShippingMethod, ShippingMethodPatch, TransitDays};
 pub use simulate::{Ordered, left};
+pub use tax::TaxTreatment;
 pub use taxed::Taxed;
 pub use vat::CheckedVatId;

@@ -395,7 +395,7 @@ pub struct AppliedPromotion {
     /// Its name for people.
     #[schema(example = "Summer sale")]
     pub name: String,
-    /// The version of its rule.
+    /// The version of its rule; staff find the rule as it was with it (`GET /v1/ops/promotions/{id}/versions/{version}`).
     pub version: i64,
     /// The coupon that it applies by.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -17,6 +17,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
 };
 
 use super::{
@@ -54,8 +55,8 @@ pub struct Recorded {
 /// What is known of the prices of one article in one channel and currency.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// All price lists as they are.
-    pub lists: &'a [PriceList],
+    /// The price lists of the channel as they are.
+    pub lists: &'a [Arc<PriceList>],
     /// The article's prices as they are.
     pub rows: &'a [PriceRow],
     /// Its changes since an instant, the newest first.
@@ -221,7 +222,7 @@ impl Known<'_> {
         all.filter(|at| (from..=to).contains(at)).chain([from]).collect()
     }
 
-    fn at(&self, lists: &[PriceList], there: &HashMap<Key, Price>, at: Instant) -> Applied {
+    fn at(&self, lists: &[Arc<PriceList>], there: &HashMap<Key, Price>, at: Instant) -> Applied {
         let row = |(key, price): (&Key, &Price)| PriceRow {
             list: key.list,
             min_quantity: key.min_quantity,
@@ -278,9 +279,11 @@ impl Known<'_> {
 }
 
 /// Makes a list be what it was before a change of it. One that was made by it was not there.
-fn undo(lists: &mut Vec<PriceList>, change: &ListChange) {
+fn undo(lists: &mut Vec<Arc<PriceList>>, change: &ListChange) {
     match &change.was {
-        Some(was) => lists.iter_mut().filter(|list| list.id == change.list).for_each(|list| was.restore(list)),
+        Some(was) => {
+            lists.iter_mut().filter(|list| list.id == change.list).for_each(|list| was.restore(Arc::make_mut(list)))
+        }
         None => lists.retain(|list| list.id != change.list),
     }
 }

@@ -2,9 +2,13 @@
 //! the engine's sums. Pure: carts, checkout, orders and offers read [`Rules`] and the prices and ask here.
 
 mod gifts;
+mod prices;
 mod shipping;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -12,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::{
     engine,
+    filed::Filed,
     model::{Buyer, Carried, Input, LineInput, PriceError, RoundingRule, Step, Totals},
     promotions::{self, Basket, Compiled, Detail, Evaluation, Left, Line, Origin, PromotionState, Redeemed},
     rates::{self, Asking, Audience, ListKind, PriceList, PriceRow, ShippingMethod, TaxRate},
@@ -27,26 +32,28 @@ use crate::{
 };
 
 pub use gifts::{GiftGoods, GiftRequest, Given};
+use prices::Prices;
 pub use shipping::Shipped;
 use shipping::{Good, shippings};
 
 #[cfg(test)]
 mod tests;
 
-/// The reference data of pricing, in memory. Prices are not in it: there are many, and they are read as they are needed.
+/// The reference data of pricing, in memory: filed by channel and country, so that a quote looks at nobody else's. Prices are not in
+/// it: there are many, and they are read as they are needed.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     /// All price lists.
-    pub price_lists: Vec<PriceList>,
+    pub price_lists: Filed<PriceList>,
     /// All tax rates.
-    pub tax_rates: Vec<TaxRate>,
+    pub tax_rates: Filed<TaxRate>,
     /// The shipping methods of all channels.
-    pub shipping_methods: Vec<ShippingMethod>,
+    pub shipping_methods: Filed<ShippingMethod>,
     /// The promotions that are not over, in the order in which they go.
-    pub promotions: Vec<Compiled>,
+    pub promotions: Filed<Compiled>,
     /// When promotions went on that everybody got, as far as that matters to prices before reductions: each valid just in that time,
     /// in the order in which they go.
-    pub promotion_runs: Vec<Compiled>,
+    pub promotion_runs: Filed<Compiled>,
     /// Which state of all these this is; rises with every change.
     pub version: Option<i64>,
 }
@@ -58,7 +65,7 @@ impl Rules {
     /// The step that says that there is none. Nothing is sold then: what is tax-free has a rate of 0, and a class that was
     /// mistyped or a country that was forgotten must not be sold to at 0 % unnoticed.
     pub fn tax(&self, country: Country, class: &str, at: Instant) -> Result<(Decimal, Step), Step> {
-        rates::tax_rate(&self.tax_rates, country, class, at)
+        rates::tax_rate(self.tax_rates.of(country), country, class, at)
             .ok_or_else(|| Step::new("no_tax_rate", format!("there is no tax rate for `{class}` in {country}")))
     }
 
@@ -74,11 +81,8 @@ impl Rules {
     /// Whether a promotion is one that customers of a channel may know of: no draft, and not for another channel.
     #[must_use]
     pub fn offers_promotion(&self, channel: ChannelId, id: PromotionId) -> bool {
-        let found = self.promotions.iter().find(|ready| ready.promotion.id == id);
-        found.is_some_and(|ready| {
-            let own = ready.promotion.channel.is_none_or(|own| own == channel);
-            own && ready.promotion.state != PromotionState::Draft
-        })
+        let found = self.promotions.of(channel).iter().find(|ready| ready.promotion.id == id);
+        found.is_some_and(|ready| ready.promotion.state != PromotionState::Draft)
     }
 
     /// Whether prices ask who buys.
@@ -87,10 +91,10 @@ impl Rules {
         self.price_lists.iter().any(|list| list.audience != Audience::All)
     }
 
-    /// Whether promotions ask if a customer has ordered before.
+    /// Whether promotions of a channel ask if a customer has ordered before.
     #[must_use]
-    pub fn ask_for_first_orders(&self) -> bool {
-        let active = self.promotions.iter().filter(|ready| ready.promotion.state == PromotionState::Active);
+    pub fn ask_for_first_orders(&self, channel: ChannelId) -> bool {
+        let active = self.promotions.of(channel).iter().filter(|ready| ready.promotion.state == PromotionState::Active);
         active.map(|ready| &ready.promotion.rule).any(|rule| rule.conditions.first_order)
     }
 
@@ -111,30 +115,51 @@ impl Rules {
             !methods.is_empty() && !other.is_some_and(|other| methods.iter().any(|known| known == other))
         };
         let mut applied = totals.into_iter().flat_map(|totals| &totals.promotions);
-        let mut going_on = self.promotions.iter().filter(|ready| ready.is_going_on(channel, at));
+        let mut going_on = self.promotions.of(channel).iter().filter(|ready| ready.is_going_on(channel, at));
         applied.any(|promotion| unearned(&promotion.payment_methods))
             || going_on.any(|ready| {
                 apart(ready.promotion.rule.conditions.payment_methods.iter().map(|method| &**method).collect())
             })
     }
 
-    /// Whether promotions give goods.
+    /// The promotions that a quote looks at: those of its channel; all of them where it is to tell of each why it does not apply.
+    fn looked_at(&self, request: &QuoteRequest<'_>) -> &[Arc<Compiled>] {
+        match (request.consider, request.detail) {
+            (Consider::Nothing, _) => &[],
+            (_, Detail::InQuestion) => self.promotions.of(request.channel),
+            (_, Detail::All) => &self.promotions,
+        }
+    }
+
+    /// Whether promotions give goods to a cart.
     #[must_use]
-    pub fn give_goods(&self, consider: Consider) -> bool {
-        consider != Consider::Nothing && promotions::give_goods(&self.promotions, consider == Consider::DraftsToo)
+    pub fn give_goods(&self, request: &QuoteRequest<'_>) -> bool {
+        promotions::give_goods(self.looked_at(request), request.consider == Consider::DraftsToo)
     }
 
     /// The promotions that may give goods to a cart, whatever is in it, with the SKUs of these.
     #[must_use]
     pub fn goods_in_question(&self, request: &QuoteRequest<'_>) -> Vec<(PromotionId, String)> {
-        promotions::goods_in_question(&self.promotions, &basket(request, Vec::new()))
+        promotions::goods_in_question(self.looked_at(request), &basket(request, Vec::new()))
     }
 
     /// A channel's shipping method by its code.
     #[must_use]
     pub fn shipping_method(&self, channel: ChannelId, code: &str) -> Option<&ShippingMethod> {
-        self.shipping_methods.iter().find(|method| method.channel == channel && method.code == code)
+        let own = self.shipping_methods.of(channel).iter();
+        own.map(Arc::as_ref).find(|method| method.code == code)
     }
+}
+
+/// A component of a bundle whose price is asked for: what it has cost is what the bundle has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartRequest<'a> {
+    /// What.
+    pub variant_id: VariantId,
+    /// Its tax class.
+    pub tax_class: &'a str,
+    /// How many pieces of it are in one bundle.
+    pub quantity: i64,
 }
 
 /// A line whose price is asked for.
@@ -156,6 +181,8 @@ pub struct LineRequest<'a> {
     pub shipped: bool,
     /// A price that goes before every list's; whoever sets it has made sure that they may.
     pub price_override: Option<PricePer>,
+    /// What it is made of, where it is a bundle. Its price is its own.
+    pub parts: Vec<PartRequest<'a>>,
 }
 
 /// The shipping that is asked for.
@@ -279,15 +306,13 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
     let taxed = Taxed::new(rules, request.sale, request.at, (request.prices_include_tax, request.rounding.strategy));
     let (mut lines, mut shown) = (Vec::with_capacity(request.lines.len()), Vec::with_capacity(request.lines.len()));
     let mut classes = Vec::with_capacity(request.lines.len());
+    let lists = rates::in_question(rules.price_lists.of(request.channel), request.asking());
+    let known = Prices { rows: prices, lists: &lists };
     for line in &request.lines {
-        let priced = line_input(prices, (&taxed, request), line).and_then(|(input, reduced, untaxed)| {
-            let amount = |price| engine::line_amount(price, line.quantity, request.rounding.strategy);
-            let subtotal = amount(input.price())
+        let priced = line_input(known, (&taxed, request), line).and_then(|(input, reduced, untaxed)| {
+            let subtotal = engine::line_amount(input.price(), line.quantity, request.rounding.strategy)
                 .map_err(|error| QuoteProblem { line_no: Some(line.line_no), ..refused(&error) })?;
-            let rows = prices.get(&line.variant_id).map(Vec::as_slice).unwrap_or_default();
-            let cost = rates::cost(&rules.price_lists, rows, request.asking());
-            let cost = cost.and_then(|cost| taxed.cost(line.tax_class, cost, input.tax_rate));
-            let cost = cost.and_then(|cost| amount(cost).ok());
+            let cost = known.cost(line, (&taxed, request), input.tax_rate);
             Ok((shown_line(line, &input, (subtotal, cost), reduced), input, untaxed))
         });
         match priced {
@@ -301,9 +326,8 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
         }
     }
     let mut basket = basket(request, shown);
-    let promotions = if request.consider == Consider::Nothing { &[][..] } else { &rules.promotions };
-    gifts::offered(prices, (&taxed, request), &mut basket);
-    let mut evaluation = Evaluation::new(promotions, &basket, request.detail);
+    gifts::offered(known, (&taxed, request), &mut basket);
+    let mut evaluation = Evaluation::new(rules.looked_at(request), &basket, request.detail);
     evaluation.goods();
     let goods_value = Money::from_minor(evaluation.goods_value(), request.currency);
     let goods: Vec<Good<'_>> = lines
@@ -316,7 +340,7 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
             goods: Shipped { class, rate: line.tax_rate, left },
         })
         .collect();
-    let gifts = gifts::given(&evaluation.gifts, prices, (&taxed, request)).unwrap_or_else(|problem| {
+    let gifts = gifts::given(&evaluation.gifts, known, (&taxed, request)).unwrap_or_else(|problem| {
         problems.push(problem);
         Vec::new()
     });
@@ -339,7 +363,7 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
         further,
         adjustments,
     };
-    let totals = engine::price(&input).map_err(|error| problems.push(refused(&error))).ok();
+    let totals = engine::price_owned(input).map_err(|error| problems.push(refused(&error))).ok();
     let (rules_version, tax_treatment) = (rules.version, Some(taxed.taxation.treatment));
     let totals =
         totals.map(|totals| Totals { promotions: applied, passed_over, tax_treatment, rules_version, ..totals });
@@ -387,7 +411,7 @@ fn basket<'a>(request: &'a QuoteRequest<'_>, lines: Vec<Line<'a>>) -> Basket<'a>
 
 /// A line with its price, and whether that is the price of a sale.
 fn line_input(
-    prices: &HashMap<VariantId, Vec<PriceRow>>,
+    prices: Prices<'_>,
     (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>),
     line: &LineRequest<'_>,
 ) -> Result<(LineInput, bool, Option<QuoteProblem>), QuoteProblem> {
@@ -401,10 +425,16 @@ fn line_input(
         }
         (price, false, vec![Step::new("price_override", format!("set by hand: {price}"))])
     } else {
-        let rows = prices.get(&line.variant_id).map(Vec::as_slice).unwrap_or_default();
-        match rates::choose_price(&taxed.rules.price_lists, rows, request.asking(), line.quantity) {
+        let (rows, asking) = (prices.of(line.variant_id), request.asking());
+        // Tiers are told to whoever asks for all that there is to say, and to nobody else: a cart may have a thousand lines.
+        let tiers = || match request.detail {
+            Detail::All => rates::passed_over_tiers(prices.lists, rows, asking, line.quantity),
+            Detail::InQuestion => Vec::new(),
+        };
+        match rates::choose_price(prices.lists, rows, asking, line.quantity) {
             Ok(chosen) => {
                 let mut because = chosen.because;
+                because.extend(tiers());
                 let Some(price) = taxed.unit_price(line.tax_class, chosen.price, tax_rate) else {
                     let detail = format!("{} with the tax that is due is too large", chosen.price);
                     return Err(problem(Code::AmountOverflow, detail, because));
@@ -414,7 +444,10 @@ fn line_input(
                 }
                 (price, chosen.kind == ListKind::Sale, because)
             }
-            Err(because) => {
+            Err(_) => {
+                // Of the channel's lists those too that are not for whoever asks.
+                let mut because = rates::no_price(taxed.rules.price_lists.of(request.channel), asking, line.quantity);
+                because.extend(tiers());
                 let detail = format!("there is no price in {} for {} of it", request.currency, line.quantity.get());
                 return Err(problem(Code::PriceMissing, detail, because));
             }
@@ -508,8 +541,8 @@ pub fn shipping_options(
         let rate = taxed.rate(&method.tax_class).map_or(Decimal::ZERO, |(rate, _)| rate);
         shipping::charged(taxed, &method.tax_class, price, (rate, shipped), rounding)
     };
-    let offered = taxed.rules.shipping_methods.iter().filter(|method| method.channel == channel && method.active);
-    let option = |method: &ShippingMethod| {
+    let offered = taxed.rules.shipping_methods.of(channel).iter().filter(|method| method.active);
+    let option = |method: &Arc<ShippingMethod>| {
         let rate = rates::shipping_rate(method, country, value.currency(), weight_grams, value.minor());
         ShippingOption {
             code: method.code.clone(),

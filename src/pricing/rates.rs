@@ -1,7 +1,7 @@
 //! Which price, which tax rate and which shipping rate apply, and why. Everything valid is valid from `valid_from`
 //! (inclusive) until `valid_until` (exclusive); an end that is missing is open.
 
-use std::cmp::Reverse;
+use std::{borrow::Borrow, cmp::Reverse};
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -186,8 +186,8 @@ pub struct PriceTier {
 ///
 /// # Errors
 /// When there is none: why each list does not give a price.
-pub fn choose_price(
-    lists: &[PriceList],
+pub fn choose_price<L: Borrow<PriceList>>(
+    lists: &[L],
     rows: &[PriceRow],
     asking: Asking<'_>,
     quantity: Quantity,
@@ -197,8 +197,8 @@ pub fn choose_price(
     };
     let text = format!("list {}, from {}: {}", winner.code, row.min_quantity.get(), row.price);
     let mut because = vec![Step::new("price_list", text)];
-    let candidates = lists.iter().filter(|list| list.id != winner.id && list.serves(asking).is_none());
-    for list in candidates.filter(|list| rows.iter().any(|row| row.list == list.id)) {
+    let others = lists.iter().map(Borrow::borrow).filter(|list| list.id != winner.id && list.serves(asking).is_none());
+    for list in others.filter(|list| rows.iter().any(|row| row.list == list.id)) {
         let reason = list.refusal(asking);
         because.push(if reason.is_none() && list.rank() > winner.rank() {
             Step::new("passed_over", format!("list {}: {} goes first", list.code, winner.code))
@@ -210,15 +210,91 @@ pub fn choose_price(
     Ok(ChosenPrice { price, list_code: winner.code.clone(), min_quantity, kind, because })
 }
 
+/// So many tiers of a list are told on each side of the one that won, and so many of all lists together.
+const TIERS_TOLD: (usize, usize) = (3, 12);
+
+/// The tiers that [`choose_price`] passed over, each with why: of the list that wins those that need more pieces and those that a
+/// higher one goes before, the nearest first; of lists that go before it, or of all that apply where none wins, those that need more
+/// pieces. A few of them, with how many there are beside. For whoever asks for all that explains a price: other quotes do without.
+#[must_use]
+pub fn passed_over_tiers<L: Borrow<PriceList>>(
+    lists: &[L],
+    rows: &[PriceRow],
+    asking: Asking<'_>,
+    quantity: Quantity,
+) -> Vec<Step> {
+    let won = winner(lists, rows, asking, quantity);
+    let ahead = |list: &&PriceList| won.is_none_or(|(winner, _)| list.rank() <= winner.rank());
+    let applying = lists.iter().map(Borrow::borrow).filter(|list| list.refusal(asking).is_none());
+    let mut ahead: Vec<&PriceList> = applying.filter(ahead).collect();
+    // That which wins is last of them, and told of first.
+    ahead.sort_unstable_by_key(|list| (won.is_none_or(|(winner, _)| winner.id != list.id), list.rank()));
+    let mut told = Vec::new();
+    for list in ahead {
+        let own = rows.iter().filter(|row| {
+            row.list == list.id
+                && row.price.currency() == list.currency
+                && valid(row.valid_from, row.valid_until, asking.at)
+        });
+        let (mut above, mut below): (Vec<&PriceRow>, Vec<&PriceRow>) = own.partition(|row| row.min_quantity > quantity);
+        above.sort_unstable_by_key(|row| (row.min_quantity, Reverse(row.valid_from)));
+        below.sort_unstable_by_key(|row| Reverse((row.min_quantity, row.valid_from)));
+        let step = |row: &PriceRow, why: String| {
+            let text = format!("list {}, from {}: {}: {why}", list.code, row.min_quantity.get(), row.price);
+            Step::new("passed_over", text)
+        };
+        let missing = |row: &PriceRow| row.min_quantity.get() - quantity.get();
+        told.extend(above.iter().take(TIERS_TOLD.0).map(|row| step(row, format!("it needs {} more", missing(row)))));
+        // Below another list's price there is none, and below its own the one that won goes first.
+        below.retain(|row| won.is_some_and(|(_, won)| !std::ptr::eq(*row, won)));
+        let why = |row: &PriceRow| match won {
+            Some((_, won)) if won.min_quantity > row.min_quantity => {
+                format!("that from {} goes first", won.min_quantity.get())
+            }
+            _ => "a later or a lower one from as many goes first".to_owned(),
+        };
+        told.extend(below.iter().take(TIERS_TOLD.0).map(|row| step(row, why(row))));
+        let beside = above.len().saturating_sub(TIERS_TOLD.0) + below.len().saturating_sub(TIERS_TOLD.0);
+        if beside > 0 {
+            told.push(Step::new(
+                "passed_over",
+                format!("list {}: {beside} more tiers, further from {}", list.code, quantity.get()),
+            ));
+        }
+        if told.len() >= TIERS_TOLD.1 {
+            break;
+        }
+    }
+    told.truncate(TIERS_TOLD.1);
+    told
+}
+
+/// The lists that may give somebody a price, or tell what it has cost: of many customers' own lists a few. What is chosen of these is
+/// what is chosen of all.
+#[must_use]
+pub fn in_question<'l, L: Borrow<PriceList>>(lists: &'l [L], asking: Asking<'_>) -> Vec<&'l PriceList> {
+    let serves = |list: &&PriceList| {
+        let cost = list.kind == ListKind::Cost && list.currency == asking.currency;
+        cost || list.serves(asking).is_none()
+    };
+    lists.iter().map(Borrow::borrow).filter(serves).collect()
+}
+
+/// Whether a list among these announces a sale to everybody.
+#[must_use]
+pub fn announce_sales<L: Borrow<PriceList>>(lists: &[L]) -> bool {
+    lists.iter().map(Borrow::borrow).any(|list| list.kind == ListKind::Sale && list.audience == Audience::All)
+}
+
 /// The list and the row that [`choose_price`] chooses.
-pub(super) fn winner<'a>(
-    lists: &'a [PriceList],
+pub(crate) fn winner<'a, L: Borrow<PriceList>>(
+    lists: &'a [L],
     rows: &'a [PriceRow],
     asking: Asking<'_>,
     quantity: Quantity,
 ) -> Option<(&'a PriceList, &'a PriceRow)> {
     let mut best: Option<(&PriceList, &PriceRow)> = None;
-    for list in lists.iter().filter(|list| list.refusal(asking).is_none()) {
+    for list in lists.iter().map(Borrow::borrow).filter(|list| list.refusal(asking).is_none()) {
         if best.is_none_or(|(ahead, _)| list.rank() < ahead.rank())
             && let Some(row) = best_row(rows, list, quantity, asking.at)
         {
@@ -233,8 +309,9 @@ pub(super) fn winner<'a>(
 /// These are the tiers of the winning list; where it starts only at some quantity, the next list fills in below. So a
 /// tier that is shown is the price that will be charged.
 #[must_use]
-pub fn tiers(lists: &[PriceList], rows: &[PriceRow], asking: Asking<'_>) -> Vec<PriceTier> {
-    let mut applicable: Vec<&PriceList> = lists.iter().filter(|list| list.refusal(asking).is_none()).collect();
+pub fn tiers<L: Borrow<PriceList>>(lists: &[L], rows: &[PriceRow], asking: Asking<'_>) -> Vec<PriceTier> {
+    let mut applicable: Vec<&PriceList> =
+        lists.iter().map(Borrow::borrow).filter(|list| list.refusal(asking).is_none()).collect();
     applicable.sort_unstable_by_key(|list| list.rank());
     let mut ladder: Vec<PriceTier> = Vec::new();
     for list in applicable {
@@ -286,13 +363,13 @@ impl PriceList {
 /// What a piece of a variant has cost the merchant: by the lists of the kind `cost`, a channel's own before those for all, then the
 /// higher priority.
 #[must_use]
-pub fn cost(lists: &[PriceList], rows: &[PriceRow], asking: Asking<'_>) -> Option<PricePer> {
+pub fn cost<L: Borrow<PriceList>>(lists: &[L], rows: &[PriceRow], asking: Asking<'_>) -> Option<PricePer> {
     let of_costs = |list: &&PriceList| {
         let here = list.channel.is_none_or(|own| own == asking.channel) && list.currency == asking.currency;
         list.kind == ListKind::Cost && here && valid(list.valid_from, list.valid_until, asking.at)
     };
-    let found =
-        lists.iter().filter(of_costs).filter_map(|list| Some((list, best_row(rows, list, Quantity::ONE, asking.at)?)));
+    let costs = lists.iter().map(Borrow::borrow).filter(of_costs);
+    let found = costs.filter_map(|list| Some((list, best_row(rows, list, Quantity::ONE, asking.at)?)));
     found.min_by(|(a, _), (b, _)| a.rank().cmp(&b.rank())).map(|(_, row)| row.price)
 }
 
@@ -312,11 +389,12 @@ fn best_row<'a>(rows: &'a [PriceRow], list: &PriceList, quantity: Quantity, at: 
         })
 }
 
-fn no_price(lists: &[PriceList], asking: Asking<'_>, quantity: Quantity) -> Vec<Step> {
+/// Why no list gives a price.
+pub(super) fn no_price<L: Borrow<PriceList>>(lists: &[L], asking: Asking<'_>, quantity: Quantity) -> Vec<Step> {
     if lists.is_empty() {
         return vec![Step::new("passed_over", "there is no price list")];
     }
-    lists.iter().map(|list| passed_over(list, list.refusal(asking), quantity)).collect()
+    lists.iter().map(Borrow::borrow).map(|list| passed_over(list, list.refusal(asking), quantity)).collect()
 }
 
 fn passed_over(list: &PriceList, reason: Option<&str>, quantity: Quantity) -> Step {
@@ -351,9 +429,15 @@ pub struct TaxRate {
 /// The rate of a country for a class at a time. Where several are valid the later `valid_from` wins, then the higher
 /// rate. `None` when there is none: whether that means no tax or no sale is not decided here.
 #[must_use]
-pub fn tax_rate(rates: &[TaxRate], country: Country, class: &str, at: Instant) -> Option<(Decimal, Step)> {
+pub fn tax_rate<R: Borrow<TaxRate>>(
+    rates: &[R],
+    country: Country,
+    class: &str,
+    at: Instant,
+) -> Option<(Decimal, Step)> {
     let found = rates
         .iter()
+        .map(Borrow::borrow)
         .filter(|rate| rate.country == country && rate.tax_class == class)
         .filter(|rate| valid(rate.valid_from, rate.valid_until, at))
         .max_by_key(|rate| (rate.valid_from, rate.rate))?;

@@ -1,6 +1,9 @@
 //! Which articles are sold at the price of a sale now, and what that is reduced from.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
     history::{self, lists::ListChange},
@@ -38,11 +41,15 @@ impl Article<'_> {
     /// The runs of promotions that may be for it.
     fn runs<'r>(&self, rules: &'r Rules, asking: Asking<'_>) -> Vec<&'r Compiled> {
         let Described { sku, attributes } = self.described;
-        let here = |run: &&Compiled| {
-            let (own, currency) = (run.promotion.channel, run.promotion.rule.currency());
-            own.is_none_or(|own| own == asking.channel) && currency.is_none_or(|own| own == asking.currency)
-        };
-        rules.promotion_runs.iter().filter(here).filter(|run| run.concerns(sku, attributes)).collect()
+        let here = |run: &&Compiled| run.promotion.rule.currency().is_none_or(|own| own == asking.currency);
+        rules
+            .promotion_runs
+            .of(asking.channel)
+            .iter()
+            .map(Arc::as_ref)
+            .filter(here)
+            .filter(|run| run.concerns(sku, attributes))
+            .collect()
     }
 }
 
@@ -57,7 +64,10 @@ pub fn reductions(
     (asking, rounding): (Asking<'_>, Rounding),
     articles: &[Article<'_>],
 ) -> Result<HashMap<VariantId, Reduction>> {
-    let (lists, Asking { channel, currency, at, .. }) = (&rules.price_lists, asking);
+    let (lists, Asking { channel, currency, at, .. }) = (rules.price_lists.of(asking.channel), asking);
+    if !rates::announce_sales(lists) {
+        return Ok(HashMap::new());
+    }
     let on_sale = |article: &&Article<'_>| {
         let won = rates::winner(lists, article.rows, asking, Quantity::ONE);
         won.is_some_and(|(list, _)| list.kind == ListKind::Sale && list.audience == Audience::All)
@@ -122,7 +132,7 @@ pub fn before_promotions(
 ) -> Result<Vec<Reduction>> {
     let Some(first) = reduced.iter().map(|(_, began, _)| *began).min() else { return Ok(Vec::new()) };
     // A day more than is looked at, so that what applied at its beginning is known.
-    let (lists, since) = (&rules.price_lists, first.plus_seconds(-31 * 86_400));
+    let (lists, since) = (rules.price_lists.of(asking.channel), first.plus_seconds(-31 * 86_400));
     let articles: HashMap<VariantId, &Article<'_>> =
         reduced.iter().map(|(article, ..)| (article.variant, article)).collect();
     let wanted: Vec<VariantId> = articles.keys().copied().collect();
@@ -143,7 +153,7 @@ pub fn before_promotions(
 /// The changes of the lists that these articles have or had prices in. No statement where no such list was ever changed.
 fn list_changes(
     tx: &mut Tx,
-    lists: &[PriceList],
+    lists: &[Arc<PriceList>],
     (articles, known): (&[VariantId], &HashMap<VariantId, &Article<'_>>),
     changes: &HashMap<VariantId, Vec<Recorded>>,
     since: Instant,

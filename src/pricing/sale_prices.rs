@@ -1,6 +1,6 @@
 //! The prices of running sales, each with whether the history of prices bears out what it seems to be reduced by.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use actix_web::get;
 use serde::{Deserialize, Serialize};
@@ -120,7 +120,7 @@ struct Report<'a> {
     /// The channels that the actor may see, by their ids, each with its currencies and how it rounds.
     markets: Vec<(ChannelId, Currency, Rounding)>,
     /// The lists that are no sales.
-    everyday: Vec<PriceList>,
+    everyday: Vec<Arc<PriceList>>,
     now: Instant,
 }
 
@@ -130,7 +130,7 @@ impl Report<'_> {
     fn lists(&self) -> Vec<PriceListId> {
         let at_all =
             self.markets.iter().any(|(channel, currency, _)| self.announced((*channel, *currency)).next().is_some());
-        let running = |list: &&PriceList| {
+        let running = |list: &&Arc<PriceList>| {
             let begun = list.valid_from.is_none_or(|from| from <= self.now);
             let on = begun && list.valid_until.is_none_or(|until| self.now < until);
             let kind = list.kind == ListKind::Sale || at_all && list.kind != ListKind::Cost;
@@ -141,7 +141,8 @@ impl Report<'_> {
 
     /// The promotions that are announced in a market.
     fn announced(&self, market: (ChannelId, Currency)) -> impl Iterator<Item = &Compiled> {
-        self.rules.promotions.iter().filter(move |ready| ready.is_announced(market, self.now))
+        let here = self.rules.promotions.of(market.0).iter().map(Arc::as_ref);
+        here.filter(move |ready| ready.is_announced(market, self.now))
     }
 
     /// Up to so many rows from behind a place, in the order of their places, and the place behind which the next are. What is not

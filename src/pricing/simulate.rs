@@ -10,12 +10,15 @@ use super::{
     history,
     model::{Buyer, Step, Totals},
     promotions::{self, Basket, Detail, Left, Origin, Person, Redeemed, Redeeming, code},
-    quote::{Consider, GiftGoods, GiftRequest, LineRequest, QuoteProblem, QuoteRequest, Rules, ShippingRequest, quote},
+    quote::{
+        Consider, GiftGoods, GiftRequest, LineRequest, PartRequest, QuoteProblem, QuoteRequest, Rules, ShippingRequest,
+        quote,
+    },
     service,
     tax::{Sale, policy_for},
 };
 use crate::{
-    catalog::{self, Variant, VariantStatus},
+    catalog::{self, Component, Variant, VariantStatus},
     channels::{Channel, Directory},
     customers::{self, Standing, companies},
     db::Tx,
@@ -150,6 +153,8 @@ struct Simulated {
 /// What is read for a simulation.
 struct Known {
     variants: HashMap<String, Variant>,
+    /// What bundles among them are made of, by its SKU.
+    parts: HashMap<String, Variant>,
     prices: HashMap<VariantId, Vec<super::rates::PriceRow>>,
     buyer: Buyer,
     exempt: bool,
@@ -197,15 +202,17 @@ impl Simulation {
     ) -> Result<Known> {
         let skus: Vec<String> = self.lines.iter().map(|line| line.sku.to_string()).collect();
         let mut variants = catalog::by_skus(tx, &skus)?;
-        catalog::with_components(tx, &mut variants)?;
-        let variants: HashMap<String, Variant> =
-            variants.into_iter().map(|variant| (variant.sku.clone(), variant)).collect();
+        let parts = catalog::with_components(tx, &mut variants)?;
+        let by_sku = |all: Vec<Variant>| -> HashMap<String, Variant> {
+            all.into_iter().map(|variant| (variant.sku.clone(), variant)).collect()
+        };
+        let (variants, parts) = (by_sku(variants), by_sku(parts));
         if let Some(place) = skus.iter().position(|sku| !variants.contains_key(sku)) {
             let sku = self.lines.get(place).map(|line| line.sku.to_string()).unwrap_or_default();
             let unknown = Error::problem(Code::SkuUnknown, format!("there is no SKU `{sku}`"));
             return Err(unknown.at(format!("/lines/{place}/sku")));
         }
-        let ids: Vec<VariantId> = variants.values().map(|variant| variant.id).collect();
+        let ids: Vec<VariantId> = variants.values().chain(parts.values()).map(|variant| variant.id).collect();
         let standing = match self.customer_id {
             None => Standing::default(),
             Some(customer) => {
@@ -217,6 +224,7 @@ impl Simulation {
         Ok(Known {
             prices: prices(tx, rules, &ids, (now, at))?,
             variants,
+            parts,
             coupons: self.redeemed(tx, (actor, rules), (now, at))?,
             buyer: self.buyer(tx, actor, standing, ordered)?,
             person: Person::new(self.customer_id, self.email.as_ref(), secret),
@@ -254,7 +262,8 @@ impl Simulation {
         (now, at): (Instant, Instant),
     ) -> Result<Vec<Redeemed>> {
         let unknown = |place: usize| {
-            Error::problem(Code::CouponUnknown, "there is no such coupon").at(format!("/coupons/{place}"))
+            let typed = self.coupons.get(place).map(|text| &**text).unwrap_or_default();
+            promotions::unknown_coupon(typed).at(format!("/coupons/{place}"))
         };
         let codes: Result<Vec<String>> = self
             .coupons
@@ -272,7 +281,12 @@ impl Simulation {
         }
     }
 
-    fn lines<'a>(&'a self, variants: &'a HashMap<String, Variant>) -> Vec<LineRequest<'a>> {
+    fn lines<'a>(&'a self, known: &'a Known) -> Vec<LineRequest<'a>> {
+        let Known { variants, parts, .. } = known;
+        let part = |of: &Component| {
+            let part = parts.get(&*of.sku).or_else(|| variants.get(&*of.sku))?;
+            Some(PartRequest { variant_id: part.id, tax_class: &part.tax_class, quantity: of.quantity.get() })
+        };
         let line = |(line_no, line): (i32, &'a SimulatedLine)| {
             let variant = variants.get(&*line.sku)?;
             Some(LineRequest {
@@ -284,6 +298,7 @@ impl Simulation {
                 quantity: line.quantity,
                 shipped: variant.requires_shipping,
                 price_override: line.unit_price.map(|price| PricePer { price, per: line.per }),
+                parts: variant.components.iter().filter_map(part).collect(),
             })
         };
         (1..).zip(&self.lines).filter_map(line).collect()
@@ -335,7 +350,7 @@ impl Goods {
         (channel, request): (&Channel, &QuoteRequest<'_>),
         now: Instant,
     ) -> Result<Self> {
-        let gives = rules.give_goods(request.consider);
+        let gives = rules.give_goods(request);
         let wanted = if gives { rules.goods_in_question(request) } else { Vec::new() };
         let skus: Vec<String> = wanted.iter().map(|(_, sku)| sku.clone()).collect();
         let mut found = if skus.is_empty() { Vec::new() } else { catalog::by_skus(tx, &skus)? };
@@ -404,7 +419,7 @@ fn simulate(
         left: &nothing,
         detail: Detail::All,
         consider,
-        lines: asked.lines(&known.variants),
+        lines: asked.lines(&known),
         gifts: Vec::new(),
         shipping: asked
             .shipping_method
@@ -452,7 +467,7 @@ pub fn left(
         gifts: HashMap::new(),
         with_drafts: request.consider == Consider::DraftsToo,
     };
-    promotions::left(tx, (now, cart), &rules.promotions, &basket, person)
+    promotions::left(tx, (now, cart), rules.promotions.of(request.channel), &basket, person)
 }
 
 /// Simulate a cart

@@ -27,11 +27,11 @@ impl Snapshot for Rules {
 
     fn load(tx: &mut Tx) -> Result<Self> {
         Ok(Self {
-            price_lists: price_lists(tx)?,
-            tax_rates: tax_rates(tx)?,
-            shipping_methods: shipping_methods(tx)?.into_iter().map(|(method, _)| method).collect(),
-            promotions: promotions::service::current(tx)?,
-            promotion_runs: promotions::runs::known(tx)?,
+            price_lists: price_lists(tx)?.into(),
+            tax_rates: tax_rates(tx)?.into(),
+            shipping_methods: shipping_methods(tx)?.into_iter().map(|(method, _)| method).collect::<Vec<_>>().into(),
+            promotions: promotions::service::current(tx)?.into(),
+            promotion_runs: promotions::runs::known(tx)?.into(),
             version: snapshot_version::<Self>(tx)?,
         })
     }

@@ -1,6 +1,8 @@
 //! What the tax that is due makes of prices: the rate of each class, and what prices that include tax become where another one is due
 //! than at home. Pure; carts, their shipping options and offers all ask here, so that they say the same.
 
+use std::cell::RefCell;
+
 use rust_decimal::Decimal;
 
 use super::{
@@ -21,7 +23,12 @@ pub struct Taxed<'a> {
     pub(super) taxation: Taxation,
     /// Why nothing is taxed.
     untaxed: Option<Step>,
+    /// The rates that were asked for already: a cart has hundreds of lines and a few classes.
+    known: RefCell<Vec<(String, Rate)>>,
 }
+
+/// The rate of a class with its step, or the step that says that there is none.
+type Rate = Result<(Decimal, Step), Step>;
 
 impl<'a> Taxed<'a> {
     /// How a sale is taxed at an instant, in a channel whose prices include tax or not, and that rounds so.
@@ -33,7 +40,8 @@ impl<'a> Taxed<'a> {
         (prices_include_tax, rounding): (bool, Rounding),
     ) -> Self {
         let taxation = sale.taxation();
-        Self { rules, sale, at, prices_include_tax, rounding, untaxed: taxation.untaxed(sale), taxation }
+        let (untaxed, known) = (taxation.untaxed(sale), RefCell::default());
+        Self { rules, sale, at, prices_include_tax, rounding, untaxed, taxation, known }
     }
 
     /// The tax rate for a class, with its step; 0 where nothing is taxed.
@@ -44,7 +52,12 @@ impl<'a> Taxed<'a> {
         if let (Some(step), None) = (&self.untaxed, self.taxation.country) {
             return Ok((Decimal::ZERO, step.clone()));
         }
-        self.rules.tax(self.taxation.country.unwrap_or(self.sale.destination), class, self.at)
+        if let Some((_, rate)) = self.known.borrow().iter().find(|(known, _)| known == class) {
+            return rate.clone();
+        }
+        let rate = self.rules.tax(self.taxation.country.unwrap_or(self.sale.destination), class, self.at);
+        self.known.borrow_mut().push((class.to_owned(), rate.clone()));
+        rate
     }
 
     /// A price of a list as it is charged: one that includes tax has the tax that is due in it, in the digits of the currency unless

@@ -41,9 +41,10 @@ pub struct StuckQuery {
 #[get("/processes")]
 async fn list_stuck_steps(call: Call, query: List<StuckQuery>) -> Result<Reply> {
     let (actor, now, step) = (call.allow(Scope::OrdersRead)?.clone(), call.now, query.filter.step);
+    let locations = call.snapshot::<Locations>().await?;
     let read = move |tx: &mut Tx, after: Option<(i64, String)>, limit| {
         let after = after.map(|(at, id)| (Instant::from_micros(at), id));
-        service::stuck(tx, now, &actor, step, after, limit)
+        service::stuck(tx, now, &actor, (step, &locations), after, limit)
     };
     let key = |one: &StuckStep| {
         let (since, id) = service::key(one);
@@ -61,9 +62,10 @@ async fn list_stuck_steps(call: Call, query: List<StuckQuery>) -> Result<Reply> 
 #[get("/processes/{ref}")]
 async fn read_process(call: Call, path: RefPath<String>) -> Result<Reply> {
     let (actor, now) = (call.allow(Scope::OrdersRead)?.clone(), call.now);
+    let locations = call.snapshot::<Locations>().await?;
     let found = call.read(move |tx| {
         let id = orders::find(tx, &actor, &path.0)?;
-        service::process(tx, now, &actor, id)
+        service::process(tx, now, &actor, (id, &locations))
     });
     Reply::ok(&found.await?)
 }

@@ -21,10 +21,14 @@ crate::words! {
         Pick = "pick",
         /// It is packed.
         Pack = "pack",
+        /// Its label is bought.
+        Label = "label",
         /// It leaves.
         Ship = "ship",
         /// It arrives.
         Deliver = "deliver",
+        /// By when it arrives is looked at again.
+        Promise = "promise",
         /// Money is captured.
         Capture = "capture",
         /// A promise is let go.

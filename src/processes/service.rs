@@ -10,7 +10,7 @@ use crate::{
     connectors,
     db::Tx,
     error::{Code, Error, Result},
-    fulfilment::{self, Cancellation, Command, Fresh, Replan, corrections, desk},
+    fulfilment::{self, Cancellation, Command, Fresh, FulfilmentOrder, Replan, corrections, desk, tracking},
     jobs::{self, Discards, OnDecision, QueuedJob, Replays, Standing},
     kernel::{
         Actor, Instant, Scope,
@@ -20,10 +20,13 @@ use crate::{
     stock::Locations,
 };
 
-/// The jobs of an order: those that move its money, and those that tell other systems of it.
-fn jobs_of(tx: &mut Tx, now: Instant, order: OrderId) -> Result<Vec<QueuedJob>> {
+/// The jobs of an order: those that move its money, those that plan its work anew, look at its promise and buy its labels, and those that
+/// tell other systems of it.
+fn jobs_of(tx: &mut Tx, now: Instant, order: OrderId, work: &[FulfilmentOrder]) -> Result<Vec<QueuedJob>> {
     let mut keys = connectors::ordering_keys(tx, &order.to_string())?;
     keys.push(order.to_string());
+    let work: Vec<FulfilmentOrderId> = work.iter().map(|one| one.id).collect();
+    keys.extend(fulfilment::job_keys(tx, order, &work)?);
     jobs::of_keys(tx, now, &keys)
 }
 
@@ -31,13 +34,26 @@ fn jobs_of(tx: &mut Tx, now: Instant, order: OrderId) -> Result<Vec<QueuedJob>> 
 ///
 /// # Errors
 /// `not_found`.
-pub(super) fn process(tx: &mut Tx, now: Instant, actor: &Actor, id: OrderId) -> Result<Process> {
+pub(super) fn process(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    (id, locations): (OrderId, &Locations),
+) -> Result<Process> {
     let order = orders::document(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
     let (mut fulfilments, mut shipments) = fulfilment::of_order(tx, id)?;
     fulfilments.retain(|one| actor.sees_location(one.location_id));
     shipments.retain(|one| actor.sees_location(one.location_id));
-    let jobs = jobs_of(tx, now, id)?;
-    let all = steps::all(now, &order, &fulfilments, &shipments, &jobs);
+    let jobs = jobs_of(tx, now, id, &fulfilments)?;
+    let (lacking, claims) = (fulfilment::comes(tx, now, locations, &fulfilments)?, tracking::open_of(tx, id)?);
+    let known = steps::Known {
+        fulfilments: &fulfilments,
+        lacking: &lacking,
+        shipments: &shipments,
+        claims: &claims,
+        jobs: &jobs,
+    };
+    let all = steps::all(now, &order, &known);
     let (state, decisions) = (steps::state_of(&all), store::of_order(tx, id)?);
     Ok(Process { order_id: id, number: order.number, state, steps: all, decisions })
 }
@@ -53,15 +69,20 @@ pub(super) fn stuck(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
-    step: Option<StepKind>,
+    (step, locations): (Option<StepKind>, &Locations),
     after: Option<(Instant, String)>,
     limit: i64,
 ) -> Result<Vec<StuckStep>> {
     let mut found: Vec<StuckStep> = Vec::new();
-    for one in fulfilment::stuck(tx, actor, now, CAP)? {
-        let own = steps::of_work(now, &one).into_iter().filter(|step| step.state == StepState::Stuck);
+    let work = fulfilment::stuck(tx, actor, now, CAP)?;
+    let lacking = fulfilment::comes(tx, now, locations, &work)?;
+    for one in work {
+        let lacks = lacking.get(&one.id).copied();
+        let own = steps::of_work(now, &one, lacks).into_iter().filter(|step| step.state == StepState::Stuck);
         found.extend(own.map(|step| of(one.order_id, one.order_number.clone(), step)));
     }
+    let claims = tracking::open(tx, actor, CAP)?;
+    found.extend(claims.iter().map(|one| of(one.order_id, one.order_number.clone(), steps::of_claim(one))));
     found.extend(dead(tx, now, actor)?);
     found.retain(|one| step.is_none_or(|step| one.step.step == step));
     found.sort_by_key(key);
@@ -83,9 +104,14 @@ fn of(order_id: OrderId, number: String, step: Step) -> StuckStep {
 
 /// The steps of orders whose jobs are dead.
 fn dead(tx: &mut Tx, now: Instant, actor: &Actor) -> Result<Vec<StuckStep>> {
-    // An order's jobs have its id as the last part of their ordering key.
-    let order_of = |job: &QueuedJob| job.ordering_key.as_ref()?.rsplit(':').next()?.parse::<OrderId>().ok();
     let jobs: Vec<QueuedJob> = jobs::standing(tx, now, Standing::Dead, CAP)?;
+    let keys: Vec<&str> = jobs.iter().filter_map(|job| job.ordering_key.as_deref()).collect();
+    let known = fulfilment::orders_of_keys(tx, &keys)?;
+    // Other jobs of an order have its id as the last part of their ordering key.
+    let order_of = |job: &QueuedJob| {
+        let key = job.ordering_key.as_ref()?;
+        known.get(key).copied().or_else(|| key.rsplit(':').next()?.parse::<OrderId>().ok())
+    };
     let mut ids: Vec<OrderId> = jobs.iter().filter_map(order_of).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -129,7 +155,7 @@ pub(super) fn decide(
     what: &Deciding,
     means: &Means<'_>,
 ) -> Result<Process> {
-    let before = process(tx, now, actor, order)?;
+    let before = process(tx, now, actor, (order, means.locations))?;
     let is_it = |step: &&Step| step.step == what.step && step.subject == what.subject;
     let step = before.steps.iter().find(is_it).ok_or_else(|| Error::not_found("step of the order"))?;
     step.allows(what.verb)?;
@@ -137,7 +163,7 @@ pub(super) fn decide(
     let Deciding { step, subject, verb, reason } = what.clone();
     let decision = Decision { step, subject, decision: verb, reason, by: actor.label(), at: now };
     store::insert(tx, means.id, order, &decision)?;
-    process(tx, now, actor, order)
+    process(tx, now, actor, (order, means.locations))
 }
 
 fn perform(tx: &mut Tx, now: Instant, actor: &Actor, order: OrderId, what: &Deciding, means: &Means<'_>) -> Result<()> {
@@ -147,6 +173,9 @@ fn perform(tx: &mut Tx, now: Instant, actor: &Actor, order: OrderId, what: &Deci
         (StepKind::Place, Verb::Compensate) => {
             let cancellation = Cancellation { reason, ..Cancellation::default() };
             fulfilment::cancel(tx, now, actor, fresh, order, &cancellation).map(|_| ())
+        }
+        (StepKind::Source, Verb::Retry | Verb::Skip) if subject::<JobId>(what).is_ok() => {
+            on_job(tx, now, actor, (order, what), means)
         }
         (StepKind::Source, Verb::Retry) => {
             let replan = Replan { reason: what.reason.clone(), ..Replan::default() };
@@ -162,9 +191,15 @@ fn perform(tx: &mut Tx, now: Instant, actor: &Actor, order: OrderId, what: &Deci
             corrections::take_back(tx, now, actor, fresh, work(what)?, (command, None, &reason)).map(|_| ())
         }
         (StepKind::Deliver, Verb::Compensate) => corrections::undo(tx, now, actor, fresh, parcel(what)?, &reason),
-        (StepKind::Capture | StepKind::Void | StepKind::Refund | StepKind::Notify, Verb::Retry | Verb::Skip) => {
-            on_job(tx, now, actor, (order, what), means)
-        }
+        (
+            StepKind::Capture
+            | StepKind::Void
+            | StepKind::Refund
+            | StepKind::Notify
+            | StepKind::Label
+            | StepKind::Promise,
+            Verb::Retry | Verb::Skip,
+        ) => on_job(tx, now, actor, (order, what), means),
         (step, verb) => Err(Error::conflict(format!("the step `{step}` takes no `{verb}`"))),
     }
 }
@@ -203,7 +238,8 @@ fn on_job(
 ) -> Result<()> {
     allow_job(actor)?;
     let id: JobId = subject(what)?;
-    let found = jobs_of(tx, now, order)?.into_iter().find(|job| job.id == id);
+    let (work, _) = fulfilment::of_order(tx, order)?;
+    let found = jobs_of(tx, now, order, &work)?.into_iter().find(|job| job.id == id);
     let job = found.ok_or_else(|| Error::not_found("step of the order").at("/subject"))?;
     let meant = |on: Option<OnDecision>, tx: &mut Tx, job: &jobs::Job| match on {
         Some(on) => on(tx, now, actor, job),

@@ -1,12 +1,17 @@
 //! The steps of an order's process, as its order, its fulfilment orders, its shipments and its jobs tell them. Pure.
 
+use std::collections::HashMap;
+
 use super::model::{ProcessState, Step, StepKind, StepState, Verb};
 use crate::{
     connectors,
     error::{Error, Result},
-    fulfilment::{self, Command, FulfilmentOrder, FulfilmentState, HoldKind, Shipment, ShipmentState},
+    fulfilment::{
+        self, Command, FulfilmentOrder, FulfilmentState, HoldKind, Shipment, ShipmentState, carriers,
+        tracking::{ClaimKind, ShipmentClaim, Tracking},
+    },
     jobs::{QueuedJob, Standing},
-    kernel::{Action, Instant},
+    kernel::{Action, Instant, ids::FulfilmentOrderId},
     orders::{OrderDocument, OrderState},
 };
 
@@ -47,23 +52,31 @@ impl Step {
     }
 }
 
+/// The fulfilment orders that lack goods, with when these come: none where nobody knows.
+pub(super) type Lacking = HashMap<FulfilmentOrderId, Option<Instant>>;
+
+/// What is known of an order beside its document.
+pub(super) struct Known<'a> {
+    pub fulfilments: &'a [FulfilmentOrder],
+    pub lacking: &'a Lacking,
+    pub shipments: &'a [Shipment],
+    /// Those of its parcels that did not arrive, which somebody has to see to.
+    pub claims: &'a [ShipmentClaim],
+    pub jobs: &'a [QueuedJob],
+}
+
 /// All steps of an order.
-pub(super) fn all(
-    now: Instant,
-    order: &OrderDocument,
-    fulfilments: &[FulfilmentOrder],
-    shipments: &[Shipment],
-    jobs: &[QueuedJob],
-) -> Vec<Step> {
+pub(super) fn all(now: Instant, order: &OrderDocument, known: &Known<'_>) -> Vec<Step> {
     let placed = Step::new(StepKind::Place, None, StepState::Done, order.placed_at);
     let left = order.lines.iter().any(|line| line.quantities.open() > 0) && order.state == OrderState::Placed;
     let mut steps = vec![if left { placed.can(Verb::Compensate) } else { placed }];
-    for one in fulfilments {
-        steps.extend(of_work(now, one));
-        let own = shipments.iter().filter(|shipment| shipment.fulfilment_order_id == one.id);
-        steps.extend(own.filter_map(of_shipment));
+    for one in known.fulfilments {
+        steps.extend(of_work(now, one, known.lacking.get(&one.id).copied()));
+        let own = known.shipments.iter().filter(|shipment| shipment.fulfilment_order_id == one.id);
+        let claim = |shipment: &Shipment| known.claims.iter().find(|claim| claim.shipment_id == shipment.id);
+        steps.extend(own.filter_map(|shipment| of_shipment(shipment, claim(shipment))));
     }
-    steps.extend(jobs.iter().filter_map(of_job));
+    steps.extend(known.jobs.iter().filter_map(of_job));
     if !steps.iter().any(|step| step.step == StepKind::Capture) {
         steps.push(of_money(order));
     }
@@ -80,8 +93,16 @@ pub(super) fn state_of(steps: &[Step]) -> ProcessState {
     }
 }
 
-/// The steps of what a location ships.
-pub(super) fn of_work(now: Instant, one: &FulfilmentOrder) -> Vec<Step> {
+/// What it waits for that lacks goods.
+fn goods(comes: Option<Instant>) -> String {
+    match comes {
+        Some(at) => format!("goods: they come on {}", at.utc().format("%Y-%m-%d")),
+        None => "goods: nobody knows when they come".to_owned(),
+    }
+}
+
+/// The steps of what a location ships. `lacks` is when the goods come that it lacks, where it lacks any.
+pub(super) fn of_work(now: Instant, one: &FulfilmentOrder, lacks: Option<Option<Instant>>) -> Vec<Step> {
     let new = |step, state, since| Step::new(step, Some(one.id.to_string()), state, since);
     if one.state == FulfilmentState::Cancelled {
         return vec![new(StepKind::Ship, StepState::Cancelled, one.state_since)];
@@ -90,12 +111,22 @@ pub(super) fn of_work(now: Instant, one: &FulfilmentOrder) -> Vec<Step> {
     // What is finished waits for nothing.
     let open = one.state.is_open();
     let live = || one.holds.iter().filter(|hold| open && hold.holds_at(now));
-    steps.push(match live().find(|hold| hold.kind == HoldKind::Stock) {
-        Some(hold) => {
+    let overdue = one.due_at < now;
+    let lacks = lacks.filter(|_| open);
+    let comes = lacks.flatten();
+    steps.push(match (live().find(|hold| hold.kind == HoldKind::Stock), lacks) {
+        (Some(hold), _) => {
             let step = new(StepKind::Source, StepState::Stuck, hold.placed_at);
-            step.waiting_for(format!("goods: {}", hold.reason)).can(Verb::Retry)
+            let come = comes.map(|at| format!("; they come on {}", at.utc().format("%Y-%m-%d"))).unwrap_or_default();
+            let step = step.waiting_for(format!("goods: {}{come}", hold.reason)).can(Verb::Retry);
+            Step { due_at: comes, ..step }
         }
-        None => new(StepKind::Source, StepState::Done, one.created_at),
+        (None, Some(comes)) => {
+            let state = if overdue { StepState::Stuck } else { StepState::Waiting };
+            let step = new(StepKind::Source, state, one.created_at).waiting_for(goods(comes)).can(Verb::Retry);
+            Step { due_at: comes, ..step }
+        }
+        (None, None) => new(StepKind::Source, StepState::Done, one.created_at),
     });
     let others: Vec<_> = live().filter(|hold| hold.kind != HoldKind::Stock).collect();
     if let Some(since) = others.iter().map(|hold| hold.placed_at).min() {
@@ -118,9 +149,13 @@ pub(super) fn of_work(now: Instant, one: &FulfilmentOrder) -> Vec<Step> {
         (StepKind::Ship, Command::Ship, None),
     ] {
         let left = one.counts().any(|counts| counts.left_for(command) > 0);
-        let overdue = one.due_at < now;
+        let short = lacks.filter(|_| kind == StepKind::Pick);
         let step = match (left, overdue) {
             (false, _) => new(kind, StepState::Done, one.state_since),
+            (true, true) if short.is_some() => new(kind, StepState::Stuck, one.due_at).waiting_for(goods(comes)),
+            (true, false) if short.is_some() => {
+                new(kind, StepState::Waiting, one.state_since).waiting_for(goods(comes))
+            }
             (true, true) => new(kind, StepState::Stuck, one.due_at).waiting_for("its location: it is overdue"),
             (true, false) => new(kind, StepState::Waiting, one.state_since).waiting_for("its location"),
         };
@@ -132,8 +167,18 @@ pub(super) fn of_work(now: Instant, one: &FulfilmentOrder) -> Vec<Step> {
     steps
 }
 
+/// The step of a parcel that did not arrive, which somebody has to see to.
+pub(super) fn of_claim(claim: &ShipmentClaim) -> Step {
+    let step = Step::new(StepKind::Deliver, Some(claim.shipment_id.to_string()), StepState::Stuck, claim.since);
+    let why = match claim.kind {
+        ClaimKind::Lost => "somebody to settle its claim: it is lost",
+        ClaimKind::ReturnedToSender => "somebody to settle its claim: it comes back",
+    };
+    step.waiting_for(why).can(Verb::Compensate)
+}
+
 /// The step of a parcel; none of one that has not left after all.
-fn of_shipment(one: &Shipment) -> Option<Step> {
+fn of_shipment(one: &Shipment, claim: Option<&ShipmentClaim>) -> Option<Step> {
     let subject = Some(one.id.to_string());
     let step = match one.state {
         ShipmentState::Corrected => return None,
@@ -141,7 +186,14 @@ fn of_shipment(one: &Shipment) -> Option<Step> {
             Step::new(StepKind::Deliver, subject, StepState::Done, one.delivered_at.unwrap_or(one.shipped_at))
         }
         ShipmentState::Shipped => {
-            Step::new(StepKind::Deliver, subject, StepState::Waiting, one.shipped_at).waiting_for("its carrier")
+            if let Some(claim) = claim {
+                return Some(of_claim(claim));
+            }
+            let step = Step::new(StepKind::Deliver, subject, StepState::Waiting, one.shipped_at);
+            step.waiting_for(match one.tracking {
+                Tracking::FailedAttempt => "its carrier: the last attempt failed",
+                _ => "its carrier",
+            })
         }
     };
     Some(step.can(Verb::Compensate))
@@ -154,6 +206,9 @@ fn kind_of(job: &str) -> Option<StepKind> {
         fulfilment::VOID => Some(StepKind::Void),
         fulfilment::REFUND => Some(StepKind::Refund),
         connectors::DISPATCH => Some(StepKind::Notify),
+        fulfilment::REPLAN_SHORT | fulfilment::picking::REPLAN | fulfilment::pickups::REPLAN => Some(StepKind::Source),
+        fulfilment::promises::REVIEW => Some(StepKind::Promise),
+        carriers::BUY | carriers::VOID => Some(StepKind::Label),
         _ => None,
     }
 }
@@ -167,6 +222,11 @@ pub(super) fn of_job(job: &QueuedJob) -> Option<Step> {
         Standing::Ready | Standing::Later | Standing::Retrying => new(StepState::Waiting),
     };
     let step = step?;
+    // What looks at an order again is a step only where it fails: that it is looked at keeps nothing waiting.
+    let fails = matches!(job.state, Standing::Dead | Standing::Retrying);
+    if !fails && matches!(step.step, StepKind::Source | StepKind::Promise) {
+        return None;
+    }
     let step = match job.state {
         Standing::Dead => step.waiting_for("somebody to decide").can(Verb::Retry).can(Verb::Skip),
         Standing::Retrying => step.waiting_for("its next try").can(Verb::Retry),

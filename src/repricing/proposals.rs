@@ -1,6 +1,9 @@
 //! Proposals that people decide.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+};
 
 use super::{
     decide::When,
@@ -143,7 +146,7 @@ fn write(tx: &mut Tx, (now, actor): (Instant, &Actor), decided: &Decisions) -> R
 }
 
 /// Approves open proposals: those become prices whose price and reference are what they were made from. The others are stale; what
-/// was changed as often as it may be today stays open.
+/// was changed as often as it may be today stays open. Of several for one price one becomes it.
 ///
 /// # Errors
 /// What the database says: what is wrong with a proposal is told with it.
@@ -155,35 +158,30 @@ pub(super) fn approve(
     fresh: &Fresh,
 ) -> Result<Decided> {
     let mut deciding = Deciding::begin(tx, actor, ids, ProposalCommand::Approve)?;
-    let open = std::mem::take(&mut deciding.open);
-    let variants: Vec<VariantId> = open.iter().map(|proposal| proposal.variant).collect();
-    let (lists, prices) = (Lists::read(tx)?, pricing::prices(tx, &variants)?);
+    let mut open = std::mem::take(&mut deciding.open);
+    // Of several for one price that whose rule allows the most changes goes first: where it may not, none of them may.
+    open.sort_by_key(|one| Reverse(deciding.rules.get(&one.rule).map(|rule| rule.terms.guard_rails.changes_per_day)));
+    let (sound, mut stale) = sound(tx, now, directory, (&open, &deciding.rules))?;
     let mut taken: HashSet<(PriceListId, VariantId)> = HashSet::new();
-    let (mut decided, mut sound) = (Vec::new(), Vec::new());
-    for proposal in &open {
-        let Some(rule) = deciding.rules.get(&proposal.rule) else { continue };
-        let rows = prices.get(&proposal.variant).map(Vec::as_slice).unwrap_or_default();
-        let (row, reference) = lists.seen((rule.list, rule.reference), rows, now)?;
-        let as_made =
-            is_as_made(row, reference, &proposal.proposed) && keeps(rule, &lists, rows, &proposal.proposed, now)?;
-        // Of two rules' proposals for one price the first makes the other one stale.
-        if as_made && taken.insert((proposal.list, proposal.variant)) {
-            let day = When { now, zone: zone(directory, rule) }.today().to_string();
-            sound.push(Sound { proposal, rule: rule.clone(), row, day });
-        } else {
-            decided.push((proposal.id, ProposalState::Stale, None));
-            let detail = "the price, what it was reckoned from or what it must keep to is not what it was: see what the rule proposes now";
-            deciding.fail_as(proposal.id, "stale", detail.to_owned());
-        }
-    }
-    let granted = store::count(tx, sound.iter().map(Sound::counted).collect())?;
-    let (granted, refused): (Vec<_>, Vec<_>) =
-        sound.into_iter().partition(|one| granted.contains(&(one.proposal.list, one.proposal.variant)));
+    let (sound, behind): (Vec<_>, Vec<_>) = sound.into_iter().partition(|one| taken.insert(one.price()));
+    let counted = store::count(tx, sound.iter().map(Sound::counted).collect())?;
+    let is_counted = |one: &Sound<'_>| counted.contains(&one.price());
+    let (granted, mut refused): (Vec<_>, Vec<_>) = sound.into_iter().partition(is_counted);
+    // The one that becomes the price makes the others stale; where none does, the price is what it was.
+    let (late, refused_too): (Vec<_>, Vec<_>) = behind.into_iter().partition(is_counted);
+    stale.extend(late.iter().map(|one| one.proposal.id));
+    refused.extend(refused_too);
     for Sound { proposal, rule, day, .. } in refused {
         let most = rule.terms.guard_rails.changes_per_day;
         let detail =
             format!("the price was changed {most} times on {day}, as often as the rule allows: approve it tomorrow");
         deciding.fail_as(proposal.id, "changes_per_day", detail);
+    }
+    let mut decided = Vec::new();
+    for id in stale {
+        decided.push((id, ProposalState::Stale, None));
+        let detail = "the price, what it was reckoned from or what it must keep to is not what it was: see what the rule proposes now";
+        deciding.fail_as(id, "stale", detail.to_owned());
     }
     decided.extend(granted.iter().map(|one| (one.proposal.id, ProposalState::Applied, Some(one.day.clone()))));
     write(tx, (now, actor), &decided)?;
@@ -192,22 +190,50 @@ pub(super) fn approve(
     Ok(deciding.told)
 }
 
+/// The proposals whose price and reference are what they were made from, and the ids of the others.
+fn sound<'a>(
+    tx: &mut Tx,
+    now: Instant,
+    directory: &Directory,
+    (open, rules): (&'a [Proposal], &HashMap<PriceRuleId, PriceRule>),
+) -> Result<(Vec<Sound<'a>>, Vec<PriceProposalId>)> {
+    let variants: Vec<VariantId> = open.iter().map(|proposal| proposal.variant).collect();
+    let (lists, prices) = (Lists::read(tx)?, pricing::prices(tx, &variants)?);
+    let (mut sound, mut stale) = (Vec::new(), Vec::new());
+    for proposal in open {
+        let Some(rule) = rules.get(&proposal.rule) else { continue };
+        let rows = prices.get(&proposal.variant).map(Vec::as_slice).unwrap_or_default();
+        let (row, reference) = lists.seen((rule.list, rule.reference), rows, now)?;
+        if is_as_made(row, reference, &proposal.proposed) && keeps(rule, &lists, rows, &proposal.proposed, now)? {
+            let day = When { now, zone: zone(directory, rule) }.today().to_string();
+            sound.push(Sound { proposal, rule: rule.clone(), row: row.cloned(), day });
+        } else {
+            stale.push(proposal.id);
+        }
+    }
+    Ok((sound, stale))
+}
+
 /// A proposal whose price is what it was made from.
 struct Sound<'a> {
     proposal: &'a Proposal,
     rule: PriceRule,
-    row: Option<&'a PriceRow>,
+    row: Option<PriceRow>,
     day: String,
 }
 
 impl Sound<'_> {
+    const fn price(&self) -> (PriceListId, VariantId) {
+        (self.proposal.list, self.proposal.variant)
+    }
+
     fn counted(&self) -> Counted {
         let most = self.rule.terms.guard_rails.changes_per_day;
         Counted { list: self.proposal.list, variant: self.proposal.variant, day: self.day.clone(), most }
     }
 
     fn change(&self) -> Change<'_> {
-        Change { sku: &self.proposal.sku, row: self.row, to: self.proposal.proposed.to }
+        Change { sku: &self.proposal.sku, row: self.row.as_ref(), to: self.proposal.proposed.to }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
         Level, LevelChange, LevelKey, Location, Locations, MovementKind, NewMovement, Occasion, level_name,
         level_stream, sum_changes,
     },
-    places, store,
+    outlook, places, shortage, store,
     told::{self, Cause, ChangeKind, Changed},
     transfers, watches,
 };
@@ -21,7 +21,7 @@ use crate::{
     events::{self, EventSchema, NewEvent, Payload},
     kernel::{
         Actor, Instant, Quantity,
-        ids::{EventId, LocationId, VariantId},
+        ids::{EventId, LocationId, LotId, VariantId},
     },
 };
 
@@ -47,10 +47,27 @@ pub struct Adjustment {
     pub expected_on_hand: Option<i64>,
     /// Why.
     pub reason: Option<String>,
+    /// The lot that the pieces are of which come or go; none where it is not said.
+    pub lot: Option<AdjustedLot>,
+    /// Whether it is asked of which lot goods are that come and are tracked.
+    pub asks: bool,
+    /// Whether another system says how many lie there, which may have heard of what has left before we have.
+    pub reported: bool,
     /// Where the line stands in the request, as a JSON pointer.
     pub pointer: String,
     /// The id of its event; made outside the transaction.
     pub event: EventId,
+}
+
+/// The lot of an adjustment.
+#[derive(Debug, Clone)]
+pub struct AdjustedLot {
+    /// Its number; one that is not known yet is made.
+    pub number: String,
+    /// Until when it keeps; nothing where that is known already, or it keeps for ever.
+    pub expires_at: Option<Instant>,
+    /// Its id where there is none of that number yet, and that of its event; made outside the transaction.
+    pub fresh: (LotId, EventId),
 }
 
 /// A line with what its words mean.
@@ -74,7 +91,7 @@ pub struct Adjusted {
 ///
 /// # Errors
 /// `sku_unknown`; `bundle_without_stock`; `not_found` for a location that is not there or not the actor's; `scope_missing` for
-/// those who are limited to channels alone; `compare_failed` with `on_hand`; `stock_negative`; each with the line's pointer.
+/// those who are limited to channels alone; `compare_failed` with `on_hand`; `stock_negative`; `lot_required`; each with the line's pointer.
 pub fn adjust(
     tx: &mut Tx,
     now: Instant,
@@ -84,6 +101,11 @@ pub fn adjust(
     occurred_at: Instant,
 ) -> Result<Adjusted> {
     let lines = resolve(tx, actor, lines, locations)?;
+    let asked = lines.iter().filter(|line| line.line.asks && line.line.lot.is_none()).map(|line| line.key.0);
+    let tracked = catalog::tracking_of(tx, asked)?;
+    // Lots are locked before levels.
+    let mut named: Vec<lots::Naming> = lines.iter().filter_map(Resolved::naming).collect();
+    lots::lock(tx, now, &mut named)?;
     let mut keys: Vec<LevelKey> = lines.iter().map(|line| line.key).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -96,10 +118,22 @@ pub fn adjust(
     for line in &lines {
         let current = on_hand.get_mut(&line.key).ok_or_else(|| Error::internal("a level went missing"))?;
         let change = step(line.line, *current)?;
+        if change > 0 && tracked.get(&line.key.0).is_some_and(|policy| policy.asks_for_lots()) && line.line.asks {
+            let detail = format!("of which lot are the {change} pieces of `{}`?", line.line.sku);
+            return Err(Error::problem(Code::LotRequired, detail).at(format!("{}/lot", line.line.pointer)));
+        }
         *current += change;
         steps.push((line, change, *current));
     }
     steps.retain(|(_, change, _)| *change != 0);
+    // What goes is taken out of its lot before it goes.
+    let of_lots = |sign: i64| -> Vec<lots::Naming> {
+        let with = steps.iter().filter(|(_, change, _)| change.signum() == sign);
+        let with = with.filter_map(|(line, change, _)| Some((*change, line.naming()?)));
+        with.map(|(quantity, naming)| lots::Naming { quantity, ..known_end(naming, &named) }).collect()
+    };
+    let (going, coming) = (of_lots(-1), of_lots(1));
+    name_lots(tx, now, actor, &going)?;
     let occasion = Occasion { actor, reference: None, occurred_at };
     let movements = steps.iter().map(|(line, change, _)| NewMovement {
         key: line.key,
@@ -119,14 +153,62 @@ pub fn adjust(
             return Err(Error::internal("locked levels refused an adjustment"));
         }
         lots::settle(tx, now, (MovementKind::Adjustment, occasion), &changes, &mut moved)?;
+        let said = lines.iter().filter(|line| line.line.reported).map(|line| line.key);
+        shortage::watch_said(tx, now, (&changes, &said.collect::<Vec<_>>()), &moved)?;
         after.extend(moved.into_iter().map(|level| ((level.variant, level.location), level)));
     }
     let told = steps.iter().filter_map(|(line, change, running)| {
         after.get(&line.key).map(|level| event(line, *change, *running, level, occurred_at))
     });
     events::append(tx, actor, now, told.collect::<Result<_>>()?)?;
+    if !coming.is_empty() {
+        name_lots(tx, now, actor, &coming)?;
+        // What is of a lot that may not be sold is withheld by now.
+        after.extend(store::lock_levels(tx, &keys)?.into_iter().map(|level| (level.key(), level)));
+    }
+    outlook::arrived(tx, now, &changes)?;
     let levels = lines.iter().filter_map(|line| after.get(&line.key).copied()).collect();
     Ok(Adjusted { levels, changed: steps.len() })
+}
+
+impl Resolved<'_> {
+    /// That its pieces are of a lot; how many is not known yet.
+    fn naming(&self) -> Option<lots::Naming> {
+        let lot = self.line.lot.as_ref()?;
+        Some(lots::Naming {
+            key: self.key,
+            number: lot.number.clone(),
+            expires_at: lot.expires_at,
+            quantity: 0,
+            fresh: lot.fresh.0,
+            event: lot.fresh.1,
+            pointer: self.line.pointer.clone(),
+        })
+    }
+}
+
+/// A naming with what is known of its lot: that counts, whatever a delivery says.
+fn known_end(naming: lots::Naming, locked: &[lots::Naming]) -> lots::Naming {
+    let known = locked.iter().find(|one| one.key.0 == naming.key.0 && one.number == naming.number);
+    lots::Naming { expires_at: known.and_then(|one| one.expires_at), ..naming }
+}
+
+/// Says which pieces come to lots or leave them; a refusal points to the lot of its line.
+fn name_lots(tx: &mut Tx, now: Instant, actor: &Actor, namings: &[lots::Naming]) -> Result<()> {
+    if namings.is_empty() {
+        return Ok(());
+    }
+    let at_lot = |error: Error| match &error {
+        Error::Problem(problem) => match problem.pointer.as_deref().and_then(|at| at.strip_suffix("/quantity")) {
+            Some(line) => {
+                let line = format!("{line}/lot");
+                error.at(line)
+            }
+            None => error,
+        },
+        _ => error,
+    };
+    lots::name(tx, now, actor, namings, None).map(|_| ()).map_err(at_lot)
 }
 
 /// What a line adds to a level that has `current` on hand.

@@ -8,8 +8,8 @@ use super::{
     adjust::{self, Adjustment},
     counts,
     dto::{
-        AdjustmentRequest, LevelDocument, Levels, Movement, Names, SafetyRequest, StockQuery, StockRow, StockRowsTaken,
-        check_count,
+        AdjustmentRequest, LevelDocument, Levels, Movement, MovementQuery, Names, SafetyRequest, StockQuery, StockRow,
+        StockRowsTaken, check_count,
     },
     list::{self, Filter},
     lots,
@@ -79,21 +79,26 @@ async fn update_location(call: Call, path: RefPath<LocationId>, body: Body<Locat
 }
 
 /// What a list's query asks for, within what the actor may see.
-fn filter(tx: &mut Tx, actor: &Actor, locations: &Locations, query: &StockQuery) -> Result<Filter> {
-    let locations = match &query.location {
+fn filter(
+    tx: &mut Tx,
+    actor: &Actor,
+    locations: &Locations,
+    (sku, location): (Option<&str>, Option<&str>),
+) -> Result<Filter> {
+    let locations = match location {
         Some(reference) => {
             let found = locations.by_ref(reference).filter(|location| actor.sees_location(location.id));
             Some(vec![found.ok_or_else(|| Error::not_found("location").at("location"))?.id])
         }
         None => actor.locations().map(<[_]>::to_vec),
     };
-    let Some(skus) = &query.sku else { return Ok(Filter { variants: None, locations }) };
+    let Some(skus) = sku else { return Ok(Filter { locations, ..Filter::default() }) };
     let skus: Vec<&str> = skus.split(',').map(str::trim).filter(|sku| !sku.is_empty()).collect();
     if skus.is_empty() || skus.len() > 100 {
         return Err(Error::problem(Code::InvalidQuery, "sku takes 1 to 100 SKUs, separated by commas").at("sku"));
     }
     let variants = adjust::variants(tx, skus.into_iter())?.into_values().collect();
-    Ok(Filter { variants: Some(variants), locations })
+    Ok(Filter { variants: Some(variants), locations, reference: None })
 }
 
 /// The SKUs of variants.
@@ -118,7 +123,7 @@ async fn list_levels(call: Call, query: List<StockQuery>) -> Result<Reply> {
     let actor = call.allow(Scope::StockRead)?.clone();
     let (wanted, locations) = (query.filter.clone(), call.snapshot::<Locations>().await?);
     let read = move |tx: &mut Tx, after, limit| {
-        let filter = filter(tx, &actor, &locations, &wanted)?;
+        let filter = filter(tx, &actor, &locations, (wanted.sku.as_deref(), wanted.location.as_deref()))?;
         let levels = list::levels(tx, &filter, after, limit)?;
         let names = names(tx, levels.iter().map(|level| level.variant), &locations)?;
         Ok(levels.iter().map(|level| names.level(level)).collect())
@@ -129,20 +134,29 @@ async fn list_levels(call: Call, query: List<StockQuery>) -> Result<Reply> {
 /// List the stock movements
 ///
 /// The newest first.
-#[utoipa::path(tag = "keep stock", params(StockQuery), security(("token" = ["stock:read"])),
+#[utoipa::path(tag = "keep stock", params(MovementQuery), security(("token" = ["stock:read"])),
     responses((status = 200, body = Page<Movement>)))]
 #[get("/stock/movements")]
-async fn list_movements(call: Call, query: List<StockQuery>) -> Result<Reply> {
+async fn list_movements(call: Call, query: List<MovementQuery>) -> Result<Reply> {
     let actor = call.allow(Scope::StockRead)?.clone();
+    if query.filter.reference.is_some() && actor.channels().is_some() {
+        let detail = "the documents may be of any channel, and the credential is limited to some";
+        return Err(Error::problem(Code::ScopeMissing, detail).at("reference"));
+    }
+    if query.filter.reference.as_deref().is_some_and(|text| text.chars().count() > 200 || text.contains('\0')) {
+        return Err(Error::problem(Code::InvalidQuery, "reference is longer than 200 characters, or holds a NUL")
+            .at("reference"));
+    }
     let (wanted, locations) = (query.filter.clone(), call.snapshot::<Locations>().await?);
     let read = move |tx: &mut Tx, before, limit| {
-        let filter = filter(tx, &actor, &locations, &wanted)?;
+        let found = filter(tx, &actor, &locations, (wanted.sku.as_deref(), wanted.location.as_deref()))?;
+        let filter = Filter { reference: wanted.reference.clone(), ..found };
         let rows = list::movements(tx, &filter, before, limit)?;
         let names = names(tx, rows.iter().map(|row| row.key.0), &locations)?;
         // An order behind a movement may be of any channel: who is limited to some is not told which it is.
         let told = |movement: Movement| match actor.channels() {
             None => movement,
-            Some(_) => Movement { reference: None, ..movement },
+            Some(_) => Movement { reference: None, idempotency_key: None, ..movement },
         };
         Ok(rows.into_iter().map(|row| told(names.movement(row))).collect())
     };

@@ -3,8 +3,9 @@
 use super::{
     lots,
     model::{Level, LevelChange, LevelKey, MovementKind, NewMovement, Occasion, Selling, sum_changes},
+    outlook,
     service::{names, tell},
-    store,
+    shortage, store,
 };
 use crate::{
     db::Tx,
@@ -41,31 +42,13 @@ impl Entry {
     /// Pieces that come to lie somewhere, or (negative) leave.
     #[must_use]
     pub const fn goods((variant, location): LevelKey, kind: MovementKind, on_hand: i64) -> Self {
-        Self {
-            variant,
-            location,
-            kind,
-            on_hand,
-            allocated: 0,
-            guard: None,
-            selling: Selling { channel: None, keeps_until: None },
-            reason: None,
-        }
+        Self { variant, location, kind, on_hand, allocated: 0, guard: None, selling: Selling::NOBODY, reason: None }
     }
 
     /// Pieces that belong to an order from now on, or (negative) no more.
     #[must_use]
     pub const fn promise((variant, location): LevelKey, kind: MovementKind, allocated: i64) -> Self {
-        Self {
-            variant,
-            location,
-            kind,
-            on_hand: 0,
-            allocated,
-            guard: None,
-            selling: Selling { channel: None, keeps_until: None },
-            reason: None,
-        }
+        Self { variant, location, kind, on_hand: 0, allocated, guard: None, selling: Selling::NOBODY, reason: None }
     }
 
     /// The same, if so many are available.
@@ -142,6 +125,7 @@ pub fn book(
     if let Some((kind, under_way)) = coming {
         lots::arrive(tx, now, (kind, occasion), (&changes, &under_way), &mut moved)?;
     }
+    shortage::watch(tx, now, &changes, &moved)?;
     // Of a kind there is one event per level, as of every command: what happened last to it names it.
     for kind in MovementKind::ALL {
         let goods = |change: &&LevelChange| {
@@ -155,6 +139,7 @@ pub fn book(
             tell(tx, now, ((*kind).into(), occasion), &names, (&of_kind, &moved), &ids)?;
         }
     }
+    outlook::arrived(tx, now, &changes)?;
     Ok(moved)
 }
 
@@ -168,9 +153,9 @@ fn refusal(tx: &mut Tx, changes: &[LevelChange]) -> Result<Error> {
         let refused = short || change.guard.is_some_and(|needed| level.available() < needed);
         refused.then_some((level, short))
     });
-    // What is kept back from a channel is there for others: then it is that.
+    // What is kept back from a channel is there for others, and what has ended still lies there: then it is that.
     let kept = || {
-        let of = changes.iter().find(|change| change.guard.is_some() && change.selling != Selling::default())?;
+        let of = changes.iter().find(|change| change.guard.is_some())?;
         levels.iter().find(|level| level.key() == of.key()).map(|level| (level, false))
     };
     let Some((level, short)) = found.or_else(kept) else {

@@ -6,6 +6,7 @@ use super::{
     dto::{LevelDocument, Names},
     list::{self, Filter},
     model::{Level, LevelKey, Locations},
+    store,
 };
 use crate::{
     catalog,
@@ -23,6 +24,15 @@ pub fn levels_at(tx: &mut Tx, keys: &[LevelKey]) -> Result<HashMap<LevelKey, Lev
     }
     let levels = list::levels_of(tx, keys)?;
     Ok(levels.into_iter().map(|level| ((level.variant, level.location), level)).collect())
+}
+
+/// The same, locked until the end of the transaction, in the order of their keys: for whoever decides about what lies there.
+///
+/// # Errors
+/// What the database says.
+pub fn lock_levels(tx: &mut Tx, keys: &[LevelKey]) -> Result<HashMap<LevelKey, Level>> {
+    let levels = if keys.is_empty() { Vec::new() } else { store::lock_levels(tx, keys)? };
+    Ok(levels.into_iter().map(|level| (level.key(), level)).collect())
 }
 
 /// The levels of these keys: three statements. Those that are not there are left out.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    adjust::{Adjustment, Change, SafetyChange},
+    adjust::{AdjustedLot, Adjustment, Change, SafetyChange},
     list::MovementRow,
     model::{Level, Locations, MovementKind},
 };
@@ -80,6 +80,9 @@ pub struct Movement {
     pub occurred_at: Instant,
     /// When it was recorded.
     pub recorded_at: Instant,
+    /// The `Idempotency-Key` of the request that moved it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
     #[serde(skip)]
     pub(super) seq: i64,
 }
@@ -133,6 +136,7 @@ impl Names<'_> {
             actor: row.actor,
             occurred_at: row.occurred_at,
             recorded_at: row.recorded_at,
+            idempotency_key: row.idempotency_key,
             seq: row.seq,
         }
     }
@@ -178,6 +182,12 @@ pub struct AdjustmentLine {
     /// Why.
     #[schema(value_type = String, max_length = 200)]
     pub reason: Note<200>,
+    /// The number of the lot of which the pieces come or go; one that is not known yet is made. Goods that are tracked by lot need it
+    /// where they come.
+    #[schema(value_type = Option<String>, max_length = 50)]
+    pub lot: Option<Text<50>>,
+    /// Until when a lot keeps that is not known yet.
+    pub expires_at: Option<Instant>,
 }
 
 /// Fails unless a list has between one and `most` entries.
@@ -207,12 +217,22 @@ impl AdjustmentLine {
             (None, Some(wanted)) => Change::To(wanted.get()),
             _ => return Err(Error::invalid(pointer, "expected either change or set_to")),
         };
+        if self.expires_at.is_some() && self.lot.is_none() {
+            return Err(Error::invalid(format!("{pointer}/expires_at"), "a lot keeps: name it too"));
+        }
+        let lot = self.lot.as_ref().map(|number| {
+            let (number, fresh) = (number.to_string(), (Id::new(), Id::new()));
+            AdjustedLot { number, expires_at: self.expires_at, fresh }
+        });
         Ok(Adjustment {
             sku: self.sku.to_string(),
             location: self.location.to_string(),
             change,
             expected_on_hand: self.expected_on_hand,
             reason: Some(self.reason.to_string()),
+            lot,
+            asks: true,
+            reported: false,
             pointer,
             event: Id::new(),
         })
@@ -280,6 +300,9 @@ impl StockRow {
             change: Change::To(self.on_hand.get()),
             expected_on_hand: None,
             reason: None,
+            lot: None,
+            asks: false,
+            reported: true,
             pointer: format!("/{place}"),
             event: Id::new(),
         }
@@ -305,4 +328,19 @@ pub struct StockQuery {
     pub sku: Option<String>,
     /// Only this location: its code or id.
     pub location: Option<String>,
+}
+
+/// Which movements are listed.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MovementQuery {
+    /// Only these SKUs: up to 100, separated by commas.
+    #[param(example = "MUG-KONTOR,TEE-BLACK-M")]
+    pub sku: Option<String>,
+    /// Only this location: its code or id.
+    pub location: Option<String>,
+    /// Only what this document moved: an order, a transfer, an inbound shipment by its id. Not for those who are limited to channels.
+    #[param(max_length = 200)]
+    pub reference: Option<String>,
 }

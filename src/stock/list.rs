@@ -1,6 +1,9 @@
 //! Reading levels and movements page by page, and the sums that the doctor compares. Part of the store.
 
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::{
+    prelude::Queryable,
+    sql_types::{BigInt, Nullable, Text},
+};
 
 use super::{
     model::{Level, LevelKey},
@@ -50,6 +53,8 @@ impl Where {
 pub(super) struct Filter {
     pub variants: Option<Vec<VariantId>>,
     pub locations: Option<Vec<LocationId>>,
+    /// The document by which levels moved.
+    pub reference: Option<String>,
 }
 
 impl Filter {
@@ -101,27 +106,64 @@ pub(super) struct MovementRow {
     pub actor: String,
     pub occurred_at: Instant,
     pub recorded_at: Instant,
+    pub idempotency_key: Option<String>,
+}
+
+/// A row of `stock_movements`.
+#[derive(Queryable)]
+struct MovementRecord {
+    seq: i64,
+    id: Id<Movement>,
+    variant: VariantId,
+    location: LocationId,
+    kind: super::model::MovementKind,
+    on_hand: i64,
+    allocated: i64,
+    reason: Option<String>,
+    reference: Option<String>,
+    actor: String,
+    occurred_at: Instant,
+    recorded_at: Instant,
+    key: Option<String>,
+}
+
+impl From<MovementRecord> for MovementRow {
+    fn from(row: MovementRecord) -> Self {
+        let MovementRecord { seq, id, variant, location, kind, on_hand, allocated, reason, reference, actor, .. } = row;
+        let (key, occurred_at, recorded_at) = ((variant, location), row.occurred_at, row.recorded_at);
+        let idempotency_key = row.key;
+        Self {
+            seq,
+            id,
+            key,
+            kind,
+            on_hand,
+            allocated,
+            reason,
+            reference,
+            actor,
+            occurred_at,
+            recorded_at,
+            idempotency_key,
+        }
+    }
 }
 
 /// Movements, the newest first, before one of them.
 pub(super) fn movements(tx: &mut Tx, filter: &Filter, before: Option<i64>, limit: i64) -> Result<Vec<MovementRow>> {
     #[rustfmt::skip]
-    type Columns = (BigInt, UidSql, UidSql, UidSql, Text, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Text, InstantSql, InstantSql);
-    #[rustfmt::skip]
-    type Row = (i64, Id<Movement>, VariantId, LocationId, super::model::MovementKind, i64, i64, Option<String>, Option<String>, String, Instant, Instant);
+    type Columns = (BigInt, UidSql, UidSql, UidSql, Text, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Text, InstantSql, InstantSql, Nullable<Text>);
     let mut conditions = filter.conditions(tx);
+    if let Some(reference) = &filter.reference {
+        conditions.and("reference = ?", [reference.as_str().into()]);
+    }
     if let Some(before) = before {
         conditions.and("seq < ?", [before.into()]);
     }
     let select = "SELECT seq, id, variant_id, location_id, kind, on_hand, allocated, reason, reference, actor, \
-                  occurred_at, recorded_at FROM stock_movements";
+                  occurred_at, recorded_at, idempotency_key FROM stock_movements";
     let statement = conditions.statement(select, " ORDER BY seq DESC LIMIT ?", Some(limit));
-    let movement = |row: Row| {
-        let (seq, id, variant, location, kind, on_hand, allocated, reason, reference, actor, at, noted) = row;
-        let (key, occurred_at, recorded_at) = ((variant, location), at, noted);
-        MovementRow { seq, id, key, kind, on_hand, allocated, reason, reference, actor, occurred_at, recorded_at }
-    };
-    Ok(statement.load::<Columns, Row>(tx)?.into_iter().map(movement).collect())
+    Ok(statement.load::<Columns, MovementRecord>(tx)?.into_iter().map(MovementRow::from).collect())
 }
 
 /// The variants after one and up to another; open ends are everything on that side.

@@ -7,6 +7,7 @@
 
 mod adjust;
 pub mod api;
+mod available;
 mod bins;
 mod book;
 mod calendar;
@@ -16,6 +17,7 @@ mod copies;
 pub mod counts;
 mod dto;
 mod handling;
+mod kept;
 mod list;
 pub mod lots;
 mod model;
@@ -25,6 +27,7 @@ mod plan;
 pub mod repair;
 mod replan;
 mod service;
+mod shortage;
 mod site;
 pub mod snapshots;
 pub mod sourcing;
@@ -34,24 +37,27 @@ mod trace;
 pub mod transfers;
 pub mod watches;
 
-pub use adjust::{Adjusted, Adjustment, Change, SafetyChange, adjust, event_schemas, place, set_safety};
+pub use adjust::{Adjusted, AdjustedLot, Adjustment, Change, SafetyChange, adjust, event_schemas, place, set_safety};
+pub use available::Available;
 pub use bins::{Bin, bins_of};
 pub use book::{Entry, book};
 pub use calendar::{Calendar, DayCutOff, Weekday};
 pub use check::{Finding, check};
-pub use copies::{levels_after, levels_at, levels_of};
+pub use copies::{levels_after, levels_at, levels_of, lock_levels};
 pub use dto::LevelDocument;
-pub use lots::Packed;
+pub use kept::{Kept, kept_back};
+pub use lots::{Lot, Packed};
 pub use model::{
-    Available, Level, LevelChange, LevelKey, Location, LocationPatch, Locations, MovementKind, Need, NewLocation,
-    Selling, Share, level_name, level_stream,
+    Level, LevelChange, LevelKey, Location, LocationPatch, Locations, MovementKind, Need, NewLocation, Selling, Share,
+    level_name, level_stream,
 };
 pub use outlook::Supply;
-pub use places::{create_location, keeps, update_location};
-pub use replan::{Replanned, reallocations, replan, replan_on_shelf};
+pub use places::{create_location, keeps, location, update_location};
+pub use replan::{Replaced, Replanned, reallocations, replan, replan_on_shelf};
 pub use service::{
     Booking, allocate, availability, consume, deallocate, expire_due, extend, first_received, held, held_at, look,
-    purge_ended, receive_return, release, reserve, reserve_again, reserve_seen, ship,
+    look_for, purge_ended, receive_return, release, reserve, reserve_again, reserve_seen, ship,
 };
+pub use shortage::{SHORT, ShortLevel};
 pub use site::{Degrees, LocationKind, Position, Site};
-pub use trace::{LookedAt, Points, Sourcing, Spot, Why, awaited, held_lines, shown, waits_at};
+pub use trace::{LookedAt, Points, Sourcing, Spot, Why, awaited, held_lines, shelf_lives, shown, waits_at};

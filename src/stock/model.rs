@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -17,6 +17,7 @@ use crate::{
     kernel::{
         Country, Instant, LocalTime,
         ids::{ChannelId, LocationId, VariantId},
+        local,
         patch::present,
         text::Text,
     },
@@ -48,6 +49,9 @@ pub struct Location {
     pub created_at: Instant,
 }
 
+/// For so many days what is ready is kept for its customer, where nobody has said.
+const COLLECT_DAYS: i64 = 7;
+
 impl Location {
     /// The day, by its clock, on which it ships what was ordered at an instant.
     #[must_use]
@@ -59,6 +63,15 @@ impl Location {
     #[must_use]
     pub fn due_at(&self, placed_at: Instant) -> Instant {
         self.site.due_at(self.time_zone.0, placed_at)
+    }
+
+    /// Until when what is ready now is kept for its customer: the end of a day by its clock.
+    #[must_use]
+    pub fn collect_by(&self, now: Instant) -> Instant {
+        let zone = self.time_zone.0;
+        let days = u64::try_from(self.site.collect_days.unwrap_or(COLLECT_DAYS)).unwrap_or_default();
+        let last = local::day_of(zone, now).checked_add_days(Days::new(days.saturating_add(1)));
+        last.map_or(now, |day| local::start_of_day(zone, day))
     }
 
     /// Until when it has to accept what it is given to ship now; `None` where it has not to say anything.
@@ -129,6 +142,9 @@ pub struct NewLocation {
     /// this is left out.
     #[schema(minimum = 1, maximum = 43_200)]
     pub accept_minutes: Option<i64>,
+    /// For so many days what is ready is kept for its customer; a week where this is left out.
+    #[schema(minimum = 1, maximum = 90)]
+    pub collect_days: Option<i64>,
 }
 
 const fn default_kind() -> LocationKind {
@@ -201,6 +217,10 @@ pub struct LocationPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 43_200)]
     pub accept_minutes: Option<Option<i64>>,
+    /// For so many days what is ready is kept for its customer; null for a week.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 90)]
+    pub collect_days: Option<Option<i64>>,
 }
 
 impl NewLocation {
@@ -219,6 +239,7 @@ impl NewLocation {
             countries: self.countries.clone(),
             gs1_prefix: self.gs1_prefix.as_ref().map(ToString::to_string),
             accept_minutes: self.accept_minutes,
+            collect_days: self.collect_days,
         }
     }
 }
@@ -242,6 +263,7 @@ impl LocationPatch {
                 None => before.gs1_prefix.clone(),
             },
             accept_minutes: self.accept_minutes.unwrap_or(before.accept_minutes),
+            collect_days: self.collect_days.unwrap_or(before.collect_days),
         }
     }
 }
@@ -393,14 +415,26 @@ pub struct Selling {
     pub channel: Option<ChannelId>,
     /// Pieces of lots that end before this are not sold.
     pub keeps_until: Option<Instant>,
+    /// When it is asked: pieces of lots that have ended by then are not sold, whether anybody has noted that or not.
+    pub at: Option<Instant>,
 }
 
 impl Selling {
+    /// Asked for nobody: nothing is kept back.
+    pub const NOBODY: Self = Self { channel: None, keeps_until: None, at: None };
+
+    /// The same for goods that keep until an instant at least.
+    #[must_use]
+    pub fn keeping(self, until: Option<Instant>) -> Self {
+        Self { keeps_until: self.keeps_until.max(until), ..self }
+    }
+
     /// What is sold in a channel to a customer of a group.
     #[must_use]
     pub fn of(channel: &Channel, group: Option<&str>, now: Instant) -> Self {
         let days = channel.settings.min_shelf_life.as_ref().map_or(0, |life| life.days_for(group));
-        Self { channel: Some(channel.id), keeps_until: (days > 0).then(|| now.plus_seconds(86_400 * days)) }
+        let keeps_until = (days > 0).then(|| now.plus_seconds(86_400 * days));
+        Self { channel: Some(channel.id), keeps_until, at: Some(now) }
     }
 }
 
@@ -474,7 +508,7 @@ impl LevelChange {
             reserved: 0,
             guard: None,
             shelf_only: false,
-            selling: Selling { channel: None, keeps_until: None },
+            selling: Selling::NOBODY,
         }
     }
 
@@ -497,8 +531,8 @@ pub fn sum_changes(changes: impl IntoIterator<Item = LevelChange>) -> Vec<LevelC
         sum.reserved += change.reserved;
         sum.shelf_only |= change.shelf_only;
         if change.guard.is_some() {
-            // A command takes for one.
-            sum.selling = change.selling;
+            // A command takes for one; of what it takes of a level the strictest rule counts.
+            sum.selling = change.selling.keeping(sum.selling.keeps_until);
         }
         match change.guard {
             Some(needed) => sum.guard = Some(sum.guard.unwrap_or_default() + needed),
@@ -557,80 +591,4 @@ pub(super) struct Occasion<'a> {
     pub actor: &'a crate::kernel::Actor,
     pub reference: Option<&'a str>,
     pub occurred_at: Instant,
-}
-
-/// How much of each level can be sold, and how much of that is more than lies there. It reads as the map of the former.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Available {
-    sellable: HashMap<LevelKey, i64>,
-    /// What may be sold beyond what is there, of the levels of which anything may.
-    beyond: HashMap<LevelKey, i64>,
-    /// What is left to other channels, of the levels of which anything is.
-    left: HashMap<LevelKey, i64>,
-    /// What does not keep long enough, of the levels of which anything does not.
-    ends: HashMap<LevelKey, i64>,
-}
-
-impl Available {
-    /// Notes how many of a level can be sold, how many of these only beyond what is there, and how many of them are kept back: left to
-    /// other channels, and ending too soon.
-    pub fn note(&mut self, key: LevelKey, sellable: i64, beyond: i64, (left, ends): (i64, i64)) {
-        self.sellable.insert(key, sellable - left - ends);
-        for (map, pieces) in [(&mut self.beyond, beyond), (&mut self.left, left), (&mut self.ends, ends)] {
-            if pieces != 0 {
-                map.insert(key, pieces);
-            }
-        }
-    }
-
-    /// How many more of a level could be sold for others.
-    #[must_use]
-    pub fn kept_back(&self, key: LevelKey) -> i64 {
-        self.left_to_others(key) + self.ends.get(&key).copied().unwrap_or_default()
-    }
-
-    /// How many of these because they are left to other channels.
-    #[must_use]
-    pub fn left_to_others(&self, key: LevelKey) -> i64 {
-        self.left.get(&key).copied().unwrap_or_default()
-    }
-
-    /// What of a level is there to sell.
-    #[must_use]
-    pub fn there(&self, key: LevelKey) -> i64 {
-        let of = |map: &HashMap<LevelKey, i64>| map.get(&key).copied().unwrap_or_default();
-        of(&self.sellable) - of(&self.beyond)
-    }
-
-    /// Notes that pieces of a level are given to somebody.
-    pub fn take(&mut self, key: LevelKey, pieces: i64) {
-        *self.sellable.entry(key).or_default() -= pieces;
-    }
-
-    /// The same levels, of which nothing is sold beyond what is there.
-    #[must_use]
-    pub fn on_the_shelf(&self) -> Self {
-        let sellable = self.sellable.keys().map(|key| (*key, self.there(*key))).collect();
-        Self { sellable, beyond: HashMap::new(), left: self.left.clone(), ends: self.ends.clone() }
-    }
-}
-
-impl std::ops::Deref for Available {
-    type Target = HashMap<LevelKey, i64>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.sellable
-    }
-}
-
-impl std::ops::DerefMut for Available {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.sellable
-    }
-}
-
-impl FromIterator<(LevelKey, i64)> for Available {
-    fn from_iter<I: IntoIterator<Item = (LevelKey, i64)>>(levels: I) -> Self {
-        Self { sellable: levels.into_iter().collect(), ..Self::default() }
-    }
 }

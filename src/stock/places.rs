@@ -73,6 +73,14 @@ pub(super) fn visible(tx: &mut Tx, actor: &Actor, id: LocationId) -> Result<Loca
     location.ok_or_else(|| Error::not_found("location"))
 }
 
+/// A location as it is kept now.
+///
+/// # Errors
+/// Not found.
+pub fn location(tx: &mut Tx, id: LocationId) -> Result<Location> {
+    store::location(tx, id)?.ok_or_else(|| Error::not_found("location"))
+}
+
 /// Changes a location. `expected` is the version that the caller has seen.
 ///
 /// # Errors

@@ -3,16 +3,22 @@
 use std::collections::HashMap;
 
 use super::{
-    model::{Available, Locations, Need, Share},
+    available::Available,
+    model::{Locations, Need, Share},
     trace::{self, LookedAt, Sourcing, Why, has},
 };
-use crate::kernel::ids::{LocationId, VariantId};
+use crate::kernel::{
+    Instant,
+    ids::{LocationId, VariantId},
+};
 
 /// A share and whether its level must have it available.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Planned {
     pub share: Share,
     pub guarded: bool,
+    /// Until when its pieces have to keep by the rule that has placed it.
+    pub keeps_until: Option<Instant>,
 }
 
 /// Which location gives what, and why.
@@ -21,6 +27,8 @@ pub(super) struct Plan {
     pub planned: Vec<Planned>,
     /// Of the lines of which there is something to tell.
     pub sourcing: Vec<Sourcing>,
+    /// For how many days its goods have to keep from when they leave, by the rule that has made it.
+    pub shelf_life_days: Option<i64>,
 }
 
 /// Why there is no plan.
@@ -57,7 +65,8 @@ pub(super) fn among(needs: &[Need], active: &[LocationId], available: &Available
         all.iter().filter(|(variant, sum)| **sum <= has(available, **variant, *location)).count()
     };
     let at_one = |location: LocationId, sourcing: Vec<Sourcing>| {
-        Ok(Plan { planned: needs.iter().map(|need| planned(need, location, need.quantity)).collect(), sourcing })
+        let planned = needs.iter().map(|need| planned(need, location, need.quantity)).collect();
+        Ok(Plan { planned, sourcing, shelf_life_days: None })
     };
     if let Some(location) = active.iter().copied().find(|location| meets(&all, *location)) {
         return at_one(location, trace::of_whole(needs, active, location, available));
@@ -73,7 +82,8 @@ pub(super) fn among(needs: &[Need], active: &[LocationId], available: &Available
 
 fn planned(need: &Need, location: LocationId, quantity: i64) -> Planned {
     let Need { line_no, delivery, variant, tracked, backorder, .. } = *need;
-    Planned { share: Share { line_no, delivery, variant, location, quantity, tracked }, guarded: tracked && !backorder }
+    let share = Share { line_no, delivery, variant, location, quantity, tracked };
+    Planned { share, guarded: tracked && !backorder, keeps_until: None }
 }
 
 fn sums<'a>(needs: impl Iterator<Item = &'a Need>) -> HashMap<VariantId, i64> {
@@ -118,7 +128,7 @@ fn split(needs: &[Need], active: &[LocationId], first: LocationId, mut left: Ava
         }
     }
     sourcing.sort_by_key(|one| one.line_no);
-    Ok(Plan { planned: shares.into_iter().flatten().collect(), sourcing })
+    Ok(Plan { planned: shares.into_iter().flatten().collect(), sourcing, shelf_life_days: None })
 }
 
 /// What each location that was looked at gives to one tracked need; how many there are where they do not suffice.

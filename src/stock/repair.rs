@@ -8,8 +8,9 @@ use super::{
     list::{self, Counters},
     lots,
     model::{LevelChange, LevelKey, MovementKind, NewMovement, Occasion},
+    outlook,
     service::{names, tell},
-    store,
+    shortage, store,
 };
 use crate::{
     db::Tx,
@@ -138,6 +139,8 @@ pub fn repair(
         return Err(Error::internal("the movements of a level add up to less than nothing: keep the levels instead"));
     }
     lots::settle(tx, now, (MovementKind::Repair, occasion), &changes, &mut moved)?;
+    shortage::watch(tx, now, &changes, &moved)?;
     tell(tx, now, (MovementKind::Repair.into(), occasion), &names, (&changes, &moved), fresh)?;
+    outlook::arrived(tx, now, &changes)?;
     Ok(found)
 }

@@ -3,20 +3,42 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    available::Available,
     book::Entry,
-    model::{Available, LevelKey, MovementKind, Need, Selling, Share},
-    plan::{NoPlan, Plan},
+    model::{LevelKey, MovementKind, Need, Selling, Share},
+    plan::{NoPlan, Plan, Planned},
     service::look,
     sourcing::{Sources, planned},
     trace::Sourcing,
 };
-use crate::{db::Tx, error::Result, kernel::ids::LocationId};
+use crate::{
+    db::Tx,
+    error::Result,
+    kernel::{Instant, ids::LocationId},
+};
+
+/// What a location is to give now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The location, and which pieces.
+    pub share: Share,
+    /// Whether it must have them available.
+    pub guarded: bool,
+    /// Until when they have to keep by the rule that has placed them.
+    pub keeps_until: Option<Instant>,
+}
+
+impl From<Planned> for Replaced {
+    fn from(Planned { share, guarded, keeps_until }: Planned) -> Self {
+        Self { share, guarded, keeps_until }
+    }
+}
 
 /// Where pieces are to come from now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replanned {
-    /// Which location gives what, and whether it must have that available.
-    pub shares: Vec<(Share, bool)>,
+    /// Which location gives what.
+    pub shares: Vec<Replaced>,
     /// Why.
     pub sourcing: Vec<Sourcing>,
     /// The lines of which so many pieces are nowhere to be had.
@@ -29,8 +51,8 @@ pub struct Replanned {
 ///
 /// # Errors
 /// What the database says.
-pub fn replan(tx: &mut Tx, needs: &[Need], from: LocationId, sources: Sources<'_>) -> Result<Replanned> {
-    let available = look(tx, needs, sources.selling())?;
+pub fn replan(tx: &mut Tx, now: Instant, needs: &[Need], from: LocationId, sources: Sources<'_>) -> Result<Replanned> {
+    let available = look(tx, now, needs, sources)?;
     Ok(replanned(needs, from, sources, available))
 }
 
@@ -38,8 +60,14 @@ pub fn replan(tx: &mut Tx, needs: &[Need], from: LocationId, sources: Sources<'_
 ///
 /// # Errors
 /// What the database says.
-pub fn replan_on_shelf(tx: &mut Tx, needs: &[Need], from: LocationId, sources: Sources<'_>) -> Result<Replanned> {
-    let available = look(tx, needs, sources.selling())?.on_the_shelf();
+pub fn replan_on_shelf(
+    tx: &mut Tx,
+    now: Instant,
+    needs: &[Need],
+    from: LocationId,
+    sources: Sources<'_>,
+) -> Result<Replanned> {
+    let available = look(tx, now, needs, sources)?.on_the_shelf();
     let needs: Vec<Need> = needs.iter().map(|need| Need { backorder: false, ..need.clone() }).collect();
     Ok(replanned(&needs, from, sources, available))
 }
@@ -59,8 +87,8 @@ fn replanned(needs: &[Need], from: LocationId, sources: Sources<'_>, mut availab
     // Each turn asks for less, until what is asked for is there.
     loop {
         let (place, left) = match planned(&wanted, sources, &available) {
-            Ok(Plan { planned, sourcing }) => {
-                let shares = planned.into_iter().map(|planned| (planned.share, planned.guarded)).collect();
+            Ok(Plan { planned, sourcing, .. }) => {
+                let shares = planned.into_iter().map(Replaced::from).collect();
                 return Replanned { shares, sourcing, unplaced };
             }
             Err(NoPlan::Short { place, available }) => (place, available),
@@ -75,14 +103,15 @@ fn replanned(needs: &[Need], from: LocationId, sources: Sources<'_>, mut availab
 }
 
 /// What it books that pieces which were allocated at `from` are allocated elsewhere: there only if they are available, where the share
-/// says so.
+/// says so, and they keep as long as they have to.
 #[must_use]
-pub fn reallocations(shares: &[(Share, bool)], from: LocationId, selling: Selling) -> Vec<Entry> {
-    let tracked = shares.iter().filter(|(share, _)| share.tracked && share.location != from);
-    let both = tracked.flat_map(|(share, guarded)| {
+pub fn reallocations(shares: &[Replaced], from: LocationId, selling: Selling) -> Vec<Entry> {
+    let tracked = shares.iter().filter(|one| one.share.tracked && one.share.location != from);
+    let both = tracked.flat_map(|Replaced { share, guarded, keeps_until }| {
         let (out, into) = ((share.variant, from), (share.variant, share.location));
         let taken = Entry::promise(into, MovementKind::Allocation, share.quantity);
-        let taken = if *guarded { taken.if_available(share.quantity).sold(selling) } else { taken };
+        let taken =
+            if *guarded { taken.if_available(share.quantity).sold(selling.keeping(*keeps_until)) } else { taken };
         [Entry::promise(out, MovementKind::Deallocation, -share.quantity), taken]
     });
     both.collect()

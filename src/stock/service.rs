@@ -7,11 +7,12 @@
 use std::collections::HashMap;
 
 use super::{
+    available::Available,
     lots,
-    model::{
-        Available, Level, LevelChange, LevelKey, MovementKind, Need, NewMovement, Occasion, Selling, Share, sum_changes,
-    },
+    model::{Level, LevelChange, LevelKey, MovementKind, Need, NewMovement, Occasion, Selling, Share, sum_changes},
+    outlook,
     plan::{NoPlan, Plan, Planned},
+    shortage,
     sourcing::{Sources, planned as plan},
     store,
     told::{self, Cause, ChangeKind, Changed},
@@ -99,12 +100,26 @@ pub fn reserve<'a>(
     applied(take(tx, now, needs, sources.into(), Taking::Reserve { cart, expires_at }, Vec::new())?, tx, now)
 }
 
-/// What [`reserve_seen`] plans on: what can be sold of the needs' variants at each location. One statement.
+/// What [`reserve_seen`] plans on: what can be sold of the needs' variants at each location. One statement, and one more where the live
+/// sourcing profile asks for how long goods keep.
 ///
 /// # Errors
 /// What the database says.
-pub fn look(tx: &mut Tx, needs: &[Need], selling: Selling) -> Result<Available> {
-    levels(tx, (&tracked_variants(needs), selling), &[])
+pub fn look(tx: &mut Tx, now: Instant, needs: &[Need], sources: Sources<'_>) -> Result<Available> {
+    look_with(tx, needs, sources.selling(now), sources.asks_for_lots())
+}
+
+/// What can be sold of the needs' variants at each location to somebody, whatever a sourcing profile asks for. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn look_for(tx: &mut Tx, needs: &[Need], selling: Selling) -> Result<Available> {
+    look_with(tx, needs, selling, false)
+}
+
+/// The same, with when the lots end where that is asked for.
+pub(super) fn look_with(tx: &mut Tx, needs: &[Need], selling: Selling, with_lots: bool) -> Result<Available> {
+    levels(tx, (&tracked_variants(needs), selling, with_lots), &[])
 }
 
 /// The same as [`reserve`], planned on what [`look`] has seen before this transaction: the guards tell whether it still
@@ -124,7 +139,7 @@ pub fn reserve_seen<'a>(
     let taking = Taking::Reserve { cart, expires_at };
     check_quantities(needs)?;
     let booking = match plan(needs, sources, seen) {
-        Ok(planned) => write(tx, now, planned, (seen, sources.selling()), taking, &[])?,
+        Ok(planned) => write(tx, now, planned, (seen, sources.selling(now)), taking, &[])?,
         Err(_) => take(tx, now, needs, sources, taking, Vec::new())?,
     };
     applied(booking, tx, now)
@@ -171,7 +186,7 @@ impl Booking {
         &self.sourcing
     }
 
-    /// The levels at which something of it is still to come, with how many pieces it takes of each.
+    /// The levels at which something of it is still to come, with how many pieces of each.
     #[must_use]
     pub fn waits_at(&self) -> Vec<(LevelKey, i64)> {
         super::trace::waits_at(&self.shares, &self.sourcing)
@@ -181,6 +196,12 @@ impl Booking {
     #[must_use]
     pub fn awaited(&self) -> std::collections::BTreeSet<Spot> {
         super::trace::awaited(&self.shares, &self.sourcing)
+    }
+
+    /// For how many days its pieces have to keep when they leave, by the strategies that have placed them: by line and delivery.
+    #[must_use]
+    pub fn shelf_lives(&self) -> std::collections::BTreeMap<(i32, i32), i64> {
+        super::trace::shelf_lives(&self.sourcing)
     }
 
     /// What of it is held where by a sourcing profile's fallback.
@@ -229,14 +250,14 @@ fn take(
 ) -> Result<Booking> {
     check_quantities(needs)?;
     let variants = tracked_variants(needs);
-    let selling = sources.selling();
-    let mut levels = levels(tx, (&variants, selling), &freed)?;
+    let (selling, with_lots) = (sources.selling(now), sources.asks_for_lots());
+    let mut levels = levels(tx, (&variants, selling, with_lots), &freed)?;
     let mut planned = plan(needs, sources, &levels);
     if matches!(planned, Err(NoPlan::Short { .. })) {
         // Nothing is withheld by what has expired. The levels are read again, for another transaction may have
         // expired the same while this one waited for it.
         freed.extend(store::expire_of(tx, now, &variants)?);
-        levels = self::levels(tx, (&variants, selling), &freed)?;
+        levels = self::levels(tx, (&variants, selling, with_lots), &freed)?;
         planned = plan(needs, sources, &levels);
     }
     let planned = match planned {
@@ -253,7 +274,7 @@ fn take(
 fn write(
     tx: &mut Tx,
     now: Instant,
-    Plan { planned, sourcing }: Plan,
+    Plan { planned, sourcing, .. }: Plan,
     (levels, selling): (&Available, Selling),
     taking: Taking<'_>,
     freed: &[Share],
@@ -307,11 +328,21 @@ fn tracked_variants(needs: &[Need]) -> Vec<VariantId> {
 }
 
 /// What can be sold of the variants, what has just been freed included.
-fn levels(tx: &mut Tx, (variants, selling): (&[VariantId], Selling), freed: &[Share]) -> Result<Available> {
+fn levels(
+    tx: &mut Tx,
+    (variants, selling, with_lots): (&[VariantId], Selling, bool),
+    freed: &[Share],
+) -> Result<Available> {
     let mut levels = match variants {
         [] => Available::default(),
         _ => store::available(tx, variants, selling)?,
     };
+    if with_lots && !variants.is_empty() {
+        // What ends too soon for whoever buys is taken off already.
+        let counted = |end: Instant| selling.keeps_until.is_some_and(|until| end < until) || Some(end) <= selling.at;
+        let lots = lots::ending(tx, variants)?.into_iter().filter(|(_, end, _)| !counted(*end));
+        lots.for_each(|(key, end, pieces)| levels.note_lot(key, end, pieces));
+    }
     for share in freed.iter().filter(|share| share.tracked) {
         if let Some(available) = levels.get_mut(&key(share)) {
             *available += share.quantity;
@@ -324,10 +355,15 @@ pub(super) fn refusal(why: NoPlan, needs: &[Need]) -> Error {
     match why {
         NoPlan::NoLocation => Error::problem(Code::LocationInactive, "no active location ships the order"),
         NoPlan::Short { place, available } => {
-            let (place, line_no) = needs.get(place).map_or((place, 0), |need| (need.place, need.line_no));
+            let need = needs.get(place);
+            let (place, line_no) = need.map_or((place, 0), |need| (need.place, need.line_no));
             let detail = format!("line {line_no} asks for more than the {available} that are available");
             let error = Error::problem(Code::OutOfStock, detail).at(format!("/lines/{place}"));
-            error.with("available", available).with("line_no", line_no)
+            let error = error.with("available", available).with("line_no", line_no);
+            match need.map(|need| need.delivery).filter(|delivery| *delivery > 0) {
+                Some(delivery) => error.with("delivery_number", delivery),
+                None => error,
+            }
         }
     }
 }
@@ -339,6 +375,7 @@ const fn key(share: &Share) -> LevelKey {
 fn taken(planned: &Planned, taking: Taking<'_>, selling: Selling) -> LevelChange {
     let quantity = planned.share.quantity;
     let guard = planned.guarded.then_some(quantity);
+    let selling = selling.keeping(planned.keeps_until);
     let change = LevelChange { guard, selling, ..LevelChange::of(key(&planned.share)) };
     match taking {
         Taking::Reserve { .. } => LevelChange { reserved: quantity, ..change },
@@ -473,8 +510,8 @@ pub(super) fn tell(
     told::tell(tx, now, occasion.actor, cause, changed)
 }
 
-/// Books out what has left, and tells of it; `packed` says of which lots it is, as far as that is known. `fresh` are ids for events; as
-/// many as there are shares suffice.
+/// Books out what has left, and tells of it; `packed` says of which lots it is, as far as that is known, `keep` until when it has to keep.
+/// `fresh` are ids for events; as many as there are shares suffice.
 ///
 /// # Errors
 /// `stock_negative` when less lies there than is said to have left: book the goods in first; `state_conflict` when what is packed of a
@@ -483,7 +520,7 @@ pub fn ship(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
-    (shares, packed, keeps_until): (&[Share], &[lots::Packed], Option<Instant>),
+    (shares, packed, keep): (&[Share], &[lots::Packed], &lots::Keep),
     order_ref: &str,
     occurred_at: Instant,
     fresh: &[EventId],
@@ -503,7 +540,7 @@ pub fn ship(
     if moved.len() != changes.len() {
         return Err(short_of(tx, shares, &changes)?);
     }
-    let leaving = (changes.as_slice(), packed, keeps_until);
+    let leaving = (changes.as_slice(), packed, keep);
     lots::settle_packed(tx, now, (MovementKind::Shipment, occasion), leaving, &mut moved)?;
     tell(tx, now, (ChangeKind::Shipment, occasion), &names, (&changes, &moved), fresh)
 }
@@ -525,8 +562,9 @@ fn short_of(tx: &mut Tx, shares: &[Share], changes: &[LevelChange]) -> Result<Er
     Ok(error.with("variant_id", short.variant.to_string()).with("location_id", short.location.to_string()))
 }
 
-/// Books in what customers have sent back and can be sold again, and tells of it. `fresh` are ids for events; as many as
-/// there are shares suffice.
+/// Books in what customers have sent back and can be sold again, and tells of it. Goods come back into the lots in which they left by the
+/// order that `reference` names: those of one that is blocked, recalled or expired are on hand and can not be sold. `fresh` are ids for
+/// events; as many as there are shares suffice.
 ///
 /// # Errors
 /// What the database says.
@@ -546,14 +584,19 @@ pub fn receive_return(
     }
     let occasion = Occasion { actor, reference: Some(reference), occurred_at };
     store::append(tx, now, occasion, &movements(shares, MovementKind::Return, |quantity| (quantity, 0)))?;
+    // Lots are locked before levels.
+    let under_way = lots::under_way(tx, reference)?;
     let wanted: Vec<LevelKey> = changes.iter().map(LevelChange::key).collect();
     store::make_levels(tx, now, &wanted)?;
     let names = names(tx, &changes)?;
-    let moved = store::move_levels(tx, now, &changes)?;
-    match moved.len() == changes.len() {
-        true => tell(tx, now, (ChangeKind::Return, occasion), &names, (&changes, &moved), fresh),
-        false => Err(inconsistent()),
+    let mut moved = store::move_levels(tx, now, &changes)?;
+    if moved.len() != changes.len() {
+        return Err(inconsistent());
     }
+    lots::arrive(tx, now, (MovementKind::Return, occasion), (&changes, &under_way), &mut moved)?;
+    shortage::watch(tx, now, &changes, &moved)?;
+    tell(tx, now, (ChangeKind::Return, occasion), &names, (&changes, &moved), fresh)?;
+    outlook::arrived(tx, now, &changes)
 }
 
 /// Expires the due reservations of up to `carts` carts; how many rows that were.

@@ -171,6 +171,10 @@ pub struct Site {
     /// say anything, as a warehouse has not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accept_minutes: Option<i64>,
+    /// For so many days what is ready here is kept for its customer, beside the day on which it is; a week where nobody has said. After that
+    /// it is in a work list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collect_days: Option<i64>,
 }
 
 impl Default for Site {
@@ -188,6 +192,7 @@ impl Default for Site {
             countries: Vec::new(),
             gs1_prefix: None,
             accept_minutes: None,
+            collect_days: None,
         }
     }
 }
@@ -217,6 +222,7 @@ impl Site {
         within(self.orders_per_day, 0..=MOST_A_DAY, "/orders_per_day")?;
         within(self.dock_units_per_day, 0..=MOST_A_DAY, "/dock_units_per_day")?;
         within(self.accept_minutes, 1..=MOST_MINUTES, "/accept_minutes")?;
+        within(self.collect_days, 1..=MOST_DAYS, "/collect_days")?;
         if let Some(position) = self.position {
             position.check("/position")?;
         }

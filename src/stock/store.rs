@@ -9,7 +9,8 @@ use diesel::{
 use serde_json::{Value, json};
 
 use super::{
-    model::{Available, Level, LevelChange, LevelKey, Location, Locations, NewMovement, Occasion, Selling, Share},
+    available::Available,
+    model::{Level, LevelChange, LevelKey, Location, Locations, NewMovement, Occasion, Selling, Share},
     site::Site,
     sourcing,
     trace::Sourcing,
@@ -122,31 +123,34 @@ fn left_to_others(level: &str, channel: &str) -> String {
     )
 }
 
-/// What of a level does not keep long enough, for a text of SQL.
-fn ends_too_soon(level: &str, keeps_until: &str) -> String {
+/// What of a level does not keep long enough, for a text of SQL: what ends before `keeps_until`, and what has ended at `seen_at` and
+/// was not put into `expired` yet. Goods that are in no lot have nothing to look up but that they are in none.
+fn ends_too_soon(level: &str, (keeps_until, seen_at): (&str, &str)) -> String {
     format!(
-        "(CASE WHEN {keeps_until} IS NULL THEN 0 ELSE coalesce((SELECT CAST(sum(h.quantity) AS BIGINT) FROM stock_lot_levels AS h \
-           JOIN stock_lots AS o ON o.id = h.lot_id WHERE h.variant_id = {level}.variant_id \
-           AND h.location_id = {level}.location_id AND o.state = 'available' AND o.expires_at < {keeps_until}), 0) END)"
+        "coalesce((SELECT CAST(sum(h.quantity) AS BIGINT) FROM stock_lot_levels AS h JOIN stock_lots AS o ON o.id = h.lot_id \
+           WHERE h.variant_id = {level}.variant_id AND h.location_id = {level}.location_id AND o.state = 'available' \
+           AND (o.expires_at <= {seen_at} OR o.expires_at < {keeps_until})), 0)"
     )
 }
 
-/// What of a level is kept back from whom it is sold for, for a text of SQL: `channel` and `keeps_until` say where it reads these.
-pub(super) fn kept_back(level: &str, (channel, keeps_until): (&str, &str)) -> String {
-    format!("({} + {})", left_to_others(level, channel), ends_too_soon(level, keeps_until))
+/// What of a level is kept back from whom it is sold for, for a text of SQL: the columns of [`WHO`] are those of the table `who`.
+fn kept_back(level: &str, who: &str) -> String {
+    let ends = ends_too_soon(level, (&format!("{who}.keeps_until"), &format!("{who}.seen_at")));
+    format!("({} + {ends})", left_to_others(level, &format!("{who}.channel")))
 }
 
 /// The same of a selling that stands in a row of its own, `who`, before the levels: its columns are bound with [`who`].
 pub(super) fn kept_back_from_who(level: &str) -> String {
-    kept_back(level, ("who.channel", "who.keeps_until"))
+    kept_back(level, "who")
 }
 
 /// The columns of a selling.
-pub(super) const WHO: &[(&str, Col)] = &[("channel", Col::Uid), ("keeps_until", Col::At)];
+pub(super) const WHO: &[(&str, Col)] = &[("channel", Col::Uid), ("keeps_until", Col::At), ("seen_at", Col::At)];
 
 /// A selling as one row of [`WHO`].
 pub(super) fn who(selling: Selling) -> crate::db::Bind {
-    dialect::rows(vec![json!([selling.channel.map(|id| id.hex()), selling.keeps_until.map(Instant::sortable)])])
+    let (channel, at) = (selling.channel.map(|id| id.hex()), |at: Option<Instant>| at.map(Instant::sortable));
+    dialect::rows(vec![json!([channel, at(selling.keeps_until), at(selling.at)])])
 }
 
 pub(super) fn level(row: LevelRow) -> Level {
@@ -157,7 +161,7 @@ pub(super) fn level(row: LevelRow) -> Level {
 /// What can be sold of variants at each location that has a level, inactive ones included.
 pub(super) fn available(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<Available> {
     let (list, one) = (dialect::list(tx, &[("wanted", Col::Uid)]), dialect::list(tx, WHO));
-    let (left, ends) = (left_to_others("s", "who.channel"), ends_too_soon("s", "who.keeps_until"));
+    let (left, ends) = (left_to_others("s", "who.channel"), ends_too_soon("s", ("who.keeps_until", "who.seen_at")));
     let query = format!(
         "WITH who AS (SELECT * FROM {one}), wanted AS (SELECT wanted FROM {list}) \
          SELECT variant_id, location_id, {SELLABLE}, beyond, {left}, {ends} \
@@ -251,15 +255,22 @@ pub(super) fn move_levels(tx: &mut Tx, now: Instant, changes: &[LevelChange]) ->
         ("shelf_only", Col::Bool),
         ("channel", Col::Uid),
         ("keeps_until", Col::At),
+        ("seen_at", Col::At),
     ];
     // What does not keep long enough stands in other rows than those that are locked here: a statement that waits for these would
     // still read the others as they were before. So the levels are locked first where it is asked for.
+    //
+    // For all others it is not, for it would be a statement more of every sale: what has ended and was not put into `expired` yet is then
+    // read as it was when the statement began. That matters only within the half minute in which a lot has ended and nobody has noted it,
+    // and only where pieces come to that very lot (named, transferred) while a sale of the level waits for its lock. They can not leave all
+    // the same: what ships is asked again under the lock ([`lots::settle`]), and once the lot has expired the level that owes too much is
+    // told of as any other (`shortage::watch_withheld`). What leaves such a lot meanwhile makes a sale at most be refused.
     if changes.iter().any(|change| change.guard.is_some() && change.selling.keeps_until.is_some()) {
         let mut all: Vec<LevelKey> = changes.iter().map(|change| (change.variant, change.location)).collect();
         all.sort_unstable();
         lock_levels(tx, &all)?;
     }
-    let kept = kept_back("stock_levels", ("wanted.channel", "wanted.keeps_until"));
+    let kept = kept_back("stock_levels", "wanted");
     let (list, lock) = (dialect::list(tx, COLUMNS), dialect::for_update(tx));
     // The new figures come from the locked rows. Reckoned in the UPDATE itself, they would first be those of the rows as they
     // were when the statement began, and PostgreSQL looks whether these are below zero before it sees that they are outdated.
@@ -279,7 +290,20 @@ pub(super) fn move_levels(tx: &mut Tx, now: Instant, changes: &[LevelChange]) ->
     let rows = changes.iter().map(|change| {
         let LevelChange { variant, location, on_hand, allocated, reserved, guard, shelf_only, selling } = change;
         let (channel, keeps_until) = (selling.channel.map(|id| id.hex()), selling.keeps_until.map(Instant::sortable));
-        json!([variant.hex(), location.hex(), on_hand, allocated, reserved, guard, shelf_only, channel, keeps_until])
+        // What has ended by now is not taken, for whomever.
+        let seen_at = guard.map(|_| now.sortable());
+        json!([
+            variant.hex(),
+            location.hex(),
+            on_hand,
+            allocated,
+            reserved,
+            guard,
+            shelf_only,
+            channel,
+            keeps_until,
+            seen_at
+        ])
     });
     let count = i64::try_from(changes.len()).map_err(Error::internal)?;
     let moved = sql(query).bind(dialect::rows(rows.collect())).bind(now).bind(count);
@@ -316,6 +340,7 @@ pub(super) fn append(tx: &mut Tx, now: Instant, occasion: Occasion<'_>, movement
         ("actor", Col::Text),
         ("occurred_at", Col::At),
         ("recorded_at", Col::At),
+        ("idempotency_key", Col::Text),
     ];
     let actor = occasion.actor.label();
     let rows = movements.iter().map(|movement| {
@@ -333,6 +358,7 @@ pub(super) fn append(tx: &mut Tx, now: Instant, occasion: Occasion<'_>, movement
             actor.as_str().into(),
             occasion.occurred_at.into(),
             now.into(),
+            occasion.actor.request_key().into(),
         ]
     });
     insert_many(tx, "stock_movements", COLUMNS, rows.collect()).map(|_| ())
@@ -438,6 +464,13 @@ pub(super) fn end_reservations(tx: &mut Tx, cart: CartId, state: &'static str) -
            WHERE cart_id = ? AND state = 'live' ORDER BY id{lock}) RETURNING {SHARE}, sourcing"
     );
     traced(sql(query).bind(state).bind(cart).load::<TracedColumns, TracedRow>(tx)?)
+}
+
+/// When the reservations of a cart were made that have become an order's.
+pub(super) fn reserved_at(tx: &mut Tx, cart: CartId) -> Result<Option<Instant>> {
+    let query =
+        sql("SELECT created_at FROM reservations WHERE cart_id = ? AND state = 'consumed' ORDER BY id DESC LIMIT 1");
+    query.bind(cart).first::<InstantSql, Instant>(tx)
 }
 
 /// Moves the end of a cart's live reservations; how many there were.

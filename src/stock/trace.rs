@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    model::{Available, LevelKey, Locations, Need, Share},
+    available::Available,
+    model::{LevelKey, Locations, Need, Share},
     plan::{Plan, Planned},
     sourcing::ProfileRef,
 };
@@ -46,6 +47,8 @@ crate::words! {
         /// Passed over: it has less than the line asks for, and would have enough for those who ask for less: pieces are kept back from the
         /// channel, or do not keep long enough.
         KeptBack = "kept_back",
+        /// Passed over by a sourcing profile, or not looked at for any line: what lies there does not keep as long as the strategy asks for.
+        ShelfLife = "shelf_life",
         /// Passed over by a sourcing profile: it has the line, and with it the order has more points.
         ScoresLess = "scores_less",
         /// Not looked at: it was left out by whoever asked.
@@ -64,7 +67,15 @@ crate::words! {
         TooFar = "too_far",
         /// Not looked at: the profile does not say what a parcel from there costs.
         NoRate = "no_rate",
+        /// Something that this version does not know: a newer one has written it.
+        Other = "other",
     }
+}
+
+/// Reads a word that was kept, also one of a newer version: processes of both run at once while a new one is rolled out.
+fn why_or_other<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Why, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    Ok(word.parse().unwrap_or(Why::Other))
 }
 
 /// What was looked at for a line, and why its pieces come from where they do.
@@ -138,6 +149,7 @@ pub struct LookedAt {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waits: i64,
     /// Why.
+    #[serde(deserialize_with = "why_or_other")]
     pub why: Why,
     /// What it counted for the whole line, where a sourcing profile counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -278,6 +290,14 @@ impl Share {
     }
 }
 
+/// For how many days pieces have to keep from when they leave, by the strategies that have placed them: by the number of the line and
+/// of the delivery. Those of which no strategy says anything are absent.
+#[must_use]
+pub fn shelf_lives(sourcing: &[Sourcing]) -> BTreeMap<(i32, i32), i64> {
+    let days = |one: &Sourcing| Some(((one.line_no, one.delivery), one.profile.as_ref()?.shelf_life_days?));
+    sourcing.iter().filter_map(days).collect()
+}
+
 /// What is held where by a profile's fallback.
 #[must_use]
 pub fn held_lines(sourcing: &[Sourcing]) -> BTreeSet<Spot> {
@@ -317,17 +337,19 @@ pub fn awaited(shares: &[Share], sourcing: &[Sourcing]) -> BTreeSet<Spot> {
     shares.iter().filter(waits).map(Share::spot).collect()
 }
 
-/// The levels at which shares wait for goods that are still to come, with how many pieces all of them take of each.
+/// The levels at which shares wait for goods that are still to come, with how many pieces of each: those that lie there and are kept
+/// back from whom they are sold for, or held by others, are not theirs.
 #[must_use]
 pub fn waits_at(shares: &[Share], sourcing: &[Sourcing]) -> Vec<(LevelKey, i64)> {
     let awaited = awaited(shares, sourcing);
-    let key = |share: &Share| (share.variant, share.location);
-    let waits = shares.iter().filter(|share| share.tracked && awaited.contains(&share.spot()));
-    let mut sums: BTreeMap<LevelKey, i64> = waits.map(|share| (key(share), 0)).collect();
-    for share in shares.iter().filter(|share| share.tracked) {
-        if let Some(sum) = sums.get_mut(&key(share)) {
-            *sum += share.quantity;
-        }
+    let mut sums: BTreeMap<LevelKey, i64> = BTreeMap::new();
+    for share in shares.iter().filter(|share| awaited.contains(&share.spot())) {
+        let of = (share.line_no, share.delivery);
+        let own = sourcing.iter().filter(|one| (one.line_no, one.delivery) == of).flat_map(|one| &one.looked_at);
+        let waits: i64 = own.filter(|one| one.location_id == share.location).map(|one| one.waits).sum();
+        // Of what an older version has reserved nobody knows how many: all of them.
+        let waits = if waits > 0 { waits.min(share.quantity) } else { share.quantity };
+        *sums.entry((share.variant, share.location)).or_default() += waits;
     }
     sums.into_iter().collect()
 }
@@ -335,4 +357,31 @@ pub fn waits_at(shares: &[Share], sourcing: &[Sourcing]) -> Vec<(LevelKey, i64)>
 /// How many can be sold at a location.
 pub(super) fn has(available: &Available, variant: VariantId, location: LocationId) -> i64 {
     available.get(&(variant, location)).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::stock::sourcing::FallbackKind;
+
+    fn kept(why: &str, fallback: &str) -> Sourcing {
+        let location = LocationId::from_bytes([7; 16]);
+        let seen = json!({"location_id": location, "available": 3, "given": 2, "why": why});
+        let profile = json!({"code": "standard", "version": 1, "fallback": fallback});
+        serde_json::from_value(json!({"line_no": 1, "looked_at": [seen], "profile": profile})).unwrap()
+    }
+
+    #[test]
+    fn a_trace_of_a_newer_version_is_read_all_the_same() {
+        let (known, newer) = (kept("kept_back", "hold"), kept("sent_by_drone", "ask_the_oracle"));
+        let why = |trace: &Sourcing| trace.looked_at.first().map(|one| (one.why, one.given));
+        assert_eq!((why(&known), why(&newer)), (Some((Why::KeptBack, 2)), Some((Why::Other, 2))));
+        let fallback = |trace: &Sourcing| trace.profile.as_ref().map(|profile| profile.fallback);
+        assert_eq!((fallback(&known), fallback(&newer)), (Some(Some(FallbackKind::Hold)), Some(None)));
+        // And written again.
+        let again: Sourcing = serde_json::from_value(serde_json::to_value(&newer).unwrap()).unwrap();
+        assert_eq!(again, newer);
+    }
 }

@@ -25,6 +25,10 @@ crate::words! {
         UnshippedPastDue = "unshipped_past_due",
         /// A parcel is lost, or comes back.
         UndeliveredParcels = "undelivered_parcels",
+        /// A parcel could not be handed over: its carrier tries again, or gives up.
+        FailedAttempts = "failed_attempts",
+        /// What is ready to be picked up was not collected in time.
+        Uncollected = "uncollected",
         /// An order has not been paid for long.
         UnpaidOrders = "unpaid_orders",
     }

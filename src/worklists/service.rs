@@ -61,6 +61,8 @@ fn waiting(tx: &mut Tx, actor: &Actor, now: Instant, list: WorkList, limit: i64)
         WorkList::DeadDispatches => connectors::waiting_dead(tx, actor, limit)?,
         WorkList::UnshippedPastDue => fulfilment::waiting_past_due(tx, actor, now, limit)?,
         WorkList::UndeliveredParcels => fulfilment::tracking::waiting(tx, actor, limit)?,
+        WorkList::FailedAttempts => fulfilment::waiting_attempts(tx, actor, limit)?,
+        WorkList::Uncollected => fulfilment::waiting_uncollected(tx, actor, now, limit)?,
         WorkList::UnpaidOrders => orders::waiting_unpaid(tx, actor, now.plus_seconds(-UNPAID_DAYS * 86_400), limit)?,
     };
     found.sort_by(|a, b| (a.since, &a.id).cmp(&(b.since, &b.id)));

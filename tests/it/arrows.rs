@@ -24,6 +24,7 @@ const FLOORS: &[&[&str]] = &[
         "connectors",
         "exports",
         "imports",
+        "invoices",
         "analytics",
         "processes",
         "repricing",
@@ -323,6 +324,7 @@ const TABLES: &[(&str, &[&str])] = &[
             "shipping_methods",
             "promotions",
             "promotion_runs",
+            "promotion_versions",
             "promotion_counters",
             "promotion_uses",
             "coupons",
@@ -356,7 +358,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ),
     ("carts", &["carts"]),
     ("payments", &["payments", "payment_operations", "sandbox_payments", "sandbox_operations", "ledger_entries"]),
-    ("orders", &["orders", "order_lines", "external_refs"]),
+    ("orders", &["orders", "order_lines", "order_contacts", "external_refs"]),
     (
         "fulfilment",
         &[
@@ -383,6 +385,7 @@ const TABLES: &[(&str, &[&str])] = &[
             "waves",
             "wave_orders",
             "wave_shorts",
+            "picked_lots",
             "packages",
             "package_serials",
             "manifests",
@@ -397,6 +400,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("connectors", &["connectors", "dispatches"]),
     ("exports", &["consumers", "consumer_items"]),
     ("imports", &["import_progress", "invoices"]),
+    ("invoices", &["invoice_series", "invoice_documents"]),
     ("repricing", &["price_rules", "price_proposals", "price_rule_days"]),
     ("worklists", &["worklist_claims"]),
 ];
@@ -407,11 +411,16 @@ const READERS: &[(&str, &[&str], &str)] = &[
     ("doctor/bundles.rs", &["*"], "as the doctor, of whom it is a part"),
     ("doctor/deliveries.rs", &["*"], "as the doctor, of whom it is a part"),
     ("doctor/docks.rs", &["*"], "as the doctor, of whom it is a part"),
+    ("doctor/invoices.rs", &["*"], "as the doctor, of whom it is a part"),
     ("doctor/prices.rs", &["*"], "as the doctor, of whom it is a part"),
     ("doctor/rules.rs", &["*"], "as the doctor, of whom it is a part"),
     ("doctor/works.rs", &["*"], "as the doctor, of whom it is a part"),
     ("db/dialect.rs", &["events"], "an event's position is the rowid on SQLite, and a column of its own on PostgreSQL"),
-    ("db/dump.rs", &["events", "log_state"], "a backup copies whole tables; a restored log goes on in a new epoch"),
+    (
+        "db/dump.rs",
+        &["events", "log_state", "legal_entities", "invoice_series"],
+        "a backup copies whole tables; a restored log goes on in a new epoch, and no series of invoices is gone on with",
+    ),
     ("pricing/store.rs", &["variants"], "a page of prices in the order of SKUs is not to be had without the join"),
     (
         "cli/bench/levels.rs",

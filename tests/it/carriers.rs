@@ -132,9 +132,60 @@ fn api(state: &Arc<Mutex<Vec<Value>>>) -> Receiver {
                 made[place]["refund_status"] = json!("submitted");
                 Deed::Say(200, made[place].to_string())
             }
+            ("GET", ["trackers?tracking_code=940"]) => {
+                let recorded = include_str!("../../src/fulfilment/carriers/easypost/tracker_updated.json");
+                let event: Value = serde_json::from_str(recorded).unwrap();
+                let mut tracker = event["result"].clone();
+                tracker["tracking_code"] = json!("940");
+                for detail in tracker["tracking_details"].as_array_mut().unwrap() {
+                    detail["datetime"] = made[0]["told_at"].clone();
+                }
+                let count = made[0]["tracked"].as_i64().unwrap_or(0) + 1;
+                made[0]["tracked"] = json!(count);
+                Deed::Say(200, json!({"trackers": [tracker]}).to_string())
+            }
             other => panic!("not asked for: {other:?}"),
         }
     })
+}
+
+#[test]
+fn a_parcel_of_which_nothing_is_heard_is_asked_for() {
+    let settings = |settings: &mut kontor::config::Settings| settings.webhooks.allow_private = true;
+    on_both_set(settings, |app| async move {
+        let state: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let api = api(&state);
+        let shop = Shop::open(&app, &[("TEE", "19.90", 20)]).await;
+        let account = json!({"code": "ep", "adapter": "easypost", "settings": {"base_url": api.url},
+            "secrets": {"api_key": "EZTK"}});
+        let account = app.ops("POST", "/carrier-accounts", Some(&account)).await.expect(201);
+        let (work, package) = packed(&app, &shop).await;
+        let asked = label(&app, &package, json!({"account": "ep"})).await.expect(201);
+        let path = format!("/carrier-labels/{}", text(&asked["id"]));
+        eventually("it is bought", || async {
+            app.clock.advance_seconds(30);
+            app.ops("GET", &path, None).await.expect(200)["state"] == "bought"
+        })
+        .await;
+        let ship = format!("/fulfilment-orders/{}/ship", text(&work["id"]));
+        let shipment = app.ops("POST", &ship, Some(&json!({}))).await.expect(201);
+        state.lock().unwrap()[0]["told_at"] = json!(app.now().plus_seconds(60));
+        let read = format!("/shipments/{}", text(&shipment["id"]));
+        app.clock.advance_seconds(4 * 86_400);
+        eventually("its carrier is asked", || async {
+            app.clock.advance_seconds(30);
+            app.ops("GET", &read, None).await.expect(200)["tracking"] != "announced"
+        })
+        .await;
+        assert_eq!(state.lock().unwrap()[0]["tracked"], 1);
+        // What it takes is asked for outside any transaction; nothing is bought.
+        let rates =
+            format!("/carrier-accounts/{}/rates?country=US&postcode=94107&weight_grams=800", text(&account["id"]));
+        let rates = app.ops("GET", &rates, None).await.expect(200);
+        assert_eq!(rates["items"].as_array().unwrap().len(), 2);
+        let made = state.lock().unwrap().len();
+        assert_eq!(made, 2);
+    });
 }
 
 fn signed(body: &str) -> String {

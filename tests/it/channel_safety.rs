@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     inbound::text,
     promotions::promote,
-    support::{Answer, App, Shop, eventually, on_both},
+    support::{Answer, App, Shop, eventually, on_both, on_both_idle},
 };
 
 /// A second channel of the shop, which sells the same at the same prices.
@@ -137,6 +137,30 @@ fn what_is_said_for_a_location_goes_before_what_is_said_for_each() {
             let problem = set(&app, json!([wrong])).await.problem(status, code);
             assert_eq!(problem["pointer"], pointer);
         }
+    });
+}
+
+#[test]
+fn what_a_channel_has_sold_of_the_stock_stays_there_for_it() {
+    on_both_idle(|app| async move {
+        app.leaves_work();
+        let shop = Shop::open(&app, &[("TEE", "19.90", 10)]).await;
+        let market = second(&shop).await;
+        let line = json!([{"sku": "TEE", "channel_id": market.channel, "location": "berlin", "pieces": 6}]);
+        set(&app, line).await.expect(200);
+        eventually("it is known there", || async { offered(&market, "TEE").await == 4 }).await;
+        market.order(&[("TEE", 4)]).await;
+        // Seven are missing: three lie there, and four were sold of what lay there.
+        let lost = json!({"sku": "TEE", "location": "berlin", "change": -7, "reason": "counted"});
+        app.ops("POST", "/stock/adjustments", Some(&json!({"lines": [lost]}))).await.expect(200);
+        let locations = app.ops("GET", "/locations", None).await.expect(200);
+        let dock = text(&locations["items"][0]["id"]);
+        app.ops("PATCH", &format!("/docks/{dock}"), Some(&json!({}))).await.expect(200);
+        let body = json!({"location": "berlin", "expected_at": app.now().plus_seconds(3600), "lines": [{"sku": "TEE", "quantity": 9}]});
+        app.ops("POST", "/inbound-shipments", Some(&body)).await.expect(201);
+        let planned = crate::crossdock::plan(&app, &dock).await;
+        let lacks: Vec<&Value> = planned.iter().map(|one| &one["quantity"]).collect();
+        assert_eq!(lacks, [&json!(1)], "{planned:?}");
     });
 }
 

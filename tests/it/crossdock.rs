@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A shop whose goods may be sold before they are there, with a dock; the dock's id.
-async fn hub(app: &App, rules: Value) -> (Shop, String) {
+pub async fn hub(app: &App, rules: Value) -> (Shop, String) {
     let shop = Shop::open(app, &[("TEE", "19.90", 0), ("MUG", "9.90", 0)]).await;
     for sku in ["TEE", "MUG"] {
         let found = app.ops("GET", &format!("/variants?sku={sku}"), None).await.expect(200);
@@ -23,19 +23,19 @@ async fn hub(app: &App, rules: Value) -> (Shop, String) {
 }
 
 /// Orders, and gives the fulfilment order.
-async fn order(shop: &Shop, lines: &[(&str, i64)]) -> String {
+pub async fn order(shop: &Shop, lines: &[(&str, i64)]) -> String {
     let order = shop.order(lines).await;
     let path = format!("/orders/{}/fulfilment", text(&order["id"]));
     let found = shop.app.ops("GET", &path, None).await.expect(200);
     text(&found["fulfilment_orders"][0]["id"])
 }
 
-async fn plan(app: &App, dock: &str) -> Vec<Value> {
+pub async fn plan(app: &App, dock: &str) -> Vec<Value> {
     let planned = app.ops("POST", &format!("/docks/{dock}/plan"), None).await.expect(200);
     planned["matches"].as_array().unwrap().clone()
 }
 
-async fn list(app: &App, dock: &str, what: &str) -> Vec<Value> {
+pub async fn list(app: &App, dock: &str, what: &str) -> Vec<Value> {
     let mut items =
         app.ops("GET", &format!("/docks/{dock}/{what}"), None).await.expect(200)["items"].as_array().unwrap().clone();
     items.reverse();
@@ -43,20 +43,20 @@ async fn list(app: &App, dock: &str, what: &str) -> Vec<Value> {
 }
 
 /// Way, state, pieces.
-fn told(matches: &[Value]) -> Vec<(String, String, i64)> {
+pub fn told(matches: &[Value]) -> Vec<(String, String, i64)> {
     let one = |one: &Value| (text(&one["way"]), text(&one["state"]), one["quantity"].as_i64().unwrap());
     matches.iter().map(one).collect()
 }
 
-fn row(way: &str, state: &str, pieces: i64) -> (String, String, i64) {
+pub fn row(way: &str, state: &str, pieces: i64) -> (String, String, i64) {
     (way.to_owned(), state.to_owned(), pieces)
 }
 
-async fn done(app: &App, task: &Value, scan: &str) -> crate::support::Answer {
+pub async fn done(app: &App, task: &Value, scan: &str) -> crate::support::Answer {
     app.ops("POST", &format!("/dock-tasks/{}/done", text(&task["id"])), Some(&json!({"scan": scan}))).await
 }
 
-fn of<'a>(tasks: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub fn of<'a>(tasks: &'a [Value], kind: &str) -> Vec<&'a Value> {
     tasks.iter().filter(|task| task["kind"] == kind).collect()
 }
 
@@ -286,8 +286,13 @@ fn goods_go_to_what_is_urgent_and_can_leave() {
         let scanned = app.ops("POST", "/scan", Some(&scan)).await.expect(200);
         let picks: Vec<_> =
             scanned["actions"].as_array().unwrap().iter().filter(|one| one["command"] == "pick").collect();
+        // What lies there may not be sold: whoever waits for it is named, and nothing is picked.
         assert_eq!(picks.len(), 1);
-        assert_eq!(picks[0]["link"], format!("/v1/ops/fulfilment-orders/{waits}/pick"));
+        assert_eq!(
+            (&picks[0]["link"], &picks[0]["allowed"]),
+            (&json!(format!("/v1/ops/fulfilment-orders/{waits}/pick")), &json!(false))
+        );
+        app.ops("POST", "/waves", Some(&json!({"location": "berlin"}))).await.problem(409, "state_conflict");
         receive(&app, &id, json!({})).await.expect(200);
         let tasks = list(&app, &dock, "tasks").await;
         for kind in ["sort", "load"] {

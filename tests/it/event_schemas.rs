@@ -97,6 +97,8 @@ impl Tour {
         let pay = json!({"payment": {"method": "sandbox"}});
         let order = self.ops("POST", &format!("/carts/{}/complete", text(&cart["id"])), pay).await;
         let order = text(&order["order"]["id"]);
+        self.ops("POST", &format!("/orders/{order}/hold"), json!({"kind": "risk", "reason": "a question"})).await;
+        self.ops("POST", &format!("/orders/{order}/release"), json!({"kind": "risk", "reason": "answered"})).await;
         let fulfilment = self.fulfilment(order).await;
         for step in ["pick", "pack"] {
             self.ops("POST", &format!("{fulfilment}/{step}"), json!({"lines": [{"line_no": 1, "quantity": 1}]})).await;
@@ -132,6 +134,20 @@ impl Tour {
         self.ops("POST", &format!("/orders/{order}/cancel"), one).await;
         self.ops("POST", &format!("/orders/{order}/cancel"), json!({"reason": "changed their mind"})).await;
         self.pays(order, "voided").await;
+    }
+
+    /// Invoiced, and taken back.
+    async fn invoiced(&self) {
+        let entities = self.ops("GET", "/legal-entities", Value::Null).await;
+        let path = format!("/legal-entities/{}", text(&entities["items"][0]["id"]));
+        let settings = json!({"street1": "S 1", "postcode": "1", "city": "C", "series": "RE-", "tax_number": "1"});
+        self.ops("PATCH", &path, json!({ "invoicing": settings })).await;
+        let order = self.shop.order(&[("TEE", 2)]).await;
+        let path = format!("/orders/{}", text(&order["id"]));
+        self.ops("POST", &format!("{path}/invoices"), json!({"kind": "invoice"})).await;
+        self.ops("POST", &format!("{path}/cancel"), json!({"reason": "changed their mind"})).await;
+        let kind = "credit_note.issued.v1";
+        eventually(kind, || async { self.seen().await.iter().any(|event| event["type"] == kind) }).await;
     }
 
     /// All that others write back.
@@ -208,6 +224,9 @@ impl Tour {
             let shipment = self.announced("MUG", 2, &order["id"]).await;
             if end == "close" {
                 let part = json!({"lines": [{"line_no": 1, "quantity": 1}]});
+                self.ops("POST", &format!("{shipment}/receive"), part.clone()).await;
+                let wrong = json!({"lines": [{"line_no": 1, "quantity": 1}], "reason": "another's"});
+                self.ops("POST", &format!("{shipment}/correct"), wrong).await;
                 self.ops("POST", &format!("{shipment}/receive"), part).await;
             }
             self.ops("POST", &format!("{shipment}/close"), why.clone()).await;
@@ -267,13 +286,14 @@ impl Tour {
         let place =
             json!({"code": "annex", "name": "Annex", "country": "DE", "time_zone": "Europe/Berlin", "priority": 900});
         self.ops("POST", "/locations", place).await;
-        for ends in [&["ship", "receive", "close"][..], &["cancel"][..]] {
+        for ends in [&["ship", "receive", "correct", "close"][..], &["cancel"][..]] {
             let new = json!({"from": "berlin", "to": "annex", "lines": [{"sku": "TEE", "quantity": 2}]});
             let path = format!("/transfers/{}", text(&self.ops("POST", "/transfers", new).await["id"]));
             for what in ends {
                 let body = match *what {
                     "ship" => json!({}),
                     "receive" => json!({"lines": [{"line_no": 1, "quantity": 1}]}),
+                    "correct" => json!({"lines": [{"line_no": 1, "quantity": 1}], "reason": "another's"}),
                     _ => json!({"reason": "lost"}),
                 };
                 self.ops("POST", &format!("{path}/{what}"), body).await;
@@ -307,6 +327,22 @@ impl Tour {
             self.ops("POST", &format!("{work}/{answer}"), body).await;
         }
         self.ops("PATCH", &berlin, json!({"accept_minutes": null})).await;
+    }
+
+    /// Picked up instead of being shipped.
+    async fn collected(&self) {
+        let locations = self.ops("GET", "/locations", Value::Null).await;
+        let places = locations["items"].as_array().unwrap().iter();
+        let berlin = places.clone().find(|place| place["code"] == "berlin").unwrap();
+        let method = json!({"channel_id": self.shop.channel, "code": "click", "name": "Click", "tax_class": "standard",
+            "rates": [{"countries": [], "price": {"amount": "0.00", "currency": "EUR"}}], "pickup_location_id": berlin["id"]});
+        self.ops("POST", "/shipping-methods", method).await;
+        let order = self.shop.order(&[("TEE", 1)]).await;
+        let redirect = format!("/orders/{}/redirect", text(&order["id"]));
+        self.ops("POST", &redirect, json!({"method": "click", "reason": "they come by"})).await;
+        let work = self.fulfilment(text(&order["id"])).await;
+        self.ops("POST", &format!("{work}/pack"), json!({})).await;
+        self.ops("POST", &format!("{work}/collect"), json!({})).await;
     }
 
     /// Parcels as their carrier tells of them, and one that had not left.
@@ -389,6 +425,7 @@ fn every_event_is_told_as_its_schema_says() {
         let tour = Tour { app, shop };
         tour.refused_money().await;
         tour.cancelled().await;
+        tour.invoiced().await;
         tour.written_back().await;
         tour.abandoned().await;
         tour.gift_card().await;
@@ -398,6 +435,7 @@ fn every_event_is_told_as_its_schema_says() {
         tour.promised().await;
         tour.moved().await;
         tour.worked_over().await;
+        tour.collected().await;
         tour.on_the_way().await;
         tour.by_a_supplier().await;
         tour.waited_for().await;

@@ -188,6 +188,12 @@ impl Demo {
                 self.shipment(&order).await;
                 order
             }
+            "release" => {
+                let order = self.order("sandbox").await;
+                let hold = self.example("POST", "/v1/ops/orders/{ref}/hold");
+                self.ops("POST", &format!("/orders/{}/hold", text(&order["number"])), hold).await;
+                order
+            }
             _ => self.order("sandbox").await,
         };
         Ready { ids: [("orders", text(&order["number"]))].into(), ..Ready::default() }
@@ -324,6 +330,10 @@ impl Demo {
             "release" => drop(before("hold", self.example("POST", "/v1/ops/fulfilment-orders/{id}/hold")).await),
             "answer-cancel" => drop(before("request-cancel", json!({"reason": "ordered twice"})).await),
             "unpick" | "unpack" => drop(before("pack", json!({})).await),
+            "collect" => {
+                let comes = self.example("POST", "/v1/ops/orders/{ref}/redirect");
+                drop(self.ops("POST", &format!("/orders/{}/redirect", text(&order["id"])), comes).await);
+            }
             "merge" => {
                 let split = self.example("POST", "/v1/ops/fulfilment-orders/{id}/split");
                 let part = before("split", split).await["moved_to"][0]["id"].clone();
@@ -431,6 +441,9 @@ impl Demo {
         if !route.path.ends_with("/ship") && !route.path.ends_with("/cancel") {
             self.ops("POST", &format!("/transfers/{id}/ship"), json!({})).await;
         }
+        if route.path.ends_with("/correct") {
+            self.ops("POST", &format!("/transfers/{id}/receive"), json!({})).await;
+        }
         Ready { ids: [("transfers", id)].into(), ..Ready::default() }
     }
 
@@ -479,7 +492,11 @@ impl Demo {
             (_, "promotions") => self.for_promotion(route).await,
             (_, "purchase-orders") => self.for_purchase(route).await,
             (_, "inbound-shipments") => {
-                Ready { ids: [("inbound-shipments", self.inbound().await)].into(), ..Ready::default() }
+                let id = self.inbound().await;
+                if route.path.ends_with("/correct") {
+                    self.ops("POST", &format!("/inbound-shipments/{id}/receive"), json!({})).await;
+                }
+                Ready { ids: [("inbound-shipments", id)].into(), ..Ready::default() }
             }
             (_, "dock-tasks") => self.for_task().await,
             (_, "docks") => {
@@ -505,6 +522,11 @@ impl Demo {
                 Ready { ids: [("profiles", id)].into(), ..Ready::default() }
             }
             (_, "coupons") => Ready { ids: [("coupons", "WELCOME10".to_owned())].into(), ..Ready::default() },
+            (_, "invoices") => {
+                let order = text(&self.order("sandbox").await["id"]);
+                let made = self.ops("POST", &format!("/orders/{order}/invoices"), json!({"kind": "invoice"})).await;
+                Ready { ids: [("invoices", text(&made["id"]))].into(), ..Ready::default() }
+            }
             (_, "lots") => {
                 let lots = self.ops("GET", "/lots?sku=COFFEE-500", Value::Null).await;
                 Ready { ids: [("lots", text(&lots["items"][0]["id"]))].into(), ..Ready::default() }

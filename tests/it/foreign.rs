@@ -54,7 +54,7 @@ fn is(answer: &Answer, (status, code): (u16, &str)) -> bool {
 
 /// Words that tell of the other side, as far as they are found in an answer.
 fn told<'s>(answer: &Answer, side: &'s Side) -> Vec<&'s String> {
-    let shared = ["feeds", "snapshots", "consumers", "parked", "worklists", "jobs", "docks", "dock-tasks"];
+    let shared = ["feeds", "snapshots", "consumers", "parked", "versions", "worklists", "jobs", "docks", "dock-tasks"];
     let shared = |word: &str| shared.contains(&word) || SHARED.contains(&word);
     let ids = side.ids.iter().filter(|(word, _)| !shared(word)).map(|(_, id)| id);
     let words = side.words.iter().chain([&side.shop.key]);

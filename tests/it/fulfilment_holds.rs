@@ -156,3 +156,23 @@ fn what_is_urgent_is_due_sooner() {
         placed.post(&one, "reschedule", json!({"priority": 1})).await.problem(409, "state_conflict");
     });
 }
+
+#[test]
+fn whether_it_is_cancelled_is_not_asked_any_more_once_it_is() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "10.00", 10)]).await;
+        let placed = Of::new(&shop, &[("TEE", 1)]).await;
+        let one = placed.open().await;
+        let asked = placed.post(&one, "request-cancel", json!({"reason": "ordered twice"})).await.expect(200);
+        assert!(allowed(&asked, "answer_cancel"));
+        app.ops("POST", &format!("/orders/{}/cancel", placed.order), Some(&json!({"reason": "ordered twice"})))
+            .await
+            .expect(200);
+        let path = format!("/fulfilment-orders/{}", text(&one["id"]));
+        let gone = app.ops("GET", &path, None).await.expect(200);
+        assert_eq!((text(&gone["state"]), allowed(&gone, "answer_cancel")), ("cancelled", false), "{gone}");
+        placed.post(&one, "answer-cancel", json!({"accept": false})).await.problem(409, "state_conflict");
+        let listed = app.ops("GET", "/fulfilment-orders?cancel_requested=true", None).await.expect(200);
+        assert_eq!(listed["items"], json!([]));
+    });
+}

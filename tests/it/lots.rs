@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     stock::{levels, location, sums_agree},
-    support::{Answer, App, Shop, eventually, on_both},
+    support::{Answer, App, Shop, eventually, on_both, on_both_idle},
 };
 
 fn text(value: &Value) -> &str {
@@ -90,7 +90,9 @@ fn what_expires_first_leaves_first_and_a_recall_finds_who_was_sent_it() {
 
 #[test]
 fn what_may_not_be_sold_is_not_sent_even_where_it_was_sold_before() {
-    on_both(|app| async move {
+    // Where jobs are worked on, it is held for goods a moment later.
+    on_both_idle(|app| async move {
+        app.leaves_work();
         let shop = Shop::open(&app, &[("MILK", "1.90", 4)]).await;
         name(&app, "MILK", "A", 4, Some(10)).await.expect(200);
         let order = shop.order(&[("MILK", 2)]).await;

@@ -8,12 +8,12 @@ use crate::{
     support::{App, Cart, Shop, eventually, on_both},
 };
 
-fn promise(ships_by: &str, earliest: &str, latest: &str) -> Value {
+pub fn promise(ships_by: &str, earliest: &str, latest: &str) -> Value {
     json!({"ships_by": ships_by, "earliest": earliest, "latest": latest})
 }
 
 /// A shop whose parcels take a day or two, whose tees may be sold before they are there.
-async fn open(app: &App) -> Shop {
+pub async fn open(app: &App) -> Shop {
     let shop = Shop::open(app, &[("TEE", "19.90", 0), ("MUG", "9.90", 5)]).await;
     let methods = app.ops("GET", "/shipping-methods", None).await.expect(200);
     let path = format!("/shipping-methods/{}", text(&methods["items"][0]["id"]));
@@ -25,28 +25,28 @@ async fn open(app: &App) -> Shop {
 }
 
 /// Announces tees for a day of March. Today is Monday the 2nd.
-async fn announce(app: &App, day: u32, pieces: i64) -> String {
+pub async fn announce(app: &App, day: u32, pieces: i64) -> String {
     let body = json!({"location": "berlin", "expected_at": format!("2026-03-{day:02}T09:00:00Z"),
         "lines": [{"sku": "TEE", "quantity": pieces}]});
     text(&app.ops("POST", "/inbound-shipments", Some(&body)).await.expect(201)["id"])
 }
 
-async fn reschedule(app: &App, id: &str, day: u32) -> crate::support::Answer {
+pub async fn reschedule(app: &App, id: &str, day: u32) -> crate::support::Answer {
     let body = json!({"expected_at": format!("2026-03-{day:02}T09:00:00Z")});
     app.ops("POST", &format!("/inbound-shipments/{id}/reschedule"), Some(&body)).await
 }
 
-async fn read(app: &App, order: &Value) -> Value {
+pub async fn read(app: &App, order: &Value) -> Value {
     app.ops("GET", &format!("/orders/{}", text(&order["id"])), None).await.expect(200)
 }
 
 /// What is told of an order now.
-fn current(order: &Value) -> Value {
+pub fn current(order: &Value) -> Value {
     order["deliveries"][0]["current_promise"]["promise"].clone()
 }
 
 /// The promise events of an order: reason, before, now.
-async fn told(app: &App, order: &Value) -> Vec<(String, Value, Value)> {
+pub async fn told(app: &App, order: &Value) -> Vec<(String, Value, Value)> {
     let version = read(app, order).await["version"].as_i64().unwrap();
     let of_order = || {
         let stream = text(&order["id"]);
@@ -65,11 +65,13 @@ async fn told(app: &App, order: &Value) -> Vec<(String, Value, Value)> {
 }
 
 /// Waits until nothing of this is left to do.
-async fn settled(app: &App) {
+pub async fn settled(app: &App) {
     eventually("everything was looked at", || async {
         let jobs = app.ops("GET", "/jobs", None).await.expect(200);
         let jobs = jobs["items"].as_array().unwrap();
-        !jobs.iter().any(|job| matches!(text(&job["kind"]).as_str(), "stock.expected_changed" | "promises.review"))
+        !jobs.iter().any(|job| {
+            matches!(text(&job["kind"]).as_str(), "stock.expected_changed" | "stock.arrived" | "promises.review")
+        })
     })
     .await;
 }

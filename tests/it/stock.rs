@@ -270,7 +270,7 @@ fn a_reservation_becomes_an_allocation_a_shipment_and_a_return() {
         let now = app.now();
         let (gone, cancelled) = (shares[..2].to_vec(), shares[2..].to_vec());
         let write = app.state.db.write(move |tx| {
-            stock::ship(tx, now, &ACTOR, (&gone, &[], None), "order-1", now, &[])?;
+            stock::ship(tx, now, &ACTOR, (&gone, &[], &stock::lots::Keep::new()), "order-1", now, &[])?;
             stock::deallocate(tx, now, &ACTOR, &cancelled, "order-1", now)?;
             stock::receive_return(tx, now, &ACTOR, &gone, "ret-1", now, &[])
         });
@@ -356,6 +356,8 @@ fn a_cart_reserves_again_with_what_it_already_holds() {
 #[test]
 fn backorders_go_below_zero_and_are_shipped_once_the_goods_are_there() {
     on_both_idle(|app| async move {
+        // That goods have come is told to nobody here.
+        app.leaves_work();
         let mug = variant(&app, "MUG").await;
         location(&app, "main", 1).await;
         let (now, locations) = (app.now(), locations(&app).await);
@@ -371,7 +373,12 @@ fn backorders_go_below_zero_and_are_shipped_once_the_goods_are_there() {
         let ship = || {
             let (app, shares) = (app.clone(), shares.clone());
             async move {
-                app.state.db.write(move |tx| stock::ship(tx, now, &ACTOR, (&shares, &[], None), "o", now, &[])).await
+                app.state
+                    .db
+                    .write(move |tx| {
+                        stock::ship(tx, now, &ACTOR, (&shares, &[], &stock::lots::Keep::new()), "o", now, &[])
+                    })
+                    .await
             }
         };
         assert_eq!(ship().await.unwrap_err().code(), Code::StockNegative);
@@ -408,7 +415,11 @@ fn the_number_of_statements_does_not_grow_with_the_lines() {
             let consumed = own.write(move |tx| consumed(tx, now, cart)).await.unwrap().unwrap();
             assert_eq!((own.stats().statements - before, consumed.len()), (3, lines), "consume {lines}");
             let before = own.stats().statements;
-            own.write(move |tx| stock::ship(tx, now, &ACTOR, (&consumed, &[], None), "o", now, &[])).await.unwrap();
+            own.write(move |tx| {
+                stock::ship(tx, now, &ACTOR, (&consumed, &[], &stock::lots::Keep::new()), "o", now, &[])
+            })
+            .await
+            .unwrap();
             // The movements, the names of articles and places, the levels, a look for lots, what is told of them.
             assert_eq!(own.stats().statements - before, 6, "ship {lines}");
         }

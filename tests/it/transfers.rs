@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     inbound::{text, to_come},
-    support::{App, Shop, on_both},
+    support::{App, Shop, on_both, on_both_idle},
 };
 
 async fn bremen(app: &App) -> String {
@@ -132,5 +132,36 @@ fn each_end_does_its_own_part() {
         let headers = [("Authorization", token.as_str())];
         app.send("GET", &path, &headers, None).await.problem(404, "not_found");
         assert_eq!(app.send("GET", "/v1/ops/transfers", &headers, None).await.expect(200)["items"], json!([]));
+    });
+}
+
+/// What goes from one place to another while as much goes back waits for no lock that the other holds: nothing has to be run again.
+#[test]
+fn transfers_that_go_opposite_ways_do_not_stand_in_each_others_way() {
+    on_both_idle(|app| async move {
+        app.leaves_work();
+        let _shop = Shop::open(&app, &[("TEE", "19.90", 100), ("MUG", "9.90", 100), ("CUP", "5.00", 100)]).await;
+        bremen(&app).await;
+        let skus = ["TEE", "MUG", "CUP"];
+        for sku in skus {
+            let line = json!({"sku": sku, "location": "bremen", "change": 100, "reason": "test"});
+            app.ops("POST", "/stock/adjustments", Some(&json!({"lines": [line]}))).await.expect(200);
+        }
+        let mut made = Vec::new();
+        for turn in 0..12 {
+            let (from, to) = if turn % 2 == 0 { ("berlin", "bremen") } else { ("bremen", "berlin") };
+            let lines: Vec<Value> = skus.iter().map(|sku| json!({"sku": sku, "quantity": 2})).collect();
+            let body = json!({"from": from, "to": to, "expected_at": app.now().plus_seconds(86_400), "lines": lines});
+            made.push(text(&app.ops("POST", "/transfers", Some(&body)).await.expect(201)["id"]));
+        }
+        let before = app.state.db.stats().retries;
+        for what in ["ship", "receive"] {
+            let answers = join_all(made.iter().map(|id| post(&app, id, what, json!({})))).await;
+            assert!(answers.iter().all(|answer| answer.status == 200), "{:?}", answers[0].text);
+        }
+        assert_eq!(app.state.db.stats().retries, before, "something had to be run again");
+        for sku in skus {
+            assert_eq!((lies(&app, sku).await, to_come(&app, sku).await), ((100, 100), 0));
+        }
     });
 }

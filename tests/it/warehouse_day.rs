@@ -110,6 +110,11 @@ fn a_day_in_a_warehouse() {
         assert!(day.work_off_the_dock().await >= 2);
         assert_eq!(day.level("TEE", "berlin").await, (5, 2));
         assert_eq!(day.work(&tea).await[0]["state"], "packed");
+        // It is a package of the order from now on, and keeps its number; nobody has to put it into another.
+        let box_of_tea = day.get(&format!("/packages?sscc={BOX}")).await["items"][0].clone();
+        assert_eq!((&box_of_tea["order_id"], &box_of_tea["lines"][0]["quantity"]), (&tea["id"], &json!(2)));
+        let label = day.get(&format!("/packages/{}/label", text(&box_of_tea["id"]))).await;
+        assert_eq!(label["gs1_128"], format!("00{BOX}"));
 
         // 9:00. A wave for what lies on the shelves, sorted by the way that people walk.
         let others: Vec<Value> =
@@ -154,6 +159,7 @@ fn a_day_in_a_warehouse() {
         for path in &rest {
             parcels.push(day.post(path, json!({"carrier": "DHL"}), 201).await);
         }
+        assert_eq!(parcels[2]["packages"], json!([{"id": box_of_tea["id"], "sscc": BOX, "weight_grams": 200}]));
         let list = day.post("/manifests", json!({"location": "berlin", "carrier": "DHL"}), 201).await;
         let list = format!("/manifests/{}", text(&list["id"]));
         let closed = app.ops("POST", &format!("{list}/close"), None).await.expect(200);

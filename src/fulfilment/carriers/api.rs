@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::{
     labels::{self, NewLabel},
-    model::{AccountSecrets, AccountSettings, Adapter, CarrierAccount, Label, Quote, quotes},
+    model::{AccountSecrets, AccountSettings, Adapter, CarrierAccount, Label, Quote},
+    port::{self, Parcel, Trouble},
     service::{self, Change, NewAccount},
     webhook,
 };
@@ -14,7 +15,7 @@ use crate::{
     error::{Code, Error, Result},
     http::{
         All, Body, Call, IfMatch, List, Mount, NoBody, Page, RefPath, Reply, State, idempotency::Fingerprint,
-        small_body,
+        network::Network, small_body,
     },
     jobs,
     kernel::{
@@ -22,6 +23,7 @@ use crate::{
         ids::{CarrierAccountId, CarrierLabelId, PackageId},
         text::Text,
     },
+    stock::Locations,
 };
 
 /// An account with a carrier.
@@ -148,29 +150,42 @@ pub struct RateQuery {
     pub postcode: Option<String>,
     /// What it weighs.
     pub weight_grams: i64,
+    /// Where it leaves, by a location's code or id; from the first one, unless told.
+    pub location: Option<String>,
 }
 
 /// See what a carrier takes
 ///
-/// By its table, the cheapest first; nothing for where or what it does not carry. Carriers that have no table here tell with the label
-/// what else they have offered.
+/// The cheapest first; nothing for where or what it does not carry, and nothing where it is not asked (`manual`). A table says it at
+/// once; other carriers are asked.
 #[utoipa::path(tag = "ship", params(("id" = inline(CarrierAccountId), Path), RateQuery), security(("token" = ["fulfilment:read"])),
     responses((status = 200, body = Page<Quote>)))]
 #[get("/carrier-accounts/{id}/rates")]
 async fn list_carrier_rates(call: Call, path: RefPath<CarrierAccountId>, query: List<RateQuery>) -> Result<Reply> {
-    call.allow(Scope::FulfilmentRead)?;
+    let actor = call.allow(Scope::FulfilmentRead)?.clone();
     let (id, wanted) = (path.0, query.filter.clone());
     if wanted.weight_grams < 0 {
         return Err(Error::problem(Code::InvalidQuery, "expected a weight that is not below zero").at("weight_grams"));
     }
-    let settings = call.read(move |tx| service::get(tx, id)).await?.account.settings;
-    let found = match (&settings.rates, &settings.carrier) {
-        (Some(table), Some(carrier)) => {
-            let postcode = wanted.postcode.as_deref().unwrap_or_default();
-            quotes(table, carrier, (wanted.country, postcode), wanted.weight_grams)
-        }
-        _ => Vec::new(),
+    let locations = call.snapshot::<Locations>().await?;
+    let place = match &wanted.location {
+        None => locations.active().find(|location| actor.sees_location(location.id)),
+        Some(reference) => locations.by_ref(reference).filter(|location| actor.sees_location(location.id)),
     };
+    let place = place.ok_or_else(|| Error::not_found("location").at("location"))?;
+    let parcel = Parcel {
+        from: (place.name.clone(), place.country, place.site.address.clone()),
+        country: wanted.country,
+        postcode: wanted.postcode.clone().unwrap_or_default(),
+        grams: wanted.weight_grams,
+    };
+    let kept = call.read(move |tx| service::get(tx, id)).await?;
+    // Nothing is held while the carrier thinks.
+    let carrier = port::of(&call.state, &Network::new(&call.state)?, &kept)?;
+    let found = carrier.rates(&parcel).await.map_err(|trouble| match trouble {
+        Trouble::Refused(why) => Error::conflict(format!("the carrier refuses: {why}")),
+        Trouble::NoAnswer(_) => Error::problem(Code::CarrierSilent, "the carrier gave no answer"),
+    })?;
     query.answer_from(&call, found, |quote| (quote.price.minor(), quote.service.clone()))
 }
 

@@ -12,15 +12,19 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use url::Url;
 
-use super::model::{Bought, LabelDetails, Quote};
+use super::{
+    model::{Bought, LabelDetails, Quote},
+    port::{self, Carrier, Heard, Parcel, Trouble},
+};
 use crate::{
+    customers::Address,
     error::{Code, Error, Result},
     fulfilment::{
         parcels::{Dimensions, LabelDocument},
         tracking::Tracking,
     },
     http::network::{Network, check_literal},
-    kernel::{Currency, Instant, Money},
+    kernel::{Country, Currency, Instant, Money},
 };
 
 /// Where the API is.
@@ -45,28 +49,40 @@ pub(super) fn base(text: Option<&str>, allow_private: bool) -> Result<Url> {
     Ok(url)
 }
 
-/// How a question to a carrier ended, where it did not end well.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    /// It refuses for good.
-    #[error("the carrier refuses: {0}")]
-    Refused(String),
-    /// It gave no answer: ask again.
-    #[error("the carrier gave no answer: {0}")]
-    NoAnswer(String),
-}
-
 /// Somebody who asks EasyPost.
-pub(super) struct Client<'a> {
-    pub network: &'a Network,
-    pub base: &'a Url,
-    pub api_key: &'a str,
+pub(super) struct Client {
+    pub network: Network,
+    pub base: Url,
+    pub api_key: String,
     pub allow_private: bool,
 }
 
 type Answer<T> = std::result::Result<T, Trouble>;
 
-impl Client<'_> {
+impl Carrier for Client {
+    fn rates<'a>(&'a self, parcel: &'a Parcel) -> port::Answer<'a, Vec<Quote>> {
+        Box::pin(self.offered(parcel))
+    }
+
+    fn label<'a>(
+        &'a self,
+        reference: &'a str,
+        label: &'a LabelDocument,
+        service: Option<&'a str>,
+    ) -> port::Answer<'a, Bought> {
+        Box::pin(self.buy(reference, label, service))
+    }
+
+    fn cancel<'a>(&'a self, reference: &'a str) -> port::Answer<'a, ()> {
+        Box::pin(self.void(reference))
+    }
+
+    fn track<'a>(&'a self, tracking_number: &'a str) -> port::Answer<'a, Vec<Heard>> {
+        Box::pin(self.way_of(tracking_number))
+    }
+}
+
+impl Client {
     /// Asks, and gives the answer with its status where that is one that can be understood.
     async fn ask(&self, path: &str, body: Option<&Value>) -> Answer<(StatusCode, Value)> {
         let text = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
@@ -78,7 +94,7 @@ impl Client<'_> {
             None => client.get(url),
         };
         // The key is the name of a basic authentication without a password.
-        let sent = request.basic_auth(self.api_key, Some("")).timeout(PATIENCE).send().await;
+        let sent = request.basic_auth(&self.api_key, Some("")).timeout(PATIENCE).send().await;
         let answer = sent.map_err(|error| Trouble::NoAnswer(error.without_url().to_string()))?;
         let status = answer.status();
         let body = answer.text().await.map_err(|error| Trouble::NoAnswer(error.without_url().to_string()))?;
@@ -104,7 +120,7 @@ impl Client<'_> {
     }
 
     /// Buys a label: of the service that is wanted, or the cheapest. What was bought under the reference before is given again.
-    pub(super) async fn buy(&self, reference: &str, label: &LabelDocument, service: Option<&str>) -> Answer<Bought> {
+    async fn buy(&self, reference: &str, label: &LabelDocument, service: Option<&str>) -> Answer<Bought> {
         let found = match self.find(reference).await? {
             Some(found) => found,
             None => match self.ask("/shipments", Some(&shipment(reference, label))).await? {
@@ -127,8 +143,38 @@ impl Client<'_> {
         }
     }
 
+    /// What is offered for a parcel. A shipment that is made there and not bought costs nothing.
+    async fn offered(&self, parcel: &Parcel) -> Answer<Vec<Quote>> {
+        let (name, country, address) = &parcel.from;
+        let to = json!({"zip": parcel.postcode, "country": parcel.country});
+        let parcel = json!({"weight": tenths(parcel.grams, 2835)});
+        let from = sender((name, *country, address.as_ref()));
+        let body = json!({"shipment": {"from_address": from, "to_address": to, "parcel": parcel}});
+        let found = match self.ask("/shipments", Some(&body)).await? {
+            (status, body) if status.is_success() => read(&body)?,
+            (status, body) => return Err(Trouble::Refused(said(status, &body))),
+        };
+        let mut quotes: Vec<Quote> = found.rates.iter().filter_map(Rate::quote).collect();
+        quotes.sort_by(|a, b| (a.price.minor(), &a.service).cmp(&(b.price.minor(), &b.service)));
+        Ok(quotes)
+    }
+
+    /// What the tracker of a number knows; nothing where there is none.
+    async fn way_of(&self, tracking_number: &str) -> Answer<Vec<Heard>> {
+        let number: String = url::form_urlencoded::byte_serialize(tracking_number.as_bytes()).collect();
+        let trackers = match self.ask(&format!("/trackers?tracking_code={number}"), None).await? {
+            (status, body) if status.is_success() => body.get("trackers").cloned().unwrap_or_default(),
+            (status, body) => return Err(Trouble::Refused(said(status, &body))),
+        };
+        let trackers: Vec<Tracker> = serde_json::from_value(trackers)
+            .map_err(|error| Trouble::NoAnswer(format!("the answer is no list of trackers: {error}")))?;
+        // The newest one is in front; numbers are used again after years.
+        let own = trackers.into_iter().find(|tracker| tracker.tracking_code == tracking_number);
+        Ok(own.map(Tracker::heard).unwrap_or_default())
+    }
+
     /// Asks for a label to be taken back.
-    pub(super) async fn void(&self, reference: &str) -> Answer<()> {
+    async fn void(&self, reference: &str) -> Answer<()> {
         let Some(found) = self.find(reference).await? else { return Ok(()) };
         if matches!(found.refund_status.as_deref(), Some("submitted" | "refunded")) {
             return Ok(());
@@ -240,19 +286,22 @@ fn tenths(amount: i64, per_unit_hundredths: i64) -> Value {
     number.map_or(Value::Null, Value::Number)
 }
 
+fn address(address: &Address) -> Value {
+    json!({
+        "name": address.name, "company": address.company, "street1": address.street1, "street2": address.street2,
+        "city": address.city, "state": address.region, "zip": address.postcode, "country": address.country,
+        "phone": address.phone,
+    })
+}
+
+/// Where a parcel leaves: by its address, or by the place's name and country where that is not known.
+fn sender((name, country, known): (&str, Country, Option<&Address>)) -> Value {
+    known.map_or_else(|| json!({"company": name, "country": country}), address)
+}
+
 /// A package as their API wants to be told of it: weights in ounces, sides in inches.
 fn shipment(reference: &str, label: &LabelDocument) -> Value {
-    let address = |address: &crate::customers::Address| {
-        json!({
-            "name": address.name, "company": address.company, "street1": address.street1, "street2": address.street2,
-            "city": address.city, "state": address.region, "zip": address.postcode, "country": address.country,
-            "phone": address.phone,
-        })
-    };
-    let from = match &label.from.address {
-        Some(known) => address(known),
-        None => json!({"company": label.from.name, "country": label.from.country}),
-    };
+    let from = sender((&label.from.name, label.from.country, label.from.address.as_ref()));
     let mut parcel = json!({"weight": tenths(label.weight_grams.unwrap_or(1), 2835)});
     if let (Some(Dimensions { length_mm, width_mm, height_mm }), Some(parcel)) =
         (label.dimensions, parcel.as_object_mut())
@@ -270,13 +319,55 @@ fn shipment(reference: &str, label: &LabelDocument) -> Value {
     }})
 }
 
-/// What a tracker tells of a parcel.
+/// What a webhook tells of a parcel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
     /// The message's id: the same when it is delivered again.
     pub id: String,
     pub tracking_number: String,
-    pub scans: Vec<(Instant, String, Option<String>, Option<Tracking>)>,
+    pub scans: Vec<Heard>,
+}
+
+/// What is read of a tracker of theirs.
+#[derive(Deserialize)]
+struct Tracker {
+    tracking_code: String,
+    #[serde(default)]
+    tracking_details: Vec<Detail>,
+}
+
+#[derive(Deserialize)]
+struct Detail {
+    datetime: Instant,
+    status: String,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    tracking_location: Option<Place>,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    #[serde(default)]
+    city: Option<String>,
+    #[serde(default)]
+    country: Option<String>,
+}
+
+impl Tracker {
+    fn heard(self) -> Vec<Heard> {
+        let short = |text: String, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
+        let scan = |detail: Detail| {
+            let place = detail.tracking_location.map(|place| {
+                let parts: Vec<String> = [place.city, place.country].into_iter().flatten().collect();
+                short(parts.join(", "), 200)
+            });
+            let text = detail.message.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| detail.status.clone());
+            let (text, place) = (short(text, 300), place.filter(|place| !place.is_empty()));
+            Heard { at: detail.datetime, text, place, mark: mark(&detail.status) }
+        };
+        self.tracking_details.into_iter().map(scan).collect()
+    }
 }
 
 /// Whether a webhook's body is signed with the secret.
@@ -320,45 +411,14 @@ pub(super) fn told(body: &[u8]) -> Result<Option<Told>> {
         #[serde(default)]
         result: Value,
     }
-    #[derive(Deserialize)]
-    struct Tracker {
-        tracking_code: String,
-        #[serde(default)]
-        tracking_details: Vec<Detail>,
-    }
-    #[derive(Deserialize)]
-    struct Detail {
-        datetime: Instant,
-        status: String,
-        #[serde(default)]
-        message: Option<String>,
-        #[serde(default)]
-        tracking_location: Option<Place>,
-    }
-    #[derive(Deserialize)]
-    struct Place {
-        #[serde(default)]
-        city: Option<String>,
-        #[serde(default)]
-        country: Option<String>,
-    }
     let wrong = |error: serde_json::Error| Error::problem(Code::BodyMalformed, format!("this is no event: {error}"));
     let event: Event = serde_json::from_slice(body).map_err(wrong)?;
     if !event.description.starts_with("tracker.") {
         return Ok(None);
     }
     let tracker: Tracker = serde_json::from_value(event.result).map_err(wrong)?;
-    let short = |text: String, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
-    let scan = |detail: Detail| {
-        let place = detail.tracking_location.map(|place| {
-            let parts: Vec<String> = [place.city, place.country].into_iter().flatten().collect();
-            short(parts.join(", "), 200)
-        });
-        let text = detail.message.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| detail.status.clone());
-        (detail.datetime, short(text, 300), place.filter(|place| !place.is_empty()), mark(&detail.status))
-    };
-    let scans = tracker.tracking_details.into_iter().map(scan).collect();
-    Ok(Some(Told { id: event.id, tracking_number: tracker.tracking_code, scans }))
+    let tracking_number = tracker.tracking_code.clone();
+    Ok(Some(Told { id: event.id, tracking_number, scans: tracker.heard() }))
 }
 
 #[cfg(test)]
@@ -400,7 +460,7 @@ mod tests {
         assert_eq!(bought.details.quotes.len(), 2);
         let told = told(include_bytes!("easypost/tracker_updated.json")).unwrap().unwrap();
         assert_eq!((told.tracking_number.as_str(), told.scans.len()), ("9400100110368066361720", 3));
-        assert_eq!(told.scans[2].3, Some(Tracking::OutForDelivery));
+        assert_eq!(told.scans[2].mark, Some(Tracking::OutForDelivery));
         let other = br#"{"id": "evt_2", "description": "batch.created", "result": {}}"#;
         assert_eq!(super::told(other).unwrap(), None);
         assert!(super::told(b"[]").is_err());

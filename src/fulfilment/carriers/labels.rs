@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use super::store::of_package;
 use super::{
     model::{Adapter, Bought, Label, LabelCommand, LabelDetails, LabelState, quotes},
+    port::{NOTHING_FITS, chosen},
     service::{self, Kept},
     store,
 };
@@ -28,6 +29,9 @@ use crate::{
 pub const BUY: &str = "carriers.buy";
 /// The kind of the jobs that have one taken back.
 pub const VOID: &str = "carriers.void";
+
+/// The kind of the jobs that ask where a parcel is.
+pub const TRACK: &str = "carriers.track";
 
 /// What a job is about.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -121,16 +125,7 @@ fn by_table(
     let address = address.ok_or_else(|| unknown("address"))?;
     let grams = package.weight_grams.ok_or_else(|| unknown("weight"))?;
     let offered = quotes(table, carrier, (address.country, &address.postcode), grams);
-    let fitting = offered.iter().find(|quote| service.is_none_or(|wanted| quote.service == wanted)).cloned();
-    let nothing =
-        || Error::conflict("the carrier's table has nothing for this weight, place and service").at("/service");
-    let quote = fitting.ok_or_else(nothing)?;
-    Ok(LabelDetails {
-        service: Some(quote.service),
-        price: Some(quote.price),
-        quotes: offered,
-        ..LabelDetails::default()
-    })
+    chosen(offered, service).ok_or_else(|| Error::conflict(NOTHING_FITS).at("/service"))
 }
 
 /// A label that the actor may see.
@@ -158,11 +153,11 @@ pub(super) fn void(tx: &mut Tx, now: Instant, actor: &Actor, fresh: JobId, id: C
     let account = service::get(tx, label.account_id)?.account;
     let voiding = advance(tx, now, label, LabelCommand::Void)?;
     match account.adapter {
-        Adapter::Easypost => {
+        adapter if adapter.asks_outside() => {
             jobs::enqueue(tx, now, vec![job(VOID, now, fresh, id)?])?;
             Ok(voiding)
         }
-        Adapter::Manual | Adapter::TableRate => advance(tx, now, voiding, LabelCommand::Accept),
+        _ => advance(tx, now, voiding, LabelCommand::Accept),
     }
 }
 
@@ -178,12 +173,22 @@ fn advance(tx: &mut Tx, now: Instant, mut label: Label, command: LabelCommand) -
 }
 
 /// Writes down what a carrier gave for a label. False when it is not asked for any more.
-pub(super) fn bought(tx: &mut Tx, now: Instant, id: CarrierLabelId, given: &Bought) -> Result<bool> {
-    conclude(tx, now, id, LabelCommand::Buy, |label| {
+/// `ask_at` is when it is looked whether anything was heard of its parcel.
+pub(super) fn bought(
+    tx: &mut Tx,
+    (now, ask_at): (Instant, Option<Instant>),
+    id: CarrierLabelId,
+    given: &Bought,
+) -> Result<bool> {
+    let concluded = conclude(tx, now, id, LabelCommand::Buy, |label| {
         label.carrier = Some(given.carrier.clone());
         label.tracking_number.clone_from(&given.tracking_number);
         label.details.clone_from(&given.details);
-    })
+    })?;
+    if concluded {
+        store::ask_at(tx, id, ask_at)?;
+    }
+    Ok(concluded)
 }
 
 /// Writes down that a carrier has taken a label back.
@@ -220,6 +225,10 @@ fn conclude(
 pub fn discarded(tx: &mut Tx, now: Instant, _: &Actor, job: &Job) -> Result<()> {
     // A job that does not say what it is about has begun nothing.
     let Ok(task) = serde_json::from_value::<Task>(job.payload.clone()) else { return Ok(()) };
+    if job.kind == TRACK {
+        // Its carrier is asked again in some days.
+        return Ok(());
+    }
     let why = format!("given up: {}", job.last_error.as_deref().unwrap_or("it was never answered"));
     refused(tx, now, task.label, &job.kind, &why).map(|_| ())
 }

@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     kernel::{
         Instant,
-        ids::{CarrierAccountId, CarrierLabelId, PackageId},
+        ids::{CarrierAccountId, CarrierLabelId, OrderId, PackageId},
         text::squeeze,
     },
 };
@@ -173,6 +173,26 @@ pub(super) fn update_label(tx: &mut Tx, label: &Label, seen: LabelState) -> Resu
     Ok(update.execute(tx)? == 1)
 }
 
+/// The labels of packages of an order.
+pub(in crate::fulfilment) fn labels_of_order(tx: &mut Tx, order: OrderId) -> Result<Vec<CarrierLabelId>> {
+    let query = "SELECT l.id FROM packages AS p JOIN carrier_labels AS l ON l.package_id = p.id WHERE p.order_id = ? ORDER BY l.id";
+    sql(query).bind(order).load::<UidSql, CarrierLabelId>(tx)
+}
+
+/// Which orders labels are of.
+pub(in crate::fulfilment) fn orders_of_labels(
+    tx: &mut Tx,
+    labels: &[CarrierLabelId],
+) -> Result<Vec<(CarrierLabelId, OrderId)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT l.id, p.order_id FROM {list} JOIN carrier_labels AS l ON l.id = wanted JOIN packages AS p ON p.id = l.package_id"
+    );
+    let wanted = dialect::rows(labels.iter().map(|id| serde_json::json!([id.hex()])).collect());
+    sql(query).bind(wanted).load::<(UidSql, UidSql), (CarrierLabelId, OrderId)>(tx)
+}
+
+/// A label.
 pub(super) fn label(tx: &mut Tx, id: CarrierLabelId) -> Result<Option<Label>> {
     Ok(labels_of(tx, sql(format!("SELECT {LABEL} FROM carrier_labels WHERE id = ?")).bind(id))?.pop())
 }
@@ -206,4 +226,23 @@ pub(super) fn has_number(tx: &mut Tx, account: CarrierAccountId, number: &str) -
     let query =
         sql("SELECT id FROM carrier_labels WHERE account_id = ? AND tracking_folded = ? AND state = 'bought' LIMIT 1");
     Ok(query.bind(account).bind(squeeze(number)).first::<UidSql, CarrierLabelId>(tx)?.is_some())
+}
+
+/// Sets when it is looked whether anything was heard of the parcel of a label; `None` is never.
+pub(super) fn ask_at(tx: &mut Tx, id: CarrierLabelId, at: Option<Instant>) -> Result<()> {
+    sql("UPDATE carrier_labels SET ask_at = ? WHERE id = ?").bind(at).bind(id).execute(tx).map(|_| ())
+}
+
+/// Labels of which it is due to look whether anything was heard of their parcels.
+pub(super) fn silent(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<Label>> {
+    let query = format!(
+        "SELECT {LABEL} FROM carrier_labels WHERE state = 'bought' AND ask_at <= ? ORDER BY ask_at, id LIMIT ?"
+    );
+    labels_of(tx, sql(query).bind(now).bind(limit))
+}
+
+/// Notes when a label that was due is looked at next. False when somebody else has done so meanwhile.
+pub(super) fn ask_again(tx: &mut Tx, (id, now): (CarrierLabelId, Instant), next: Option<Instant>) -> Result<bool> {
+    let update = sql("UPDATE carrier_labels SET ask_at = ? WHERE id = ? AND ask_at <= ?");
+    Ok(update.bind(next).bind(id).bind(now).execute(tx)? == 1)
 }

@@ -6,12 +6,13 @@ use sha2::{Digest, Sha256};
 use super::{
     easypost::{self, Told},
     model::Adapter,
+    port::Heard,
     service, store,
 };
 use crate::{
     db::{Lane, Tx},
     error::{Code, Error, Result},
-    fulfilment::{Fresh, Scan, scans, shipments_by_number, tracking::Tracking},
+    fulfilment::{Fresh, Scan, scans, shipments_by_number},
     http::State,
     jobs::{Job, NewJob, Runner, Verdict},
     kernel::{
@@ -22,14 +23,6 @@ use crate::{
 
 /// The kind of the jobs.
 const KIND: &str = "carriers.tracked";
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Heard {
-    at: Instant,
-    text: String,
-    place: Option<String>,
-    mark: Option<Tracking>,
-}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Task {
@@ -59,8 +52,7 @@ pub(super) fn job(
         return Err(Error::problem(Code::WebhookSignatureInvalid, "X-Hmac-Signature does not fit the body"));
     }
     let Some(Told { id, tracking_number, scans }) = easypost::told(body)? else { return Ok(None) };
-    let heard = |(at, text, place, mark)| Heard { at, text, place, mark };
-    let task = Task { account, tracking_number, scans: scans.into_iter().map(heard).collect() };
+    let task = Task { account, tracking_number, scans };
     // The job's id follows from the message's, so that a message that comes twice waits once.
     let hash = Sha256::new().chain_update(account.bytes()).chain_update(&id).finalize();
     let mut bytes = [0; 16];
@@ -104,7 +96,7 @@ async fn perform(state: &State, job: Job) -> Result<Verdict> {
 }
 
 /// Notes all that was heard of a shipment.
-fn note(
+pub(super) fn note(
     tx: &mut Tx,
     now: Instant,
     job: &Job,

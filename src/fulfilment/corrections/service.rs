@@ -11,6 +11,7 @@ use crate::{
         },
         money::{self, Settling},
         parcels::{self, manifests},
+        picking, ready,
         service::{
             advance, all_arrived, announce, make_steps, place, plan, save_states, shares, start, start_shipment,
         },
@@ -42,9 +43,13 @@ pub fn take_back(
     let (mut order, mut fulfilment) = start(tx, actor, id)?;
     let steps = plan(&fulfilment, command, pieces, now)?;
     let pieces = pieces_of(&fulfilment, &steps, |step| -step.picked.min(step.packed));
+    let back = steps.iter().filter(|(_, step)| step.picked < 0).map(|(line_no, step)| (*line_no, -step.picked));
+    picking::put_back(tx, now, &fulfilment, back)?;
     advance(tx, now, &mut fulfilment, command, &steps)?;
-    orders::save(tx, now, &mut order, &[], 1)?;
-    let happened = vec![(TAKEN_BACK, change(&fulfilment, pieces, Some(reason), &[])?)];
+    let is_ready = ready::follow(tx, now, &order, &mut fulfilment)?;
+    let mut happened = vec![(TAKEN_BACK, change(&fulfilment, pieces, Some(reason), &[])?)];
+    happened.extend(is_ready);
+    orders::save(tx, now, &mut order, &[], place(happened.len()))?;
     announce(tx, (now, now), actor, &order, &mut fresh.draw(), happened)?;
     Ok(fulfilment)
 }
@@ -97,6 +102,7 @@ pub fn correct(
     }
     announce(tx, (now, now), actor, &order, draw, happened)?;
     if command == ShipmentCommand::Unship {
+        orders::invoice_later(tx, now, &order, draw.next())?;
         put_back(tx, now, actor, draw, &fulfilment, &shipment, &what.reason)?;
     }
     Ok(shipment)
@@ -166,13 +172,14 @@ fn unship(
         LineMove { line_no, shipped: -pieces, allocated: pieces, ..LineMove::default() }
     };
     let moves: Vec<LineMove> = shipment.lines.iter().map(back).collect();
-    let happened = |order: &OrderDocument| -> Result<Happened> {
-        let pieces = shipment.lines.clone();
-        let told = change(fulfilment, pieces, shipment.corrections.last().map(|one| one.reason.as_str()), &[])?;
-        Ok(vec![(CORRECTED, parcel(order, shipment)?), (TAKEN_BACK, told)])
-    };
-    orders::save(tx, now, order, &moves, place(2))?;
-    happened(order)
+    // All of it may lie packed for its customer again.
+    let is_ready = ready::follow(tx, now, order, fulfilment)?;
+    let told =
+        change(fulfilment, shipment.lines.clone(), shipment.corrections.last().map(|one| one.reason.as_str()), &[])?;
+    orders::save(tx, now, order, &moves, place(2 + usize::from(is_ready.is_some())))?;
+    let mut happened = vec![(CORRECTED, parcel(order, shipment)?), (TAKEN_BACK, told)];
+    happened.extend(is_ready);
+    Ok(happened)
 }
 
 fn changed() -> Error {

@@ -3,6 +3,7 @@
 use actix_web::{get, patch, post};
 
 use super::{
+    correcting,
     forms::{DockView, MatchQuery, Planned, Received, ReportQuery, Scanned, TaskQuery},
     model::{DockMatch, DockRules, DockTask, TaskState},
     outcome::DockReport,
@@ -16,7 +17,7 @@ use crate::{
     fulfilment::{
         Fresh,
         api::checked_time,
-        inbound::{Close, InboundCommand, InboundDetail, InboundShipment, Receipt, Reschedule},
+        inbound::{Close, InboundCommand, InboundDetail, InboundShipment, Receipt, Reschedule, WrongReceipt},
     },
     http::{Body, Call, List, Mount, NoBody, Page, Params, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
@@ -88,6 +89,28 @@ async fn receive_inbound_shipment(call: Call, path: RefPath<InboundShipmentId>, 
             received.matches.clear();
         }
         Ok(Reply::ok(&received)?.version(received.inbound_shipment.version))
+    })
+    .await
+}
+
+/// Take back what was received wrongly
+///
+/// Pieces of lines, or whole handling units, have not come after all: they leave the stock (`correction`) and their lots, are expected
+/// again, of the purchase order too, and what crosses the dock and was not loaded is let go. What has been promised since or has left is refused.
+#[utoipa::path(tag = "receive goods", params(("id" = inline(InboundShipmentId), Path)), request_body = WrongReceipt,
+    security(("token" = ["stock:write"])), responses((status = 200, body = InboundDetail)))]
+#[post("/inbound-shipments/{id}/correct")]
+async fn correct_inbound_shipment(
+    call: Call,
+    path: RefPath<InboundShipmentId>,
+    body: Body<WrongReceipt>,
+) -> Result<Reply> {
+    let (id, actor, now, fresh) = (path.0, call.allow(Scope::StockWrite)?.clone(), call.now, Fresh::new());
+    body.value.check()?;
+    let (locations, wrong) = (call.snapshot::<Locations>().await?, body.value.clone());
+    call.command(&body.fingerprint, move |tx| {
+        let doing = Doing { now, actor: &actor, locations: &locations };
+        detail(correcting::correct(tx, doing, &mut fresh.draw(), (id, &wrong))?)
     })
     .await
 }
@@ -211,14 +234,15 @@ async fn list_dock_tasks(call: Call, path: RefPath<LocationId>, query: List<Task
 
 /// End a task of a dock by a scan
 ///
-/// Scan what you have in your hands. Loading packs the goods for their order; what has to be sorted is sorted before.
+/// Scan what you have in your hands. Loading packs the goods for their order; what has to be sorted is sorted before. A handling unit
+/// that passes unopened is a package of its order from then on and keeps its SSCC; pieces of a known lot are in a package that names it.
 #[utoipa::path(tag = "cross docks", params(("id" = inline(DockTaskId), Path)), request_body = Scanned,
     security(("token" = ["fulfilment:write"])), responses((status = 200, body = DockTask)))]
 #[post("/dock-tasks/{id}/done")]
 async fn end_dock_task(call: Call, path: RefPath<DockTaskId>, body: Body<Scanned>) -> Result<Reply> {
     let (id, actor) = (path.0, call.allow_everywhere(Scope::FulfilmentWrite)?.clone());
-    let (now, fresh, locations) =
-        (call.now, [Fresh::new(), Fresh::new(), Fresh::new()], call.snapshot::<Locations>().await?);
+    let fresh = [Fresh::new(), Fresh::new(), Fresh::new(), Fresh::new()];
+    let (now, locations) = (call.now, call.snapshot::<Locations>().await?);
     let code = body.value.scan.clone();
     if !(1..=200).contains(&code.len()) {
         return Err(Error::invalid("/scan", "expected 1 to 200 characters"));
@@ -233,7 +257,7 @@ async fn end_dock_task(call: Call, path: RefPath<DockTaskId>, body: Body<Scanned
 /// The routes of the ops surface.
 pub fn ops(config: &mut Mount<'_>) {
     config.service(arrive_inbound_shipment).service(reschedule_inbound_shipment).service(receive_inbound_shipment);
-    config.service(close_inbound_shipment).service(cancel_inbound_shipment);
+    config.service(close_inbound_shipment).service(cancel_inbound_shipment).service(correct_inbound_shipment);
     config.service(read_dock).service(update_dock).service(plan_dock).service(read_dock_report);
     config.service(list_dock_matches).service(list_dock_tasks).service(end_dock_task);
 }

@@ -3,7 +3,7 @@
 //! Orders are served one after another: by priority, then by when they are due, then by how long they have waited. Each takes what
 //! is ready in time before what is late; of both whole handling units first, where all that is in one is needed by it, then
 //! pieces, loose ones before those of a unit that would have to be opened, and of these what has to be used first. Goods that
-//! are not good for long enough go to nobody, and no more cross the dock on a day than it can take.
+//! are not good for long enough go to nobody, or not to those who ask for more, and no more cross the dock on a day than it can take.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -41,11 +41,22 @@ pub struct Matched {
 
 type Unit = (InboundShipmentId, String);
 
+/// How much a dock can take.
+#[derive(Debug, Clone)]
+pub struct Room {
+    /// How many pieces cross it on a day at most; any number where nobody has said.
+    pub a_day: Option<i64>,
+    /// How many cross it on a day already.
+    pub used: BTreeMap<NaiveDate, i64>,
+    /// By whose clock its days are.
+    pub zone: Tz,
+}
+
 /// What is left of goods and of the dock while orders are served.
 struct Dock<'a> {
     supplies: &'a [Supply],
     rules: &'a DockRules,
-    zone: Tz,
+    most: &'a Room,
     left: Vec<i64>,
     room: BTreeMap<NaiveDate, i64>,
     by_variant: HashMap<VariantId, Vec<usize>>,
@@ -54,15 +65,10 @@ struct Dock<'a> {
     matched: Vec<Matched>,
 }
 
-/// Matches goods with orders. `used` are the pieces that cross the dock on a day already.
+/// Matches goods with orders.
 #[must_use]
-pub fn match_goods(
-    supplies: &[Supply],
-    demands: &[Demand],
-    rules: &DockRules,
-    (used, zone): (&BTreeMap<NaiveDate, i64>, Tz),
-) -> Vec<Matched> {
-    let mut dock = Dock::new(supplies, rules, used, zone);
+pub fn match_goods(supplies: &[Supply], demands: &[Demand], rules: &DockRules, most: &Room) -> Vec<Matched> {
+    let mut dock = Dock::new(supplies, rules, most);
     let mut orders: BTreeMap<FulfilmentOrderId, Vec<usize>> = BTreeMap::new();
     for (place, demand) in demands.iter().enumerate() {
         orders.entry(demand.fulfilment_order).or_default().push(place);
@@ -83,11 +89,11 @@ pub fn match_goods(
 }
 
 impl<'a> Dock<'a> {
-    fn new(supplies: &'a [Supply], rules: &'a DockRules, used: &BTreeMap<NaiveDate, i64>, zone: Tz) -> Self {
+    fn new(supplies: &'a [Supply], rules: &'a DockRules, most: &'a Room) -> Self {
         let mut dock = Self {
             supplies,
             rules,
-            zone,
+            most,
             left: supplies.iter().map(|supply| supply.quantity).collect(),
             room: BTreeMap::new(),
             by_variant: HashMap::new(),
@@ -96,9 +102,9 @@ impl<'a> Dock<'a> {
             matched: Vec::new(),
         };
         for (place, supply) in supplies.iter().enumerate() {
-            let day = day_of(zone, dock.ready(supply));
-            if let Some(most) = rules.daily_capacity {
-                dock.room.entry(day).or_insert_with(|| most - used.get(&day).copied().unwrap_or_default());
+            let day = day_of(most.zone, dock.ready(supply));
+            if let Some(a_day) = most.a_day {
+                dock.room.entry(day).or_insert_with(|| a_day - most.used.get(&day).copied().unwrap_or_default());
             }
             dock.by_variant.entry(supply.variant).or_default().push(place);
             if let Some(sscc) = &supply.sscc {
@@ -116,17 +122,22 @@ impl<'a> Dock<'a> {
         supply.at.plus_seconds(60 * self.rules.lead_minutes)
     }
 
-    /// Whether goods are good for long enough once they are ready.
-    fn keeps(&self, supply: &Supply) -> bool {
+    /// Whether goods are good for long enough once they are ready: for the dock's rule, and for what the order asks for.
+    fn keeps(&self, supply: &Supply, demand: &Demand) -> bool {
+        let ready = self.ready(supply);
+        let needed = ready.plus_seconds(86_400 * demand.keeps_days);
+        if supply.ends_at.is_some_and(|ends| ends < needed) {
+            return false;
+        }
         let Some(best_before) = supply.best_before else { return true };
         let days = Days::new(u64::try_from(self.rules.min_shelf_life_days).unwrap_or_default());
-        day_of(self.zone, self.ready(supply)).checked_add_days(days).is_some_and(|needed| best_before >= needed)
+        day_of(self.most.zone, ready).checked_add_days(days).is_some_and(|needed| best_before >= needed)
     }
 
     fn room_for(&self, supply: &Supply) -> i64 {
-        match self.rules.daily_capacity {
+        match self.most.a_day {
             None => i64::MAX,
-            Some(_) => self.room.get(&day_of(self.zone, self.ready(supply))).copied().unwrap_or_default().max(0),
+            Some(_) => self.room.get(&day_of(self.most.zone, self.ready(supply))).copied().unwrap_or_default().max(0),
         }
     }
 
@@ -163,14 +174,14 @@ impl<'a> Dock<'a> {
             let supply = self.supplies.get(*place)?;
             let mut left = *self.left.get(*place)?;
             (pieces, room) = (pieces + left, room.min(self.room_for(supply)));
-            if !self.keeps(supply) || left != supply.quantity {
+            if left != supply.quantity {
                 return None;
             }
             for line in lines {
                 let demand = demands.get(*line).filter(|demand| demand.variant == supply.variant);
-                let Some(demand) = demand.filter(|demand| (self.ready(supply) > demand.due_at) == late) else {
-                    continue;
-                };
+                let fits =
+                    |demand: &&Demand| self.keeps(supply, demand) && (self.ready(supply) > demand.due_at) == late;
+                let Some(demand) = demand.filter(fits) else { continue };
                 debug_assert!(demand.quantity >= 0);
                 let wanted = open.get_mut(*line)?;
                 let quantity = left.min(*wanted);
@@ -218,7 +229,7 @@ impl<'a> Dock<'a> {
     fn fits(&self, place: usize, demand: &Demand, late: bool) -> bool {
         let left = self.left.get(place).is_some_and(|left| *left > 0);
         let supply = self.supplies.get(place).filter(|_| left);
-        supply.is_some_and(|supply| self.keeps(supply) && (self.ready(supply) > demand.due_at) == late)
+        supply.is_some_and(|supply| self.keeps(supply, demand) && (self.ready(supply) > demand.due_at) == late)
     }
 
     fn take(
@@ -232,7 +243,7 @@ impl<'a> Dock<'a> {
         let Some(goods) = self.supplies.get(supply) else { return };
         let ready_at = self.ready(goods);
         debug_assert!(demands.get(demand).is_some_and(|demand| demand.variant == goods.variant));
-        if let Some(room) = self.room.get_mut(&day_of(self.zone, ready_at)) {
+        if let Some(room) = self.room.get_mut(&day_of(self.most.zone, ready_at)) {
             *room -= quantity;
         }
         if let Some(left) = self.left.get_mut(supply) {

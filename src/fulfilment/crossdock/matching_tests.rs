@@ -28,7 +28,9 @@ fn supply(inbound: u8, line_no: i32, goods: u8, quantity: i64, sscc: Option<&str
         sku: format!("S{goods}"),
         sscc: sscc.map(str::to_owned),
         at: at(hour),
+        lot: None,
         best_before: None,
+        ends_at: None,
         quantity,
         untouched: true,
     }
@@ -43,15 +45,20 @@ fn demand(order: u8, line_no: i32, goods: u8, quantity: i64, due: i64) -> Demand
         priority: 0,
         due_at: at(due),
         created_at: at(0),
+        keeps_days: 0,
     }
 }
 
 fn rules() -> DockRules {
-    DockRules { planned: true, opportunistic: true, lead_minutes: 60, daily_capacity: None, min_shelf_life_days: 0 }
+    DockRules { planned: true, opportunistic: true, lead_minutes: 60, min_shelf_life_days: 0, daily_capacity: None }
+}
+
+fn room(a_day: Option<i64>) -> Room {
+    Room { a_day, used: BTreeMap::new(), zone: ZONE }
 }
 
 fn matched(supplies: &[Supply], demands: &[Demand], rules: &DockRules) -> Vec<(usize, usize, i64, Way, bool)> {
-    let all = match_goods(supplies, demands, rules, (&BTreeMap::new(), ZONE));
+    let all = match_goods(supplies, demands, rules, &room(None));
     all.into_iter().map(|one| (one.supply, one.demand, one.quantity, one.way, one.late)).collect()
 }
 
@@ -98,13 +105,26 @@ fn what_expires_too_soon_and_what_the_dock_can_not_take_stays() {
     let old = Supply { best_before: Some(day(3)), ..supply(1, 1, 1, 9, None, 1) };
     let strict = DockRules { min_shelf_life_days: 4, ..rules() };
     assert!(matched(std::slice::from_ref(&old), &[demand(1, 1, 1, 9, 9)], &strict).is_empty());
-    let small = DockRules { daily_capacity: Some(6), ..rules() };
     let goods = [supply(1, 1, 1, 4, Some("a"), 1), supply(1, 2, 1, 4, Some("b"), 1)];
-    let found = matched(&goods, &[demand(1, 1, 1, 8, 9)], &small);
-    assert_eq!(found, [(0, 0, 4, Way::Direct, false), (1, 0, 2, Way::Indirect, false)]);
-    let used: BTreeMap<NaiveDate, i64> = [(day_of(ZONE, at(2)), 5)].into();
-    let found = match_goods(&goods, &[demand(1, 1, 1, 8, 9)], &small, (&used, ZONE));
-    assert_eq!(found.iter().map(|one| one.quantity).sum::<i64>(), 1);
+    let crossing = |room: &Room| {
+        let found = match_goods(&goods, &[demand(1, 1, 1, 8, 9)], &rules(), room);
+        found.into_iter().map(|one| (one.supply, one.quantity, one.way)).collect::<Vec<_>>()
+    };
+    assert_eq!(crossing(&room(Some(6))), [(0, 4, Way::Direct), (1, 2, Way::Indirect)]);
+    let found = crossing(&Room { used: [(day_of(ZONE, at(2)), 5)].into(), ..room(Some(6)) });
+    assert_eq!(found.iter().map(|(_, pieces, _)| pieces).sum::<i64>(), 1);
+}
+
+#[test]
+fn goods_go_to_those_only_for_whom_they_keep_long_enough() {
+    let ends = Some(at(24 * 10));
+    let pallet = [Supply { ends_at: ends, best_before: Some(day(9)), ..supply(1, 1, 1, 4, Some("a"), 1) }];
+    let asks = |keeps_days| [Demand { keeps_days, ..demand(1, 1, 1, 4, 9) }];
+    assert_eq!(matched(&pallet, &asks(9), &rules()), [(0, 0, 4, Way::Direct, false)]);
+    assert!(matched(&pallet, &asks(10), &rules()).is_empty());
+    // They go to who is served later and asks for less.
+    let both = [asks(10)[0].clone(), demand(2, 1, 1, 3, 20)];
+    assert_eq!(matched(&pallet, &both, &rules()), [(0, 1, 3, Way::Indirect, false)]);
 }
 
 fn supplies() -> impl Strategy<Value = Vec<Supply>> {
@@ -139,9 +159,9 @@ proptest! {
     fn nothing_is_given_twice_and_nothing_waits_for_what_is_free(supplies in supplies(), demands in demands(),
         capacity in prop::option::of(0i64..30), shelf in 0i64..4)
     {
-        let rules = DockRules { daily_capacity: capacity, min_shelf_life_days: shelf, ..rules() };
-        let found = match_goods(&supplies, &demands, &rules, (&BTreeMap::new(), ZONE));
-        prop_assert_eq!(&found, &match_goods(&supplies, &demands, &rules, (&BTreeMap::new(), ZONE)));
+        let (rules, room) = (DockRules { min_shelf_life_days: shelf, ..rules() }, room(capacity));
+        let found = match_goods(&supplies, &demands, &rules, &room);
+        prop_assert_eq!(&found, &match_goods(&supplies, &demands, &rules, &room));
         let mut left: Vec<i64> = supplies.iter().map(|one| one.quantity).collect();
         let mut open: Vec<i64> = demands.iter().map(|one| one.quantity).collect();
         let mut days: BTreeMap<NaiveDate, i64> = BTreeMap::new();

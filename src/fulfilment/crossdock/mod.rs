@@ -5,6 +5,7 @@
 //! an order the rest of fulfilment does.
 
 pub mod api;
+mod correcting;
 mod forms;
 mod jobs;
 mod matching;
@@ -13,6 +14,7 @@ mod outcome;
 mod receiving;
 mod service;
 pub mod simulate;
+mod standing;
 mod store;
 mod tasks;
 mod told;
@@ -23,6 +25,7 @@ pub use model::{
     DOCK_MATCH_TRANSITIONS, DOCK_TASK_TRANSITIONS, DockMatch, DockTask, MatchCommand, MatchState, TaskKind, TaskState,
     Way, matches_mermaid, tasks_mermaid,
 };
-pub(in crate::fulfilment) use service::lacking;
+pub(in crate::fulfilment) use service::{follow_due, lacking, lacking_of};
+pub(in crate::fulfilment) use standing::{Taken, Taking, leave_standing, standing_at, standing_for, taken};
 pub(in crate::fulfilment) use store::{open_tasks, purge};
 pub use told::event_schemas;

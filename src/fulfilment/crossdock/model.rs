@@ -142,6 +142,9 @@ pub struct DockMatch {
     /// The handling unit that passes unopened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sscc: Option<String>,
+    /// The lot that they are of: the announced one until they come, then the one in which they came. Where it is absent, the announced one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lot: Option<String>,
     /// How they cross the dock.
     pub way: Way,
     /// Where it stands.
@@ -154,7 +157,7 @@ pub struct DockMatch {
     pub ready_at: Instant,
     /// When the fulfilment order is due.
     pub due_at: Instant,
-    /// Why they go elsewhere: `late`, `short`, `cancelled`, `demand_gone`. More words may come.
+    /// Why they go elsewhere: `late`, `short`, `cancelled`, `demand_gone`, `lot_withheld`, `other_lot`. More words may come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Since when.
@@ -215,7 +218,7 @@ const fn yes() -> bool {
 /// How a location's dock works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"planned": true, "opportunistic": true, "lead_minutes": 60, "daily_capacity": 5000}))]
+#[schema(example = json!({"planned": true, "opportunistic": true, "lead_minutes": 60, "min_shelf_life_days": 30}))]
 pub struct DockRules {
     /// Whether goods are matched with orders before they come.
     #[serde(default = "yes")]
@@ -227,14 +230,14 @@ pub struct DockRules {
     #[serde(default)]
     #[schema(minimum = 0, maximum = 10_080)]
     pub lead_minutes: i64,
-    /// How many pieces a day cross the dock at most.
-    #[serde(default)]
-    #[schema(minimum = 0, maximum = 1_000_000_000)]
-    pub daily_capacity: Option<i64>,
     /// For so many days goods must still be good when they are ready.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 3650)]
     pub min_shelf_life_days: i64,
+    /// How many pieces a day cross the dock at most, as older documents say it: the location says it now, and a migration has told it.
+    #[serde(default, skip_serializing)]
+    #[schema(ignore)]
+    pub daily_capacity: Option<i64>,
 }
 
 impl DockRules {
@@ -243,11 +246,12 @@ impl DockRules {
     /// # Errors
     /// `invalid_value`, with the pointer.
     pub(super) fn check(&self) -> Result<()> {
-        let bounds = [
-            ("/lead_minutes", self.lead_minutes, 10_080),
-            ("/daily_capacity", self.daily_capacity.unwrap_or_default(), 1_000_000_000),
-            ("/min_shelf_life_days", self.min_shelf_life_days, 3650),
-        ];
+        if self.daily_capacity.is_some() {
+            let detail = "the location says it: set its `dock_units_per_day`";
+            return Err(Error::invalid("/daily_capacity", detail));
+        }
+        let bounds =
+            [("/lead_minutes", self.lead_minutes, 10_080), ("/min_shelf_life_days", self.min_shelf_life_days, 3650)];
         match bounds.iter().find(|(_, value, most)| !(0..=*most).contains(value)) {
             None => Ok(()),
             Some((pointer, _, most)) => Err(Error::invalid(*pointer, format!("expected 0 to {most}"))),
@@ -270,6 +274,8 @@ pub struct Claim {
     pub taken: i64,
     /// How many of the open ones are matched.
     pub matched: i64,
+    /// How many of those that lie on hand are not there for it: its channel leaves them to others, or they do not keep long enough.
+    pub kept_back: i64,
     /// Whether it waits for something else than goods: it takes what lies on hand, and no more is brought to it.
     pub barred: bool,
     /// The highest is served first.
@@ -297,10 +303,12 @@ pub struct Demand {
     pub due_at: Instant,
     /// Since when it waits.
     pub created_at: Instant,
+    /// For so many days goods must still keep when they leave with its order.
+    pub keeps_days: i64,
 }
 
 /// Which lines lack goods, and how many: what lies on hand goes to those that have waited longest, as everywhere; what was taken
-/// for somebody and what is matched at the dock is nobody else's.
+/// for somebody and what is matched at the dock is nobody else's, and what is kept back from one is left to the next.
 #[must_use]
 pub fn waiting(
     on_hand: &HashMap<VariantId, i64>,
@@ -316,7 +324,7 @@ pub fn waiting(
     let demand = |claim: Claim| {
         let need = claim.open - claim.matched;
         let free = free.get_mut(&claim.variant)?;
-        let given = need.clamp(0, (*free).max(0));
+        let given = need.clamp(0, (*free - claim.kept_back).max(0));
         *free -= given;
         (need > given && !claim.barred).then_some(Demand {
             fulfilment_order: claim.fulfilment_order,
@@ -326,7 +334,42 @@ pub fn waiting(
             priority: claim.priority,
             due_at: claim.due_at,
             created_at: claim.created_at,
+            keeps_days: 0,
         })
     };
     claims.into_iter().filter_map(demand).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_back_from_one_is_left_to_the_next() {
+        let goods: VariantId = crate::kernel::Id::from_bytes([1; 16]);
+        let claim = |number: u8, open: i64, kept_back: i64| Claim {
+            fulfilment_order: crate::kernel::Id::from_bytes([number; 16]),
+            line_no: 1,
+            variant: goods,
+            open,
+            taken: 0,
+            matched: 0,
+            kept_back,
+            barred: false,
+            priority: 0,
+            due_at: Instant::from_micros(0),
+            created_at: Instant::from_micros(i64::from(number)),
+        };
+        let lacking = |claims: Vec<Claim>, at_dock: i64| {
+            let of = |pieces: i64| HashMap::from([(goods, pieces)]);
+            let found = waiting(&of(10), &of(at_dock), claims);
+            found.into_iter().map(|one| (one.fulfilment_order.bytes()[0], one.quantity)).collect::<Vec<_>>()
+        };
+        assert_eq!(lacking(vec![claim(1, 8, 0), claim(2, 6, 0)], 0), [(2, 4)]);
+        // The first leaves six to others: they are there for the second, which has waited less.
+        assert_eq!(lacking(vec![claim(1, 8, 6), claim(2, 6, 0)], 0), [(1, 4)]);
+        assert_eq!(lacking(vec![claim(1, 8, 6), claim(2, 6, 0)], 3), [(1, 7)]);
+        // What is gone to others before is not left to anybody.
+        assert_eq!(lacking(vec![claim(1, 9, 0), claim(2, 3, 6)], 0), [(2, 3)]);
+    }
 }

@@ -1,8 +1,11 @@
 //! Goods come in: received, booked, matched with orders that wait, divided into what crosses the dock and what is put away.
 //!
-//! The shipment is locked first, then the dock, the stock levels last.
+//! The shipment is locked first, then the dock, then the lots that come, the stock levels last. Goods may come in another lot than was
+//! announced: what was planned with those is let go, and they are offered anew as what they are.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::NaiveDate;
 
 use super::{
     forms::{PutAway, Received},
@@ -12,21 +15,22 @@ use super::{
     store, told,
 };
 use crate::{
+    catalog,
     db::Tx,
-    error::{Error, Result},
+    error::{Code, Error, Result},
     fulfilment::{
         ids::Draw,
-        inbound::{self, Docked, InboundCommand, InboundShipment, Receipt, Supply, Taken},
+        inbound::{self, Docked, InLot, InboundCommand, InboundShipment, Receipt, Supply, Taken},
     },
     kernel::{
         Id, Instant,
-        ids::{DockMatchId, InboundShipmentId, VariantId},
-        local::start_of_day,
+        ids::{DockMatchId, InboundShipmentId},
+        take_up_to,
     },
     stock::{self, Entry, MovementKind, lots},
 };
 
-fn task(now: Instant, shipment: &InboundShipment, kind: TaskKind) -> DockTask {
+pub(super) fn task(now: Instant, shipment: &InboundShipment, kind: TaskKind) -> DockTask {
     DockTask {
         // Nobody is told of it before the commit, so a second run may give it another.
         id: Id::new(),
@@ -86,8 +90,11 @@ pub(super) fn reschedule(
     let Some(rules) = store::lock_hub(tx, shipment.location_id)? else { return Ok(shipment) };
     let ready_at = expected_at.plus_seconds(60 * rules.lead_minutes);
     let planned = planned(tx, id)?;
+    let dated = inbound::lots_of(tx, [id])?;
+    // What has an end may not keep long enough any more: whether it does is asked anew.
+    let ends = |one: &DockMatch| ready_at > one.ready_at && dated.contains_key(&(id, one.inbound_line));
     let (late, kept): (Vec<DockMatch>, Vec<DockMatch>) =
-        planned.into_iter().partition(|one| !one.late && ready_at > one.due_at);
+        planned.into_iter().partition(|one| !one.late && ready_at > one.due_at || ends(one));
     let kept: Vec<DockMatchId> = kept.iter().map(|one| one.id).collect();
     store::retime(tx, &kept, ready_at)?;
     service::let_go(tx, doing, draw, late, "late")?;
@@ -168,7 +175,7 @@ impl Division {
 ///
 /// # Errors
 /// `not_found`, `scope_missing`, `state_conflict`, `line_unknown`, `quantity_exceeded`; `duplicate` for a handling unit that has
-/// come before.
+/// come before; `lot_required`.
 pub(super) fn receive(
     tx: &mut Tx,
     doing: Doing<'_>,
@@ -179,9 +186,22 @@ pub(super) fn receive(
     let mut shipment = inbound::lock(tx, doing.actor, id)?;
     let taken = shipment.plan(receipt)?;
     let rules = store::lock_hub(tx, shipment.location_id)?;
+    let others = of_other_lots(&shipment, receipt);
+    let mut freed = BTreeMap::new();
+    if rules.is_some() {
+        let withheld = let_go_withheld(tx, doing, draw, id)?;
+        freed = let_go_others(tx, doing, draw, &shipment, (&taken, &others))?;
+        if withheld || !freed.is_empty() {
+            // What of it is matched has changed.
+            shipment = inbound::get(tx, doing.actor, id)?;
+        }
+    }
+    // Lots are locked before the levels, and before it is asked whether they may be sold.
+    let mut namings = in_lots(tx, doing, draw, &shipment, (&taken, receipt))?;
+    lots::lock(tx, doing.now, &mut namings)?;
     let division = match &rules {
         None => Division::default(),
-        Some(rules) => divide(tx, doing, draw, &shipment, &taken, rules)?,
+        Some(rules) => divide(tx, doing, draw, &shipment, (&taken, &others, &freed), rules)?,
     };
     let docked = division.docked(&taken);
     let events = [draw.next(), draw.next()];
@@ -200,9 +220,6 @@ pub(super) fn receive(
         .collect();
     let fresh = draw.many(entries.len());
     let reference = id.to_string();
-    let mut namings = in_lots(doing, draw, &shipment, &taken)?;
-    // Lots are locked before the levels.
-    lots::lock(tx, doing.now, &mut namings)?;
     stock::book(tx, doing.now, doing.actor, &entries, (Some(&reference), at), &fresh)?;
     if !namings.is_empty() {
         lots::name(tx, doing.now, doing.actor, &namings, Some(&reference))?;
@@ -211,43 +228,131 @@ pub(super) fn receive(
     Ok(Received { inbound_shipment: shipment, matches, put_away })
 }
 
-/// The lots of which goods are that come. What has a date and no number is of a lot that is called by its date.
-fn in_lots(
+/// Lets go of what was planned with goods of lots that may not be sold: they are put away. Whether there was any.
+fn let_go_withheld(tx: &mut Tx, doing: Doing<'_>, draw: &mut Draw<'_>, id: InboundShipmentId) -> Result<bool> {
+    let planned = planned(tx, id)?;
+    let barred = service::withheld(tx, doing.now, &planned)?;
+    let (gone, _) = service::with_units(planned.into_iter().partition(|one| barred.contains(&one.id)));
+    let some = !gone.is_empty();
+    service::let_go(tx, doing, draw, gone, "lot_withheld")?;
+    Ok(some)
+}
+
+/// The pieces of a receipt that it says are of other lots than were announced, or of one where none was.
+fn of_other_lots(shipment: &InboundShipment, receipt: &Receipt) -> Vec<InLot> {
+    let mut named = receipt.in_lots();
+    named.retain(|part| {
+        let line = shipment.lines.iter().find(|line| line.line_no == part.line_no);
+        line.is_some_and(|line| line.lot_number().as_ref() != Some(&part.number))
+    });
+    named
+}
+
+/// How many pieces of a line are in lots.
+fn pieces_in(lots: &[InLot], line_no: i32) -> i64 {
+    lots.iter().filter(|part| part.line_no == line_no).map(|part| part.quantity).sum()
+}
+
+/// Lets go of what was planned with goods that have come in other lots, as far as no more of its line is to come; what is due last goes
+/// first. Of each line, how many pieces it was.
+fn let_go_others(
+    tx: &mut Tx,
     doing: Doing<'_>,
     draw: &mut Draw<'_>,
     shipment: &InboundShipment,
-    taken: &[Taken],
+    (taken, others): (&[Taken], &[InLot]),
+) -> Result<BTreeMap<i32, i64>> {
+    let mut freed: BTreeMap<i32, i64> = BTreeMap::new();
+    if others.is_empty() {
+        return Ok(freed);
+    }
+    let (mut gone, mut stay) = (Vec::new(), planned(tx, shipment.id)?);
+    for one in taken {
+        let other = pieces_in(others, one.line_no);
+        let line = shipment.lines.iter().find(|line| line.line_no == one.line_no);
+        let Some(line) = line.filter(|_| other > 0) else { continue };
+        let of_line = |found: &&DockMatch| found.inbound_line == one.line_no;
+        let matched: i64 = stay.iter().filter(of_line).map(|found| found.quantity).sum();
+        let to_come = (line.left() + one.surplus - one.quantity).max(0);
+        let mut excess = matched - matched.min(one.quantity - other) - to_come;
+        while excess > 0 {
+            let Some(place) = stay.iter().rposition(|found| found.inbound_line == one.line_no) else { break };
+            let found = stay.remove(place);
+            excess -= found.quantity;
+            gone.push(found);
+        }
+    }
+    let (gone, _) = service::with_units((gone, stay));
+    for one in &gone {
+        *freed.entry(one.inbound_line).or_default() += one.quantity;
+    }
+    service::let_go(tx, doing, draw, gone, "other_lot")?;
+    Ok(freed)
+}
+
+/// The lots of which goods are that come: those that the receipt names, else the announced one. What has a date and no number is of a lot
+/// that is called by its date.
+///
+/// # Errors
+/// `lot_required` where goods are tracked by lot and some are of none.
+fn in_lots(
+    tx: &mut Tx,
+    doing: Doing<'_>,
+    draw: &mut Draw<'_>,
+    shipment: &InboundShipment,
+    (taken, receipt): (&[Taken], &Receipt),
 ) -> Result<Vec<lots::Naming>> {
+    let named = receipt.in_lots();
+    let mut parts: Vec<InLot> = Vec::new();
+    let line_of = |line_no: i32| shipment.lines.iter().find(|line| line.line_no == line_no);
+    let tracked = catalog::tracking_of(tx, taken.iter().filter_map(|one| Some(line_of(one.line_no)?.variant_id)))?;
+    for one in taken.iter().filter(|one| one.quantity > 0) {
+        let Some(line) = line_of(one.line_no) else { continue };
+        let own: Vec<InLot> = named.iter().filter(|part| part.line_no == one.line_no).cloned().collect();
+        let rest = one.quantity - own.iter().map(|part| part.quantity).sum::<i64>();
+        let announced = line.lot.clone().or_else(|| line.best_before.map(|day| day.to_string()));
+        let asks = tracked.get(&line.variant_id).is_some_and(|policy| policy.asks_for_lots());
+        if rest > 0 && asks && announced.is_none() {
+            let detail = format!("of which lot are {rest} of line {}?", one.line_no);
+            let error = Error::problem(Code::LotRequired, detail).at(receipt.pointer(one.line_no));
+            return Err(error.with("line_no", one.line_no).with("left", rest));
+        }
+        parts.extend(own);
+        let rest = announced.filter(|_| rest > 0).map(|number| (number, rest));
+        let (line_no, best_before) = (one.line_no, line.best_before);
+        parts.extend(rest.map(|(number, quantity)| InLot { line_no, number, best_before, quantity }));
+    }
     let zone = doing.locations.get(shipment.location_id)?.time_zone.0;
-    let mut of = |one: &Taken| {
-        let line = shipment.lines.iter().find(|line| line.line_no == one.line_no)?;
-        let number = line.lot.clone().or_else(|| line.best_before.map(|day| day.to_string()))?;
-        // On the day itself it is still good.
-        let expires_at = line.best_before.and_then(|day| day.succ_opt()).map(|day| start_of_day(zone, day));
-        (one.quantity > 0).then(|| lots::Naming {
+    let naming = |part: InLot| {
+        let line = line_of(part.line_no)?;
+        Some(lots::Naming {
             key: (line.variant_id, shipment.location_id),
-            number,
-            expires_at,
-            quantity: one.quantity,
+            number: part.number,
+            expires_at: service::ends_at(zone, part.best_before),
+            quantity: part.quantity,
             fresh: draw.next(),
             event: draw.next(),
             pointer: "/lines".to_owned(),
         })
     };
-    Ok(taken.iter().filter_map(&mut of).collect())
+    Ok(parts.into_iter().filter_map(naming).collect())
 }
 
-/// Gives what comes to the matches that were planned with it, those due first in front, and offers the rest to who waits.
+/// Gives what comes to the matches that were planned with it, those due first in front, and offers the rest to who waits. What has come
+/// in other lots than were announced is for none that was planned.
 fn divide(
     tx: &mut Tx,
     doing: Doing<'_>,
     draw: &mut Draw<'_>,
     shipment: &InboundShipment,
-    taken: &[Taken],
+    (taken, others, freed): (&[Taken], &[InLot], &BTreeMap<i32, i64>),
     rules: &DockRules,
 ) -> Result<Division> {
-    let mut left: BTreeMap<i32, i64> = taken.iter().map(|one| (one.line_no, one.quantity)).collect();
-    let whole: HashSet<&str> = whole_units(shipment, taken);
+    let own = |one: &Taken| (one.line_no, one.quantity - pieces_in(others, one.line_no));
+    let mut left: BTreeMap<i32, i64> = taken.iter().map(own).collect();
+    let mut whole: HashSet<&str> = whole_units(shipment, taken);
+    // Its lots were looked at piece by piece.
+    whole.retain(|sscc| shipment.contents(sscc).all(|line| pieces_in(others, line.line_no) == 0));
     let mut division = Division::default();
     for mut one in planned(tx, shipment.id)? {
         let Some(left) = left.get_mut(&one.inbound_line).filter(|left| **left > 0) else { continue };
@@ -264,8 +369,8 @@ fn divide(
         (one.quantity, one.received_at) = (come, Some(doing.now));
         division.come.push(one);
     }
-    if rules.opportunistic {
-        division.found = found(tx, doing, draw, (shipment, taken), (&left, &whole), rules)?;
+    if rules.opportunistic || !freed.is_empty() {
+        division.found = found(tx, doing, draw, (shipment, taken, others), (&left, &whole, freed), rules)?;
     }
     Ok(division)
 }
@@ -279,45 +384,55 @@ fn whole_units<'a>(shipment: &'a InboundShipment, taken: &[Taken]) -> HashSet<&'
     shipment.units.iter().map(|unit| unit.sscc.as_str()).filter(whole).collect()
 }
 
-/// Matches of what comes and was meant for nobody.
+/// Matches of what comes and was meant for nobody; where the dock offers no such goods, of what was planned and has come otherwise: `freed`
+/// is how many pieces of each line that is.
 fn found(
     tx: &mut Tx,
     doing: Doing<'_>,
     draw: &mut Draw<'_>,
-    (shipment, taken): (&InboundShipment, &[Taken]),
-    (left, whole): (&BTreeMap<i32, i64>, &HashSet<&str>),
+    (shipment, taken, others): (&InboundShipment, &[Taken], &[InLot]),
+    (left, whole, freed): (&BTreeMap<i32, i64>, &HashSet<&str>, &BTreeMap<i32, i64>),
     rules: &DockRules,
 ) -> Result<Vec<DockMatch>> {
     let place = doing.locations.get(shipment.location_id)?;
     let come: HashMap<i32, i64> = taken.iter().map(|one| (one.line_no, one.quantity)).collect();
     let lines = shipment.lines.iter();
-    let supply = lines.filter_map(|line| {
-        let quantity = left.get(&line.line_no).copied().filter(|left| *left > 0)?;
+    let supply = lines.flat_map(|line| {
+        let own = left.get(&line.line_no).copied().unwrap_or_default();
+        let own = (line.lot_number(), line.best_before, own);
+        let other = others.iter().filter(|part| part.line_no == line.line_no);
+        let other = other.map(|part| (Some(part.number.clone()), part.best_before, part.quantity));
+        let mut most = match rules.opportunistic {
+            true => i64::MAX,
+            false => freed.get(&line.line_no).copied().unwrap_or_default(),
+        };
         let closed = line.sscc.as_deref().is_some_and(|sscc| {
             // None of the unit was meant for anybody else.
             whole.contains(sscc)
                 && shipment.contents(sscc).all(|line| left.get(&line.line_no) == come.get(&line.line_no))
         });
-        Some(Supply {
-            inbound: shipment.id,
-            line_no: line.line_no,
-            variant: line.variant_id,
-            sku: line.sku.clone(),
-            sscc: line.sscc.clone(),
-            at: doing.now,
-            best_before: line.best_before,
-            quantity,
-            untouched: closed,
-        })
+        let of_lot = |(lot, best_before, mut pieces): (Option<String>, Option<NaiveDate>, i64)| {
+            let quantity = take_up_to(&mut most, &mut pieces);
+            (quantity > 0).then(|| Supply {
+                inbound: shipment.id,
+                line_no: line.line_no,
+                variant: line.variant_id,
+                sku: line.sku.clone(),
+                sscc: line.sscc.clone(),
+                at: doing.now,
+                lot,
+                best_before,
+                ends_at: None,
+                quantity,
+                untouched: closed,
+            })
+        };
+        [own].into_iter().chain(other).filter_map(of_lot).collect::<Vec<_>>()
     });
-    let supplies: Vec<Supply> = supply.collect();
-    let mut variants: Vec<VariantId> = supplies.iter().map(|supply| supply.variant).collect();
-    variants.sort_unstable();
-    variants.dedup();
-    let demands = service::demands(tx, doing.now, shipment.location_id, &variants)?;
-    let open = store::open_at(tx, shipment.location_id)?;
-    let used = service::used(place, &open);
-    let matched = match_goods(&supplies, &demands, rules, (&used, place.time_zone.0));
+    let supplies = service::sellable(tx, doing.now, place.time_zone.0, supply.collect())?;
+    let demands = service::demands(tx, doing.now, shipment.location_id, &supplies)?;
+    let room = service::room(tx, doing.now, place)?;
+    let matched = match_goods(&supplies, &demands, rules, &room);
     let state = (doing.now, shipment.location_id, MatchState::Received);
     let mut drafted = service::drafted(state, &supplies, &demands, &matched, draw);
     for one in &mut drafted {

@@ -3,17 +3,21 @@
 //! Who matches at a dock holds its row, so that there is one plan at a time. What is matched is reserved on both sides by guarded
 //! counters: of the inbound line never more than is to come, of the order's line never more than is open.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
 
 use super::{
     forms::{Arrival, DockView, Outbound},
-    matching::{Matched, match_goods},
+    matching::{Matched, Room, match_goods},
     model::{Claim, Demand, DockMatch, DockRules, DockTask, MatchState, TaskKind, TaskState, Way, waiting},
     outcome::{self, DockReport},
     store::{self, Line},
     told,
 };
 use crate::{
+    catalog,
     db::Tx,
     error::{Error, Result},
     fulfilment::{
@@ -23,10 +27,14 @@ use crate::{
     },
     kernel::{
         Actor, Id, Instant,
-        ids::{DockMatchId, DockTaskId, FulfilmentOrderId, InboundShipmentId, LocationId, VariantId},
-        local::day_of,
+        ids::{DockMatchId, DockTaskId, FulfilmentOrderId, InboundShipmentId, LocationId, OrderId, VariantId},
+        local::{day_of, start_of_day},
     },
-    stock::{self, Location, Locations},
+    orders,
+    stock::{
+        self, Location, Locations,
+        lots::{self, Lot},
+    },
 };
 
 // What is asked for as it stands in the tables.
@@ -72,29 +80,74 @@ pub(super) fn line_of(one: &DockMatch) -> Line {
     (one.fulfilment_order_id, one.line_no)
 }
 
-/// The lines at a dock that lack these variants.
-pub(super) fn demands(tx: &mut Tx, now: Instant, location: LocationId, variants: &[VariantId]) -> Result<Vec<Demand>> {
-    let lines = fulfilment_store::open_lines(tx, now, location, variants)?;
+/// The lines at a dock that lack what is supplied.
+pub(super) fn demands(tx: &mut Tx, now: Instant, location: LocationId, supplies: &[Supply]) -> Result<Vec<Demand>> {
+    let mut variants: Vec<VariantId> = supplies.iter().map(|supply| supply.variant).collect();
+    variants.sort_unstable();
+    variants.dedup();
+    let lines = fulfilment_store::open_lines(tx, now, location, &variants)?;
     if lines.is_empty() {
         return Ok(Vec::new());
     }
+    let orders: HashMap<FulfilmentOrderId, (OrderId, Option<i64>)> =
+        lines.iter().map(|line| (line.id, (line.order, line.shelf_life_days))).collect();
     let keys: Vec<Line> = lines.iter().map(|line| (line.id, line.line_no)).collect();
     let matched = store::matched(tx, &keys)?;
-    let claims = lines.into_iter().map(|line| {
-        let matched = matched.get(&(line.id, line.line_no)).copied().unwrap_or_default();
-        claim(line, matched)
-    });
-    let levels: Vec<_> = variants.iter().map(|variant| (*variant, location)).collect();
-    let levels = stock::levels_at(tx, &levels)?;
-    let on_hand = levels.values().map(|level| (level.variant, level.on_hand - level.withheld)).collect();
+    let claims = claims(tx, now, location, lines, &matched)?;
+    let on_hand = on_hand(tx, location, &variants)?;
     let at_dock = store::open_at(tx, location)?;
     let at_dock = at_dock.iter().filter(|one| one.state == MatchState::Received);
     let at_dock: HashMap<VariantId, i64> =
         summed(at_dock.map(|one| (one.variant_id, one.quantity))).into_iter().collect();
-    Ok(waiting(&on_hand, &at_dock, claims.collect()))
+    let mut demands = waiting(&on_hand, &at_dock, claims);
+    if supplies.iter().any(|supply| supply.ends_at.is_some()) {
+        let mut ids: Vec<OrderId> =
+            demands.iter().filter_map(|one| Some(orders.get(&one.fulfilment_order)?.0)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let lives = orders::shelf_lives(tx, &ids)?;
+        for one in &mut demands {
+            let Some((order, own)) = orders.get(&one.fulfilment_order) else { continue };
+            one.keeps_days = (*own).max(lives.get(order).copied()).unwrap_or_default();
+        }
+    }
+    Ok(demands)
 }
 
-/// The lines at a location that lack these variants, whatever else they wait for and whatever is matched with them.
+/// Goods that may be sold, each with the end that is known of its lot. Of a handling unit of which a part may not, the rest does not
+/// pass unopened.
+pub(super) fn sellable(tx: &mut Tx, now: Instant, zone: Tz, mut supplies: Vec<Supply>) -> Result<Vec<Supply>> {
+    let numbers = supplies.iter().filter_map(|supply| Some((supply.variant, supply.lot.as_deref()?)));
+    let lots = lots::known(tx, &numbers.collect())?;
+    let known: HashMap<(VariantId, &str), &Lot> =
+        lots.iter().map(|lot| ((lot.variant_id, lot.number.as_str()), lot)).collect();
+    let mut opened: HashSet<(InboundShipmentId, String)> = HashSet::new();
+    supplies.retain_mut(|supply| {
+        let lot = supply.lot.as_deref().and_then(|number| known.get(&(supply.variant, number)));
+        // What is known of a lot counts, whatever a delivery says of its end.
+        supply.ends_at = match lot {
+            Some(lot) => lot.expires_at,
+            None => ends_at(zone, supply.best_before),
+        };
+        if lot.is_some() {
+            supply.best_before = supply.ends_at.map(|at| day_of(zone, at.plus_seconds(-1)));
+        }
+        let may = lot.is_none_or(|lot| lot.refused(now, None).is_none());
+        opened.extend(supply.sscc.clone().filter(|_| !may).map(|sscc| (supply.inbound, sscc)));
+        may
+    });
+    for supply in &mut supplies {
+        supply.untouched &= supply.sscc.as_ref().is_none_or(|sscc| !opened.contains(&(supply.inbound, sscc.clone())));
+    }
+    Ok(supplies)
+}
+
+/// From when on goods are not sold any more that are best before a day: on the day itself they are still good.
+pub(super) fn ends_at(zone: Tz, best_before: Option<NaiveDate>) -> Option<Instant> {
+    best_before.and_then(|day| day.succ_opt()).map(|day| start_of_day(zone, day))
+}
+
+/// The lines at a location that lack these variants, whatever else they wait for and whatever is to come for them.
 ///
 /// # Errors
 /// What the database says.
@@ -105,11 +158,98 @@ pub(in crate::fulfilment) fn lacking(
     variants: &[VariantId],
 ) -> Result<Vec<Demand>> {
     let lines = fulfilment_store::open_lines(tx, now, location, variants)?;
-    let claims = lines.into_iter().map(|line| Claim { barred: false, ..claim(line, 0) }).collect();
+    let keys: Vec<_> = variants.iter().map(|variant| (*variant, location)).collect();
+    // What stands at the dock for one is not there for another.
+    let standing = store::standing(tx, &keys)?;
+    let at_dock = summed(standing.iter().map(|((variant, _), .., pieces)| (*variant, *pieces))).into_iter().collect();
+    let matched = summed(standing.into_iter().map(|(_, work, line_no, pieces)| ((work, line_no), pieces)));
+    // When goods come, and what is due with them, changes no turn.
+    let turns: HashMap<Line, Instant> = lines.iter().map(|line| ((line.id, line.line_no), line.turn_at)).collect();
+    let mut claims = claims(tx, now, location, lines, &matched.into_iter().collect())?;
+    for claim in &mut claims {
+        claim.barred = false;
+        claim.due_at = turns.get(&(claim.fulfilment_order, claim.line_no)).copied().unwrap_or(claim.due_at);
+    }
+    Ok(waiting(&on_hand(tx, location, variants)?, &at_dock, claims))
+}
+
+/// Lines as claims to what lies at a location: two statements, and two more where a channel leaves something to others.
+fn claims(
+    tx: &mut Tx,
+    now: Instant,
+    location: LocationId,
+    lines: Vec<fulfilment_store::OpenLine>,
+    matched: &HashMap<Line, i64>,
+) -> Result<Vec<Claim>> {
+    let asked = |line: &fulfilment_store::OpenLine| (line.variant, line.channel, line.shelf_life_days);
+    let kept = stock::kept_back(tx, now, location, &lines.iter().map(asked).collect::<Vec<_>>())?;
+    let beyond =
+        sold_beyond(tx, location, kept.iter().filter(|(_, kept)| kept.left > 0).map(|((variant, ..), _)| *variant))?;
+    let claim = |line: fulfilment_store::OpenLine| {
+        let matched = matched.get(&(line.id, line.line_no)).copied().unwrap_or_default();
+        let kept = kept.get(&asked(&line)).copied().unwrap_or_default();
+        // Of what is not sold beyond the stock, what was sold was there for it then, and stays sold.
+        let kept_back = kept.ends + if beyond.contains(&line.variant) { kept.left } else { 0 };
+        Claim { kept_back, ..claim(line, matched) }
+    };
+    Ok(lines.into_iter().map(claim).collect())
+}
+
+/// Those of variants that are sold at a location beyond what lies there: without end, or up to a number.
+fn sold_beyond(
+    tx: &mut Tx,
+    location: LocationId,
+    variants: impl Iterator<Item = VariantId>,
+) -> Result<HashSet<VariantId>> {
+    let variants: Vec<VariantId> = variants.collect::<BTreeSet<_>>().into_iter().collect();
+    let keys: Vec<_> = variants.iter().map(|variant| (*variant, location)).collect();
+    let levels = stock::levels_at(tx, &keys)?;
+    let limited = levels.values().filter(|level| level.beyond > 0).map(|level| level.variant);
+    let known = catalog::by_ids(tx, &variants)?;
+    let endless = known.iter().filter(|variant| !variant.is_limited()).map(|variant| variant.id);
+    Ok(limited.chain(endless).collect())
+}
+
+/// How many pieces of variants lie at a location and may be sold.
+fn on_hand(tx: &mut Tx, location: LocationId, variants: &[VariantId]) -> Result<HashMap<VariantId, i64>> {
     let levels: Vec<_> = variants.iter().map(|variant| (*variant, location)).collect();
     let levels = stock::levels_at(tx, &levels)?;
-    let on_hand = levels.values().map(|level| (level.variant, level.on_hand - level.withheld)).collect();
-    Ok(waiting(&on_hand, &HashMap::new(), claims))
+    Ok(levels.values().map(|level| (level.variant, level.on_hand - level.withheld)).collect())
+}
+
+/// The same for those who ask often: the levels are looked at first, and whose goods lack is only asked of variants of which less lies
+/// there, apart from the dock, than is allocated.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn lacking_of(
+    tx: &mut Tx,
+    now: Instant,
+    location: LocationId,
+    variants: &[VariantId],
+) -> Result<HashMap<Line, i64>> {
+    let keys: Vec<_> = variants.iter().map(|variant| (*variant, location)).collect();
+    let levels = stock::levels_at(tx, &keys)?;
+    let at_dock = store::open_at(tx, location)?;
+    let at_dock = at_dock.iter().filter(|one| one.state == MatchState::Received);
+    let at_dock: HashMap<VariantId, i64> =
+        summed(at_dock.map(|one| (one.variant_id, one.quantity))).into_iter().collect();
+    let scarce = |variant: &VariantId| {
+        let dock = at_dock.get(variant).copied().unwrap_or_default();
+        let level = levels.get(&(*variant, location));
+        level.is_none_or(|level| level.on_hand - level.withheld - dock < level.allocated)
+    };
+    let scarce: Vec<VariantId> = variants.iter().copied().filter(scarce).collect();
+    let lacking = lacking(tx, now, location, &scarce)?;
+    Ok(lacking.into_iter().map(|one| ((one.fulfilment_order, one.line_no), one.quantity)).collect())
+}
+
+/// Lets the docks know that fulfilment orders are due at other times: what is planned for them may be late now, or is no more.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn follow_due(tx: &mut Tx, all: &[(FulfilmentOrderId, Instant)]) -> Result<()> {
+    store::follow_due(tx, all)
 }
 
 fn claim(line: fulfilment_store::OpenLine, matched: i64) -> Claim {
@@ -120,6 +260,7 @@ fn claim(line: fulfilment_store::OpenLine, matched: i64) -> Claim {
         open: line.open,
         taken: line.taken,
         matched,
+        kept_back: 0,
         // A hold for goods ends with goods.
         barred: line.barred,
         priority: line.priority,
@@ -128,10 +269,18 @@ fn claim(line: fulfilment_store::OpenLine, matched: i64) -> Claim {
     }
 }
 
-/// How many pieces cross a dock on each day already.
-pub(super) fn used(location: &Location, open: &[DockMatch]) -> BTreeMap<chrono::NaiveDate, i64> {
-    let zone = location.time_zone.0;
-    summed(open.iter().map(|one| (day_of(zone, one.ready_at), one.quantity))).into_iter().collect()
+/// How much a locked dock can take, and how many pieces cross it on each day already: what has crossed it counts for the day on which
+/// that was, what has not for the day on which it is ready, or today where that is past.
+pub(super) fn room(tx: &mut Tx, now: Instant, place: &Location) -> Result<Room> {
+    let (zone, a_day) = (place.time_zone.0, place.site.dock_units_per_day);
+    let mut pieces: Vec<(NaiveDate, i64)> = Vec::new();
+    if a_day.is_some() {
+        let today = day_of(zone, now);
+        let open = store::open_at(tx, place.id)?;
+        pieces.extend(open.iter().map(|one| (day_of(zone, one.ready_at.max(now)), one.quantity)));
+        pieces.push((today, store::done_since(tx, place.id, start_of_day(zone, today))?));
+    }
+    Ok(Room { a_day, used: summed(pieces.into_iter()).into_iter().collect(), zone })
 }
 
 /// Matches that goods stand for, with their ids.
@@ -154,6 +303,7 @@ pub(super) fn drafted(
             variant_id: supply.variant,
             sku: supply.sku.clone(),
             sscc: one.sscc.clone(),
+            lot: supply.lot.clone(),
             way: one.way,
             state,
             quantity: one.quantity,
@@ -178,16 +328,18 @@ pub(super) fn plan(tx: &mut Tx, doing: Doing<'_>, draw: &mut Draw<'_>, location:
     let Some(rules) = store::lock_hub(tx, location)? else { return Ok(Vec::new()) };
     reconcile(tx, doing, draw, location)?;
     let Some(place) = doing.locations.get(location).ok().filter(|_| rules.planned) else { return Ok(Vec::new()) };
-    let supplies = inbound::free(tx, location)?;
-    let mut variants: Vec<VariantId> = supplies.iter().map(|supply| supply.variant).collect();
-    variants.sort_unstable();
-    variants.dedup();
-    let demands = demands(tx, doing.now, location, &variants)?;
+    let mut supplies = inbound::free(tx, location)?;
+    for supply in &mut supplies {
+        // What should have come already comes today at the earliest.
+        supply.at = supply.at.max(doing.now);
+    }
+    let supplies = sellable(tx, doing.now, place.time_zone.0, supplies)?;
+    let demands = demands(tx, doing.now, location, &supplies)?;
     if demands.is_empty() {
         return Ok(Vec::new());
     }
-    let used = used(place, &store::open_at(tx, location)?);
-    let matched = match_goods(&supplies, &demands, &rules, (&used, place.time_zone.0));
+    let room = room(tx, doing.now, place)?;
+    let matched = match_goods(&supplies, &demands, &rules, &room);
     let drafted = drafted((doing.now, location, MatchState::Planned), &supplies, &demands, &matched, draw);
     let of_lines = summed(drafted.iter().map(|one| ((one.inbound_shipment_id, one.inbound_line), one.quantity)));
     let of_lines: Vec<_> = of_lines.into_iter().map(|((shipment, line), pieces)| (shipment, line, pieces, 0)).collect();
@@ -200,7 +352,10 @@ pub(super) fn plan(tx: &mut Tx, doing: Doing<'_>, draw: &mut Draw<'_>, location:
 
 /// Lets go of matches whose line has less open than is matched of it: it was cancelled, picked from the shelf, moved.
 fn reconcile(tx: &mut Tx, doing: Doing<'_>, draw: &mut Draw<'_>, location: LocationId) -> Result<()> {
-    let mut open = store::open_at(tx, location)?;
+    let open = store::open_at(tx, location)?;
+    let barred = withheld(tx, doing.now, &open)?;
+    let (barred, mut open) = with_units(open.into_iter().partition(|one| barred.contains(&one.id)));
+    let_go(tx, doing, draw, barred, "lot_withheld")?;
     let mut variants: Vec<VariantId> = open.iter().map(|one| one.variant_id).collect();
     variants.sort_unstable();
     variants.dedup();
@@ -208,17 +363,45 @@ fn reconcile(tx: &mut Tx, doing: Doing<'_>, draw: &mut Draw<'_>, location: Locat
     let mut left: HashMap<Line, i64> = lines.iter().map(|line| ((line.id, line.line_no), line.open)).collect();
     // What is at the dock stays before what is still to come, what comes first before what comes later.
     open.sort_by_key(|one| (one.state != MatchState::Received, one.ready_at, one.id));
-    let (mut gone, stay): (Vec<DockMatch>, Vec<DockMatch>) = open.into_iter().partition(|one| {
+    let (gone, _) = with_units(open.into_iter().partition(|one| {
         let left = left.entry(line_of(one)).or_default();
         let stays = one.quantity <= *left;
         *left -= if stays { one.quantity } else { 0 };
         !stays
-    });
-    // A handling unit passes with all that is in it, or is opened: what is left of it is matched anew.
+    }));
+    let_go(tx, doing, draw, gone, "demand_gone")
+}
+
+/// Those that go, and those that stay. A handling unit passes with all that is in it, or is opened: what is left of it goes too and is
+/// matched anew.
+pub(super) fn with_units((mut gone, stay): (Vec<DockMatch>, Vec<DockMatch>)) -> (Vec<DockMatch>, Vec<DockMatch>) {
     let unit = |one: &DockMatch| Some((one.inbound_shipment_id, one.sscc.clone()?));
     let opened: HashSet<(InboundShipmentId, String)> = gone.iter().filter_map(unit).collect();
-    gone.extend(stay.into_iter().filter(|one| unit(one).is_some_and(|unit| opened.contains(&unit))));
-    let_go(tx, doing, draw, gone, "demand_gone")
+    let (with, stay): (Vec<DockMatch>, Vec<DockMatch>) =
+        stay.into_iter().partition(|one| unit(one).is_some_and(|unit| opened.contains(&unit)));
+    gone.extend(with);
+    (gone, stay)
+}
+
+/// Those of matches whose goods are of lots that may not be sold.
+pub(super) fn withheld(tx: &mut Tx, now: Instant, matches: &[DockMatch]) -> Result<HashSet<DockMatchId>> {
+    if matches.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let shipments: BTreeSet<InboundShipmentId> = matches.iter().map(|one| one.inbound_shipment_id).collect();
+    let numbers = inbound::lots_of(tx, shipments)?;
+    let announced = |one: &DockMatch| numbers.get(&(one.inbound_shipment_id, one.inbound_line)).map(String::as_str);
+    let wanted =
+        matches.iter().filter_map(|one| Some((one.variant_id, one.lot.as_deref().or(announced(one))?))).collect();
+    let mut barred = lots::known(tx, &wanted)?;
+    barred.retain(|lot| lot.refused(now, None).is_some());
+    let is_barred = |one: &&DockMatch| {
+        one.lot
+            .as_deref()
+            .or(announced(one))
+            .is_some_and(|of| barred.iter().any(|lot| (lot.variant_id, &*lot.number) == (one.variant_id, of)))
+    };
+    Ok(matches.iter().filter(is_barred).map(|one| one.id).collect())
 }
 
 /// Cancels open matches: what they held is free on both sides, and goods that are there already are put away.

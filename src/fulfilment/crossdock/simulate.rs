@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    matching::match_goods,
+    matching::{Room, match_goods},
     model::{Demand, DockRules, Way},
     outcome::STORED,
 };
@@ -134,7 +134,9 @@ fn make(scene: &Scene) -> World {
                         // Half of the units are pallets, the others are loose.
                         sscc: (unit % 2 == 0).then(|| format!("{place}-{unit}")),
                         at,
+                        lot: None,
                         best_before: None,
+                        ends_at: None,
                         quantity: chance.from(4, 24),
                         untouched: true,
                     });
@@ -259,6 +261,7 @@ impl<'a> House<'a> {
                     priority: 0,
                     due_at: order.due,
                     created_at: order.placed,
+                    keeps_days: 0,
                 });
             }
         }
@@ -266,10 +269,11 @@ impl<'a> House<'a> {
             planned: true,
             opportunistic: true,
             lead_minutes: self.scene.across_minutes,
-            daily_capacity: None,
             min_shelf_life_days: 0,
+            daily_capacity: None,
         };
-        for one in match_goods(supplies, &demands, &rules, (&BTreeMap::new(), chrono_tz::UTC)) {
+        let room = Room { a_day: None, used: BTreeMap::new(), zone: chrono_tz::UTC };
+        for one in match_goods(supplies, &demands, &rules, &room) {
             let Some(demand) = demands.get(one.demand) else { continue };
             let owner = self.open.iter().copied().find(|place| id(*place) == demand.fulfilment_order);
             let Some(order) = owner.and_then(|place| self.world.orders.get_mut(place)) else { continue };

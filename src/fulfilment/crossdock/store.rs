@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{
     model::{DockMatch, DockRules, DockTask, MatchState, TaskKind, TaskState, Way},
     outcome::Crossed,
+    standing::Standing,
 };
 use crate::{
     db::{Bind, Col, Doc, DocSql, InstantSql, Sql, Tx, UidSql, dialect, insert_many, sql},
@@ -20,6 +21,7 @@ use crate::{
         Instant,
         ids::{DockMatchId, DockTaskId, FulfilmentOrderId, Id, InboundShipmentId, LocationId, VariantId},
     },
+    stock::LevelKey,
 };
 
 /// A line of a fulfilment order.
@@ -120,6 +122,7 @@ struct MatchRow {
     variant_id: VariantId,
     sku: String,
     sscc: Option<String>,
+    lot: Option<String>,
     way: Way,
     state: MatchState,
     quantity: i64,
@@ -134,11 +137,11 @@ struct MatchRow {
 
 #[rustfmt::skip]
 type MatchTypes = (
-    UidSql, UidSql, UidSql, BigInt, UidSql, BigInt, UidSql, Text, Nullable<Text>, Text, Text, BigInt, Bool, InstantSql, InstantSql,
-    Nullable<Text>, InstantSql, Nullable<InstantSql>, Nullable<InstantSql>,
+    UidSql, UidSql, UidSql, BigInt, UidSql, BigInt, UidSql, Text, Nullable<Text>, Nullable<Text>, Text, Text, BigInt, Bool, InstantSql,
+    InstantSql, Nullable<Text>, InstantSql, Nullable<InstantSql>, Nullable<InstantSql>,
 );
-const MATCH: &str = "id, location_id, inbound_shipment_id, inbound_line, fulfilment_order_id, line_no, variant_id, sku, sscc, way, \
-     state, quantity, late, ready_at, due_at, reason, created_at, received_at, ended_at";
+const MATCH: &str = "id, location_id, inbound_shipment_id, inbound_line, fulfilment_order_id, line_no, variant_id, sku, sscc, lot, \
+     way, state, quantity, late, ready_at, due_at, reason, created_at, received_at, ended_at";
 const MATCHES: &[(&str, Col)] = &[
     ("id", Col::Uid),
     ("location_id", Col::Uid),
@@ -149,6 +152,7 @@ const MATCHES: &[(&str, Col)] = &[
     ("variant_id", Col::Uid),
     ("sku", Col::Text),
     ("sscc", Col::Text),
+    ("lot", Col::Text),
     ("way", Col::Text),
     ("state", Col::Text),
     ("quantity", Col::Int),
@@ -171,6 +175,7 @@ fn load(tx: &mut Tx, query: Sql) -> Result<Vec<DockMatch>> {
             variant_id: row.variant_id,
             sku: row.sku,
             sscc: row.sscc,
+            lot: row.lot,
             way: row.way,
             state: row.state,
             quantity: row.quantity,
@@ -199,6 +204,7 @@ pub(super) fn insert_matches(tx: &mut Tx, matches: &[DockMatch]) -> Result<()> {
             one.variant_id.into(),
             one.sku.as_str().into(),
             one.sscc.clone().into(),
+            one.lot.clone().into(),
             one.way.as_str().into(),
             one.state.as_str().into(),
             one.quantity.into(),
@@ -226,6 +232,37 @@ pub(super) fn open_at(tx: &mut Tx, location: LocationId) -> Result<Vec<DockMatch
         "SELECT {MATCH} FROM dock_matches WHERE location_id = ? AND state IN ('planned', 'received') ORDER BY ready_at, id"
     );
     load(tx, sql(query).bind(location))
+}
+
+/// Those of locations over whose docks goods go.
+pub(super) fn hubs_among(tx: &mut Tx, places: impl IntoIterator<Item = LocationId>) -> Result<Vec<LocationId>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    sql(format!("SELECT location_id FROM dock_hubs WHERE location_id IN (SELECT wanted FROM {list})"))
+        .bind(ids(places))
+        .load::<UidSql, LocationId>(tx)
+}
+
+/// What stands at docks for whom, of levels.
+pub(super) fn standing(tx: &mut Tx, levels: &[LevelKey]) -> Result<Vec<Standing>> {
+    let list = dialect::list(tx, &[("variant", Col::Uid), ("location", Col::Uid)]);
+    let query = format!(
+        "SELECT m.variant_id, m.location_id, m.fulfilment_order_id, m.line_no, m.quantity FROM {list} \
+         JOIN dock_matches AS m ON m.location_id = location AND m.variant_id = variant WHERE m.state = 'received' \
+         ORDER BY m.id"
+    );
+    let rows = levels.iter().map(|(variant, location)| json!([variant.hex(), location.hex()])).collect();
+    type Row = (VariantId, LocationId, FulfilmentOrderId, i64, i64);
+    let found = sql(query).bind(dialect::rows(rows));
+    let found = found.load::<(UidSql, UidSql, UidSql, BigInt, BigInt), Row>(tx)?;
+    let one = |(variant, location, work, line, pieces): Row| Ok(((variant, location), work, number(line)?, pieces));
+    found.into_iter().map(one).collect()
+}
+
+/// How many pieces have crossed a dock since an instant.
+pub(super) fn done_since(tx: &mut Tx, location: LocationId, since: Instant) -> Result<i64> {
+    let query = sql("SELECT CAST(coalesce(sum(quantity), 0) AS bigint) FROM dock_matches \
+         WHERE location_id = ? AND state = 'done' AND ended_at >= ?");
+    Ok(query.bind(location).bind(since).first::<BigInt, i64>(tx)?.unwrap_or_default())
 }
 
 /// What a list is narrowed to: a dock, and where its items stand.
@@ -303,6 +340,17 @@ pub(super) fn retime(tx: &mut Tx, matches: &[DockMatchId], ready_at: Instant) ->
         "UPDATE dock_matches SET ready_at = ?, late = ? > due_at FROM {list} WHERE id = list.wanted AND state = 'planned'"
     );
     sql(update).bind(ready_at).bind(ready_at).bind(ids(matches.iter().copied())).execute(tx).map(|_| ())
+}
+
+/// Lets planned matches know when those are due that they are for.
+pub(super) fn follow_due(tx: &mut Tx, all: &[(FulfilmentOrderId, Instant)]) -> Result<()> {
+    let list = dialect::list(tx, &[("owner", Col::Uid), ("due", Col::At)]);
+    let update = format!(
+        "UPDATE dock_matches SET due_at = list.due, late = ready_at > list.due FROM {list} \
+         WHERE fulfilment_order_id = list.owner AND state = 'planned'"
+    );
+    let rows = all.iter().map(|(id, due)| json!([id.hex(), due.sortable()])).collect();
+    sql(update).bind(dialect::rows(rows)).execute(tx).map(|_| ())
 }
 
 #[derive(Queryable)]

@@ -9,12 +9,20 @@ use crate::{
     catalog,
     db::Tx,
     error::{Error, Result},
-    fulfilment::{Fresh, holds, inbound, model::Pieces, service as fulfilment},
+    fulfilment::{
+        Fresh, holds,
+        inbound::{self, InboundLine},
+        model::Pieces,
+        parcels::{self, NewLine, PackedLot},
+        picking::{self, TakenOf},
+        service as fulfilment,
+    },
     kernel::{
         Actor, Quantity,
         gs1::{self, Fields},
-        ids::{DockMatchId, DockTaskId},
+        ids::{DockMatchId, DockTaskId, VariantId},
     },
+    stock::lots,
 };
 
 /// A task that the actor may see.
@@ -74,7 +82,8 @@ pub(super) fn done(tx: &mut Tx, doing: Doing<'_>, fresh: &[Fresh], id: DockTaskI
     Ok(task)
 }
 
-/// Packs what is loaded, and ends its matches.
+/// Packs what is loaded, and ends its matches. A handling unit that passes unopened leaves as a package with its SSCC; so do pieces of
+/// which the lot is known, so that they leave of it.
 fn load(tx: &mut Tx, doing: Doing<'_>, fresh: &[Fresh], task: &DockTask) -> Result<()> {
     let mut matches = loaded(tx, task)?;
     let missing = || Error::internal("a task of loading without an order");
@@ -83,12 +92,12 @@ fn load(tx: &mut Tx, doing: Doing<'_>, fresh: &[Fresh], task: &DockTask) -> Resu
     let piece =
         |(line_no, quantity)| Ok(Pieces { line_no, quantity: Quantity::new(quantity).map_err(Error::internal)? });
     let pieces: Vec<Pieces> = pieces.into_iter().map(piece).collect::<Result<_>>()?;
-    let (packing, telling, releasing) = match fresh {
-        [packing, telling, releasing, ..] => (packing, telling, releasing),
-        _ => return Err(Error::internal("loading needs ids")),
+    let [packing, telling, releasing, boxing, ..] = fresh else {
+        return Err(Error::internal("loading needs ids"));
     };
     holds::goods_came(tx, doing.now, doing.actor, releasing, order)?;
-    fulfilment::pack(tx, doing.now, doing.actor, packing, order, Some(&pieces))?;
+    let work = fulfilment::pack_standing(tx, doing.now, doing.actor, packing, order, &pieces)?;
+    let lines = in_lots(tx, doing, task, &matches)?;
     if let Some(own) = task.match_id
         && store::has_open(tx, own, TaskKind::Sort)?
     {
@@ -99,14 +108,52 @@ fn load(tx: &mut Tx, doing: Doing<'_>, fresh: &[Fresh], task: &DockTask) -> Resu
         return Err(Error::conflict("the goods have gone elsewhere"));
     }
     store::unmatch_demands(tx, &summed(matches.iter().map(|one| (line_of(one), one.quantity))))?;
-    if let Some(sscc) = task.sscc.clone().filter(|_| task.match_id.is_none()) {
-        inbound::units_passed_on(tx, doing.now, task.inbound_shipment_id, &[sscc])?;
+    let unit = task.sscc.clone().filter(|_| task.match_id.is_none());
+    if let Some(sscc) = &unit {
+        inbound::units_passed_on(tx, doing.now, task.inbound_shipment_id, std::slice::from_ref(sscc))?;
+    }
+    let taken = |line: &NewLine| {
+        let own = work.lines.iter().find(|known| known.line_no == line.line_no)?;
+        let (work, location, lot) = (work.id, work.location_id, line.lots.first()?.lot.clone());
+        Some(TakenOf { work, line_no: line.line_no, variant: own.variant_id, location, lot, pieces: line.quantity })
+    };
+    picking::note(tx, &lines.iter().filter_map(taken).collect::<Vec<_>>())?;
+    if unit.is_some() || lines.iter().any(|line| !line.lots.is_empty()) {
+        parcels::of_dock(tx, (boxing.first(), doing.now), &work, (unit, lines), doing.locations)?;
     }
     for one in &mut matches {
         one.state = one.state.apply(MatchCommand::Load)?;
         one.ended_at = Some(doing.now);
     }
     told::tell(tx, doing.now, doing.actor, &mut telling.draw(), &matches)
+}
+
+/// What is loaded, line by line and lot by lot.
+///
+/// # Errors
+/// `state_conflict` where it is of a lot that may not be sold.
+fn in_lots(tx: &mut Tx, doing: Doing<'_>, task: &DockTask, matches: &[DockMatch]) -> Result<Vec<NewLine>> {
+    let shipment = inbound::get(tx, doing.actor, task.inbound_shipment_id)?;
+    let number = |one: &DockMatch| {
+        let line = shipment.lines.iter().find(|line| line.line_no == one.inbound_line);
+        one.lot.clone().or_else(|| line.and_then(InboundLine::lot_number))
+    };
+    let of: Vec<(VariantId, Option<String>)> = matches.iter().map(|one| (one.variant_id, number(one))).collect();
+    let numbers = of.iter().filter_map(|(variant, lot)| Some((*variant, lot.as_deref()?)));
+    for lot in lots::known(tx, &numbers.collect())? {
+        if let Some(why) = lot.refused(doing.now, None) {
+            let error = Error::conflict(format!("{why}: put it away"));
+            return Err(error.with("lot_id", lot.id.to_string()));
+        }
+    }
+    let parts = matches.iter().zip(of).map(|(one, (_, lot))| ((one.line_no, lot), one.quantity));
+    let line = |((line_no, lot), quantity): ((i32, Option<String>), i64)| NewLine {
+        line_no,
+        quantity,
+        serials: Vec::new(),
+        lots: lot.map(|lot| PackedLot { lot, quantity: Some(quantity) }).into_iter().collect(),
+    };
+    Ok(summed(parts).into_iter().map(line).collect())
 }
 
 /// The matches that a task of loading is about: its own, or all of its handling unit.

@@ -53,6 +53,10 @@ pub fn reschedule(
     order.check_time(due_at, "/due_at")?;
     fulfilment.priority = priority.unwrap_or(fulfilment.priority);
     fulfilment.due_at = due_at.unwrap_or(fulfilment.due_at);
+    // From now on it does not move by itself, and is served by that.
+    if due_at.is_some() {
+        (fulfilment.due_by_hand, fulfilment.turn_at) = (true, None);
+    }
     let happened = |one: &FulfilmentOrder| Ok((RESCHEDULED, change(one, Vec::new(), reason, &[])?));
     write(tx, now, actor, &mut fresh.draw(), (&mut order, &mut fulfilment), happened)?;
     Ok(fulfilment)
@@ -105,7 +109,7 @@ pub struct Answer {
 /// its money is settled.
 ///
 /// # Errors
-/// `not_found`; `state_conflict` when nobody has asked for it, or all of it has left.
+/// `not_found`; `state_conflict` when nobody has asked for it, or all of it has left or is cancelled.
 pub fn answer_cancel(
     tx: &mut Tx,
     now: Instant,
@@ -115,6 +119,7 @@ pub fn answer_cancel(
     answer: &Answer,
 ) -> Result<FulfilmentOrder> {
     let (mut order, mut fulfilment) = start(tx, actor, id)?;
+    fulfilment.asked_to_cancel()?;
     let missing = || Error::conflict("nobody has asked to cancel it");
     let request = fulfilment.cancel_request.take().ok_or_else(missing)?;
     if !answer.accept {

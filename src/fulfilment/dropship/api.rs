@@ -8,6 +8,7 @@ use super::{
     service,
 };
 use crate::{
+    channels::Directory,
     db::Tx,
     error::{Code, Error, Result},
     fulfilment::{Fresh, FulfilmentState, Shipment, api::ShipRequest, service::Filter},
@@ -96,7 +97,8 @@ pub struct AcknowledgeRequest {
 
 /// Acknowledge an order to a supplier
 ///
-/// They will ship it, and by when. Said again, it moves the day.
+/// They will ship it, and by when. Said again, it moves the day. Where that is later than it was due, it is due then (unless somebody has
+/// rescheduled it), and what the customer was promised is moved with it.
 #[utoipa::path(tag = "drop-ship", params(("id" = inline(FulfilmentOrderId), Path)), request_body = AcknowledgeRequest,
     security(("token" = ["fulfilment:write"])), responses((status = 200, body = SupplierOrder)))]
 #[post("/supplier-orders/{id}/acknowledge")]
@@ -108,8 +110,9 @@ async fn acknowledge(call: Call, path: RefPath<FulfilmentOrderId>, body: Body<Ac
         note: body.note.as_ref().map(ToString::to_string),
     };
     let (id, now, fresh, locations) = (path.0, call.now, Fresh::new(), call.snapshot::<Locations>().await?);
+    let directory = call.snapshot::<Directory>().await?;
     call.command(&body.fingerprint, move |tx| {
-        Reply::ok(&service::acknowledge(tx, now, &actor, &fresh, (&locations, id), &answer)?)
+        Reply::ok(&service::acknowledge(tx, now, &actor, &fresh, (&locations, &directory, id), &answer)?)
     })
     .await
 }

@@ -13,5 +13,5 @@ pub use model::{
     ORDER_TRANSITIONS, SupplierCommand, SupplierInvoice, SupplierOrder, SupplierState, mermaid as supplier_mermaid,
 };
 pub use service::event_schemas;
-pub(super) use service::unanswered;
+pub(super) use service::{acknowledged, unanswered};
 pub(super) use store::inherit;

@@ -9,14 +9,17 @@ use super::{
     store,
 };
 use crate::{
-    db::Tx,
+    channels::Directory,
+    db::{Json, Tx},
     error::{Code, Error, Result},
-    events::{EventSchema, Payload},
+    events::EventSchema,
     fulfilment::{
         Command, Fresh, FulfilmentOrder, Shipment,
         ids::Draw,
         moves::{Replan, replan_locked},
+        promises,
         service::{self, Filter, NewShipment, announce},
+        told,
     },
     kernel::{
         Actor, Instant,
@@ -53,6 +56,16 @@ pub(in crate::fulfilment) fn unanswered(tx: &mut Tx, ids: &[FulfilmentOrderId]) 
         true => Ok(()),
         false => Err(Error::conflict("the supplier has answered one of them: they stay apart").at("/with")),
     }
+}
+
+/// Those of fulfilment orders of which a supplier has said that they ship them: these stay there, whatever the books say of the supplier's
+/// stock, until they refuse. One statement.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn acknowledged(tx: &mut Tx, ids: &[FulfilmentOrderId]) -> Result<Vec<FulfilmentOrderId>> {
+    let said = store::answers(tx, ids)?.into_iter();
+    Ok(said.filter(|(_, said)| said.state == SupplierState::Acknowledged).map(|(id, _)| id).collect())
 }
 
 fn missing() -> Error {
@@ -157,12 +170,19 @@ fn say(
     }
     orders::save(tx, now, &mut locked.order, &[], 1)?;
     let said = locked.document();
-    let happened = vec![(kind, Payload::of(&Told { supplier_order: &said })?)];
+    let happened = vec![(
+        kind,
+        told::payload(&said.fulfilment_order, |fulfilment_order| {
+            let said = SupplierOrder { fulfilment_order: fulfilment_order.clone(), ..said.clone() };
+            Json::of(&Told { supplier_order: &said })
+        })?,
+    )];
     announce(tx, (now, now), actor, &locked.order, draw, happened)?;
     Ok(said)
 }
 
-/// Notes that a supplier will ship, and by when. Said again, it moves the day; the same again changes nothing.
+/// Notes that a supplier will ship, and by when. Said again, it moves the day; the same again changes nothing. Where that is later than it
+/// was due, it is due then, and what the customer was promised is moved with it.
 ///
 /// # Errors
 /// `not_found`; `state_conflict` once it was refused, or nothing is left to ship.
@@ -171,7 +191,7 @@ pub(super) fn acknowledge(
     now: Instant,
     actor: &Actor,
     fresh: &Fresh,
-    (locations, id): (&Locations, FulfilmentOrderId),
+    (locations, directory, id): (&Locations, &Directory, FulfilmentOrderId),
     answer: &SupplierAnswer,
 ) -> Result<SupplierOrder> {
     let mut locked = start(tx, actor, locations, id)?;
@@ -181,7 +201,13 @@ pub(super) fn acknowledge(
     }
     nothing_left(&locked.fulfilment)?;
     (locked.said.state, locked.said.answer) = (state, answer.clone());
-    say(tx, now, actor, &mut fresh.draw(), &mut locked, ACKNOWLEDGED)
+    let mut draw = fresh.draw();
+    if let Some(at) = answer.ships_at {
+        let channel = directory.get(locked.order.channel_id)?;
+        let both = (&mut locked.order, &mut locked.fulfilment);
+        promises::supplier_ships_at(tx, now, &mut draw, both, (channel, locations, at))?;
+    }
+    say(tx, now, actor, &mut draw, &mut locked, ACKNOWLEDGED)
 }
 
 fn nothing_left(fulfilment: &FulfilmentOrder) -> Result<()> {
@@ -263,5 +289,6 @@ pub(super) fn ship(
     if !is_supplier(locations, found.location_id) {
         return Err(missing());
     }
-    service::ship(tx, now, actor, fresh, id, new)
+    // What lies at a supplier is in no lot of ours.
+    service::ship(tx, now, actor, fresh, id, &NewShipment { unasked: true, ..new.clone() })
 }

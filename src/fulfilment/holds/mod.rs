@@ -9,4 +9,4 @@ pub(super) mod store;
 
 pub use model::{Hold, HoldKind, NewHold};
 pub use service::release_others as release_holds;
-pub(super) use service::{end, expire, goods_came, hold, over, release_and_plan, unsourced};
+pub(super) use service::{end, expire, found, goods_came, hold, over, release_and_plan, unsourced};

@@ -8,7 +8,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     fulfilment::{
-        ids::Fresh,
+        ids::{Draw, Fresh},
         model::{Command, FulfilmentOrder},
         moves::{self, Replan},
         service::{announce, save_states, start},
@@ -109,7 +109,7 @@ fn release(
     (kinds, reason): (&[HoldKind], Option<&str>),
 ) -> Result<()> {
     end(tx, now, fulfilment, kinds, &actor.label())?;
-    tell(tx, now, actor, fresh, (order, fulfilment), reason)
+    tell(tx, now, actor, &mut fresh.draw(), (order, fulfilment), reason)
 }
 
 /// Ends all holds but that for goods, which ends when the goods are found; what a sourcing profile has held is planned anew then.
@@ -151,7 +151,22 @@ pub(in crate::fulfilment) fn goods_came(
         return Ok(());
     }
     end(tx, now, &mut fulfilment, &kinds, &actor.label())?;
-    tell(tx, now, actor, fresh, (&mut order, &mut fulfilment), Some("goods were brought to it"))
+    tell(tx, now, actor, &mut fresh.draw(), (&mut order, &mut fulfilment), Some("goods were brought to it"))
+}
+
+/// Ends the hold for goods of a locked fulfilment order: what had gone missing is here again.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn found(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    draw: &mut Draw<'_>,
+    (order, fulfilment): (&mut OrderDocument, &mut FulfilmentOrder),
+) -> Result<()> {
+    end(tx, now, fulfilment, &[HoldKind::Stock], &actor.label())?;
+    tell(tx, now, actor, draw, (order, fulfilment), Some("its goods are here again"))
 }
 
 /// The kinds of those of its holds that are to end.
@@ -181,7 +196,7 @@ fn tell(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
-    fresh: &Fresh,
+    draw: &mut Draw<'_>,
     (order, fulfilment): (&mut OrderDocument, &mut FulfilmentOrder),
     reason: Option<&str>,
 ) -> Result<()> {
@@ -189,7 +204,7 @@ fn tell(
     save_states(tx, now, [&*fulfilment])?;
     orders::save(tx, now, order, &[], 1)?;
     let happened = vec![(RELEASED, change(fulfilment, Vec::new(), reason, &[])?)];
-    announce(tx, (now, now), actor, order, &mut fresh.draw(), happened)?;
+    announce(tx, (now, now), actor, order, draw, happened)?;
     // What was reported while it was held can be booked now.
     jobs::hasten_keys(tx, now, &orders::after(order.id)).map(|_| ())
 }
@@ -211,5 +226,5 @@ pub(in crate::fulfilment) fn expire(tx: &mut Tx, now: Instant, fresh: &Fresh, id
         return Ok(());
     }
     end(tx, now, &mut fulfilment, &kinds, &actor.label())?;
-    tell(tx, now, &actor, fresh, (&mut order, &mut fulfilment), Some("its time is over"))
+    tell(tx, now, &actor, &mut fresh.draw(), (&mut order, &mut fulfilment), Some("its time is over"))
 }

@@ -1,7 +1,7 @@
 //! What is sent about goods on their way in.
 
 use chrono::NaiveDate;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
 
 use super::model::{InboundState, PurchaseState};
@@ -151,6 +151,82 @@ pub struct LineReceipt {
     /// How many.
     #[schema(minimum = 1)]
     pub quantity: Quantity,
+    /// The lot that all of them are of, where it is not the one that was announced.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
+    pub lot: Option<Text<50>>,
+    /// Until when they are good.
+    pub best_before: Option<NaiveDate>,
+    /// The lots that they are of, where these are several. What is left over is of the lot that was announced.
+    #[serde(default)]
+    #[schema(max_items = 100)]
+    pub lots: Vec<LotReceipt>,
+}
+
+/// Pieces of a lot that have come.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LotReceipt {
+    /// The lot's number.
+    #[schema(value_type = String, min_length = 1, max_length = 50)]
+    pub lot: Text<50>,
+    /// Until when they are good.
+    pub best_before: Option<NaiveDate>,
+    /// How many.
+    #[schema(minimum = 1)]
+    pub quantity: Quantity,
+}
+
+/// Pieces of a line with the lot that they are of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InLot {
+    /// The line.
+    pub line_no: i32,
+    /// The lot's number.
+    pub number: String,
+    /// Until when they are good.
+    pub best_before: Option<NaiveDate>,
+    /// How many.
+    pub quantity: i64,
+}
+
+impl LineReceipt {
+    fn check(&self, place: usize) -> Result<()> {
+        let at = format!("/lines/{place}");
+        check_quantity(self.quantity, place)?;
+        if self.lots.is_empty() {
+            return Ok(());
+        }
+        if self.lot.is_some() || self.best_before.is_some() {
+            return Err(Error::invalid(format!("{at}/lots"), "name one lot, or several, not both"));
+        }
+        if self.lots.len() > 100 {
+            return Err(Error::invalid(format!("{at}/lots"), "expected at most 100 lots"));
+        }
+        if let Some(none) = self.lots.iter().position(|lot| lot.quantity.is_zero()) {
+            return Err(Error::invalid(format!("{at}/lots/{none}/quantity"), "expected at least 1"));
+        }
+        let sum: i64 = self.lots.iter().map(|lot| lot.quantity.get()).sum();
+        match sum <= self.quantity.get() {
+            true => Ok(()),
+            false => Err(Error::invalid(format!("{at}/lots"), "more pieces are of lots than came")),
+        }
+    }
+
+    /// The lots that it says its pieces are of.
+    fn in_lots(&self) -> Vec<InLot> {
+        let line_no = self.line_no;
+        let whole = self.lot.as_ref().map(ToString::to_string);
+        let whole = whole.or_else(|| self.best_before.map(|day| day.to_string()));
+        let whole = whole.map(|number| {
+            let (best_before, quantity) = (self.best_before, self.quantity.get());
+            InLot { line_no, number, best_before, quantity }
+        });
+        let several = self.lots.iter().map(|one| {
+            let (number, best_before, quantity) = (one.lot.to_string(), one.best_before, one.quantity.get());
+            InLot { line_no, number, best_before, quantity }
+        });
+        whole.into_iter().chain(several).collect()
+    }
 }
 
 /// What has come of an inbound shipment: pieces of lines, whole handling units; all that is left when neither is named.
@@ -160,11 +236,11 @@ pub struct LineReceipt {
 #[schema(example = json!({"lines": [{"line_no": 1, "quantity": 3}]}))]
 pub struct Receipt {
     /// Pieces of lines.
-    #[serde(default)]
-    #[schema(max_items = 1000)]
+    #[serde(default, deserialize_with = "some")]
+    #[schema(min_items = 1, max_items = 1000)]
     pub lines: Vec<LineReceipt>,
     /// Handling units, each with all that is in it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some")]
     #[schema(value_type = Vec<String>, max_items = 1000)]
     pub units: Vec<Text<18>>,
     /// Takes more than the tolerance allows.
@@ -174,12 +250,34 @@ pub struct Receipt {
     pub occurred_at: Option<Instant>,
 }
 
+/// A list that is left out where it is empty: none of it would be taken for all.
+fn some<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let list = Vec::deserialize(deserializer)?;
+    match list.is_empty() {
+        true => Err(serde::de::Error::custom("expected at least one; leave it out for all that is left")),
+        false => Ok(list),
+    }
+}
+
 impl Receipt {
     pub(in crate::fulfilment) fn check(&self) -> Result<()> {
         if self.lines.len() > LINES || self.units.len() > LINES {
             return Err(Error::invalid("/lines", "expected at most 1000 lines and units"));
         }
-        self.lines.iter().enumerate().try_for_each(|(place, line)| check_quantity(line.quantity, place))
+        self.lines.iter().enumerate().try_for_each(|(place, line)| line.check(place))
+    }
+
+    /// The lots that it says pieces are of.
+    pub(in crate::fulfilment) fn in_lots(&self) -> Vec<InLot> {
+        self.lines.iter().flat_map(LineReceipt::in_lots).collect()
+    }
+
+    /// Where a line stands in it, as a JSON pointer.
+    pub(in crate::fulfilment) fn pointer(&self, line_no: i32) -> String {
+        match self.lines.iter().position(|line| line.line_no == line_no) {
+            Some(place) => format!("/lines/{place}/lot"),
+            None => "/lines".to_owned(),
+        }
     }
 }
 

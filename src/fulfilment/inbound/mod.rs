@@ -4,6 +4,7 @@
 //! says which goods have come; stock books them, and what becomes of them at the dock `crossdock` decides.
 
 pub mod api;
+mod back;
 mod forms;
 mod model;
 mod purchase;
@@ -13,15 +14,16 @@ mod store;
 mod told;
 
 pub(in crate::fulfilment) use api::InboundDetail;
-pub use forms::{Close, InboundQuery, LineReceipt, Receipt, Reschedule};
+pub use back::{Back, InboundCorrection, WrongReceipt};
+pub use forms::{Close, InLot, InboundQuery, LineReceipt, LotReceipt, Receipt, Reschedule};
 pub use model::{
     Docked, Expected, HandlingUnit, INBOUND_TRANSITIONS, InboundCommand, InboundLine, InboundShipment, InboundState,
     PURCHASE_TRANSITIONS, PurchaseCommand, PurchaseOrder, PurchaseState, Supply, Taken, UnitState, inbound_mermaid,
     purchases_mermaid,
 };
 pub(in crate::fulfilment) use service::{
-    arrive, at_dock, cancel, close, free, lock, match_lines, open_with, receive, received_between, reschedule,
-    unit_by_sscc, units_passed_on,
+    arrive, at_dock, cancel, close, free, lock, lots_of, match_lines, open_with, receive, received_between, reschedule,
+    take_back, unit_by_sscc, units_passed_on,
 };
 pub use service::{expected, get};
 pub use told::event_schemas;

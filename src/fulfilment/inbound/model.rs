@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::forms::{LineReceipt, Receipt};
+use super::{
+    back::InboundCorrection,
+    forms::{LineReceipt, Receipt},
+};
 use crate::{
     error::{Code, Error, Result},
     kernel::{
@@ -43,6 +46,8 @@ crate::words! {
         Close = "close",
         /// Call it off.
         Cancel = "cancel",
+        /// Note that goods of it have not come after all.
+        Correct = "correct",
     }
 }
 
@@ -63,6 +68,12 @@ pub const PURCHASE_TRANSITIONS: &[(PurchaseState, PurchaseCommand, PurchaseState
     // More than was ordered, or what was on its way when it was closed.
     (PS::Received, PC::Receive, PS::Received),
     (PS::Closed, PC::Receive, PS::Closed),
+    (PS::PartiallyReceived, PC::Correct, PS::PartiallyReceived),
+    (PS::PartiallyReceived, PC::Correct, PS::Ordered),
+    (PS::Received, PC::Correct, PS::Received),
+    (PS::Received, PC::Correct, PS::PartiallyReceived),
+    (PS::Received, PC::Correct, PS::Ordered),
+    (PS::Closed, PC::Correct, PS::Closed),
 ];
 
 impl PurchaseState {
@@ -88,10 +99,23 @@ impl PurchaseState {
             (_, PC::Close) => PS::Closed,
             (_, PC::Cancel) => PS::Cancelled,
             (PS::Closed | PS::Received, PC::Receive) => self,
-            (_, PC::Receive) if whole => PS::Received,
-            (_, PC::Receive) => PS::PartiallyReceived,
+            (PS::Closed, PC::Correct) => self,
+            (_, PC::Receive) | (PS::Received, PC::Correct) if whole => PS::Received,
+            (_, PC::Receive | PC::Correct) => PS::PartiallyReceived,
         };
         Ok(to)
+    }
+
+    /// The state when goods have not come after all: `whole` tells whether all that was ordered is there still, `any` whether something
+    /// of it is.
+    ///
+    /// # Errors
+    /// `state_conflict` when nothing had come.
+    pub fn corrected(self, whole: bool, any: bool) -> Result<Self> {
+        match self.apply(PC::Correct, whole)? {
+            PS::PartiallyReceived if !any => Ok(PS::Ordered),
+            to => Ok(to),
+        }
     }
 }
 
@@ -192,6 +216,8 @@ crate::words! {
         Close = "close",
         /// Note that it does not come.
         Cancel = "cancel",
+        /// Take back that goods have come.
+        Correct = "correct",
     }
 }
 
@@ -215,6 +241,14 @@ pub const INBOUND_TRANSITIONS: &[(InboundState, InboundCommand, InboundState)] =
     (IS::Receiving, IC::Close, IS::Closed),
     // More than was announced.
     (IS::Received, IC::Receive, IS::Received),
+    (IS::Receiving, IC::Correct, IS::Receiving),
+    (IS::Receiving, IC::Correct, IS::Arrived),
+    (IS::Receiving, IC::Correct, IS::Announced),
+    (IS::Received, IC::Correct, IS::Received),
+    (IS::Received, IC::Correct, IS::Receiving),
+    (IS::Received, IC::Correct, IS::Arrived),
+    (IS::Received, IC::Correct, IS::Announced),
+    (IS::Closed, IC::Correct, IS::Closed),
 ];
 
 impl InboundState {
@@ -242,6 +276,8 @@ impl InboundState {
             IC::Receive => IS::Receiving,
             IC::Close => IS::Closed,
             IC::Cancel => IS::Cancelled,
+            IC::Correct if self == IS::Closed || (whole && self == IS::Received) => self,
+            IC::Correct => IS::Receiving,
         })
     }
 
@@ -298,6 +334,12 @@ pub struct InboundLine {
 }
 
 impl InboundLine {
+    /// The number of the lot that it is of, if of any: what has a date and no number is of a lot that is called by its date.
+    #[must_use]
+    pub fn lot_number(&self) -> Option<String> {
+        self.lot.clone().or_else(|| self.best_before.map(|day| day.to_string()))
+    }
+
     /// How many are still to come.
     #[must_use]
     pub const fn left(&self) -> i64 {
@@ -341,6 +383,8 @@ pub(super) struct InboundDetails {
     pub supplier: Option<String>,
     pub over_tolerance_percent: i64,
     pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<InboundCorrection>,
 }
 
 /// What is kept of a purchase order beside its columns.
@@ -384,6 +428,9 @@ pub struct InboundShipment {
     pub lines: Vec<InboundLine>,
     /// The handling units that it is packed in.
     pub units: Vec<HandlingUnit>,
+    /// What was received wrongly and is taken back, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<InboundCorrection>,
     /// Rises with every change.
     pub version: i64,
     /// Since when it is known.
@@ -447,7 +494,7 @@ impl InboundShipment {
             }
             wanted.extend(self.contents(sscc).map(|line| (line.line_no, (line.left().max(0), at.clone()))));
         }
-        for (place, LineReceipt { line_no, quantity }) in receipt.lines.iter().enumerate() {
+        for (place, LineReceipt { line_no, quantity, .. }) in receipt.lines.iter().enumerate() {
             let at = format!("/lines/{place}");
             let (sum, pointer) = wanted.entry(*line_no).or_insert((0, String::new()));
             (*sum, *pointer) = (*sum + quantity.get(), at);
@@ -532,8 +579,12 @@ pub struct Supply {
     pub sscc: Option<String>,
     /// When it comes.
     pub at: Instant,
+    /// The number of its lot.
+    pub lot: Option<String>,
     /// Until when it is good.
     pub best_before: Option<NaiveDate>,
+    /// From when on it is not sold any more.
+    pub ends_at: Option<Instant>,
     /// How many.
     pub quantity: i64,
     /// Whether all of its handling unit is free, so that it could pass whole.

@@ -1,7 +1,10 @@
 //! What a receipt comes to, and the transition tables.
 
 use super::*;
-use crate::kernel::{Id, Quantity};
+use crate::{
+    fulfilment::inbound::back::Standing,
+    kernel::{Id, Quantity},
+};
 
 fn shipment(lines: &[(i64, i64, Option<&str>)]) -> InboundShipment {
     let line = |(place, (expected, received, sscc)): (usize, &(i64, i64, Option<&str>))| InboundLine {
@@ -40,6 +43,7 @@ fn shipment(lines: &[(i64, i64, Option<&str>)]) -> InboundShipment {
         reason: None,
         units: lines.iter().filter_map(|(_, _, sscc)| sscc.map(unit)).take(1).collect(),
         lines: lines.iter().enumerate().map(line).collect(),
+        corrections: Vec::new(),
         version: 1,
         created_at: at,
         updated_at: at,
@@ -50,6 +54,9 @@ fn receipt(lines: &[(i32, i64)], units: &[&str], accept_over: bool) -> Receipt {
     let line = |(line_no, quantity): &(i32, i64)| LineReceipt {
         line_no: *line_no,
         quantity: Quantity::new(*quantity).unwrap(),
+        lot: None,
+        best_before: None,
+        lots: Vec::new(),
     };
     let units = units.iter().map(|sscc| crate::kernel::text::Text::new(sscc).unwrap()).collect();
     Receipt { lines: lines.iter().map(line).collect(), units, accept_over, occurred_at: None }
@@ -58,14 +65,21 @@ fn receipt(lines: &[(i32, i64)], units: &[&str], accept_over: bool) -> Receipt {
 #[test]
 fn every_transition_is_reached_and_no_other() {
     for (from, command, to) in INBOUND_TRANSITIONS {
-        let reached = [false, true].map(|whole| from.apply(*command, whole).unwrap());
+        let reached: Vec<InboundState> = match command {
+            InboundCommand::Correct => Standing::ALL.iter().map(|now| from.corrected(*now).unwrap()).collect(),
+            _ => [false, true].map(|whole| from.apply(*command, whole).unwrap()).to_vec(),
+        };
         assert!(reached.contains(to), "{from} {command} {to}");
         // What was received whole stays so.
         let allowed = |to| INBOUND_TRANSITIONS.contains(&(*from, *command, to));
         assert!(reached.into_iter().all(|to| allowed(to) || *from == InboundState::Received));
     }
     for (from, command, to) in PURCHASE_TRANSITIONS {
-        let reached = [false, true].map(|whole| from.apply(*command, whole).unwrap());
+        let ends = [(false, false), (false, true), (true, true)];
+        let reached: Vec<PurchaseState> = match command {
+            PurchaseCommand::Correct => ends.map(|(whole, any)| from.corrected(whole, any).unwrap()).to_vec(),
+            _ => [false, true].map(|whole| from.apply(*command, whole).unwrap()).to_vec(),
+        };
         assert!(
             reached.contains(to) && reached.iter().all(|to| PURCHASE_TRANSITIONS.contains(&(*from, *command, *to)))
         );

@@ -137,6 +137,7 @@ pub(super) fn command(
         PurchaseCommand::Receive => told::PURCHASE_RECEIVED,
         PurchaseCommand::Close => told::PURCHASE_CLOSED,
         PurchaseCommand::Cancel => told::PURCHASE_CANCELLED,
+        PurchaseCommand::Correct => told::PURCHASE_CORRECTED,
     };
     save(tx, (now, actor), (event, kind), &mut order)?;
     Ok(order)
@@ -210,4 +211,28 @@ pub(super) fn received(
     }
     order.state = order.state.apply(PurchaseCommand::Receive, order.is_whole())?;
     save(tx, (now, actor), (event, told::PURCHASE_RECEIVED), &mut order)
+}
+
+/// Notes that goods of the order have not come after all.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn corrected(
+    tx: &mut Tx,
+    (now, actor): (Instant, &Actor),
+    event: EventId,
+    id: PurchaseOrderId,
+    less: impl Iterator<Item = (i32, i64, i64)>,
+) -> Result<()> {
+    let missing = || Error::internal("a shipment of a purchase order that is not there");
+    store::lock_purchase(tx, id)?.ok_or_else(missing)?;
+    count(tx, id, less)?;
+    let mut order = store::purchase(tx, id)?.ok_or_else(missing)?;
+    // What has not come is taken back whatever became of the order meanwhile.
+    if order.state.takes(PurchaseCommand::Correct).is_err() {
+        return Ok(());
+    }
+    let any = order.lines.iter().any(|line| line.received > 0);
+    order.state = order.state.corrected(order.is_whole(), any)?;
+    save(tx, (now, actor), (event, told::PURCHASE_CORRECTED), &mut order)
 }

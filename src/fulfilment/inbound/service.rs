@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    back::{Back, CorrectedPieces, InboundCorrection},
     forms::{NewInbound, NewInboundLine},
     model::{
         Docked, Expected, HandlingUnit, InboundCommand, InboundLine, InboundShipment, InboundState, PurchaseOrder,
@@ -26,7 +27,7 @@ use crate::{
 // What is asked for as it stands in the tables.
 pub(super) use super::store::page;
 pub(in crate::fulfilment) use super::store::{
-    at_dock, by_sscc as unit_by_sscc, match_lines, open_with, received_between,
+    at_dock, by_sscc as unit_by_sscc, lots_of, match_lines, open_with, received_between,
 };
 
 /// Announces a shipment.
@@ -92,6 +93,7 @@ pub(super) fn announce(
         reason: None,
         lines,
         units: units.into_iter().map(unit).collect(),
+        corrections: Vec::new(),
         version: 1,
         created_at: now,
         updated_at: now,
@@ -239,6 +241,47 @@ pub(in crate::fulfilment) fn receive(
         purchase::received(tx, (now, actor), of_order, order, come.into_iter())?;
     }
     save(tx, (now, occurred_at), actor, (event, told::RECEIVED), shipment, &moved)?;
+    Ok(units)
+}
+
+/// Notes that goods of a locked shipment have not come after all: they are expected again, where the shipment is. What of them was meant
+/// for orders is let go before. `events` are ids for two events.
+///
+/// # Errors
+/// `state_conflict` when nothing was received, or a handling unit has left again.
+pub(in crate::fulfilment) fn take_back(
+    tx: &mut Tx,
+    (now, actor): (Instant, &Actor),
+    events: [EventId; 2],
+    shipment: &mut InboundShipment,
+    (back, reason): (&[Back], &str),
+) -> Result<Vec<String>> {
+    let [event, of_order] = events;
+    let (closed, units) = (shipment.state == InboundState::Closed, shipment.units_back(back));
+    shipment.before(back, &units);
+    if !store::put_back(tx, shipment.id, back, closed)? {
+        return Err(Error::internal("an inbound line has changed while its shipment was locked"));
+    }
+    if !store::expect_units(tx, shipment.id, &units, closed)? {
+        return Err(Error::conflict("a handling unit of it has left again"));
+    }
+    shipment.state = shipment.state.corrected(shipment.standing())?;
+    let (by, reason) = (actor.label(), reason.to_owned());
+    let lines = back.iter().map(|one| CorrectedPieces { line_no: one.line_no, quantity: one.quantity }).collect();
+    shipment.corrections.push(InboundCorrection { at: now, by, reason, lines, units: units.clone() });
+    let line = |one: &Back| shipment.lines.iter().find(|line| line.line_no == one.line_no);
+    let moved = back
+        .iter()
+        .filter_map(|one| Some(Moved { line_no: one.line_no, sku: line(one)?.sku.clone(), quantity: one.quantity }));
+    let moved: Vec<Moved> = moved.collect();
+    if let Some(order) = shipment.purchase_order_id {
+        let less = back.iter().filter_map(|one| {
+            let announced = if closed { one.quantity } else { one.surplus };
+            Some((line(one)?.purchase_order_line?, -announced, -one.quantity))
+        });
+        purchase::corrected(tx, (now, actor), of_order, order, less.collect::<Vec<_>>().into_iter())?;
+    }
+    save(tx, (now, now), actor, (event, told::CORRECTED), shipment, &moved)?;
     Ok(units)
 }
 

@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 use diesel::{
     prelude::Queryable,
-    sql_types::{BigInt, Nullable, Text},
+    sql_types::{BigInt, Bool, Nullable, Text},
 };
 use serde_json::{Value, json};
 
-use super::model::{
-    Docked, Expected, HandlingUnit, InboundDetails, InboundLine, InboundShipment, InboundState, Supply, Taken,
-    UnitState,
+use super::{
+    back::Back,
+    model::{
+        Docked, Expected, HandlingUnit, InboundDetails, InboundLine, InboundShipment, InboundState, Supply, Taken,
+        UnitState,
+    },
 };
 use crate::{
     db::{Bind, Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many, newest_at, sql},
@@ -88,6 +91,7 @@ fn details(one: &InboundShipment) -> InboundDetails {
         supplier: one.supplier.clone(),
         over_tolerance_percent: one.over_tolerance_percent,
         reason: one.reason.clone(),
+        corrections: one.corrections.clone(),
     }
 }
 
@@ -217,6 +221,7 @@ fn load(tx: &mut Tx, query: Sql) -> Result<Vec<InboundShipment>> {
         reason: row.doc.0.reason,
         lines: lines.remove(&row.id).unwrap_or_default(),
         units: units.remove(&row.id).unwrap_or_default(),
+        corrections: row.doc.0.corrections,
         version: row.version,
         created_at: row.created_at,
         updated_at: row.updated_at,
@@ -310,6 +315,35 @@ pub(super) fn move_units(
     Ok(update.bind(dialect::rows(rows)).bind(id).bind(from.as_str()).execute(tx)? == units.len())
 }
 
+/// Takes back what has come of lines; of a closed shipment it is given up. False when one has not so much that is not with an order.
+pub(super) fn put_back(tx: &mut Tx, id: InboundShipmentId, back: &[Back], closed: bool) -> Result<bool> {
+    let columns = [("line", Col::Int), ("less", Col::Int), ("beyond", Col::Int), ("lost", Col::Int)];
+    let list = dialect::list(tx, &columns);
+    let update = format!(
+        "UPDATE inbound_lines SET received = received - less, surplus = surplus - beyond, short = short + lost \
+         FROM {list} WHERE inbound_shipment_id = ? AND line_no = list.line AND received - less >= docked AND surplus >= beyond"
+    );
+    let lost = |one: &Back| if closed { one.quantity - one.surplus } else { 0 };
+    let row = |one: &Back| json!([one.line_no, one.quantity, one.surplus, lost(one)]);
+    let rows: Vec<Value> = back.iter().map(row).collect();
+    Ok(sql(update).bind(dialect::rows(rows)).bind(id).execute(tx)? == back.len())
+}
+
+/// Expects handling units again that had come, or gives them up. False when one of them is not there.
+pub(super) fn expect_units(tx: &mut Tx, id: InboundShipmentId, units: &[String], closed: bool) -> Result<bool> {
+    if units.is_empty() {
+        return Ok(true);
+    }
+    let list = dialect::list(tx, &[("unit", Col::Text)]);
+    let update = format!(
+        "UPDATE inbound_units SET state = ?, received_at = NULL \
+         FROM {list} WHERE inbound_shipment_id = ? AND sscc = list.unit AND state = 'received'"
+    );
+    let to = if closed { UnitState::Missing } else { UnitState::Expected };
+    let rows = units.iter().map(|sscc| json!([sscc])).collect();
+    Ok(sql(update).bind(to.as_str()).bind(dialect::rows(rows)).bind(id).execute(tx)? == units.len())
+}
+
 /// Gives up what is left of a shipment's lines, and its handling units that have not come.
 pub(super) fn give_up(tx: &mut Tx, id: InboundShipmentId) -> Result<()> {
     sql("UPDATE inbound_lines SET short = expected + surplus - received WHERE inbound_shipment_id = ?")
@@ -344,21 +378,37 @@ pub(in crate::fulfilment) fn match_lines(tx: &mut Tx, more: &[(InboundShipmentId
 
 /// Lines of open shipments to a location of which something is still to come that no order waits for, by when it comes.
 pub(super) fn supplies(tx: &mut Tx, location: LocationId, limit: i64) -> Result<Vec<Supply>> {
-    let query = "SELECT s.id, l.line_no, l.variant_id, l.sku, l.sscc, s.expected_at, l.best_before, \
+    let query = "SELECT s.id, l.line_no, l.variant_id, l.sku, l.sscc, s.expected_at, coalesce(l.lot, l.best_before), l.best_before, \
            l.expected + l.surplus - l.short - l.received - l.matched, NOT EXISTS (SELECT 1 FROM inbound_lines AS other \
              WHERE other.inbound_shipment_id = s.id AND other.sscc = l.sscc AND other.received + other.matched > 0) \
          FROM inbound_shipments AS s JOIN inbound_lines AS l ON l.inbound_shipment_id = s.id \
          WHERE s.location_id = ? AND s.state IN ('announced', 'arrived', 'receiving') \
          AND l.expected + l.surplus - l.short - l.received - l.matched > 0 ORDER BY s.expected_at, s.id, l.line_no LIMIT ?";
-    type Types =
-        (UidSql, BigInt, UidSql, Text, Nullable<Text>, InstantSql, Nullable<Text>, BigInt, diesel::sql_types::Bool);
-    type Row = (InboundShipmentId, i64, VariantId, String, Option<String>, Instant, Option<String>, i64, bool);
+    type Day = Nullable<Text>;
+    type Types = (UidSql, BigInt, UidSql, Text, Nullable<Text>, InstantSql, Nullable<Text>, Day, BigInt, Bool);
+    type Word = Option<String>;
+    type Row = (InboundShipmentId, i64, VariantId, String, Word, Instant, Word, Word, i64, bool);
     let rows = sql(query).bind(location).bind(limit).load::<Types, Row>(tx)?;
-    let supply = |(inbound, line_no, variant, sku, sscc, at, best_before, quantity, untouched): Row| {
+    let supply = |(inbound, line_no, variant, sku, sscc, at, lot, best_before, quantity, untouched): Row| {
         let (line_no, best_before) = (number(line_no)?, day(best_before)?);
-        Ok(Supply { inbound, line_no, variant, sku, sscc, at, best_before, quantity, untouched })
+        Ok(Supply { inbound, line_no, variant, sku, sscc, at, lot, best_before, ends_at: None, quantity, untouched })
     };
     rows.into_iter().map(supply).collect()
+}
+
+/// The numbers of the lots that lines of shipments are of, those that are of any.
+pub(in crate::fulfilment) fn lots_of(
+    tx: &mut Tx,
+    shipments: impl IntoIterator<Item = InboundShipmentId>,
+) -> Result<HashMap<(InboundShipmentId, i32), String>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT inbound_shipment_id, line_no, coalesce(lot, best_before) FROM inbound_lines \
+         WHERE inbound_shipment_id IN (SELECT wanted FROM {list}) AND coalesce(lot, best_before) IS NOT NULL"
+    );
+    type Row = (InboundShipmentId, i64, String);
+    let rows = sql(query).bind(ids(shipments)).load::<(UidSql, BigInt, Text), Row>(tx)?;
+    rows.into_iter().map(|(id, line, lot)| Ok(((id, number(line)?), lot))).collect()
 }
 
 /// What is still expected of variants: of announced shipments, and of what is ordered and not announced yet.

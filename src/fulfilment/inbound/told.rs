@@ -16,10 +16,12 @@ pub(super) const ARRIVED: &str = "inbound_shipment.arrived.v1";
 pub(super) const RECEIVED: &str = "inbound_shipment.received.v1";
 pub(super) const CLOSED: &str = "inbound_shipment.closed.v1";
 pub(super) const CANCELLED: &str = "inbound_shipment.cancelled.v1";
+pub(super) const CORRECTED: &str = "inbound_shipment.corrected.v1";
 pub(super) const ORDERED: &str = "purchase_order.ordered.v1";
 pub(super) const PURCHASE_RECEIVED: &str = "purchase_order.received.v1";
 pub(super) const PURCHASE_CLOSED: &str = "purchase_order.closed.v1";
 pub(super) const PURCHASE_CANCELLED: &str = "purchase_order.cancelled.v1";
+pub(super) const PURCHASE_CORRECTED: &str = "purchase_order.corrected.v1";
 
 /// Pieces of a line that came.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -30,13 +32,13 @@ pub(super) struct Moved {
     pub quantity: i64,
 }
 
-/// An inbound shipment, and what came of it now.
+/// An inbound shipment, and what came of it now, or has not come after all.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = InboundShipmentEvent)]
 struct Inbound<'a> {
     #[serde(flatten)]
     shipment: &'a InboundShipment,
-    /// What came now.
+    /// What came now; where it is corrected, what has not come after all.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     moved: &'a [Moved],
 }
@@ -44,8 +46,8 @@ struct Inbound<'a> {
 /// What the events of this part carry.
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
-    let inbound = [ANNOUNCED, RESCHEDULED, ARRIVED, RECEIVED, CLOSED, CANCELLED];
-    let purchases = [ORDERED, PURCHASE_RECEIVED, PURCHASE_CLOSED, PURCHASE_CANCELLED];
+    let inbound = [ANNOUNCED, RESCHEDULED, ARRIVED, RECEIVED, CLOSED, CANCELLED, CORRECTED];
+    let purchases = [ORDERED, PURCHASE_RECEIVED, PURCHASE_CLOSED, PURCHASE_CANCELLED, PURCHASE_CORRECTED];
     let inbound = inbound.into_iter().map(EventSchema::of::<Inbound<'_>>);
     inbound.chain(purchases.into_iter().map(EventSchema::of::<PurchaseOrder>)).collect()
 }

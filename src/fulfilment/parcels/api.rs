@@ -13,6 +13,7 @@ use super::{
     model::{Dimensions, Package, PackageCommand},
     page::{self, Paper},
     service::{self, NewLine, NewPackage, SerialDocument},
+    traced::{self, LotOfPieces},
 };
 use crate::{
     error::{Error, Result},
@@ -58,10 +59,10 @@ pub struct PackageLineRequest {
     #[serde(default)]
     #[schema(value_type = Vec<String>, max_items = 1000)]
     pub serials: Vec<Text<100>>,
-    /// The lots these pieces are of.
+    /// The lots these pieces are of: each with how many, or its number alone.
     #[serde(default)]
-    #[schema(value_type = Vec<String>, max_items = 100)]
-    pub lots: Vec<Text<50>>,
+    #[schema(max_items = 100)]
+    pub lots: Vec<LotOfPieces>,
 }
 
 /// What goes into a package.
@@ -105,7 +106,7 @@ impl PackageRequest {
                 line_no: line.line_no,
                 quantity: line.quantity.get(),
                 serials: line.serials.iter().map(ToString::to_string).collect(),
-                lots: line.lots.iter().map(ToString::to_string).collect(),
+                lots: traced::lots_of(&line.lots, line.quantity.get(), &format!("/lines/{place}"))?,
             })
         };
         let lines = self.lines.as_ref().map(|lines| lines.iter().enumerate().map(line).collect::<Result<_>>());

@@ -5,15 +5,24 @@
 
 pub mod api;
 mod labels;
+mod left;
 pub mod manifests;
 mod model;
 mod page;
 mod service;
 mod store;
+mod traced;
 
 pub use labels::{LabelDocument, PackingSlip, SlipLine, sscc_text};
+pub(super) use left::left;
+pub use left::{LeftLine, LeftPackage};
 pub use model::{
     Dimensions, PACKAGE_TRANSITIONS, Package, PackageCommand, PackageState, PackedLine, PackedUnit, mermaid, sscc,
 };
-pub(super) use service::{by_sscc, come_back, get, label_of, leave, open_of};
+pub(super) use service::{
+    NewLine, SerialDocument, by_sscc, come_back, get, known, label_of, leave, of_dock, open_of, serial_taken, serials,
+};
 pub(super) use store::{all_boxed, of_shipments};
+pub use traced::lots_of;
+pub(super) use traced::told;
+pub use traced::{LotOfPieces, LotPieces, PackedLot};

@@ -1,10 +1,12 @@
 //! Packages and what they are called. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use super::traced::{KeptLine, PackedLot};
 use crate::{
+    catalog::TrackingPolicy,
     error::{Code, Error, Result},
     fulfilment::{FulfilmentOrder, Pieces, model::at_piece},
     kernel::{
@@ -113,7 +115,7 @@ pub struct PackedLine {
     pub serials: Vec<String>,
     /// The lots they are of, as far as they were captured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lots: Vec<String>,
+    pub lots: Vec<PackedLot>,
 }
 
 /// A handling unit that leaves.
@@ -162,7 +164,7 @@ impl Package {
 /// What is kept of a package beside its columns.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct PackageDetails {
-    pub lines: Vec<PackedLine>,
+    pub lines: Vec<KeptLine>,
     #[serde(default)]
     pub weight_grams: Option<i64>,
     #[serde(default)]
@@ -227,17 +229,16 @@ impl Leaving {
         }
     }
 
-    /// Of which lots what is in the packages is, as far as that was captured.
-    pub fn packed(&self) -> Vec<Packed> {
+    /// Of which lots what is in the packages is, as far as that was captured. Goods that are tracked by lot leave of these and of no other.
+    pub fn packed(&self, tracked: &HashMap<VariantId, TrackingPolicy>) -> Vec<Packed> {
         let lines =
             self.packages.iter().flat_map(|package| package.lines.iter().map(|line| (package.location_id, line)));
-        let packed = lines.filter(|(_, line)| !line.lots.is_empty()).map(|(location, line)| Packed {
-            key: (line.variant_id, location),
-            numbers: line.lots.clone(),
-            quantity: line.quantity,
-            said_at: None,
-        });
-        packed.collect()
+        let strictly = |mut one: Packed| {
+            let asks = tracked.get(&one.key.0).is_some_and(|policy| policy.asks_for_lots());
+            one.said_at = asks.then(|| "/packages".to_owned());
+            one
+        };
+        lines.flat_map(|(location, line)| line.packed(location)).map(strictly).collect()
     }
 
     fn named(waiting: Vec<Package>, named: &[PackageId]) -> Result<Self> {

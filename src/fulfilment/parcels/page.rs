@@ -122,7 +122,8 @@ fn row(words: &Words, line: &SlipLine, price: Option<Option<PricePer>>) -> Strin
         if texts.is_empty() { String::new() } else { format!("<br><small>{heading}: {}</small>", texts.join(", ")) }
     };
     let packed = &line.packed;
-    let (serials, lots) = (noted(words.serials, &packed.serials), noted(words.lots, &packed.lots));
+    let numbers: Vec<String> = packed.lots.iter().map(|lot| lot.lot.clone()).collect();
+    let (serials, lots) = (noted(words.serials, &packed.serials), noted(words.lots, &numbers));
     let price = price.map_or_else(String::new, |price| {
         format!("<td class=\"n\">{}</td>", price.map(|price| escaped(&price.to_string())).unwrap_or_default())
     });

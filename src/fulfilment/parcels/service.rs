@@ -6,9 +6,10 @@ use super::{
     labels::{self, LabelDocument},
     model::{Dimensions, Leaving, Package, PackageCommand, PackageState, PackedLine, pieces_of},
     store,
+    traced::PackedLot,
 };
 use crate::{
-    catalog,
+    catalog::{self, TrackingPolicy},
     db::{Tx, number_in},
     error::{Code, Error, Result, on_duplicate},
     fulfilment::{Command, Fresh, FulfilmentOrder, NewShipment, Pieces, carriers, orders_by_ids, service},
@@ -17,16 +18,16 @@ use crate::{
         ids::{ChannelId, FulfilmentOrderId, PackageId, ShipmentId, VariantId},
     },
     orders::{self, OrderDocument},
-    stock::Locations,
+    stock::{Locations, lots},
 };
 
 /// Pieces that are put into a package.
 #[derive(Debug, Clone)]
-pub(super) struct NewLine {
+pub(in crate::fulfilment) struct NewLine {
     pub line_no: i32,
     pub quantity: i64,
     pub serials: Vec<String>,
-    pub lots: Vec<String>,
+    pub lots: Vec<PackedLot>,
 }
 
 /// A package about to be made.
@@ -38,6 +39,9 @@ pub(super) struct NewPackage {
     pub weight_grams: Option<i64>,
     pub dimensions: Option<Dimensions>,
 }
+
+// What is asked for as it stands in the tables.
+pub(in crate::fulfilment) use super::store::get as known;
 
 /// A package that the actor may see.
 ///
@@ -79,7 +83,9 @@ pub(super) fn of_work(tx: &mut Tx, actor: &Actor, id: FulfilmentOrderId) -> Resu
 /// Puts pieces into a new package; what is not packed is packed with it.
 ///
 /// # Errors
-/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`, `duplicate` for a serial number that is in another package.
+/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`, `duplicate` for a serial number that is in another package;
+/// `lot_required` and `serials_required` where goods are tracked and it is not told; `invalid_value` for a lot that there is not;
+/// `state_conflict` for one that may not leave with the order.
 pub(super) fn create(
     tx: &mut Tx,
     now: Instant,
@@ -88,7 +94,7 @@ pub(super) fn create(
     (id, new): (FulfilmentOrderId, &NewPackage),
     locations: &Locations,
 ) -> Result<Package> {
-    let (_, work) = service::start(tx, actor, id)?;
+    let (order, work) = service::start(tx, actor, id)?;
     work.state.takes(Command::Ship)?;
     let boxed = store::boxed(tx, id)?;
     let lines = match &new.lines {
@@ -106,6 +112,12 @@ pub(super) fn create(
         let boxed = boxed.get(&line.line_no).copied().unwrap_or_default();
         packed.push(packed_line(&work, line, (*sum, boxed)).map_err(|error| at_line(error, place))?);
     }
+    let tracked = catalog::tracking_of(tx, packed.iter().map(|line| line.variant_id))?;
+    for (place, line) in packed.iter().enumerate() {
+        let policy = tracked.get(&line.variant_id).copied().unwrap_or(TrackingPolicy::None);
+        line.tells(policy).map_err(|error| at_line(error, place))?;
+    }
+    may_leave(tx, service::keep_of(&order, &work, now).1, now, (&packed, &tracked))?;
     let mut loose = Vec::new();
     for (line_no, pieces) in &wanted {
         let counts =
@@ -119,33 +131,100 @@ pub(super) fn create(
     if !loose.is_empty() {
         service::pack(tx, now, actor, fresh, id, Some(&loose))?;
     }
-    store::put(tx, id, wanted.into_iter())?;
-    let mut package = Package {
-        id: new.id,
-        fulfilment_order_id: id,
+    let package =
+        Package { weight_grams: new.weight_grams, dimensions: new.dimensions, ..empty((new.id, now), &work, packed) };
+    let package = put_into(tx, package, locations)?;
+    let taken = || Error::problem(Code::Duplicate, "a serial number is in another package").at("/lines");
+    on_duplicate(store::add_serials(tx, &package), taken)?;
+    Ok(package)
+}
+
+/// That lots which are named may leave with the order: whoever is told at the door has to open the package again. Where goods are tracked by
+/// lot, these are lots; else a number that is none is nothing but a note. One statement where any is named.
+fn may_leave(
+    tx: &mut Tx,
+    keeps_until: Instant,
+    now: Instant,
+    (lines, tracked): (&[PackedLine], &HashMap<VariantId, TrackingPolicy>),
+) -> Result<()> {
+    let named = lines.iter().flat_map(|line| line.lots.iter().map(|one| (line.variant_id, one.lot.as_str())));
+    let known = lots::known(tx, &named.collect())?;
+    for (place, line) in lines.iter().enumerate() {
+        let asks = tracked.get(&line.variant_id).is_some_and(|policy| policy.asks_for_lots());
+        for (at, one) in line.lots.iter().enumerate() {
+            let pointer = format!("/lines/{place}/lots/{at}");
+            match known.iter().find(|lot| (lot.variant_id, &lot.number) == (line.variant_id, &one.lot)) {
+                None if asks => {
+                    return Err(Error::invalid(pointer, format!("there is no lot `{}` of `{}`", one.lot, line.sku)));
+                }
+                Some(lot) => {
+                    if let Some(why) = lot.refused(now, Some(keeps_until)) {
+                        return Err(Error::conflict(format!("{why}: take another")).at(pointer));
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A package of a fulfilment order with these pieces.
+fn empty((id, now): (PackageId, Instant), work: &FulfilmentOrder, lines: Vec<PackedLine>) -> Package {
+    Package {
+        id,
+        fulfilment_order_id: work.id,
         order_id: work.order_id,
         location_id: work.location_id,
         state: PackageState::Packed,
         sscc: None,
         shipment_id: None,
-        lines: packed,
-        weight_grams: new.weight_grams,
-        dimensions: new.dimensions,
+        lines,
+        weight_grams: None,
+        dimensions: None,
         version: 1,
         created_at: now,
         updated_at: now,
-    };
+    }
+}
+
+/// Puts packed pieces into a new package, which gets a number of its location unless it has one.
+fn put_into(tx: &mut Tx, mut package: Package, locations: &Locations) -> Result<Package> {
+    store::put(tx, package.fulfilment_order_id, pieces_of([&package]).into_iter())?;
     if package.weight_grams.is_none() {
         package.weight_grams = weight(tx, &package)?;
     }
     // The number's row comes last: it is everybody's.
-    if let Some(prefix) = locations.get(work.location_id)?.site.gs1_prefix.as_deref() {
+    if let (None, Some(prefix)) = (&package.sscc, locations.get(package.location_id)?.site.gs1_prefix.as_deref()) {
         package.sscc = Some(super::sscc(prefix, number_in(tx, &format!("sscc:{prefix}"))?)?);
     }
     store::insert(tx, &package)?;
-    let taken = || Error::problem(Code::Duplicate, "a serial number is in another package").at("/lines");
-    on_duplicate(store::add_serials(tx, &package), taken)?;
     Ok(package)
+}
+
+/// Makes a package of pieces that have crossed a dock and are packed for a fulfilment order, whose order is locked. A handling unit that
+/// has passed unopened keeps its SSCC; what was taken out of one gets a number of the location.
+///
+/// # Errors
+/// `duplicate` where the unit's SSCC is on a package already; `line_unknown`, `quantity_exceeded`.
+pub(in crate::fulfilment) fn of_dock(
+    tx: &mut Tx,
+    (id, now): (PackageId, Instant),
+    work: &FulfilmentOrder,
+    (sscc, lines): (Option<String>, Vec<NewLine>),
+    locations: &Locations,
+) -> Result<Package> {
+    let boxed = store::boxed(tx, work.id)?;
+    let (mut sums, mut packed) = (BTreeMap::new(), Vec::with_capacity(lines.len()));
+    for line in lines {
+        let sum = sums.entry(line.line_no).or_insert(0);
+        *sum += line.quantity;
+        let boxed = boxed.get(&line.line_no).copied().unwrap_or_default();
+        packed.push(packed_line(work, line, (*sum, boxed))?);
+    }
+    let package = Package { sscc, ..empty((id, now), work, packed) };
+    let detail = "a package has this SSCC already: pack what is in the unit by hand";
+    on_duplicate(put_into(tx, package, locations), || Error::problem(Code::Duplicate, detail).at("/scan"))
 }
 
 /// All that is left to ship and in no package.
@@ -334,7 +413,12 @@ pub struct SerialDocument {
 ///
 /// # Errors
 /// `sku_unknown`.
-pub(super) fn serials(tx: &mut Tx, actor: &Actor, serial: &str, sku: Option<&str>) -> Result<Vec<SerialDocument>> {
+pub(in crate::fulfilment) fn serials(
+    tx: &mut Tx,
+    actor: &Actor,
+    serial: &str,
+    sku: Option<&str>,
+) -> Result<Vec<SerialDocument>> {
     let variant = sku.map(|sku| variant(tx, sku, "sku")).transpose()?;
     let mut found = store::serials(tx, serial, variant)?;
     let channels = channels(tx, found.iter().map(|(_, package)| package))?;
@@ -353,6 +437,23 @@ pub(super) fn serials(tx: &mut Tx, actor: &Actor, serial: &str, sku: Option<&str
         package,
     };
     Ok(found.into_iter().map(document).collect())
+}
+
+/// Why a piece of one of these variants with a serial number can not be taken for an order: it is in a package already.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn serial_taken(
+    tx: &mut Tx,
+    serial: &str,
+    variants: &[VariantId],
+) -> Result<Option<&'static str>> {
+    let found = store::serials(tx, serial, None)?;
+    let held = found.into_iter().find(|(row, _)| row.held && variants.contains(&row.variant));
+    Ok(held.map(|(_, package)| match package.state {
+        PackageState::Shipped => "the piece with this serial number has left in a package",
+        _ => "the piece with this serial number is in a package already",
+    }))
 }
 
 /// A package that the actor may see with the other packages of its fulfilment order, and its order with the key of the delivery that

@@ -47,7 +47,7 @@ fn load(tx: &mut Tx, query: Sql) -> Result<Vec<Package>> {
         state: row.state,
         sscc: row.sscc,
         shipment_id: row.shipment_id,
-        lines: row.doc.0.lines,
+        lines: row.doc.0.lines.into_iter().map(Into::into).collect(),
         weight_grams: row.doc.0.weight_grams,
         dimensions: row.doc.0.dimensions,
         version: row.version,
@@ -59,7 +59,7 @@ fn load(tx: &mut Tx, query: Sql) -> Result<Vec<Package>> {
 
 pub(super) fn insert(tx: &mut Tx, package: &Package) -> Result<()> {
     let details = PackageDetails {
-        lines: package.lines.clone(),
+        lines: package.lines.iter().cloned().map(Into::into).collect(),
         weight_grams: package.weight_grams,
         dimensions: package.dimensions,
     };
@@ -81,7 +81,8 @@ pub(super) fn insert(tx: &mut Tx, package: &Package) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn get(tx: &mut Tx, id: PackageId) -> Result<Option<Package>> {
+/// A package.
+pub(in crate::fulfilment) fn get(tx: &mut Tx, id: PackageId) -> Result<Option<Package>> {
     Ok(load(tx, sql(format!("SELECT {SELECTED} FROM packages WHERE id = ?")).bind(id))?.pop())
 }
 

@@ -13,9 +13,9 @@ use crate::{
     fulfilment::{Fresh, FulfilmentState},
     http::{Body, Call, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
-        Action, Actor, Id, Instant, Quantity, Scope,
+        Action, Actor, Id, Instant, Quantity, Scope, gs1,
         ids::{FulfilmentOrderId, LocationId, WaveId},
-        text::{Note, Text},
+        text::{Note, Text, leaves_the_line},
     },
     stock::Locations,
 };
@@ -53,7 +53,7 @@ pub struct WaveDetail {
 
 impl From<Whole> for WaveDetail {
     fn from(whole: Whole) -> Self {
-        let Whole { wave, list, members, shorts } = whole;
+        let Whole { wave, list, members, shorts, .. } = whole;
         let action =
             |command: &WaveCommand| Action::of(command.as_str(), wave.state.apply(*command, false).map(|_| ()));
         let actions = WaveCommand::ALL.iter().map(action).collect();
@@ -220,9 +220,10 @@ async fn read_wave(call: Call, path: RefPath<WaveId>) -> Result<Reply> {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"scanned": "TEE-BLACK-M", "quantity": 1}))]
 pub struct WavePickRequest {
-    /// The SKU, or the GTIN on the article.
-    #[schema(value_type = String)]
-    pub scanned: Text<100>,
+    /// The SKU, the GTIN on the article, or a GS1 element string (with the separator 0x1d between fields, or with brackets): of the lot
+    /// that it names, as many as it says where `quantity` is absent.
+    #[schema(min_length = 1, max_length = 200)]
+    pub scanned: String,
     /// How many; all that are left when absent.
     pub quantity: Option<Quantity>,
     /// Of this fulfilment order only; of as many as they suffice for when absent, the first places first.
@@ -230,9 +231,19 @@ pub struct WavePickRequest {
 }
 
 impl WavePickRequest {
-    fn read(&self) -> Taken {
+    fn read(&self) -> Result<Taken> {
         let pieces = self.quantity.map(Quantity::get);
-        Taken { scanned: self.scanned.to_string(), pieces, of: self.fulfilment_order_id }
+        Ok(Taken { scanned: code(&self.scanned)?, pieces, of: self.fulfilment_order_id })
+    }
+}
+
+/// A code that was scanned: its separators are control characters, so that it is no text of one line.
+fn code(scanned: &str) -> Result<String> {
+    let allowed = |c: char| c == gs1::FNC1 || !leaves_the_line(c);
+    let code = scanned.trim_matches(' ');
+    match (1..=200).contains(&code.chars().count()) && code.chars().all(allowed) {
+        true => Ok(code.to_owned()),
+        false => Err(Error::invalid("/scanned", "expected 1 to 200 characters, without control characters but 0x1d")),
     }
 }
 
@@ -253,15 +264,18 @@ fn progress((whole, puts): (Whole, Vec<Put>)) -> Result<Reply> {
 
 /// Pick of a wave
 ///
-/// Notes that pieces have been taken from the shelf, and tells into which places they go. The last piece ends the wave.
+/// Notes that pieces have been taken from the shelf, and tells into which places they go. The last piece ends the wave. Where the code
+/// names a lot, they are of it: one that is blocked, recalled or expired is refused, and one that does not keep as long as an order asks for
+/// goes to the others.
 #[utoipa::path(tag = "ship", params(("id" = inline(WaveId), Path)), request_body = WavePickRequest,
     security(("token" = ["fulfilment:write"])), responses((status = 200, body = WaveProgress)))]
 #[post("/waves/{id}/pick")]
 async fn pick_wave(call: Call, path: RefPath<WaveId>, body: Body<WavePickRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::FulfilmentWrite)?.clone();
-    let (id, now, taken) = (path.0, call.now, body.read());
+    let (id, now, taken, locations) = (path.0, call.now, body.read()?, call.snapshot::<Locations>().await?);
     let fresh: Vec<Fresh> = (0..MOST).map(|_| Fresh::new()).collect();
-    call.command(&body.fingerprint, move |tx| progress(service::pick(tx, now, &actor, &fresh, id, &taken)?)).await
+    let command = move |tx: &mut Tx| progress(service::pick(tx, now, &actor, (&fresh, &locations), id, &taken)?);
+    call.command(&body.fingerprint, command).await
 }
 
 /// What was not found on a shelf.
@@ -269,9 +283,9 @@ async fn pick_wave(call: Call, path: RefPath<WaveId>, body: Body<WavePickRequest
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"scanned": "TEE-BLACK-M", "quantity": 1, "reason": "the shelf is empty"}))]
 pub struct WaveShortRequest {
-    /// The SKU, or the GTIN of the article.
-    #[schema(value_type = String)]
-    pub scanned: Text<100>,
+    /// The SKU, the GTIN of the article, or a GS1 element string.
+    #[schema(min_length = 1, max_length = 200)]
+    pub scanned: String,
     /// How many are missing; all that are left to pick when absent.
     pub quantity: Option<Quantity>,
     /// They are missing of this fulfilment order; of those whose turn would come last when absent.
@@ -304,7 +318,7 @@ async fn short_wave(call: Call, path: RefPath<WaveId>, body: Body<WaveShortReque
     if body.adjust_level {
         call.allow(Scope::StockWrite)?;
     }
-    let (scanned, pieces) = (body.scanned.to_string(), body.quantity.map(Quantity::get));
+    let (scanned, pieces) = (code(&body.scanned)?, body.quantity.map(Quantity::get));
     let what = Taken { scanned, pieces, of: body.fulfilment_order_id };
     let missing = Missing { what, reason: body.reason.to_string(), adjust: body.adjust_level, replan: body.replan };
     let fresh = Ids { events: [Id::new()], jobs: (0..MOST).map(|_| Id::new()).collect() };

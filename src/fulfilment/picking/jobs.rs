@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::model::Put;
 use crate::{
     db::{Lane, Tx},
-    error::{Code, Error, Result},
-    fulfilment::{Fresh, Pieces, Replan, moves, service::start},
+    error::{Error, Result},
+    fulfilment::{Fresh, Pieces, Replan, moves, replans, service::start, shortages},
     http::State,
     jobs::{self, Job, NewJob, Runner, Verdict},
     kernel::{
@@ -19,14 +19,7 @@ use crate::{
 };
 
 /// The kind of the jobs.
-const KIND: &str = "waves.replan";
-/// After how many seconds it is looked again whether a request to cancel was answered.
-const ASKED: i64 = 300;
-
-/// What is planned of one fulfilment order is planned one after the other.
-fn key(work: FulfilmentOrderId) -> String {
-    format!("replan:{work}")
-}
+pub const KIND: &str = "waves.replan";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Task {
@@ -34,6 +27,9 @@ struct Task {
     pieces: Vec<Pieces>,
     location: LocationId,
     reason: String,
+    /// Whether the books say so too: then what is set apart waits for goods, and goes on with them.
+    #[serde(default)]
+    adjusted: bool,
 }
 
 /// Writes the jobs that plan pieces anew that were not found at a location.
@@ -41,7 +37,7 @@ pub(super) fn plan_anew(
     tx: &mut Tx,
     now: Instant,
     ids: &[JobId],
-    (location, reason): (LocationId, &str),
+    (location, reason, adjusted): (LocationId, &str, bool),
     missing: &[Put],
 ) -> Result<()> {
     let mut by_work: BTreeMap<FulfilmentOrderId, Vec<Pieces>> = BTreeMap::new();
@@ -50,9 +46,9 @@ pub(super) fn plan_anew(
         by_work.entry(put.fulfilment_order_id).or_default().push(Pieces { line_no: put.line_no, quantity });
     }
     let job = |((work, pieces), id): ((FulfilmentOrderId, Vec<Pieces>), &JobId)| {
-        let task = Task { work, pieces, location, reason: reason.to_owned() };
+        let task = Task { work, pieces, location, reason: reason.to_owned(), adjusted };
         let job = NewJob::now(KIND, now, serde_json::to_value(task)?);
-        Ok(NewJob { id: *id, ..job }.in_order(key(work)))
+        Ok(replans::in_turn(work, NewJob { id: *id, ..job }))
     };
     let jobs: Result<Vec<NewJob>> = by_work.into_iter().zip(ids).map(job).collect();
     jobs::enqueue(tx, now, jobs?)
@@ -73,9 +69,8 @@ async fn perform(state: &State, job: Job) -> Result<Verdict> {
         Err(error) => return Ok(Verdict::Dead { error: error.to_string() }),
     };
     let locations = state.db.snapshot::<Locations>().await?;
-    let (now, actor) = (state.clock.now(), Actor::System("waves"));
-    let later = NewJob::now(KIND, now, job.payload.clone()).in_order(key(task.work));
-    let later = NewJob { run_at: now.plus_seconds(ASKED), ..later };
+    let actor = if task.adjusted { shortages::ACTOR } else { Actor::System("waves") };
+    let now = state.clock.now();
     let written = state.db.write_in(Lane::Bulk, move |tx| {
         job.finish(tx)?;
         let fresh = Fresh::of(job.id);
@@ -84,24 +79,16 @@ async fn perform(state: &State, job: Job) -> Result<Verdict> {
             exclude: vec![task.location],
             reason: Some(task.reason.clone()),
             at_most: true,
+            review: task.adjusted,
             ..Replan::default()
         };
-        // Read under the order's lock. Somebody wants it cancelled: what is left when that is answered is planned then.
+        // Read under the order's lock.
         let (_, work) = start(tx, &actor, task.work)?;
-        if work.state.is_open() && work.cancel_request.is_some() {
-            return jobs::enqueue(tx, now, vec![later.clone()]);
+        let again = || replans::in_turn(task.work, NewJob::now(KIND, now, job.payload.clone()));
+        if replans::is_asked(tx, now, &work, again)? {
+            return Ok(());
         }
         moves::replan(tx, now, &actor, &fresh, task.work, (&what, &locations)).map(|_| ())
     });
-    match written.await {
-        // They were picked, cancelled or moved meanwhile: there is nothing left to plan.
-        Err(Error::Problem(problem))
-            if matches!(problem.code, Code::QuantityExceeded | Code::StateConflict | Code::NotFound) =>
-        {
-            tracing::info!(why = problem.detail, "pieces that were not found need not be planned anew");
-            Ok(Verdict::Done)
-        }
-        Err(error) => Err(error),
-        Ok(()) => Ok(Verdict::Settled),
-    }
+    replans::verdict(written.await)
 }

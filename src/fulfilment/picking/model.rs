@@ -9,9 +9,10 @@ use crate::{
     fulfilment::{Command, FulfilmentOrder},
     kernel::{
         Instant,
-        ids::{FulfilmentOrderId, LocationId, OrderId, VariantId, WaveId},
+        ids::{FulfilmentOrderId, LocationId, LotId, OrderId, VariantId, WaveId},
+        take_up_to,
     },
-    stock::Bin,
+    stock::{Bin, Lot},
 };
 
 crate::words! {
@@ -150,6 +151,23 @@ pub struct Put {
     pub line_no: i32,
     /// How many.
     pub quantity: i64,
+    /// Of which lots.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lots: Vec<PickLot>,
+}
+
+/// Pieces that are taken of a lot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct PickLot {
+    /// It.
+    pub lot_id: LotId,
+    /// Its number.
+    pub lot: String,
+    /// Until when it keeps, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Instant>,
+    /// How many pieces.
+    pub quantity: i64,
 }
 
 /// What is taken at one place of the walk, for all orders of the wave together.
@@ -165,6 +183,9 @@ pub struct PickLine {
     pub sku: String,
     /// How many.
     pub quantity: i64,
+    /// Of which lots: what ends first in front, each order's as long as it asks for. What is of none is not named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lots: Vec<PickLot>,
     /// Into which places they go.
     pub puts: Vec<Put>,
 }
@@ -185,22 +206,59 @@ pub(super) struct Member {
     pub work: FulfilmentOrder,
 }
 
-/// The pick list of a wave's work: what is left to pick of it without what was not found, and without what is
-/// held.
-pub(super) fn pick_list(
-    now: Instant,
-    members: &[Member],
-    shorts: &[Short],
-    bins: &HashMap<VariantId, Bin>,
-) -> PickList {
+/// What lies of a lot.
+#[derive(Debug, Clone)]
+pub(super) struct Lying {
+    pub lot: Lot,
+    /// How many pieces nobody has taken.
+    pub free: i64,
+    /// How many were taken of it and have not left.
+    pub taken: i64,
+}
+
+/// What a location has for the work of a wave.
+#[derive(Debug, Default)]
+pub(super) struct Shelves {
+    /// Where it lies.
+    pub bins: HashMap<VariantId, Bin>,
+    /// How many pieces of lines are not there.
+    pub lacking: HashMap<(FulfilmentOrderId, i32), i64>,
+    /// How many pieces of lines stand at the dock for them: they are loaded, not picked.
+    pub standing: HashMap<(FulfilmentOrderId, i32), i64>,
+    /// What lies there of lots, in the order in which they leave.
+    pub lots: Vec<Lying>,
+    /// How many pieces of variants are in no lot, of those of which some are.
+    pub loose: HashMap<VariantId, i64>,
+    /// For how many days what leaves with orders must keep, of those that ask for it.
+    pub lives: HashMap<OrderId, i64>,
+}
+
+impl Shelves {
+    /// Until when what is picked now for an order must keep.
+    pub(super) fn keeps_until(&self, now: Instant, order: Option<OrderId>) -> Instant {
+        let days = order.and_then(|order| self.lives.get(&order)).copied().unwrap_or_default();
+        now.plus_seconds(86_400 * days)
+    }
+}
+
+/// The pick list of a wave's work: what is left to pick of it without what was not found, is not there or stands at the dock for it, and
+/// without what is held.
+pub(super) fn pick_list(now: Instant, members: &[Member], shorts: &[Short], shelves: &Shelves) -> PickList {
+    let bins = &shelves.bins;
     let missing: HashMap<(FulfilmentOrderId, i32), i64> =
         shorts.iter().map(|short| ((short.fulfilment_order_id, short.line_no), short.pieces)).collect();
     let mut walk: BTreeMap<(bool, Option<&Bin>, &str), PickLine> = BTreeMap::new();
-    let free = |member: &&Member| member.work.state.is_open() && member.work.free_for(Command::Pick, now).is_ok();
+    let free = |member: &&Member| {
+        let work = &member.work;
+        work.state.is_open() && work.free_for(Command::Pick, now).is_ok() && work.order_holds.is_empty()
+    };
     for Member { put, work } in members.iter().filter(free) {
         for line in &work.lines {
+            // What was not found may be off the level by now: then it lacks as well.
             let short = missing.get(&(work.id, line.line_no)).copied().unwrap_or_default();
-            let quantity = line.counts.left_for(Command::Pick) - short;
+            let lacks = shelves.lacking.get(&(work.id, line.line_no)).copied().unwrap_or_default();
+            let stands = shelves.standing.get(&(work.id, line.line_no)).copied().unwrap_or_default();
+            let quantity = line.counts.left_for(Command::Pick) - stands - short.max(lacks);
             if quantity <= 0 {
                 continue;
             }
@@ -211,16 +269,58 @@ pub(super) fn pick_list(
                 variant_id: line.variant_id,
                 sku: line.sku.clone(),
                 quantity: 0,
+                lots: Vec::new(),
                 puts: Vec::new(),
             });
             let (fulfilment_order_id, order_number, line_no) = (work.id, work.order_number.clone(), line.line_no);
             stop.quantity += quantity;
-            stop.puts.push(Put { put: *put, fulfilment_order_id, order_number, line_no, quantity });
+            stop.puts.push(Put { put: *put, fulfilment_order_id, order_number, line_no, quantity, lots: Vec::new() });
         }
     }
     let mut lines: Vec<PickLine> = walk.into_values().collect();
-    lines.iter_mut().for_each(|line| line.puts.sort_by_key(|put| (put.put, put.line_no)));
+    for line in &mut lines {
+        line.puts.sort_by_key(|put| (put.put, put.line_no));
+        name_lots(now, members, shelves, line);
+    }
+    lines.retain(|line| line.quantity > 0);
     PickList { pieces: lines.iter().map(|line| line.quantity).sum(), lines }
+}
+
+/// Says of which lots the pieces of a stop are taken, and takes off what is only there in lots that its order does not take. Who asks for
+/// the longest life is served first, with what ends first of what will do: so the others are left what will not.
+fn name_lots(now: Instant, members: &[Member], shelves: &Shelves, line: &mut PickLine) {
+    let Some(mut loose) = shelves.loose.get(&line.variant_id).copied() else { return };
+    let mut left: Vec<Lying> =
+        shelves.lots.iter().filter(|one| one.lot.variant_id == line.variant_id).cloned().collect();
+    let until = |put: &Put| shelves.keeps_until(now, order_of(members, put.fulfilment_order_id));
+    let mut order: Vec<&mut Put> = line.puts.iter_mut().collect();
+    order.sort_by_key(|put| std::cmp::Reverse(until(put)));
+    let mut all: Vec<PickLot> = Vec::new();
+    for put in order {
+        let (until, mut missing) = (until(put), put.quantity);
+        let fits = |one: &&mut Lying| one.lot.refused(now, Some(until)).is_none();
+        for Lying { lot, free, .. } in left.iter_mut().filter(fits) {
+            let quantity = take_up_to(free, &mut missing);
+            if quantity > 0 {
+                let taken = PickLot { lot_id: lot.id, lot: lot.number.clone(), expires_at: lot.expires_at, quantity };
+                match all.iter_mut().find(|one| one.lot_id == lot.id) {
+                    Some(one) => one.quantity += quantity,
+                    None => all.push(taken.clone()),
+                }
+                put.lots.push(taken);
+            }
+        }
+        take_up_to(&mut loose, &mut missing);
+        // Whether what was taken of a lot for somebody was really of it, nobody knows: it is not named, and looked for all the same.
+        left.iter_mut().filter(fits).for_each(|one| {
+            take_up_to(&mut one.taken, &mut missing);
+        });
+        put.quantity -= missing;
+    }
+    all.sort_by_key(|one| (one.expires_at.is_none(), one.expires_at, one.lot_id));
+    line.lots = all;
+    line.puts.retain(|put| put.quantity > 0);
+    line.quantity = line.puts.iter().map(|put| put.quantity).sum();
 }
 
 impl PickList {
@@ -235,13 +335,18 @@ impl PickList {
 }
 
 impl PickLine {
-    /// Into which places so many pieces go, all that are left unless told: the first places first; `of` one fulfilment order where
-    /// that is named.
+    /// Into which places that fit so many pieces go, all that are left unless told: the first places first; `of` one fulfilment order
+    /// where that is named.
     ///
     /// # Errors
     /// `quantity_exceeded` when not so many are left.
-    pub(super) fn share(&self, pieces: Option<i64>, of: Option<FulfilmentOrderId>) -> Result<Vec<Put>> {
-        self.dealt(self.puts.iter(), pieces, of)
+    pub(super) fn share(
+        &self,
+        pieces: Option<i64>,
+        of: Option<FulfilmentOrderId>,
+        fits: impl Fn(&Put) -> bool,
+    ) -> Result<Vec<Put>> {
+        self.dealt(self.puts.iter().filter(|put| fits(put)), pieces, of)
     }
 
     /// The same from the other end: what is missing is missed by those whose turn would come last.
@@ -267,12 +372,23 @@ impl PickLine {
         for put in puts {
             let quantity = put.quantity.min(rest);
             if quantity > 0 {
-                dealt.push(Put { quantity, ..put.clone() });
+                dealt.push(Put { quantity, lots: first(&put.lots, quantity), ..put.clone() });
                 rest -= quantity;
             }
         }
         Ok(dealt)
     }
+}
+
+/// The first pieces of lots.
+fn first(lots: &[PickLot], pieces: i64) -> Vec<PickLot> {
+    let mut rest = pieces;
+    let part = |lot: &PickLot| {
+        let quantity = lot.quantity.min(rest);
+        rest -= quantity;
+        (quantity > 0).then(|| PickLot { quantity, ..lot.clone() })
+    };
+    lots.iter().filter_map(part).collect()
 }
 
 /// The order that a fulfilment order of a wave is of.

@@ -2,26 +2,34 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use chrono::Datelike;
+use chrono_tz::Tz;
+
 // What is asked for as it stands in the tables.
 pub(super) use super::store::page;
 use super::{
-    model::{Member, PickList, Put, Short, Wave, WaveCommand, WaveState, order_of, pick_list},
+    model::{Lying, Member, PickList, PickLot, Put, Shelves, Short, Wave, WaveCommand, WaveState, order_of, pick_list},
     store,
+    taken::{self, TakenOf},
 };
 use crate::{
     catalog,
     db::Tx,
     error::{Code, Error, Result},
     fulfilment::{
-        Command, Fresh, FulfilmentOrder, Pieces, orders_by_ids,
+        Command, Fresh, FulfilmentOrder, Pieces, crossdock, orders_by_ids,
         service::{self, Filter},
     },
     kernel::{
         Actor, Instant, Quantity,
+        gs1::{self, Fields},
         ids::{EventId, FulfilmentOrderId, JobId, LocationId, OrderId, VariantId, WaveId},
     },
     orders::{self, OrderDocument},
-    stock::{self, Bin, Entry, LevelKey, MovementKind},
+    stock::{
+        self, Bin, Entry, LevelKey, Locations, MovementKind,
+        lots::{self, Lot},
+    },
 };
 
 /// How many fulfilment orders a wave has at most.
@@ -47,6 +55,7 @@ pub(super) struct Whole {
     pub list: PickList,
     pub members: Vec<Member>,
     pub shorts: Vec<Short>,
+    shelves: Shelves,
 }
 
 /// A wave that the actor may see: who is limited to channels alone sees none, for it is of all of them.
@@ -59,7 +68,7 @@ pub(super) fn get(tx: &mut Tx, now: Instant, actor: &Actor, id: WaveId) -> Resul
     whole(tx, now, actor, wave)
 }
 
-/// A wave with its work as it stands now: six statements. Work of channels that the actor does not see is left out.
+/// A wave with its work as it stands now: a dozen statements at most. Work of channels that the actor does not see is left out.
 fn whole(tx: &mut Tx, now: Instant, actor: &Actor, wave: Wave) -> Result<Whole> {
     let places: HashMap<FulfilmentOrderId, i64> = store::members(tx, wave.id)?.into_iter().collect();
     let ids: Vec<FulfilmentOrderId> = places.keys().copied().collect();
@@ -68,12 +77,65 @@ fn whole(tx: &mut Tx, now: Instant, actor: &Actor, wave: Wave) -> Result<Whole> 
     let mut members: Vec<Member> = work.filter_map(member).collect();
     members.sort_by_key(|member| member.put);
     let shorts = store::shorts(tx, wave.id)?;
-    let bins = bins(tx, wave.location_id, members.iter().map(|member| &member.work))?;
     // What is not at this location any more was moved to another.
     let here: Vec<Member> =
         members.iter().filter(|member| member.work.location_id == wave.location_id).cloned().collect();
-    let list = if wave.state.is_open() { pick_list(now, &here, &shorts, &bins) } else { PickList::default() };
-    Ok(Whole { wave, list, members, shorts })
+    let (mut list, mut shelves) = (PickList::default(), Shelves::default());
+    if wave.state.is_open() {
+        shelves = self::shelves(tx, now, wave.location_id, &here)?;
+        list = pick_list(now, &here, &shorts, &shelves);
+    }
+    Ok(Whole { wave, list, members, shorts, shelves })
+}
+
+/// What a location has for the work of a wave.
+fn shelves(tx: &mut Tx, now: Instant, location: LocationId, here: &[Member]) -> Result<Shelves> {
+    let bins = bins(tx, location, here.iter().map(|member| &member.work))?;
+    let standing = crossdock::standing_for(tx, here.iter().map(|member| &member.work))?;
+    let variants: Vec<VariantId> = to_pick(here.iter().map(|member| &member.work));
+    if variants.is_empty() {
+        return Ok(Shelves { bins, standing, ..Shelves::default() });
+    }
+    let lacking = crossdock::lacking_of(tx, now, location, &variants)?;
+    let keys: Vec<LevelKey> = variants.into_iter().map(|variant| (variant, location)).collect();
+    let lots = lots::lying(tx, &keys)?;
+    if lots.is_empty() {
+        return Ok(Shelves { bins, lacking, standing, ..Shelves::default() });
+    }
+    let mut variants: Vec<VariantId> = lots.iter().map(|(lot, ..)| lot.variant_id).collect();
+    variants.sort_unstable();
+    variants.dedup();
+    let keys: Vec<LevelKey> = variants.iter().map(|variant| (*variant, location)).collect();
+    let levels = stock::levels_at(tx, &keys)?;
+    let mut loose: HashMap<VariantId, i64> = levels.values().map(|level| (level.variant, level.on_hand)).collect();
+    // What was taken of lots and has not left lies there by the books only.
+    let taken = taken::here(tx, location, &variants)?;
+    let lying = |(lot, _, pieces): (Lot, LocationId, i64)| {
+        loose.entry(lot.variant_id).and_modify(|rest| *rest -= pieces);
+        let gone = taken.get(&(lot.variant_id, lot.number.clone())).copied().unwrap_or_default().clamp(0, pieces);
+        Lying { lot, free: pieces - gone, taken: gone }
+    };
+    let lots = lots.into_iter().map(lying).collect();
+    let mut orders: Vec<OrderId> = here.iter().map(|member| member.work.order_id).collect();
+    orders.sort_unstable();
+    orders.dedup();
+    let mut lives = orders::shelf_lives(tx, &orders)?;
+    for Member { work, .. } in here {
+        if let Some(days) = work.shelf_life_days {
+            lives.entry(work.order_id).and_modify(|life| *life = days.max(*life)).or_insert(days);
+        }
+    }
+    Ok(Shelves { bins, lacking, standing, lots, loose, lives })
+}
+
+/// The variants of which something is left to pick of work.
+fn to_pick<'a>(work: impl Iterator<Item = &'a FulfilmentOrder>) -> Vec<VariantId> {
+    let lines = work.flat_map(|one| &one.lines);
+    let mut variants: Vec<VariantId> =
+        lines.filter(|line| line.counts.left_for(Command::Pick) > 0).map(|line| line.variant_id).collect();
+    variants.sort_unstable();
+    variants.dedup();
+    variants
 }
 
 /// Where the goods of work lie at a location.
@@ -152,9 +214,11 @@ fn fitting(
     new: &NewWave,
     mut found: Vec<FulfilmentOrder>,
 ) -> Result<Vec<FulfilmentOrder>> {
-    let to_pick = |one: &FulfilmentOrder| one.counts().any(|counts| counts.left_for(Command::Pick) > 0);
-    found.retain(|one| one.location_id == new.location && one.state.is_open() && to_pick(one));
-    found.retain(|one| actor.sees_channel(one.channel_id) && one.free_for(Command::Pick, now).is_ok());
+    let some_left = |one: &FulfilmentOrder| one.counts().any(|counts| counts.left_for(Command::Pick) > 0);
+    found.retain(|one| one.location_id == new.location && one.state.is_open() && some_left(one));
+    // Where a line of it is held, people pick the others by themselves.
+    let free = |one: &FulfilmentOrder| one.free_for(Command::Pick, now).is_ok() && one.order_holds.is_empty();
+    found.retain(|one| actor.sees_channel(one.channel_id) && free(one));
     let ids: Vec<FulfilmentOrderId> = found.iter().map(|one| one.id).collect();
     let held = store::held(tx, &ids)?;
     found.retain(|one| !held.contains(&one.id));
@@ -174,7 +238,12 @@ fn fitting(
             delivery.is_some_and(|delivery| delivery.method.as_deref() == Some(method))
         });
     }
-    Ok(found)
+    // Nobody is sent to an empty shelf: some of it has to be there, of lots that the order takes.
+    let members: Vec<Member> = found.into_iter().zip(1..).map(|(work, put)| Member { put, work }).collect();
+    let list = pick_list(now, &members, &[], &shelves(tx, now, new.location, &members)?);
+    let there: HashSet<FulfilmentOrderId> =
+        list.lines.iter().flat_map(|stop| stop.puts.iter().map(|put| put.fulfilment_order_id)).collect();
+    Ok(members.into_iter().map(|member| member.work).filter(|work| there.contains(&work.id)).collect())
 }
 
 /// Locks a wave that the actor may see and that takes a command, and reads its work.
@@ -206,7 +275,7 @@ fn end(tx: &mut Tx, now: Instant, actor: &Actor, whole: Whole, command: WaveComm
 /// Which pieces of a wave.
 #[derive(Debug, Clone)]
 pub(super) struct Taken {
-    /// A SKU or GTIN.
+    /// A SKU, a GTIN, or an element string of GS1 with one.
     pub scanned: String,
     /// How many; all that are left when absent.
     pub pieces: Option<i64>,
@@ -214,34 +283,62 @@ pub(super) struct Taken {
     pub of: Option<FulfilmentOrderId>,
 }
 
-/// The variant of a wave that was scanned.
-fn scanned(tx: &mut Tx, whole: &Whole, code: &str) -> Result<VariantId> {
+/// The variant of a wave that was scanned, and what else its code says.
+fn scanned(tx: &mut Tx, now: Instant, whole: &Whole, code: &str) -> Result<(VariantId, Fields)> {
     if let Some(line) = whole.list.lines.iter().find(|line| line.sku == code) {
-        return Ok(line.variant_id);
+        return Ok((line.variant_id, Fields::default()));
     }
+    let fields = gs1::read(code, now.utc().year()).unwrap_or_default();
+    let gtin = fields.gtin.as_deref().unwrap_or(code);
     let ids: Vec<VariantId> = whole.list.lines.iter().map(|line| line.variant_id).collect();
     // A GTIN-12 or -13 is a GTIN-14 with zeros in front.
     let bare = |gtin: &str| gtin.trim_start_matches('0').to_owned();
-    let is_it = |variant: &catalog::Variant| variant.gtin.as_deref().is_some_and(|gtin| bare(gtin) == bare(code));
+    let is_it = |variant: &catalog::Variant| variant.gtin.as_deref().is_some_and(|known| bare(known) == bare(gtin));
     let found = catalog::by_ids(tx, &ids)?.into_iter().find(is_it).map(|variant| variant.id);
-    found.ok_or_else(|| Error::not_found("article left to pick in this wave").at("/scanned"))
+    let missing = || Error::not_found("article left to pick in this wave").at("/scanned");
+    Ok((found.ok_or_else(missing)?, fields))
 }
 
-/// Picks pieces of a wave: for one fulfilment order, or for as many as they suffice for. Gives into which places they go.
+/// The lot that was scanned, where it is a known one.
 ///
 /// # Errors
-/// `not_found`, `state_conflict`, `quantity_exceeded`.
+/// `state_conflict` where its pieces may not be sold, or the article has kept as long as its code says.
+fn scanned_lot(tx: &mut Tx, now: Instant, variant: VariantId, fields: &Fields, zone: Tz) -> Result<Option<Lot>> {
+    let refused = |why: String| Error::conflict(format!("{why}: take another")).at("/scanned");
+    if let Some(why) = crate::fulfilment::scanning::past(now, fields, zone) {
+        return Err(refused(why));
+    }
+    let Some(number) = fields.lot.as_deref() else { return Ok(None) };
+    let lot = lots::known(tx, &[(variant, number)].into())?.pop();
+    match lot.as_ref().and_then(|lot| Some((lot.id, lot.refused(now, None)?))) {
+        Some((id, why)) => Err(refused(why).with("lot_id", id.to_string())),
+        None => Ok(lot),
+    }
+}
+
+/// Picks pieces of a wave: for one fulfilment order, or for as many as they suffice for. Gives into which places they go. Where the code
+/// names a lot, they are of it, and go to orders only for which it keeps long enough.
+///
+/// # Errors
+/// `not_found`, `quantity_exceeded`; `state_conflict`, also for a lot that may not be sold; `stock_negative` where what lies there stands at
+/// the dock for other orders.
 pub(super) fn pick(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
-    fresh: &[Fresh],
+    (fresh, locations): (&[Fresh], &Locations),
     id: WaveId,
     taken: &Taken,
 ) -> Result<(Whole, Vec<Put>)> {
     let whole = start(tx, now, actor, id, WaveCommand::Pick)?;
-    let variant = scanned(tx, &whole, &taken.scanned)?;
-    let puts = whole.list.stop(variant)?.share(taken.pieces, taken.of)?;
+    let (variant, fields) = scanned(tx, now, &whole, &taken.scanned)?;
+    let zone = locations.get(whole.wave.location_id)?.time_zone.0;
+    let lot = scanned_lot(tx, now, variant, &fields, zone)?;
+    let pieces = taken.pieces.or(fields.count);
+    let puts = match &lot {
+        None => whole.list.stop(variant)?.share(pieces, taken.of, |_| true)?,
+        Some(lot) => of_lot(now, &whole, (variant, lot), (pieces, taken.of))?,
+    };
     // Orders are locked in the order of their ids.
     let mut by_work: BTreeMap<(Option<OrderId>, FulfilmentOrderId), Vec<Pieces>> = BTreeMap::new();
     for put in &puts {
@@ -252,16 +349,57 @@ pub(super) fn pick(
     if by_work.len() > fresh.len() {
         return Err(Error::internal("a pick of more fulfilment orders than a wave has"));
     }
+    let mut picked = Vec::with_capacity(by_work.len());
     for (((_, work), pieces), fresh) in by_work.iter().zip(fresh) {
         // What was picked or cancelled beside the wave since its list was read is not there any more.
-        service::pick(tx, now, actor, fresh, *work, Some(pieces)).map_err(|error| match error {
+        let part = service::pick_part(tx, now, actor, fresh, *work, pieces).map_err(|error| match error {
             Error::Problem(problem) if problem.code == Code::QuantityExceeded => {
                 Error::overtaken("what is left to pick of the wave")
             }
             error => error,
-        })?;
+        });
+        picked.extend(part?);
     }
-    Ok((end(tx, now, actor, whole, WaveCommand::Pick)?, puts))
+    // What the list says is taken of is taken of, unless the code names another lot.
+    let of_lots = puts.iter().flat_map(|put| {
+        put.lots.iter().map(|lot| TakenOf {
+            work: put.fulfilment_order_id,
+            line_no: put.line_no,
+            variant,
+            location: whole.wave.location_id,
+            lot: lot.lot.clone(),
+            pieces: lot.quantity,
+        })
+    });
+    taken::note(tx, &of_lots.collect::<Vec<_>>())?;
+    let ended = end(tx, now, actor, whole, WaveCommand::Pick)?;
+    // Last, for it locks the levels.
+    crossdock::leave_standing(tx, &picked, crossdock::Taking::Pick)?;
+    Ok((ended, puts))
+}
+
+/// Into which places pieces of a lot go: those of orders for which it keeps long enough.
+fn of_lot(
+    now: Instant,
+    whole: &Whole,
+    (variant, lot): (VariantId, &Lot),
+    (pieces, of): (Option<i64>, Option<FulfilmentOrderId>),
+) -> Result<Vec<Put>> {
+    let stop = whole.list.stop(variant)?;
+    let keeps = |put: &Put| {
+        let until = whole.shelves.keeps_until(now, order_of(&whole.members, put.fulfilment_order_id));
+        lot.refused(now, Some(until)).is_none()
+    };
+    if !stop.puts.iter().any(|put| of.is_none_or(|of| of == put.fulfilment_order_id) && keeps(put)) {
+        let detail = format!("lot `{}` does not keep as long as the orders ask for: take another", lot.number);
+        return Err(Error::conflict(detail).at("/scanned").with("lot_id", lot.id.to_string()));
+    }
+    let mut puts = stop.share(pieces, of, keeps)?;
+    for put in &mut puts {
+        let (lot_id, number, expires_at) = (lot.id, lot.number.clone(), lot.expires_at);
+        put.lots = vec![PickLot { lot_id, lot: number, expires_at, quantity: put.quantity }];
+    }
+    Ok(puts)
 }
 
 /// Ids for what follows from pieces that were not found.
@@ -295,7 +433,8 @@ pub(super) fn short(
     missing: &Missing,
 ) -> Result<(Whole, Vec<Put>)> {
     let whole = start(tx, now, actor, id, WaveCommand::Short)?;
-    let (location, variant) = (whole.wave.location_id, scanned(tx, &whole, &missing.what.scanned)?);
+    let location = whole.wave.location_id;
+    let (variant, _) = scanned(tx, now, &whole, &missing.what.scanned)?;
     if missing.adjust && !actor.keeps_stock_at(location) {
         let detail = "stock serves all channels, and the credential is limited to some: limit it to locations too";
         return Err(Error::problem(Code::ScopeMissing, detail).at("/adjust_level"));
@@ -308,13 +447,16 @@ pub(super) fn short(
         .flat_map(|member| &member.work.lines)
         .any(|line| line.variant_id == variant && line.tracked);
     if missing.replan {
-        super::jobs::plan_anew(tx, now, &fresh.jobs, (location, &missing.reason), &puts)?;
+        super::jobs::plan_anew(tx, now, &fresh.jobs, (location, &missing.reason, missing.adjust), &puts)?;
     }
     let ended = end(tx, now, actor, whole, WaveCommand::Short)?;
     if missing.adjust && tracked {
         let pieces: i64 = puts.iter().map(|put| put.quantity).sum();
         let entry = Entry::goods((variant, location), MovementKind::Count, -pieces);
         let entry = Entry { reason: Some(missing.reason.clone()), ..entry };
+        // What stands at the dock for others is known to be there.
+        let gone = crossdock::Taken { work: None, line_no: None, key: (variant, location), pieces };
+        crossdock::leave_standing(tx, &[gone], crossdock::Taking::Leave)?;
         stock::book(tx, now, actor, &[entry], (Some(&id.to_string()), now), &fresh.events)?;
     }
     Ok((ended, puts))

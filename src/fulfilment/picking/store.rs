@@ -177,7 +177,7 @@ pub(super) fn add_shorts(tx: &mut Tx, now: Instant, wave: WaveId, missing: &[Put
 }
 
 /// Forgets waves that ended before an instant, the oldest first, with what was in them; how many, `limit` at most.
-pub(in crate::fulfilment) fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
+pub(super) fn purge(tx: &mut Tx, before: Instant, limit: i64) -> Result<usize> {
     // One that still holds work, which does not happen, keeps it.
     let query = sql("SELECT id FROM waves WHERE state IN ('done', 'cancelled') AND updated_at < ? AND NOT EXISTS ( \
            SELECT 1 FROM wave_orders AS o WHERE o.wave_id = waves.id AND o.held) ORDER BY updated_at LIMIT ?");

@@ -3,10 +3,13 @@
 //!
 //! It owns the tables `delivery_promises` and `delivery_waits`. When goods come stock knows; it never says so itself.
 
+mod due;
 mod jobs;
 mod model;
 mod service;
 mod store;
 
-pub use jobs::register;
-pub use service::{event_schemas, keep_promise};
+pub(super) use due::supplier_ships_at;
+pub use jobs::{REVIEW, register};
+pub(super) use service::{await_goods, look_again, waits};
+pub use service::{comes, event_schemas, keep_promise};

@@ -50,6 +50,7 @@ mod tests {
             priority,
             due_at: at(due),
             created_at: at(0),
+            keeps_days: 0,
         };
         let supply = Supply { expected: vec![(at(3), 4), (at(5), 2)], available_from: None };
         let supplies = HashMap::from([(variant, supply.clone())]);

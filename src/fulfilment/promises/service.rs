@@ -10,7 +10,8 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::{
-    jobs::review_later,
+    due::{self, REVIEWER},
+    jobs::{look_again_at, review_again, review_later},
     model::{Line, served},
     store,
 };
@@ -21,16 +22,18 @@ use crate::{
     error::{Code, Error, Result},
     events::EventSchema,
     fulfilment::{
-        crossdock,
+        crossdock, dropship,
+        holds::{self, HoldKind},
         ids::Draw,
         model::{Command, FulfilmentLine, FulfilmentOrder, Pieces},
         moves::{self, OnShelf, Replan},
         service::announce,
-        store as fulfilment_store,
+        shortages, store as fulfilment_store,
     },
     kernel::{
-        Actor, Country, Instant, Quantity,
-        ids::{LocationId, OrderId, VariantId},
+        Country, Instant, Quantity,
+        ids::{FulfilmentOrderId, LocationId, OrderId, VariantId},
+        local,
     },
     orders::{self, OrderDocument, OrderState},
     pricing::Rules,
@@ -39,9 +42,6 @@ use crate::{
 
 /// The type of the event that an order arrives on another day than was told.
 const PROMISE_CHANGED: &str = "order.promise_changed.v1";
-
-/// Who looks.
-const REVIEWER: Actor = Actor::System("promises");
 
 /// What `order.promise_changed.v1` says: the order, and what was told before.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -72,17 +72,67 @@ pub fn event_schemas() -> Vec<EventSchema> {
 }
 
 /// Keeps until when an order's goods have arrived as it was promised, and whether it waits for some of them. One that waits is looked at
-/// again at once: what is to come may have changed while it was placed. No statement where nothing was promised and nothing waits.
+/// again at once: what is to come may have changed while it was placed, or goods may have `arrived`. No statement where nothing was promised
+/// and nothing waits.
 ///
 /// # Errors
 /// What the database says.
-pub fn keep_promise(tx: &mut Tx, now: Instant, order: OrderId, (until, waits): (Option<Instant>, bool)) -> Result<()> {
+pub fn keep_promise(
+    tx: &mut Tx,
+    now: Instant,
+    order: OrderId,
+    (until, waits, arrived): (Option<Instant>, bool, bool),
+) -> Result<()> {
     if let Some(until) = until {
         store::promise(tx, order, until)?;
     }
     if waits {
         store::wait(tx, now, order)?;
-        review_later(tx, now, &[order])?;
+        if arrived { review_again(tx, now, order) } else { review_later(tx, now, &[order]) }?;
+    }
+    Ok(())
+}
+
+/// Notes that an order waits for goods that it had, and has it looked at: its promise, and when it is due, are moved to when they come.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn await_goods(tx: &mut Tx, now: Instant, order: OrderId) -> Result<()> {
+    store::wait(tx, now, order)?;
+    review_later(tx, now, &[order])
+}
+
+/// Whether an order waits for goods.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn waits(tx: &mut Tx, order: OrderId) -> Result<bool> {
+    store::waits(tx, order)
+}
+
+/// Has an order looked at again that waits for goods: what was planned of it is so no more. Nothing happens to another.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn look_again(tx: &mut Tx, now: Instant, order: OrderId) -> Result<()> {
+    if store::waits(tx, order)? { review_later(tx, now, &[order]) } else { Ok(()) }
+}
+
+/// Ends the holds of what had gone missing and is here again.
+fn release_found(
+    tx: &mut Tx,
+    now: Instant,
+    draw: &mut Draw<'_>,
+    order: &mut OrderDocument,
+    (works, waiting): (&mut [FulfilmentOrder], &HashMap<Line, Option<Instant>>),
+) -> Result<()> {
+    let by = shortages::ACTOR.label();
+    for work in works {
+        let missed = work.holds.iter().any(|hold| hold.kind == HoldKind::Stock && hold.placed_by == by);
+        let lacks = work.lines.iter().any(|line| waiting.contains_key(&(work.id, line.line_no)));
+        if missed && !lacks && !work.declined {
+            holds::found(tx, now, &REVIEWER, draw, (&mut *order, work))?;
+        }
     }
     Ok(())
 }
@@ -97,11 +147,17 @@ pub(super) struct Knowing<'a> {
 }
 
 /// Looks at an order again. What is to be had elsewhere sooner than it comes is planned anew, and looked at once more then; else the promise
-/// is moved, and an event tells so where it was another. Nothing happens to an order that does not wait.
+/// is moved, and an event tells so where it was another. Nothing happens to an order that does not wait. Where goods have `arrived`, what
+/// is on its way in time is planned anew too, if it leaves sooner so.
 ///
 /// # Errors
 /// What the database says.
-pub(super) fn review(tx: &mut Tx, knowing: Knowing<'_>, draw: &mut Draw<'_>, id: OrderId) -> Result<()> {
+pub(super) fn review(
+    tx: &mut Tx,
+    knowing: Knowing<'_>,
+    draw: &mut Draw<'_>,
+    (id, arrived): (OrderId, bool),
+) -> Result<()> {
     let mut order = match orders::lock(tx, id) {
         Err(error) if error.code() == Code::NotFound => return Ok(()),
         found => found?,
@@ -115,20 +171,33 @@ pub(super) fn review(tx: &mut Tx, knowing: Knowing<'_>, draw: &mut Draw<'_>, id:
         return store::end(tx, knowing.now, id);
     }
     let waiting = waiting(tx, knowing, &works)?;
+    release_found(tx, knowing.now, draw, &mut order, (&mut works, &waiting))?;
     let channel = knowing.directory.get(order.channel_id)?;
     let mut moves = Vec::new();
     for number in 0..order.deliveries.len() {
         let (mut own, others): (Vec<_>, Vec<_>) = works.into_iter().partition(|work| work.number() == number);
-        let found = look_at(tx, knowing, draw, (&mut order, channel, number), (&mut own, &waiting))?;
+        let of = (&mut order, channel, number);
+        let found = look_at(tx, knowing, draw, of, (&mut own, &waiting, arrived))?;
         works = others;
         works.append(&mut own);
         match found {
             // Where its goods come from has changed, and with it when they come.
-            Seen::PlannedAnew => return review_later(tx, knowing.now, &[id]),
+            Seen::PlannedAnew => {
+                // Those who wait where it does not wait any more have one in front of them less.
+                let waits =
+                    |work: &FulfilmentOrder, line: &FulfilmentLine| waiting.contains_key(&(work.id, line.line_no));
+                let left = works.iter().flat_map(|work| {
+                    let lines = work.lines.iter().filter(|line| waits(work, line));
+                    lines.map(|line| (line.variant_id, work.location_id))
+                });
+                look_again_at(tx, knowing.now, left.collect())?;
+                return if arrived { review_again(tx, knowing.now, id) } else { review_later(tx, knowing.now, &[id]) };
+            }
             Seen::Moved(was, is) => moves.push((number, was, is)),
             Seen::Done => {}
         }
     }
+    due::follow(tx, knowing, draw, (&mut order, channel), (&mut works, &waiting))?;
     if waiting.is_empty() {
         store::end(tx, knowing.now, id)?;
     }
@@ -154,7 +223,7 @@ fn look_at(
     knowing: Knowing<'_>,
     draw: &mut Draw<'_>,
     (order, channel, number): (&mut OrderDocument, &Channel, usize),
-    (works, waiting): (&mut [FulfilmentOrder], &HashMap<Line, Option<Instant>>),
+    (works, waiting, arrived): (&mut [FulfilmentOrder], &HashMap<Line, Option<Instant>>, bool),
 ) -> Result<Seen> {
     if works.is_empty() {
         return Ok(Seen::Done);
@@ -165,12 +234,15 @@ fn look_at(
     let ships_by = ships_by(knowing, channel, order, (works, &waiting));
     let delivery = order.deliveries.get(number);
     let was = delivery.and_then(carts::Delivery::promised_now);
+    let redirected = delivery.is_some_and(|delivery| delivery.redirected_at.is_some());
     // What was told once is tried to be kept, even where something else was told since.
     let best = delivery.and_then(|delivery| delivery.promise).or(was);
-    if is_worse(best, ships_by) && elsewhere(tx, knowing, draw, order, (works, &waiting, ships_by))? {
+    if (arrived || is_worse(best, ships_by)) && elsewhere(tx, knowing, draw, order, (works, &waiting, ships_by))? {
         return Ok(Seen::PlannedAnew);
     }
-    let way = was.map(|was| was.way()).or_else(|| own_way(knowing, channel, order, number));
+    let own_way = own_way(knowing, channel, order, number);
+    // What was sent another way goes by that.
+    let way = was.map(|was| was.way()).filter(|_| !redirected || own_way.is_none()).or(own_way);
     Ok(Seen::Moved(was, ships_by.zip(way).map(|(day, way)| Promise::leaving(day, way))))
 }
 
@@ -181,8 +253,37 @@ fn own_way(knowing: Knowing<'_>, channel: &Channel, order: &OrderDocument, numbe
     carts::way(knowing.rules, channel, (delivery.method.as_deref()?, country.unwrap_or(Country::DEFAULT)))
 }
 
+/// The open fulfilment orders among these that lack goods, with when the last of these comes: none where nobody knows. Five statements for
+/// each location.
+///
+/// # Errors
+/// What the database says.
+pub fn comes(
+    tx: &mut Tx,
+    now: Instant,
+    locations: &Locations,
+    works: &[FulfilmentOrder],
+) -> Result<HashMap<FulfilmentOrderId, Option<Instant>>> {
+    let open: Vec<FulfilmentOrder> = works.iter().filter(|work| work.state.is_open()).cloned().collect();
+    let mut found: HashMap<FulfilmentOrderId, Option<Instant>> = HashMap::new();
+    for ((work, _), comes) in waiting_at(tx, now, locations, &open)? {
+        let last = |known: Option<Instant>| Some(known?.max(comes?));
+        found.entry(work).and_modify(|known| *known = last(*known)).or_insert(comes);
+    }
+    Ok(found)
+}
+
 /// When what the lines wait for comes which lack goods: none where nobody knows. Five statements for each location.
 fn waiting(tx: &mut Tx, knowing: Knowing<'_>, works: &[FulfilmentOrder]) -> Result<HashMap<Line, Option<Instant>>> {
+    waiting_at(tx, knowing.now, knowing.locations, works)
+}
+
+fn waiting_at(
+    tx: &mut Tx,
+    now: Instant,
+    locations: &Locations,
+    works: &[FulfilmentOrder],
+) -> Result<HashMap<Line, Option<Instant>>> {
     let mut places: BTreeMap<LocationId, Vec<VariantId>> = BTreeMap::new();
     for work in works {
         let own = work.lines.iter().filter(|line| to_take(line) > 0).map(|line| line.variant_id);
@@ -192,12 +293,12 @@ fn waiting(tx: &mut Tx, knowing: Knowing<'_>, works: &[FulfilmentOrder]) -> Resu
     for (place, mut variants) in places.into_iter().filter(|(_, variants)| !variants.is_empty()) {
         variants.sort_unstable();
         variants.dedup();
-        let demands = crossdock::lacking(tx, knowing.now, place, &variants)?;
+        let demands = crossdock::lacking(tx, now, place, &variants)?;
         if demands.is_empty() {
             continue;
         }
         let keys: Vec<LevelKey> = variants.iter().map(|variant| (*variant, place)).collect();
-        let supplies = outlook::supplies(tx, knowing.now, knowing.locations, &keys)?;
+        let supplies = outlook::supplies(tx, now, locations, &keys)?;
         let supplies = supplies.into_iter().map(|((variant, _), supply)| (variant, supply)).collect();
         found.extend(served(demands, &supplies));
     }
@@ -219,15 +320,21 @@ fn ships_by(
     order: &OrderDocument,
     (works, waiting): (&[FulfilmentOrder], &HashMap<Line, Option<Instant>>),
 ) -> Option<NaiveDate> {
-    let mut origins = Vec::with_capacity(works.len());
+    let zone = |id| knowing.locations.get(id).map_or(channel.settings.time_zone.0, |place| place.time_zone.0);
+    let (mut origins, mut said) = (Vec::with_capacity(works.len()), None);
     for work in works {
         let own = work.lines.iter().filter_map(|line| waiting.get(&(work.id, line.line_no)));
         let comes: Option<Vec<Instant>> = own.copied().collect();
         // What has come is there from now on: until now it was waited for.
         let there = waiting.is_empty().then_some(knowing.now);
-        origins.push(Origin { location: work.location_id, comes: comes?.into_iter().max().or(there) });
+        let by_supplier = work.supplier_ships_at.map(|at| local::day_of(zone(work.location_id), at));
+        said = said.max(by_supplier);
+        // A supplier who has said when they ship it knows more than the books do of their stock.
+        let comes = if by_supplier.is_some() { comes.unwrap_or_default() } else { comes? };
+        origins.push(Origin { location: work.location_id, comes: comes.into_iter().max().or(there) });
     }
-    carts::ships_by(channel, (knowing.locations, &origins), order.placed_at)
+    let day = carts::ships_by(channel, (knowing.locations, &origins), order.placed_at)?;
+    Some(said.map_or(day, |said| said.max(day)))
 }
 
 /// Whether an order would leave later than was told, or nobody knows any more when. Of one that was never told a day nothing is worse: it
@@ -245,7 +352,15 @@ fn elsewhere(
     order: &mut OrderDocument,
     (works, waiting, before): (&mut [FulfilmentOrder], &HashMap<Line, Option<Instant>>, Option<NaiveDate>),
 ) -> Result<bool> {
-    for work in works.iter_mut().filter(|work| work.cancel_request.is_none()) {
+    // What a sourcing profile holds is planned anew by whoever releases it.
+    let held = |work: &FulfilmentOrder| {
+        work.holds.iter().any(|hold| hold.kind == HoldKind::Sourcing && hold.holds_at(knowing.now))
+    };
+    // What its supplier has said that they ship stays there.
+    let ids: Vec<FulfilmentOrderId> = works.iter().map(|work| work.id).collect();
+    let kept = dropship::acknowledged(tx, &ids)?;
+    let is_free = |work: &FulfilmentOrder| work.cancel_request.is_none() && !held(work) && !kept.contains(&work.id);
+    for work in works.iter_mut().filter(|work| is_free(work)) {
         let lacks = |line: &&FulfilmentLine| waiting.contains_key(&(work.id, line.line_no)) && to_take(line) > 0;
         let pieces = work.lines.iter().filter(lacks).map(|line| {
             let quantity = Quantity::new(to_take(line)).map_err(Error::internal)?;
@@ -258,7 +373,7 @@ fn elsewhere(
         let what = Replan {
             pieces: Some(pieces),
             reason: Some("the goods are to be had elsewhere sooner".to_owned()),
-            on_shelf: Some(OnShelf { before }),
+            on_shelf: Some(OnShelf { before, partly: false }),
             ..Replan::default()
         };
         let by = (&REVIEWER, Command::Move);
@@ -274,7 +389,7 @@ fn elsewhere(
 }
 
 /// Moves the promise of one of an order's deliveries, and tells so; nothing where it stays.
-fn move_promise(
+pub(super) fn move_promise(
     tx: &mut Tx,
     now: Instant,
     draw: &mut Draw<'_>,
@@ -289,13 +404,13 @@ fn move_promise(
     // Taking a day back does not keep it: where nobody knows any more, the one told before goes on counting.
     if let Some(until) = is.map(|is| is.until(channel.settings.time_zone.0)) {
         match key {
-            None => store::tell(tx, order.id, until)?,
+            None => store::tell(tx, now, order.id, until)?,
             Some(_) => fulfilment_store::tell_until(tx, order.id, number, until)?,
         }
     }
     orders::save(tx, now, order, &[], 1)?;
-    let payload = order.payload(|order| {
-        let delivery = key.as_deref();
+    let payload = order.payload_of(Some(number), |order| {
+        let delivery = order.deliveries.get(number).and_then(|delivery| delivery.key.as_deref());
         Json::of(&PromiseChanged { order, delivery, reason, original, before: was, now: is })
     })?;
     announce(tx, (now, now), &REVIEWER, order, draw, vec![(PROMISE_CHANGED, payload)])

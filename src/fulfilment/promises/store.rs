@@ -1,11 +1,17 @@
 //! The only file that writes `delivery_promises` and `delivery_waits`.
 
+use std::collections::HashSet;
+
+use diesel::sql_types::BigInt;
 use serde_json::json;
 
 use crate::{
-    db::{Col, Tx, UidSql, dialect, sql},
+    db::{Col, InstantSql, Tx, UidSql, dialect, sql},
     error::Result,
-    kernel::{Instant, ids::OrderId},
+    kernel::{
+        Instant,
+        ids::{FulfilmentOrderId, OrderId, VariantId},
+    },
 };
 
 /// Keeps until when an order has arrived, as it was promised when it was placed.
@@ -32,9 +38,11 @@ pub(super) fn waits(tx: &mut Tx, order: OrderId) -> Result<bool> {
     Ok(found.first::<UidSql, OrderId>(tx)?.is_some())
 }
 
-/// Keeps until when an order arrives as it was told now.
-pub(super) fn tell(tx: &mut Tx, order: OrderId, until: Instant) -> Result<()> {
-    sql("UPDATE delivery_waits SET told_until = ? WHERE order_id = ?").bind(until).bind(order).execute(tx).map(|_| ())
+/// Keeps until when an order arrives as it was told now; one that never waited does not wait.
+pub(super) fn tell(tx: &mut Tx, now: Instant, order: OrderId, until: Instant) -> Result<()> {
+    let upsert = "INSERT INTO delivery_waits (order_id, told_until, since, ended_at) VALUES (?, ?, ?, ?) \
+                  ON CONFLICT (order_id) DO UPDATE SET told_until = excluded.told_until";
+    sql(upsert).bind(order).bind(until).bind(now).bind(now).execute(tx).map(|_| ())
 }
 
 /// Notes that an order does not wait any more.
@@ -44,6 +52,41 @@ pub(super) fn end(tx: &mut Tx, now: Instant, order: OrderId) -> Result<()> {
         .bind(order)
         .execute(tx)
         .map(|_| ())
+}
+
+/// The orders that wait for goods and have open lines of a variant, wherever, in the order in which they are served (by priority, then by
+/// when they are due), behind one of them: up to so many.
+pub(super) fn waiting_for(
+    tx: &mut Tx,
+    variant: VariantId,
+    after: Option<(i64, Instant, OrderId)>,
+    limit: i64,
+) -> Result<Vec<(i64, Instant, OrderId)>> {
+    let behind = if after.is_some() { " WHERE (rank, due, order_id) > (?, ?, ?)" } else { "" };
+    // Those that wait lead: they are few.
+    let query = format!(
+        "SELECT rank, due, order_id FROM (SELECT w.order_id, -max(o.priority) AS rank, min(o.due_at) AS due FROM delivery_waits AS w \
+           JOIN fulfilment_orders AS o ON o.order_id = w.order_id JOIN fulfilment_lines AS f ON f.fulfilment_order_id = o.id \
+           WHERE w.ended_at IS NULL AND o.state NOT IN ('shipped', 'delivered', 'cancelled') AND f.variant_id = ? \
+             AND f.quantity - f.cancelled - f.picked > 0 GROUP BY w.order_id) AS waiting{behind} ORDER BY rank, due, order_id LIMIT ?"
+    );
+    let query = sql(query).bind(variant);
+    let query = match after {
+        Some((rank, due, order)) => query.bind(rank).bind(due).bind(order),
+        None => query,
+    };
+    query.bind(limit).load::<(BigInt, InstantSql, UidSql), (i64, Instant, OrderId)>(tx)
+}
+
+/// The orders that fulfilment orders are of.
+pub(super) fn orders_of(tx: &mut Tx, works: &[FulfilmentOrderId]) -> Result<HashSet<OrderId>> {
+    if works.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT order_id FROM fulfilment_orders WHERE id IN (SELECT wanted FROM {list})");
+    let wanted = dialect::rows(works.iter().map(|id| json!([id.hex()])).collect());
+    Ok(sql(query).bind(wanted).load::<UidSql, OrderId>(tx)?.into_iter().collect())
 }
 
 /// The orders with open lines of variants at a location that wait for goods, behind one of them: up to so many.

@@ -11,4 +11,5 @@ pub use model::{
     NewReturn, NewReturnLine, Origin, RETURN_TRANSITIONS, Return, ReturnCommand, ReturnState, ReturnedLine, mermaid,
 };
 pub use service::{Noted, may_restock, receive};
+pub use store::refunded_of;
 pub(super) use store::{after, by_ids, refunded};

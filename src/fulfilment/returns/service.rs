@@ -140,8 +140,11 @@ fn of_known_order(
     order.check_time(new.occurred_at, "/occurred_at")?;
     let (at, mut draw) = (new.occurred_at.unwrap_or(now), fresh.draw());
     let shares = taken_back(&order, &with_bundles(&order, new)?)?;
+    let lines: Vec<i32> = shares.iter().map(|(back, _)| back.line_no).collect();
+    order.free_for(orders::Command::Return, &lines, Some(now))?;
     let sum = money::total(shares.iter().map(|(_, share)| *share));
     if new.refund {
+        order.free_for(orders::Command::Refund, &lines, Some(now))?;
         within_ceiling(actor, sum.gross).map_err(|error| error.at("/refund"))?;
     }
     let moves = moves(&order, &shares, new.refund)?;
@@ -177,6 +180,9 @@ fn of_known_order(
         false => Vec::new(),
     };
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
+    if new.refund {
+        orders::invoice_later(tx, now, &order, draw.next())?;
+    }
     if !restocked.is_empty() {
         stock::receive_return(tx, now, actor, &restocked, &id.to_string(), at, &draw.many(restocked.len()))?;
     }

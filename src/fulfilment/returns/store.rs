@@ -127,6 +127,15 @@ pub(in crate::fulfilment) fn by_ids(tx: &mut Tx, ids: &[ReturnId]) -> Result<Vec
     load(tx, sql(query).bind(wanted))
 }
 
+/// What has come back of an order and was taken off what is owed, the oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn refunded_of(tx: &mut Tx, order: OrderId) -> Result<Vec<Return>> {
+    let query = sql(format!("SELECT {SELECTED} FROM returns WHERE order_id = ? ORDER BY id")).bind(order);
+    Ok(load(tx, query)?.into_iter().filter(|one| one.refund).collect())
+}
+
 /// Returns after one of them, in the order of their ids.
 pub(in crate::fulfilment) fn after(tx: &mut Tx, after: Option<ReturnId>, limit: i64) -> Result<Vec<Return>> {
     let after = after.unwrap_or(Id::from_bytes([0; 16]));
@@ -234,7 +243,8 @@ mod tests {
     /// How SQLite goes about a page.
     async fn steps(db: &Db, locations: Option<Vec<LocationId>>) -> String {
         let (subject, scopes) = ("ada".to_owned(), Vec::new());
-        let own = Principal { subject, credential: None, scopes, channels: None, locations, money_ceiling: None };
+        let own =
+            Principal { subject, credential: None, scopes, channels: None, locations, money_ceiling: None, key: None };
         let read = db.read(move |tx| {
             let (text, binds) = newest(tx, &Actor::Staff(own.clone()), None, None, 51);
             let explain = sql(format!("EXPLAIN QUERY PLAN {text}"));

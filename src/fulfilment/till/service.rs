@@ -98,6 +98,7 @@ pub fn record_payment_of(
     money::settle_returns(tx, (now, at), &order, &mut draw, &Settling::because("payment received"))?;
     let happened = vec![jobs::moved(&order, &payment, &operation)?];
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
+    orders::holds::when_paid(tx, now, draw.next(), &mut order)?;
     reread(tx, &mut order)?;
     Ok(order)
 }
@@ -214,6 +215,7 @@ pub fn refund(
 ) -> Result<OrderDocument> {
     let mut order = orders::lock(tx, id)?;
     order.state.apply(orders::Command::Refund)?;
+    order.free_for(orders::Command::Refund, &[], Some(now))?;
     let amount = in_currency(&order, amount)?;
     within_ceiling(actor, amount).map_err(|error| error.at("/amount"))?;
     let payments = payments::of_order(tx, id)?;

@@ -10,8 +10,10 @@ use super::{
 use crate::{
     db::Tx,
     error::Result,
+    fulfilment::Fresh,
     http::{Body, Call, List, Mount, Page, RefPath, Reply},
     kernel::{Action, Instant, Scope, ids::ShipmentId, text::Note},
+    stock::Locations,
 };
 
 /// Which claims.
@@ -81,15 +83,19 @@ pub struct SettleRequest {
 
 /// Settle a shipment's claim
 ///
-/// Notes how somebody has seen to it. What is sent again, refunded or received back is booked by its own command.
+/// Notes how somebody has seen to it. The goods of a lost parcel that are `reshipped` are allocated anew where they are to be had, and
+/// fulfilment orders are opened for them: refused where there are too few. What is refunded or received back is booked by its own
+/// command.
 #[utoipa::path(tag = "ship", params(("id" = inline(ShipmentId), Path)), request_body = SettleRequest,
     security(("token" = ["fulfilment:write"])), responses((status = 200, body = ClaimDetail)))]
 #[post("/shipments/{id}/claim/settle")]
 async fn settle_shipment_claim(call: Call, path: RefPath<ShipmentId>, body: Body<SettleRequest>) -> Result<Reply> {
     let (id, now, actor) = (path.0, call.now, call.allow(Scope::FulfilmentWrite)?.clone());
-    let settled = (body.resolution, body.note.as_ref().map(ToString::to_string));
+    let (resolution, note) = (body.resolution, body.note.as_ref().map(ToString::to_string));
+    let (fresh, locations) = (Fresh::new(), call.snapshot::<Locations>().await?);
     call.command(&body.fingerprint, move |tx| {
-        let claim = ClaimDetail::from(claims::settle(tx, now, &actor, id, settled.clone())?);
+        let how = (resolution, note.clone(), &*locations);
+        let claim = ClaimDetail::from(claims::settle(tx, now, &actor, &fresh, id, how)?);
         Ok(Reply::ok(&claim)?.version(claim.claim.version))
     })
     .await

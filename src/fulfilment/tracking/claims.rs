@@ -8,9 +8,13 @@ use super::{
 use crate::{
     db::Tx,
     error::{Error, Result},
-    fulfilment::Shipment,
-    kernel::{Actor, Instant, Waiting, ids::ShipmentId},
+    fulfilment::{Fresh, Shipment, reship::reship, service::start_shipment},
+    kernel::{
+        Actor, Instant, Waiting,
+        ids::{OrderId, ShipmentId},
+    },
     orders::OrderDocument,
+    stock::Locations,
 };
 
 /// Opens or withdraws the claim of a parcel of a locked order by where it is now. What somebody has settled stays so.
@@ -40,6 +44,7 @@ pub(in crate::fulfilment) fn follow(
                 since: by.map_or(now, |mark| mark.at),
                 resolution: None,
                 note: None,
+                reshipped_by: Vec::new(),
                 version: 1,
                 updated_at: now,
             },
@@ -75,21 +80,61 @@ pub(super) fn get(tx: &mut Tx, actor: &Actor, shipment: ShipmentId) -> Result<Sh
     seen.ok_or_else(|| Error::not_found("claim"))
 }
 
-/// Notes that somebody has seen to it.
+/// The open claims of an order's parcels.
 ///
 /// # Errors
-/// `not_found`, `state_conflict`.
+/// What the database says.
+pub fn open_of(tx: &mut Tx, order: OrderId) -> Result<Vec<ShipmentClaim>> {
+    store::open_of(tx, order)
+}
+
+/// The oldest open claims that the actor may see.
+///
+/// # Errors
+/// What the database says.
+pub fn open(tx: &mut Tx, actor: &Actor, limit: i64) -> Result<Vec<ShipmentClaim>> {
+    store::page(tx, actor, ClaimState::Open, None, limit)
+}
+
+/// Notes that somebody has seen to it. Where the goods of a lost parcel are sent again, fulfilment orders are opened for them, once: under
+/// the lock of the order.
+///
+/// # Errors
+/// `not_found`; `state_conflict`, also where goods that are not lost are to be sent again; `out_of_stock` and `location_inactive` where goods to be sent again are not to be had.
 pub(super) fn settle(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
-    shipment: ShipmentId,
-    (resolution, note): (Resolution, Option<String>),
+    fresh: &Fresh,
+    id: ShipmentId,
+    (resolution, note, locations): (Resolution, Option<String>, &Locations),
 ) -> Result<ShipmentClaim> {
-    let known = get(tx, actor, shipment)?;
+    get(tx, actor, id)?;
+    let (mut order, mut shipment) = start_shipment(tx, actor, id)?;
+    // Read under the lock: it is settled once.
+    let known = get(tx, actor, id)?;
     let state = known.state.apply(ClaimCommand::Settle)?;
-    let resolution = Some(resolution);
-    save(tx, ShipmentClaim { state, resolution, note, version: known.version + 1, updated_at: now, ..known })
+    let again = resolution == Resolution::Reshipped;
+    if again && known.kind != ClaimKind::Lost {
+        let detail =
+            "what comes back is here again: take it back as a return, or correct the shipment and ship it once more";
+        return Err(Error::conflict(detail).at("/resolution"));
+    }
+    let (reshipped_by, booking) = match again {
+        true => {
+            let both = (&mut order, &mut shipment);
+            let (opened, booking) = reship(tx, now, actor, &mut fresh.draw(), both, locations)?;
+            (opened, Some(booking))
+        }
+        false => (Vec::new(), None),
+    };
+    let (resolution, version) = (Some(resolution), known.version + 1);
+    let settled = save(tx, ShipmentClaim { state, resolution, note, reshipped_by, version, updated_at: now, ..known })?;
+    // The levels come last.
+    if let Some(booking) = booking {
+        booking.apply(tx, now)?;
+    }
+    Ok(settled)
 }
 
 /// Open claims that the actor may see, as what waits for a person; the oldest first.

@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     kernel::{
         Instant,
-        ids::{ChannelId, LocationId, OrderId, ShipmentId},
+        ids::{ChannelId, FulfilmentOrderId, LocationId, OrderId, ShipmentId},
     },
 };
 
@@ -197,7 +197,7 @@ impl ClaimState {
 crate::words! {
     /// How somebody has seen to a parcel that did not arrive.
     pub enum Resolution {
-        /// The same goods were sent again.
+        /// The same goods are sent again. Of a lost parcel, fulfilment orders are opened for them with it.
         Reshipped = "reshipped",
         /// The customer got their money back.
         Refunded = "refunded",
@@ -235,6 +235,9 @@ pub struct ShipmentClaim {
     /// What they noted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The fulfilment orders that ship its goods again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reshipped_by: Vec<FulfilmentOrderId>,
     /// Rises with every change.
     pub version: i64,
     /// When it last changed.
@@ -248,6 +251,8 @@ pub(super) struct ClaimDetails {
     pub resolution: Option<Resolution>,
     #[serde(default)]
     pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reshipped_by: Vec<FulfilmentOrderId>,
 }
 
 #[cfg(test)]

@@ -67,6 +67,7 @@ fn load(tx: &mut Tx, query: Sql) -> Result<Vec<ShipmentClaim>> {
         since: row.since,
         resolution: row.doc.0.resolution,
         note: row.doc.0.note,
+        reshipped_by: row.doc.0.reshipped_by,
         version: row.version,
         updated_at: row.updated_at,
     };
@@ -77,8 +78,23 @@ pub(super) fn claim(tx: &mut Tx, shipment: ShipmentId) -> Result<Option<Shipment
     Ok(load(tx, sql(format!("SELECT {SELECTED} FROM shipment_claims WHERE shipment_id = ?")).bind(shipment))?.pop())
 }
 
+/// The open claims of an order's parcels.
+pub(super) fn open_of(tx: &mut Tx, order: OrderId) -> Result<Vec<ShipmentClaim>> {
+    // The parcels of the order lead: claims have no index by it.
+    let query = format!(
+        "SELECT {SELECTED} FROM shipment_claims WHERE state = 'open' AND shipment_id IN (SELECT id FROM shipments WHERE order_id = ?) \
+         ORDER BY shipment_id"
+    );
+    load(tx, sql(query).bind(order))
+}
+
+fn details(claim: &ShipmentClaim) -> ClaimDetails {
+    let (note, reshipped_by) = (claim.note.clone(), claim.reshipped_by.clone());
+    ClaimDetails { resolution: claim.resolution, note, reshipped_by }
+}
+
 pub(super) fn insert(tx: &mut Tx, claim: &ShipmentClaim) -> Result<()> {
-    let details = ClaimDetails { resolution: claim.resolution, note: claim.note.clone() };
+    let details = details(claim);
     sql(format!("INSERT INTO shipment_claims ({SELECTED}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"))
         .bind(claim.shipment_id)
         .bind(claim.order_id)
@@ -97,7 +113,7 @@ pub(super) fn insert(tx: &mut Tx, claim: &ShipmentClaim) -> Result<()> {
 
 /// Writes a claim at the version after the one it had. False when it has changed since.
 pub(super) fn update(tx: &mut Tx, claim: &ShipmentClaim) -> Result<bool> {
-    let details = ClaimDetails { resolution: claim.resolution, note: claim.note.clone() };
+    let details = details(claim);
     let update = sql(
         "UPDATE shipment_claims SET kind = ?, state = ?, since = ?, doc = ?, version = version + 1, updated_at = ? \
          WHERE shipment_id = ? AND version = ?",

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     held::{self, HeldReport},
     model::{Document, Invoice, InvoiceKind, Reported, ReportedRef, ReportedShipments},
+    packages::{self, ReportedPackage},
     service::{self, Back, Noted, Report, ReturnReport, ShipmentReport},
 };
 use crate::{
     error::{Code, Error, Result},
-    fulfilment::{Cancellation, Fresh, NewShipment, returns::Return},
+    fulfilment::{Cancellation, Fresh, NewShipment, Pieces, returns::Return},
     http::{Body, Call, Mount, RefPath, Reply},
     kernel::{
         Actor, Id, Instant, Money, Quantity, Scope,
@@ -44,6 +45,28 @@ fn said<const N: usize>(fields: [(&str, Option<serde_json::Value>); N]) -> serde
 fn said_lines(lines: Option<&[ReportedLine]>) -> Option<serde_json::Value> {
     let line = |line: &ReportedLine| serde_json::json!([line.line_no, line.sku, line.quantity]);
     lines.map(|lines| lines.iter().map(line).collect())
+}
+
+/// Lines and bundles as they are compared: both where either is named, or one that is named the next time would go unseen.
+fn said_pieces(
+    lines: Option<&[ReportedLine]>,
+    bundles: Option<&[Pieces]>,
+) -> [(&'static str, Option<serde_json::Value>); 2] {
+    let named = lines.is_some() || bundles.is_some();
+    let bundles: Vec<_> =
+        bundles.unwrap_or_default().iter().map(|one| serde_json::json!([one.line_no, one.quantity])).collect();
+    let lines = said_lines(lines).or_else(|| named.then(|| serde_json::json!([])));
+    [("lines", lines), ("bundles", named.then(|| bundles.into()))]
+}
+
+/// That as many bundles are named as may be.
+fn checked_bundles(bundles: Option<&[Pieces]>) -> Result<()> {
+    match bundles {
+        Some(bundles) if !(1..=LINES).contains(&bundles.len()) => {
+            Err(Error::invalid("/bundles", "expected 1 to 1000 bundles, or leave it out"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What other systems report has happened before.
@@ -193,6 +216,11 @@ pub struct ShipmentReportRequest {
     /// What has left; all that is left to ship when absent.
     #[schema(min_items = 1, max_items = 1000)]
     pub lines: Option<Vec<ReportedLine>>,
+    /// The packages that have left, with their SSCCs, lots and serial numbers. They tell what has left where `lines` is absent; else
+    /// they hold no more than that.
+    #[serde(default)]
+    #[schema(max_items = 100)]
+    pub packages: Vec<ReportedPackage>,
     /// Where it left from, by id or code; wherever it is to be shipped from, unless told.
     #[schema(value_type = Option<String>)]
     pub location: Option<Text<60>>,
@@ -226,6 +254,7 @@ async fn report_shipment(call: Call, path: RefPath<String>, body: Body<ShipmentR
     let said = said([
         ("lines", said_lines(body.lines.as_deref())),
         ("delivery", delivery.as_ref().map(|key| serde_json::json!(key))),
+        ("packages", packages::said(&body.packages)),
     ]);
     let report = Report { said, ..report(&call, &path.0, &body.system, &body.document)? };
     past(&call, body.occurred_at, "occurred_at")?;
@@ -243,8 +272,11 @@ async fn report_shipment(call: Call, path: RefPath<String>, body: Body<ShipmentR
             packages: None,
             lots: Vec::new(),
             occurred_at: body.occurred_at,
+            unasked: true,
+            left: Vec::new(),
         },
         delivered_at: body.delivered_at,
+        packages: packages::reported(&body.packages)?,
         fresh: (0..PARTS).map(|_| (Fresh::new(), Fresh::new())).collect(),
     };
     call.command(&body.fingerprint, move |tx| reply(&service::shipment(tx, &report, &new)?)).await
@@ -293,9 +325,12 @@ pub struct CancellationReportRequest {
     /// What it calls the cancellation: it is booked once.
     #[schema(value_type = String)]
     pub document: Text<200>,
-    /// What is cancelled; all that has not left when absent.
+    /// What is cancelled; all that has not left when absent, unless `bundles` are named.
     #[schema(min_items = 1, max_items = 1000)]
     pub lines: Option<Vec<ReportedLine>>,
+    /// Which of the order's `bundles`, whole, by their `line_no`. Parts of one are named by their lines.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub bundles: Option<Vec<Pieces>>,
     /// Why.
     #[schema(value_type = Option<String>)]
     pub reason: Option<Note<500>>,
@@ -319,13 +354,15 @@ async fn report_cancellation(
     path: RefPath<String>,
     body: Body<CancellationReportRequest>,
 ) -> Result<Reply> {
-    let lines = said([("lines", said_lines(body.lines.as_deref()))]);
+    checked_bundles(body.bundles.as_deref())?;
+    let lines = said(said_pieces(body.lines.as_deref(), body.bundles.as_deref()));
     let report = Report { said: lines, ..report(&call, &path.0, &body.system, &body.document)? };
     past(&call, body.occurred_at, "occurred_at")?;
     let lines = body.lines.as_deref().map(reported).transpose()?;
     let reason = body.reason.as_ref().map_or_else(|| format!("cancelled in {}", body.system), ToString::to_string);
     let (paid_out, occurred_at) = (body.paid_out, body.occurred_at);
-    let what = Cancellation { reason, paid_out, occurred_at, ..Cancellation::default() };
+    let bundles = body.bundles.clone().unwrap_or_default();
+    let what = Cancellation { bundles, reason, paid_out, occurred_at, ..Cancellation::default() };
     call.command(&body.fingerprint, move |tx| reply(&service::cancellation(tx, &report, lines.as_deref(), &what)?))
         .await
 }
@@ -341,9 +378,13 @@ pub struct ReturnReportRequest {
     /// What it calls the return: it is booked once.
     #[schema(value_type = String)]
     pub document: Text<200>,
-    /// What came back.
-    #[schema(min_items = 1, max_items = 1000)]
+    /// What came back: at least one, unless `bundles` are named.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
     pub lines: Vec<ReportedLine>,
+    /// Which of the order's `bundles` came back whole, by their `line_no`. Parts of one are named by their lines.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub bundles: Option<Vec<Pieces>>,
     /// Whether it can be sold again and goes back into stock.
     #[schema(default = false)]
     pub restock: Option<bool>,
@@ -377,9 +418,16 @@ async fn report_return(call: Call, path: RefPath<String>, body: Body<ReturnRepor
     past(&call, body.occurred_at, "occurred_at")?;
     let locations = call.snapshot::<Locations>().await?;
     let location = location(body.location.as_ref(), &report.actor, &locations)?;
+    checked_bundles(body.bundles.as_deref())?;
+    let lines = match &body.bundles {
+        Some(_) if body.lines.is_empty() => Vec::new(),
+        _ => reported(&body.lines)?,
+    };
+    let [named, bundles] = said_pieces(Some(&body.lines), body.bundles.as_deref());
     // As long as it is held; what is booked knows itself what it was.
     let whole = said([
-        ("lines", said_lines(Some(&body.lines))),
+        named,
+        bundles,
         ("restock", body.restock.map(Into::into)),
         ("refund", body.refund.map(Into::into)),
         ("location", location.map(|location| location.to_string().into())),
@@ -387,7 +435,8 @@ async fn report_return(call: Call, path: RefPath<String>, body: Body<ReturnRepor
     let report = Report { said: whole, ..report };
     let new = ReturnReport {
         id: Id::new(),
-        lines: reported(&body.lines)?,
+        lines,
+        bundles: body.bundles.clone().unwrap_or_default(),
         restock: body.restock.unwrap_or_default(),
         location,
         refund: body.refund.unwrap_or_default(),

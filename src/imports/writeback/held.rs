@@ -3,6 +3,8 @@
 //! The job waits under a key of its order that every shipment hastens. The document's reference is taken meanwhile, so that
 //! it stands for this return however often it is told.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -76,7 +78,7 @@ impl Reporter {
     fn actor(self) -> Actor {
         let Self { subject, channels, locations, money_ceiling } = self;
         let scopes = vec![Scope::WritebackWrite];
-        Actor::Client(Principal { subject, credential: None, scopes, channels, locations, money_ceiling })
+        Actor::Client(Principal { subject, credential: None, scopes, channels, locations, money_ceiling, key: None })
     }
 }
 
@@ -166,13 +168,21 @@ async fn look(state: &State, job: Job) -> Result<Verdict> {
         fresh: Fresh::of(job.id),
         said: serde_json::Map::new(),
     };
+    let job = Arc::new(job);
+    let looked = job.clone();
     let booked = state.db.write_in(Lane::Bulk, move |tx| match goods_back(tx, &report, &locations, &task.new)? {
-        Back::Early(..) if overdue => job.bury(tx, now, OVERDUE),
-        Back::Early(..) => job.postpone(tx, now, now.plus_seconds(LOOK_SECONDS)),
-        Back::Booked(_) => job.finish(tx),
+        Back::Early(..) if overdue => looked.bury(tx, now, OVERDUE),
+        Back::Early(..) => looked.postpone(tx, now, now.plus_seconds(LOOK_SECONDS)),
+        Back::Booked(_) => looked.finish(tx),
     });
     match booked.await {
         Ok(()) => Ok(Verdict::Settled),
+        // Whoever releases the order hastens it.
+        Err(Error::Problem(problem)) if problem.extra.contains_key("holds") && !overdue => {
+            let later = now.plus_seconds(LOOK_SECONDS);
+            state.db.write_in(Lane::Bulk, move |tx| job.postpone(tx, now, later)).await?;
+            Ok(Verdict::Settled)
+        }
         // What was cancelled meanwhile, say, can not come back: somebody has to look.
         Err(error @ Error::Problem(_))
             if error.code().status() < 500 && error.code() != crate::error::Code::LeaseLost =>

@@ -8,6 +8,7 @@
 pub mod api;
 mod held;
 mod model;
+mod packages;
 mod service;
 mod store;
 

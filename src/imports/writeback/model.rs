@@ -107,22 +107,35 @@ pub(super) struct Reported {
 /// Which lines of the order are meant. A SKU that is on several lines fills them in their order, each as far as `room`
 /// goes; what is more than that stays on the last one, where it is refused.
 pub(super) fn lines(order: &OrderDocument, all: &[Reported], room: fn(&OrderLine) -> i64) -> Result<Vec<(i32, i64)>> {
+    Ok(lines_each(order, all, room, |place| format!("/lines/{place}"))?.concat())
+}
+
+/// The same for each reported line by itself; `at` tells where the one at a place stands in the request.
+pub(super) fn lines_each(
+    order: &OrderDocument,
+    all: &[Reported],
+    room: fn(&OrderLine) -> i64,
+    at: impl Fn(usize) -> String,
+) -> Result<Vec<Vec<(i32, i64)>>> {
     let mut meant: Vec<(i32, i64)> = Vec::with_capacity(all.len());
+    let mut each = Vec::with_capacity(all.len());
     for (place, reported) in all.iter().enumerate() {
+        let before = meant.len();
         match (reported.line_no, &reported.sku) {
             (Some(line_no), None) => {
-                order.line(line_no).map_err(|error| error.at(format!("/lines/{place}/line_no")))?;
+                order.line(line_no).map_err(|error| error.at(format!("{}/line_no", at(place))))?;
                 meant.push((line_no, reported.quantity));
             }
             (None, Some(sku)) => spread(order, sku, reported.quantity, room, &mut meant)
-                .map_err(|error| error.at(format!("/lines/{place}/sku")))?,
+                .map_err(|error| error.at(format!("{}/sku", at(place))))?,
             _ => {
                 let detail = "name the line by either its `line_no` or its `sku`";
-                return Err(Error::problem(Code::MissingField, detail).at(format!("/lines/{place}/line_no")));
+                return Err(Error::problem(Code::MissingField, detail).at(format!("{}/line_no", at(place))));
             }
         }
+        each.push(meant.get(before..).unwrap_or_default().to_vec());
     }
-    Ok(meant)
+    Ok(each)
 }
 
 /// An error that names one of the order's lines (`line_no`), pointed at the reported line that it is about: the last one, with

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     model::{self, DOCUMENTS, Document, Invoice, Reported, ReportedRef, ReportedShipments},
-    store,
+    packages, store,
 };
 use crate::{
     db::Tx,
@@ -15,6 +15,7 @@ use crate::{
     events::{self, EventSchema, Payload},
     fulfilment::{
         self, Cancellation, Fresh, FulfilmentOrder, NewShipment, Part, Pieces, Receipt, Shipment, ShipmentState,
+        parcels::LeftPackage,
         returns::{self, NewReturn, NewReturnLine, Noted as NotedReturn, Origin, Return},
     },
     kernel::{
@@ -185,6 +186,8 @@ pub(super) struct ShipmentReport {
     pub delivery: Option<String>,
     pub parcel: NewShipment,
     pub delivered_at: Option<Instant>,
+    /// The packages that have left.
+    pub packages: Vec<packages::Parcel>,
     /// Ids for a shipment and its delivery per location.
     pub fresh: Vec<(Fresh, Fresh)>,
 }
@@ -232,14 +235,14 @@ fn arrived(
 
 fn ship(tx: &mut Tx, report: &Report, order: &mut OrderDocument, new: &ShipmentReport) -> Result<Vec<Shipment>> {
     let (mut fulfilments, _) = fulfilment::of_order(tx, order.id)?;
-    let lines =
-        new.lines.as_ref().map(|lines| model::lines(order, lines, |line| line.quantities.open())).transpose()?;
+    let boxed = packages::meant(order, &new.packages)?;
+    let told = new.lines.clone().or_else(|| (!boxed.is_empty()).then(|| packages::contents(&new.packages)));
+    let lines = told.as_ref().map(|lines| model::lines(order, lines, |line| line.quantities.open())).transpose()?;
     let from = model::LeftFrom { location: new.location, delivery: new.delivery.as_deref() };
-    let mut leaving: HashMap<FulfilmentOrderId, Option<Vec<Pieces>>> =
-        model::split(&fulfilments, &report.actor, from, lines.as_deref())
-            .map_err(|error| model::at_reported(error, order, new.lines.as_deref().unwrap_or_default()))?
-            .into_iter()
-            .collect();
+    let parts = model::split(&fulfilments, &report.actor, from, lines.as_deref())
+        .map_err(|error| model::at_reported(error, order, new.lines.as_deref().unwrap_or_default()))?;
+    let mut boxed = boxes_of(&fulfilments, &parts, boxed)?;
+    let mut leaving: HashMap<FulfilmentOrderId, Option<Vec<Pieces>>> = parts.into_iter().collect();
     if leaving.len() > new.fresh.len() {
         return Err(Error::internal("more parts of a shipment than ids for them"));
     }
@@ -251,11 +254,30 @@ fn ship(tx: &mut Tx, report: &Report, order: &mut OrderDocument, new: &ShipmentR
         let fulfilment: &mut FulfilmentOrder = fulfilment;
         let pieces = leaving.remove(&fulfilment.id)?;
         let (fresh, arrival) = fresh.next()?;
-        Some(Part { fulfilment, parcel: NewShipment { pieces, ..new.parcel.clone() }, fresh, arrival })
+        let left = boxed.remove(&fulfilment.id).unwrap_or_default();
+        Some(Part { fulfilment, parcel: NewShipment { pieces, left, ..new.parcel.clone() }, fresh, arrival })
     };
     let parts = fulfilments.iter_mut().filter_map(part).collect();
     fulfilment::ship_parts(tx, report.now, &report.actor, order, parts, new.delivered_at)
 }
+
+/// The packages of each part of a shipment.
+fn boxes_of(
+    fulfilments: &[FulfilmentOrder],
+    parts: &model::Parts,
+    packages: Vec<LeftPackage>,
+) -> Result<HashMap<FulfilmentOrderId, Vec<LeftPackage>>> {
+    let of = parts.iter().filter_map(|(id, pieces)| {
+        let work = fulfilments.iter().find(|one| one.id == *id)?;
+        Some((work, pieces.as_deref()))
+    });
+    let known: Vec<Leaving<'_>> = of.collect();
+    let boxes = packages::of_parts(packages, &known)?;
+    Ok(known.iter().map(|(work, _)| work.id).zip(boxes).collect())
+}
+
+/// What of a fulfilment order leaves; all of it where no pieces are named.
+type Leaving<'a> = (&'a FulfilmentOrder, Option<&'a [Pieces]>);
 
 /// Books money that came in.
 pub(super) fn payment(
@@ -300,6 +322,9 @@ pub(super) struct ReturnReport {
     pub id: ReturnId,
     pub number: String,
     pub lines: Vec<Reported>,
+    /// Bundles that came back whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundles: Vec<Pieces>,
     pub restock: bool,
     pub location: Option<LocationId>,
     pub refund: bool,
@@ -326,8 +351,9 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
     // Before it may be held for long.
     order.check_time(new.occurred_at.filter(|_| !booked), "/occurred_at")?;
     let lines = if booked { Vec::new() } else { model::lines(&order, &new.lines, OrderLine::returnable)? };
-    if !model::fit(&order, &lines, OrderLine::returnable)? {
-        let later = model::lines(&order, &new.lines, later_returnable)?;
+    let whole = if booked { Vec::new() } else { of_bundles(&order, &new.bundles)? };
+    if !model::fit(&order, &[lines.as_slice(), &whole].concat(), OrderLine::returnable)? {
+        let later = [model::lines(&order, &new.lines, later_returnable)?, whole].concat();
         // What can never come back is refused by whoever books it.
         if model::fit(&order, &later, later_returnable)? {
             if new.restock && new.location.is_none() {
@@ -353,7 +379,7 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
         number: new.number.clone(),
         origin: Origin::Order(order.id),
         lines: if booked { asked.collect() } else { meant.collect() },
-        bundles: Vec::new(),
+        bundles: new.bundles.clone(),
         restock: new.restock,
         location: new.location,
         refund: new.refund,
@@ -369,6 +395,12 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
         NotedReturn::Known(known) => Noted::Known(known),
     };
     Ok(Back::Booked(Box::new(noted)))
+}
+
+/// The pieces of bundles that are named whole, of how many there may be room or not.
+fn of_bundles(order: &OrderDocument, bundles: &[Pieces]) -> Result<Vec<(i32, i64)>> {
+    let wanted = bundles.iter().map(|one| (one.line_no, one.quantity.get()));
+    orders::whole_bundles((&order.bundles, &order.lines), wanted, |_| i64::MAX, |_| 0)
 }
 
 /// How many can come back once all that was not cancelled has left.

@@ -9,8 +9,12 @@
 //! 2. the beginning of a name, as long as few orders have it;
 //! 3. an article: its lines know when they were ordered; unless a state is asked for as well and many lines have it;
 //! 4. a state that few orders are in: the states that orders end in have no index, the others have one each;
-//! 5. the channel; several, each on its own, and the newest of all;
-//! 6. nothing: the newest orders are walked.
+//! 5. that it is held: few are;
+//! 6. the channel; several, each on its own, and the newest of all;
+//! 7. nothing: the newest orders are walked.
+//!
+//! What is asked of an address is asked of the first delivery's, which stands in the order's row, and of each further one's, which
+//! have rows of their own (`order_contacts`): where it leads, both are asked, and the newest of both are the answer.
 
 use diesel::sql_types::BigInt;
 
@@ -55,20 +59,140 @@ impl Conditions {
 enum Lead {
     /// Something in the conditions that leaves few orders over.
     Few,
+    /// An address that few orders have.
+    Address,
     /// The lines of an article.
     Lines,
     /// The index of a state.
     State,
+    /// That it is held.
+    Held,
     /// The channel.
     Channel,
     /// The time.
     Time,
 }
 
+/// A table that a branch of a search begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Root {
+    Orders,
+    Lines,
+    Contacts,
+}
+
+impl Root {
+    /// The columns by which the newest come first.
+    const fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Orders => ("orders.placed_at", "orders.id"),
+            Self::Lines => ("l.placed_at", "l.order_id"),
+            Self::Contacts => ("c.placed_at", "c.order_id"),
+        }
+    }
+
+    /// An order may have several rows there.
+    const fn distinct(self) -> &'static str {
+        match self {
+            Self::Orders => "",
+            Self::Lines | Self::Contacts => "DISTINCT ",
+        }
+    }
+}
+
+/// What is asked of an address: all of it holds of one and the same.
+#[derive(Debug, Clone, Default)]
+struct Addressed {
+    postcode: Option<String>,
+    /// A part of the name, where the postcode is asked for.
+    part: Option<String>,
+    phone: Option<String>,
+    /// The beginnings of names: from, and up to.
+    names: Vec<[String; 2]>,
+}
+
+impl Addressed {
+    fn of(query: &OrderQuery) -> Self {
+        let (postcode, name) = (trimmed(&query.postcode), trimmed(&query.name));
+        let in_box = trimmed(&query.q).filter(|q| !q.contains('@') && !q.chars().any(|c| c.is_ascii_digit()));
+        let (part, alone) = if postcode.is_some() { (name, None) } else { (None, name) };
+        let range = |name: String| {
+            let begin = text::fold(&name);
+            let end = format!("{begin}\u{10ffff}");
+            [begin, end]
+        };
+        Self {
+            postcode: postcode.as_deref().map(text::squeeze),
+            part: part.map(|name| format!("%{}%", text::fold(&name))),
+            phone: trimmed(&query.phone).as_deref().map(text::phone_digits),
+            names: in_box.into_iter().chain(alone).map(range).collect(),
+        }
+    }
+
+    fn asks(&self) -> bool {
+        self.has_few() || !self.names.is_empty()
+    }
+
+    /// Whether it asks for something that few addresses have.
+    const fn has_few(&self) -> bool {
+        self.postcode.is_some() || self.phone.is_some()
+    }
+
+    /// Whether few orders have it; of a name that is looked up.
+    fn are_few(&self, tx: &mut Tx) -> Result<bool> {
+        match self.names.first() {
+            _ if self.has_few() => Ok(true),
+            Some(range) => are_few(tx, range),
+            None => Ok(false),
+        }
+    }
+
+    /// The same of the columns of a table; where it does not lead, written so that no index tempts to.
+    fn on(&self, table: &str, leads: bool, plain: fn(&str) -> String) -> Conditions {
+        let column = |name: &str| {
+            let column = format!("{table}.{name}");
+            if leads { column } else { plain(&column) }
+        };
+        let mut all = Conditions::default();
+        if let Some(postcode) = &self.postcode {
+            all.and(&format!("{} = ?", column("postcode_folded")), postcode.as_str());
+        }
+        if let Some(part) = &self.part {
+            all.and(&format!("{} LIKE ?", column("name_folded")), part.as_str());
+        }
+        if let Some(phone) = &self.phone {
+            all.and(&format!("{} = ?", column("phone_digits")), phone.as_str());
+        }
+        for (place, [from, to]) in self.names.iter().enumerate() {
+            // Joined to nothing, so that neither database takes the index of names.
+            let name = match leads && place == 0 && !self.has_few() {
+                true => column("name_folded"),
+                false => format!("({} || '')", plain(&format!("{table}.name_folded"))),
+            };
+            all.and_all(&format!("{name} >= ? AND {name} < ?"), [from.as_str(), to.as_str()].map(Bind::from));
+        }
+        all
+    }
+
+    /// That one of an order's addresses is such, where something else leads.
+    fn of_any(&self, all: &mut Conditions, plain: fn(&str) -> String) {
+        let (own, further) = (self.on("orders", false, plain), self.on("c", false, plain));
+        let (mine, others) = (&own.text, &further.text);
+        all.and_all(
+            &format!(
+                "((1 = 1{mine}) OR EXISTS (SELECT 1 FROM order_contacts AS c WHERE c.order_id = orders.id{others}))"
+            ),
+            own.binds.into_iter().chain(further.binds),
+        );
+    }
+}
+
 /// A search, ready to be asked.
 #[derive(Debug)]
 pub(super) struct Plan {
     lead: Lead,
+    /// What is asked of an address, where that leads.
+    addressed: Option<Addressed>,
     /// The SKU, where its lines lead.
     sku: Option<String>,
     conditions: Conditions,
@@ -91,40 +215,51 @@ impl Plan {
     ) -> Result<Self> {
         let plain = dialect::unindexed(tx);
         let mut conditions = Conditions::default();
-        let few = few(&mut conditions, query) | name(tx, &mut conditions, query, plain)?;
+        let (few, addressed) = (few(&mut conditions, query), Addressed::of(query));
+        let by_address = !few && addressed.are_few(tx)?;
+        if addressed.asks() && !by_address {
+            addressed.of_any(&mut conditions, plain);
+        }
+        let addressed = Some(addressed).filter(|_| by_address);
         let sku = trimmed(&query.sku);
         let channels = channels(actor, query.channel_id);
         let lead = match () {
             () if few => Lead::Few,
+            () if by_address => Lead::Address,
             () if is_rare(query) && sku.as_ref().map_or(Ok(true), |sku| has_many(tx, sku))? => Lead::State,
             () if sku.is_some() => Lead::Lines,
+            () if query.held == Some(true) => Lead::Held,
             () if channels.is_some() => Lead::Channel,
             () => Lead::Time,
         };
         states(&mut conditions, query, lead == Lead::State, plain);
+        if let Some(held) = query.held {
+            // As its partial index has it, whatever leads: no other condition is so narrow.
+            conditions.text.push_str(if held { " AND holds IS NOT NULL" } else { " AND holds IS NULL" });
+        }
         if let Some(sku) = sku.as_ref().filter(|_| lead != Lead::Lines) {
             let sku_of = plain("sku");
             let has = format!("EXISTS (SELECT 1 FROM order_lines WHERE order_id = orders.id AND {sku_of} = ?)");
             conditions.and(&has, sku.as_str());
         }
         let sku = sku.filter(|_| lead == Lead::Lines);
-        Ok(Self { lead, sku, conditions, channels, span, after, plain })
+        Ok(Self { lead, addressed, sku, conditions, channels, span, after, plain })
     }
 
     /// The ids of the newest that fit: the text of a SELECT, and its binds.
     pub(super) fn newest(&self, limit: i64) -> (String, Vec<Bind>) {
-        let (at, id) = self.place();
         let mut whole = Conditions::default();
         let branches = self.branches();
-        for (place, channels) in branches.iter().enumerate() {
-            if place > 0 {
-                whole.text.push_str(" UNION ALL ");
+        // What several channels have is each in one of them; an order may be found by several of its addresses.
+        let joined = if self.lead == Lead::Address { " UNION " } else { " UNION ALL " };
+        for (number, (root, channels)) in branches.iter().enumerate() {
+            if number > 0 {
+                whole.text.push_str(joined);
             }
-            let body = self.body(channels);
-            let distinct = if self.lead == Lead::Lines { "DISTINCT " } else { "" };
+            let (body, (at, id), distinct) = (self.body(*root, channels), root.place(), root.distinct());
             whole.text.push_str(&format!(
                 "SELECT id, placed FROM (SELECT {distinct}{id} AS id, {at} AS placed FROM {} ORDER BY {at} DESC, {id} DESC LIMIT ?) \
-                 AS branch{place}",
+                 AS branch{number}",
                 body.text
             ));
             whole.binds.extend(body.binds);
@@ -140,41 +275,55 @@ impl Plan {
 
     /// Up to so many that fit, in no order.
     pub(super) fn some(&self, limit: i64) -> (String, Vec<Bind>) {
-        let (_, id) = self.place();
-        let mut body = self.body(&self.channels);
-        let distinct = if self.lead == Lead::Lines { "DISTINCT " } else { "" };
-        body.binds.push(limit.into());
-        (format!("SELECT {distinct}{id} FROM {} LIMIT ?", body.text), body.binds)
+        let mut whole = Conditions::default();
+        for (number, root) in self.roots().iter().enumerate() {
+            if number > 0 {
+                whole.text.push_str(" UNION ");
+            }
+            let (body, (_, id), distinct) = (self.body(*root, &self.channels), root.place(), root.distinct());
+            whole.text.push_str(&format!("SELECT {distinct}{id} FROM {}", body.text));
+            whole.binds.extend(body.binds);
+        }
+        whole.binds.push(limit.into());
+        (format!("{} LIMIT ?", whole.text), whole.binds)
     }
 
-    /// Each channel on its own, where they lead and are several: an index gives one channel's newest in order, not several's.
-    fn branches(&self) -> Vec<Option<Vec<ChannelId>>> {
-        match &self.channels {
-            Some(channels) if self.lead == Lead::Channel && (2..=MOST_CHANNELS).contains(&channels.len()) => {
-                channels.iter().map(|channel| Some(vec![*channel])).collect()
-            }
-            channels => vec![channels.clone()],
+    /// What the search begins with.
+    const fn roots(&self) -> &'static [Root] {
+        match self.lead {
+            Lead::Lines => &[Root::Lines],
+            Lead::Address => &[Root::Orders, Root::Contacts],
+            Lead::Few | Lead::State | Lead::Held | Lead::Channel | Lead::Time => &[Root::Orders],
         }
     }
 
-    /// The columns by which the newest come first.
-    const fn place(&self) -> (&'static str, &'static str) {
-        match self.lead {
-            Lead::Lines => ("l.placed_at", "l.order_id"),
-            _ => ("orders.placed_at", "orders.id"),
+    /// Each channel on its own, where they lead and are several: an index gives one channel's newest in order, not several's.
+    fn branches(&self) -> Vec<(Root, Option<Vec<ChannelId>>)> {
+        match &self.channels {
+            Some(channels) if self.lead == Lead::Channel && (2..=MOST_CHANNELS).contains(&channels.len()) => {
+                channels.iter().map(|channel| (Root::Orders, Some(vec![*channel]))).collect()
+            }
+            channels => self.roots().iter().map(|root| (*root, channels.clone())).collect(),
         }
     }
 
     /// What stands behind FROM, without order and limit.
-    fn body(&self, channels: &Option<Vec<ChannelId>>) -> Conditions {
+    fn body(&self, root: Root, channels: &Option<Vec<ChannelId>>) -> Conditions {
         let mut body = Conditions::default();
-        match &self.sku {
-            // A cross join is done in the order in which it is written.
-            Some(sku) => {
-                body.text.push_str("order_lines AS l CROSS JOIN orders WHERE orders.id = l.order_id AND l.sku = ?");
-                body.binds.push(sku.as_str().into());
-            }
-            None => body.text.push_str("orders WHERE 1 = 1"),
+        // A cross join is done in the order in which it is written.
+        body.text.push_str(match root {
+            Root::Orders => "orders WHERE 1 = 1",
+            Root::Lines => "order_lines AS l CROSS JOIN orders WHERE orders.id = l.order_id",
+            Root::Contacts => "order_contacts AS c CROSS JOIN orders WHERE orders.id = c.order_id",
+        });
+        if let Some(sku) = &self.sku {
+            body.and("l.sku = ?", sku.as_str());
+        }
+        if let Some(addressed) = &self.addressed {
+            let table = if root == Root::Contacts { "c" } else { "orders" };
+            let own = addressed.on(table, true, self.plain);
+            body.text.push_str(&own.text);
+            body.binds.extend(own.binds);
         }
         body.text.push_str(&self.conditions.text);
         body.binds.extend(self.conditions.binds.iter().cloned());
@@ -191,7 +340,7 @@ impl Plan {
                 }
             }
         }
-        let (at, id) = self.place();
+        let (at, id) = root.place();
         for (bound, sign) in [(self.span.0, ">="), (self.span.1, "<")] {
             if let Some(bound) = bound {
                 body.and(&format!("{at} {sign} ?"), bound);
@@ -220,7 +369,7 @@ fn channels(actor: &Actor, asked: Option<ChannelId>) -> Option<Vec<ChannelId>> {
     }
 }
 
-/// What names one order or few; whether there is anything of that.
+/// What names one order or few beside an address; whether there is anything of that.
 fn few(all: &mut Conditions, query: &OrderQuery) -> bool {
     if let Some(q) = trimmed(&query.q) {
         anything(all, &q);
@@ -230,15 +379,6 @@ fn few(all: &mut Conditions, query: &OrderQuery) -> bool {
     }
     if let Some(email) = trimmed(&query.email) {
         all.and("email_folded = ?", email.to_lowercase());
-    }
-    if let Some(postcode) = trimmed(&query.postcode) {
-        all.and("postcode_folded = ?", text::squeeze(&postcode));
-        if let Some(name) = trimmed(&query.name) {
-            all.and("name_folded LIKE ?", format!("%{}%", text::fold(&name)));
-        }
-    }
-    if let Some(phone) = trimmed(&query.phone) {
-        all.and("phone_digits = ?", text::phone_digits(&phone));
     }
     for (value, kind) in [(trimmed(&query.tracking), " AND kind = 'tracking'"), (trimmed(&query.external_ref), "")] {
         if let Some(value) = value {
@@ -262,35 +402,26 @@ fn anything(all: &mut Conditions, q: &str) {
         all.and_all(
             "orders.id IN (SELECT id FROM orders WHERE number = ? \
              UNION SELECT owner FROM external_refs WHERE value_folded = ? \
-             UNION SELECT id FROM orders WHERE phone_digits = ?)",
-            [q.into(), text::squeeze(q).into(), text::phone_digits(q).into()],
+             UNION SELECT id FROM orders WHERE phone_digits = ? \
+             UNION SELECT order_id FROM order_contacts WHERE phone_digits = ?)",
+            [q.into(), text::squeeze(q).into(), text::phone_digits(q).into(), text::phone_digits(q).into()],
         );
     }
 }
 
-/// The beginning of a name; whether few orders have it.
-fn name(tx: &mut Tx, all: &mut Conditions, query: &OrderQuery, plain: fn(&str) -> String) -> Result<bool> {
-    let in_box = trimmed(&query.q).filter(|q| !q.contains('@') && !q.chars().any(|c| c.is_ascii_digit()));
-    let alone = trimmed(&query.name).filter(|_| trimmed(&query.postcode).is_none());
-    let others = !all.text.is_empty();
-    let mut few = false;
-    for name in [in_box, alone].into_iter().flatten() {
-        let begin = text::fold(&name);
-        let range = [Bind::from(begin.as_str()), Bind::from(format!("{begin}\u{10ffff}"))];
-        let leads = !others && !few && are_few(tx, range.clone())?;
-        // Joined to nothing, so that neither database takes the index of names.
-        let column = if leads { "name_folded".to_owned() } else { format!("({} || '')", plain("name_folded")) };
-        all.and_all(&format!("{column} >= ? AND {column} < ?"), range);
-        few |= leads;
+/// Whether few addresses have a name that begins so.
+fn are_few(tx: &mut Tx, [from, to]: &[String; 2]) -> Result<bool> {
+    let of = |table: &str| {
+        format!(
+            "(SELECT count(*) FROM (SELECT 1 FROM {table} WHERE name_folded >= ? AND name_folded < ? LIMIT ?) AS {table}_found)"
+        )
+    };
+    let query = format!("SELECT {} + {}", of("orders"), of("order_contacts"));
+    let mut query = sql(query);
+    for _ in 0..2 {
+        query = query.bind(from.as_str()).bind(to.as_str()).bind(MOST_NAMESAKES + 1);
     }
-    Ok(few)
-}
-
-fn are_few(tx: &mut Tx, [from, to]: [Bind; 2]) -> Result<bool> {
-    let query =
-        "SELECT count(*) FROM (SELECT 1 FROM orders WHERE name_folded >= ? AND name_folded < ? LIMIT ?) AS found";
-    let found = sql(query).bind(from).bind(to).bind(MOST_NAMESAKES + 1).first::<BigInt, i64>(tx)?;
-    Ok(found.unwrap_or_default() <= MOST_NAMESAKES)
+    Ok(query.first::<BigInt, i64>(tx)?.unwrap_or_default() <= MOST_NAMESAKES)
 }
 
 /// Whether a state is asked for that few orders are in.
@@ -352,7 +483,12 @@ mod tests {
             explain.load::<(BigInt, BigInt, BigInt, Text), (i64, i64, i64, String)>(tx)
         });
         let steps: Vec<String> = read.await.unwrap().into_iter().map(|(_, _, _, step)| step).collect();
-        let sorts = steps.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY"));
+        // The pages of two branches are put together: these are small.
+        let is_page = |step: &String| step.starts_with("SCAN branch") || step == "SCAN newest";
+        let sorts = steps.windows(2).any(|pair| match pair {
+            [before, step] => step.contains("TEMP B-TREE FOR ORDER BY") && !is_page(before),
+            _ => false,
+        });
         (steps.join("; "), sorts)
     }
 

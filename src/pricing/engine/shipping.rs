@@ -152,9 +152,9 @@ fn joint(
     let by_rate = |rate: Decimal| tax_total(carried.iter().map(|(_, part)| part), rate, input);
     let taxes: Vec<TaxTotal> = rates.iter().map(|rate| by_rate(*rate)).collect::<Result<_, _>>()?;
     let main = main_rate(taxes.iter().map(|tax| (tax.rate, Decimal::from(tax.net.minor()))));
-    let told = |part: &ShippingTotals| {
-        let key = part.delivery.as_deref().unwrap_or_default();
-        Step::new("shipping_part", format!("{key}: {} by {}", part.gross, part.code))
+    // By their places: what a shopper calls a delivery is not for those who read explanations.
+    let told = |(part, place): (&ShippingTotals, usize)| {
+        Step::new("shipping_part", format!("delivery {place}: {} by {}", part.gross, part.code))
     };
     Ok(ShippingTotals {
         delivery: None,
@@ -167,6 +167,6 @@ fn joint(
         gross: of(|part| part.gross)?,
         tax_rate: main.unwrap_or(first.tax_rate),
         parts: if taxes.len() > 1 { taxes } else { Vec::new() },
-        explanation: parts.iter().map(told).collect(),
+        explanation: parts.iter().zip(1..).map(told).collect(),
     })
 }

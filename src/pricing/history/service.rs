@@ -1,6 +1,9 @@
 //! Writing prices together with their history, and reading the history.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
     super::{
@@ -76,7 +79,7 @@ pub(in crate::pricing) fn write(
 /// What the database says.
 pub(in crate::pricing) fn prices_at(
     tx: &mut Tx,
-    (prices, lists): (&mut HashMap<VariantId, Vec<PriceRow>>, &[PriceList]),
+    (prices, lists): (&mut HashMap<VariantId, Vec<PriceRow>>, &[Arc<PriceList>]),
     variants: &[VariantId],
     at: Instant,
 ) -> Result<()> {

@@ -103,7 +103,7 @@ impl Story {
         };
         let rows: Vec<PriceRow> = self.there.iter().map(row).collect();
         let known = Known {
-            lists: &self.lists,
+            lists: &self.lists.iter().cloned().map(std::sync::Arc::new).collect::<Vec<_>>(),
             rows: &rows,
             changes: &self.changes,
             list_changes: &self.list_changes,

@@ -1,7 +1,10 @@
 //! Promotions that are announced to everybody as a reduction of goods that they name: whoever sees the shop sees the goods reduced, as
 //! with a price list of the kind `sale`. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, HashMap},
+};
 
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -114,10 +117,10 @@ impl Compiled {
 /// Since when a promotion has made an article as cheap as it does now, or cheaper step by step, without a break; by its runs. `None`
 /// where it does not go on.
 #[must_use]
-pub fn began(runs: &[Compiled], id: PromotionId, line: &Line<'_>, at: Instant) -> Option<Instant> {
+pub fn began<P: Borrow<Compiled>>(runs: &[P], id: PromotionId, line: &Line<'_>, at: Instant) -> Option<Instant> {
     let mut own: Vec<&Promotion> = Vec::new();
     let mut made: Vec<Option<PricePer>> = Vec::new();
-    let mut of_it: Vec<&Compiled> = runs.iter().filter(|run| run.promotion.id == id).collect();
+    let mut of_it: Vec<&Compiled> = runs.iter().map(Borrow::borrow).filter(|run| run.promotion.id == id).collect();
     of_it.retain(|run| run.promotion.valid_from.is_some_and(|from| from <= at));
     of_it.sort_by_key(|run| run.promotion.valid_from);
     for run in of_it {
@@ -194,7 +197,7 @@ pub fn reduced_by<'a>(
         gifts: HashMap::new(),
         with_drafts: false,
     };
-    let mut evaluation = Evaluation::new(runs.iter().copied(), &basket, Detail::InQuestion);
+    let mut evaluation = Evaluation::new(runs, &basket, Detail::InQuestion);
     evaluation.goods();
     let left = evaluation.goods_value();
     if left >= subtotal {

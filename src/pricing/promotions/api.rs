@@ -10,13 +10,14 @@ use super::{
     model::{PromotionCommand, PromotionState},
     runs::{self, PromotionRun},
     service,
+    versions::{self, PromotionVersion},
 };
 use crate::{
     db::Tx,
     error::Result,
     http::{All, Body, Call, IfMatch, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{Id, Scope, ids::PromotionId},
-    pricing::Rules,
+    pricing::{Rules, history::By},
 };
 
 /// Make a promotion
@@ -27,9 +28,10 @@ use crate::{
 #[post("/promotions")]
 async fn create_promotion(call: Call, body: Body<NewPromotion>) -> Result<Reply> {
     let actor = call.allow(Scope::PricesWrite)?.clone();
-    let (id, now, new) = (Id::new(), call.now, body.value.clone());
+    let (id, now, new, reference) = (Id::new(), call.now, body.value.clone(), call.request_id());
     call.reference_command(&body.fingerprint, move |tx| {
-        let made = PromotionView::from(service::create(tx, now, &actor, id, &new)?);
+        let by = By { now, actor: &actor, reference: reference.as_deref() };
+        let made = PromotionView::from(service::create(tx, by, id, &new)?);
         Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/ops/promotions/{}", made.id)))
     })
     .await
@@ -86,9 +88,10 @@ async fn update_promotion(call: Call, path: RefPath<PromotionId>, body: Body<Pro
     let (id, now, expected, patch) = (path.0, call.now, call.if_match()?, body.value.clone());
     let (looking, wanted, rules) = (actor.clone(), patch.clone(), call.snapshot::<Rules>().await?);
     let look = move |tx: &mut Tx| service::check_change(tx, now, (&looking, &rules), (id, expected), &wanted);
-    let seen = (expected, call.read(look).await?);
+    let (seen, reference) = ((expected, call.read(look).await?), call.request_id());
     call.reference_command(&body.fingerprint, move |tx| {
-        let changed = PromotionView::from(service::update(tx, (now, &actor), id, seen, &patch)?);
+        let by = By { now, actor: &actor, reference: reference.as_deref() };
+        let changed = PromotionView::from(service::update(tx, by, id, seen, &patch)?);
         Ok(Reply::ok(&changed)?.version(changed.version))
     })
     .await
@@ -122,6 +125,30 @@ async fn list_promotion_runs(call: Call, path: RefPath<PromotionId>, query: List
     query.answer(&call, |run: &PromotionRun| run.run_no, read).await
 }
 
+/// List the versions of a promotion
+///
+/// The newest first: what it said from each change to the next, who changed it and when. Nothing is ever dropped. Orders name the
+/// version of each promotion that they got (`promotions[].version`).
+#[utoipa::path(tag = "plan a sale", params(("id" = inline(PromotionId), Path)), security(("token" = ["prices:read"])),
+    responses((status = 200, body = Page<PromotionVersion>)))]
+#[get("/promotions/{id}/versions")]
+async fn list_promotion_versions(call: Call, path: RefPath<PromotionId>, query: List<All>) -> Result<Reply> {
+    let (id, actor) = (path.0, call.allow(Scope::PricesRead)?.clone());
+    let read = move |tx: &mut Tx, before, limit| versions::page(tx, &actor, id, before, limit);
+    query.answer(&call, |kept: &PromotionVersion| kept.version, read).await
+}
+
+/// Read a version of a promotion
+///
+/// What it said then, whatever it says now.
+#[utoipa::path(tag = "plan a sale", params(("id" = inline(PromotionId), Path), ("version" = i64, Path)),
+    security(("token" = ["prices:read"])), responses((status = 200, body = PromotionVersion)))]
+#[get("/promotions/{id}/versions/{version}")]
+async fn read_promotion_version(call: Call, path: RefPath<(PromotionId, i64)>) -> Result<Reply> {
+    let ((id, version), actor) = (path.0, call.allow(Scope::PricesRead)?.clone());
+    Reply::ok(&call.read(move |tx| versions::one(tx, &actor, id, version)).await?)
+}
+
 async fn run(
     call: Call,
     id: PromotionId,
@@ -129,9 +156,10 @@ async fn run(
     checked: Option<i64>,
     sent: &Fingerprint,
 ) -> Result<Reply> {
-    let (actor, now) = (call.allow(Scope::PricesWrite)?.clone(), call.now);
+    let (actor, now, reference) = (call.allow(Scope::PricesWrite)?.clone(), call.now, call.request_id());
     call.reference_command(sent, move |tx| {
-        let view = PromotionView::from(service::command(tx, now, &actor, id, command, checked)?);
+        let by = By { now, actor: &actor, reference: reference.as_deref() };
+        let view = PromotionView::from(service::command(tx, by, id, command, checked)?);
         Ok(Reply::ok(&view)?.version(view.version))
     })
     .await
@@ -176,6 +204,6 @@ async fn end_promotion(call: Call, path: RefPath<PromotionId>, _body: NoBody) ->
 pub(in crate::pricing) fn ops(config: &mut Mount<'_>) {
     config.service(create_promotion).service(list_promotions).service(read_promotion).service(update_promotion);
     config.service(check_promotion).service(activate_promotion).service(pause_promotion).service(end_promotion);
-    config.service(list_promotion_runs);
+    config.service(list_promotion_runs).service(list_promotion_versions).service(read_promotion_version);
     coupons::api::ops(config);
 }

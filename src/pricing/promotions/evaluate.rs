@@ -4,7 +4,7 @@
 //! Of a group only the one applies that takes the most off at its turn, which is the turn of the first of the group. Those on
 //! shipping go after those on goods, once it is known what shipping costs.
 
-use std::collections::HashMap;
+use std::{borrow::Borrow, collections::HashMap};
 
 use super::{
     compiled::{Compiled, Line},
@@ -37,8 +37,8 @@ pub enum Detail {
 }
 
 /// Promotions while they are applied to a cart.
-pub struct Evaluation<'a> {
-    promotions: Vec<&'a Compiled>,
+pub struct Evaluation<'a, P> {
+    promotions: &'a [P],
     basket: &'a Basket<'a>,
     detail: Detail,
     standing: Vec<Standing>,
@@ -66,13 +66,13 @@ struct Candidate<'a> {
     offer: Offer,
 }
 
-impl<'a> Evaluation<'a> {
+impl<'a, P: Borrow<Compiled>> Evaluation<'a, P> {
     /// Nothing applied yet. `promotions` are in their order.
     #[must_use]
-    pub fn new(promotions: impl IntoIterator<Item = &'a Compiled>, basket: &'a Basket<'a>, detail: Detail) -> Self {
+    pub fn new(promotions: &'a [P], basket: &'a Basket<'a>, detail: Detail) -> Self {
         let standing = |line: &Line<'_>| Standing { left: line.subtotal, floor: 0, touched: false, closed: false };
         Self {
-            promotions: promotions.into_iter().collect(),
+            promotions,
             basket,
             detail,
             standing: basket.lines.iter().map(standing).collect(),
@@ -102,8 +102,7 @@ impl<'a> Evaluation<'a> {
 
     /// Tells of the promotions on shipping, where none is chosen.
     pub fn no_shipping(&mut self) {
-        let all = self.promotions.clone();
-        for ready in all.into_iter().filter(|ready| ready.on_shipping) {
+        for ready in self.in_turn(true) {
             let reason = conditions::in_question(ready, self.basket).err();
             let reason = reason.unwrap_or(Refusal::plain("no_shipping", "no shipping is chosen"));
             self.pass_over(ready, reason);
@@ -121,15 +120,21 @@ impl<'a> Evaluation<'a> {
         self.left().fold(0, i64::saturating_add)
     }
 
+    /// The promotions on goods, or on shipping, in their order.
+    fn in_turn(&self, on_shipping: bool) -> impl Iterator<Item = &'a Compiled> + use<'a, P> {
+        let all: &'a [P] = self.promotions;
+        all.iter().map(Borrow::borrow).filter(move |ready| ready.on_shipping == on_shipping)
+    }
+
     fn run(
         &mut self,
         on_shipping: bool,
         offer_of: fn(&Self, &'a Compiled) -> Result<Offer, Refusal>,
         take: fn(&mut Self, &Candidate<'a>),
     ) {
-        let (all, taken) = (self.promotions.clone(), self.groups.clone());
-        let in_turn = all.iter().copied().filter(|ready| ready.on_shipping == on_shipping);
-        for ready in in_turn.clone() {
+        // Of so many groups one has applied to the goods.
+        let (taken, mut turns) = (self.groups.len(), Vec::new());
+        for ready in self.in_turn(on_shipping) {
             let group = ready.promotion.rule.stacking.group.as_deref();
             let Some(group) = group else {
                 match offer_of(self, ready) {
@@ -138,16 +143,17 @@ impl<'a> Evaluation<'a> {
                 }
                 continue;
             };
-            if taken.contains(&group) {
+            if self.groups.iter().take(taken).any(|known| *known == group) {
                 self.pass_over(ready, Refusal::plain("group", "a promotion of its group reduces the goods"));
                 continue;
             }
-            if self.groups.contains(&group) {
-                // Told of when the group had its turn.
+            // All of a group are told of when it has its turn, which is that of the first.
+            if turns.contains(&group) {
                 continue;
             }
-            let own = in_turn.clone().filter(|other| other.promotion.rule.stacking.group.as_deref() == Some(group));
-            self.best_of(group, own, (offer_of, take));
+            turns.push(group);
+            let own = |other: &&Compiled| other.promotion.rule.stacking.group.as_deref() == Some(group);
+            self.best_of(group, self.in_turn(on_shipping).filter(own), (offer_of, take));
         }
     }
 

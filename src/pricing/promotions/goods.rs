@@ -1,5 +1,7 @@
 //! Promotions that give goods: which are in question for a cart, and how many pieces it has earned. Pure.
 
+use std::sync::Arc;
+
 use super::{
     compiled::Compiled,
     conditions::{self, Basket, OUT_OF_STOCK, Refusal},
@@ -9,16 +11,16 @@ use crate::kernel::ids::PromotionId;
 
 /// Whether any promotion gives goods to carts, or would where drafts are looked at too.
 #[must_use]
-pub fn give_goods(promotions: &[Compiled], with_drafts: bool) -> bool {
-    let live = |ready: &Compiled| with_drafts || ready.promotion.state == PromotionState::Active;
-    promotions.iter().any(|ready| live(ready) && ready.promotion.rule.gift.goods().is_some())
+pub fn give_goods(promotions: &[Arc<Compiled>], with_drafts: bool) -> bool {
+    let live = |ready: &&Arc<Compiled>| with_drafts || ready.promotion.state == PromotionState::Active;
+    promotions.iter().filter(live).any(|ready| ready.promotion.rule.gift.goods().is_some())
 }
 
 /// The promotions that may give goods to a cart, whatever is in it, with the SKUs of these.
 #[must_use]
-pub fn goods_in_question(promotions: &[Compiled], basket: &Basket<'_>) -> Vec<(PromotionId, String)> {
-    let in_question = |ready: &&Compiled| conditions::in_question(ready, basket).is_ok();
-    let goods = |ready: &Compiled| Some((ready.promotion.id, ready.promotion.rule.gift.goods()?.to_owned()));
+pub fn goods_in_question(promotions: &[Arc<Compiled>], basket: &Basket<'_>) -> Vec<(PromotionId, String)> {
+    let in_question = |ready: &&Arc<Compiled>| conditions::in_question(ready, basket).is_ok();
+    let goods = |ready: &Arc<Compiled>| Some((ready.promotion.id, ready.promotion.rule.gift.goods()?.to_owned()));
     promotions
         .iter()
         .filter(|ready| ready.promotion.rule.gift.goods().is_some())

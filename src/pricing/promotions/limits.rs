@@ -7,7 +7,10 @@
 //! Every command first writes uses, then moves the counters in the order of their keys; stock comes after it. Who finds too little
 //! and gives back what is due holds counters while it locks others: two of those may wait for each other, and one runs again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use super::{
     compiled::Compiled,
@@ -104,7 +107,7 @@ pub fn lost<'t>(shown: Option<&'t Totals>, now: Option<&Totals>) -> Option<&'t A
 
 /// What a cart with these totals takes of promotions that are counted; nothing of others.
 #[must_use]
-pub fn uses_of(promotions: &[Compiled], totals: Option<&Totals>, person: &Person) -> Vec<Use> {
+pub fn uses_of(promotions: &[Arc<Compiled>], totals: Option<&Totals>, person: &Person) -> Vec<Use> {
     let applied = totals.into_iter().flat_map(|totals| &totals.promotions);
     let counted = applied.filter_map(|applied| {
         let ready = promotions.iter().find(|ready| ready.promotion.id == applied.promotion_id)?;
@@ -138,7 +141,7 @@ pub fn uses_of(promotions: &[Compiled], totals: Option<&Totals>, person: &Person
 pub fn left(
     tx: &mut Tx,
     (now, cart): (Instant, Option<CartId>),
-    promotions: &[Compiled],
+    promotions: &[Arc<Compiled>],
     basket: &Basket<'_>,
     person: &Person,
 ) -> Result<HashMap<PromotionId, Left>> {

@@ -1,7 +1,12 @@
 //! Looking at a promotion before carts get it: the articles that it is for, as they are priced at any time while it goes on, in each
 //! channel and currency that it can be for and the actor sees.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use rust_decimal::Decimal;
 
 use super::{
     checks::{self, Article, Dearest},
@@ -14,7 +19,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     kernel::{
-        Actor, Currency, Instant, Quantity,
+        Actor, Currency, Instant, PricePer, Quantity, UnitPrice,
         ids::{ChannelId, CompanyId, PromotionId, VariantId},
     },
     pricing::{
@@ -63,7 +68,7 @@ impl Survey<'_> {
     fn walk(&self, tx: &mut Tx, mut each: impl FnMut(Place, &Part<'_>)) -> Result<Seen> {
         let (mut after, mut seen) = (None::<VariantId>, Seen::default());
         loop {
-            let variants = catalog::after(tx, after, CHUNK)?;
+            let mut variants = catalog::after(tx, after, CHUNK)?;
             let Some(last) = variants.last() else { return Ok(seen) };
             after = Some(last.id);
             if seen.articles >= MOST_ARTICLES {
@@ -71,16 +76,17 @@ impl Survey<'_> {
                 return Ok(seen);
             }
             seen.articles += variants.len();
-            let ids: Vec<VariantId> = variants.iter().map(|variant| variant.id).collect();
-            let prices = crate::pricing::service::prices(tx, &ids)?;
+            // What bundles are made of tells what they cost: one statement more where there are any.
+            let parts = catalog::with_components(tx, &mut variants)?;
+            let ids: BTreeSet<VariantId> = variants.iter().chain(&parts).map(|variant| variant.id).collect();
+            let prices = crate::pricing::service::prices(tx, &ids.into_iter().collect::<Vec<_>>())?;
+            let by_sku: HashMap<&str, VariantId> =
+                variants.iter().chain(&parts).map(|variant| (variant.sku.as_str(), variant.id)).collect();
             for market in &self.markets {
                 let (turns, more) = self.turns(*market, prices.values().flatten());
                 seen.more_turns |= more;
                 let sold = variants.iter().filter(|variant| variant.status == VariantStatus::Active);
-                let offered = sold.map(|variant| {
-                    let rows = prices.get(&variant.id).map(Vec::as_slice).unwrap_or_default();
-                    self.offered(variant, rows, (*market, &turns))
-                });
+                let offered = sold.map(|variant| self.offered(variant, (&prices, &by_sku), (*market, &turns)));
                 each(*market, &offered.collect::<Vec<_>>());
             }
         }
@@ -111,14 +117,23 @@ impl Survey<'_> {
     fn offered<'v>(
         &self,
         variant: &'v Variant,
-        rows: &[PriceRow],
+        (prices, by_sku): (&HashMap<VariantId, Vec<PriceRow>>, &HashMap<&str, VariantId>),
         ((channel, currency), turns): (Place, &BTreeSet<Instant>),
     ) -> Vec<Article<'v>> {
-        let lists = &self.rules.price_lists;
+        let lists = self.rules.price_lists.of(channel);
+        let of = |id: VariantId| prices.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let rows = of(variant.id);
         let mut offered = Vec::new();
         for at in turns {
             let asking = |buyer| Asking { channel, currency, buyer, at: *at };
-            let cost = rates::cost(lists, rows, asking(Buyer::ANYBODY));
+            let own = |rows: &[PriceRow]| rates::cost(lists, rows, asking(Buyer::ANYBODY));
+            let cost = own(rows).or_else(|| {
+                let part = |part: &catalog::Component| {
+                    let cost = own(of(*by_sku.get(&*part.sku)?))?;
+                    Some(cost.about(part.quantity))
+                };
+                bundle_cost(variant.components.iter().map(part), currency)
+            });
             for buyer in &self.buyers {
                 let Some((list, row)) = rates::winner(lists, rows, asking(buyer), Quantity::ONE) else { continue };
                 let line = Line {
@@ -139,6 +154,13 @@ impl Survey<'_> {
     }
 }
 
+/// What a bundle has cost whose components have cost so much each, where that is known of all and there are any.
+fn bundle_cost(mut parts: impl Iterator<Item = Option<Decimal>>, currency: Currency) -> Option<PricePer> {
+    let first = parts.next()??;
+    let sum = parts.try_fold(first, |sum, part| sum.checked_add(part?))?;
+    UnitPrice::rounded(sum, currency).map(PricePer::from)
+}
+
 /// What is to be known of a promotion before carts get it.
 pub(super) fn checked(
     tx: &mut Tx,
@@ -147,10 +169,10 @@ pub(super) fn checked(
     promotion: &Promotion,
 ) -> Result<Checks> {
     let ready = Compiled::new(promotion.clone());
-    let of_actor = |other: &&Compiled| other.promotion.channel.is_none_or(|channel| actor.sees_channel(channel));
+    let of_actor = |other: &&Arc<Compiled>| other.promotion.channel.is_none_or(|channel| actor.sees_channel(channel));
     let beside =
         rules.promotions.iter().filter(of_actor).filter(|other| checks::goes_with(promotion, &other.promotion));
-    let others: Vec<Compiled> = beside.cloned().collect();
+    let others: Vec<Compiled> = beside.map(|other| other.as_ref().clone()).collect();
     let from = promotion.valid_from.map_or(now, |from| from.max(now));
     let (markets, until) = (markets(actor, rules, promotion), checks::ends(promotion));
     let survey = Survey { rules, markets, buyers: buyers(promotion), from, until };

@@ -21,11 +21,12 @@ mod model;
 pub(super) mod runs;
 pub(super) mod service;
 mod store;
+mod versions;
 
 pub use announced::{Described, Listed, began, reduced_by};
 pub use compiled::{Compiled, Line, Set};
 pub use conditions::{Basket, GiftLine, Giveable, Left, Redeemed};
-pub use coupons::{Coupon, Redeeming, code, redeemed};
+pub use coupons::{Coupon, Redeeming, code, redeemed, unknown as unknown_coupon};
 pub use evaluate::{Detail, Evaluation};
 pub use goods::{give_goods, goods_in_question};
 pub use limits::{
@@ -48,6 +49,11 @@ pub fn work(state: &State, runner: &mut Runner) {
             while state.db.write_in(crate::db::Lane::Bulk, move |tx| expire_due(tx, now, 200)).await? == 200 {}
             Ok(())
         }
+    });
+    let keeping = state.clone();
+    runner.every("pricing.keep-promotion-versions", 3_600, move |_| {
+        let state = keeping.clone();
+        async move { state.db.write_in(crate::db::Lane::Bulk, versions::keep_all).await }
     });
     coupons::work(state, runner);
 }

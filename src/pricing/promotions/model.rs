@@ -431,7 +431,8 @@ pub struct Stacking {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Percent>,
     /// All promotions together leave at least what a line that it reduces has cost the merchant, by the price lists of the kind
-    /// `cost`, which are with or without tax as the channel's prices. Goods whose cost is not known are not reduced by it.
+    /// `cost`, which are with or without tax as the channel's prices. Goods whose cost is not known are not reduced by it. A bundle has
+    /// cost what its components have together, unless a list says what it has itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_below_cost: bool,
 }

@@ -5,7 +5,7 @@ use super::{
     forms::{Activation, Checks, NewPromotion, PromotionPatch, Taken, Warning},
     look::checked,
     model::{Promotion, PromotionCommand, PromotionState, Rule},
-    runs, store,
+    runs, store, versions,
 };
 use crate::{
     channels::PAYMENT_METHODS,
@@ -13,7 +13,7 @@ use crate::{
     db::{Tx, bump},
     error::{Code, Error, Result, on_duplicate},
     kernel::{Actor, Instant, ids::PromotionId},
-    pricing::{quote::Rules, service::may_change},
+    pricing::{history::By, quote::Rules, service::may_change},
 };
 
 /// The promotions that are not over, in the order in which they go.
@@ -73,13 +73,8 @@ pub(super) fn taken(tx: &mut Tx, id: PromotionId) -> Result<Taken> {
 ///
 /// # Errors
 /// `duplicate` when the code is taken, `not_found` when the channel is not there, `invalid_value`.
-pub(super) fn create(
-    tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
-    id: PromotionId,
-    new: &NewPromotion,
-) -> Result<Promotion> {
+pub(super) fn create(tx: &mut Tx, by: By<'_>, id: PromotionId, new: &NewPromotion) -> Result<Promotion> {
+    let By { now, actor, .. } = by;
     may_change(actor, new.channel_id)?;
     let promotion = new.build(id, now)?;
     check_named(tx, actor, &promotion)?;
@@ -88,6 +83,7 @@ pub(super) fn create(
         Error::problem(Code::Duplicate, detail).at("/code")
     };
     crate::pricing::service::channel_exists(on_duplicate(store::insert(tx, &promotion), taken))?;
+    versions::keep(tx, by, id)?;
     bump::<Rules>(tx)?;
     Ok(promotion)
 }
@@ -145,11 +141,12 @@ pub(super) fn check_change(
 /// `not_found`; `version_stale`; `state_conflict` when it is over; `limit_below_use`; `invalid_value`.
 pub(super) fn update(
     tx: &mut Tx,
-    (now, actor): (Instant, &Actor),
+    by: By<'_>,
     id: PromotionId,
     (expected, checked): (Option<i64>, Option<i64>),
     patch: &PromotionPatch,
 ) -> Result<Promotion> {
+    let By { now, actor, .. } = by;
     let mut promotion = changeable(tx, actor, id)?;
     if expected.is_some_and(|expected| expected != promotion.version) {
         return Err(Error::stale("promotion", promotion.version));
@@ -167,8 +164,7 @@ pub(super) fn update(
     if patch.conditions.is_some() {
         check_named(tx, actor, &promotion)?;
     }
-    write(tx, &mut promotion)?;
-    runs::note(tx, (now, actor), &was, &promotion)?;
+    write(tx, by, (&was, &mut promotion))?;
     let currencies = budget.zip(promotion.rule.limits.budget);
     let another_currency = currencies.is_some_and(|(was, is)| was.currency() != is.currency());
     if patch.limits.is_some() && !store::set_limits(tx, &promotion, another_currency)? {
@@ -182,11 +178,15 @@ pub(super) fn update(
     Ok(promotion)
 }
 
-fn write(tx: &mut Tx, promotion: &mut Promotion) -> Result<()> {
+/// Writes what a promotion `was` as it is now, and keeps both its version and, where it went on for everybody, its run.
+fn write(tx: &mut Tx, by: By<'_>, (was, promotion): (&Promotion, &mut Promotion)) -> Result<()> {
+    versions::keep_before(tx, promotion.id)?;
     if !store::update(tx, promotion, promotion.version)? {
         return Err(Error::overtaken("the promotion"));
     }
     promotion.version += 1;
+    versions::keep(tx, by, promotion.id)?;
+    runs::note(tx, (by.now, by.actor), was, promotion)?;
     bump::<Rules>(tx)
 }
 
@@ -197,12 +197,12 @@ fn write(tx: &mut Tx, promotion: &mut Promotion) -> Result<()> {
 /// `not_found`, `state_conflict`.
 pub(super) fn command(
     tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
+    by: By<'_>,
     id: PromotionId,
     command: PromotionCommand,
     checked: Option<i64>,
 ) -> Result<Promotion> {
+    let By { now, actor, .. } = by;
     let mut promotion = changeable(tx, actor, id)?;
     let state = promotion.state.apply(command)?;
     if state == promotion.state {
@@ -217,8 +217,7 @@ pub(super) fn command(
     let was = promotion.clone();
     promotion.state = state;
     promotion.updated_at = now;
-    write(tx, &mut promotion)?;
-    runs::note(tx, (now, actor), &was, &promotion)?;
+    write(tx, by, (&was, &mut promotion))?;
     Ok(promotion)
 }
 

@@ -1,4 +1,4 @@
-//! The only file that touches `promotions`, `promotion_counters` and `promotion_uses`.
+//! The only file that touches `promotions`, `promotion_runs`, `promotion_versions`, `promotion_counters` and `promotion_uses`.
 
 use diesel::{
     prelude::Queryable,
@@ -159,6 +159,67 @@ pub(super) fn set_limits(tx: &mut Tx, promotion: &Promotion, another_currency: b
     .bind(amount)
     .bind(another_currency);
     Ok(update.execute(tx)? == 1)
+}
+
+/// What is kept of a version is copied from the promotion as it stands.
+const KEEP: &str = "INSERT INTO promotion_versions (promotion_id, version, code, name, state, channel_id, priority, valid_from, \
+                    valid_until, doc, changed_at, changed_by, reference) \
+                    SELECT id, version, code, name, state, channel_id, priority, valid_from, valid_until, doc, updated_at, ?, ? \
+                    FROM promotions AS p WHERE";
+
+/// Keeps the version that a promotion has, which was just written. There is none of it yet, or it fails.
+pub(super) fn keep_version(tx: &mut Tx, id: PromotionId, by: &str, reference: Option<&str>) -> Result<()> {
+    let keep = sql(format!("{KEEP} id = ?")).bind(by).bind(reference.map(str::to_owned)).bind(id);
+    keep.execute(tx).map(|_| ())
+}
+
+/// Keeps the versions of promotions that nobody has kept, of one or of all: an older process has made them. Who it was is not known.
+pub(super) fn keep_unkept(tx: &mut Tx, id: Option<PromotionId>) -> Result<()> {
+    let which = id.map_or("", |_| " AND id = ?");
+    let query = format!(
+        "{KEEP} NOT EXISTS (SELECT 1 FROM promotion_versions AS v WHERE v.promotion_id = p.id AND v.version = p.version){which} \
+         ORDER BY id ON CONFLICT (promotion_id, version) DO NOTHING"
+    );
+    let nobody: Option<String> = None;
+    let keep = sql(query).bind(nobody.clone()).bind(nobody);
+    if let Some(id) = id { keep.bind(id) } else { keep }.execute(tx).map(|_| ())
+}
+
+/// A version of a promotion, as it is kept.
+#[derive(Queryable)]
+pub(super) struct Version {
+    pub promotion: PromotionId,
+    pub version: i64,
+    pub code: String,
+    pub name: String,
+    pub state: PromotionState,
+    pub channel: Option<ChannelId>,
+    pub priority: i64,
+    pub valid_from: Option<Instant>,
+    pub valid_until: Option<Instant>,
+    pub rule: Doc<Rule>,
+    pub changed_at: Instant,
+    pub changed_by: Option<String>,
+    pub reference: Option<String>,
+}
+
+#[rustfmt::skip]
+type VersionTypes = (
+    UidSql, BigInt, Text, Text, Text, Nullable<UidSql>, BigInt, Nullable<InstantSql>, Nullable<InstantSql>, DocSql, InstantSql,
+    Nullable<Text>, Nullable<Text>,
+);
+const VERSIONS: &str = "SELECT promotion_id, version, code, name, state, channel_id, priority, valid_from, valid_until, doc, \
+                        changed_at, changed_by, reference FROM promotion_versions WHERE promotion_id = ?";
+
+/// The versions of a promotion, the newest first, from before one of them.
+pub(super) fn versions(tx: &mut Tx, id: PromotionId, before: Option<i64>, limit: i64) -> Result<Vec<Version>> {
+    let query = sql(format!("{VERSIONS} AND version < ? ORDER BY version DESC LIMIT ?"));
+    query.bind(id).bind(before.unwrap_or(i64::MAX)).bind(limit).load::<VersionTypes, Version>(tx)
+}
+
+/// A version of a promotion.
+pub(super) fn version(tx: &mut Tx, id: PromotionId, version: i64) -> Result<Option<Version>> {
+    sql(format!("{VERSIONS} AND version = ?")).bind(id).bind(version).first::<VersionTypes, Version>(tx)
 }
 
 /// Ends the run of a promotion that goes on, if one does; never before it began.

@@ -1,8 +1,8 @@
 //! Lines that promotions give: priced as any line, and all of it taken off.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use super::{LineRequest, QuoteProblem, QuoteRequest, ShippingRequest, Taxed, line_input};
+use super::{LineRequest, Prices, QuoteProblem, QuoteRequest, ShippingRequest, Taxed, line_input};
 use crate::{
     catalog::Variant,
     kernel::{
@@ -12,7 +12,6 @@ use crate::{
     pricing::{
         model::{LineInput, Step},
         promotions::{Basket, GiftLine, Giveable},
-        rates::PriceRow,
     },
 };
 
@@ -49,6 +48,7 @@ impl<'a> GiftGoods<'a> {
             quantity: Quantity::ONE,
             shipped: variant.requires_shipping,
             price_override: None,
+            parts: Vec::new(),
         };
         Self { line, available, weight_grams: variant.weight_grams }
     }
@@ -82,11 +82,7 @@ pub(super) struct Gift {
 
 /// What each promotion may give, told to the basket. That promotions share what there is of an article is settled when it is decided
 /// which of them apply.
-pub(super) fn offered(
-    prices: &HashMap<VariantId, Vec<PriceRow>>,
-    (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>),
-    basket: &mut Basket<'_>,
-) {
+pub(super) fn offered(prices: Prices<'_>, (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>), basket: &mut Basket<'_>) {
     for asked in &request.gifts {
         let goods = asked.goods.as_ref().map_err(Step::clone);
         let told = goods.map(|goods| giveable(prices, (taxed, request), goods));
@@ -95,12 +91,8 @@ pub(super) fn offered(
 }
 
 /// What a piece costs depends on how many they are: from each quantity on from which a list has another price.
-fn giveable(
-    prices: &HashMap<VariantId, Vec<PriceRow>>,
-    (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>),
-    goods: &GiftGoods<'_>,
-) -> Giveable {
-    let rows = prices.get(&goods.line.variant_id).map(Vec::as_slice).unwrap_or_default();
+fn giveable(prices: Prices<'_>, (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>), goods: &GiftGoods<'_>) -> Giveable {
+    let rows = prices.of(goods.line.variant_id);
     let steps: BTreeSet<Quantity> = rows.iter().map(|row| row.min_quantity).chain([Quantity::ONE]).collect();
     let price = |quantity: &Quantity| {
         let line = LineRequest { quantity: *quantity, ..goods.line.clone() };
@@ -122,7 +114,7 @@ fn giveable(
 /// The lines that are given by the promotions that apply.
 pub(super) fn given(
     lines: &[(PromotionId, GiftLine)],
-    prices: &HashMap<VariantId, Vec<PriceRow>>,
+    prices: Prices<'_>,
     (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>),
 ) -> Result<Vec<Gift>, QuoteProblem> {
     let mut gifts = Vec::with_capacity(lines.len());

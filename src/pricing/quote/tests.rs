@@ -4,6 +4,8 @@ use super::{
 };
 use crate::kernel::{Id, Rounding, UnitPrice, tax::InclusivePrices, text::Text};
 
+mod looked_at;
+
 fn eur() -> Currency {
     "EUR".parse().unwrap()
 }
@@ -76,15 +78,34 @@ fn rules() -> Rules {
     };
     let standard = vec![rate(&["DE"], None, "4.90"), rate(&["DE"], Some(5000), "0"), rate(&["AT"], None, "9.90")];
     Rules {
-        promotions: Vec::new(),
-        promotion_runs: Vec::new(),
-        version: None,
-        price_lists: vec![list],
-        tax_rates: vec![tax(1, "standard", "0.19"), tax(2, "reduced", "0.07")],
+        price_lists: vec![list].into(),
+        tax_rates: vec![tax(1, "standard", "0.19"), tax(2, "reduced", "0.07")].into(),
         shipping_methods: vec![
             method(1, "standard", standard),
             method(2, "express", vec![rate(&["DE"], None, "3.90")]),
-        ],
+        ]
+        .into(),
+        ..Rules::default()
+    }
+}
+
+/// What is filed, to be changed and filed anew.
+fn unfiled<T: super::super::filed::Filing + Clone>(filed: &Filed<T>) -> Vec<T> {
+    filed.iter().map(|one| one.as_ref().clone()).collect()
+}
+
+impl Rules {
+    /// With more tax rates.
+    fn taxed(self, more: impl IntoIterator<Item = TaxRate>) -> Self {
+        let rates: Vec<TaxRate> = unfiled(&self.tax_rates).into_iter().chain(more).collect();
+        Self { tax_rates: rates.into(), ..self }
+    }
+
+    /// With the first shipping method changed.
+    fn shipped(self, change: impl FnOnce(&mut ShippingMethod)) -> Self {
+        let mut methods = unfiled(&self.shipping_methods);
+        change(&mut methods[0]);
+        Self { shipping_methods: methods.into(), ..self }
     }
 }
 
@@ -139,6 +160,7 @@ fn line(line_no: i32, variant: u8, tax_class: &str, quantity: i64) -> LineReques
         quantity: Quantity::new(quantity).unwrap(),
         shipped: true,
         price_override: None,
+        parts: Vec::new(),
     }
 }
 
@@ -211,13 +233,13 @@ fn shipping_goes_by_the_value_after_discount() {
     let mut request = request(vec![line(1, 1, "standard", 5)]);
     request.shipping = shipping("standard");
     assert_eq!(ask(&request).totals.unwrap().shipping_total, euros("0.00"));
-    let reduced = Rules { promotions: vec![off("20.00", "order")], version: Some(9), ..rules() };
+    let reduced = Rules { promotions: vec![off("20.00", "order")].into(), version: Some(9), ..rules() };
     let totals = quote(&reduced, &prices(), &request).totals.unwrap();
     assert_eq!((totals.shipping_total, totals.discount), (euros("4.90"), euros("20.00")));
     assert_eq!((totals.promotions[0].amount, totals.promotions[0].version), (euros("20.00"), 3));
     assert_eq!(totals.rules_version, Some(9));
     // And is reduced after that, by what is on it.
-    let shipped = Rules { promotions: vec![off("20.00", "order"), off("3.00", "shipping")], ..rules() };
+    let shipped = Rules { promotions: vec![off("20.00", "order"), off("3.00", "shipping")].into(), ..rules() };
     let totals = quote(&shipped, &prices(), &request).totals.unwrap();
     assert_eq!((totals.shipping_total, totals.discount), (euros("1.90"), euros("20.00")));
     assert_eq!((totals.shipping.unwrap().discount, totals.total), (euros("3.00"), euros("41.40")));
@@ -249,7 +271,7 @@ fn what_has_no_tax_rate_is_a_problem_and_a_rate_of_nothing_is_none() {
     let quote = ask(&request);
     let all = [Some(1), Some(2), None].map(|line_no| (line_no, Code::TaxRateMissing));
     assert_eq!((missing(&quote), quote.totals.unwrap().tax), (all.to_vec(), euros("0.00")));
-    let mut rules = rules();
+    let rules = rules();
     let free = |number, class: &str| TaxRate {
         id: id(number),
         country: country("AT"),
@@ -258,7 +280,7 @@ fn what_has_no_tax_rate_is_a_problem_and_a_rate_of_nothing_is_none() {
         valid_from: None,
         valid_until: None,
     };
-    rules.tax_rates.extend([free(3, "standard"), free(4, "stanard")]);
+    let rules = rules.taxed([free(3, "standard"), free(4, "stanard")]);
     assert_eq!(super::quote(&rules, &prices(), &request).problems, []);
 }
 
@@ -301,8 +323,10 @@ fn options_of(rules: &Rules, sale: &Sale, (channel, country): (u8, Country)) -> 
 
 #[test]
 fn options_name_price_or_reason_the_available_and_cheapest_first() {
-    let mut rules = rules();
-    rules.shipping_methods.push(ShippingMethod { active: false, ..method(3, "retired", Vec::new()) });
+    let rules = rules();
+    let retired = ShippingMethod { active: false, ..method(3, "retired", Vec::new()) };
+    let methods: Vec<ShippingMethod> = unfiled(&rules.shipping_methods).into_iter().chain([retired]).collect();
+    let rules = Rules { shipping_methods: methods.into(), ..rules };
     let codes = |country: Country| {
         let options = options_of(&rules, &HOME, (100, country));
         let of = |it: ShippingOption| (it.code, it.price.map(Money::minor), it.reason.map(|step| step.code));
@@ -323,7 +347,6 @@ fn recomputing(destination: &str, inclusive_prices: InclusivePrices) -> Sale {
 
 /// 20 % in France, 10 % in Austria.
 fn abroad() -> Rules {
-    let mut rules = rules();
     let rate = |number, code: &str, rate: &str| TaxRate {
         id: id(number),
         country: country(code),
@@ -332,8 +355,7 @@ fn abroad() -> Rules {
         valid_from: None,
         valid_until: None,
     };
-    rules.tax_rates.extend([rate(11, "FR", "0.20"), rate(12, "AT", "0.10")]);
-    rules
+    rules().taxed([rate(11, "FR", "0.20"), rate(12, "AT", "0.10")])
 }
 
 fn charged(rules: &Rules, sale: &Sale, price: &str, quantity: i64) -> (String, Money) {
@@ -361,9 +383,9 @@ fn recomputed_prices_are_whole_cents_unless_they_have_more_digits_at_home() {
 
 #[test]
 fn a_recomputed_price_is_rounded_as_its_channel_rounds() {
-    let (mut rules, finnish) = (abroad(), recomputing("FI", InclusivePrices::Recomputed));
-    let rate = TaxRate { country: country("FI"), rate: Decimal::new(255, 3), ..rules.tax_rates[0].clone() };
-    rules.tax_rates.push(rate);
+    let (rules, finnish) = (abroad(), recomputing("FI", InclusivePrices::Recomputed));
+    let home = rules.tax_rates[0].as_ref().clone();
+    let rules = rules.taxed([TaxRate { country: country("FI"), rate: Decimal::new(255, 3), ..home }]);
     let charged = |price: &str, strategy| {
         let taxed = Taxed::new(&rules, &finnish, at(), (true, strategy));
         let (rate, _) = taxed.rate("standard").unwrap();
@@ -384,10 +406,12 @@ fn a_recomputed_price_is_rounded_as_its_channel_rounds() {
 
 #[test]
 fn half_a_cent_is_half_a_cent_though_the_amount_without_tax_has_no_end() {
-    let (mut rules, french) = (abroad(), recomputing("FR", InclusivePrices::Recomputed));
-    for rate in &mut rules.tax_rates {
+    let (rules, french) = (abroad(), recomputing("FR", InclusivePrices::Recomputed));
+    let mut rates = unfiled(&rules.tax_rates);
+    for rate in &mut rates {
         rate.rate = if rate.country == country("FR") { Decimal::new(5, 2) } else { Decimal::new(20, 2) };
     }
+    let rules = Rules { tax_rates: rates.into(), ..rules };
     // 0.04 / 1.20 × 1.05 is 0.035: 0.04 by halves up, whatever becomes of 0.0333….
     assert_eq!(charged(&rules, &french, "0.04", 1).0, "0.04");
     let taxed = Taxed::new(&rules, &french, at(), (true, Rounding::HalfEven));
@@ -413,8 +437,7 @@ fn a_price_that_becomes_too_large_is_a_problem_and_not_charged_as_it_was() {
 
 #[test]
 fn options_cost_what_is_charged() {
-    let mut rules = abroad();
-    rules.shipping_methods[0].rates.push(rate(&["FR"], None, "11.90"));
+    let rules = abroad().shipped(|method| method.rates.push(rate(&["FR"], None, "11.90")));
     for (inclusive_prices, price) in [(InclusivePrices::Recomputed, "12.00"), (InclusivePrices::Fixed, "11.90")] {
         let french = recomputing("FR", inclusive_prices);
         let offered = options_of(&rules, &french, (100, country("FR")));
@@ -428,13 +451,14 @@ fn options_cost_what_is_charged() {
 #[test]
 fn costs_are_compared_with_prices_of_the_same_tax() {
     // Bought for 9.52 with the tax at home, which is 8.00 without. 50 % off 11.90, and not below the cost.
-    let mut rules = abroad();
-    let costs = PriceList { id: id(2), code: "costs".into(), kind: ListKind::Cost, ..rules.price_lists[0].clone() };
-    rules.price_lists.push(costs);
+    let rules = abroad();
+    let retail = rules.price_lists[0].as_ref().clone();
+    let costs = PriceList { id: id(2), code: "costs".into(), kind: ListKind::Cost, ..retail.clone() };
     let rule = serde_json::json!({"gift": {"type": "percentage", "percent": "50", "on": "lines"}, "stacking": {"not_below_cost": true}});
     let promotion =
         promotions::Promotion { rule: serde_json::from_value(rule).unwrap(), ..off("1", "order").promotion };
-    rules.promotions = vec![Compiled::new(promotion)];
+    let (price_lists, promotions) = (vec![retail, costs].into(), vec![Compiled::new(promotion)].into());
+    let rules = Rules { price_lists, promotions, ..rules };
     let mut prices = prices();
     let cost =
         PriceRow { list: id(2), price: UnitPrice::parse("9.52", eur()).unwrap().into(), ..prices[&id(1)][0].clone() };
@@ -462,7 +486,11 @@ fn payments_are_told_apart_where_a_promotion_is_for_one_and_not_for_the_other() 
         Compiled::new(promotions::Promotion { id: id(number), ..ready })
     };
     let apart = |promotions: Vec<Compiled>, one: Option<&str>, other: &str| {
-        Rules { promotions, ..rules() }.tell_payments_apart((id(100), at()), None, (one, Some(other)))
+        Rules { promotions: promotions.into(), ..rules() }.tell_payments_apart(
+            (id(100), at()),
+            None,
+            (one, Some(other)),
+        )
     };
     assert!(!apart(vec![off("1.00", "order")], Some("a"), "b"));
     assert!(apart(vec![off("1.00", "order"), by(1, &["a"])], Some("a"), "b"));
@@ -483,7 +511,7 @@ fn payments_are_told_apart_where_a_promotion_is_for_one_and_not_for_the_other() 
     // What reduces a cart was promised for its method, whatever has become of it.
     let mut totals = ask(&request(vec![line(1, 1, "standard", 1)])).totals.unwrap();
     let reduced = quote(
-        &Rules { promotions: vec![by(1, &["a"])], ..rules() },
+        &Rules { promotions: vec![by(1, &["a"])].into(), ..rules() },
         &prices(),
         &QuoteRequest { payment_method: Some("a"), ..request(vec![line(1, 1, "standard", 1)]) },
     );
@@ -500,7 +528,6 @@ fn payments_are_told_apart_where_a_promotion_is_for_one_and_not_for_the_other() 
 #[test]
 fn shipping_that_bears_the_tax_of_the_goods_is_recomputed_with_it() {
     use crate::kernel::tax::{InclusivePrices, ShippingTax};
-    let mut rules = rules();
     let austrian = |number, class: &str, rate: &str| TaxRate {
         id: id(number),
         country: country("AT"),
@@ -509,9 +536,9 @@ fn shipping_that_bears_the_tax_of_the_goods_is_recomputed_with_it() {
         valid_from: None,
         valid_until: None,
     };
-    rules.tax_rates.extend([austrian(3, "standard", "0.20"), austrian(4, "reduced", "0.10")]);
+    let rules = rules().taxed([austrian(3, "standard", "0.20"), austrian(4, "reduced", "0.10")]);
     // Its own class has no rate anywhere, and none is needed.
-    rules.shipping_methods[0].tax_class = "parcels".into();
+    let rules = rules.shipped(|method| method.tax_class = "parcels".into());
     let ask = |shipping_tax, exempt| {
         let mut abroad = Sale { exempt, ..sale("AT") };
         (abroad.policy.shipping, abroad.policy.inclusive_prices) = (shipping_tax, InclusivePrices::Recomputed);

@@ -308,3 +308,51 @@ fn costs_are_no_prices() {
     assert_eq!(cost(&lists, &rows, asking(day(10))).unwrap().price.scaled(), 2_000_000);
     assert_eq!(cost(&lists[2..], &rows, asking(day(10))), None);
 }
+
+#[test]
+fn the_nearest_tiers_that_were_passed_over_are_told_with_why_and_the_others_counted() {
+    let rows: Vec<PriceRow> = (0..9).map(|n| row(1, 1 + 10 * n, &(90 - n).to_string())).collect();
+    let told = |lists: &[PriceList], rows: &[PriceRow], count: i64| {
+        let steps = passed_over_tiers(lists, rows, asking(day(10)), quantity(count));
+        assert!(steps.iter().all(|step| step.code == "passed_over"));
+        steps.into_iter().map(|step| step.text).collect::<Vec<_>>()
+    };
+    let retail = [list(1, "retail")];
+    // 1, 11, 21, 31 | 41 | 51, 61, 71, 81: three on each side, and two more.
+    assert_eq!(
+        told(&retail, &rows, 45),
+        [
+            "list retail, from 51: 85.00 EUR: it needs 6 more",
+            "list retail, from 61: 84.00 EUR: it needs 16 more",
+            "list retail, from 71: 83.00 EUR: it needs 26 more",
+            "list retail, from 31: 87.00 EUR: that from 41 goes first",
+            "list retail, from 21: 88.00 EUR: that from 41 goes first",
+            "list retail, from 11: 89.00 EUR: that from 41 goes first",
+            "list retail: 2 more tiers, further from 45",
+        ]
+    );
+    // Of several from as many the one that counts is not passed over; what is not valid then is nothing.
+    let later = PriceRow { valid_from: Some(day(5)), ..row(1, 1, "8") };
+    let over = PriceRow { valid_until: Some(day(5)), ..row(1, 5, "7") };
+    assert_eq!(
+        told(&retail, &[row(1, 1, "9"), later, over], 7),
+        ["list retail, from 1: 9.00 EUR: a later or a lower one from as many goes first"]
+    );
+    // A list that goes first, and needs more; behind the one that wins others' tiers were never in question.
+    let lists = [
+        list(1, "retail"),
+        PriceList { priority: 5, ..list(2, "large") },
+        PriceList { priority: -5, ..list(3, "last") },
+    ];
+    let rows = [row(1, 1, "9"), row(2, 100, "5"), row(3, 50, "1")];
+    assert_eq!(told(&lists, &rows, 7), ["list large, from 100: 5.00 EUR: it needs 93 more"]);
+    // Where none has a price for so few, all that apply are told.
+    assert_eq!(
+        told(&lists, &rows[1..], 7),
+        ["list large, from 100: 5.00 EUR: it needs 93 more", "list last, from 50: 1.00 EUR: it needs 43 more"]
+    );
+    // However many lists there are, a dozen is enough.
+    let many: Vec<PriceList> = (0..50).map(|n| list(n, &format!("l{n:02}"))).collect();
+    let rows: Vec<PriceRow> = (0..50).map(|n| row(n, 100, "5")).collect();
+    assert_eq!(told(&many, &rows, 1).len(), 12);
+}

@@ -2,6 +2,7 @@
 
 use super::store;
 // What is asked for as it stands in the tables.
+pub(in crate::stock) use super::store::left_at;
 pub(super) use super::store::{ChannelSafety, page};
 use crate::{db::Tx, error::Result, kernel::Instant};
 

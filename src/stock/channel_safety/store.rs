@@ -1,5 +1,7 @@
 //! The only file that writes `stock_channel_safety`.
 
+use std::collections::HashMap;
+
 use diesel::sql_types::BigInt;
 use serde_json::json;
 
@@ -92,6 +94,24 @@ pub(super) fn of(tx: &mut Tx, rows: &[ChannelSafety]) -> Result<Vec<ChannelSafet
          AND (s.location_id = location OR (s.location_id IS NULL AND location IS NULL)) ORDER BY id"
     );
     Ok(sql(query).bind(keys(rows)).load::<Columns, Row>(tx)?.into_iter().map(safety).collect())
+}
+
+/// How many pieces of variants which channel leaves to others at a location: what is said of it counts before what is said of each.
+pub(in crate::stock) fn left_at(
+    tx: &mut Tx,
+    location: LocationId,
+    variants: &[VariantId],
+) -> Result<HashMap<(VariantId, ChannelId), i64>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT variant_id, channel_id, pieces FROM {list} JOIN stock_channel_safety ON variant_id = wanted \
+         WHERE location_id = ? OR location_id IS NULL ORDER BY CASE WHEN location_id IS NULL THEN 0 ELSE 1 END"
+    );
+    let wanted = dialect::rows(variants.iter().map(|id| json!([id.hex()])).collect());
+    let rows = sql(query).bind(wanted).bind(location);
+    let rows = rows.load::<(UidSql, UidSql, BigInt), (VariantId, ChannelId, i64)>(tx)?;
+    // Of two the later one counts.
+    Ok(rows.into_iter().map(|(variant, channel, pieces)| ((variant, channel), pieces)).collect())
 }
 
 /// A page of what is set, of one variant or channel where that is asked, behind one of them.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{get, patch, post};
 
 use super::{
-    dto::{LotHeld, LotLine, LotPatch, LotQuery, LotReceiver, LotsHeld, LotsRequest, NamedLots},
+    dto::{LotHeld, LotLine, LotMovement, LotPatch, LotQuery, LotReceiver, LotsHeld, LotsRequest, NamedLots},
     model::Lot,
     service,
 };
@@ -133,9 +133,32 @@ async fn list_receivers(call: Call, path: RefPath<LotId>, query: List<All>) -> R
     query.answer_seen(&call, |one: &LotReceiver| one.seq, seen, read).await
 }
 
+/// List the movements of a lot
+///
+/// What came to it and left it, with which document, the newest first; where the credential is limited to locations, there.
+#[utoipa::path(tag = "keep stock", params(("id" = inline(LotId), Path)), security(("token" = ["stock:read"])),
+    responses((status = 200, body = Page<LotMovement>)))]
+#[get("/lots/{id}/movements")]
+async fn list_lot_movements(call: Call, path: RefPath<LotId>, query: List<All>) -> Result<Reply> {
+    let (id, actor) = (path.0, call.allow(Scope::StockRead)?.clone());
+    let locations = call.snapshot::<Locations>().await?;
+    let read = move |tx: &mut Tx, before, limit| {
+        service::visible(tx, &actor, id)?;
+        let rows = service::movements(tx, (id, actor.locations()), before, limit)?;
+        // The orders may be of any channel: who is limited to some is not told which they are.
+        let told = |one: LotMovement| match actor.channels() {
+            None => one,
+            Some(_) => LotMovement { reference: None, ..one },
+        };
+        Ok(rows.into_iter().map(|one| told(LotMovement::of(one, &locations))).collect())
+    };
+    query.answer(&call, |one: &LotMovement| one.seq, read).await
+}
+
 /// The routes of the ops surface.
 pub fn ops(config: &mut Mount<'_>) {
     config.service(name_lots).service(list_lots).service(list_receivers).service(read_lot).service(change_lot);
+    config.service(list_lot_movements);
 }
 
 /// What is done beside requests: what has kept as long as it keeps is not sold any more.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     model::{Lot, LotState},
-    service::{Naming, Received},
+    service::{Moved, Naming, Received},
 };
 use crate::{
     error::{Error, Result},
@@ -156,6 +156,47 @@ impl LotReceiver {
             location: code(locations, one.location),
             location_id: one.location,
             shipped_at: one.occurred_at,
+            seq: one.seq,
+        }
+    }
+}
+
+/// That pieces came to a lot at a location, or left it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct LotMovement {
+    /// Why: as of stock movements; or `named`, where pieces that lie there were said to be of the lot, or not to be. More words may come.
+    #[schema(example = "shipment")]
+    pub kind: String,
+    /// How many came, or (negative) left.
+    pub quantity: i64,
+    /// The code of the location.
+    pub location: String,
+    /// Its id.
+    pub location_id: LocationId,
+    /// The order or document by which they moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Who did it.
+    pub actor: String,
+    /// When it happened.
+    pub occurred_at: Instant,
+    /// When it was recorded.
+    pub recorded_at: Instant,
+    #[serde(skip)]
+    pub(super) seq: i64,
+}
+
+impl LotMovement {
+    pub(super) fn of(one: Moved, locations: &Locations) -> Self {
+        Self {
+            kind: one.kind,
+            quantity: one.quantity,
+            location: code(locations, one.location),
+            location_id: one.location,
+            reference: one.reference,
+            actor: one.actor,
+            occurred_at: one.occurred_at,
+            recorded_at: one.recorded_at,
             seq: one.seq,
         }
     }

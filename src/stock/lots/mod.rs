@@ -5,11 +5,17 @@
 //! guard sees.
 
 pub mod api;
+mod back;
 mod dto;
+#[cfg(test)]
+mod ledger_tests;
 mod model;
+mod reported;
 mod service;
 mod store;
 
+pub use back::{Back, lock_moved, take_back};
 pub use model::{Lot, LotState, Packed, TRANSITIONS, mermaid};
-pub use service::{Naming, change_state, expire_ended, lock, name};
-pub(super) use service::{arrive, settle, settle_packed, under_way};
+pub use reported::reveal;
+pub use service::{Keep, Naming, change_state, expire_ended, known, lock, lying, name, seen};
+pub(super) use service::{arrive, ending, settle, settle_packed, under_way};

@@ -7,6 +7,7 @@ use crate::{
     kernel::{
         Instant,
         ids::{LotId, VariantId},
+        take_up_to,
     },
     stock::LevelKey,
 };
@@ -66,6 +67,23 @@ pub struct Lot {
 }
 
 impl Lot {
+    /// Why pieces of it may not be sold at an instant, if they may not: its state, that it has kept as long as it keeps, or that it
+    /// does not keep until `keeps_until`.
+    #[must_use]
+    pub fn refused(&self, now: Instant, keeps_until: Option<Instant>) -> Option<String> {
+        let number = &self.number;
+        match self.state {
+            LotState::Available if self.expires_at.is_some_and(|at| at <= now) => {
+                Some(format!("lot `{number}` is {}", LotState::Expired))
+            }
+            LotState::Available if ends_before(self.expires_at, keeps_until) => {
+                Some(format!("lot `{number}` does not keep as long as the order asks for"))
+            }
+            LotState::Available => None,
+            state => Some(format!("lot `{number}` is {state}")),
+        }
+    }
+
     /// The lot in another state.
     ///
     /// # Errors
@@ -117,6 +135,8 @@ pub struct Packed {
     /// That they are of these lots and of no other, as whoever ships them has said; where that stands in the request. Else what is not
     /// there of the lots is made up for by others.
     pub said_at: Option<String>,
+    /// That they have left already, as another system says: of whichever lot they are.
+    pub left: bool,
 }
 
 /// The same with the lots that they stand for.
@@ -125,6 +145,7 @@ pub(super) struct Named {
     pub lots: Vec<LotId>,
     pub quantity: i64,
     pub said_at: Option<String>,
+    pub left: bool,
 }
 
 /// How many pieces of lots that were said to leave are not there, with where that stands in the request and how many are.
@@ -144,9 +165,8 @@ pub(super) fn not_there<'n>(lots: &[Held], said: impl Iterator<Item = &'n Named>
 /// Takes up to `missing` pieces of lots, in their order.
 fn draw<'a>(from: impl Iterator<Item = &'a mut Held>, missing: &mut i64, taken: &mut Vec<(LotId, i64)>) {
     for one in from {
-        let part = one.quantity.min(*missing);
+        let part = take_up_to(&mut one.quantity, missing);
         if part > 0 {
-            (one.quantity, *missing) = (one.quantity - part, *missing - part);
             match taken.iter_mut().find(|(lot, _)| *lot == one.lot) {
                 Some((_, sum)) => *sum += part,
                 None => taken.push((one.lot, part)),
@@ -192,6 +212,9 @@ pub(super) fn take(
         let wanted = one.quantity.min(missing);
         let mut short = wanted;
         draw(good.iter_mut().filter(|held| one.lots.contains(&held.lot)), &mut short, &mut taken);
+        if one.left {
+            draw(bad.iter_mut().filter(|held| one.lots.contains(&held.lot)), &mut short, &mut taken);
+        }
         missing -= wanted - short;
     }
     match leaving {
@@ -257,8 +280,12 @@ mod tests {
     fn what_was_packed_of_a_lot_leaves_of_it_and_what_comes_is_of_the_worst() {
         use LotState::{Available, Recalled};
         let lots = [held(1, Available, Some(9), 2), held(2, Available, Some(5), 4), held(3, Recalled, None, 2)];
-        let packed =
-            |place: u8, quantity| Named { lots: vec![lots[usize::from(place) - 1].lot], quantity, said_at: None };
+        let packed = |place: u8, quantity| Named {
+            lots: vec![lots[usize::from(place) - 1].lot],
+            quantity,
+            said_at: None,
+            left: false,
+        };
         let taken = |pieces, packed: &[Named]| {
             let taken = take(&lots, (8 - pieces, pieces), Leaving::Sold { keeps_until: None }, packed)?;
             Ok::<_, i64>(taken.into_iter().map(|(lot, pieces)| (lot.bytes()[0], pieces)).collect::<Vec<_>>())

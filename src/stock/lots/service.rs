@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 // What is asked for as it stands in the tables.
-pub(super) use super::store::{Received, list, received};
+pub(in crate::stock) use super::store::ending;
+pub(super) use super::store::{Moved, Received, list, movements, received};
 use super::{
     model::{Held, Leaving, Lot, LotState, Named, Packed, ends_before, give, not_there, take},
     store::{self, LotChange, NewLot},
@@ -21,7 +22,7 @@ use crate::{
         Level, LevelChange, LevelKey, MovementKind,
         model::Occasion,
         service::{names, tell},
-        store as levels,
+        shortage, store as levels,
         told::ChangeKind,
     },
 };
@@ -93,20 +94,53 @@ fn make_and_lock(tx: &mut Tx, now: Instant, namings: &[Naming]) -> Result<Vec<Lo
 }
 
 /// Locks the lots of goods that are about to be booked in, before their levels are, and named behind that. What is known of a lot
-/// counts, whatever a delivery says of its end: somebody has to look at it, and the goods are here.
+/// counts, whatever a delivery says of its end: somebody has to look at it, and the goods are here. The lots.
 ///
 /// # Errors
 /// What the database says.
-pub fn lock(tx: &mut Tx, now: Instant, namings: &mut [Naming]) -> Result<()> {
+pub fn lock(tx: &mut Tx, now: Instant, namings: &mut [Naming]) -> Result<Vec<Lot>> {
     if namings.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let lots = make_and_lock(tx, now, namings)?;
     for one in namings.iter_mut() {
         let known = lots.iter().find(|lot| lot.variant_id == one.key.0 && lot.number == one.number);
         one.expires_at = known.and_then(|lot| lot.expires_at);
     }
-    Ok(())
+    Ok(lots)
+}
+
+/// The lots that numbers of variants stand for: one statement. Numbers that are none are left out.
+///
+/// # Errors
+/// What the database says.
+pub fn known(tx: &mut Tx, numbers: &BTreeSet<(VariantId, &str)>) -> Result<Vec<Lot>> {
+    match numbers.is_empty() {
+        true => Ok(Vec::new()),
+        false => store::by_numbers(tx, &numbers.iter().copied().collect::<Vec<_>>()),
+    }
+}
+
+/// Those of lots that lie, or have lain, where the actor may look: one statement, where the actor is limited.
+///
+/// # Errors
+/// What the database says.
+pub fn seen(tx: &mut Tx, actor: &Actor, mut lots: Vec<Lot>) -> Result<Vec<Lot>> {
+    if lots.is_empty() || actor.locations().is_none() {
+        return Ok(lots);
+    }
+    let ids: Vec<LotId> = lots.iter().map(|lot| lot.id).collect();
+    let places = store::places_of(tx, &ids)?;
+    lots.retain(|lot| places.iter().any(|(id, place)| *id == lot.id && actor.sees_location(*place)));
+    Ok(lots)
+}
+
+/// What lies of lots at levels, and where: those that may be sold first, in the order in which they leave. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn lying(tx: &mut Tx, keys: &[LevelKey]) -> Result<Vec<(Lot, LocationId, i64)>> {
+    if keys.is_empty() { Ok(Vec::new()) } else { store::lying(tx, keys) }
 }
 
 /// That no lot falls below nothing, and no level's lots hold more than lies there.
@@ -132,10 +166,17 @@ fn check(
 }
 
 /// Counts anew what may not be sold, and tells of the levels of which that is another number.
-fn announce(tx: &mut Tx, now: Instant, occasion: Occasion<'_>, keys: &[LevelKey], fresh: &[EventId]) -> Result<()> {
+pub(super) fn announce(
+    tx: &mut Tx,
+    now: Instant,
+    occasion: Occasion<'_>,
+    keys: &[LevelKey],
+    fresh: &[EventId],
+) -> Result<()> {
     let changes: Vec<LevelChange> = keys.iter().map(|key| LevelChange::of(*key)).collect();
     let names = names(tx, &changes)?;
     let changed = store::recount(tx, now, keys)?;
+    shortage::watch_withheld(tx, now, &changed)?;
     let changes: Vec<LevelChange> = changed.iter().map(|level| LevelChange::of(level.key())).collect();
     match changed.is_empty() {
         true => Ok(()),
@@ -213,10 +254,13 @@ pub fn settle(
     changes: &[LevelChange],
     moved: &mut [Level],
 ) -> Result<()> {
-    settle_packed(tx, now, by, (changes, &[], None), moved)
+    settle_packed(tx, now, by, (changes, &[], &Keep::new()), moved)
 }
 
-/// The same; what was packed of lots leaves of these, and no other, and what is sold keeps until an instant at least.
+/// Until when goods have to keep that leave locations; where nothing is said, until they leave.
+pub type Keep = BTreeMap<LocationId, Instant>;
+
+/// The same; what was packed of lots leaves of these, and no other, and what is sold of a location keeps until an instant at least.
 ///
 /// # Errors
 /// `stock_negative` where goods would be sold that may not, or do not keep so long; `state_conflict` where such are packed.
@@ -224,7 +268,7 @@ pub fn settle_packed(
     tx: &mut Tx,
     now: Instant,
     (kind, occasion): (MovementKind, Occasion<'_>),
-    (changes, packed, keeps_until): (&[LevelChange], &[Packed], Option<Instant>),
+    (changes, packed, keep): (&[LevelChange], &[Packed], &Keep),
     moved: &mut [Level],
 ) -> Result<()> {
     let left: Vec<&LevelChange> = changes.iter().filter(|change| change.on_hand < 0).collect();
@@ -237,10 +281,12 @@ pub fn settle_packed(
     if held.is_empty() && !said {
         return Ok(());
     }
-    let named = named(tx, packed, keeps_until)?;
-    let leaving = match kind {
-        // At the other end they can be sold.
-        MovementKind::Shipment | MovementKind::TransferOut => Leaving::Sold { keeps_until },
+    let named = named(tx, packed, keep)?;
+    let leaving = |(_, location): LevelKey| match kind {
+        // At the other end they can be sold. What has ended by then stays, whether anybody has noted that or not.
+        MovementKind::Shipment | MovementKind::TransferOut => {
+            Leaving::Sold { keeps_until: keep.get(&location).copied().or(Some(occasion.occurred_at)) }
+        }
         _ => Leaving::Otherwise,
     };
     let mut shifts = Vec::new();
@@ -256,14 +302,15 @@ pub fn settle_packed(
             return Err(error.with("available", most));
         }
         let pieces = -change.on_hand;
-        let taken = take(&own, (level.on_hand, pieces), leaving, &named).map_err(|most| withheld(level, most))?;
+        let taken =
+            take(&own, (level.on_hand, pieces), leaving(level.key()), &named).map_err(|most| withheld(level, most))?;
         shifts.extend(taken.into_iter().map(|(lot, pieces)| LotChange { lot, key: level.key(), quantity: -pieces }));
     }
     apply(tx, now, (kind, occasion), (&keys, &shifts), moved)
 }
 
 /// The lots that packages name, where there are such.
-fn named(tx: &mut Tx, packed: &[Packed], keeps_until: Option<Instant>) -> Result<Vec<(LevelKey, Named)>> {
+fn named(tx: &mut Tx, packed: &[Packed], keep: &Keep) -> Result<Vec<(LevelKey, Named)>> {
     let numbers = packed.iter().flat_map(|one| one.numbers.iter().map(|number| (one.key.0, number.as_str())));
     let numbers: BTreeSet<(VariantId, &str)> = numbers.collect();
     if numbers.is_empty() {
@@ -277,16 +324,17 @@ fn named(tx: &mut Tx, packed: &[Packed], keeps_until: Option<Instant>) -> Result
         if let Some(at) = one.said_at.as_ref().filter(|_| own.is_empty()) {
             return Err(Error::not_found("lot of this variant").at(format!("{at}/lot")));
         }
-        if let Some(bad) = own.iter().find(|lot| lot.state != LotState::Available) {
+        if let Some(bad) = own.iter().find(|lot| !one.left && lot.state != LotState::Available) {
             let why = format!("lot `{}` is {}", bad.number, bad.state);
             return Err(unfit(one, bad, &why));
         }
-        if let Some(near) = own.iter().find(|lot| ends_before(lot.expires_at, keeps_until)) {
+        let keeps_until = keep.get(&one.key.1).copied();
+        if let Some(near) = own.iter().find(|lot| !one.left && ends_before(lot.expires_at, keeps_until)) {
             let why = format!("lot `{}` does not keep as long as the order asks for", near.number);
             return Err(unfit(one, near, &why));
         }
         let (lots, said_at) = (own.iter().map(|lot| lot.id).collect(), one.said_at.clone());
-        named.push((one.key, Named { lots, quantity: one.quantity, said_at }));
+        named.push((one.key, Named { lots, quantity: one.quantity, said_at, left: one.left }));
     }
     Ok(named)
 }
@@ -295,7 +343,7 @@ fn named(tx: &mut Tx, packed: &[Packed], keeps_until: Option<Instant>) -> Result
 fn unfit(packed: &Packed, lot: &Lot, why: &str) -> Error {
     let detail = match packed.said_at {
         Some(_) => format!("{why}: name another"),
-        None => format!("{why}, and is packed: unpack it"),
+        None => format!("{why}, and is packed or picked: unpack it, or put it back on its shelf"),
     };
     let error = Error::problem(Code::StateConflict, detail).with("lot_id", lot.id.to_string());
     match &packed.said_at {

@@ -92,7 +92,14 @@ pub(super) fn lock_moved(tx: &mut Tx, reference: &str) -> Result<Vec<Lot>> {
 /// How much of lots came to places, or (negative) left them, by a document; what was only named is not among it.
 pub(super) fn moved(tx: &mut Tx, reference: &str) -> Result<Vec<(LotId, LocationId, i64)>> {
     let query = "SELECT lot_id, location_id, CAST(sum(quantity) AS BIGINT) FROM stock_lot_movements WHERE reference = ? \
-                 AND kind IN ('shipment', 'correction', 'transfer_out', 'transfer_in') GROUP BY lot_id, location_id";
+                 AND kind IN ('shipment', 'return', 'correction', 'transfer_out', 'transfer_in') GROUP BY lot_id, location_id";
+    sql(query).bind(reference).load::<(UidSql, UidSql, BigInt), (LotId, LocationId, i64)>(tx)
+}
+
+/// How much of lots came to places by a document and is there still by it, what came last first; what was named with it is among it.
+pub(super) fn came(tx: &mut Tx, reference: &str) -> Result<Vec<(LotId, LocationId, i64)>> {
+    let query = "SELECT lot_id, location_id, CAST(sum(quantity) AS BIGINT) FROM stock_lot_movements WHERE reference = ? \
+                 GROUP BY lot_id, location_id ORDER BY max(seq) DESC";
     sql(query).bind(reference).load::<(UidSql, UidSql, BigInt), (LotId, LocationId, i64)>(tx)
 }
 
@@ -144,6 +151,13 @@ pub(super) fn levels_of(tx: &mut Tx, lots: &[LotId]) -> Result<Vec<LevelKey>> {
     sql(query).bind(ids(lots.iter().copied())).load::<(UidSql, UidSql), LevelKey>(tx)
 }
 
+/// Where each of lots has lain.
+pub(super) fn places_of(tx: &mut Tx, lots: &[LotId]) -> Result<Vec<(LotId, LocationId)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT lot_id, location_id FROM {list} JOIN stock_lot_levels ON lot_id = wanted");
+    sql(query).bind(ids(lots.iter().copied())).load::<(UidSql, UidSql), (LotId, LocationId)>(tx)
+}
+
 /// What lies of lots at levels. Whoever changes it holds the levels' locks.
 pub(super) fn held(tx: &mut Tx, levels: &[LevelKey]) -> Result<Vec<(LevelKey, Held)>> {
     type Columns = (UidSql, UidSql, UidSql, Text, Nullable<InstantSql>, BigInt);
@@ -159,6 +173,20 @@ pub(super) fn held(tx: &mut Tx, levels: &[LevelKey]) -> Result<Vec<(LevelKey, He
         ((variant, location), Held { lot, state, expires_at, quantity })
     };
     Ok(rows.into_iter().map(row).collect())
+}
+
+/// What lies anywhere of lots of variants that may be sold and end at some time: where, when and how many.
+pub(in crate::stock) fn ending(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<(LevelKey, Instant, i64)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT h.variant_id, h.location_id, l.expires_at, h.quantity FROM {list} \
+         JOIN stock_lot_levels AS h ON h.variant_id = wanted JOIN stock_lots AS l ON l.id = h.lot_id \
+         WHERE h.quantity > 0 AND l.state = 'available' AND l.expires_at IS NOT NULL"
+    );
+    type Row = (VariantId, LocationId, Instant, i64);
+    let rows = sql(query).bind(ids(variants.iter().copied()));
+    let rows = rows.load::<(UidSql, UidSql, InstantSql, BigInt), Row>(tx)?;
+    Ok(rows.into_iter().map(|(variant, location, ends, pieces)| ((variant, location), ends, pieces)).collect())
 }
 
 /// What comes to a lot at a place, or (negative) leaves it.
@@ -237,6 +265,26 @@ pub(super) fn recount(tx: &mut Tx, now: Instant, levels: &[LevelKey]) -> Result<
     Ok(changed)
 }
 
+/// What lies of lots at levels, with where and how many, in the order in which it leaves.
+pub(super) fn lying(tx: &mut Tx, levels: &[LevelKey]) -> Result<Vec<(Lot, LocationId, i64)>> {
+    type Columns = (UidSql, UidSql, Text, Nullable<InstantSql>, Text, DocSql, BigInt, InstantSql, UidSql, BigInt);
+    type Row = (LotId, VariantId, String, Option<Instant>, LotState, Doc<LotDoc>, i64, Instant, LocationId, i64);
+    let list = dialect::list(tx, KEY);
+    let query = format!(
+        "SELECT {LOT}, h.location_id, h.quantity FROM {list} \
+         JOIN stock_lot_levels AS h ON h.variant_id = variant AND h.location_id = location \
+         JOIN stock_lots AS l ON l.id = h.lot_id WHERE h.quantity > 0 ORDER BY {LEAVES}, h.location_id"
+    );
+    let row = |(id, variant, number, expires, state, doc, version, created, location, quantity): Row| {
+        (lot((id, variant, number, expires, state, doc, version, created)), location, quantity)
+    };
+    Ok(sql(query).bind(keys(levels.iter().copied())).load::<Columns, Row>(tx)?.into_iter().map(row).collect())
+}
+
+/// The order in which lots leave: what may be sold first, of that what ends first, of equals the older lot.
+const LEAVES: &str = "CASE WHEN l.state = 'available' THEN 0 ELSE 1 END, CASE WHEN l.expires_at IS NULL THEN 1 ELSE 0 END, \
+     l.expires_at, l.id";
+
 /// The lots of a variant that lie somewhere, with where and how many, in the order in which they leave; at most a thousand rows.
 pub(super) fn list(
     tx: &mut Tx,
@@ -252,8 +300,7 @@ pub(super) fn list(
     let query = format!(
         "SELECT {LOT}, h.location_id, h.quantity FROM stock_lots AS l JOIN stock_lot_levels AS h ON h.lot_id = l.id \
          WHERE l.variant_id = ? AND h.quantity > 0 {narrowed} \
-         ORDER BY CASE WHEN l.state = 'available' THEN 0 ELSE 1 END, CASE WHEN l.expires_at IS NULL THEN 1 ELSE 0 END, \
-           l.expires_at, l.id, h.location_id LIMIT 1000"
+         ORDER BY {LEAVES}, h.location_id LIMIT 1000"
     );
     let query = sql(query).bind(variant);
     let query = match locations {
@@ -290,4 +337,51 @@ pub(super) fn received(tx: &mut Tx, lot: LotId, before: Option<i64>, limit: i64)
         occurred_at,
     };
     Ok(rows.into_iter().map(row).collect())
+}
+
+/// What came to a lot or left it.
+pub(super) struct Moved {
+    pub seq: i64,
+    pub location: LocationId,
+    pub kind: String,
+    pub quantity: i64,
+    pub reference: Option<String>,
+    pub actor: String,
+    pub occurred_at: Instant,
+    pub recorded_at: Instant,
+}
+
+/// What came to a lot and left it, the newest first, before one of them; at these locations, where some are named.
+pub(super) fn movements(
+    tx: &mut Tx,
+    (lot, locations): (LotId, Option<&[LocationId]>),
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Moved>> {
+    type Columns = (BigInt, UidSql, Text, BigInt, Nullable<Text>, Text, InstantSql, InstantSql);
+    type Row = (i64, LocationId, String, i64, Option<String>, String, Instant, Instant);
+    let narrowed = match locations {
+        Some(_) => format!("AND location_id IN (SELECT wanted FROM {})", dialect::list(tx, &[("wanted", Col::Uid)])),
+        None => String::new(),
+    };
+    let query = format!(
+        "SELECT seq, location_id, kind, quantity, reference, actor, occurred_at, recorded_at FROM stock_lot_movements \
+         WHERE lot_id = ? AND seq < ? {narrowed} ORDER BY seq DESC LIMIT ?"
+    );
+    let query = sql(query).bind(lot).bind(before.unwrap_or(i64::MAX));
+    let query = match locations {
+        Some(some) => query.bind(ids(some.iter().copied())),
+        None => query,
+    };
+    let row = |(seq, location, kind, quantity, reference, actor, occurred_at, recorded_at): Row| Moved {
+        seq,
+        location,
+        kind,
+        quantity,
+        reference,
+        actor,
+        occurred_at,
+        recorded_at,
+    };
+    Ok(query.bind(limit).load::<Columns, Row>(tx)?.into_iter().map(row).collect())
 }

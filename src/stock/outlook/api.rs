@@ -44,7 +44,7 @@ const MAX_SKUS: usize = 200;
 #[utoipa::path(tag = "browse", request_body = AvailabilityRequest, responses((status = 200, body = Availabilities)))]
 #[post("/availability")]
 async fn ask_availability(call: Call, body: Body<AvailabilityRequest>) -> Result<Reply> {
-    let Actor::Shopper(shopper) = &call.actor else { return Err(Error::internal("not a shopper")) };
+    let shopper = call.shopper()?;
     check_count(body.skus.len(), MAX_SKUS, "/skus")?;
     let directory = call.snapshot::<Directory>().await?;
     let channel = directory.get(shopper.channel)?;
@@ -103,7 +103,7 @@ async fn read_outlook(call: Call, query: Params<OutlookQuery>) -> Result<Reply> 
     };
     let found = call.read(move |tx| {
         let variants: Vec<VariantId> = adjust::variants(tx, skus.iter().map(String::as_str))?.into_values().collect();
-        let filter = Filter { variants: Some(variants), locations: places };
+        let filter = Filter { variants: Some(variants), locations: places, reference: None };
         let found = service::outlook(tx, now, &filter, &locations, days)?;
         let names = names(tx, found.iter().map(|one| one.level.variant), &locations)?;
         Ok(OutlookDocument { items: found.into_iter().map(|one| LevelOutlook::of(one, &names)).collect() })

@@ -12,6 +12,7 @@ mod store;
 
 pub use model::{BackorderKind, Bucket, Day, Shelf, day_or_late};
 pub use service::{
-    Backorder, CHANGED, ChangedLevels, Expected, Supply, close_ended, coming, expect, set_backorders, shelves,
-    shelves_of, supplies,
+    ARRIVED, ArrivedGoods, Backorder, CHANGED, ChangedLevels, Expected, Supply, came_elsewhere, close_ended, coming,
+    expect, lies_free, set_backorders, shelves, shelves_among, supplies,
 };
+pub(in crate::stock) use service::{arrived, arrived_of};

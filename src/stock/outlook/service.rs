@@ -15,7 +15,7 @@ use crate::{
     jobs::{self, NewJob},
     kernel::{
         Actor, Instant,
-        ids::{EventId, InboundShipmentId, OrderId, PurchaseOrderId, TransferId, VariantId},
+        ids::{CartId, EventId, InboundShipmentId, OrderId, PurchaseOrderId, TransferId, VariantId},
         local,
     },
     stock::{
@@ -49,11 +49,23 @@ fn on_the_shelf(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result
 /// What the database says.
 pub fn shelves(tx: &mut Tx, variants: &mut [Variant], selling: Selling) -> Result<HashMap<VariantId, Shelf>> {
     let parts = catalog::with_components(tx, variants)?;
-    let articles = variants.iter().chain(&parts).filter(|variant| !variant.is_bundle());
+    shelves_among(tx, (variants, &parts), selling)
+}
+
+/// The same of variants whose components are at hand. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn shelves_among(
+    tx: &mut Tx,
+    (variants, parts): (&[Variant], &[Variant]),
+    selling: Selling,
+) -> Result<HashMap<VariantId, Shelf>> {
+    let articles = variants.iter().chain(parts).filter(|variant| !variant.is_bundle());
     let ids: Vec<VariantId> = articles.map(|variant| variant.id).collect();
     let mut shelves = on_the_shelf(tx, &ids, selling)?;
     let by_sku: HashMap<&str, &Variant> =
-        variants.iter().chain(&parts).map(|variant| (variant.sku.as_str(), variant)).collect();
+        variants.iter().chain(parts).map(|variant| (variant.sku.as_str(), variant)).collect();
     for bundle in variants.iter().filter(|variant| variant.is_bundle()) {
         let part = |component: &catalog::Component| {
             let variant = by_sku.get(&*component.sku).filter(|one| one.stock_policy == StockPolicy::Tracked)?;
@@ -64,15 +76,6 @@ pub fn shelves(tx: &mut Tx, variants: &mut [Variant], selling: Selling) -> Resul
         shelves.insert(bundle.id, Shelf::of_bundle(&parts));
     }
     Ok(shelves)
-}
-
-/// The same of variants by their ids: one statement more.
-///
-/// # Errors
-/// What the database says.
-pub fn shelves_of(tx: &mut Tx, ids: &[VariantId], selling: Selling) -> Result<HashMap<VariantId, Shelf>> {
-    let mut variants = if ids.is_empty() { Vec::new() } else { catalog::by_ids(tx, ids)? };
-    shelves(tx, &mut variants, selling)
 }
 
 /// Pieces that are to come.
@@ -95,6 +98,9 @@ pub const CHANGED: &str = "stock.expected_changed";
 pub struct ChangedLevels {
     /// Which.
     pub levels: Vec<LevelKey>,
+    /// Whether goods have come to them: where many wait, those are looked at who have what they wait for by now, not all who have moved up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub come: bool,
     /// Behind which of those who wait the next are looked at, where they are many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<OrderId>,
@@ -131,12 +137,78 @@ fn tell_waiting(tx: &mut Tx, now: Instant, changed: &[LevelKey]) -> Result<()> {
     if levels.is_empty() {
         return Ok(());
     }
-    let task = serde_json::to_value(ChangedLevels { levels, after: None })?;
+    let task = serde_json::to_value(ChangedLevels { levels, come: false, after: None })?;
     jobs::enqueue(tx, now, vec![NewJob::now(CHANGED, now, task)])
 }
 
-/// When goods come to levels that owe more than they have, for whoever takes so many more pieces of them as the last of those who wait:
-/// none where nobody knows. What was to come before today and has not counts for nothing. Three statements, none where nothing is asked.
+/// The kind of the job by which is told that goods have come somewhere of which another location, or that one, may owe some: whoever
+/// waits for them looks again whether they are for them. Its payload is [`ArrivedGoods`].
+pub const ARRIVED: &str = "stock.arrived";
+
+/// Goods that have come.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct ArrivedGoods {
+    /// What they are.
+    pub variant: VariantId,
+    /// Behind which of those who wait the next look again, where they are many: in which rank it is served, when it is due, and which it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<(i64, Instant, OrderId)>,
+}
+
+/// Lets those look again who wait for goods that have just come, wherever these lie: one statement, and one more where anybody may wait.
+/// An order that is placed at the same time looks for itself ([`came_elsewhere`]).
+///
+/// # Errors
+/// What the database says.
+pub(in crate::stock) fn arrived(tx: &mut Tx, now: Instant, changes: &[LevelChange]) -> Result<()> {
+    let come = changes.iter().filter(|change| change.on_hand > 0).map(|change| change.variant);
+    arrived_of(tx, now, come.collect())
+}
+
+/// The same of goods that can be sold again where they lie.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::stock) fn arrived_of(tx: &mut Tx, now: Instant, come: BTreeSet<VariantId>) -> Result<()> {
+    let come: Vec<VariantId> = come.into_iter().collect();
+    let owing = if come.is_empty() { Vec::new() } else { store::owing(tx, &come)? };
+    let job = |variant: VariantId| {
+        Ok(NewJob::now(ARRIVED, now, serde_json::to_value(ArrivedGoods { variant, after: None })?))
+    };
+    match owing.is_empty() {
+        true => Ok(()),
+        false => jobs::enqueue(tx, now, owing.into_iter().map(job).collect::<Result<_>>()?),
+    }
+}
+
+/// Whether pieces of a variant are available anywhere. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn lies_free(tx: &mut Tx, variant: VariantId) -> Result<bool> {
+    store::lies_free(tx, variant)
+}
+
+/// By so many seconds a level may have changed later than it says: it says when the request began by which it was, not when that was
+/// committed.
+const OVERTAKING_SECONDS: i64 = 60;
+
+/// Whether what an order waits for may have come elsewhere between when it was reserved for its cart and when it was placed: then nobody
+/// has told it so. Two statements, one where nothing was reserved before.
+///
+/// # Errors
+/// What the database says.
+pub fn came_elsewhere(tx: &mut Tx, cart: CartId, waits_at: &[(LevelKey, i64)]) -> Result<bool> {
+    let levels: Vec<LevelKey> = waits_at.iter().map(|(key, _)| *key).collect();
+    match levels::reserved_at(tx, cart)? {
+        Some(since) if !levels.is_empty() => {
+            store::changed_elsewhere(tx, &levels, since.plus_seconds(-OVERTAKING_SECONDS))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// When goods come to levels, for whoever waits for so many pieces there as the last of those who wait: none where nobody knows. What was to come before today and has not counts for nothing. Three statements, none where nothing is asked.
 ///
 /// # Errors
 /// What the database says.
@@ -153,7 +225,9 @@ pub fn coming(
     let levels = levels_at(tx, &keys)?;
     let supplies = supplies(tx, now, locations, &keys)?;
     let when = |(key, pieces): &(LevelKey, i64)| {
-        let lacks = pieces + levels.get(key).map_or(0, |level| level.allocated + level.withheld - level.on_hand);
+        // Behind what others have ordered and does not lie there.
+        let owes = levels.get(key).map_or(0, |level| level.allocated + level.withheld - level.on_hand);
+        let lacks = pieces + owes.max(0);
         (*key, supplies.get(key).and_then(|supply| supply.comes(lacks)))
     };
     Ok(wanted.iter().map(when).collect())

@@ -99,6 +99,38 @@ pub(super) fn awaited(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<LevelKe
     sql(query).bind(ids(variants.iter().copied())).load::<(UidSql, UidSql), LevelKey>(tx)
 }
 
+/// Whether something of what is waited for at levels is available elsewhere, at a level that has changed since an instant.
+pub(super) fn changed_elsewhere(tx: &mut Tx, levels: &[LevelKey], since: Instant) -> Result<bool> {
+    let list = dialect::list(tx, KEY);
+    let query = format!(
+        "SELECT s.variant_id FROM {list} JOIN stock_levels AS s ON s.variant_id = variant AND s.location_id <> location \
+         WHERE s.updated_at >= ? AND {THERE} > 0 LIMIT 1"
+    );
+    let found = sql(query).bind(keys(levels.iter().copied())).bind(since);
+    Ok(found.first::<UidSql, VariantId>(tx)?.is_some())
+}
+
+/// Whether pieces of a variant are available anywhere.
+pub(super) fn lies_free(tx: &mut Tx, variant: VariantId) -> Result<bool> {
+    let query = format!("SELECT variant_id FROM stock_levels WHERE variant_id = ? AND {THERE} > 0 LIMIT 1");
+    Ok(sql(query).bind(variant).first::<UidSql, VariantId>(tx)?.is_some())
+}
+
+/// Those of these variants of which some level may owe more than it has: to orders and carts, without what is left to others and what
+/// ends at some time.
+pub(super) fn owing(tx: &mut Tx, variants: &[VariantId]) -> Result<Vec<VariantId>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT DISTINCT s.variant_id FROM {list} JOIN stock_levels AS s ON s.variant_id = wanted \
+         WHERE s.allocated + s.reserved > 0 AND s.allocated + s.reserved \
+           + coalesce((SELECT max(k.pieces) FROM stock_channel_safety AS k WHERE k.variant_id = s.variant_id), 0) \
+           + coalesce((SELECT CAST(sum(h.quantity) AS BIGINT) FROM stock_lot_levels AS h JOIN stock_lots AS o ON o.id = h.lot_id \
+             WHERE h.variant_id = s.variant_id AND h.location_id = s.location_id AND o.state = 'available' \
+             AND o.expires_at IS NOT NULL), 0) > s.on_hand - s.withheld ORDER BY s.variant_id"
+    );
+    sql(query).bind(ids(variants.iter().copied())).load::<UidSql, VariantId>(tx)
+}
+
 /// Keeps until when and why levels are sold beyond what is there, each once.
 pub(super) fn keep_backorders(tx: &mut Tx, now: Instant, rows: &[Backorder]) -> Result<()> {
     const COLUMNS: &[(&str, Col)] = &[

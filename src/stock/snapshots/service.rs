@@ -14,8 +14,9 @@ use crate::{
     stock::{
         Level, LevelChange, LevelKey, Locations, MovementKind, adjust, lots,
         model::{NewMovement, Occasion},
+        outlook,
         service::{names, tell},
-        store as levels,
+        shortage, store as levels,
     },
 };
 
@@ -245,6 +246,8 @@ fn book(
         return Err(Error::internal("locked levels refused a snapshot"));
     }
     lots::settle(tx, now, (MovementKind::Snapshot, occasion), &changes, &mut moved)?;
+    let said: Vec<LevelKey> = changes.iter().map(LevelChange::key).collect();
+    shortage::watch_said(tx, now, (&changes, &said), &moved)?;
     for level in &moved {
         if let Some(row) = decided.get_mut(&level.key()) {
             row.level = Some(*level);
@@ -252,5 +255,6 @@ fn book(
     }
     let fresh = changes.iter().filter_map(|change| Some(resolved.get(&change.key())?.1.event));
     let fresh: Vec<EventId> = fresh.collect();
-    tell(tx, now, (MovementKind::Snapshot.into(), occasion), &names, (&changes, &moved), &fresh)
+    tell(tx, now, (MovementKind::Snapshot.into(), occasion), &names, (&changes, &moved), &fresh)?;
+    outlook::arrived(tx, now, &changes)
 }

@@ -1,6 +1,6 @@
 //! Routes of sourcing profiles and of simulated orders.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use actix_web::{get, patch, post};
 use serde::{Deserialize, Serialize};
@@ -276,7 +276,7 @@ impl SimulateSourcing {
             tags: self.tags.iter().map(ToString::to_string).collect(),
             at,
             keeps_until: Selling::of(channel, self.customer_group.as_deref(), at).keeps_until,
-            lines,
+            lines: Arc::new(lines),
             weight_grams,
             only: None,
             further: Vec::new(),
@@ -410,7 +410,7 @@ async fn simulate_sourcing(call: Call, body: Body<SimulateSourcing>) -> Result<R
         let variants: HashMap<String, Variant> =
             variants.into_iter().chain(parts).map(|variant| (variant.sku.clone(), variant)).collect();
         let (needs, facts) = request.read(&variants, directory.get(request.channel_id)?, now)?;
-        let plan = service::simulate(tx, &needs, (&facts, &without), &locations, &rules)?;
+        let plan = service::simulate(tx, now, &needs, (&facts, &without), &locations, &rules)?;
         told(&variants, (&actor, &locations), &needs, plan)
     });
     Reply::ok(&simulated.await?)

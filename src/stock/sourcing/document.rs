@@ -75,6 +75,12 @@ pub struct Filters {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 20_100)]
     pub max_distance_km: Option<i64>,
+    /// Only goods that keep for so many days from the end of the day on which their location ships them: what lies of lots that end
+    /// sooner is not counted, and a location that would have nothing but that is not looked at. What is in no lot, or in one without an
+    /// end, keeps for ever. Of the channel's `min_shelf_life` and this the stricter one counts, until the goods have left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 3_650)]
+    pub shelf_life_days: Option<i64>,
 }
 
 /// What counts how much: the plan with the fewest points is taken. 0 is not at all.
@@ -346,6 +352,12 @@ impl ProfileDocument {
         }
     }
 
+    /// Whether one of its strategies asks for how long goods keep.
+    #[must_use]
+    pub fn asks_for_shelf_life(&self) -> bool {
+        self.strategies.iter().any(|one| one.filters.shelf_life_days.is_some())
+    }
+
     /// The codes of locations that it names, each with where.
     pub fn locations(&self) -> impl Iterator<Item = (String, &str)> {
         let filters = self.strategies.iter().enumerate().flat_map(|(place, one)| {
@@ -381,6 +393,7 @@ impl Strategy {
         }
         within(self.limits.most_parcels, 1..=50, "limits/most_parcels")?;
         within(self.filters.max_distance_km, 0..=20_100, "filters/max_distance_km")?;
+        within(self.filters.shelf_life_days, 1..=3_650, "filters/shelf_life_days")?;
         within(self.when.min_weight_grams, 0..=i64::MAX, "when/min_weight_grams")?;
         within(self.when.max_weight_grams, 0..=i64::MAX, "when/max_weight_grams")?;
         self.when.check(pointer)?;

@@ -1,6 +1,6 @@
 //! What a sourcing profile is: the rules by which an order finds the locations that ship it. Pure.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -148,8 +148,17 @@ pub struct ProfileRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
     /// What was done instead, where no strategy found a plan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
     pub fallback: Option<FallbackKind>,
+    /// For so many days goods have to keep when they leave, as the strategy's filter asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shelf_life_days: Option<i64>,
+}
+
+/// Reads a word that was kept; none where a newer version has written one that is not known here.
+fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<FallbackKind>, D::Error> {
+    let word = <Option<String>>::deserialize(deserializer)?;
+    Ok(word.and_then(|word| word.parse().ok()))
 }
 
 /// What is known of a line beside what it needs.
@@ -180,8 +189,8 @@ pub struct Facts {
     pub at: Instant,
     /// Pieces of lots that end before this are not sold to them.
     pub keeps_until: Option<Instant>,
-    /// Its lines.
-    pub lines: HashMap<i32, LineFacts>,
+    /// Its lines; those of all its deliveries are the same.
+    pub lines: Arc<HashMap<i32, LineFacts>>,
     /// What the goods weigh together.
     pub weight_grams: i64,
     /// The one location that may give them: where they are picked up.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     super::{
-        model::{Available, Locations, Need, Share},
+        available::Available,
+        model::{Location, Locations, Need, Share},
         plan::{self, NoPlan, Plan, Planned},
         trace::{LookedAt, Points, Sourcing, Why, has, of_line},
     },
@@ -13,7 +14,10 @@ use super::{
     model::{Facts, ProfileRef},
     search::{Demand, Offer, Puzzle, Solution},
 };
-use crate::kernel::ids::{LocationId, VariantId};
+use crate::kernel::{
+    Instant,
+    ids::{LocationId, VariantId},
+};
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +43,7 @@ pub(in crate::stock) fn plan_by(
         version,
         strategy: strategy.map(|one| one.name.to_string()),
         fallback,
+        shelf_life_days: strategy.and_then(|one| one.filters.shelf_life_days),
     };
     if order.needs.is_empty() {
         return Ok(Plan::default());
@@ -60,6 +65,16 @@ pub(in crate::stock) fn plan_by(
     let mut plan = fall_back(document, order, (locations, &open), available)?;
     tell_all(&mut plan, order.needs, &named(None, Some(document.fallback.then)), available);
     Ok(plan)
+}
+
+/// Until when goods have to keep that a location ships, by a rule that asks for so many days: from the end of the day on which it ships.
+fn keeps_until(days: i64, facts: &Facts, location: &Location) -> Instant {
+    location.due_at(facts.at).plus_seconds(86_400 * days)
+}
+
+/// What is available that keeps for so many days when it is shipped.
+pub(super) fn lasting(days: i64, facts: &Facts, locations: &Locations, available: &Available) -> Available {
+    available.lasting(|id| locations.get(id).ok().map(|location| keeps_until(days, facts, location)))
 }
 
 /// The active locations that ship such orders, in the order in which they are asked.
@@ -158,7 +173,7 @@ fn elsewhere(
     for need in there {
         let Need { line_no, delivery, variant, quantity, tracked, .. } = need;
         let share = Share { line_no, delivery, variant, location: place, quantity, tracked };
-        plan.planned.push(Planned { share, guarded: false });
+        plan.planned.push(Planned { share, guarded: false, keeps_until: None });
         let looked_at = vec![LookedAt::new(place, has(available, variant, place), quantity, why)];
         plan.sourcing.push(of_line(line_no, order.needs.len(), looked_at));
     }
@@ -288,7 +303,15 @@ fn by_strategy(
     locations: &Locations,
     available: &Available,
 ) -> Option<Plan> {
-    let (kept, dropped) = candidates((document, strategy), order.facts, locations, order.except);
+    let (mut kept, mut dropped) = candidates((document, strategy), order.facts, locations, order.except);
+    let days = strategy.filters.shelf_life_days;
+    let (all, lasting) = (available, days.map(|days| lasting(days, order.facts, locations, available)));
+    let available = lasting.as_ref().unwrap_or(all);
+    if lasting.is_some() {
+        let spoils = |one: &Candidate<'_>| spoils(order, strategy, one.location.id, (all, available));
+        dropped.extend(kept.iter().filter(|one| spoils(one)).map(|one| (one.location.id, Why::ShelfLife)));
+        kept.retain(|one| !spoils(one));
+    }
     if kept.is_empty() {
         return None;
     }
@@ -315,9 +338,18 @@ fn by_strategy(
     };
     let solution = puzzle.solve()?;
     Some(
-        Told { strategy, order, kept: &kept, dropped: &dropped, fixed: &fixed, available }
+        Told { strategy, order, kept: &kept, dropped: &dropped, fixed: &fixed, available, all }
             .plan(&bundles, &rated, &solution),
     )
+}
+
+/// Whether nothing of an order at a location keeps as long as the strategy asks for, though something lies there, and nothing of it may
+/// wait for what is still to come.
+fn spoils(order: Order<'_>, strategy: &Strategy, place: LocationId, (all, lasting): (&Available, &Available)) -> bool {
+    let mut tracked = order.needs.iter().filter(|need| need.tracked);
+    let lies = |among: &Available, need: &Need| has(among, need.variant, place) > 0;
+    let any = order.needs.iter().any(|need| need.tracked && lies(all, need));
+    any && !tracked.any(|need| lies(lasting, need) || (need.backorder && strategy.limits.may_wait()))
 }
 
 /// The candidates ordered by one thing alone, each.
@@ -346,6 +378,8 @@ struct Told<'a> {
     dropped: &'a [(LocationId, Why)],
     fixed: &'a [Scaled],
     available: &'a Available,
+    /// The same with what does not keep long enough.
+    all: &'a Available,
 }
 
 /// Of orders of so many lines each location's points are told one by one, of larger ones their sum.
@@ -367,16 +401,18 @@ impl Told<'_> {
             }
         }
         sourcing.sort_by_key(|one| one.line_no);
-        let waits = self.strategy.limits.may_wait();
+        let (waits, shelf_life_days) = (self.strategy.limits.may_wait(), self.strategy.filters.shelf_life_days);
         let planned = needs.iter().zip(shares).flat_map(|(need, parts)| {
             parts.into_iter().filter_map(move |(at, quantity)| {
-                let location = self.kept.get(at)?.location.id;
+                let place = self.kept.get(at)?.location;
+                let (location, facts) = (place.id, self.order.facts);
+                let keeps_until = shelf_life_days.map(|days| keeps_until(days, facts, place));
                 let Need { line_no, delivery, variant, tracked, backorder, .. } = *need;
                 let share = Share { line_no, delivery, variant, location, quantity, tracked };
-                Some(Planned { share, guarded: tracked && !(backorder && waits) })
+                Some(Planned { share, guarded: tracked && !(backorder && waits), keeps_until })
             })
         });
-        Plan { planned: planned.collect(), sourcing }
+        Plan { planned: planned.collect(), sourcing, shelf_life_days }
     }
 
     /// Why a line comes from where it does. Those that could have been chosen come before those that could not.
@@ -390,6 +426,7 @@ impl Told<'_> {
                 (1.., _) if given < need.quantity => Why::Part,
                 (1.., _) => Why::BestScore,
                 (_, None) if lies >= need.quantity => Why::LacksOthers,
+                (_, None) if has(self.all, need.variant, candidate.location.id) >= need.quantity => Why::ShelfLife,
                 (_, None) => Why::LacksLine,
                 (_, Some(_)) => Why::ScoresLess,
             };

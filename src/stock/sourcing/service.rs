@@ -6,7 +6,8 @@ use chrono::{Days, NaiveDate};
 
 use super::{
     super::{
-        model::{Available, LevelKey, Locations, Need, Share},
+        available::Available,
+        model::{LevelKey, Locations, Need, Share},
         plan::{NoPlan, Plan},
         service as stock,
         site::LocationKind,
@@ -203,7 +204,7 @@ pub struct Replanned {
 }
 
 impl Replanned {
-    /// The levels at which something of it is still to come, with how many pieces it takes of each.
+    /// The levels at which something of it is still to come, with how many pieces of each.
     #[must_use]
     pub fn waits_at(&self) -> Vec<(LevelKey, i64)> {
         trace::waits_at(&self.shares, &self.sourcing)
@@ -243,12 +244,20 @@ pub(super) enum Rules {
 /// A plan made for a simulation; why there is none, where there is none.
 pub(super) fn simulate(
     tx: &mut Tx,
+    now: Instant,
     needs: &[Need],
     (facts, except): (&Facts, &[LocationId]),
     locations: &Locations,
     rules: &Rules,
 ) -> Result<std::result::Result<Replanned, NoPlan>> {
-    let available = stock::look(tx, needs, Sources::of(locations, facts).selling())?;
+    let sources = Sources::of(locations, facts);
+    // What has ended by when it would be ordered is not there then.
+    let selling = sources.selling(now.max(facts.at));
+    let asks = match rules {
+        Rules::Live => sources.asks_for_lots(),
+        Rules::Of(_, _, document) => document.asks_for_shelf_life(),
+    };
+    let available = stock::look_with(tx, needs, selling, asks)?;
     let plan = match rules {
         Rules::Live => planned(needs, Sources::of(locations, facts).without(except), &available),
         Rules::Of(code, version, document) => {

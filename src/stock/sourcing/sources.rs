@@ -4,14 +4,15 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     super::{
-        model::{Available, Locations, Need, Selling},
+        available::Available,
+        model::{Locations, Need, Selling},
         plan::{self, NoPlan, Plan},
         trace,
     },
     model::Facts,
     planner::{self, Order},
 };
-use crate::kernel::ids::LocationId;
+use crate::kernel::{Instant, ids::LocationId};
 
 /// What stock is taken from. Where nothing is known of the order, the usual plan is made, whatever profile is live.
 #[derive(Debug, Clone, Copy)]
@@ -31,13 +32,21 @@ impl<'a> Sources<'a> {
         Self { locations, facts: Some(facts), except: &[] }
     }
 
-    /// For whom it is taken.
+    /// For whom it is taken, when.
     #[must_use]
-    pub fn selling(&self) -> Selling {
-        self.facts.map_or_else(Selling::default, |facts| Selling {
+    pub fn selling(&self, now: Instant) -> Selling {
+        let nobody = Selling { at: Some(now), ..Selling::NOBODY };
+        self.facts.map_or(nobody, |facts| Selling {
             channel: Some(facts.channel),
             keeps_until: facts.keeps_until,
+            ..nobody
         })
+    }
+
+    /// Whether it has to be known when lots end: the live profile asks for it.
+    pub(in crate::stock) fn asks_for_lots(&self) -> bool {
+        let live = self.facts.and_then(|facts| self.locations.profile_of(facts.channel));
+        live.is_some_and(|profile| profile.document.asks_for_shelf_life())
     }
 
     /// Without some locations.
@@ -107,6 +116,10 @@ fn tell(plan: &mut Plan, number: i32) {
 /// The plan of one delivery: by the live profile of the order's channel, else the usual plan.
 fn of_one(needs: &[Need], sources: Sources<'_>, available: &Available) -> Result<Plan, NoPlan> {
     let mut plan = placed(needs, sources, available)?;
+    // What does not keep as long as the rule asks that has placed it is not there for it.
+    let rule = plan.shelf_life_days.zip(sources.facts);
+    let lasting = rule.map(|(days, facts)| planner::lasting(days, facts, sources.locations, available));
+    let available = lasting.as_ref().unwrap_or(available);
     trace::note_waiting(&mut plan, needs, available);
     trace::note_kept_back(&mut plan, needs, available);
     Ok(plan)

@@ -77,6 +77,19 @@ pub struct TransferReceive {
     pub accept_over: bool,
 }
 
+/// What has not arrived after all, and why it was taken to have.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"lines": [{"line_no": 1, "quantity": 1}], "reason": "counted twice"}))]
+pub struct TransferCorrect {
+    /// Pieces of lines.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub lines: Vec<TransferPieces>,
+    /// In words.
+    #[schema(value_type = String, min_length = 1, max_length = 500)]
+    pub reason: Note<500>,
+}
+
 /// Why it ends so.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -207,6 +220,22 @@ async fn receive_transfer(call: Call, path: RefPath<TransferId>, body: Body<Tran
     .await
 }
 
+/// Take back what was taken to have arrived
+///
+/// It leaves the stock (`correction`) and its lots and is under way again. What belongs to an order or a cart by now, or has left, is
+/// refused.
+#[utoipa::path(tag = "receive goods", params(("id" = inline(TransferId), Path)), request_body = TransferCorrect,
+    security(("token" = ["stock:write"])), responses((status = 200, body = TransferDetail)))]
+#[post("/transfers/{id}/correct")]
+async fn correct_transfer(call: Call, path: RefPath<TransferId>, body: Body<TransferCorrect>) -> Result<Reply> {
+    let (id, actor, now, fresh) = (path.0, call.allow(Scope::StockWrite)?.clone(), call.now, fresh());
+    let (lines, reason) = (named(Some(&body.lines))?, body.reason.to_string());
+    call.command(&body.fingerprint, move |tx| {
+        detail(service::correct(tx, (now, &actor), &fresh, id, (&lines, &reason))?, Reply::ok)
+    })
+    .await
+}
+
 async fn end(call: Call, id: TransferId, command: TransferCommand, body: Body<TransferEndReason>) -> Result<Reply> {
     let (actor, now, event) = (call.allow(Scope::StockWrite)?.clone(), call.now, Id::new());
     let reason = body.reason.to_string();
@@ -240,4 +269,5 @@ async fn cancel_transfer(call: Call, path: RefPath<TransferId>, body: Body<Trans
 pub fn ops(config: &mut Mount<'_>) {
     config.service(create_transfer).service(list_transfers).service(read_transfer);
     config.service(ship_transfer).service(receive_transfer).service(close_transfer).service(cancel_transfer);
+    config.service(correct_transfer);
 }

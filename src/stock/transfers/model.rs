@@ -41,6 +41,8 @@ crate::words! {
         Close = "close",
         /// Call it off.
         Cancel = "cancel",
+        /// Take back that goods have arrived.
+        Correct = "correct",
     }
 }
 
@@ -58,6 +60,12 @@ pub const TRANSFER_TRANSITIONS: &[(TransferState, TransferCommand, TransferState
     (S::PartiallyReceived, C::Receive, S::PartiallyReceived),
     (S::PartiallyReceived, C::Receive, S::Received),
     (S::PartiallyReceived, C::Close, S::Closed),
+    (S::PartiallyReceived, C::Correct, S::PartiallyReceived),
+    (S::PartiallyReceived, C::Correct, S::InTransit),
+    (S::Received, C::Correct, S::Received),
+    (S::Received, C::Correct, S::PartiallyReceived),
+    (S::Received, C::Correct, S::InTransit),
+    (S::Closed, C::Correct, S::Closed),
 ];
 
 impl TransferState {
@@ -84,7 +92,20 @@ impl TransferState {
             C::Receive => S::PartiallyReceived,
             C::Close => S::Closed,
             C::Cancel => S::Cancelled,
+            C::Correct if self == S::Closed || (whole && self == S::Received) => self,
+            C::Correct => S::PartiallyReceived,
         })
+    }
+
+    /// The state when goods have not arrived after all: `whole` tells whether nothing is under way, `any` whether something has arrived.
+    ///
+    /// # Errors
+    /// `state_conflict` when nothing had arrived.
+    pub fn corrected(self, whole: bool, any: bool) -> Result<Self> {
+        match self.apply(C::Correct, whole)? {
+            S::PartiallyReceived if !any => Ok(S::InTransit),
+            to => Ok(to),
+        }
     }
 }
 
@@ -135,6 +156,32 @@ pub(super) struct TransferDetails {
     pub note: Option<String>,
     pub reason: Option<String>,
     pub shipped_at: Option<Instant>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<TransferCorrection>,
+}
+
+/// That goods were taken to have arrived that have not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TransferCorrection {
+    /// When it was taken back.
+    pub at: Instant,
+    /// By whom.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Which pieces.
+    pub lines: Vec<NotArrived>,
+}
+
+/// Pieces of a line that have not arrived after all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct NotArrived {
+    /// The line.
+    pub line_no: i32,
+    /// How many that were taken to be whole.
+    pub quantity: i64,
+    /// How many that were taken to be of no use.
+    pub damaged: i64,
 }
 
 /// Goods that are moved from one location to another.
@@ -161,6 +208,9 @@ pub struct Transfer {
     pub reason: Option<String>,
     /// What is moved.
     pub lines: Vec<TransferLine>,
+    /// What was taken wrongly to have arrived, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<TransferCorrection>,
     /// Rises with every change.
     pub version: i64,
     /// Since when.
@@ -272,6 +322,33 @@ impl Transfer {
         }
     }
 
+    /// What has not arrived after all: it is under way again, or given up where the transfer is closed.
+    ///
+    /// # Errors
+    /// `state_conflict`, `line_unknown`; `quantity_exceeded` for more than has arrived.
+    pub fn plan_correct(&self, pieces: &[TransferPieces]) -> Result<Vec<TransferStep>> {
+        self.state.takes(C::Correct)?;
+        let wanted = self.wanted(pieces)?;
+        let step = |line: &TransferLine| {
+            let (quantity, damaged) = wanted.get(&line.line_no).copied().unwrap_or_default();
+            let come = line.received + line.surplus;
+            if quantity > come || damaged > line.damaged {
+                return Err(too_many(line.line_no, if quantity > come { come } else { line.damaged }));
+            }
+            // What came beyond what had left goes first.
+            let over = quantity.min(line.surplus);
+            let lost = if self.state == S::Closed { quantity - over + damaged } else { 0 };
+            let (received, damaged, surplus) = (over - quantity, -damaged, -over);
+            Ok(TransferStep { line_no: line.line_no, received, damaged, lost, surplus, ..TransferStep::default() })
+        };
+        let steps: Vec<TransferStep> = self.lines.iter().map(step).collect::<Result<_>>()?;
+        let steps: Vec<_> = steps.into_iter().filter(|step| step.received + step.surplus + step.damaged < 0).collect();
+        match steps.is_empty() {
+            true => Err(Error::problem(Code::QuantityExceeded, "nothing is taken back")),
+            false => Ok(steps),
+        }
+    }
+
     /// What is given up.
     #[must_use]
     pub fn plan_close(&self) -> Vec<TransferStep> {
@@ -336,6 +413,7 @@ mod tests {
             reason: None,
             lines: quantities.iter().enumerate().map(line).collect(),
             version: 1,
+            corrections: Vec::new(),
             created_at: at,
             updated_at: at,
         }
@@ -344,7 +422,11 @@ mod tests {
     #[test]
     fn every_transition_is_reached_and_no_other() {
         for (from, command, to) in TRANSFER_TRANSITIONS {
-            let reached = [false, true].map(|whole| from.apply(*command, whole).unwrap());
+            let ends = [(false, false), (false, true), (true, true)];
+            let reached: Vec<TransferState> = match command {
+                TransferCommand::Correct => ends.map(|(whole, any)| from.corrected(whole, any).unwrap()).to_vec(),
+                _ => [false, true].map(|whole| from.apply(*command, whole).unwrap()).to_vec(),
+            };
             assert!(reached.contains(to));
             assert!(reached.iter().all(|to| TRANSFER_TRANSITIONS.contains(&(*from, *command, *to))));
         }
@@ -372,6 +454,14 @@ mod tests {
                         if let Ok(steps) = transfer.plan_receive(&pieces(quantity, damaged), accept_over) {
                             transfer.after(&steps);
                             (whole, broken) = (whole + quantity, broken + damaged);
+                            transfer.state = transfer.state.apply(TransferCommand::Receive, transfer.is_whole()).unwrap();
+                        }
+                        // A piece of it had not come after all.
+                        if accept_over && let Ok(steps) = transfer.plan_correct(&pieces(1, 0)) {
+                            transfer.after(&steps);
+                            whole -= 1;
+                            let any = whole + broken > 0;
+                            transfer.state = transfer.state.corrected(transfer.is_whole(), any).unwrap();
                         }
                         let line = &transfer.lines[0];
                         prop_assert!(line.under_way() >= 0 && line.received >= 0);

@@ -1,10 +1,15 @@
 //! Commands on transfers. Each locks the transfer first and moves the stock levels last.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{
     api::NewTransfer,
-    model::{Transfer, TransferCommand, TransferLine, TransferPieces, TransferState, TransferStep},
+    model::{
+        NotArrived, Transfer, TransferCommand, TransferCorrection, TransferLine, TransferPieces, TransferState,
+        TransferStep,
+    },
     store,
 };
 use crate::{
@@ -16,9 +21,9 @@ use crate::{
         ids::{EventId, LocationId, TransferId},
     },
     stock::{
-        Entry, Locations, MovementKind, adjust, book,
+        Entry, LevelKey, Locations, MovementKind, adjust, book, lots,
         outlook::{self, Expected},
-        places,
+        places, store as levels,
     },
 };
 
@@ -27,6 +32,7 @@ pub(super) use super::store::page;
 
 const SHIPPED: &str = "transfer.shipped.v1";
 const RECEIVED: &str = "transfer.received.v1";
+const CORRECTED: &str = "transfer.corrected.v1";
 const CLOSED: &str = "transfer.closed.v1";
 const CANCELLED: &str = "transfer.cancelled.v1";
 
@@ -50,7 +56,7 @@ struct Told<'a> {
 /// What the events of this part carry.
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
-    [SHIPPED, RECEIVED, CLOSED, CANCELLED].into_iter().map(EventSchema::of::<Told<'_>>).collect()
+    [SHIPPED, RECEIVED, CORRECTED, CLOSED, CANCELLED].into_iter().map(EventSchema::of::<Told<'_>>).collect()
 }
 
 /// Writes a transfer: a draft.
@@ -102,6 +108,7 @@ pub(super) fn create(
         note: new.note.as_ref().map(ToString::to_string),
         reason: None,
         lines: new.lines.iter().enumerate().map(line).collect::<Result<_>>()?,
+        corrections: Vec::new(),
         version: 1,
         created_at: now,
         updated_at: now,
@@ -185,6 +192,17 @@ fn entries(
     steps.iter().filter_map(of).collect()
 }
 
+/// Locks the levels of both ends in the order of their keys: at the one it is noted what is under way, the other the goods leave. Of two
+/// transfers that go opposite ways each would else hold what the other waits for.
+fn lock_ends(tx: &mut Tx, transfer: &Transfer, steps: &[TransferStep]) -> Result<()> {
+    let moved = transfer.lines.iter().filter(|line| steps.iter().any(|step| step.line_no == line.line_no));
+    let ends = [transfer.from_location_id, transfer.to_location_id];
+    let mut keys: Vec<LevelKey> = moved.flat_map(|line| ends.map(|end| (line.variant_id, end))).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    levels::lock_levels(tx, &keys).map(|_| ())
+}
+
 /// Sends goods off: they leave the location's stock, as far as they are nobody's and may be sold. Those of lots arrive in them.
 ///
 /// # Errors
@@ -200,6 +218,7 @@ pub(super) fn ship(
     let steps = transfer.plan_ship(pieces)?;
     transfer.state = transfer.state.apply(TransferCommand::Ship, false)?;
     transfer.shipped_at = Some(now);
+    lock_ends(tx, &transfer, &steps)?;
     let (event, rest) = split(fresh);
     save(tx, (now, actor), (event, SHIPPED), &mut transfer, &steps)?;
     let goods = entries(&transfer, &steps, |line, step| {
@@ -237,6 +256,8 @@ pub(super) fn receive(
         after.is_whole()
     };
     transfer.state = transfer.state.apply(TransferCommand::Receive, whole)?;
+    // The lots that come before the levels, where it is noted what is under way.
+    lots::under_way(tx, &id.to_string())?;
     save(tx, (now, actor), (event, RECEIVED), &mut transfer, &steps)?;
     let goods = entries(&transfer, &steps, |line, step| {
         let come = step.received + step.surplus;
@@ -245,6 +266,63 @@ pub(super) fn receive(
     });
     if !goods.is_empty() {
         book(tx, now, actor, &goods, (Some(&id.to_string()), now), rest)?;
+    }
+    Ok(transfer)
+}
+
+/// Takes back that goods have arrived: they leave the stock and their lots, and are under way again; of a closed transfer they are
+/// given up.
+///
+/// # Errors
+/// `not_found`, `scope_missing`, `state_conflict`, `line_unknown`, `quantity_exceeded`; `out_of_stock` and `stock_negative` where they
+/// belong to somebody by now, or have left.
+pub(super) fn correct(
+    tx: &mut Tx,
+    (now, actor): (Instant, &Actor),
+    fresh: &[EventId],
+    id: TransferId,
+    (pieces, reason): (&[TransferPieces], &str),
+) -> Result<Transfer> {
+    let mut transfer = lock(tx, actor, id, |one| one.to_location_id)?;
+    let steps = transfer.plan_correct(pieces)?;
+    let key = |line: &TransferLine| (line.variant_id, transfer.to_location_id);
+    let mut came: BTreeMap<LevelKey, i64> = BTreeMap::new();
+    for line in &transfer.lines {
+        *came.entry(key(line)).or_default() += line.received + line.surplus;
+    }
+    let (whole, any) = {
+        let mut after = transfer.clone();
+        after.after(&steps);
+        (after.is_whole(), after.lines.iter().any(|line| line.received + line.surplus + line.damaged > 0))
+    };
+    transfer.state = transfer.state.corrected(whole, any)?;
+    let taken = |step: &TransferStep| -(step.received + step.surplus);
+    let line =
+        |step: &TransferStep| NotArrived { line_no: step.line_no, quantity: taken(step), damaged: -step.damaged };
+    let (by, lines) = (actor.label(), steps.iter().map(line).collect());
+    transfer.corrections.push(TransferCorrection { at: now, by, reason: reason.to_owned(), lines });
+    let (event, rest) = split(fresh);
+    // The lots that go before the levels, where it is noted what is under way.
+    lots::lock_moved(tx, &id.to_string())?;
+    save(tx, (now, actor), (event, CORRECTED), &mut transfer, &steps)?;
+    let goods = entries(&transfer, &steps, |line, step| {
+        let entry = Entry::goods((line.variant_id, transfer.to_location_id), MovementKind::Correction, -taken(step));
+        let entry = Entry { reason: Some(reason.to_owned()), ..entry };
+        (taken(step) > 0).then(|| entry.if_available(taken(step)))
+    });
+    if !goods.is_empty() {
+        let back = |entry: &Entry| lots::Back {
+            key: (entry.variant, entry.location),
+            said: None,
+            first: None,
+            quantity: -entry.on_hand,
+            pointer: "/lines".to_owned(),
+        };
+        let reference = id.to_string();
+        let backs: Vec<lots::Back> = goods.iter().map(back).collect();
+        let (of_lots, of_levels) = rest.split_at(rest.len() / 2);
+        lots::take_back(tx, now, actor, &reference, (&backs, &came), of_lots)?;
+        book(tx, now, actor, &goods, (Some(&reference), now), of_levels)?;
     }
     Ok(transfer)
 }

@@ -58,7 +58,8 @@ const LINES: &[(&str, Col)] = &[
 ];
 
 fn details(one: &Transfer) -> TransferDetails {
-    TransferDetails { note: one.note.clone(), reason: one.reason.clone(), shipped_at: one.shipped_at }
+    let corrections = one.corrections.clone();
+    TransferDetails { note: one.note.clone(), reason: one.reason.clone(), shipped_at: one.shipped_at, corrections }
 }
 
 /// Writes a transfer with its lines: two statements.
@@ -123,6 +124,7 @@ fn load(tx: &mut Tx, query: Sql) -> Result<Vec<Transfer>> {
         note: row.doc.0.note,
         reason: row.doc.0.reason,
         lines: of.remove(&row.id).unwrap_or_default(),
+        corrections: row.doc.0.corrections,
         version: row.version,
         created_at: row.created_at,
         updated_at: row.updated_at,

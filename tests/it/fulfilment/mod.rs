@@ -13,7 +13,7 @@ use kontor::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, Shop, eventually, on_both, on_both_set};
+use crate::support::{Answer, App, Shop, eventually, on_both, on_both_idle, on_both_set};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
@@ -475,7 +475,9 @@ fn the_status_says_what_an_order_waits_for() {
 
 #[test]
 fn the_status_tells_of_goods_that_are_not_there() {
-    on_both(|app| async move {
+    // Where jobs are worked on, what is broken is planned anew a moment later.
+    on_both_idle(|app| async move {
+        app.leaves_work();
         let shop = Shop::open(&app, &[("TEE", "19.90", 5), ("SOON", "9.90", 0)]).await;
         let soon = app.ops("GET", "/variants?sku=SOON", None).await.expect(200)["items"][0].clone();
         let path = format!("/variants/{}", text(&soon["id"]));

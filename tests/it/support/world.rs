@@ -116,6 +116,8 @@ async fn fill(shop: Shop, name: &str) -> Side {
     ] {
         ids.insert(word, id);
     }
+    let invoice = an_invoice(&app, &channel, &ids["orders"]).await;
+    ids.insert("invoices", invoice);
     let unpaid = shop.cart(&[("TEE", 1)]).await;
     let pay = json!({"payment": {"method": "manual"}});
     let path = format!("/carts/{}/complete", unpaid.id);
@@ -157,6 +159,7 @@ async fn fill(shop: Shop, name: &str) -> Side {
     let batch = app.ops("POST", &format!("/promotions/{promotion}/coupon-batches"), Some(&batch)).await.expect(202);
     ids.insert("coupon-batches", text(&batch["id"]));
     ids.insert("promotions", promotion);
+    ids.insert("versions", "1".to_owned());
     let whole = app.ops("GET", &format!("/channels/{channel}"), None).await.expect(200);
     ids.insert("legal-entities", text(&whole["legal_entity_id"]));
     let another = app.ops("POST", &format!("/channels/{channel}/keys"), None).await.expect(201);
@@ -171,6 +174,18 @@ async fn fill(shop: Shop, name: &str) -> Side {
     ids.insert("back-in-stock", text(&waits["items"][0]["id"]));
     shared(&app, name, &mut ids).await;
     Side { shop, ids, words }
+}
+
+/// The invoice of an order.
+async fn an_invoice(app: &App, channel: &str, order: &str) -> String {
+    let channel = app.ops("GET", &format!("/channels/{channel}"), None).await.expect(200);
+    let invoicing =
+        json!({"invoicing": {"street1": "S 1", "postcode": "1", "city": "C", "series": "RE-", "tax_number": "1"}});
+    let path = format!("/legal-entities/{}", text(&channel["legal_entity_id"]));
+    app.ops("PATCH", &path, Some(&invoicing)).await.expect(200);
+    let invoice = json!({"kind": "invoice"});
+    let made = app.ops("POST", &format!("/orders/{order}/invoices"), Some(&invoice)).await.expect(201);
+    text(&made["id"])
 }
 
 /// The consumer that a key's first poll has made.

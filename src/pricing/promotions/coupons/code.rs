@@ -1,4 +1,5 @@
-//! The codes of coupons: how they are read, and how they are generated. Pure but for the dice that are handed in.
+//! The codes of coupons: how they are read, how they are generated, and how a mistyped one is told. Pure but for the dice that are
+//! handed in.
 
 use rand::{CryptoRng, Rng};
 
@@ -6,6 +7,8 @@ use rand::{CryptoRng, Rng};
 const ALPHABET: &[u8; 31] = b"23456789ABCDEFGHJKMNPQRSTUVWXYZ";
 /// So many characters of a generated code are drawn: 31^11 codes, some 54 bits.
 const DRAWN: usize = 11;
+/// The longest prefix of a generated code.
+const LONGEST_PREFIX: usize = 10;
 /// The longest code, without what is only there to read it by.
 pub const MAX: usize = 40;
 
@@ -19,8 +22,12 @@ pub fn normalised(text: &str) -> Option<String> {
     fits.then_some(code)
 }
 
-/// The check character of the characters before it: a weighted sum modulo 31, which is prime, so that whoever types a code in can
-/// be told of every wrong character, and of two of the eleven that are swapped, without asking anybody.
+/// The check character of up to thirty characters before it: the sum of each character's value (its place in [`ALPHABET`]) times its
+/// place from 1 on, modulo 31.
+///
+/// In other words the characters `v1 … vn` and the check character `c` fulfil `1·v1 + 2·v2 + … + n·vn − c ≡ 0` modulo 31. As 31 is prime
+/// and no weight is 0 in it, one wrong character breaks it, wherever it stands; as all weights differ (the last is that of −1, or 30),
+/// so do two characters that have changed places, neighbours or not, as long as fewer than thirty are checked.
 fn check(drawn: &[u8]) -> Option<u8> {
     let value = |byte: &u8| ALPHABET.iter().position(|known| known == byte);
     let mut sum = 0;
@@ -28,6 +35,18 @@ fn check(drawn: &[u8]) -> Option<u8> {
         sum += weight * value(byte)?;
     }
     ALPHABET.get(sum % ALPHABET.len()).copied()
+}
+
+/// Whether a code, as it is looked up, has the shape of a generated one (up to ten characters of a prefix, then twelve of the alphabet)
+/// and its check character does not fit: then it was mistyped, if it was generated at all.
+///
+/// A code that somebody has named may look like that too, so this says nothing about a code that is there: it is asked of codes that
+/// are not. It follows from the characters alone, and tells nobody which codes there are.
+#[must_use]
+pub fn is_mistyped(code: &str) -> bool {
+    let prefix = code.len().checked_sub(DRAWN + 1).filter(|prefix| *prefix <= LONGEST_PREFIX);
+    let own = prefix.and_then(|prefix| code.as_bytes().get(prefix..)).and_then(<[u8]>::split_last);
+    own.is_some_and(|(last, drawn)| ALPHABET.contains(last) && check(drawn).is_some_and(|due| due != *last))
 }
 
 /// A new code: the prefix, eleven characters that are drawn, and one that checks them.
@@ -50,16 +69,9 @@ pub fn draw(prefix: &str, characters: usize, dice: &mut (impl Rng + CryptoRng)) 
 mod tests {
     use std::collections::HashSet;
 
-    use super::*;
+    use proptest::prelude::*;
 
-    /// Whether the last character of a generated code checks the others.
-    fn checks_out(code: &str, prefix: &str) -> bool {
-        let Some(rest) = code.strip_prefix(prefix) else { return false };
-        match rest.as_bytes().split_last() {
-            Some((last, drawn)) if drawn.len() == DRAWN => check(drawn) == Some(*last),
-            _ => false,
-        }
-    }
+    use super::*;
 
     #[test]
     fn codes_are_read_whatever_their_case_and_dashes() {
@@ -71,29 +83,59 @@ mod tests {
         }
     }
 
+    /// Whether it has the shape of a code with this prefix.
+    fn is_shaped(code: &str, prefix: &str) -> bool {
+        let own = code.strip_prefix(prefix).unwrap_or_default();
+        own.len() == DRAWN + 1 && own.bytes().all(|byte| ALPHABET.contains(&byte))
+    }
+
     #[test]
-    fn generated_codes_differ_check_out_and_tell_what_was_mistyped() {
+    fn generated_codes_differ_and_check_out() {
         let mut dice = rand::rng();
         let mut seen = HashSet::new();
-        for _ in 0..2_000 {
-            let code = generate("BF", &mut dice);
-            assert_eq!(normalised(&code).as_deref(), Some(code.as_str()));
-            assert!(checks_out(&code, "BF") && !checks_out(&code, "") && !code.contains(['0', 'O', '1', 'I', 'L']));
-            assert!(seen.insert(code));
-        }
-        let code = generate("", &mut dice);
-        for place in 0..code.len() {
-            for byte in ALPHABET {
-                let mut wrong = code.clone().into_bytes();
-                wrong[place] = *byte;
-                let wrong = String::from_utf8(wrong).unwrap();
-                assert_eq!(checks_out(&wrong, ""), wrong == code, "{code} {wrong}");
+        for prefix in ["", "BF", "SUMMER2026"] {
+            for _ in 0..1_000 {
+                let code = generate(prefix, &mut dice);
+                assert_eq!(normalised(&code).as_deref(), Some(code.as_str()));
+                assert!(is_shaped(&code, prefix) && !is_mistyped(&code), "{code}");
+                assert!(seen.insert(code));
             }
-            let mut swapped = code.clone().into_bytes();
-            if place + 1 < swapped.len() {
-                swapped.swap(place, place + 1);
-                let swapped = String::from_utf8(swapped).unwrap();
-                assert!(place + 1 == DRAWN || checks_out(&swapped, "") == (swapped == code), "{code} {swapped}");
+        }
+    }
+
+    #[test]
+    fn what_has_not_the_shape_is_not_called_mistyped() {
+        // Too short, too long, with what no generated code is written with (0, O, 1, I, L) at its end, or nothing.
+        for code in ["", "SUMMER20", "WELCOME11", "23456789ABC", &"A".repeat(23), "23456789ABC0", "HAPPYHXLIDAY"] {
+            assert!(!is_mistyped(code), "{code}");
+        }
+        // What was generated by earlier versions checks out: 2 is worth 0, 3 is worth 1, and so on.
+        assert!(!is_mistyped("222222222222") && !is_mistyped("BF322222222223") && is_mistyped("BF322222222224"));
+    }
+
+    proptest! {
+        /// Whatever was drawn, one wrong character is told, wherever it stands, and so are two that have changed places: neighbours,
+        /// the last with the check character, and any others.
+        #[test]
+        fn one_wrong_character_and_two_that_have_changed_places_are_told(
+            drawn in prop::collection::vec(0..ALPHABET.len(), DRAWN),
+            prefix in prop::sample::select(vec!["", "BF", "SUMMER2026"]),
+        ) {
+            let drawn: Vec<u8> = drawn.into_iter().map(|place| ALPHABET[place]).collect();
+            let own: Vec<u8> = drawn.iter().copied().chain(check(&drawn)).collect();
+            let told = |own: &[u8]| is_mistyped(&format!("{prefix}{}", std::str::from_utf8(own).unwrap()));
+            prop_assert!(!told(&own));
+            for place in 0..own.len() {
+                for byte in ALPHABET {
+                    let mut wrong = own.clone();
+                    wrong[place] = *byte;
+                    prop_assert_eq!(told(&wrong), wrong != own);
+                }
+                for other in place + 1..own.len() {
+                    let mut swapped = own.clone();
+                    swapped.swap(place, other);
+                    prop_assert_eq!(told(&swapped), swapped != own);
+                }
             }
         }
     }

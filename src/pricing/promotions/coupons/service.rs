@@ -172,6 +172,17 @@ pub fn redeemed(tx: &mut Tx, asking: Redeeming, codes: &[String]) -> Result<Vec<
         .collect())
 }
 
+/// That there is no such coupon, as it was typed; and that it was mistyped, where its check character tells. Codes that are there are
+/// looked up before: staff may have named one that only looks like a generated one.
+#[must_use]
+pub fn unknown(typed: &str) -> Error {
+    if code::normalised(typed).is_some_and(|code| code::is_mistyped(&code)) {
+        let detail = "the code was mistyped: its last character does not fit the ones before it";
+        return Error::problem(Code::CouponMistyped, detail);
+    }
+    Error::problem(Code::CouponUnknown, "there is no such coupon")
+}
+
 fn refusal(coupon: &Coupon, now: Instant) -> Option<Step> {
     if coupon.blocked {
         Some(Step::new("coupon_blocked", format!("the coupon {} is blocked", coupon.code)))

@@ -1,6 +1,6 @@
 //! The planner's promises, for random orders, levels and rules.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -53,7 +53,7 @@ fn facts(marks: &[(i32, &str)]) -> Facts {
         tags: Vec::new(),
         at: Instant::from_micros(0),
         keeps_until: None,
-        lines: marks.iter().map(line).collect(),
+        lines: Arc::new(marks.iter().map(line).collect()),
         weight_grams: 0,
         only: None,
         further: Vec::new(),
@@ -113,6 +113,32 @@ fn marks_that_meet_in_the_goods_of_a_line_are_one() {
     assert_eq!(plain, [(vec![0, 3], false), (vec![1, 4], false), (vec![2], false)]);
 }
 
+#[test]
+fn a_strategy_that_asks_how_long_goods_keep_counts_no_others() {
+    let (needs, facts) = ([need(1, 1, 3)], facts(&[]));
+    let rows = [((1, 0), 9), ((1, 1), 5), ((1, 2), 2)];
+    let mut available: Available = rows.into_iter().map(|((v, l), has)| ((variant(v), place(l)), has)).collect();
+    let day = |days: i64| Instant::from_micros(0).plus_seconds(86_400 * days);
+    available.note_lot((variant(1), place(0)), day(5), 9);
+    available.note_lot((variant(1), place(1)), day(5), 2);
+    available.note_lot((variant(1), place(1)), day(50), 1);
+    let strict = |days: i64| {
+        let rules = json!({"strategies": [{"name": "one", "filters": {"shelf_life_days": days}}], "fallback": {"then": "refuse"}});
+        planned(&serde_json::from_value(rules).unwrap(), &needs, &facts, 3, &available)
+    };
+    let plan = strict(10).unwrap();
+    assert_eq!((used(&plan), plan.shelf_life_days), (BTreeSet::from([place(1)]), Some(10)));
+    // From the end of the day on.
+    assert!(plan.planned.iter().all(|one| one.guarded && one.keeps_until > Some(day(10))));
+    let looked_at = plan.sourcing[0].looked_at.iter().map(|one| (one.location_id, one.available, one.why));
+    let expected = [(place(1), 3, Why::BestScore), (place(2), 2, Why::LacksLine), (place(0), 0, Why::ShelfLife)];
+    assert_eq!(looked_at.collect::<Vec<_>>(), expected);
+    assert_eq!(plan.sourcing[0].profile.as_ref().unwrap().shelf_life_days, Some(10));
+    assert!(strict(3).is_ok_and(|plan| used(&plan) == BTreeSet::from([place(0)])));
+    // What keeps longer lies in two places, less than all of it in each.
+    assert!(strict(60).is_ok_and(|plan| used(&plan) == BTreeSet::from([place(1), place(2)])));
+}
+
 prop_compose! {
     fn a_need()(number in 0u8..4, quantity in 1i64..8, tracked in prop::bool::weighted(0.9)) -> Need {
         // Goods are kept or not, and may be sold beyond the stock or not, whatever line they stand in.
@@ -144,7 +170,7 @@ proptest! {
                 prop_assert_eq!(own.iter().map(|one| one.share.quantity).sum::<i64>(), need.quantity);
                 prop_assert!(divide || !need.tracked || own.len() == 1 || needs.iter().filter(|one| one.variant == need.variant).count() > 1);
             }
-            for Planned { share, guarded: is_guarded } in &plan.planned {
+            for Planned { share, guarded: is_guarded, .. } in &plan.planned {
                 prop_assert!(share.quantity > 0 && found.get(share.location).is_ok());
                 prop_assert_eq!(*is_guarded, share.tracked && !(share.variant == variant(3) && backorders));
                 if *is_guarded {

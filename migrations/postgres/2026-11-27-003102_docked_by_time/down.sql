@@ -1,0 +1,1 @@
+DROP INDEX dock_matches_done;

@@ -1,0 +1,1 @@
+DROP INDEX fulfilment_orders_collect;

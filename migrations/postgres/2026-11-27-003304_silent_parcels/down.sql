@@ -1,0 +1,1 @@
+ALTER TABLE carrier_labels DROP COLUMN ask_at;

@@ -1,0 +1,1 @@
+ALTER TABLE legal_entities DROP COLUMN spent_series;

@@ -1,0 +1,3 @@
+DROP TABLE invoice_documents;
+DROP TABLE invoice_series;
+ALTER TABLE legal_entities DROP COLUMN invoicing;

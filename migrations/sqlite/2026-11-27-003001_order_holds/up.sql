@@ -1,0 +1,3 @@
+-- What an order is held for, and when the first of that ends by itself.
+ALTER TABLE orders ADD COLUMN holds TEXT;
+ALTER TABLE orders ADD COLUMN hold_ends_at TEXT;

@@ -1,0 +1,1 @@
+DROP INDEX carrier_labels_silent;

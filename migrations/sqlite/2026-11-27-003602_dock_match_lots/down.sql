@@ -1,0 +1,1 @@
+ALTER TABLE dock_matches DROP COLUMN lot;

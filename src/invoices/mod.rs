@@ -1,0 +1,25 @@
+//! Invoices and credit notes: what is written for what was sold and taken back, with numbers that have no gaps.
+//!
+//! It owns the tables `invoice_series` and `invoice_documents`. It looks at what has become of an order and writes what follows from that,
+//! each document once; orders, shipments and returns know nothing of it. It changes no price and no ledger, and never a document that is
+//! issued. What other systems invoice is reported to `imports::writeback`.
+
+pub mod api;
+mod compose;
+mod jobs;
+mod model;
+mod page;
+mod pdf;
+mod plan;
+mod service;
+mod sheet;
+mod store;
+mod text;
+mod xml;
+
+pub use jobs::work;
+pub use model::{
+    BillKind, Category, Charge, Invoice, InvoiceLine, InvoiceReference, InvoiceSummary, InvoiceTax, Party, fingerprint,
+};
+pub use service::{event_schemas, issued_after};
+pub use xml::ubl;

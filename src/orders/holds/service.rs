@@ -1,0 +1,158 @@
+//! Placing holds on orders and ending them. Each command locks the order first, as everything does that is done with it.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::model::{Block, NewOrderHold, OrderHold, OrderHoldKind};
+use crate::{
+    db::{Doc, Json, Tx},
+    error::{Error, Result},
+    events::{self, EventSchema},
+    jobs,
+    kernel::{
+        Actor, Instant,
+        ids::{EventId, OrderId},
+    },
+    orders::{OrderDocument, service, store},
+};
+
+/// The type of the event that an order is held.
+const HELD: &str = "order.held.v1";
+/// The type of the event that holds of an order have ended.
+const RELEASED: &str = "order.released.v1";
+
+/// The payload of both: the order as it is then, and the holds that it is about.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct OrderHoldChange<'a> {
+    #[serde(flatten)]
+    order: &'a OrderDocument,
+    /// The holds that were placed, or that have ended.
+    changed: &'a [OrderHold],
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+}
+
+/// What the events of this part carry.
+#[must_use]
+pub fn event_schemas() -> Vec<EventSchema> {
+    vec![EventSchema::of::<OrderHoldChange<'_>>(HELD), EventSchema::of::<OrderHoldChange<'_>>(RELEASED)]
+}
+
+/// Places a hold.
+///
+/// # Errors
+/// `not_found`, `line_unknown`, `invalid_value`; `state_conflict` where it is held for that already, or nothing of what it blocks could be
+/// done anyway.
+pub fn hold(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    event: EventId,
+    id: OrderId,
+    new: &NewOrderHold,
+) -> Result<OrderDocument> {
+    let mut order = service::lock(tx, id)?;
+    let placed = new.placed(&order, actor.label(), now)?;
+    // One whose time is over makes room for the new one.
+    let same = |block: &Block| (block.kind, block.line_no) == (placed.block.kind, placed.block.line_no);
+    order.holds.retain(|hold| hold.block.holds_at(now) || !same(&hold.block));
+    order.holds.push(placed.clone());
+    write(tx, now, actor, event, &mut order, (HELD, &[placed], Some(&new.reason)))?;
+    Ok(order)
+}
+
+/// Ends holds: those of a kind, or all; those of a line, or of all of the order and of any line.
+///
+/// # Errors
+/// `not_found`; `state_conflict` when there is none.
+pub fn release(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    event: EventId,
+    id: OrderId,
+    (kind, line_no, why): (Option<OrderHoldKind>, Option<i32>, Option<&str>),
+) -> Result<OrderDocument> {
+    let mut order = service::lock(tx, id)?;
+    let meant = |hold: &OrderHold| {
+        kind.is_none_or(|kind| hold.block.kind == kind)
+            && line_no.is_none_or(|line_no| hold.block.line_no == Some(line_no))
+    };
+    if !end(tx, now, actor, event, &mut order, (meant, why))? {
+        return Err(Error::conflict("the order is not held for that"));
+    }
+    Ok(order)
+}
+
+/// Writes down that holds have ended whose time is over. Nothing happens where somebody else has.
+pub(super) fn end_over(tx: &mut Tx, now: Instant, event: EventId, id: OrderId) -> Result<()> {
+    let mut order = service::lock(tx, id)?;
+    let over = |hold: &OrderHold| !hold.block.holds_at(now);
+    end(tx, now, &Actor::System("orders"), event, &mut order, (over, Some("its time is over"))).map(|_| ())
+}
+
+/// Ends what a locked order is held for because of its payment, once all that is due has come in. Call it behind the events of what has
+/// brought the money.
+///
+/// # Errors
+/// What the database says.
+pub fn when_paid(tx: &mut Tx, now: Instant, event: EventId, order: &mut OrderDocument) -> Result<()> {
+    let money = order.money();
+    if money.captured < money.due {
+        return Ok(());
+    }
+    let for_payment = |hold: &OrderHold| hold.block.kind == OrderHoldKind::Payment;
+    end(tx, now, &Actor::System("orders"), event, order, (for_payment, Some("it is paid"))).map(|_| ())
+}
+
+/// Ends those holds of a locked order that are meant. Whether there was any.
+fn end(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    event: EventId,
+    order: &mut OrderDocument,
+    (meant, why): (impl Fn(&OrderHold) -> bool, Option<&str>),
+) -> Result<bool> {
+    let ended: Vec<OrderHold> = order.holds.extract_if(.., |hold| meant(hold)).collect();
+    if ended.is_empty() {
+        return Ok(false);
+    }
+    write(tx, now, actor, event, order, (RELEASED, &ended, why))?;
+    // What was reported while it was held can be booked now.
+    jobs::hasten_keys(tx, now, &service::after(order.id))?;
+    Ok(true)
+}
+
+fn write(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    event: EventId,
+    order: &mut OrderDocument,
+    (kind, changed, why): (&'static str, &[OrderHold], Option<&str>),
+) -> Result<()> {
+    store::save_holds(tx, order.id, &order.holds)?;
+    service::save(tx, now, order, &[], 1)?;
+    let payload = order.payload(|order| Json::of(&OrderHoldChange { order, changed, why }))?;
+    let told = service::event(order, (1, 1), event, kind, now, payload);
+    events::append(tx, actor, now, vec![told])
+}
+
+/// What is not done with orders for now, for those who work on them: why is not for all of them to know. One statement. Those that are not
+/// held are absent.
+///
+/// # Errors
+/// What the database says.
+pub fn of(tx: &mut Tx, orders: &[OrderId]) -> Result<HashMap<OrderId, Vec<Block>>> {
+    let found = store::holds_of(tx, orders)?;
+    let blocks = |holds: Vec<OrderHold>| holds.into_iter().map(|hold| hold.block).collect();
+    Ok(found.into_iter().map(|(id, Doc(holds))| (id, blocks(holds))).collect())
+}
+
+/// Up to so many orders of which a hold is over.
+pub(super) fn over(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<OrderId>> {
+    store::holds_over(tx, now, limit)
+}
