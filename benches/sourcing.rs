@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use divan::{Bencher, black_box};
 use kontor::{
-    kernel::{Id, Instant, ids},
+    kernel::{Capabilities, Id, Instant, ids},
     stock::{
         Available, Location, Locations, Need, Site,
         sourcing::{Facts, LineFacts, ProfileDocument, ProfileState, Sources, SourcingProfile, try_plan},
@@ -59,6 +59,7 @@ fn order(lines: i32, locations: &Locations) -> (Vec<Need>, Facts, Available) {
         quantity: 1 + i64::from(line_no % 3),
         tracked: true,
         backorder: false,
+        requires: Capabilities::NONE,
     };
     let needs: Vec<Need> = (1..=lines).map(need).collect();
     let mut available = Available::default();

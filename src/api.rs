@@ -9,9 +9,10 @@ use actix_web::{HttpResponse, dev::ResourceDef, get, web};
 use utoipa::openapi::{OpenApi, path::Operation, path::PathItem};
 
 use crate::{
-    abandonment, back_in_stock, carts, catalog, channels, checkout, connectors, customers,
+    abandonment, amendments, approvals, back_in_stock, bulk, carts, catalog, channels, checkout, connectors, credit,
+    customers,
     db::Snapshot,
-    erasure,
+    drafts, erasure,
     error::Result,
     events::EventSchema,
     exports, fulfilment,
@@ -23,9 +24,10 @@ use crate::{
         openapi::Surface,
         server::{RouteTable, Routes},
     },
-    imports, invoices, jobs,
+    imports, invoices, jobs, journal,
     kernel::Scope,
-    offers, orders, payments, pricing, processes, repricing, stock, stored_value, whereabouts, worklists,
+    offers, orders, payments, people, pricing, processes, quotes, recurring, repricing, returns, risk, stock,
+    stored_value, whereabouts, worklists,
 };
 
 fn store(config: &mut Mount<'_>) {
@@ -33,15 +35,26 @@ fn store(config: &mut Mount<'_>) {
     carts::api::store_routes::mount(config);
     carts::deliveries_api::store_routes::mount(config);
     carts::stored_api::store_routes::mount(config);
+    carts::quick::store_routes::mount(config);
     checkout::api::store_routes::mount(config);
     orders::api::store(config);
+    amendments::customer::store(config);
+    orders::notes::api::store(config);
     customers::api::store(config);
     offers::store(config);
     stock::api::store(config);
     stored_value::api::store(config);
+    credit::api::store(config);
     abandonment::api::store(config);
+    approvals::api::store(config);
+    quotes::api::store(config);
+    drafts::api::store(config);
+    recurring::api::store(config);
     back_in_stock::api::store(config);
     invoices::api::store(config);
+    returns::api::store(config);
+    returns::withdrawals::api::store(config);
+    returns::claims::api::store(config);
 }
 
 /// What giving up a dead job means, by its kind.
@@ -49,6 +62,7 @@ const DISCARDS: jobs::Discards = jobs::Discards(&[
     (fulfilment::CAPTURE, fulfilment::discarded),
     (fulfilment::VOID, fulfilment::discarded),
     (fulfilment::REFUND, fulfilment::discarded),
+    (fulfilment::RENEW, fulfilment::renewal_discarded),
     (fulfilment::carriers::BUY, fulfilment::carriers::discarded),
     (fulfilment::carriers::VOID, fulfilment::carriers::discarded),
     (fulfilment::carriers::TRACK, fulfilment::carriers::discarded),
@@ -77,6 +91,9 @@ const MARKETS: pricing::Markets = pricing::Markets(|tx, channel| {
 /// Who has ordered before.
 const ORDERED: pricing::Ordered = pricing::Ordered(carts::has_ordered);
 
+/// The orders that are there, as a simulation of where they come from plans them anew.
+const PLACED: stock::sourcing::PlacedOrders = stock::sourcing::PlacedOrders(fulfilment::tried_out);
+
 fn ops(config: &mut Mount<'_>) {
     channels::api::ops(config);
     catalog::api::ops(config);
@@ -84,16 +101,27 @@ fn ops(config: &mut Mount<'_>) {
     config.app_data(web::Data::new(MARKETS));
     config.app_data(web::Data::new(ORDERED));
     pricing::api::ops(config);
+    config.app_data(web::Data::new(PLACED));
     stock::api::ops(config);
     carts::api::ops_routes::mount(config);
     carts::deliveries_api::ops_routes::mount(config);
     carts::stored_api::ops_routes::mount(config);
+    carts::quick::ops_routes::mount(config);
     checkout::api::ops_routes::mount(config);
+    checkout::judged_api::ops(config);
+    risk::api::ops(config);
     orders::api::ops(config);
     orders::holds::api::ops(config);
+    amendments::api::ops(config);
+    orders::notes::api::ops(config);
+    bulk::api::ops(config);
     invoices::api::ops(config);
     payments::api::ops(config);
     stored_value::api::ops(config);
+    credit::api::ops(config);
+    returns::api::ops(config);
+    returns::withdrawals::api::ops(config);
+    returns::claims::api::ops(config);
     fulfilment::api::ops(config);
     connectors::api::ops(config);
     config.app_data(web::Data::new(PLACES));
@@ -103,17 +131,25 @@ fn ops(config: &mut Mount<'_>) {
     config.app_data(web::Data::new(REPLAYS));
     jobs::api::ops(config);
     abandonment::api::ops(config);
+    approvals::api::ops(config);
+    quotes::api::ops(config);
+    drafts::api::ops(config);
+    recurring::api::ops(config);
     back_in_stock::api::ops(config);
     repricing::api::ops(config);
     erasure::api::ops(config);
+    people::ops(config);
     whereabouts::ops(config);
     worklists::api::ops(config);
     processes::api::ops(config);
+    journal::api::ops(config);
 }
 
 fn integration(config: &mut Mount<'_>) {
     exports::api::integration(config);
     imports::api::integration(config);
+    journal::api::integration(config);
+    imports::orders::integration(config);
     fulfilment::api::integration(config);
     stock::api::integration(config);
 }
@@ -138,11 +174,18 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
     stored_value::work(state, runner);
     connectors::work(state, runner);
     abandonment::work(state, runner);
+    approvals::work(state, runner);
+    quotes::work(state, runner);
+    recurring::work(state, runner);
     back_in_stock::work(state, runner);
+    bulk::work(state, runner);
     erasure::work(state, runner);
     imports::work(state, runner);
     invoices::work(state, runner);
+    journal::work(state, runner);
     repricing::work(state, runner);
+    returns::work(state, runner);
+    risk::work(state, runner);
     worklists::work(state, runner);
 }
 
@@ -190,14 +233,21 @@ pub fn openapi_text(surface: Surface) -> Result<String> {
 pub fn event_schemas() -> Vec<EventSchema> {
     [
         abandonment::event_schemas(),
+        approvals::event_schemas(),
+        amendments::event_schemas(),
         back_in_stock::event_schemas(),
         checkout::event_schemas(),
+        credit::event_schemas(),
         customers::event_schemas(),
         fulfilment::event_schemas(),
         imports::event_schemas(),
         invoices::event_schemas(),
         orders::event_schemas(),
         orders::holds::event_schemas(),
+        quotes::event_schemas(),
+        recurring::event_schemas(),
+        returns::event_schemas(),
+        orders::notes::event_schemas(),
         stock::event_schemas(),
         stored_value::event_schemas(),
     ]

@@ -26,6 +26,7 @@ pub struct Settings {
     pub auth: Auth,
     pub jobs: Jobs,
     pub checkout: Checkout,
+    pub stripe: Stripe,
     pub webhooks: Webhooks,
     pub tax: Tax,
     pub back_in_stock: BackInStock,
@@ -96,6 +97,16 @@ pub struct Jobs {
 #[allow(missing_docs, reason = "config.default.toml documents every key, once")]
 pub struct Checkout {
     pub lease_seconds: i64,
+}
+
+/// `[stripe]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents every key, once")]
+pub struct Stripe {
+    pub secret_key: String,
+    pub webhook_secret: String,
+    pub url: String,
 }
 
 /// `[webhooks]`
@@ -292,6 +303,9 @@ impl Settings {
         if !(1..=30).contains(&self.tax.vat_registry_seconds) {
             return wrong("tax.vat_registry_seconds must be from 1 to 30");
         }
+        if !self.stripe.url.starts_with("http://") && !self.stripe.url.starts_with("https://") {
+            return wrong("stripe.url must begin with https://");
+        }
         if self.checkout.lease_seconds < 1 {
             return wrong("checkout.lease_seconds must be at least 1");
         }
@@ -392,7 +406,13 @@ impl Settings {
     /// When they can not be written as TOML, which would be a defect.
     pub fn masked(&self) -> Result<String> {
         let mut shown = self.clone();
-        for secret in [&mut shown.auth.secret, &mut shown.auth.previous_secrets] {
+        let stripe = &mut shown.stripe;
+        for secret in [
+            &mut shown.auth.secret,
+            &mut shown.auth.previous_secrets,
+            &mut stripe.secret_key,
+            &mut stripe.webhook_secret,
+        ] {
             if !secret.is_empty() {
                 "********".clone_into(secret);
             }

@@ -22,11 +22,15 @@ use crate::{
     kernel::{Currency, Id, Money, ids::Kind},
 };
 
+mod amendments;
 mod bundles;
+mod credit;
 mod deliveries;
 mod docks;
 mod invoices;
+mod money;
 mod prices;
+mod risk;
 mod rules;
 mod works;
 

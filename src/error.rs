@@ -98,7 +98,10 @@ codes! {
     PaymentMethodUnavailable, "payment_method_unavailable", 422, "The payment method is not available for this cart", "Choose one of the cart's payment-options.";
     CartIncomplete, "cart_incomplete", 422, "The cart is not ready to be ordered", "Mend what `problems` names and try again.";
     TotalChanged, "total_changed", 409, "The total is not the expected one", "Show the new total to the customer and send it as expected_total.";
+    CheckoutDeclined, "checkout_declined", 422, "The order is not taken", "Order otherwise, or ask the shop: it does not say why.";
     OutOfStock, "out_of_stock", 409, "There is not enough in stock", "Lower the quantity or remove the line that is named.";
+    ApprovalRequired, "approval_required", 409, "The order has to be approved first", "Ask for it: POST /v1/store/carts/{id}/approval-requests.";
+    ApprovalNotYours, "approval_not_yours", 403, "Somebody else has to approve this", "Ask an approver or an admin of the company who has not ordered it.";
     CartMergeForeign, "cart_merge_foreign", 422, "These carts can not be merged", "Merge carts of one channel and currency, both of which are yours.";
 
     // Promotions and coupons.
@@ -111,6 +114,7 @@ codes! {
     GiftCardRefused, "gift_card_refused", 422, "The gift card or store credit can not be used", "Pay otherwise: the detail tells why.";
     StoredValueShort, "stored_value_short", 409, "There is less on a gift card or store credit than is asked for", "Change the cart to see what is left to pay, and show it to the customer.";
     PaymentMissing, "payment_missing", 422, "It is not said how the rest is paid", "Send `payment`: gift cards and store credit do not pay all of it.";
+    CreditExceeded, "credit_exceeded", 409, "The company's credit does not reach", "Pay otherwise, order less, or have the limit raised.";
     LimitBelowUse, "limit_below_use", 422, "More is taken already than the limit allows", "Set a limit of at least what is taken, or pause the promotion.";
 
     // Orders, payments, fulfilment.
@@ -118,11 +122,15 @@ codes! {
     ReferenceAmbiguous, "reference_ambiguous", 409, "The reference stands for several orders", "Put the system's name before it (`sap:4711`), or use the `id` of one of `candidates`.";
     LineUnknown, "line_unknown", 422, "The order has no such line", "Use a line_no of the order.";
     RefundExceeded, "refund_exceeded", 409, "The refund is more than was captured", "Refund at most what is left of the captured amount.";
+    DisputeExceeded, "dispute_exceeded", 409, "The dispute is about more than is left of the payment", "Name at most what was captured and is neither given back nor disputed.";
     PaymentNotCapturable, "payment_not_capturable", 409, "The payment can not be captured", "See the payment's state.";
     ProviderUnknown, "provider_unknown", 422, "There is no such payment provider", "Use one of the payment methods in /v1/store/config.";
     WebhookSignatureInvalid, "webhook_signature_invalid", 401, "The signature of the notification is wrong", "Sign with the provider's current secret.";
     HistoryInFuture, "history_in_future", 422, "occurred_at lies in the future", "Send a time in the past, or leave it out.";
+    HistoryBeforeAnnouncement, "history_before_announcement", 422, "The time lies before the shipment was announced", "Send a time from `created_at` of the inbound shipment on, or leave it out.";
     HistoryBeforeOrder, "history_before_order", 422, "The time lies before the order", "Send a time from `placed_at` of the order on, or leave it out.";
+    WithdrawalPeriodOver, "withdrawal_period_over", 409, "The period for a withdrawal is over", "Ask for a return instead: the shop's own terms may allow more.";
+    WithdrawalExempt, "withdrawal_exempt", 409, "Nobody can withdraw from this", "See `exempt`: it says of each line why the law leaves it out.";
 
     InvoicingMissing, "invoicing_missing", 422, "No invoices can be written yet", "Set `invoicing` of the legal entity first; test channels have none.";
 
@@ -130,6 +138,7 @@ codes! {
     CompareFailed, "compare_failed", 409, "It is not what was expected", "Look at it again, and repeat the change with what there is now.";
     StockNegative, "stock_negative", 409, "The level would fall below zero", "Adjust by at most what is on hand.";
     LocationInactive, "location_inactive", 422, "The location is switched off", "Switch it on, or use another.";
+    NotCapable, "not_capable", 409, "No location can handle these goods", "Give a location that serves the order the `capabilities` that are named as `missing`, or take other goods.";
 
     // Feeds, connectors, jobs.
     CursorExpired, "cursor_expired", 410, "The cursor is older than the events that are kept", "Load a snapshot and go on from its position.";

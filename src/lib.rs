@@ -12,8 +12,8 @@
 //! | | [`jobs`] | the one durable queue for what happens outside a request |
 //! | | [`http`] | requests: credentials, bodies, idempotency, pages, limits, problems |
 //! | reference | [`channels`], `catalog`, `customers`, [`pricing`], `stock` | what a shop is, sells, charges and has |
-//! | buying | [`stored_value`], `carts`, `payments`, `orders`, `fulfilment`, `checkout` | from "add to cart" to "delivered" |
-//! | around it | [`abandonment`], [`back_in_stock`], `connectors`, `erasure`, `exports`, `imports`, [`invoices`], [`processes`], [`repricing`], `whereabouts`, `worklists` | what watches, tells others, proposes, forgets and waits for people |
+//! | buying | [`stored_value`], [`credit`], [`risk`], `carts`, `payments`, `orders`, `fulfilment`, `checkout`, [`returns`] | from "add to cart" to "delivered" |
+//! | around it | [`abandonment`], [`amendments`], [`approvals`], [`back_in_stock`], [`bulk`], `connectors`, [`drafts`], `erasure`, `exports`, `imports`, [`invoices`], [`journal`], `people`, [`processes`], [`quotes`], [`recurring`], [`repricing`], `whereabouts`, `worklists` | what watches, tells others, proposes, forgets and waits for people |
 //! | roof | `doctor`, [`api`], [`process`], [`replay`], [`cli`] | checks everything, mounts everything, runs everything |
 //!
 //! What never knows what:
@@ -33,8 +33,11 @@
 //! - Nothing below the roof knows the command line.
 
 pub mod abandonment;
+pub mod amendments;
 pub mod api;
+pub mod approvals;
 pub mod back_in_stock;
+pub mod bulk;
 pub mod carts;
 pub mod catalog;
 pub mod channels;
@@ -42,9 +45,11 @@ pub mod checkout;
 pub mod cli;
 pub mod config;
 pub mod connectors;
+pub mod credit;
 pub mod customers;
 pub mod db;
 pub mod doctor;
+pub mod drafts;
 pub mod erasure;
 pub mod error;
 pub mod events;
@@ -54,15 +59,21 @@ pub mod http;
 pub mod imports;
 pub mod invoices;
 pub mod jobs;
+pub mod journal;
 pub mod kernel;
 pub mod offers;
 pub mod orders;
 pub mod payments;
+pub mod people;
 pub mod pricing;
 pub mod process;
 pub mod processes;
+pub mod quotes;
+pub mod recurring;
 pub mod replay;
 pub mod repricing;
+pub mod returns;
+pub mod risk;
 pub mod stock;
 pub mod stored_value;
 pub mod whereabouts;

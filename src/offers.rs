@@ -25,7 +25,7 @@ use crate::{
         rates::{self, Asking, PriceRow, PriceTier},
         tax::{self, Sale},
     },
-    stock::{self, outlook::Shelf},
+    stock::{self, Locations, Market, outlook::Shelf},
 };
 
 /// How many SKUs one call may ask for.
@@ -251,7 +251,7 @@ async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
     let channel = directory.get(shopper.channel)?;
     let (currency, country) = check(&body, channel)?;
     let seller = directory.seller_of(channel)?;
-    let rules = call.snapshot::<Rules>().await?;
+    let (rules, locations) = (call.snapshot::<Rules>().await?, call.snapshot::<Locations>().await?);
     let skus: BTreeSet<String> = body.skus.iter().map(ToString::to_string).collect();
     let (known, at, channel_id, identity) = (rules.clone(), call.now, channel.id, shopper.identity.clone());
     let rounding = channel.settings.rounding.strategy;
@@ -261,7 +261,8 @@ async fn offers(call: Call, body: Body<OffersRequest>) -> Result<Reply> {
         let asking = Asking { channel: channel_id, currency, buyer: &buyer, at };
         let mut variants = catalog::by_skus(tx, &skus.into_iter().collect::<Vec<_>>())?;
         let selling = stock::Selling::of(&sells, buyer.group.as_deref(), at);
-        let available = stock::outlook::shelves(tx, &mut variants, selling)?;
+        let market = Market::of(&locations, channel_id).to(country);
+        let available = stock::outlook::shelves(tx, &mut variants, (selling, market))?;
         let ids: Vec<VariantId> = variants.iter().map(|variant| variant.id).collect();
         let prices = pricing::prices(tx, &ids)?;
         let reductions = pricing::reductions(tx, &known, (asking, rounding), &articles(&variants, &prices))?;

@@ -22,6 +22,7 @@ use crate::{
         ids::{BackInStockId, ChannelId, CustomerId, VariantId},
         text::{Email, Sku, Text},
     },
+    stock::Locations,
 };
 
 /// What somebody wants to be told of.
@@ -380,17 +381,21 @@ async fn tell_all(state: &State, now: Instant) -> Result<()> {
     let settings = &state.settings.back_in_stock;
     let measure = Measure { percent: settings.told_percent, wave_hours: settings.wave_hours };
     let directory = state.db.snapshot::<Directory>().await?;
+    let locations = state.db.snapshot::<Locations>().await?;
     let mut after = None;
     loop {
-        let known = directory.clone();
-        let look = move |tx: &mut Tx| service::due(tx, now, Telling { measure, directory: &known }, after, LOOK);
+        let (known, places) = (directory.clone(), locations.clone());
+        let look = move |tx: &mut Tx| {
+            let telling = Telling { measure, directory: &known, locations: &places };
+            service::due(tx, now, telling, after, LOOK)
+        };
         let (due, last) = state.db.read(look).await?;
         for variant in due {
             let mut more = true;
             while more {
-                let (secret, known) = (state.secret.clone(), directory.clone());
+                let (secret, known, places) = (state.secret.clone(), directory.clone(), locations.clone());
                 let tell = move |tx: &mut Tx| {
-                    let telling = Telling { measure, directory: &known };
+                    let telling = Telling { measure, directory: &known, locations: &places };
                     service::tell(tx, (now, &Actor::System("back-in-stock"), &*secret), telling, variant)
                 };
                 more = state.db.write_in(Lane::Bulk, tell).await?;

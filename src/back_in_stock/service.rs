@@ -25,7 +25,7 @@ use crate::{
         text::Email,
     },
     stock::{
-        Selling,
+        Locations, Market, Selling,
         outlook::{self, Shelf},
     },
 };
@@ -234,6 +234,7 @@ const BITE: i64 = 200;
 pub(super) struct Telling<'a> {
     pub measure: Measure,
     pub directory: &'a Directory,
+    pub locations: &'a Locations,
 }
 
 /// Articles, the components of the bundles among them at hand.
@@ -251,8 +252,8 @@ impl Articles {
     }
 
     /// What can be had of them. One statement.
-    fn shelves(&self, tx: &mut Tx, selling: Selling) -> Result<HashMap<VariantId, Shelf>> {
-        outlook::shelves_among(tx, (&self.own, &self.parts), selling)
+    fn shelves(&self, tx: &mut Tx, selling: Selling, market: Market<'_>) -> Result<HashMap<VariantId, Shelf>> {
+        outlook::shelves_among(tx, (&self.own, &self.parts), (selling, market))
     }
 
     /// Some of them.
@@ -267,7 +268,7 @@ impl Telling<'_> {
     /// two more.
     fn rooms(self, tx: &mut Tx, now: Instant, of: &Articles) -> Result<HashMap<VariantId, (Vec<Room>, i64)>> {
         let ids: Vec<VariantId> = of.own.iter().map(|variant| variant.id).collect();
-        let (all, found) = (of.shelves(tx, Selling::default())?, store::stalls(tx, &ids)?);
+        let (all, found) = (of.shelves(tx, Selling::default(), Market::EVERYWHERE)?, store::stalls(tx, &ids)?);
         let mut sold: BTreeMap<ChannelId, Vec<VariantId>> = BTreeMap::new();
         for (variant, channel, ..) in &found {
             sold.entry(*channel).or_default().push(*variant);
@@ -276,7 +277,8 @@ impl Telling<'_> {
         for (channel, variants) in sold {
             // What is not known here yet is at the next look.
             let Ok(known) = self.directory.get(channel) else { continue };
-            let shelves = of.only(&variants).shelves(tx, Selling::of(known, None, now))?;
+            let shelves =
+                of.only(&variants).shelves(tx, Selling::of(known, None, now), Market::of(self.locations, channel))?;
             there.extend(shelves.into_iter().map(|(variant, shelf)| ((variant, channel), shelf.there)));
         }
         let mut stalls: HashMap<VariantId, Vec<Stall>> = HashMap::new();
@@ -440,7 +442,7 @@ pub(super) struct Wanted {
 /// The articles that are waited for, with what is there of each.
 pub(super) fn wanted(tx: &mut Tx, ids: &[VariantId]) -> Result<HashMap<VariantId, Wanted>> {
     let articles = Articles::read(tx, ids)?;
-    let shelves = articles.shelves(tx, Selling::default())?;
+    let shelves = articles.shelves(tx, Selling::default(), Market::EVERYWHERE)?;
     let wanted = |Variant { id, sku, name, .. }: Variant| {
         let there = shelves.get(&id).map_or(0, |shelf| shelf.there);
         (id, Wanted { sku, name, there })

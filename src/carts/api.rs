@@ -18,6 +18,7 @@ use super::{
     vat_ids,
 };
 use crate::{
+    credit::{self, ON_ACCOUNT},
     db::{Json, Tx},
     error::{Code, Error, Result},
     http::{
@@ -93,7 +94,7 @@ async fn context(call: &Call, channel: ChannelId) -> Result<Context> {
 }
 
 /// The context of an existing cart: a storefront's channel, or for staff the cart's own.
-async fn context_of(call: &Call, id: CartId) -> Result<Context> {
+pub(super) async fn context_of(call: &Call, id: CartId) -> Result<Context> {
     if let Actor::Shopper(shopper) = &call.actor {
         return context(call, shopper.channel).await;
     }
@@ -102,7 +103,7 @@ async fn context_of(call: &Call, id: CartId) -> Result<Context> {
     context(call, cart.channel).await
 }
 
-fn staff_or_shopper(call: &Call) -> Result<()> {
+pub(super) fn staff_or_shopper(call: &Call) -> Result<()> {
     match call.actor {
         Actor::Shopper(_) => Ok(()),
         _ => call.allow(Scope::OrdersWrite).map(|_| ()),
@@ -110,7 +111,7 @@ fn staff_or_shopper(call: &Call) -> Result<()> {
 }
 
 /// A cart as whoever asks may see it.
-fn shown(actor: &Actor, cart: Cart, changes: Vec<Problem>) -> CartView {
+pub(super) fn shown(actor: &Actor, cart: Cart, changes: Vec<Problem>) -> CartView {
     match actor {
         Actor::Shopper(_) => CartView::new(cart, changes),
         _ => CartView::for_staff(cart, changes),
@@ -195,6 +196,7 @@ async fn create_as(
         shipping_method: Some(request.shipping_method),
         deliveries: None,
         payment_method: Some(request.payment_method),
+        purchase_order: Some(request.purchase_order),
         coupons: Some(coupons::wanted(&request.coupons)?),
         stored: Vec::new(),
         locale: Some(request.locale),
@@ -205,7 +207,8 @@ async fn create_as(
         occurred_at: request.occurred_at,
         reference: request.reference,
     };
-    let new = NewCart { id: Id::new(), customer: Id::new(), currency: request.currency, change };
+    let (id, customer, currency) = (Id::new(), Id::new(), request.currency);
+    let new = NewCart { id, customer, currency, change, quote: None, unattended: false };
     let (id, token) = (new.id, access::cart_token(&state.secret, new.id));
     let (told, customer, pricing, drafter) = (token.clone(), new.customer, context.clone(), actor.clone());
     let draft = move |tx: &mut Tx| {
@@ -244,11 +247,15 @@ pub(super) async fn change(
     staff_or_shopper(&call)?;
     let context = context_of(&call, id).await?;
     let (actor, secret, expected, fresh) = (call.actor.clone(), call.state.secret.clone(), call.if_match()?, Id::new());
-    call.command(&fingerprint, move |tx| {
+    let channel = context.channel.id;
+    let changed = call.command(&fingerprint, move |tx| {
         let (cart, changes) = service::update(tx, &context, (&actor, &secret, fresh), id, expected, &change)?;
         view(&actor, cart, changes)
-    })
-    .await
+    });
+    match changed.await {
+        Err(error) => Err(coupons::note_refused(&call.state, (channel, id), error).await),
+        done => done,
+    }
 }
 
 async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Reply> {
@@ -283,6 +290,7 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
         shipping_address,
         shipping_method,
         payment_method,
+        purchase_order,
         locale,
         source,
         device,
@@ -299,6 +307,7 @@ async fn patch_cart(call: Call, id: CartId, body: Body<CartPatch>) -> Result<Rep
         shipping_method,
         deliveries: None,
         payment_method,
+        purchase_order,
         coupons,
         stored,
         locale,
@@ -410,9 +419,17 @@ async fn options(call: &Call, id: CartId) -> Result<ShippingOptions> {
 async fn payment_options(call: &Call, id: CartId) -> Result<PaymentOptions> {
     let context = context_of(call, id).await?;
     let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
-    let cart = call.read(move |tx| service::look_at(tx, &actor, &secret, id)).await?;
+    let offers = context.channel.offers_payment(ON_ACCOUNT).is_ok();
+    let found = call.read(move |tx| {
+        let cart = service::look_at(tx, &actor, &secret, id)?;
+        let due = Money::from_minor(cart.due(), cart.currency);
+        let on_account = if offers { credit::refusal(tx, cart.customer, due)? } else { None };
+        Ok((cart, on_account))
+    });
+    let (cart, on_account) = found.await?;
     let (providers, total) = (payments::providers(&call.state), Money::from_minor(cart.due(), cart.currency));
     let reason = |code: &str| match providers.get(code) {
+        Some(_) if code == ON_ACCOUNT && on_account.is_some() => on_account.clone(),
         None => Some("there is no such payment provider any more".to_owned()),
         Some(_) if cart.details.lines.is_empty() => Some("the cart is empty".to_owned()),
         Some(provider) => provider.refusal(total),

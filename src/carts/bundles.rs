@@ -242,6 +242,7 @@ pub(crate) fn needs(cart: &Cart, variants: &HashMap<VariantId, Variant>) -> Vec<
             quantity,
             tracked,
             backorder: variant.backorder_policy == BackorderPolicy::Allow,
+            requires: variant.requires.clone(),
         };
         let Some(portions) = &portions else { return vec![part((0, one.quantity))] };
         let in_one = one.component.map_or(1, |component| component.quantity);
@@ -310,6 +311,10 @@ pub(super) fn not_there(cart: &Cart, error: &Error, place: &str) -> String {
     };
     let (number, pieces) = (extra("line_no"), extra("available").unwrap_or_default().max(0));
     let of = taken(&cart.details).into_iter().find(|one| Some(i64::from(one.line_no)) == number);
+    if error.code() == Code::NotCapable {
+        let line = of.map_or_else(String::new, |one| format!(" of `{}`", one.line.sku));
+        return format!("`{place}` can not handle all{line}: it requires what is not to be had there");
+    }
     match of {
         Some(Taken { line, component: Some(component), .. }) => {
             format!("{pieces} of `{}`, which `{}` is made of, are at `{place}`", component.sku, line.sku)

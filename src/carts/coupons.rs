@@ -7,11 +7,16 @@ use super::{
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    kernel::text::Text,
+    http::State,
+    kernel::{
+        ids::{CartId, ChannelId},
+        text::Text,
+    },
     pricing::{
         model::Totals,
         promotions::{self, Redeemed, code},
     },
+    risk::{self, Profiles},
 };
 
 /// The most coupons a cart may have.
@@ -81,6 +86,23 @@ pub(super) fn replace(tx: &mut Tx, context: &Context, cart: &mut Cart, wanted: &
     }
     cart.details.coupons = wanted.iter().map(|one| one.code.clone()).collect();
     Ok(())
+}
+
+/// Counts a code that was refused at a cart, where the channel's rules of risk ask for that: in a transaction of its own, for the one that
+/// refused it is undone. Gives the refusal.
+pub(super) async fn note_refused(state: &State, (channel, cart): (ChannelId, CartId), error: Error) -> Error {
+    let of_code = [Code::CouponUnknown, Code::CouponMistyped, Code::CouponRefused, Code::GiftCardUnknown];
+    if !of_code.contains(&error.code()) {
+        return error;
+    }
+    let asked = state.db.snapshot::<Profiles>().await.ok().and_then(|profiles| profiles.of(channel));
+    if asked.is_some_and(|profile| profile.document.asks_for_codes()) {
+        let now = state.clock.now();
+        if let Err(trouble) = state.db.write(move |tx| risk::refused_code(tx, now, cart)).await {
+            tracing::warn!(%cart, error = %trouble, "a refused code could not be counted");
+        }
+    }
+    error
 }
 
 /// Whether its promotion applies by another coupon.

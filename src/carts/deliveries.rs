@@ -18,7 +18,7 @@ use crate::{
     error::{Code, Error, Result},
     kernel::{
         Country, Quantity,
-        ids::VariantId,
+        ids::{LocationId, VariantId},
         text::{Text, neutral_key},
     },
     pricing::{ShippingRequest, model::Carried},
@@ -538,7 +538,7 @@ pub(super) fn pointer_of(cart: &Cart, key: Option<&str>) -> String {
 /// not told apart, so of one that holds anything nothing is told.
 pub(super) fn short(
     tx: &mut Tx,
-    cart: &Cart,
+    (context, cart): (&Context, &Cart),
     variants: &HashMap<VariantId, Variant>,
     selling: stock::Selling,
 ) -> Result<Vec<Problem>> {
@@ -551,9 +551,23 @@ pub(super) fn short(
     let (available, parcels) = (stock::look_for(tx, &needs, selling)?, parcels(details));
     let mut left = available;
     let mut problems = Vec::new();
-    for need in needs.iter().filter(|need| need.tracked && !need.backorder) {
+    for need in &needs {
         let parcel = usize::try_from(need.delivery).ok().and_then(|number| parcels.get(number));
         let Some(pickup) = parcel.and_then(|parcel| parcel.pickup) else { continue };
+        let place = context.locations.get(pickup.location_id).map(|place| &place.site.capabilities);
+        let missing = place.map(|has| need.requires.missing_at(has)).unwrap_or_default();
+        if !missing.is_empty() {
+            let detail = format!(
+                "it can not be picked up at {}: {} is not to be had there",
+                pickup.location,
+                missing.join(", ")
+            );
+            problems.push(blocking(Code::NotCapable.as_str(), detail, format!("/lines/{}", need.place)));
+            continue;
+        }
+        if !need.tracked || need.backorder {
+            continue;
+        }
         let left = left.entry((need.variant, pickup.location_id)).or_default();
         let gift = details.lines.get(need.place).is_some_and(|line| line.gift_of.is_some());
         if *left < need.quantity && !gift {
@@ -565,6 +579,12 @@ pub(super) fn short(
         *left -= need.quantity;
     }
     Ok(problems)
+}
+
+/// The locations at which something of a cart is picked up.
+pub(super) fn pickups(details: &CartDetails) -> Vec<LocationId> {
+    let all = details.pickup.iter().chain(details.deliveries.iter().filter_map(|one| one.pickup.as_ref()));
+    all.map(|pickup| pickup.location_id).collect()
 }
 
 /// How many pieces of each line go with which deliveries, by the number of the line; `None` where there is one delivery.

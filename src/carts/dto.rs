@@ -78,6 +78,9 @@ pub struct CartRequest {
     /// One of the cart's payment-options, for promotions that ask how it is paid.
     #[schema(value_type = Option<String>)]
     pub payment_method: Option<Text<50>>,
+    /// The company's own number of the order; where the company asks for one, the cart is not ordered without.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
+    pub purchase_order: Option<Text<50>>,
     /// The codes of coupons, at most 10, in any case, with or without dashes.
     #[serde(default)]
     #[schema(value_type = Vec<String>, max_items = 10)]
@@ -137,6 +140,10 @@ pub struct CartPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub payment_method: Option<Option<Text<50>>>,
+    /// The company's own number of the order.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]
+    pub purchase_order: Option<Option<Text<50>>>,
     /// The codes of coupons, whole: what is not named goes.
     #[schema(value_type = Option<Vec<String>>, max_items = 10)]
     pub coupons: Option<Vec<Text<60>>>,

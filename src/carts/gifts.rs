@@ -18,7 +18,7 @@ use crate::{
         ids::{CartId, CartLineId, PromotionId, VariantId},
     },
     pricing::{GiftGoods, GiftRequest, Given, QuoteRequest, model::Step},
-    stock::{self, Selling},
+    stock::{self, Market, Selling},
 };
 
 /// What promotions may give to a cart, before it is known what they do.
@@ -131,10 +131,10 @@ fn line_id(cart: CartId, line_no: i32) -> CartLineId {
 pub(super) fn there_for(
     tx: &mut Tx,
     cart: &Cart,
-    variants: &[VariantId],
-    selling: Selling,
+    variants: &HashMap<VariantId, Variant>,
+    to: (Selling, Market<'_>),
 ) -> Result<HashMap<VariantId, i64>> {
-    let mut available = stock::availability(tx, variants, selling)?;
+    let mut available = stock::availability(tx, variants.values(), to)?;
     if cart.details.frozen_until.is_some() {
         for (variant, held) in stock::held(tx, cart.id)? {
             *available.entry(variant).or_default() += held;

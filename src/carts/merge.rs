@@ -4,6 +4,7 @@ use super::{
     access, deliveries, lines,
     model::{Cart, CartCommand, CartState, Problem},
     pricing::Context,
+    quoted,
     service::{self, Change, Who},
     store,
 };
@@ -39,6 +40,7 @@ pub(super) fn merge(
     if cart.channel != other.channel || cart.currency != other.currency {
         return Err(Error::problem(Code::CartMergeForeign, "the carts are of another channel or currency").at("/from"));
     }
+    quoted::refuse_merge([&cart, &other])?;
     service::adopt(tx, context.now, who.0, who.2, &mut cart)?;
     let was_frozen = [&cart, &other].map(|cart| cart.state == CartState::Frozen);
     cart.state = cart.state.apply(CartCommand::Edit)?;

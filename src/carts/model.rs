@@ -9,11 +9,14 @@ use super::{
     delivery::{Delivery, FurtherDelivery, PickUp},
 };
 use crate::{
-    customers::Address,
+    customers::{Address, ApprovalNeed},
     error::{Code, Error, Result},
     kernel::{
         Action, Currency, Device, Instant, Money, Per, PricePer, Quantity, UnitPrice,
-        ids::{CartId, CartLineId, ChannelId, CustomerId, OrderId, PromotionId, StoredValueId, VariantId},
+        ids::{
+            ApprovalRequestId, CartId, CartLineId, ChannelId, CustomerId, OrderId, PromotionId, QuoteId, StoredValueId,
+            VariantId,
+        },
         text::{Email, Text},
     },
     pricing::{
@@ -263,6 +266,18 @@ pub struct LastDecline {
     pub at: Instant,
 }
 
+/// That others of the company have approved a cart, as it stood then: a change of it undoes that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = CartApproved)]
+pub struct Approved {
+    /// What was approved.
+    pub request_id: ApprovalRequestId,
+    /// At which total; at another one it does not count.
+    pub total: Money,
+    /// When.
+    pub at: Instant,
+}
+
 /// What is kept of a cart beside its columns.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CartDetails {
@@ -293,6 +308,15 @@ pub struct CartDetails {
     /// The payment method that is chosen: promotions may ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method: Option<String>,
+    /// The company's own number of the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase_order: Option<String>,
+    /// Who has to approve it before it is ordered, as it was priced last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_approval: Option<ApprovalNeed>,
+    /// That it was approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
     /// The codes of its coupons, as they are looked up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coupons: Vec<String>,
@@ -332,6 +356,12 @@ pub struct CartDetails {
     /// What a foreign system calls the order that it becomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<ForeignOrder>,
+    /// The quote that it is of: its lines and prices are that one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<QuoteId>,
+    /// Whether it was made of something else, so that nobody shops in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unattended: bool,
     /// Promotions whose gifts its buyer does without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub declined_gifts: Vec<PromotionId>,
@@ -514,6 +544,18 @@ pub struct CartView {
     pub lines: Vec<CartLine>,
     /// The payment method that is chosen, for promotions that ask for it; completing names its own.
     pub payment_method: Option<String>,
+    /// The company's own number of the order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purchase_order: Option<String>,
+    /// Who of the company has to approve it before it is ordered: completing it answers `approval_required` until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs_approval: Option<ApprovalNeed>,
+    /// The quote that it is of: its lines can not be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote_id: Option<QuoteId>,
+    /// That it was approved; a change undoes that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
     /// The promotions whose gifts its buyer does without.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub declined_gifts: Vec<PromotionId>,
@@ -611,6 +653,10 @@ impl CartView {
             vat_id: details.vat_id,
             lines: details.lines,
             payment_method: details.payment_method,
+            purchase_order: details.purchase_order,
+            needs_approval: details.needs_approval,
+            approved: details.approved,
+            quote_id: details.quote,
             declined_gifts: details.declined_gifts,
             coupons: details.coupons,
             totals: details.totals,

@@ -6,17 +6,20 @@ use rust_decimal::Decimal;
 
 use super::{
     bundles::{self, CartComponent},
-    coupons,
+    business, coupons,
     deliveries::{self, Parcel},
     gifts::{self, Gifts},
     lines::MAX_LINES,
     model::{Cart, Problem, Source},
-    store, stored,
+    quoted, store, stored,
 };
 use crate::{
     catalog::{self, Attributes, Variant, VariantStatus},
     channels::{Channel, Directory},
-    customers::{self, Standing},
+    customers::{
+        self, Standing,
+        companies::{Membership, OrderRules},
+    },
     db::Tx,
     error::{Code, Result},
     http::{State, seal::Secret},
@@ -34,7 +37,7 @@ use crate::{
         tax::{self, Sale},
         vat::CheckedVatId,
     },
-    stock::{self, Locations, Selling},
+    stock::{self, Locations, Market, Selling},
 };
 
 /// What pricing needs to know beside the cart: from memory, fixed for the request.
@@ -127,7 +130,9 @@ pub(super) fn reprice_with(
     variants.extend(goods.into_iter().map(|variant| (variant.id, variant)));
     let prices = if ids.is_empty() { HashMap::new() } else { pricing::prices(tx, &ids)? };
     let selling = Selling::of(&context.channel, asked.buyer.group.as_deref(), context.now);
-    let there = if gifts.any() { gifts::there_for(tx, cart, &ids, selling)? } else { HashMap::new() };
+    let pickups = deliveries::pickups(&cart.details);
+    let market = Market::of(&context.locations, cart.channel).to(destination(context, cart, true)).or_at(&pickups);
+    let there = if gifts.any() { gifts::there_for(tx, cart, &variants, (selling, market))? } else { HashMap::new() };
     let (shipping, further) = shipping(cart, &variants);
     let (lines, gifts_of) = (lines(cart, &variants), gifts.requests(cart, &variants, &there));
     let request = empty_request(context, cart, (&asked, &nothing));
@@ -140,6 +145,7 @@ pub(super) fn reprice_with(
     gifts.put_on(cart, &variants, &quote.given);
     bundles::explode(cart, &variants);
     let mut problems = missing(context, cart, &variants);
+    problems.extend(business::problems(cart, &asked.rules));
     problems.extend(coupons::problems(cart, &asked.coupons, quote.totals.as_ref()));
     for problem in quote.problems {
         let line = problem.line_no.and_then(|no| cart.details.lines.iter().position(|line| line.line_no == no));
@@ -154,14 +160,16 @@ pub(super) fn reprice_with(
         problems.push(blocking(problem.code.as_str(), problem.detail, pointer));
     }
     if look_at_stock && !ids.is_empty() {
-        let available = stock::availability(tx, &ids, selling)?;
+        let available = stock::availability(tx, ids.iter().filter_map(|id| variants.get(id)), (selling, market))?;
         problems.extend(bundles::short(cart, &variants, &available));
-        problems.extend(deliveries::short(tx, cart, &variants, selling)?);
+        problems.extend(deliveries::short(tx, (context, cart), &variants, selling)?);
     }
     bundles::weigh(cart, context.rules.price_lists.of(cart.channel), &prices, asking(context, cart, &asked.buyer));
     reduce(tx, context, cart, (&variants, &prices), &asked)?;
     let changes = moved(cart, quote.totals.as_ref());
     cart.details.totals = quote.totals;
+    quoted::explain(cart);
+    cart.details.needs_approval = business::need(cart, &asked.rules, &asked.member);
     cart.details.paid_with = stored::paid_with(tx, context, cart)?;
     problems.extend(stored::problems(&cart.details.paid_with));
     cart.details.problems = problems;
@@ -309,6 +317,8 @@ pub(super) fn weight(cart: &Cart, variants: &HashMap<VariantId, Variant>) -> i64
 /// What prices and promotions ask of a cart beside its lines.
 struct Asked {
     buyer: Buyer,
+    member: Membership,
+    rules: OrderRules,
     coupons: Vec<Redeemed>,
     person: Person,
     sale: Sale,
@@ -332,6 +342,8 @@ impl Asked {
                 segments: standing.segments,
                 first_order,
             },
+            member: standing.member,
+            rules: standing.rules,
             coupons: promotions::redeemed(tx, redeeming(context, cart), &cart.details.coupons)?,
             person: Person::new(cart.customer, email, &context.secret),
             sale: sale(context, cart, variants, standing.tax_exempt),

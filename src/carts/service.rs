@@ -16,7 +16,7 @@ use super::{
         refuse_incomplete,
     },
     pricing::{self, Context, Priced},
-    store,
+    quoted, store,
     stored::{self, StoredChange},
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     kernel::{
         Actor, Currency, Device, Instant,
         actor::Shopper,
-        ids::{CartId, ChannelId, CustomerId, OrderId},
+        ids::{CartId, ChannelId, CustomerId, OrderId, QuoteId},
         text::{Email, Text},
     },
     pricing::{promotions, vat::CheckedVatId},
@@ -48,6 +48,7 @@ pub(super) struct Change {
     pub shipping_method: Option<Option<Text<50>>>,
     pub deliveries: Option<Vec<DeliveryRequest>>,
     pub payment_method: Option<Option<Text<50>>>,
+    pub purchase_order: Option<Option<Text<50>>>,
     pub coupons: Option<Vec<WantedCoupon>>,
     pub stored: Vec<StoredChange>,
     pub locale: Option<Option<Text<35>>>,
@@ -68,6 +69,10 @@ pub(super) struct NewCart {
     pub customer: CustomerId,
     pub currency: Option<Currency>,
     pub change: Change,
+    /// The quote that it is of.
+    pub quote: Option<QuoteId>,
+    /// Whether it is made of something else, so that nobody shops in it.
+    pub unattended: bool,
 }
 
 /// Prices a cart that is to be made. Nothing is written.
@@ -86,7 +91,12 @@ pub(super) fn draft(tx: &mut Tx, context: &Context, actor: &Actor, new: &NewCart
         active_at: now,
         expires_at: expiry(context),
         created_at: now,
-        details: CartDetails { next_line_no: 1, ..CartDetails::default() },
+        details: CartDetails {
+            next_line_no: 1,
+            quote: new.quote,
+            unattended: new.unattended,
+            ..CartDetails::default()
+        },
     };
     cart.customer = signed_in(tx, actor)?;
     name_customer(tx, actor, &mut cart, &new.change)?;
@@ -190,7 +200,7 @@ fn open(tx: &mut Tx, actor: &Actor, secret: &Secret, id: CartId) -> Result<Cart>
 }
 
 /// Who changes a cart, and the customer that they become who have signed in and are not known yet.
-pub(super) type Who<'a> = (&'a Actor, &'a Secret, CustomerId);
+pub type Who<'a> = (&'a Actor, &'a Secret, CustomerId);
 
 /// Changes a cart by `change`, prices it anew and saves it. A frozen cart thaws: its reservation is released.
 pub(super) fn update(
@@ -206,6 +216,7 @@ pub(super) fn update(
     let was_frozen = cart.state == CartState::Frozen;
     cart.state = cart.state.apply(CartCommand::Edit)?;
     let change = change(&mut cart)?;
+    quoted::refuse_change(&cart, &change)?;
     adopt(tx, context.now, who.0, who.2, &mut cart)?;
     let was_of = cart.customer;
     name_customer(tx, who.0, &mut cart, &change)?;
@@ -247,7 +258,9 @@ pub(super) fn thaw(cart: &mut Cart) -> Problem {
 /// Saves a cart as active now.
 pub(super) fn save(tx: &mut Tx, context: &Context, cart: &mut Cart) -> Result<()> {
     cart.active_at = context.now;
-    cart.expires_at = expiry(context);
+    if cart.details.quote.is_none() {
+        cart.expires_at = expiry(context);
+    }
     store::update(tx, context.now, cart, abandon_at(context, cart))
 }
 
@@ -256,13 +269,24 @@ fn expiry(context: &Context) -> Instant {
 }
 
 fn abandon_at(context: &Context, cart: &Cart) -> Option<Instant> {
-    let waits = !cart.details.lines.is_empty() && cart.details.occurred_at.is_none() && !context.channel.test;
+    let waits = is_somebodys_turn(cart) && !context.channel.test;
     waits.then(|| context.now.plus_seconds(60 * context.channel.settings.abandonment_minutes))
+}
+
+/// Whether somebody shops in it who may leave it: not in one that is made of a quote, of a date of a recurring order or of an order from
+/// elsewhere, nor in one that waits for others of the company.
+fn is_somebodys_turn(cart: &Cart) -> bool {
+    let details = &cart.details;
+    let is_made = details.unattended || details.quote.is_some() || details.reference.is_some();
+    let waits_for_others = cart.state == CartState::Frozen && details.needs_approval.is_some();
+    !details.lines.is_empty() && details.occurred_at.is_none() && !is_made && !waits_for_others
 }
 
 /// Makes a change on the cart in memory and prices it.
 pub(super) fn edit(tx: &mut Tx, context: &Context, cart: &mut Cart, change: &Change) -> Result<Priced> {
     check(context, change)?;
+    // What was approved was it as it stood.
+    cart.details.approved = None;
     let mut skus: Vec<String> = bundles::skus(cart);
     skus.extend(change.lines.iter().flatten().map(|line| line.sku.to_string()));
     skus.sort_unstable();
@@ -281,6 +305,7 @@ pub(super) fn edit(tx: &mut Tx, context: &Context, cart: &mut Cart, change: &Cha
     }
     let fitted = deliveries::fit(cart);
     set(&mut cart.details.payment_method, &change.payment_method.clone().map(|code| code.map(Text::into_string)));
+    set(&mut cart.details.purchase_order, &change.purchase_order.clone().map(|number| number.map(Text::into_string)));
     set(&mut cart.details.locale, &change.locale.clone().map(|locale| locale.map(Text::into_string)));
     set(&mut cart.details.source, &change.source);
     cart.details.marketing_consent = change.marketing_consent.unwrap_or(cart.details.marketing_consent);
@@ -348,6 +373,21 @@ pub(super) fn freeze(
     id: CartId,
     expected: Option<i64>,
 ) -> Result<(Cart, Vec<Problem>)> {
+    let until = context.now.plus_seconds(60 * context.channel.settings.reservation_minutes);
+    freeze_until(tx, context, who, (id, expected), until)
+}
+
+/// The same until then.
+///
+/// # Errors
+/// `not_found`, `version_stale`, `cart_not_open`, `cart_incomplete`, `out_of_stock`.
+pub fn freeze_until(
+    tx: &mut Tx,
+    context: &Context,
+    who: Who<'_>,
+    (id, expected): (CartId, Option<i64>),
+    until: Instant,
+) -> Result<(Cart, Vec<Problem>)> {
     let mut cart = open(tx, who.0, who.1, id)?;
     check_version(&cart, expected)?;
     let was_frozen = cart.state == CartState::Frozen;
@@ -355,8 +395,8 @@ pub(super) fn freeze(
     adopt(tx, context.now, who.0, who.2, &mut cart)?;
     let priced = pricing::reprice(tx, context, &mut cart, false)?;
     refuse_incomplete(&cart)?;
-    let until = context.now.plus_seconds(60 * context.channel.settings.reservation_minutes);
     cart.details.frozen_until = Some(until);
+    cart.details.approved = None;
     cart.stage = cart.stage.max(Stage::Checkout);
     save(tx, context, &mut cart)?;
     if was_frozen {
@@ -417,7 +457,7 @@ pub fn complete(tx: &mut Tx, now: Instant, id: CartId, order: OrderId) -> Result
 }
 
 /// Gives a cart back to its shopper after paying came to nothing: it tells why, and nothing is kept for it any more. From
-/// now on it can be abandoned again. False when it is not being paid (any more).
+/// now on it can be abandoned again, where somebody shops in it. False when it is not being paid (any more).
 ///
 /// # Errors
 /// What the database says.
@@ -427,7 +467,8 @@ pub fn reopen(tx: &mut Tx, now: Instant, id: CartId, abandon_minutes: i64, why: 
     cart.state = cart.state.apply(CartCommand::Reopen)?;
     cart.details.frozen_until = None;
     cart.details.last_decline = Some(why);
-    store::update(tx, now, &mut cart, Some(now.plus_seconds(60 * abandon_minutes)))?;
+    let abandon_at = is_somebodys_turn(&cart).then(|| now.plus_seconds(60 * abandon_minutes));
+    store::update(tx, now, &mut cart, abandon_at)?;
     Ok(true)
 }
 
@@ -437,6 +478,17 @@ pub fn reopen(tx: &mut Tx, now: Instant, id: CartId, abandon_minutes: i64, why: 
 /// `not_found`.
 pub fn load(tx: &mut Tx, id: CartId) -> Result<Cart> {
     store::find(tx, id)?.ok_or_else(|| Error::not_found("cart"))
+}
+
+/// The orders that carts have become; those that have not are absent. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn orders_of(tx: &mut Tx, carts: &[CartId]) -> Result<HashMap<CartId, OrderId>> {
+    if carts.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(store::orders_of(tx, carts)?.into_iter().collect())
 }
 
 /// Ends carts that were left alone for too long; their reservations are released. Returns how many.

@@ -246,7 +246,7 @@ fn ships_from(tx: &mut Tx, context: &Context, (cart, priced): (&Cart, &Priced)) 
     let wanted = wanted(tx, context, (cart, priced), &[])?;
     let plan = match sourcing::try_plan(&wanted.needs, Sources::of(locations, &wanted.facts), &wanted.available) {
         Ok(plan) => plan,
-        Err(error) if matches!(error.code(), Code::OutOfStock | Code::LocationInactive) => {
+        Err(error) if matches!(error.code(), Code::OutOfStock | Code::LocationInactive | Code::NotCapable) => {
             sourcing::Replanned::default()
         }
         Err(error) => return Err(error),

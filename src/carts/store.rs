@@ -287,6 +287,15 @@ pub(super) fn lock_many(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<Cart>> {
     Ok(sql(query).bind(wanted).load::<Columns, Row>(tx)?.into_iter().map(cart).collect())
 }
 
+/// The orders that carts have become.
+pub(super) fn orders_of(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<(CartId, OrderId)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query =
+        format!("SELECT id, order_id FROM carts WHERE id IN (SELECT wanted FROM {list}) AND order_id IS NOT NULL");
+    let wanted = dialect::rows(carts.iter().map(|id| json!([id.hex()])).collect());
+    sql(query).bind(wanted).load::<(UidSql, UidSql), (CartId, OrderId)>(tx)
+}
+
 /// Writes the details of carts that are locked, and that nobody is to be reminded of them.
 pub(super) fn erase(tx: &mut Tx, now: Instant, carts: &[(CartId, CartDetails)]) -> Result<()> {
     let list = dialect::list(tx, &[("wanted", Col::Uid), ("bare", Col::Doc)]);

@@ -4,11 +4,13 @@
 
 pub mod api;
 mod bundles;
+mod exempt;
 mod model;
 mod service;
 mod store;
 
 pub use bundles::Component;
+pub use exempt::ExemptGround;
 pub use model::{
     Attributes, BackorderPolicy, Gtin, NewVariant, StockPolicy, TrackingPolicy, UnitCode, Variant, VariantChange,
     VariantRow, VariantStatus,

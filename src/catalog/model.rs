@@ -4,11 +4,14 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::bundles::{self, Component};
+use super::{
+    bundles::{self, Component},
+    exempt,
+};
 use crate::{
     error::{Code, Error, Result},
     kernel::{
-        Instant,
+        Capabilities, Instant,
         ids::VariantId,
         patch::present,
         text::{NotAText, Sku, Text},
@@ -178,12 +181,16 @@ pub struct Variant {
     pub backorder_policy: BackorderPolicy,
     /// What is asked for of its goods, where they come in and where they leave; of a bundle nothing, of its components what they ask.
     pub tracking: TrackingPolicy,
+    /// What a location has to be able to do to ship it; absent where that is nothing. A bundle asks for nothing: its components do.
+    #[serde(skip_serializing_if = "Capabilities::is_none")]
+    pub requires: Capabilities,
     /// Whether it is sold.
     pub status: VariantStatus,
     /// What a bundle is made of; absent where it is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<Component>,
-    /// What else is noted about it. `perishable: true` is heeded: the price before a reduction of such goods is the last one.
+    /// What else is noted about it. `perishable: true` is heeded: the price before a reduction of such goods is the last one; and
+    /// `withdrawal_exempt`, which says why the law lets nobody withdraw from it.
     #[schema(value_type = Object)]
     pub attributes: Attributes,
     /// Rises with every change.
@@ -228,6 +235,9 @@ pub struct NewVariant {
     /// What is asked for of its goods, where they come in and where they leave.
     #[serde(default = "untraced")]
     pub tracking: TrackingPolicy,
+    /// What a location has to be able to do to ship it: only those are asked that name all of it among their `capabilities`.
+    #[serde(default)]
+    pub requires: Capabilities,
     /// What it is made of, where it is a bundle: 1 to 50 variants that are sold and are no bundles themselves. A bundle is sold as one
     /// and has no stock of its own; whether a variant is one never changes. Leave it out where it is none.
     #[schema(min_items = 1, max_items = 50)]
@@ -273,6 +283,7 @@ impl NewVariant {
             stock_policy: if components.is_empty() { self.stock_policy } else { StockPolicy::Untracked },
             backorder_policy: self.backorder_policy,
             tracking: self.tracking,
+            requires: self.requires,
             status: VariantStatus::Active,
             components,
             attributes: self.attributes,
@@ -308,9 +319,14 @@ impl Variant {
             let detail = "a bundle has no goods of its own: track its components";
             return Err(Error::problem(Code::BundleInvalid, detail).at("/tracking"));
         }
+        if self.is_bundle() && !self.requires.is_none() {
+            let detail = "a bundle has no goods of its own: its components say what they require";
+            return Err(Error::problem(Code::BundleInvalid, detail).at("/requires"));
+        }
         if !self.attributes.is_empty() && serde_json::to_string(&self.attributes)?.len() > MAX_ATTRIBUTES {
             return Err(Error::invalid("/attributes", format!("expected at most {MAX_ATTRIBUTES} bytes of JSON")));
         }
+        exempt::check(&self.attributes)?;
         Ok(())
     }
 }
@@ -345,6 +361,8 @@ pub struct VariantChange {
     pub backorder_policy: Option<BackorderPolicy>,
     /// What is asked for of its goods. What lies there already is sold as it is.
     pub tracking: Option<TrackingPolicy>,
+    /// What a location has to be able to do to ship it, all of it. What is placed already stays where it is.
+    pub requires: Option<Capabilities>,
     /// Whether it is sold.
     pub status: Option<VariantStatus>,
     /// What a bundle is made of, whole; it counts for carts that are priced from then on. What is no bundle does not become one.
@@ -374,6 +392,9 @@ impl VariantChange {
         variant.stock_policy = self.stock_policy.unwrap_or(variant.stock_policy);
         variant.backorder_policy = self.backorder_policy.unwrap_or(variant.backorder_policy);
         variant.tracking = self.tracking.unwrap_or(variant.tracking);
+        if let Some(requires) = &self.requires {
+            variant.requires.clone_from(requires);
+        }
         variant.status = self.status.unwrap_or(variant.status);
         if let Some(components) = &self.components {
             variant.components = bundles::changed(&variant.sku, &variant.components, components)?;
@@ -419,6 +440,8 @@ pub struct VariantRow {
     pub backorder_policy: Option<BackorderPolicy>,
     /// What is asked for of its goods. What lies there already is sold as it is.
     pub tracking: Option<TrackingPolicy>,
+    /// What a location has to be able to do to ship it, all of it.
+    pub requires: Option<Capabilities>,
     /// Whether it is sold.
     pub status: Option<VariantStatus>,
     /// What it is made of, where it is a bundle: a new SKU with components is one, and stays one.
@@ -442,6 +465,7 @@ impl VariantRow {
             stock_policy: self.stock_policy,
             backorder_policy: self.backorder_policy,
             tracking: self.tracking,
+            requires: self.requires.clone(),
             status: self.status,
             components: self.components.clone(),
             attributes: self.attributes.clone(),
@@ -471,6 +495,7 @@ impl VariantRow {
             stock_policy: tracked(),
             backorder_policy: deny(),
             tracking: untraced(),
+            requires: Capabilities::NONE,
             components: self.components.clone(),
             attributes: Attributes::new(),
         };

@@ -18,7 +18,7 @@ use crate::{
         insert_many, sql,
     },
     error::Result,
-    kernel::{Instant, ids::VariantId, text::fold},
+    kernel::{Capabilities, Instant, ids::VariantId, text::fold},
 };
 
 /// What is kept in the column `doc`.
@@ -48,6 +48,7 @@ struct Record {
     updated_at: Instant,
     components: Option<Doc<Vec<Component>>>,
     tracking: TrackingPolicy,
+    requires: Option<Doc<Capabilities>>,
 }
 
 type Types = (
@@ -68,11 +69,12 @@ type Types = (
     InstantSql,
     Nullable<DocSql>,
     Text,
+    Nullable<DocSql>,
 );
 
 const READ: &str = "v.id, v.sku, v.gtin, v.name, v.tax_class, v.weight_grams, v.unit_code, v.requires_shipping, \
      v.stock_policy, v.backorder_policy, v.status, v.doc, v.version, v.created_at, v.updated_at, v.components, \
-     v.tracking";
+     v.tracking, v.requires";
 
 impl From<Record> for Variant {
     fn from(row: Record) -> Self {
@@ -88,6 +90,7 @@ impl From<Record> for Variant {
             stock_policy: row.stock_policy,
             backorder_policy: row.backorder_policy,
             tracking: row.tracking,
+            requires: row.requires.map(|Doc(requires)| requires).unwrap_or_default(),
             status: row.status,
             components: row.components.map(|Doc(components)| components).unwrap_or_default(),
             attributes: row.doc.0.attributes,
@@ -209,6 +212,7 @@ const COLUMNS: &[(&str, Col)] = &[
     ("updated_at", Col::At),
     ("components", Col::Doc),
     ("tracking", Col::Text),
+    ("requires", Col::Doc),
 ];
 
 /// A variant in the order of [`COLUMNS`].
@@ -233,6 +237,7 @@ fn row(variant: &Variant) -> Vec<Bind> {
         // What is no bundle has none: that is what SQL asks for.
         variant.is_bundle().then(|| Doc(json!(variant.components))).into(),
         variant.tracking.as_str().into(),
+        (!variant.requires.is_none()).then(|| Doc(json!(variant.requires))).into(),
     ]
 }
 
@@ -257,7 +262,7 @@ pub(super) fn upsert<'v>(tx: &mut Tx, changed: impl Iterator<Item = &'v Variant>
          requires_shipping = excluded.requires_shipping, stock_policy = excluded.stock_policy, \
          backorder_policy = excluded.backorder_policy, status = excluded.status, doc = excluded.doc, \
          version = excluded.version, updated_at = excluded.updated_at, components = excluded.components, \
-         tracking = excluded.tracking, backorders_until = CASE \
+         tracking = excluded.tracking, requires = excluded.requires, backorders_until = CASE \
            WHEN variants.backorder_policy = 'allow' AND excluded.backorder_policy = 'deny' THEN ? \
            ELSE variants.backorders_until END \
          WHERE variants.version = excluded.version - 1 RETURNING sku",

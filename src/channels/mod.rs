@@ -6,6 +6,7 @@ pub mod api;
 mod invoicing;
 mod links;
 mod model;
+mod prepayment;
 mod service;
 mod store;
 
@@ -15,6 +16,7 @@ pub use model::{
     Channel, ChannelSettings, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PAYMENT_METHODS,
     PublishableKey, Span, TimeZone,
 };
+pub use prepayment::{Overpaid, Prepayment, TermStep};
 pub use service::{
-    ChannelIds, check_named, create_channel, create_legal_entity, entity, update_channel, update_legal_entity,
+    ChannelIds, check_named, create_channel, create_legal_entity, entity, settings, update_channel, update_legal_entity,
 };

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     invoicing::{InvoiceSettings, Invoicing, in_year},
     links::{self, PageAddress},
+    prepayment::Prepayment,
 };
 use crate::{
     error::{Code, Error, Result},
@@ -158,6 +159,10 @@ pub struct ChannelSettings {
     #[serde(default = "Invoicing::off", skip_serializing_if = "is_off")]
     #[schema(default = "off")]
     pub invoicing: Invoicing,
+    /// The terms of payments by hand: reminders, cancellation, what is too much or too little. Left out, nobody is reminded, nothing is
+    /// cancelled, and what is too much is given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepayment: Option<Prepayment>,
     /// The payment methods it offers: `manual`, `sandbox`.
     #[schema(value_type = Vec<String>, example = json!(["manual", "sandbox"]))]
     pub payment_methods: Vec<Text<50>>,
@@ -185,6 +190,11 @@ pub struct ChannelSettings {
     /// For how long goods of lots must still keep when they are sold here; left out, until they end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_shelf_life: Option<ShelfLife>,
+    /// For so many minutes after they have ordered, customers may take lines off their order and send it elsewhere, until somebody begins to
+    /// pick it. Left out, they may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10_080)]
+    pub order_changes_minutes: Option<i64>,
     /// The origins of storefronts that may call from a browser (CORS).
     #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["https://shop.example.org"]))]
@@ -218,7 +228,7 @@ const fn default_cart_days() -> i64 {
 
 /// The codes of the payment providers there are. Payments are built on channels and not the other way round, so a test
 /// compares this list with the providers.
-pub const PAYMENT_METHODS: [&str; 4] = ["manual", "sandbox", "gift_card", "store_credit"];
+pub const PAYMENT_METHODS: [&str; 6] = ["manual", "sandbox", "gift_card", "store_credit", "on_account", "stripe"];
 
 impl ChannelSettings {
     /// What the schema can not say.
@@ -249,10 +259,12 @@ impl ChannelSettings {
         within(self.reservation_minutes, 1_440, "/settings/reservation_minutes")?;
         within(self.cart_days, 365, "/settings/cart_days")?;
         self.due_hours.map_or(Ok(()), |hours| within(hours, 8_760, "/settings/due_hours"))?;
+        self.order_changes_minutes.map_or(Ok(()), |one| within(one, 10_080, "/settings/order_changes_minutes"))?;
         self.low_stock.map_or(Ok(()), |pieces| within(pieces, 100, "/settings/low_stock"))?;
         if let Some(life) = &self.min_shelf_life {
             life.check()?;
         }
+        self.prepayment.as_ref().map_or(Ok(()), Prepayment::check)?;
         self.check_pages()
     }
 }

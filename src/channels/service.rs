@@ -4,7 +4,9 @@
 pub(super) use super::store::{channel, legal_entities, legal_entity};
 use super::{
     invoicing::{InvoiceSettings, Invoicing},
-    model::{Channel, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PublishableKey},
+    model::{
+        Channel, ChannelSettings, Directory, LegalEntity, LegalEntityPatch, NewChannel, NewLegalEntity, PublishableKey,
+    },
     store::{self, ChannelRow, LegalEntityRow},
 };
 use crate::{
@@ -23,6 +25,14 @@ use crate::{
 /// What the database says.
 pub fn entity(tx: &mut Tx, id: LegalEntityId) -> Result<Option<LegalEntity>> {
     store::legal_entity(tx, id)
+}
+
+/// How a channel sells, as it stands in the database. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn settings(tx: &mut Tx, id: ChannelId) -> Result<Option<ChannelSettings>> {
+    store::settings(tx, id)
 }
 
 /// Makes a legal entity.

@@ -134,6 +134,11 @@ pub(super) fn channel(tx: &mut Tx, id: ChannelId) -> Result<Option<Channel>> {
     Ok(Some(channel))
 }
 
+pub(super) fn settings(tx: &mut Tx, id: ChannelId) -> Result<Option<ChannelSettings>> {
+    let query = sql("SELECT doc FROM channels WHERE id = ?").bind(id);
+    Ok(query.first::<DocSql, Doc<ChannelSettings>>(tx)?.map(|Doc(settings)| settings))
+}
+
 /// Replaces a channel's name and settings when it still has the given version. False when it has not.
 pub(super) fn update_channel(tx: &mut Tx, now: Instant, changed: &Channel, version: i64) -> Result<bool> {
     // Settings that a newer version beside this one has written stay.

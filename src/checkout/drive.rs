@@ -1,9 +1,9 @@
 //! Driving a checkout through its transactions and the provider, within a request.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use super::{
-    follow_up,
+    follow_up, judging,
     look::{self, Seen},
     model::{CheckoutResult, CompleteRequest},
     place::Tickets,
@@ -11,15 +11,18 @@ use super::{
 };
 use crate::{
     carts::{self, Context},
+    customers,
     db::Tx,
     error::{Code, Error, Result},
     http::{Call, Reply, State, answered_before, idempotency::Fingerprint, idempotency::Key},
     kernel::{
         Actor, Id,
+        actor::Shopper,
         ids::{CartId, ChannelId},
     },
     orders::OrderLinks,
     payments::{self, Outcome, PATIENCE, Payment, PaymentState, Provider},
+    risk::Profiles,
 };
 
 /// Completes a cart within a request.
@@ -31,33 +34,52 @@ pub(super) async fn complete(
 ) -> Result<Reply> {
     let (channel, key) = (channel_of(&call, cart).await?, call.idempotency_key(fingerprint)?);
     let checkout = checkout(&call.state, call.actor.clone(), channel, cart).await?;
-    let checkout = Checkout { expected: call.if_match()?, ..checkout };
+    judging::check(&call.actor, &request)?;
+    let client = client_of(&call);
+    let checkout = Checkout { expected: call.if_match()?, client, ..checkout };
     run(&call.state, checkout, request, key).await
 }
 
-/// Completes a cart for an actor who has been authenticated: the whole of it, without HTTP.
+/// The address that a shopper's connection comes from, as the rules of risk are told it; nothing for staff and machine clients, who complete
+/// carts for somebody else.
+#[must_use]
+pub fn client_of(call: &Call) -> Option<IpAddr> {
+    match &call.actor {
+        Actor::Shopper(_) => call.state.limits.client(call.request()),
+        _ => None,
+    }
+}
+
+/// Completes a cart for an actor who has been authenticated: the whole of it, without HTTP. `client` is the address of the shopper's
+/// connection, where one asks.
 ///
 /// # Errors
 /// What stands in the way.
 pub async fn complete_for(
     state: &State,
-    actor: Actor,
+    (actor, client): (Actor, Option<IpAddr>),
     channel: ChannelId,
     cart: CartId,
     request: CompleteRequest,
     key: Option<Key>,
 ) -> Result<Reply> {
-    run(state, checkout(state, actor, channel, cart).await?, request, key).await
+    judging::check(&actor, &request)?;
+    let checkout = Checkout { client, ..checkout(state, actor, channel, cart).await? };
+    run(state, checkout, request, key).await
 }
 
 async fn run(state: &State, mut checkout: Checkout, request: CompleteRequest, key: Option<Key>) -> Result<Reply> {
     let (cart, surface, links) = (checkout.tickets.cart, Surface::of(&checkout.actor), checkout.links());
     let provider = request.payment.as_ref().map(|chosen| provider_of(state, &checkout, &chosen.method)).transpose()?;
+    let instrument = request.payment.as_ref().and_then(|chosen| chosen.instrument.as_deref());
+    checkout.card = provider.as_ref().and_then(|provider| provider.card(instrument?));
     let request = Arc::new(request);
     let begun = std::time::Instant::now();
     loop {
         match begin(state, &checkout, key.as_ref(), &request, provider.as_ref()).await? {
             Step::Answer(reply) => return Ok(*reply),
+            Step::Refused => return Err(judging::refused()),
+            Step::Stranger => make_known(state, &checkout).await?,
             Step::Ask(asked) => return ask(state, checkout, *asked).await,
             Step::LookUp(payment) => {
                 let customer_acts = payment.state == PaymentState::ActionRequired;
@@ -86,6 +108,14 @@ async fn run(state: &State, mut checkout: Checkout, request: CompleteRequest, ke
     }
 }
 
+/// Makes a customer of whoever has signed in for the first time, or links them to one, before anything is priced for them.
+async fn make_known(state: &State, checkout: &Checkout) -> Result<()> {
+    let Actor::Shopper(Shopper { identity: Some(identity), .. }) = &checkout.actor else { return Ok(()) };
+    let (actor, identity, fresh) = (checkout.actor.clone(), identity.clone(), checkout.tickets.customer);
+    let now = state.clock.now();
+    state.db.write(move |tx| customers::find_or_link(tx, (now, &actor), fresh, &identity).map(|_| ())).await
+}
+
 /// The provider of the method that was chosen.
 fn provider_of(state: &State, checkout: &Checkout, method: &str) -> Result<Arc<dyn Provider>> {
     checkout.context.channel.offers_payment(method).map_err(|error| error.at("/payment/method"))?;
@@ -105,6 +135,7 @@ async fn channel_of(call: &Call, cart: CartId) -> Result<ChannelId> {
 /// What the transactions need from outside.
 pub(super) async fn checkout(state: &State, actor: Actor, channel: ChannelId, cart: CartId) -> Result<Checkout> {
     let context = Context::of(state, channel, state.clock.now()).await?;
+    let risk = state.db.snapshot::<Profiles>().await?.of(channel);
     Ok(Checkout {
         actor,
         secret: state.secret.clone(),
@@ -114,6 +145,9 @@ pub(super) async fn checkout(state: &State, actor: Actor, channel: ChannelId, ca
         expected: None,
         asked: false,
         waited: false,
+        risk,
+        client: None,
+        card: None,
     })
 }
 
@@ -161,8 +195,8 @@ async fn ask(state: &State, checkout: Checkout, asked: Asked) -> Result<Reply> {
     let (payment, promised) = (asked.payment.clone(), matches!(outcome, Outcome::Authorised { .. }));
     // As much as can be is made ready here: the one writer of SQLite has but to write it.
     let drafted = match &outcome {
-        Outcome::Authorised { provider_ref } if !asked.shares.is_empty() => {
-            Some(Arc::new(Drafted::new(&checkout, &asked, provider_ref.as_deref())?))
+        Outcome::Authorised { provider_ref, expires_at } if !asked.shares.is_empty() => {
+            Some(Arc::new(Drafted::new(&checkout, &asked, (provider_ref.as_deref(), *expires_at))?))
         }
         _ => None,
     };

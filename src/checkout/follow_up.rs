@@ -12,6 +12,7 @@ use super::{
 use crate::{
     carts,
     error::{Code, Error, Result},
+    fulfilment,
     http::{Call, Reply, State, idempotency::Fingerprint},
     jobs::{Job, Runner, Verdict},
     kernel::ids::{CartId, PaymentId},
@@ -165,11 +166,33 @@ async fn take_up(state: &State, payment: Payment) {
 async fn notified(state: State, job: Job) -> Result<Verdict> {
     let notification: Notification = serde_json::from_value(job.payload.clone())?;
     let now = state.clock.now();
+    if let Some(notice) = notification.dispute.clone() {
+        let fresh = fulfilment::Fresh::of(job.id);
+        let heard = move |tx: &mut crate::db::Tx| match payments::key_of(tx, &notification)? {
+            Some(key) => fulfilment::dispute_heard(tx, now, &fresh, &key, &notice),
+            None => Ok(()),
+        };
+        state.db.write(heard).await?;
+        return Ok(Verdict::Done);
+    }
+    if let Some(failed) = notification.refund_failed.clone() {
+        let fresh = fulfilment::Fresh::of(job.id);
+        let heard = move |tx: &mut crate::db::Tx| fulfilment::refund_failed(tx, now, &fresh, &failed);
+        return match state.db.write(heard).await? {
+            true => Ok(Verdict::Done),
+            // The answer that it was taken on is not written yet.
+            false => Ok(Verdict::Retry { error: "the refund is under way still".to_owned(), after_seconds: None }),
+        };
+    }
     let (key, lease_seconds) = (notification.our_key.clone(), state.settings.checkout.lease_seconds);
     let claimed = state.db.write(move |tx| payments::claim(tx, now, &key, lease_seconds)).await?;
     match claimed {
         // Whatever it promises for an attempt that is being ended: that is gone through with.
         Some(payment) if payment.ending.is_some() && !matches!(notification.outcome, Outcome::Declined(_)) => {
+            look_up(&state, payment).await.map(|_| Verdict::Done)
+        }
+        // Something has happened to it that is better looked at.
+        Some(payment) if notification.outcome == Outcome::Unknown || lacks_end(&state, &payment, &notification)? => {
             look_up(&state, payment).await.map(|_| Verdict::Done)
         }
         Some(payment) => settle(&state, payment, notification.outcome).await.map(|_| Verdict::Done),
@@ -186,6 +209,12 @@ async fn notified(state: State, job: Job) -> Result<Verdict> {
             Ok(Verdict::Done)
         }
     }
+}
+
+/// Whether a promise is told without its end, which the provider tells whoever asks.
+fn lacks_end(state: &State, payment: &Payment, told: &Notification) -> Result<bool> {
+    let endless = matches!(told.outcome, Outcome::Authorised { expires_at: None, .. });
+    Ok(endless && payments::providers(state).of(payment)?.looks_up_ends())
 }
 
 /// Ends the attempt to pay a cart that staff see no end of. The provider is told first, so that it does not promise money

@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::json;
 
-use super::{model::CompleteRequest, paying, place::Prepared, service::Checkout};
+use super::{judging, model::CompleteRequest, paying, place::Prepared, service::Checkout};
 use crate::{
     carts::{self, CartDetails, CartState},
     db::Tx,
     error::{Code, Error, Result},
-    kernel::Money,
+    kernel::{Actor, Money, ids::CustomerId},
     pricing::{model::Totals, promotions},
+    risk::Found,
     stock::{self, sourcing::Sources},
 };
 
@@ -20,6 +21,8 @@ pub(super) enum Seen {
     Ready(Box<Ready>),
     /// Somebody has begun to pay it, or has paid it.
     Taken,
+    /// A guest's open cart, and whoever pays it has signed in for the first time: whose prices and rules are theirs is known once they are.
+    Stranger,
 }
 
 /// A cart that can be paid.
@@ -30,9 +33,13 @@ pub(super) struct Ready {
     pub total: Money,
     /// Whether the prices and promotions that were promised are kept.
     pub kept: bool,
+    /// Whom it was priced for.
+    pub customer: Option<CustomerId>,
     /// Whether it holds its stock.
     pub held: bool,
     pub available: stock::Available,
+    /// What the rules of risk say, where the channel has any.
+    pub judged: Option<Found>,
 }
 
 /// Reads a cart that is to be paid, prices it and checks that it is complete and costs what the customer has seen.
@@ -52,9 +59,11 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
     if let Some(method) = otherwise {
         cart.details.payment_method = Some(method.to_owned());
     }
-    let kept = held && otherwise.is_none();
-    // A guest's cart that is being paid by somebody who has signed in is priced as theirs.
+    // A guest's cart that is being paid by somebody who has signed in is priced as theirs: what was promised to the guest was promised to
+    // nobody who has prices, limits or approvers of their own.
     let guests = cart.customer;
+    let signs_in = guests.is_none() && matches!(&checkout.actor, Actor::Shopper(shopper) if shopper.identity.is_some());
+    let kept = held && otherwise.is_none() && !signs_in;
     if guests.is_none() {
         cart.customer = carts::signed_in(tx, &checkout.actor)?;
     }
@@ -66,6 +75,7 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
     // What its bundles were made of when they were shown is what is ordered, and what is held for it, whatever becomes of them meanwhile.
     carts::keep_components(&mut cart, &before);
     carts::refuse_incomplete(&cart)?;
+    carts::refuse_unapproved(&cart)?;
     let total = Money::from_minor(cart.total(), cart.currency);
     check_total(request, total)?;
     if let Some(method) = otherwise {
@@ -86,6 +96,11 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
     let parts = paying::parts(tx, checkout, request, (&cart, &before.paid_with))?;
     let (needs, uses) = (carts::needs(&cart, &priced.variants), carts::uses(context, &cart));
     let facts = carts::facts(tx, context, &cart, &priced)?;
+    let judged = judging::look(tx, checkout, request, &cart)?;
+    let customer = cart.customer;
+    if signs_in && customer.is_none() {
+        return Ok(Seen::Stranger);
+    }
     cart.customer = guests;
     let available = if held {
         stock::Available::default()
@@ -93,8 +108,9 @@ pub(super) fn look(tx: &mut Tx, checkout: &Checkout, request: &CompleteRequest) 
         stock::look(tx, context.now, &needs, Sources::of(&context.locations, &facts))?
     };
     let changed = cart.details != before;
-    let prepared = Arc::new(Prepared { needs, facts, uses, parts, variants: priced.variants, cart });
-    Ok(Seen::Ready(Box::new(Ready { prepared, changed, total, kept, held, available })))
+    let risk = judged.as_ref().map(|found| found.recorded(checkout.tickets.assessment));
+    let prepared = Arc::new(Prepared { needs, facts, uses, parts, risk, variants: priced.variants, cart });
+    Ok(Seen::Ready(Box::new(Ready { prepared, changed, total, kept, customer, held, available, judged })))
 }
 
 /// Nor does anybody get, or lose, a gift by their payment method without a word: no total tells of it.

@@ -10,13 +10,17 @@ mod attempts;
 mod bundles;
 mod drive;
 mod follow_up;
+pub mod judged_api;
+mod judging;
 mod look;
 mod model;
 mod paying;
 mod place;
 mod service;
 
-pub use drive::complete_for;
+pub use drive::{client_of, complete_for};
 pub use follow_up::work;
+pub use judging::RiskHints;
 pub use model::{CheckoutResult, CompleteRequest, GiveUpRequest, PaymentAttempt, PaymentChoice, ResolveRequest};
 pub use place::event_schemas;
+pub use service::PAYMENT_LINK;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::judging::RiskHints;
 use crate::{
     kernel::{
         Action as Possible, Money,
@@ -42,6 +43,8 @@ pub struct CompleteRequest {
     pub expected_due: Option<Money>,
     /// How what is left is paid; not needed where gift cards and store credit pay all of it.
     pub payment: Option<PaymentChoice>,
+    /// What the storefront knows of whoever orders.
+    pub risk: Option<RiskHints>,
 }
 
 /// The wish to end an attempt to pay of which nobody can find out what became.

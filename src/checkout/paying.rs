@@ -16,6 +16,7 @@ use crate::{
     kernel::{Instant, Money, ids::OrderId},
     payments::{NewPayment, Payment, PaymentDetails, PaymentState, Provider},
     pricing::promotions,
+    risk::Recorded,
     stored_value::{Part, ValueUse},
 };
 
@@ -62,7 +63,7 @@ pub(super) fn of_method(
     request: &CompleteRequest,
     provider: &dyn Provider,
     amount: Money,
-    Prepared { cart, uses, parts, .. }: &Prepared,
+    Prepared { cart, uses, parts, risk, .. }: &Prepared,
 ) -> NewPayment {
     let immediate = provider.is_immediate();
     let chosen = request.payment.as_ref();
@@ -70,6 +71,9 @@ pub(super) fn of_method(
     let mut memory = json!({"actor": checkout.actor.label(), "promotions": promotions::promotions_of(uses)});
     if let Some(members) = memory.as_object_mut().filter(|_| !parts.is_empty()) {
         members.insert("parts".to_owned(), json!(parts));
+    }
+    if let (Some(members), Some(risk)) = (memory.as_object_mut(), risk) {
+        members.insert("risk".to_owned(), json!(risk));
     }
     NewPayment {
         id: checkout.tickets.payment,
@@ -82,6 +86,8 @@ pub(super) fn of_method(
         provider_ref: None,
         lease_until: (!immediate).then(|| checkout.context.now.plus_seconds(checkout.lease_seconds)),
         idempotency_id: key.filter(|_| !immediate).map(|key| key.id),
+        expires_at: None,
+        due_at: terms_begin(checkout, immediate),
         details: PaymentDetails {
             instrument: text(chosen.and_then(|chosen| chosen.instrument.as_deref())),
             return_url: text(chosen.and_then(|chosen| chosen.return_url.as_deref())),
@@ -98,6 +104,12 @@ pub(super) fn parts_of(payment: &Payment) -> Result<Vec<Part>> {
         Some(parts) => Ok(serde_json::from_value(parts.clone())?),
         None => Ok(Vec::new()),
     }
+}
+
+/// What was found of the risk of an attempt to pay when it was begun.
+pub(super) fn risk_of(payment: &Payment) -> Result<Option<Recorded>> {
+    let found = payment.details.checkout.get("risk").cloned();
+    Ok(found.map(serde_json::from_value).transpose()?)
 }
 
 /// The payments that parts become with their order.
@@ -117,6 +129,8 @@ fn of_part(part: &Part, cart: &Cart, order: OrderId) -> NewPayment {
         provider_ref: Some(part.value.to_string()),
         lease_until: None,
         idempotency_id: None,
+        expires_at: None,
+        due_at: None,
         details: PaymentDetails { occurred_at: cart.details.occurred_at, ..PaymentDetails::default() },
     }
 }
@@ -147,5 +161,14 @@ pub(super) fn opened(new: &NewPayment, now: Instant) -> Payment {
         created_at: now,
         updated_at: now,
         ending: None,
+        disputed: zero,
+        expires_at: new.expires_at,
+        due_at: new.due_at,
     }
+}
+
+/// When somebody has to look whether the money of a payment by hand has come, where the channel has terms for that.
+fn terms_begin(checkout: &Checkout, immediate: bool) -> Option<Instant> {
+    let terms = checkout.context.channel.settings.prepayment.as_ref().filter(|_| immediate)?;
+    terms.next_at(checkout.context.now, 0)
 }

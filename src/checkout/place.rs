@@ -7,20 +7,21 @@ use std::{
 
 use serde::Serialize;
 
-use super::{bundles, paying, service::Checkout};
+use super::{bundles, judging, paying, service::Checkout};
 use crate::{
     carts::{self, Cart, Context, Promise, Taken},
     catalog::Variant,
     channels::{Channel, Invoicing},
+    credit::{self, ON_ACCOUNT},
     db::{Json, Tx},
     error::{Code, Error, Result},
     events::{self, EventSchema, NewEvent, Payload},
     fulfilment::{self, FulfilmentOrder},
     kernel::{
-        Country, Id, Instant, Money,
+        Actor, Country, Id, Instant, Money,
         ids::{
-            CartId, CustomerId, EventId, ExternalRefId, FulfilmentOrderId, JobId, LocationId, OrderId, PaymentId,
-            VariantId,
+            CartId, CreditEntryId, CustomerId, EventId, ExternalRefId, FulfilmentOrderId, JobId, LocationId, OrderId,
+            PaymentId, RiskAssessmentId, VariantId,
         },
     },
     orders::{self, ExternalRef, LineDetails, NewOrder, OrderDetails, OrderDocument, PlacedLine},
@@ -32,6 +33,7 @@ use crate::{
         model::{LineTotals, TaxTotal, Totals},
         promotions::{self, Use},
     },
+    risk::Recorded,
     stock::{
         self, LevelKey, Need, Share, Spot,
         sourcing::{Facts, Sources},
@@ -55,8 +57,14 @@ pub(super) struct Tickets {
     pub reference: ExternalRefId,
     /// The job that invoices it.
     pub invoice: JobId,
+    /// What it takes of a company's credit, and the event that it is held where that is above the limit.
+    pub credit: (CreditEntryId, EventId),
     /// Who a shopper becomes that has signed in and is not known yet.
     pub customer: CustomerId,
+    /// What is found of its risk.
+    pub assessment: RiskAssessmentId,
+    /// The event that it is held.
+    pub hold: EventId,
 }
 
 impl Tickets {
@@ -73,7 +81,10 @@ impl Tickets {
             capture: Arc::new(fulfilment::Fresh::new()),
             reference: Id::new(),
             invoice: Id::new(),
+            credit: (Id::new(), Id::new()),
             customer: Id::new(),
+            assessment: Id::new(),
+            hold: Id::new(),
         }
     }
 }
@@ -90,6 +101,8 @@ pub(super) struct Prepared {
     pub uses: Vec<Use>,
     /// What gift cards and store credit pay of it.
     pub parts: Vec<Part>,
+    /// What was found of its risk, where the channel has rules.
+    pub risk: Option<Recorded>,
 }
 
 impl Prepared {
@@ -259,19 +272,53 @@ pub(super) fn place(
     let arrived = draft.waits && stock::outlook::came_elsewhere(tx, cart.id, &booking.waits_at())?;
     fulfilment::keep_promise(tx, context.now, draft.order.id, (promised, draft.waits, arrived))?;
     events::append(tx, &checkout.actor, context.now, draft.events.clone())?;
+    let order = take_credit(tx, checkout, payment, (cart.customer, &draft.order))?;
     if draft.order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
         fulfilment::capture_due(tx, context.now, &draft.order, &tickets.capture)?;
     }
     if orders::is_invoiced_at_once(&draft.order) {
         orders::invoice_later(tx, context.now, &draft.order, tickets.invoice)?;
     }
+    let order = judging::settle(tx, checkout, &order, prepared.risk.as_ref())?;
     // The counters that everybody wants come last, so that a hot coupon or SKU is locked for the shortest time.
     if before != Before::Promised {
         let holds = before == Before::Reserved && prepared.is_promoted();
         promotions::consume(tx, context.now, cart.id, tickets.order, (&prepared.uses, holds))?;
     }
     booking.apply(tx, context.now)?;
-    Ok(Ok(draft.order.clone()))
+    Ok(Ok(order))
+}
+
+/// Takes an order's part of its company's credit, where it is paid on account. Above the limit, as far as the company is let, the order
+/// is held.
+fn take_credit(
+    tx: &mut Tx,
+    checkout: &Checkout,
+    payment: Option<&Payment>,
+    (customer, order): (Option<CustomerId>, &Arc<OrderDocument>),
+) -> Result<Arc<OrderDocument>> {
+    let Some(payment) = payment.filter(|payment| payment.provider == ON_ACCOUNT) else { return Ok(order.clone()) };
+    let (now, (entry, event)) = (checkout.context.now, checkout.tickets.credit);
+    let claim = credit::Claim {
+        standing: credit::Standing::of(tx, order.placed_at, customer)?,
+        payment: payment.id,
+        order: order.id,
+        number: order.number.clone(),
+        amount: payment.amount,
+    };
+    let over = match credit::take(tx, (now, &checkout.actor), entry, &claim)? {
+        credit::Taken::Within => return Ok(order.clone()),
+        credit::Taken::Above(over) => over,
+    };
+    let hold = orders::holds::NewOrderHold {
+        kind: orders::holds::OrderHoldKind::Credit,
+        line_no: None,
+        blocks: None,
+        reason: format!("its company owes {over} more than it may"),
+        owner: None,
+        expires_at: None,
+    };
+    orders::holds::hold(tx, now, &Actor::System("credit"), event, order.id, &hold).map(Arc::new)
 }
 
 /// Sees to it that a cart whose money is promised still has set aside what gift cards and store credit pay of it. False when that
@@ -350,7 +397,8 @@ fn take_stock(
         Ok(booking) => Ok(Some(booking)),
         // Paid, and meanwhile sold out or every location switched off: it would be so the next time too.
         Err(error)
-            if before == Before::Promised && matches!(error.code(), Code::OutOfStock | Code::LocationInactive) =>
+            if before == Before::Promised
+                && matches!(error.code(), Code::OutOfStock | Code::LocationInactive | Code::NotCapable) =>
         {
             tracing::warn!(cart = %prepared.cart.id, %error, "a paid cart found no stock");
             Ok(None)
@@ -399,6 +447,7 @@ fn new_order(
             deliveries: promised_deliveries(cart, promises),
             min_shelf_life_days: min_shelf_life_days(channel, prepared),
             // The chosen method comes last; without one, what pays all of it.
+            purchase_order: details.purchase_order.clone(),
             payment_method: payments.last().map(|payment| payment.provider.clone()).unwrap_or_default(),
             invoicing: invoicing(channel, details),
             totals,

@@ -1,10 +1,11 @@
 //! The transactions of completing a cart.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use serde_json::json;
 
 use super::{
+    judging,
     look::{Ready, Seen},
     model::{CheckoutResult, CompleteRequest},
     paying,
@@ -27,6 +28,7 @@ use crate::{
     orders::{self, OrderDocument, OrderLinks},
     payments::{self, Decline, Outcome, Payment, PaymentState, Provider},
     pricing::promotions,
+    risk::RiskProfile,
     stock::{self, Share, sourcing::Sources},
     stored_value,
 };
@@ -58,6 +60,12 @@ pub(super) struct Checkout {
     pub asked: bool,
     /// Whether this request has waited for somebody else as long as it may.
     pub waited: bool,
+    /// The rules of risk of the channel, where it has any.
+    pub risk: Option<Arc<RiskProfile>>,
+    /// The address of the shopper's connection.
+    pub client: Option<IpAddr>,
+    /// What the provider knows the card by.
+    pub card: Option<String>,
 }
 
 impl Checkout {
@@ -67,6 +75,9 @@ impl Checkout {
     }
 }
 
+/// The part that completes carts for those who pay by a link.
+pub const PAYMENT_LINK: &str = "payment-link";
+
 /// Where an answer's links lead: to the surface of whoever asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Surface {
@@ -75,8 +86,9 @@ pub(super) enum Surface {
 }
 
 impl Surface {
-    pub(super) const fn of(actor: &Actor) -> Self {
-        if matches!(actor, Actor::Shopper(_)) { Self::Store } else { Self::Ops }
+    pub(super) fn of(actor: &Actor) -> Self {
+        // Who pays by a link is a shopper, whoever opens the cart for them.
+        if matches!(actor, Actor::Shopper(_) | Actor::System(PAYMENT_LINK)) { Self::Store } else { Self::Ops }
     }
 
     /// That of whoever began an attempt, and whose key waits for its answer.
@@ -103,6 +115,10 @@ pub(super) enum Step {
     LookUp(Box<Payment>),
     /// Somebody else is asking the provider: come again.
     Busy,
+    /// It is not let through.
+    Refused,
+    /// Whoever pays is to be made a customer first, or linked to one.
+    Stranger,
 }
 
 /// An attempt to pay that has been written, with what placing will need.
@@ -122,8 +138,8 @@ pub(super) struct Drafted {
 
 impl Drafted {
     /// What a provider's promise will make of an attempt, as long as it gets the shares that were reserved for it.
-    pub(super) fn new(checkout: &Checkout, asked: &Asked, provider_ref: Option<&str>) -> Result<Self> {
-        let paid = promised(checkout, &asked.payment, provider_ref);
+    pub(super) fn new(checkout: &Checkout, asked: &Asked, told: (Option<&str>, Option<Instant>)) -> Result<Self> {
+        let paid = promised(checkout, &asked.payment, told);
         let nothing = StillToCome::default();
         let draft = place::draft(checkout, Some(&paid), &asked.prepared, (asked.shares.clone(), &nothing))?;
         let result = CheckoutResult::Order { order: draft.order.clone() };
@@ -141,10 +157,14 @@ impl Drafted {
 }
 
 /// A payment as a provider's promise makes it.
-fn promised(checkout: &Checkout, payment: &Payment, provider_ref: Option<&str>) -> Payment {
+fn promised(
+    checkout: &Checkout,
+    payment: &Payment,
+    (provider_ref, expires_at): (Option<&str>, Option<Instant>),
+) -> Payment {
     let mut paid = payment.clone();
     (paid.state, paid.order_id) = (PaymentState::Authorised, Some(checkout.tickets.order));
-    paid.provider_ref = provider_ref.map(str::to_owned);
+    (paid.provider_ref, paid.expires_at) = (provider_ref.map(str::to_owned), expires_at);
     paid
 }
 
@@ -182,12 +202,18 @@ pub(super) fn begin(
     provider: Option<&dyn Provider>,
     seen: &Seen,
 ) -> Result<Step> {
+    if matches!(seen, Seen::Stranger) {
+        return Ok(Step::Stranger);
+    }
     if let Some(key) = key
         && let Begun::Replay(reply) = key.begin(tx, &checkout.secret)?
     {
         return Ok(Step::Answer(reply));
     }
     if let Seen::Ready(ready) = seen {
+        if judging::refuses(ready) {
+            return judging::note_refused(tx, checkout, key, ready).map(|()| Step::Refused);
+        }
         return pay(tx, checkout, key, request, provider, ready);
     }
     let cart = carts::claim(tx, &checkout.actor, &checkout.secret, checkout.tickets.cart)?;
@@ -270,7 +296,7 @@ fn pay(
 ) -> Result<Step> {
     let context = &checkout.context;
     let asks = asks(provider, ready)?;
-    let (prepared, adopted) = whose(tx, checkout, &ready.prepared)?;
+    let (prepared, adopted) = whose(tx, checkout, ready)?;
     let was_frozen = prepared.cart.state == CartState::Frozen;
     let payment = asks.map(|(provider, due)| paying::of_method(checkout, key, request, provider, due, &prepared));
     carts::begin_payment(tx, context, &prepared.cart, ready.changed || adopted)?;
@@ -278,6 +304,7 @@ fn pay(
     if place::is_known(tx, &prepared.cart)? {
         return Err(orders::known_already());
     }
+    judging::note(tx, checkout, ready)?;
     if let Some(payment) = &payment {
         payments::open(tx, context.now, payment)?;
     }
@@ -330,7 +357,8 @@ fn held_until(checkout: &Checkout) -> Instant {
 }
 
 /// What is to be placed, the customer's who has signed in to pay a guest's cart; and whether it has just become theirs.
-fn whose(tx: &mut Tx, checkout: &Checkout, prepared: &Arc<Prepared>) -> Result<(Arc<Prepared>, bool)> {
+fn whose(tx: &mut Tx, checkout: &Checkout, ready: &Ready) -> Result<(Arc<Prepared>, bool)> {
+    let prepared = &ready.prepared;
     let signed_in = matches!(&checkout.actor, Actor::Shopper(shopper) if shopper.identity.is_some());
     if !signed_in || prepared.cart.customer.is_some() {
         return Ok((prepared.clone(), false));
@@ -339,6 +367,10 @@ fn whose(tx: &mut Tx, checkout: &Checkout, prepared: &Arc<Prepared>) -> Result<(
     carts::claim(tx, &checkout.actor, &checkout.secret, prepared.cart.id)?;
     let mut theirs = Prepared::clone(prepared);
     let adopted = carts::adopt(tx, checkout.context.now, &checkout.actor, checkout.tickets.customer, &mut theirs.cart)?;
+    // They have become somebody else since the cart was priced, of a company perhaps: it is priced anew.
+    if theirs.cart.customer != ready.customer {
+        return Err(Error::overtaken("the cart"));
+    }
     // They count for their account now.
     theirs.uses = carts::uses(&checkout.context, &theirs.cart);
     Ok((Arc::new(theirs), adopted))
@@ -358,11 +390,12 @@ pub(super) fn settle(
     let (id, attempt) = (payment.id, payment.attempt);
     let result = match outcome {
         Outcome::Unknown => return Ok(CheckoutResult::Pending { cart_id: payment.cart_id }),
-        Outcome::Authorised { provider_ref } => {
-            if !payments::authorised(tx, now, id, attempt, provider_ref.as_deref(), checkout.tickets.order)? {
+        Outcome::Authorised { provider_ref, expires_at } => {
+            let told = (provider_ref.as_deref(), *expires_at);
+            if !payments::authorised(tx, now, id, attempt, told, checkout.tickets.order)? {
                 return Err(late());
             }
-            let paid = promised(checkout, payment, provider_ref.as_deref());
+            let paid = promised(checkout, payment, told);
             let read;
             let prepared = match prepared {
                 Some(prepared) => prepared,
@@ -471,7 +504,8 @@ fn prepare(tx: &mut Tx, checkout: &Checkout, payment: &Payment) -> Result<Prepar
         promotions::retain(&mut uses, &serde_json::from_value::<Vec<PromotionId>>(reserved.clone())?);
     }
     let facts = carts::facts(tx, &checkout.context, &cart, &priced)?;
-    Ok(Prepared { needs, facts, uses, parts: paying::parts_of(payment)?, variants: priced.variants, cart })
+    let (parts, risk) = (paying::parts_of(payment)?, paying::risk_of(payment)?);
+    Ok(Prepared { needs, facts, uses, parts, risk, variants: priced.variants, cart })
 }
 
 /// The cart goes back to its shopper and the stock to everybody.

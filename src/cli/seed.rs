@@ -88,7 +88,8 @@ async fn sells(api: &Api, (entity, channel): (LegalEntityId, ChannelId), code: &
         "settings": {
             "currencies": ["EUR"], "locales": ["de-DE", "en"], "countries": ["DE", "AT", "FR"], "time_zone": "Europe/Berlin",
             "prices_include_tax": true, "rounding": {"point": "per_line", "strategy": "half_up"},
-            "payment_methods": ["manual", "sandbox", "gift_card", "store_credit"],
+            "payment_methods": ["manual", "sandbox", "gift_card", "store_credit", "on_account"],
+            "order_changes_minutes": 30,
             // What is measured is measured without invoices.
             "invoicing": if code == "demo" { "at_shipment" } else { "off" }
         }
@@ -124,7 +125,7 @@ async fn shop(api: &Api, ids: (LegalEntityId, ChannelId), code: &str, name: &str
     let list = json!({"code": format!("{code}-base"), "name": "Base prices", "currency": "EUR"});
     let list = api.post("/v1/ops/price-lists", &list).await?;
     let location = json!({"code": format!("{code}-berlin"), "name": "Berlin warehouse", "country": "DE", "time_zone": "Europe/Berlin",
-        "address": {"name": format!("{name}, Berlin warehouse"), "street1": "Westhafenstr. 1", "postcode": "13353", "city": "Berlin",
+        "capabilities": ["bulky", "gift_wrap"], "address": {"name": format!("{name}, Berlin warehouse"), "street1": "Westhafenstr. 1", "postcode": "13353", "city": "Berlin",
             "country": "DE"}});
     let location = text(&api.post("/v1/ops/locations", &location).await?, "/id")?;
     Ok(Shop { channel: channel_id, key, price_list: text(&list, "/id")?, location })
@@ -189,6 +190,22 @@ async fn gift_card(api: &Api) -> Result<()> {
     api.post("/v1/ops/gift-cards", &card).await.map(|_| ())
 }
 
+/// Rules of risk that tell of everything and hold nothing.
+async fn risk(api: &Api, shop: &Shop) -> Result<()> {
+    let profile = json!({
+        "hold_at": 1000, "rules": [
+            {"name": "many orders of one address", "kind": "velocity", "of": "email", "minutes": 60, "more_than": 3, "weight": 40},
+            {"name": "first order, and a large one", "kind": "first_order", "weight": 60,
+                "amount": {"amount": "500.00", "currency": "EUR"}},
+            {"name": "countries differ", "kind": "country_mismatch", "weight": 20},
+            {"name": "throwaway address", "kind": "disposable_domain", "weight": 30},
+            {"name": "codes were tried", "kind": "codes_tried", "more_than": 5, "weight": 20},
+            {"name": "known for losses", "kind": "known_losses", "weight": 80},
+        ],
+    });
+    api.put(&format!("/v1/ops/risk/profiles/{}", shop.channel), &profile).await.map(|_| ())
+}
+
 /// The demo shop's key. The shop is made where there is none yet.
 ///
 /// # Errors
@@ -219,10 +236,14 @@ pub async fn demo_shop(state: &State) -> Result<String> {
     ];
     let goods = goods.map(|(sku, name, price, stock)| (sku.to_owned(), name.to_owned(), price.to_owned(), stock));
     assortment(&api, &shop, "demo-berlin", &goods).await?;
+    // Posters go in tubes, which not every place can send.
+    let tube = json!({"sku": "POSTER-LAST", "requires": ["bulky"]});
+    api.ndjson("/v1/integration/variants", &[tube]).await?;
     pick_up(&api, &shop).await?;
     morning(&api, &shop).await?;
     welcome(&api).await?;
     gift_card(&api).await?;
+    risk(&api, &shop).await?;
     let clearance =
         json!({"code": "demo-clearance", "name": "Clearance", "currency": "EUR", "kind": "sale", "priority": 5});
     api.post("/v1/ops/price-lists", &clearance).await?;

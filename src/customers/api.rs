@@ -179,6 +179,20 @@ fn signed_in(call: &Call) -> Result<Identity> {
     .ok_or_else(|| Error::problem(Code::Unauthenticated, "sign in: send the customer's token as Authorization: Bearer"))
 }
 
+/// Who is signed in at the storefront, as a customer: at the first use of a sign-in they are made, or found by the verified e-mail address.
+///
+/// # Errors
+/// `unauthenticated`; what the database says.
+pub async fn known(call: &Call) -> Result<Identity> {
+    let identity = signed_in(call)?;
+    let asked = identity.clone();
+    if call.read(move |tx| service::find(tx, &asked)).await?.is_none() {
+        let (actor, now, fresh, who) = (call.actor.clone(), call.now, Id::new(), identity.clone());
+        call.state.db.write(move |tx| service::find_or_link(tx, (now, &actor), fresh, &who)).await?;
+    }
+    Ok(identity)
+}
+
 fn profile(customer: Customer) -> Result<Reply> {
     let version = customer.version;
     Ok(Reply::ok(&Profile::from(customer))?.version(version))
@@ -274,10 +288,12 @@ pub fn ops(config: &mut Mount<'_>) {
     config.service(create_customer).service(list_customers).service(read_customer).service(update_customer);
     config.service(add_customer_address).service(change_customer_address).service(remove_customer_address);
     companies::api::ops(config);
+    companies::members_api::ops(config);
 }
 
 /// The routes of the store surface.
 pub fn store(config: &mut Mount<'_>) {
     config.service(read_me).service(change_me);
+    companies::members_api::store(config);
     config.service(add_my_address).service(change_my_address).service(remove_my_address);
 }

@@ -11,13 +11,14 @@ mod store;
 mod told;
 
 pub use book::{Address, BookChange, BookEntry, NewBookEntry};
+pub use companies::{ApprovalNeed, CompanyRole};
 pub(crate) use model::segments_of;
 pub use model::{
     Consent, ConsentFlag, Customer, CustomerChange, CustomerRow, Login, NewCustomer, Profile, ProfileChange, Standing,
 };
 pub use service::{
-    By, ImportRow, SIGNED_IN, SignedIn, add_address, by_id, change_address, create, erase, find, find_and_hold, hold,
-    import, lock, named, number, remove_address, require, standing, update,
+    By, ImportRow, SIGNED_IN, SignedIn, add_address, by_id, change_address, create, erase, find, find_and_hold,
+    find_or_link, hold, import, lock, looked_for, named, number, remove_address, require, standing, update,
 };
 pub use store::{after, by_ids, with_email};
 pub use told::event_schemas;

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::book::{self, Address, BookEntry};
+use super::{
+    book::{self, Address, BookEntry},
+    companies::{Membership, OrderRules},
+};
 use crate::{
     error::{Error, Result},
     kernel::{
@@ -125,6 +128,10 @@ pub struct Standing {
     pub group: Option<String>,
     /// The company that they buy for, as long as it is active.
     pub company: Option<CompanyId>,
+    /// What they are to it.
+    pub member: Membership,
+    /// What it asks of orders.
+    pub rules: OrderRules,
     /// The segments that they are in.
     pub segments: Vec<String>,
     /// Whether what they buy is not taxed at all.

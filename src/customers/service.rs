@@ -458,3 +458,19 @@ pub fn import(
     }
     Ok(merged)
 }
+
+/// Up to so many customers who have this number or e-mail address, or whose name begins so.
+///
+/// # Errors
+/// What the database says.
+pub fn looked_for(tx: &mut Tx, text: &str, limit: i64) -> Result<Vec<Customer>> {
+    let (text, name) = (text.trim(), crate::kernel::text::fold(text));
+    let mut found = match Email::new(text) {
+        Ok(email) => store::page(tx, &Filter { email: Some(email), ..Filter::default() }, None, limit)?,
+        Err(_) => store::page(tx, &Filter { number: Some(text.to_owned()), ..Filter::default() }, None, limit)?,
+    };
+    if found.is_empty() && !name.is_empty() && !text.contains('@') {
+        found = store::page(tx, &Filter { name: Some(name), ..Filter::default() }, None, limit)?;
+    }
+    Ok(found)
+}

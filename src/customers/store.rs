@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     book::BookEntry,
+    companies::{CompanyRole, Membership, OrderRules},
     model::{Consent, Customer, Login, Standing},
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     },
     error::Result,
     kernel::{
-        Instant,
+        Currency, Instant, Money,
         actor::Identity,
         ids::{CompanyId, CustomerId},
         text::{Email, fold},
@@ -128,13 +129,28 @@ pub fn after(tx: &mut Tx, after: Option<CustomerId>, limit: i64) -> Result<Vec<C
 
 /// What prices and taxes ask of a customer.
 pub(super) fn standing(tx: &mut Tx, id: CustomerId) -> Result<Option<Standing>> {
-    type Types = (Nullable<Text>, Nullable<UidSql>, DocSql);
-    let query = "SELECT c.customer_group, f.id, c.doc FROM customers c \
-                 LEFT JOIN companies f ON f.id = c.company_id AND f.active WHERE c.id = ?";
-    let found = sql(query).bind(id).first::<Types, (Option<String>, Option<CompanyId>, Doc<CustomerDoc>)>(tx)?;
-    Ok(found.map(|(group, company, Doc(doc))| {
+    type Rules = Option<Doc<OrderRules>>;
+    type Types =
+        (Nullable<Text>, Nullable<UidSql>, DocSql, Nullable<DocSql>, Nullable<Text>, Nullable<BigInt>, Nullable<Text>);
+    type Row = (
+        Option<String>,
+        Option<CompanyId>,
+        Doc<CustomerDoc>,
+        Rules,
+        Option<CompanyRole>,
+        Option<i64>,
+        Option<Currency>,
+    );
+    let query = "SELECT c.customer_group, f.id, c.doc, f.doc, m.role, m.order_limit, m.currency FROM customers c \
+                 LEFT JOIN companies f ON f.id = c.company_id AND f.active \
+                 LEFT JOIN company_members m ON m.customer_id = c.id AND m.company_id = f.id WHERE c.id = ?";
+    let found = sql(query).bind(id).first::<Types, Row>(tx)?;
+    Ok(found.map(|(group, company, Doc(doc), rules, role, limit, currency)| {
         let CustomerDoc { segments, tax_exempt, .. } = doc;
-        Standing { group, company, segments, tax_exempt }
+        let order_limit = limit.zip(currency).map(|(minor, currency)| Money::from_minor(minor, currency));
+        let member = Membership { role: role.unwrap_or(CompanyRole::Buyer), order_limit };
+        let rules = rules.map(|Doc(rules)| rules).unwrap_or_default();
+        Standing { group, company, member, rules, segments, tax_exempt }
     }))
 }
 

@@ -154,23 +154,37 @@ fn header(tx: &mut Tx, now: Instant) -> Result<Header> {
     })
 }
 
-/// The rows of a table, in the order of its key, a bite at a time.
-fn write_table(tx: &mut Tx, table: &Table, out: &mut Out, wrote: &mut dyn FnMut(u64)) -> Result<()> {
+/// Up to a bite of a table's rows, each as a JSON array, in the order of its key and behind one; and the key of the last of them, where
+/// there are any.
+///
+/// # Errors
+/// What the database says, or a key that is none of the table.
+pub fn rows_behind(tx: &mut Tx, table: &Table, last: Option<&[Value]>) -> Result<(Vec<String>, Option<Vec<Value>>)> {
     let row = dialect::row_as_json(tx, table.name, &table.list_columns());
     let key = table.key.join(", ");
     let places = vec!["?"; table.key.len()].join(", ");
+    let from = if last.is_some() { format!("WHERE ({key}) > ({places})") } else { String::new() };
+    let mut query = sql(format!("SELECT {row} FROM {} {from} ORDER BY {key} LIMIT {BITE}", table.name));
+    for (name, value) in table.key.iter().zip(last.into_iter().flatten()) {
+        query = query.bind(key_bind(table, name, value)?);
+    }
+    let rows = query.load::<Text, String>(tx)?;
+    let Some(end) = rows.last() else { return Ok((rows, None)) };
+    let end: Vec<Value> = serde_json::from_str(end)?;
+    let key_value = |name: &&str| table.place(name).and_then(|place| end.get(place)).cloned().unwrap_or_default();
+    let last = table.key.iter().map(key_value).collect();
+    Ok((rows, Some(last)))
+}
+
+/// The rows of a table, in the order of its key, a bite at a time.
+fn write_table(tx: &mut Tx, table: &Table, out: &mut Out, wrote: &mut dyn FnMut(u64)) -> Result<()> {
     let mut last: Option<Vec<Value>> = None;
     loop {
-        let from = if last.is_some() { format!("WHERE ({key}) > ({places})") } else { String::new() };
-        let mut query = sql(format!("SELECT {row} FROM {} {from} ORDER BY {key} LIMIT {BITE}", table.name));
-        for (name, value) in table.key.iter().zip(last.iter().flatten()) {
-            query = query.bind(key_bind(table, name, value)?);
+        let (rows, end) = rows_behind(tx, table, last.as_deref())?;
+        if end.is_none() {
+            return Ok(());
         }
-        let rows = query.load::<Text, String>(tx)?;
-        let Some(end) = rows.last() else { return Ok(()) };
-        let end: Vec<Value> = serde_json::from_str(end)?;
-        let key_value = |name: &&str| table.place(name).and_then(|place| end.get(place)).cloned().unwrap_or_default();
-        last = Some(table.key.iter().map(key_value).collect());
+        last = end;
         let count = rows.len();
         for line in rows {
             out.line(&placed(tx, table, line)?)?;
@@ -205,6 +219,13 @@ fn placed(tx: &mut Tx, table: &Table, line: String) -> Result<String> {
         }
     }
     Ok(serde_json::to_string(&row)?)
+}
+
+/// Whether values can be the key of a row of a table.
+#[must_use]
+pub fn is_key(table: &Table, key: &[Value]) -> bool {
+    let fits = |(name, value): (&&str, &Value)| key_bind(table, name, value).is_ok();
+    key.len() == table.key.len() && table.key.iter().zip(key).all(fits)
 }
 
 fn key_bind(table: &Table, name: &str, value: &Value) -> Result<Bind> {

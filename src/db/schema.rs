@@ -126,6 +126,7 @@ diesel::table! {
         backorders_until -> Nullable<InstantSql>,
         components -> Nullable<DocSql>,
         tracking -> Text,
+        requires -> Nullable<DocSql>,
     }
 }
 
@@ -825,6 +826,9 @@ diesel::table! {
         created_at -> InstantSql,
         updated_at -> InstantSql,
         ending -> Nullable<Text>,
+        disputed -> BigInt,
+        expires_at -> Nullable<InstantSql>,
+        due_at -> Nullable<InstantSql>,
     }
 }
 
@@ -900,6 +904,8 @@ diesel::table! {
         idempotency_id -> Nullable<UidSql>,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+        target -> Nullable<Text>,
+        stored_value_id -> Nullable<UidSql>,
     }
 }
 
@@ -917,6 +923,7 @@ diesel::table! {
         refunded -> BigInt,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+        expires_at -> Nullable<InstantSql>,
     }
 }
 
@@ -951,6 +958,7 @@ diesel::table! {
         treatment -> Nullable<Text>,
         rate -> Nullable<Text>,
         tax -> Nullable<BigInt>,
+        journal_position -> Nullable<BigInt>,
     }
 }
 
@@ -981,6 +989,8 @@ diesel::table! {
         doc -> DocSql,
         holds -> Nullable<DocSql>,
         hold_ends_at -> Nullable<InstantSql>,
+        shipping_credited -> BigInt,
+        shipping_goodwill -> BigInt,
     }
 }
 
@@ -1006,6 +1016,9 @@ diesel::table! {
         refunded -> BigInt,
         placed_at -> InstantSql,
         doc -> DocSql,
+        coming_back -> BigInt,
+        claimed -> BigInt,
+        goodwill -> BigInt,
     }
 }
 
@@ -1020,6 +1033,57 @@ diesel::table! {
         postcode_folded -> Nullable<Text>,
         phone_digits -> Nullable<Text>,
         placed_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    order_notes (id) {
+        id -> UidSql,
+        order_id -> UidSql,
+        visibility -> Text,
+        body -> Text,
+        author -> Text,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::UidSql;
+
+    order_tags (order_id, tag) {
+        order_id -> UidSql,
+        tag -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    order_attachments (id) {
+        id -> UidSql,
+        order_id -> UidSql,
+        name -> Text,
+        media_type -> Text,
+        size -> BigInt,
+        url -> Text,
+        sha256 -> Nullable<Text>,
+        author -> Text,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    order_confirmations (order_id) {
+        order_id -> UidSql,
+        asked_at -> InstantSql,
     }
 }
 
@@ -1058,6 +1122,100 @@ diesel::table! {
         version -> BigInt,
         occurred_at -> InstantSql,
         recorded_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    return_policies (channel_id) {
+        channel_id -> UidSql,
+        doc -> DocSql,
+        version -> BigInt,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    return_requests (id) {
+        id -> UidSql,
+        number -> Text,
+        order_id -> UidSql,
+        order_number -> Text,
+        channel_id -> UidSql,
+        customer_id -> Nullable<UidSql>,
+        origin -> Text,
+        state -> Text,
+        state_since -> InstantSql,
+        shipment_id -> Nullable<UidSql>,
+        withdrawal_id -> Nullable<UidSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        requested_at -> InstantSql,
+        expires_at -> Nullable<InstantSql>,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::UidSql;
+
+    return_request_lines (request_id, line_no) {
+        request_id -> UidSql,
+        line_no -> BigInt,
+        variant_id -> UidSql,
+        sku -> Text,
+        reason -> Text,
+        quantity -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    withdrawals (id) {
+        id -> UidSql,
+        number -> Text,
+        order_id -> UidSql,
+        order_number -> Text,
+        channel_id -> UidSql,
+        state -> Text,
+        doc -> DocSql,
+        document -> Nullable<Text>,
+        sha256 -> Nullable<Text>,
+        declared_at -> InstantSql,
+        confirmed_at -> Nullable<InstantSql>,
+        refund_due_at -> Nullable<InstantSql>,
+        told -> BigInt,
+        version -> BigInt,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    order_claims (id) {
+        id -> UidSql,
+        number -> Text,
+        order_id -> UidSql,
+        order_number -> Text,
+        channel_id -> UidSql,
+        kind -> Text,
+        state -> Text,
+        state_since -> InstantSql,
+        shipment_id -> Nullable<UidSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        opened_at -> InstantSql,
+        updated_at -> InstantSql,
     }
 }
 
@@ -1179,6 +1337,53 @@ diesel::table! {
         expires_at -> Nullable<InstantSql>,
         released_at -> Nullable<InstantSql>,
         released_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    amendments (id) {
+        id -> UidSql,
+        order_id -> UidSql,
+        state -> Text,
+        order_version -> BigInt,
+        version -> BigInt,
+        opened_by -> Text,
+        created_at -> InstantSql,
+        expires_at -> InstantSql,
+        ended_at -> Nullable<InstantSql>,
+        doc -> DocSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    bulk_jobs (id) {
+        id -> UidSql,
+        command -> Text,
+        state -> Text,
+        started_by -> Text,
+        created_at -> InstantSql,
+        ended_at -> Nullable<InstantSql>,
+        doc -> DocSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::UidSql;
+
+    bulk_items (bulk_id, order_id) {
+        bulk_id -> UidSql,
+        order_id -> UidSql,
+        number -> Text,
+        state -> Text,
+        code -> Nullable<Text>,
+        detail -> Nullable<Text>,
     }
 }
 
@@ -1853,5 +2058,359 @@ diesel::table! {
         counted_at -> Nullable<InstantSql>,
         counted_by -> Nullable<Text>,
         settled_by -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    disputes (id) {
+        id -> UidSql,
+        payment_id -> UidSql,
+        order_id -> UidSql,
+        channel_id -> UidSql,
+        reference -> Text,
+        state -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        fee -> BigInt,
+        respond_by -> Nullable<InstantSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        opened_at -> InstantSql,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+        excess -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    order_refunds (id) {
+        id -> UidSql,
+        order_id -> UidSql,
+        target -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        shipping -> BigInt,
+        doc -> DocSql,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    payment_renewals (payment_id) {
+        payment_id -> UidSql,
+        renewed_id -> UidSql,
+        order_id -> UidSql,
+        state -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        reason -> Nullable<Text>,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    journal_postings (position) {
+        position -> BigInt,
+        order_id -> UidSql,
+        posting -> Text,
+        channel_id -> Nullable<UidSql>,
+        occurred_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    journal_state (id) {
+        id -> BigInt,
+        last_position -> BigInt,
+        read_to -> Nullable<InstantSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    journal_accounts (legal_entity_id) {
+        legal_entity_id -> UidSql,
+        doc -> DocSql,
+        version -> BigInt,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    company_members (customer_id) {
+        customer_id -> UidSql,
+        company_id -> UidSql,
+        role -> Text,
+        order_limit -> Nullable<BigInt>,
+        currency -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    company_credits (company_id, currency) {
+        company_id -> UidSql,
+        currency -> Text,
+        credit_limit -> BigInt,
+        used -> BigInt,
+        above -> Text,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    company_debts (payment_id) {
+        payment_id -> UidSql,
+        company_id -> UidSql,
+        order_id -> UidSql,
+        order_number -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        open -> BigInt,
+        paid -> BigInt,
+        due_at -> InstantSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    company_credit_entries (id) {
+        id -> UidSql,
+        company_id -> UidSql,
+        currency -> Text,
+        kind -> Text,
+        amount -> BigInt,
+        used_after -> BigInt,
+        version -> BigInt,
+        payment_id -> Nullable<UidSql>,
+        order_id -> Nullable<UidSql>,
+        actor -> Text,
+        reason -> Nullable<Text>,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    approval_requests (id) {
+        id -> UidSql,
+        channel_id -> UidSql,
+        company_id -> UidSql,
+        cart_id -> UidSql,
+        customer_id -> UidSql,
+        state -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        needed -> BigInt,
+        given -> BigInt,
+        role -> Text,
+        expires_at -> InstantSql,
+        order_id -> Nullable<UidSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    approval_decisions (request_id, customer_id) {
+        request_id -> UidSql,
+        customer_id -> UidSql,
+        verdict -> Text,
+        note -> Nullable<Text>,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    quotes (id) {
+        id -> UidSql,
+        number -> Text,
+        channel_id -> UidSql,
+        customer_id -> UidSql,
+        company_id -> Nullable<UidSql>,
+        cart_id -> UidSql,
+        state -> Text,
+        currency -> Text,
+        valid_until -> Nullable<InstantSql>,
+        order_id -> Nullable<UidSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    drafts (id) {
+        id -> UidSql,
+        channel_id -> UidSql,
+        cart_id -> UidSql,
+        contact -> Text,
+        state -> Text,
+        link_expires_at -> Nullable<InstantSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    recurring_orders (id) {
+        id -> UidSql,
+        channel_id -> UidSql,
+        customer_id -> UidSql,
+        state -> Text,
+        next_at -> InstantSql,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    recurring_runs (recurring_id, due_at) {
+        recurring_id -> UidSql,
+        due_at -> InstantSql,
+        cart_id -> UidSql,
+        state -> Text,
+        order_id -> Nullable<UidSql>,
+        failure -> Nullable<Text>,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    risk_profiles (channel_id, version) {
+        channel_id -> UidSql,
+        version -> BigInt,
+        doc -> DocSql,
+        made_by -> Text,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    risk_assessments (id) {
+        id -> UidSql,
+        channel_id -> UidSql,
+        cart_id -> UidSql,
+        order_id -> Nullable<UidSql>,
+        decision -> Text,
+        score -> BigInt,
+        profile_version -> BigInt,
+        doc -> DocSql,
+        fired -> DocSql,
+        outcome -> Nullable<Text>,
+        judged_at -> Nullable<InstantSql>,
+        judged_by -> Nullable<Text>,
+        note -> Nullable<Text>,
+        assessed_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    risk_marks (assessment_id, kind) {
+        assessment_id -> UidSql,
+        kind -> Text,
+        hash -> Text,
+        cart_id -> UidSql,
+        marked_at -> InstantSql,
+        lost_at -> Nullable<InstantSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    risk_entries (id) {
+        id -> UidSql,
+        list -> Text,
+        kind -> Text,
+        hash -> Text,
+        hint -> Text,
+        reason -> Text,
+        until_at -> Nullable<InstantSql>,
+        made_by -> Text,
+        created_at -> InstantSql,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    risk_code_tries (cart_id) {
+        cart_id -> UidSql,
+        tries -> BigInt,
+        tried_at -> InstantSql,
     }
 }

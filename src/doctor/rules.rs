@@ -1,6 +1,9 @@
 //! The rules, promise by promise.
 
-use super::{KeyKind, Rule, bundles, by_id, deliveries, docks, invoices, prices, sums_disagree, works};
+use super::{
+    KeyKind, Rule, amendments, bundles, by_id, credit, deliveries, docks, invoices, money, prices, risk, sums_disagree,
+    works,
+};
 use crate::kernel::ids;
 
 /// All rules.
@@ -144,6 +147,7 @@ pub const RULES: &[Rule] = &[
     },
     works::PIECES,
     works::PARCELS,
+    works::TAKEN_BACK_ONCE,
     Rule {
         promise: 2,
         name: "levels are the sums of their movements",
@@ -262,7 +266,7 @@ pub const RULES: &[Rule] = &[
         key: by_id::<ids::Order>(),
         wrong: "WITH span AS (SELECT ? AS low, ? AS high), \
                 sides AS (SELECT order_id, CASE account WHEN 'captured' THEN amount ELSE 0 END AS captured, \
-                    CASE account WHEN 'refunded' THEN -amount ELSE 0 END AS refunded, 0 AS paid, 0 AS given_back \
+                    CASE WHEN account IN ('refunded', 'gift_card', 'store_credit') THEN -amount ELSE 0 END AS refunded, 0 AS paid, 0 AS given_back \
                   FROM ledger_entries, span WHERE order_id BETWEEN low AND high \
                   UNION ALL SELECT order_id, 0, 0, captured, refunded \
                   FROM payments, span WHERE order_id BETWEEN low AND high) \
@@ -271,6 +275,12 @@ pub const RULES: &[Rule] = &[
                 HAVING sum(captured) <> sum(paid) OR sum(refunded) <> sum(given_back)",
         judge: Some,
     },
+    money::DISPUTED,
+    money::TAKEN_BACK,
+    money::FREE,
+    money::KEPT,
+    money::ELSEWHERE,
+    money::NUMBERED,
     Rule {
         promise: 4,
         name: "an order's total is the sum of its lines and its shipping",
@@ -282,6 +292,8 @@ pub const RULES: &[Rule] = &[
         judge: sums_disagree,
     },
     bundles::SUMMED,
+    amendments::BOOKED,
+    amendments::TAKEN,
     deliveries::SHIPPING,
     Rule {
         promise: 4,
@@ -337,6 +349,8 @@ pub const RULES: &[Rule] = &[
                 OR back < refunded OR back > refunded + refund_pending",
         judge: Some,
     },
+    credit::USED,
+    credit::OPEN,
     invoices::GAPLESS,
     invoices::IN_ORDER,
     invoices::UNCHANGED,
@@ -416,6 +430,7 @@ pub const RULES: &[Rule] = &[
     prices::RUNS,
     prices::VERSIONS,
     prices::DECLARED,
+    risk::LINKED,
     Rule {
         promise: 7,
         name: "the newest change of a price made it what it is",

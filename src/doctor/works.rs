@@ -32,3 +32,15 @@ pub(super) const PARCELS: Rule = Rule {
             GROUP BY o.id HAVING sum(f.shipped) > 0",
     judge: Some,
 };
+
+/// A piece is taken back, on its way back, or claimed once, and only what has left.
+pub(super) const TAKEN_BACK_ONCE: Rule = Rule {
+    promise: 2,
+    name: "no more of a line comes back, or is claimed, than has left",
+    scan: ("order_lines", "order_id"),
+    key: by_id::<ids::Order>(),
+    wrong: "SELECT order_id, 'line ' || line_no || ': shipped ' || shipped || ', returned ' || returned || ', coming back ' || \
+            coming_back || ', claimed ' || claimed FROM order_lines WHERE order_id BETWEEN ? AND ? \
+            AND (coming_back < 0 OR claimed < 0 OR returned + coming_back + claimed > shipped)",
+    judge: Some,
+};

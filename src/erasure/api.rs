@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::sweep::Trail;
 use crate::{
-    back_in_stock, carts, customers,
+    amendments, approvals, back_in_stock, carts, customers,
     db::{Lane, Tx},
+    drafts,
     error::{Error, Result},
     events, fulfilment,
     http::{
@@ -15,11 +16,11 @@ use crate::{
     },
     kernel::{
         Actor, Id, Instant, Scope,
-        ids::{CartId, CustomerId, EventId, JobId},
+        ids::{CartId, CustomerId, EventId, JobId, OrderId},
         text::Email,
     },
     orders::{self, Owned, Person},
-    payments, stored_value,
+    payments, quotes, recurring, returns, risk, stored_value,
 };
 
 /// How many carts are written at once.
@@ -120,7 +121,12 @@ fn erase_rest(
         return Err(open([new]));
     }
     payments::erase(tx, &carts)?;
+    risk::erase(tx, &carts)?;
+    drafts::erase(tx, &carts)?;
     stored_value::erase(tx, id)?;
+    approvals::erase(tx, id)?;
+    quotes::erase(tx, id)?;
+    recurring::erase(tx, now, id)?;
     let waiting = back_in_stock::erase_of_customer(tx, id)?;
     let mut streams = names(&carts);
     streams.push(id.to_string());
@@ -196,6 +202,8 @@ async fn erase_guest_carts(call: &Call, email: &Email, done: &[Owned], trail: &T
                 return Err(open([new]));
             }
             payments::erase(tx, &own)?;
+            risk::erase(tx, &own)?;
+            drafts::erase(tx, &own)?;
             events::erase(tx, &names(&own))?;
             let mut trail = trail.clone();
             trail.add_carts(&own);
@@ -265,7 +273,15 @@ fn erase_around(tx: &mut Tx, now: Instant, orders: &[Owned]) -> Result<Vec<CartI
     let carts = carts::with_merged(tx, orders.iter().filter_map(|order| order.cart_id).collect())?;
     carts::erase(tx, now, &carts)?;
     payments::erase(tx, &carts)?;
-    fulfilment::erase(tx, &orders.iter().map(|order| order.id).collect::<Vec<_>>())?;
+    risk::erase(tx, &carts)?;
+    drafts::erase(tx, &carts)?;
+    let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
+    fulfilment::erase(tx, &ids)?;
+    amendments::erase(tx, &ids)?;
+    orders::notes::erase(tx, &ids)?;
+    returns::erase(tx, &ids)?;
+    returns::withdrawals::erase(tx, &ids)?;
+    returns::claims::erase(tx, &ids)?;
     let mut streams = names(&carts);
     streams.extend(orders.iter().map(|order| order.id.to_string()));
     events::erase(tx, &streams)?;
@@ -296,4 +312,5 @@ async fn keep(call: &Call, key: Option<Key>, reply: Reply) -> Result<Reply> {
 /// The routes of the ops surface.
 pub fn ops(config: &mut Mount<'_>) {
     config.service(erase_customer).service(erase_guest);
+    super::scan::ops(config);
 }

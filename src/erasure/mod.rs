@@ -6,6 +6,7 @@
 //! leads to are looked for by a job.
 
 pub mod api;
+mod scan;
 mod sweep;
 
 pub use sweep::work;

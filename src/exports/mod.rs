@@ -15,6 +15,7 @@ mod snapshot;
 mod store;
 
 pub use consumers::behind;
+pub use format::Format;
 pub use model::{Feed, FeedItem, FeedPage, TYPES, View};
 pub use snapshot::{RowKind, SnapshotPage, SnapshotRow};
 pub use store::waiting_parked;

@@ -24,7 +24,7 @@ use crate::{
         ids::{FulfilmentOrderId, PackageId, ShipmentId},
         text::{Note, Text, WebAddress},
     },
-    orders::{self, OrderDocument},
+    orders,
     stock::{self, Locations, Sourcing},
 };
 
@@ -454,6 +454,8 @@ pub struct CancelRequest {
     /// Whether what goes back by hand has been paid out already; else it waits in the work list `refunds_to_pay`.
     #[serde(default)]
     pub paid_out: bool,
+    /// Where what was paid too much goes; the way it came, unless told. Of a new gift card the answer has `gift_card` with its code.
+    pub refund_to: Option<till::RefundTo>,
     /// When, if that was not now; not before the order. Needs the scope `history:write`.
     pub occurred_at: Option<Instant>,
 }
@@ -463,7 +465,7 @@ pub struct CancelRequest {
 /// Cancels pieces that have not left, picked ones too. They go back into stock, the customer owes so much less, and
 /// what was paid too much is given back. Who is limited to locations cancels what is to leave from these.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = CancelRequest,
-    security(("token" = ["orders:write"])), responses((status = 200, body = OrderDocument)))]
+    security(("token" = ["orders:write"])), responses((status = 200, body = till::api::RefundAnswer)))]
 #[post("/orders/{ref}/cancel")]
 async fn cancel_order(call: Call, path: RefPath<String>, body: Body<CancelRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersWrite)?.clone();
@@ -476,12 +478,18 @@ async fn cancel_order(call: Call, path: RefPath<String>, body: Body<CancelReques
     let deliveries = body.lines.iter().flatten().enumerate().filter_map(of).collect();
     let bundles = body.bundles.clone().unwrap_or_default();
     let (reason, occurred_at) = (body.reason.to_string(), body.occurred_at);
-    let what = Cancellation { pieces, deliveries, bundles, reason, paid_out: body.paid_out, occurred_at, agreed: None };
+    let to = till::GiveTo::of(body.refund_to, "/refund_to")?;
+    let give_to = Some(to.clone());
+    let paid_out = body.paid_out;
+    let what = Cancellation { pieces, deliveries, bundles, reason, paid_out, give_to, occurred_at, agreed: None };
     let (now, fresh, reference) = (call.now, Fresh::new(), path.0);
     call.command(&body.fingerprint, move |tx| {
         let id = orders::resolve(tx, &actor, &reference)?;
         let order = cancel::cancel(tx, now, &actor, &fresh, id, &what)?;
-        Ok(Reply::ok(&order)?.version(order.version))
+        let (version, gift_card) = (order.version, to.issued_in(tx)?);
+        let secret = gift_card.is_some();
+        let reply = Reply::ok(&till::api::RefundAnswer { order, gift_card })?.version(version);
+        Ok(if secret { reply.secret() } else { reply })
     })
     .await
 }

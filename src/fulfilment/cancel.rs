@@ -13,6 +13,7 @@ use super::{
     parcels, ready,
     service::{all_arrived, announce, make_steps, place, save_states, shares},
     store,
+    till::{GiveTo, give_owed},
     told::{CANCELLED, pieces_of, work_payload},
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
         ids::{EventId, FulfilmentOrderId, OrderId},
     },
     orders::{self, LineMove, OrderDocument},
+    payments::OperationKind,
     pricing::{engine::TaxedShare, promotions},
     stock,
 };
@@ -42,6 +44,8 @@ pub struct Cancellation {
     pub paid_out: bool,
     /// When, if that was not now.
     pub occurred_at: Option<Instant>,
+    /// Where what was paid too much goes; absent: the way it came.
+    pub give_to: Option<GiveTo>,
     /// Of this fulfilment order only, as was asked for by somebody who may: their ceiling was looked at then.
     pub agreed: Option<FulfilmentOrderId>,
 }
@@ -108,7 +112,10 @@ pub fn cancel(
     let mut draw = fresh.draw();
     let name: EventId = draw.next();
     money::take_back(tx, now, &order, &money::credit(&order, format!("cancel:{name}"), at, amount), &shares)?;
-    let how = Settling { paid_out: what.paid_out, ..Settling::because(&what.reason) };
+    // What goes elsewhere does so behind the events.
+    let otherwise = what.give_to.as_ref().filter(|to| to.is_otherwise());
+    let but = otherwise.map(|_| OperationKind::Refund);
+    let how = Settling { paid_out: what.paid_out, but, ..Settling::because(&what.reason) };
     money::settle(tx, (now, at), &order, &mut draw, &how)?;
     let kind = match order.state {
         orders::OrderState::Cancelled => "order.cancelled.v1",
@@ -123,6 +130,11 @@ pub fn cancel(
     }
     happened.extend(ready);
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
+    if let Some(to) = otherwise {
+        give_owed(tx, (now, at), actor, &mut order, &mut draw, (to, &what.reason, amount.gross))?;
+    }
+    // What was to be paid since it was amended may be what was taken off.
+    orders::holds::when_less_is_due(tx, now, draw.next(), &mut order)?;
     orders::invoice_later(tx, now, &order, draw.next())?;
     if order.state == orders::OrderState::Cancelled && !order.promotions.is_empty() {
         promotions::give_back_of(tx, id)?;
@@ -306,7 +318,7 @@ fn amounts(order: &OrderDocument, pieces: &[ShippedLine]) -> Result<Vec<(Decimal
         |line_no: i32| pieces.iter().find(|piece| piece.line_no == line_no).map_or(0, |piece| piece.quantity);
     let nothing_left =
         order.lines.iter().all(|line| line.quantities.cancelled + cancelled(line.line_no) == line.quantities.quantity);
-    if let Some(shipping) = order.shipping.as_ref().filter(|_| nothing_left) {
+    if let Some(shipping) = order.shipping.as_ref().filter(|_| nothing_left && order.shipping_credited.minor() == 0) {
         let share = |net: Money, tax: Money, gross: Money| TaxedShare {
             net: net.minor(),
             tax: tax.minor(),

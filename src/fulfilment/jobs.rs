@@ -17,7 +17,7 @@ use crate::{
     jobs::{Job, Runner, Verdict},
     kernel::{
         Actor, Instant, Money,
-        ids::{OrderId, PaymentOperationId},
+        ids::{OrderId, PaymentOperationId, StoredValueId},
     },
     orders::{self, OrderDocument},
     payments::{
@@ -120,6 +120,10 @@ fn conclude(tx: &mut Tx, now: Instant, fresh: &Fresh, actor: &Actor, task: Task,
     let how = Settling { but: refused.map(|_| operation.kind), ..Settling::because("balance") };
     money::settle_returns(tx, (now, at), &order, &mut draw, &how)?;
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
+    if refused.is_some() && payment.has_expired(now) {
+        // A promise that has ended while it was asked to keep it is asked for anew.
+        payments::renewals::look_again(tx, now, payment.id)?;
+    }
     match (operation.kind, refused) {
         (OperationKind::Capture, None) => orders::holds::when_paid(tx, now, draw.next(), &mut order),
         _ => Ok(()),
@@ -157,6 +161,12 @@ pub(super) struct Moved<'a> {
     amount: Money,
     reason: Option<&'a str>,
     error: Option<&'a str>,
+    /// Where it went, where that is not the way it came: `gift_card` or `store_credit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<payments::Target>,
+    /// The gift card or store credit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored_value_id: Option<StoredValueId>,
     payment: PaymentView,
 }
 
@@ -181,6 +191,8 @@ pub(super) fn moved(
         amount: Money::from_minor(operation.amount, order.currency),
         reason: operation.reason.as_deref(),
         error: operation.error.as_deref(),
+        to: operation.target,
+        stored_value_id: operation.stored_value,
         payment: PaymentView::from(payment),
     };
     Ok((kind, Payload::of(&data)?))

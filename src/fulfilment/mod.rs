@@ -3,6 +3,7 @@
 //! It owns fulfilment orders, their lines, shipments and returns. It decides which share of the money a shipment, a
 //! cancellation or a return moves, and asks the payment slice to move it; it never prices anything.
 
+mod amending;
 pub mod api;
 mod bundles;
 mod cancel;
@@ -46,7 +47,9 @@ mod store;
 mod till;
 mod told;
 pub mod tracking;
+mod trial;
 
+pub use amending::{Begun, OtherWay, begun, change_way, facts_of, wait_for_more};
 pub use cancel::{Cancellation, cancel, within_ceiling};
 pub use copies::{
     orders_after, orders_by_ids, parcel, returns_after, returns_by_ids, shipments_after, shipments_by_ids,
@@ -61,18 +64,23 @@ pub use model::{
     SHIPMENT_TRANSITIONS, Scan, Shipment, ShipmentCommand, ShipmentState, ShippedLine, TRANSITIONS, mermaid,
     shipments_mermaid,
 };
-pub use money::{CAPTURE, REFUND, VOID, capture_due};
+pub use money::{CAPTURE, REFUND, VOID, capture_due, owed_back};
 pub use moves::{Move, Moved, Replan, merge, move_to, replan, split};
 pub use opening::work_of;
 pub use promises::{comes, keep_promise};
+pub use reship::reship_lost;
 pub use scans::scan;
 pub use service::{NewShipment, Part, deliver, get, of_order, open, pack, pick, ship, ship_parts, shipments};
 pub use shipped_lots::ShippedLot;
 pub use shortages::REPLAN as REPLAN_SHORT;
 pub use status::{Lag, OrderProgress, progress};
 pub use store::{stuck, waiting_attempts, waiting_past_due, waiting_uncollected};
-pub use till::{Confirmation, Receipt, confirm, record_payment, record_payment_of, refund};
+pub use till::{
+    Confirmation, GiveTo, RENEW, Receipt, confirm, dispute_heard, record_payment, record_payment_of, refund_failed,
+    renewal_discarded,
+};
 pub use told::{OPENED, event_schemas, work_payload};
+pub use trial::tried_out;
 
 /// Takes what is personal out of the work with orders: what their shoppers call their deliveries. Those of their events are the caller's
 /// to erase.
@@ -86,6 +94,7 @@ pub fn erase(tx: &mut crate::db::Tx, orders: &[crate::kernel::ids::OrderId]) -> 
 /// Registers the jobs that ask payment providers, and what is counted now and then.
 pub fn work(state: &crate::http::State, runner: &mut crate::jobs::Runner) {
     jobs::register(state, runner);
+    till::register(state, runner);
     desk::register(state, runner);
     loads::register(state, runner);
     relief::register(state, runner);

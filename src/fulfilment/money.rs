@@ -10,16 +10,17 @@ use super::{
     returns,
 };
 use crate::{
+    credit::{self, ON_ACCOUNT},
     db::Tx,
     error::Result,
     jobs::{self, NewJob},
     kernel::{
-        Instant,
-        ids::{JobId, PaymentOperationId},
+        Actor, Instant,
+        ids::{JobId, OrderId, PaymentOperationId},
     },
     orders::OrderDocument,
     payments::{
-        self, Account, MANUAL, NewOperation, OperationKind, Payment, Posting, begin_operation,
+        self, Account, NewOperation, OperationKind, Payment, Posting, begin_operation, is_by_hand,
         ledger::{self, Part, Sold},
     },
     pricing::engine::{TaxedShare, share_taxed},
@@ -62,12 +63,16 @@ pub(super) struct Moves {
 }
 
 impl Standing {
+    /// What will be owed when everything that is under way has ended.
+    const fn owed(&self) -> i64 {
+        self.receivable - self.capture_pending + self.refund_pending
+    }
+
     /// Captures what has been earned and is still owed; gives back what is owed to the customer; lets the rest of the
     /// promise go once nothing more will be captured. Cumulative, so that parts sum to the whole, and what failed
     /// before is part of the next.
     pub const fn moves(&self) -> Moves {
-        // What will be owed when everything that is under way has ended.
-        let owed = self.receivable - self.capture_pending + self.refund_pending;
+        let owed = self.owed();
         let earned = self.earned - self.captured - self.capture_pending;
         let capture = if earned < owed { earned } else { owed };
         let capture = if capture > 0 { capture } else { 0 };
@@ -122,20 +127,12 @@ pub(super) fn settle(
 ) -> Result<i64> {
     let payments = payments::of_order(tx, order.id)?;
     let balance = ledger::balance(tx, order.id)?;
-    let of = |wanted: Account| balance.iter().find(|(account, _)| *account == wanted).map_or(0, |(_, sum)| *sum);
-    let sum = |amount: fn(&Payment) -> i64| payments.iter().map(amount).sum::<i64>();
-    let (earned, open) = earned(order);
-    let standing = Standing {
-        earned,
-        receivable: of(Account::Receivable),
-        captured: sum(|payment| payment.captured.minor()),
-        capture_pending: sum(|payment| payment.capture_pending.minor()),
-        refund_pending: sum(|payment| payment.refund_pending.minor()),
-        open,
-    };
+    let of = |wanted: Account| sum_of(&balance, wanted);
+    let standing = standing(order, &payments, &balance);
     let moves = standing.moves();
-    let (planned, unpaid) = plan(&payments, moves, how.but);
+    let (planned, unpaid) = plan(&payments, moves, how.but, now);
     begin(tx, (now, at), order, draw, how, &planned)?;
+    free_credit(tx, now, draw, how, (&payments, &planned, standing.owed()))?;
     // No more is given back than was captured: what a goodwill has given back already is not given back again.
     let absorbed = (unpaid - standing.capture_pending).min(of(Account::WriteOff));
     if absorbed > 0 {
@@ -145,6 +142,66 @@ pub(super) fn settle(
         ledger::post(tx, now, vec![Posting { order: order.id, posting, occurred_at: at, currency, entries }])?;
     }
     Ok(standing.refund_pending + moves.refund - absorbed.max(0))
+}
+
+fn standing(order: &OrderDocument, payments: &[Payment], balance: &[(Account, i64)]) -> Standing {
+    let sum = |amount: fn(&Payment) -> i64| payments.iter().map(amount).sum::<i64>();
+    let (earned, open) = earned(order);
+    Standing {
+        earned,
+        receivable: sum_of(balance, Account::Receivable),
+        captured: sum(|payment| payment.captured.minor()),
+        capture_pending: sum(|payment| payment.capture_pending.minor()),
+        refund_pending: sum(|payment| payment.refund_pending.minor()),
+        open,
+    }
+}
+
+/// How much of an order is still to be given back to its customer, in minor units: what is on its way, and what is owed and nobody could be
+/// asked for, or has refused. Zero as soon as its returns are `refunded`.
+///
+/// # Errors
+/// What the database says.
+pub fn owed_back(tx: &mut Tx, order: &OrderDocument) -> Result<i64> {
+    let payments = payments::of_order(tx, order.id)?;
+    let standing = standing(order, &payments, &ledger::balance(tx, order.id)?);
+    Ok(standing.refund_pending + standing.moves().refund)
+}
+
+fn sum_of(balance: &[(Account, i64)], wanted: Account) -> i64 {
+    balance.iter().find(|(account, _)| *account == wanted).map_or(0, |(_, sum)| *sum)
+}
+
+/// What an account of an order's ledger holds.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn balance_of(tx: &mut Tx, order: OrderId, wanted: Account) -> Result<i64> {
+    Ok(sum_of(&ledger::balance(tx, order)?, wanted))
+}
+
+/// Brings what an order owes on account to what is still to come for it: its company can buy for the rest again.
+fn free_credit(
+    tx: &mut Tx,
+    now: Instant,
+    draw: &mut Draw<'_>,
+    how: &Settling<'_>,
+    (payments, planned, owed): (&[Payment], &[Planned<'_>], i64),
+) -> Result<()> {
+    let left = |payment: &Payment| {
+        let let_go = planned.iter().filter(|(of, kind, _)| of.id == payment.id && *kind == OperationKind::Void);
+        payment.capturable().minor() - let_go.map(|(_, _, amount)| amount).sum::<i64>()
+    };
+    let on_account = |payment: &&Payment| payment.provider == ON_ACCOUNT;
+    let others: i64 = payments.iter().filter(|payment| !on_account(payment)).map(left).sum();
+    let mut owed = owed;
+    for payment in payments.iter().filter(on_account) {
+        let open = credit::open_of(left(payment), owed, others);
+        owed -= open;
+        let what = (open, payment.captured.minor(), how.reason);
+        credit::settle(tx, (now, &Actor::System("payments")), draw.next(), payment.id, what)?;
+    }
+    Ok(())
 }
 
 /// Captures what is due of an order of which nothing is shipped, right after it was placed. Orders with anything to ship
@@ -180,7 +237,7 @@ pub(super) type Planned<'a> = (&'a Payment, OperationKind, i64);
 /// Which payment moves what, but for operations of one kind; and what is to be given back that no payment can give. Gift cards
 /// and store credit are taken first. What came last goes back first: what was paid twice goes back the way it came, and money before
 /// what was paid ahead.
-fn plan(payments: &[Payment], moves: Moves, but: Option<OperationKind>) -> (Vec<Planned<'_>>, i64) {
+fn plan(payments: &[Payment], moves: Moves, but: Option<OperationKind>, now: Instant) -> (Vec<Planned<'_>>, i64) {
     let (mut capture, mut refund) = (moves.capture, moves.refund);
     let mut planned = Vec::new();
     let mut left = Vec::new();
@@ -188,7 +245,9 @@ fn plan(payments: &[Payment], moves: Moves, but: Option<OperationKind>) -> (Vec<
     for payment in payments.iter().copied() {
         let capturable = payment.capturable().minor();
         // What was not promised by a provider comes when somebody says that it came.
-        let taken = if payment.provider == MANUAL { 0 } else { capture.min(capturable) };
+        // Nor is anything taken of a promise that has ended: it is asked for anew.
+        let asked = !is_by_hand(&payment.provider) && !payment.has_expired(now);
+        let taken = if asked { capture.min(capturable) } else { 0 };
         capture -= taken;
         planned.push((payment, OperationKind::Capture, taken));
         left.push((payment, OperationKind::Void, capturable - taken));
@@ -239,7 +298,7 @@ pub(super) fn begin(
                 idempotency_id: None,
             },
         )?;
-        let by_hand = payment.provider == MANUAL && *kind == OperationKind::Refund;
+        let by_hand = is_by_hand(&payment.provider) && *kind == OperationKind::Refund;
         if !by_hand || how.paid_out {
             queue.push(job((now, at), order, draw.next(), *kind, id));
         }

@@ -3,7 +3,7 @@
 //! They always go into new fulfilment orders. What they come out of keeps them as `moved`, so that a location which is told of what
 //! it need not ship, and another which is told of what it has to, need no more than that to be right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 
@@ -22,14 +22,14 @@ use super::{
     told::{CANCELLED, HELD, MOVED, OPENED, RELEASED, change, pieces_of, work_payload},
 };
 use crate::{
-    catalog::{self, BackorderPolicy},
+    catalog::{self, BackorderPolicy, Variant},
     db::Tx,
     error::{Code, Error, Result},
     events::Payload,
     jobs,
     kernel::{
         Actor, Instant, Quantity,
-        ids::{FulfilmentOrderId, HoldId, LocationId, VariantId},
+        ids::{FulfilmentOrderId, HoldId, LocationId, OrderId, VariantId},
     },
     orders::{self, OrderDocument},
     stock::{self, Entry, Locations, Need, Replaced, Replanned, Share, Sourcing, sourcing::Sources},
@@ -93,8 +93,8 @@ fn unasked(fulfilment: &FulfilmentOrder) -> Result<()> {
 /// backordered.
 ///
 /// # Errors
-/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`; `location_inactive`; `out_of_stock` where the other location
-/// has too little.
+/// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`; `location_inactive`; `not_capable` with what the other location can
+/// not do that the goods require; `out_of_stock` where it has too little.
 pub fn move_to(
     tx: &mut Tx,
     now: Instant,
@@ -115,12 +115,15 @@ pub fn move_to(
     if facts.only.is_some_and(|only| only != to.id) {
         return Err(Error::conflict("it is picked up where it is: nobody ships it from elsewhere").at("/location"));
     }
-    if !to.site.serves_channel(order.channel_id) || !to.site.serves_country(facts.country) {
+    if !to.site.serves(order.channel_id, Some(facts.country)) {
         return Err(Error::conflict("it ships no orders of this channel, or none to this country").at("/location"));
     }
     unasked(&fulfilment)?;
     let steps = plan(&fulfilment, Command::Move, what.pieces.as_deref(), now)?;
     let needs = needs(tx, &fulfilment, &steps)?;
+    if let Some(need) = needs.iter().find(|need| !need.requires.are_had_by(&to.site.capabilities)) {
+        return Err(stock::not_capable(need, &need.requires.missing_at(&to.site.capabilities)).at("/location"));
+    }
     let keeps_until = fulfilment.shelf_life_days.map(|days| now.plus_seconds(86_400 * days));
     let replaced = |need: &Need| Replaced { share: share(need, to.id), guarded: !need.backorder, keeps_until };
     let shares: Vec<Replaced> = needs.iter().map(replaced).collect();
@@ -313,6 +316,10 @@ pub(super) fn replan_locked(
     let mut exclude = what.exclude.clone();
     // What its location has declined is not there for it, though the books say that it is.
     exclude.extend(fulfilment.declined.then_some(from));
+    // Nor what another has declined of it before, however often it is planned anew or sent another way.
+    let numbers = steps.iter().map(|(line_no, _)| *line_no).collect();
+    let said_no = declined_by(tx, order.id, (fulfilment.number(), numbers))?;
+    exclude.extend(said_no.into_iter().filter(|place| *place != from));
     let needs = needs(tx, fulfilment, &steps)?;
     let facts = facts::of(tx, now, (order, fulfilment.delivery_key()), locations)?;
     let sources = Sources::of(locations, &facts).without(&exclude);
@@ -356,6 +363,19 @@ pub(super) fn replan_locked(
         _ => error,
     })?;
     Ok(Moved { fulfilment_order: fulfilment.clone(), moved_to, unplaced })
+}
+
+/// The locations that have said of lines of an order's delivery that they do not ship them. One statement.
+pub(super) fn declined_by(
+    tx: &mut Tx,
+    order: OrderId,
+    (delivery, lines): (usize, BTreeSet<i32>),
+) -> Result<BTreeSet<LocationId>> {
+    let all = store::of_order(tx, order)?;
+    let of_them = |one: &&FulfilmentOrder| {
+        one.declined && one.number() == delivery && one.lines.iter().any(|line| lines.contains(&line.line_no))
+    };
+    Ok(all.iter().filter(of_them).map(|one| one.location_id).collect())
 }
 
 /// Of pieces as many as are left to be moved: some may have been picked, cancelled or moved since they were missed.
@@ -425,7 +445,7 @@ fn set_apart(
 }
 
 /// The steps that take so many pieces of lines away, none of which is picked.
-fn steps_of(lines: &BTreeMap<i32, i64>) -> Vec<(i32, Step)> {
+pub(super) fn steps_of(lines: &BTreeMap<i32, i64>) -> Vec<(i32, Step)> {
     let step =
         |(line_no, pieces): (&i32, &i64)| (*line_no, Step { cancelled: *pieces, moved: *pieces, ..Step::default() });
     lines.iter().map(step).collect()
@@ -444,11 +464,9 @@ pub(super) fn needs(tx: &mut Tx, fulfilment: &FulfilmentOrder, steps: &[(i32, St
     let moving = |line: &&FulfilmentLine| steps.iter().any(|(line_no, _)| *line_no == line.line_no);
     let lines: Vec<&FulfilmentLine> = fulfilment.lines.iter().filter(moving).collect();
     let variants: Vec<VariantId> = lines.iter().map(|line| line.variant_id).collect();
-    let late: Vec<VariantId> = catalog::by_ids(tx, &variants)?
-        .into_iter()
-        .filter(|variant| variant.backorder_policy == BackorderPolicy::Allow)
-        .map(|variant| variant.id)
-        .collect();
+    let known: HashMap<VariantId, Variant> =
+        catalog::by_ids(tx, &variants)?.into_iter().map(|variant| (variant.id, variant)).collect();
+    let allows = |variant: &Variant| variant.backorder_policy == BackorderPolicy::Allow;
     let need = |(place, line): (usize, &&FulfilmentLine)| Need {
         place,
         line_no: line.line_no,
@@ -456,7 +474,8 @@ pub(super) fn needs(tx: &mut Tx, fulfilment: &FulfilmentOrder, steps: &[(i32, St
         variant: line.variant_id,
         quantity: steps.iter().filter(|(line_no, _)| *line_no == line.line_no).map(|(_, step)| step.moved).sum(),
         tracked: line.tracked,
-        backorder: late.contains(&line.variant_id),
+        backorder: known.get(&line.variant_id).is_some_and(allows),
+        requires: known.get(&line.variant_id).map(|variant| variant.requires.clone()).unwrap_or_default(),
     };
     Ok(lines.iter().enumerate().map(need).collect())
 }

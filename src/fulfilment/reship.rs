@@ -3,12 +3,12 @@
 
 use super::{
     facts,
-    ids::Draw,
+    ids::{Draw, Fresh},
     model::{Command, Correction, FulfilmentOrder, Shipment, ShipmentCommand, ShipmentState, Step},
     moves::needs,
     opening::work_of,
     promises, ready,
-    service::{all_arrived, announce, make_steps, of_shipment, open, place, save_states},
+    service::{all_arrived, announce, make_steps, of_shipment, open, place, save_states, start_shipment},
     store,
     told::{CORRECTED, MOVED, OPENED, change, parcel, pieces_of, work_payload},
 };
@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     kernel::{
         Actor, Instant,
-        ids::{FulfilmentOrderId, LocationId},
+        ids::{FulfilmentOrderId, LocationId, ShipmentId},
     },
     orders::{self, LineMove, OrderDocument},
     stock::{self, Booking, Locations, sourcing::Sources},
@@ -88,6 +88,23 @@ pub(super) fn reship(
     // When it arrives now, and whether it waits for goods.
     promises::await_goods(tx, now, order.id)?;
     Ok((ids, booking))
+}
+
+/// Sends the goods of a parcel again that somebody says is lost, whether its carrier says so or not. Gives the fulfilment orders, and what
+/// is allocated for them: the caller applies it last.
+///
+/// # Errors
+/// As where a carrier's claim is settled so; `not_found`.
+pub fn reship_lost(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: ShipmentId,
+    locations: &Locations,
+) -> Result<(Vec<FulfilmentOrderId>, Booking)> {
+    let (mut order, mut shipment) = start_shipment(tx, actor, id)?;
+    reship(tx, now, actor, &mut fresh.draw(), (&mut order, &mut shipment), locations)
 }
 
 /// Notes that the parcel counts as one that has not left: no carrier brings it, and nothing that is heard of it later counts.

@@ -20,7 +20,7 @@ use crate::{
         ids::{FulfilmentOrderId, OrderId, ShipmentId, VariantId},
     },
     orders::{self, ExternalRef, FulfilmentStatus, OrderDocument, OrderLine, OrderState, PaymentStatus, Quantities},
-    payments::{self, MANUAL},
+    payments::{self, is_by_hand},
     stock::{self, Level, LevelKey, Locations},
 };
 
@@ -329,7 +329,7 @@ fn short<'a>(fulfilments: &'a [FulfilmentOrder], levels: &HashMap<LevelKey, Leve
 }
 
 fn payment(order: &OrderDocument, money: &MoneyStatus) -> Option<Waiting> {
-    let by_hand = order.payments.iter().any(|payment| payment.provider == MANUAL && payment.capturable.minor() > 0);
+    let by_hand = order.payments.iter().any(|payment| is_by_hand(&payment.provider) && payment.capturable.minor() > 0);
     let owed = money.captured.minor() < money.due.minor();
     (by_hand && owed).then(|| waiting(WaitingFor::Payment, order.placed_at))
 }

@@ -553,6 +553,7 @@ pub(super) struct OpenLine {
     pub created_at: Instant,
     pub channel: ChannelId,
     pub shelf_life_days: Option<i64>,
+    pub location: LocationId,
 }
 
 /// How many pieces of levels are picked for open fulfilment orders and have not left.
@@ -578,6 +579,27 @@ pub(super) fn open_lines(
     location: LocationId,
     variants: &[VariantId],
 ) -> Result<Vec<OpenLine>> {
+    open_lines_at(tx, now, ("o.location_id = ?", location.into()), variants)
+}
+
+/// The same at several locations: of each level that is asked for. One statement.
+pub(super) fn open_lines_of(tx: &mut Tx, now: Instant, levels: &[LevelKey]) -> Result<Vec<OpenLine>> {
+    let levels: BTreeSet<LevelKey> = levels.iter().copied().collect();
+    let variants: BTreeSet<VariantId> = levels.iter().map(|(variant, _)| *variant).collect();
+    let places: BTreeSet<LocationId> = levels.iter().map(|(_, place)| *place).collect();
+    let at = format!("o.location_id IN (SELECT place FROM {})", dialect::list(tx, &[("place", Col::Uid)]));
+    let places = dialect::rows(places.into_iter().map(|place| json!([place.hex()])).collect());
+    let mut lines = open_lines_at(tx, now, (&at, places), &variants.into_iter().collect::<Vec<_>>())?;
+    lines.retain(|line| levels.contains(&(line.variant, line.location)));
+    Ok(lines)
+}
+
+fn open_lines_at(
+    tx: &mut Tx,
+    now: Instant,
+    (at, places): (&str, Bind),
+    variants: &[VariantId],
+) -> Result<Vec<OpenLine>> {
     if variants.is_empty() {
         return Ok(Vec::new());
     }
@@ -589,24 +611,24 @@ pub(super) fn open_lines(
         "SELECT o.id, o.order_id, f.line_no, f.variant_id, f.quantity - f.cancelled - f.picked, f.picked - f.shipped, f.picked - f.packed, \
            o.priority, o.due_at, coalesce(o.turn_at, o.due_at), o.created_at, (SELECT CAST(count(*) AS BIGINT) FROM {holds}), \
            CASE WHEN o.accept_by IS NULL THEN 0 ELSE 1 END + (SELECT CAST(count(*) AS BIGINT) FROM {holds} AND h.kind <> 'stock'), \
-           o.channel_id, CAST(o.doc->>'shelf_life_days' AS BIGINT) \
+           o.channel_id, CAST(o.doc->>'shelf_life_days' AS BIGINT), o.location_id \
          FROM fulfilment_orders AS o CROSS JOIN fulfilment_lines AS f \
-         WHERE o.location_id = ? AND o.state NOT IN ('shipped', 'delivered', 'cancelled') \
+         WHERE {at} AND o.state NOT IN ('shipped', 'delivered', 'cancelled') \
          AND f.fulfilment_order_id = o.id AND f.tracked AND f.variant_id IN (SELECT wanted FROM {list}) ORDER BY o.id, f.line_no"
     );
     let wanted = dialect::rows(variants.iter().map(|id| json!([id.hex()])).collect());
     #[rustfmt::skip]
-    type Types = (UidSql, UidSql, BigInt, UidSql, BigInt, BigInt, BigInt, BigInt, InstantSql, InstantSql, InstantSql, BigInt, BigInt, UidSql, Nullable<BigInt>);
+    type Types = (UidSql, UidSql, BigInt, UidSql, BigInt, BigInt, BigInt, BigInt, InstantSql, InstantSql, InstantSql, BigInt, BigInt, UidSql, Nullable<BigInt>, UidSql);
     #[rustfmt::skip]
-    type Row = (FulfilmentOrderId, OrderId, i64, VariantId, i64, i64, i64, i64, Instant, Instant, Instant, i64, i64, ChannelId, Option<i64>);
-    let rows = sql(query).bind(now).bind(now).bind(location).bind(wanted).load::<Types, Row>(tx)?;
+    type Row = (FulfilmentOrderId, OrderId, i64, VariantId, i64, i64, i64, i64, Instant, Instant, Instant, i64, i64, ChannelId, Option<i64>, LocationId);
+    let rows = sql(query).bind(now).bind(now).bind(places).bind(wanted).load::<Types, Row>(tx)?;
     let line = |row: Row| {
         #[rustfmt::skip]
-        let (id, order, line_no, variant, open, taken, unpacked, priority, due_at, turn_at, created_at, holds, bars, channel, shelf_life_days) = row;
+        let (id, order, line_no, variant, open, taken, unpacked, priority, due_at, turn_at, created_at, holds, bars, channel, shelf_life_days, location) = row;
         let line_no = i32::try_from(line_no).map_err(Error::internal)?;
         let (held, barred) = (holds + bars > 0, bars > 0);
         #[rustfmt::skip]
-        let line = OpenLine { id, order, line_no, variant, open, taken, unpacked, held, barred, priority, due_at, turn_at, created_at, channel, shelf_life_days };
+        let line = OpenLine { id, order, line_no, variant, open, taken, unpacked, held, barred, priority, due_at, turn_at, created_at, channel, shelf_life_days, location };
         Ok(line)
     };
     rows.into_iter().map(line).collect()

@@ -187,8 +187,7 @@ pub(super) struct Parcel<'a> {
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
     use super::{
-        cancel::Cancelled, crossdock, dropship, inbound, jobs::Moved, pickups, promises, returns::Return,
-        till::RefundRequested,
+        cancel::Cancelled, crossdock, dropship, inbound, jobs::Moved, pickups, promises, returns::Return, till,
     };
     let own = vec![
         EventSchema::of::<Work<'_>>(OPENED),
@@ -221,7 +220,6 @@ pub fn event_schemas() -> Vec<EventSchema> {
         EventSchema::of::<Moved<'_>>("payment.voided.v1"),
         EventSchema::of::<Moved<'_>>("payment.refunded.v1"),
         EventSchema::of::<Moved<'_>>("payment.operation_failed.v1"),
-        EventSchema::of::<RefundRequested<'_>>("payment.refund_requested.v1"),
         EventSchema::of::<Return>("return.received.v1"),
     ];
     let parts = [
@@ -230,6 +228,7 @@ pub fn event_schemas() -> Vec<EventSchema> {
         crossdock::event_schemas(),
         promises::event_schemas(),
         pickups::event_schemas(),
+        till::event_schemas(),
     ];
     [own, parts.concat()].concat()
 }

@@ -155,7 +155,9 @@ impl Limits {
         }
     }
 
-    fn client(&self, request: &HttpRequest) -> Option<IpAddr> {
+    /// The same as an address; `None` where the connection has none.
+    #[must_use]
+    pub fn client(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = request.peer_addr()?.ip().to_canonical();
         // A proxy may add a header of its own behind the one that the client sent.
         let headers = request.headers().get_all("X-Forwarded-For");

@@ -100,6 +100,11 @@ const JOBS: &[(&str, &str)] = &[
          where it is. `actions[]` of an order tells what can be done to it now.",
     ),
     (
+        "judge risk",
+        "`simulate` rules on past checkouts, then `PUT risk/profiles/{channel_id}`. What they hold is among `orders?held=true`: read its \
+         `risk`, then release it, or cancel it and say what became of it (`risk/outcome`). `risk/report` tells what each rule was worth.",
+    ),
+    (
         "ship",
         "List the fulfilment orders, `ship` one (what was not picked and packed is so with it), and `deliver` its shipment.",
     ),
@@ -215,10 +220,19 @@ const UNKEYED: &[&str] = &[
     "/v1/store/offers",
     "/v1/store/orders/lookup",
     "/v1/store/gift-cards/balance",
+    "/v1/ops/bulk/cancel/preview",
+    "/v1/ops/bulk/release/preview",
+    "/v1/ops/bulk/resend/preview",
+    "/v1/ops/bulk/resource/preview",
+    "/v1/ops/bulk/tag/preview",
     "/v1/ops/connectors/{id}/test",
+    "/v1/ops/erasure/scan",
     "/v1/ops/gift-cards/lookup",
+    "/v1/ops/guests/export",
+    "/v1/ops/guests/overview",
     "/v1/ops/pricing/simulate",
     "/v1/ops/price-rules/{id}/simulate",
+    "/v1/ops/risk/simulate",
     "/v1/ops/scan",
     "/v1/ops/sourcing/simulate",
 ];
@@ -318,6 +332,8 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
         problems.push(("409", "The reference stands for several orders (`reference_ambiguous`)."));
     } else if path.contains("/ops/invoices/{invoice}") {
         problems.push(("409", "Several legal entities have the number (`reference_ambiguous`)."));
+    } else if path.ends_with("/integration/journal") {
+        problems.push(("409", "The cursor is of another epoch."));
     } else if path.contains("/feeds") || path.contains("/snapshots") {
         problems.push(("409", "The cursor is of another epoch."));
         problems.push(("410", "The cursor is too old."));

@@ -62,6 +62,13 @@ impl Secret {
         token(&self.current, purpose, subject)
     }
 
+    /// The same token as each secret makes it, that of the current one first: what is looked for by it may have been kept under a former
+    /// one.
+    #[must_use]
+    pub fn tokens(&self, purpose: &str, subject: &str) -> Vec<String> {
+        self.all().map(|secret| token(secret, purpose, subject)).collect()
+    }
+
     /// Whether a token is one for this purpose and subject; takes the same time for every wrong one.
     #[must_use]
     pub fn is_token(&self, purpose: &str, subject: &str, given: &str) -> bool {

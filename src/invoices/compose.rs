@@ -13,7 +13,7 @@ use crate::{
     error::{Code, Error, Result},
     kernel::{Money, Rounding, ids::BillId, local},
     orders::{OrderDocument, OrderLine},
-    payments::{MANUAL, Payment},
+    payments::{Payment, is_by_hand},
     pricing::{
         engine::{TaxedShare, share},
         model::ShippingTotals,
@@ -132,12 +132,13 @@ pub(super) fn dated(mut made: Invoice, settings: &InvoiceSettings, day: NaiveDat
 
 /// What is paid for an order, or will be without the customer doing anything, in minor units: what has come less what goes back, and what
 /// providers have promised. Who pays by hand (`manual`) has promised nothing that is not to be asked for. `written_off` is what
-/// was given away as goodwill: that it went back leaves nothing to be paid.
+/// was given away as goodwill, and what banks have taken back: that it is gone leaves nothing to be paid.
 #[must_use]
 pub(super) fn covered(payments: &[Payment], written_off: i64) -> i64 {
     let of = |one: &Payment| {
-        let stays = one.captured.minor() - one.refunded.minor() - one.refund_pending.minor();
-        let comes = if one.provider == MANUAL { 0 } else { one.capturable().minor() + one.capture_pending.minor() };
+        let gone = [one.refunded, one.refund_pending, one.disputed].iter().map(|part| part.minor()).sum::<i64>();
+        let stays = one.captured.minor() - gone;
+        let comes = if is_by_hand(&one.provider) { 0 } else { one.capturable().minor() + one.capture_pending.minor() };
         stays.saturating_add(comes)
     };
     payments.iter().map(of).fold(written_off, i64::saturating_add)

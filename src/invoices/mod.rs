@@ -21,5 +21,5 @@ pub use jobs::work;
 pub use model::{
     BillKind, Category, Charge, Invoice, InvoiceLine, InvoiceReference, InvoiceSummary, InvoiceTax, Party, fingerprint,
 };
-pub use service::{event_schemas, issued_after};
+pub use service::{Invoiced, event_schemas, invoiced, issued_after, numbered, of_orders};
 pub use xml::ubl;

@@ -276,10 +276,12 @@ mod tests {
     }
 
     fn texts(pages: &[Vec<Mark>]) -> Vec<&str> {
-        let text = |mark| match mark {
-            &Mark::Text { ref text, .. } => Some(text.as_str()),
-            Mark::Rule { .. } => None,
-        };
+        fn text(mark: &Mark) -> Option<&str> {
+            match mark {
+                Mark::Text { text, .. } => Some(text),
+                Mark::Rule { .. } => None,
+            }
+        }
         pages.iter().flatten().filter_map(text).collect()
     }
 

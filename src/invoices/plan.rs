@@ -68,6 +68,8 @@ const CANCELLED: &str = "cancelled:";
 const RETURN: &str = "return:";
 /// The cause of the invoice of a whole order.
 const ORDER: &str = "order";
+/// The causes of the invoices of what an order was given after it was invoiced whole.
+const AMENDED: &str = "amended:";
 /// The cause of the invoice of what is not shipped, where nothing else is left.
 const REST: &str = "rest";
 /// An invoice is taken back, to be written anew.
@@ -81,7 +83,7 @@ impl Standing<'_> {
         let mode = self.order.invoicing.filter(|mode| mode.is_own())?;
         let taken_back = || self.unshipped().or_else(|| self.cancelled());
         let sold = || match mode {
-            Invoicing::AtOrder => self.whole(ORDER.to_owned()).filter(|_| !self.has(ORDER)),
+            Invoicing::AtOrder => self.whole(if self.has(ORDER) { self.amended() } else { ORDER.to_owned() }),
             _ => self.shipped().or_else(|| self.rest()),
         };
         taken_back().or_else(sold).or_else(|| self.returned())
@@ -93,6 +95,12 @@ impl Standing<'_> {
         self.invoice(cause, all, (None, None))
     }
 
+    /// The cause of the next invoice of what an order that was invoiced whole was given since.
+    fn amended(&self) -> String {
+        let before = self.issued.iter().filter(|one| one.cause.starts_with(AMENDED)).count();
+        format!("{AMENDED}{}", before + 1)
+    }
+
     fn has(&self, cause: &str) -> bool {
         self.issued.iter().any(|one| one.cause == cause)
     }
@@ -100,7 +108,12 @@ impl Standing<'_> {
     /// What was taken off what is owed with returns that no credit note tells of yet, in minor units: the next ones do.
     pub fn uncredited(&self) -> i64 {
         let open = self.returns.iter().filter(|one| !self.has(&format!("{RETURN}{}", one.id)));
-        open.flat_map(|one| &one.lines).filter(|line| line.line_no.is_some()).map(|line| line.gross.minor()).sum()
+        let of = |one: &Return| -> i64 {
+            let lines = one.lines.iter().filter(|line| line.line_no.is_some());
+            lines.map(|line| line.gross.minor()).sum::<i64>()
+                + one.shipping.as_ref().map_or(0, |back| back.gross.minor())
+        };
+        open.map(of).sum()
     }
 
     /// How many of a line's first pieces are invoiced, but for those that have come back: these were sold all the same.
@@ -223,7 +236,9 @@ impl Standing<'_> {
                 let share = TaxedShare { net, tax, gross };
                 is_something.then_some(Piece { line_no, quantity: line.quantity, share })
             });
-            self.credit(cause, pieces.collect(), false, one.reason.as_deref().unwrap_or("Returned"))
+            // Shipping that was never invoiced is not taken back.
+            let shipping = one.shipping.is_some() && self.shipping_is_invoiced();
+            self.credit(cause, pieces.collect(), shipping, one.reason.as_deref().unwrap_or("Returned"))
         })
     }
 

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     channels::{self, Directory, Invoicing, LegalEntity},
+    credit::{self, ON_ACCOUNT},
     customers::Address,
     db::{Json, Tx},
     error::{Code, Error, Result},
@@ -71,6 +72,13 @@ struct Known {
     covered: i64,
 }
 
+/// Until when an order on account is paid, as it is agreed with its company.
+fn agreed_due(tx: &mut Tx, known: &Known) -> Result<Option<chrono::NaiveDate>> {
+    let on_account = known.order.payments.iter().find(|payment| payment.provider == ON_ACCOUNT);
+    let due = on_account.map_or(Ok(None), |payment| credit::due_of(tx, payment.id))?;
+    Ok(due.map(|due| local::day_of(known.seller.time_zone.0, due)))
+}
+
 impl Known {
     fn of(tx: &mut Tx, order: OrderDocument, directory: &Directory) -> Result<Self> {
         let missing = || Error::internal("a channel without a legal entity");
@@ -80,7 +88,9 @@ impl Known {
         let place = |number: i32| usize::try_from(number).ok();
         let places = works.iter().filter_map(|work| Some((work.id, place(work.delivery.as_ref()?.number)?))).collect();
         let balance = ledger::balance(tx, order.id)?;
-        let written_off = balance.iter().find(|(account, _)| *account == Account::WriteOff).map_or(0, |(_, sum)| *sum);
+        // What was given away, and what a bank has taken back and is fought for or lost, is not asked for.
+        let is_given = |account: Account| matches!(account, Account::WriteOff | Account::Disputed);
+        let written_off = balance.iter().filter(|(account, _)| is_given(*account)).map(|(_, sum)| *sum).sum::<i64>();
         let covered = compose::covered(&payments::of_order(tx, order.id)?, written_off);
         Ok(Self { order, seller, shipments, places, returns, issued, covered })
     }
@@ -153,6 +163,9 @@ fn issue(
     orders::save(tx, now, &mut known.order, &[], 1)?;
     let (sequence, day) = store::next_number(tx, known.seller.id, &series, made.issued_on)?;
     let mut made = compose::dated(made, &settings, day);
+    if let Some(due) = agreed_due(tx, known)?.filter(|_| made.kind == BillKind::Invoice) {
+        made.due_on = due.max(day);
+    }
     made.number = Some(number_of(&series, sequence));
     store::insert(tx, now, &made, (&series, sequence))?;
     let kind = if made.kind == BillKind::CreditNote { CREDIT_NOTE_ISSUED } else { INVOICE_ISSUED };
@@ -330,12 +343,55 @@ pub(super) fn find(tx: &mut Tx, actor: &Actor, reference: &str) -> Result<Invoic
     }
 }
 
+/// What of an order stands in invoices that were not taken back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Invoiced {
+    /// The lines of which pieces are.
+    pub lines: std::collections::BTreeSet<i32>,
+    /// Whether shipping is.
+    pub shipping: bool,
+}
+
+/// What of an order is invoiced: one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn invoiced(tx: &mut Tx, order: OrderId) -> Result<Invoiced> {
+    let mut pieces: std::collections::BTreeMap<i32, i64> = std::collections::BTreeMap::new();
+    let mut shipping = 0;
+    for one in store::of_order(tx, order)? {
+        let sign = if one.kind == BillKind::CreditNote { -1 } else { 1 };
+        for line in &one.lines {
+            *pieces.entry(line.line_no).or_default() += sign * line.quantity;
+        }
+        shipping += if one.charges.is_empty() { 0 } else { sign };
+    }
+    let lines = pieces.into_iter().filter(|(_, quantity)| *quantity > 0).map(|(line_no, _)| line_no);
+    Ok(Invoiced { lines: lines.collect(), shipping: shipping > 0 })
+}
+
 /// Documents after one of them, in the order of their ids.
 ///
 /// # Errors
 /// What the database says.
 pub fn issued_after(tx: &mut Tx, after: Option<BillId>, limit: i64) -> Result<Vec<Invoice>> {
     store::after(tx, after, limit)
+}
+
+/// The documents of orders, behind one of them, in the order of their ids: one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn of_orders(tx: &mut Tx, orders: &[OrderId], after: Option<BillId>, limit: i64) -> Result<Vec<Invoice>> {
+    store::of_orders(tx, orders, after, limit)
+}
+
+/// The documents of a number that an actor sees: several legal entities may have it.
+///
+/// # Errors
+/// What the database says.
+pub fn numbered(tx: &mut Tx, actor: &Actor, number: &str) -> Result<Vec<Invoice>> {
+    Ok(store::by_number(tx, number)?.into_iter().filter(|one| actor.sees_channel(one.channel_id)).collect())
 }
 
 /// An order's documents, whoever asks: whether they may see the order, the caller asks.

@@ -5,7 +5,7 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::model::{BillKind, Invoice, InvoiceSummary, fingerprint};
 use crate::{
-    db::{Bind, InstantSql, Sql, Tx, UidSql, sql},
+    db::{Bind, Col, InstantSql, Sql, Tx, UidSql, dialect, sql},
     error::{Error, Result},
     kernel::{
         Currency, Instant, Money,
@@ -91,6 +91,17 @@ pub(super) fn after(tx: &mut Tx, after: Option<BillId>, limit: i64) -> Result<Ve
         tx,
         sql("SELECT document FROM invoice_documents WHERE id > ? ORDER BY id LIMIT ?").bind(after).bind(limit),
     )
+}
+
+/// The documents of orders, behind one of them, in the order of their ids.
+pub(super) fn of_orders(tx: &mut Tx, orders: &[OrderId], after: Option<BillId>, limit: i64) -> Result<Vec<Invoice>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT document FROM invoice_documents WHERE order_id IN (SELECT wanted FROM {list}) AND id > ? ORDER BY id LIMIT ?"
+    );
+    let wanted = dialect::rows(orders.iter().map(|id| serde_json::json!([id.hex()])).collect());
+    let after = after.unwrap_or(BillId::from_bytes([0; 16]));
+    documents(tx, sql(query).bind(wanted).bind(after).bind(limit))
 }
 
 /// The documents of a number: several legal entities may have it.

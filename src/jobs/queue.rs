@@ -385,6 +385,14 @@ pub fn is_queued(tx: &mut Tx, key: &str) -> Result<bool> {
     Ok(query.bind(key).first::<UidSql, ids::JobId>(tx)?.is_some())
 }
 
+/// Takes the dead jobs of an ordering key out of the queue: somebody begins anew what they were to do. How many there were.
+///
+/// # Errors
+/// What the database says.
+pub fn forget_dead(tx: &mut Tx, key: &str) -> Result<usize> {
+    sql("DELETE FROM jobs WHERE ordering_key = ? AND state = 'dead'").bind(key).execute(tx)
+}
+
 /// Takes a job out of the queue, whatever its state: the result of a worker that has it in hand is refused then.
 ///
 /// # Errors

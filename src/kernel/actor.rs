@@ -36,6 +36,8 @@ crate::words! {
         OrdersRead = "orders:read",
         /// Change, cancel and create orders.
         OrdersWrite = "orders:write",
+        /// Take orders over that were made elsewhere, at the prices that they have there.
+        OrdersImport = "orders:import",
         /// Sell at another price than the list's, as a call centre does.
         PriceOverride = "prices:override",
         /// State when something happened in the past, as a take-over of an older system does.
@@ -48,6 +50,10 @@ crate::words! {
         FulfilmentSupervise = "fulfilment:supervise",
         /// Capture, void and refund payments; script the sandbox provider.
         PaymentsWrite = "payments:write",
+        /// Read the rules of risk, its lists, and what was found at checkouts.
+        RiskRead = "risk:read",
+        /// Change the rules of risk and its lists, and say what became of orders.
+        RiskWrite = "risk:write",
         /// Read the figures of abandonment.
         AnalyticsRead = "analytics:read",
         /// Read connectors, dispatches, consumers of feeds and jobs.

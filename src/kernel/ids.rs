@@ -42,6 +42,16 @@ kinds! {
     Customer, CustomerId = "cust";
     /// A company that customers buy for.
     Company, CompanyId = "company";
+    /// A wish to have an order approved.
+    ApprovalRequest, ApprovalRequestId = "apr";
+    /// An order that staff prepare.
+    Draft, DraftId = "draft";
+    /// What is ordered again and again.
+    Recurring, RecurringId = "rec";
+    /// A quote.
+    Quote, QuoteId = "quote";
+    /// A change of what a company owes on account.
+    CreditEntry, CreditEntryId = "centry";
     /// A postal address in a customer's book.
     Address, AddressId = "addr";
     /// Somebody who waits for goods to come back.
@@ -80,16 +90,34 @@ kinds! {
     Payment, PaymentId = "pay";
     /// A capture, void or refund of a payment.
     PaymentOperation, PaymentOperationId = "payop";
+    /// A dispute (chargeback) of a payment.
+    Dispute, DisputeId = "dispute";
+    /// What staff have given back of an order.
+    Refund, RefundId = "refund";
     /// A gift card, or a customer's store credit.
     StoredValue, StoredValueId = "value";
     /// A change of a stored value.
     StoredValueEntry, StoredValueEntryId = "ventry";
     /// An order.
     Order, OrderId = "order";
+    /// A change of a placed order.
+    Amendment, AmendmentId = "amend";
+    /// A note on an order.
+    OrderNote, OrderNoteId = "onote";
+    /// A document that belongs to an order.
+    OrderAttachment, OrderAttachmentId = "oatt";
+    /// Something that is done to many orders.
+    BulkJob, BulkJobId = "bulk";
     /// An entry of an order's money ledger.
     LedgerEntry, LedgerEntryId = "ledg";
     /// A return (RMA).
     Return, ReturnId = "ret";
+    /// A request to send goods back (RMA).
+    ReturnRequest, ReturnRequestId = "rma";
+    /// A declaration that somebody withdraws from an order.
+    Withdrawal, WithdrawalId = "wdr";
+    /// A claim that pieces of an order are lost, damaged, wrong or missing.
+    OrderClaim, OrderClaimId = "claim";
     /// A recorded invoice or credit note.
     Invoice, InvoiceId = "inv";
     /// An invoice or credit note of ours.
@@ -98,6 +126,10 @@ kinds! {
     FulfilmentOrder, FulfilmentOrderId = "fo";
     /// A hold of a fulfilment order.
     Hold, HoldId = "hold";
+    /// What was found of the risk of a checkout.
+    RiskAssessment, RiskAssessmentId = "risk";
+    /// An entry of a list of whom to allow or to block.
+    RiskEntry, RiskEntryId = "rlist";
     /// A decision about a step of an order's process.
     ProcessDecision, ProcessDecisionId = "pdec";
     /// An order to a supplier.

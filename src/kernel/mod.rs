@@ -4,6 +4,7 @@
 
 pub mod action;
 pub mod actor;
+pub mod capability;
 pub mod clock;
 pub mod country;
 pub mod device;
@@ -24,6 +25,7 @@ pub mod words;
 
 pub use action::Action;
 pub use actor::{Actor, Scope};
+pub use capability::{Capabilities, Capability};
 pub use clock::{Clock, Instant};
 pub use country::Country;
 pub use device::Device;

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::{document::OrderDocument, service};
 use crate::{
+    carts,
     channels::{Channel, PageAddress},
+    db::Tx,
     error::{Code, Error, Result},
     http::seal::Secret,
-    kernel::{Instant, ids::OrderId},
+    kernel::{Actor, Instant, ids::OrderId},
 };
 
 /// For so long a link opens its order.
@@ -73,6 +76,26 @@ pub(super) fn opens(secret: &Secret, now: Instant, order: OrderId, token: &str) 
         true => Ok(true),
         false => Err(Error::problem(Code::TokenExpired, "the link has expired").at("token")),
     }
+}
+
+/// An order for whoever may open it on the store surface: its customer, a guest with the token of the cart it was, or anybody with the token
+/// of a link to it. What it is opened for is done in the same transaction.
+///
+/// # Errors
+/// `not_found`; `token_expired` for a link that was.
+pub fn opened(
+    tx: &mut Tx,
+    actor: &Actor,
+    (secret, now): (&Secret, Instant),
+    id: OrderId,
+    token: Option<&str>,
+) -> Result<OrderDocument> {
+    let order = service::document(tx, id)?.filter(|order| actor.sees_channel(order.channel_id));
+    let order = order.ok_or_else(|| Error::not_found("order"))?;
+    let by_link = token.map_or(Ok(false), |token| opens(secret, now, id, token))?;
+    let owned = (order.channel_id, order.customer_id, order.cart_id);
+    let seen = by_link || carts::may_see_order(tx, actor, secret, owned.0, owned.1, owned.2)?;
+    if seen { Ok(order) } else { Err(Error::not_found("order")) }
 }
 
 #[cfg(test)]

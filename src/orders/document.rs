@@ -50,6 +50,9 @@ pub struct OrderDetails {
     /// For so many days goods of lots must still keep when they leave; left out, until they end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_shelf_life_days: Option<i64>,
+    /// The company's own number of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase_order: Option<String>,
     /// The method of payment.
     pub payment_method: String,
     /// How it is invoiced.
@@ -130,6 +133,9 @@ pub struct OrderLine {
     pub gross: Money,
     /// What has been given back of it.
     pub refunded: Money,
+    /// How much of that was given away as goodwill, beside returns: it stays sold; absent where nothing was.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub goodwill: Money,
     /// The rate it was taxed at.
     #[schema(value_type = String, example = "0.19")]
     pub tax_rate: rust_decimal::Decimal,
@@ -253,6 +259,9 @@ pub struct OrderDocument {
     pub tax: Money,
     /// What it costs.
     pub total: Money,
+    /// The company's own number of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purchase_order: Option<String>,
     /// The method of payment.
     pub payment_method: String,
     /// When it is invoiced, and by whom; absent where nobody does here.
@@ -280,11 +289,21 @@ pub struct OrderDocument {
     /// What it, or a line of it, is held for: each has to end. Not told to shoppers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<OrderHold>,
+    /// What of the price of shipping was taken back with returns; absent where nothing was.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub shipping_credited: Money,
+    /// What of it was given away as goodwill beside; absent where nothing was.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub shipping_goodwill: Money,
     /// What staff can do now, or why not. Empty on the store surface: shoppers have no commands on orders.
     pub actions: Vec<Action>,
     /// Opens it without signing in; told to its shopper only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<OrderLink>,
+}
+
+fn is_nothing(amount: &Money) -> bool {
+    amount.minor() == 0
 }
 
 impl OrderDocument {
@@ -363,6 +382,7 @@ impl OrderDocument {
             for line in self.lines.iter_mut().filter(|line| line.line_no == step.line_no) {
                 step.apply(&mut line.quantities)?;
                 line.refunded = Money::from_minor(line.refunded.minor() + step.refunded, self.currency);
+                line.goodwill = Money::from_minor(line.goodwill.minor() + step.goodwill, self.currency);
             }
         }
         Ok(())
@@ -388,10 +408,11 @@ impl OrderDocument {
         if shipped { goes().or(bill) } else { bill.or_else(goes) }
     }
 
-    /// What was taken back of it and is not owed any more, in minor units.
+    /// What was taken back of its lines and shipping, or given away for them, and is not owed any more, in minor units.
     #[must_use]
     pub fn credited(&self) -> i64 {
-        self.lines.iter().map(|line| line.refunded.minor()).sum()
+        let lines: i64 = self.lines.iter().map(|line| line.refunded.minor()).sum();
+        lines + self.shipping_credited.minor() + self.shipping_goodwill.minor()
     }
 
     /// What the money states are derived from.
@@ -400,7 +421,7 @@ impl OrderDocument {
         use crate::payments::PaymentState as P;
         let sum = |amount: fn(&PaymentView) -> i64| self.payments.iter().map(amount).sum::<i64>();
         MoneyCounts {
-            due: self.due() - self.credited(),
+            due: self.due() - self.credited() - sum(|payment| payment.written_off.map_or(0, |off| off.minor())),
             authorised: self
                 .payments
                 .iter()
@@ -444,6 +465,7 @@ impl OrderDocument {
                 C::Cancel if !any(|l| l.quantities.open() > 0) => "nothing is left to cancel",
                 C::Return if !any(|l| l.returnable() > 0) => "nothing is there to come back",
                 C::Refund if refundable == 0 => "nothing is left to give back",
+                C::Dispute if refundable == 0 => "nothing was taken that could be disputed",
                 _ => return None,
             };
             Some(missing.to_owned())
@@ -538,10 +560,11 @@ impl OrderDocument {
 }
 
 impl OrderLine {
-    /// How many can come back: those that have left; of what is never shipped, all that was not cancelled.
+    /// How many can come back: those that have left, and nobody has asked to take back or claimed; of what is never shipped, all that was
+    /// not cancelled.
     #[must_use]
     pub const fn returnable(&self) -> i64 {
-        self.sold() - self.quantities.returned
+        self.sold() - self.quantities.returned - self.quantities.coming_back - self.quantities.claimed
     }
 
     /// How many the customer was given.

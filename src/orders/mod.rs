@@ -4,6 +4,7 @@
 //! provider; the slices that do change an order through [`lock`] and [`save`].
 
 mod access;
+mod amended;
 pub mod api;
 mod bundle;
 mod copies;
@@ -13,11 +14,14 @@ mod found;
 pub mod holds;
 mod invoicing;
 mod model;
+pub mod notes;
 mod search;
 mod service;
+pub mod standing;
 mod store;
 
-pub use access::{OrderLink, OrderLinks};
+pub use access::{OrderLink, OrderLinks, opened};
+pub use amended::{AddedLine, Amended, Differences, RateChange, amend, differences};
 pub use bundle::{BundlePart, OrderBundle, whole_bundles};
 pub use copies::{OrderHead, by_ids, heads, page_after, shelf_lives};
 pub use document::{Action, ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine};
@@ -28,8 +32,10 @@ pub use invoicing::{INVOICE, invoice_later, is_invoiced_at_once, set_invoicing};
 pub use model::{
     Command, FulfilmentStatus, LineMove, MoneyCounts, OrderState, PaymentStatus, Quantities, Statuses, derive, mermaid,
 };
+pub use search::{OrderQuery, OrderSummary, found};
 pub use service::{
-    FOREIGN_ORDER, NewOrder, Placing, add_ref, after, document, drop_held_ref, event, find, keep_ref, known_already,
-    known_ref, lock, of_cart, place, prepare, redirected, resolve, save, save_deliveries, sold,
+    FOREIGN_ORDER, NewOrder, Placing, add_ref, after, credit_shipping, document, drop_held_ref, event, find,
+    give_shipping, keep_ref, known_already, known_ref, lock, of_cart, place, prepare, redirected, resolve, save,
+    save_deliveries, sold,
 };
 pub use store::waiting_unpaid;

@@ -73,6 +73,8 @@ crate::words! {
         Refund = "refund",
         /// Ask the payment providers again for what is still to be captured or given back.
         Settle = "settle",
+        /// Note that a bank takes money back.
+        Dispute = "dispute",
     }
 }
 
@@ -81,20 +83,20 @@ impl OrderState {
     /// command leads to is derived from the quantities ([`derive`]), so both stand for "still as it was". Money that has
     /// come in can always be recorded: what is too much is given back.
     ///
-    /// | | ship | deliver | cancel | return | record_payment | refund | settle |
-    /// |---|---|---|---|---|---|---|---|
-    /// | placed | placed | placed | placed | placed | placed | placed | placed |
-    /// | completed | – | – | – | completed | completed | completed | completed |
-    /// | cancelled | – | – | – | – | cancelled | cancelled | cancelled |
+    /// | | ship | deliver | cancel | return | record_payment | refund | settle | dispute |
+    /// |---|---|---|---|---|---|---|---|---|
+    /// | placed | placed | placed | placed | placed | placed | placed | placed | placed |
+    /// | completed | – | – | – | completed | completed | completed | completed | completed |
+    /// | cancelled | – | – | – | – | cancelled | cancelled | cancelled | cancelled |
     ///
     /// # Errors
     /// `state_conflict`, with the reason.
     pub fn apply(self, command: Command) -> Result<Self> {
         use Command as C;
         match (self, command) {
-            (Self::Placed, _) | (_, C::RecordPayment | C::Refund | C::Settle) | (Self::Completed, C::Return) => {
-                Ok(self)
-            }
+            (Self::Placed, _)
+            | (_, C::RecordPayment | C::Refund | C::Settle | C::Dispute)
+            | (Self::Completed, C::Return) => Ok(self),
             (Self::Completed | Self::Cancelled, refused) => {
                 Err(Error::conflict(format!("the order is {self}: `{refused}` is not possible any more")))
             }
@@ -135,6 +137,16 @@ pub struct Quantities {
     pub returned: i64,
     /// How many were cancelled.
     pub cancelled: i64,
+    /// How many are to come back: asked for with a return request that is not settled.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub coming_back: i64,
+    /// How many an open claim is about: lost, damaged, wrong, or never in the parcel.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub claimed: i64,
+}
+
+const fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 impl Quantities {
@@ -150,10 +162,10 @@ impl Quantities {
         self.shipped - self.returned
     }
 
-    /// How many can still come back.
+    /// How many have left that nobody has taken back, asked to take back, or claimed: each of these can be asked for once.
     #[must_use]
     pub const fn returnable(&self) -> i64 {
-        self.shipped - self.returned
+        self.shipped - self.returned - self.coming_back - self.claimed
     }
 }
 
@@ -174,6 +186,12 @@ pub struct LineMove {
     pub cancelled: i64,
     /// Given back in money, in minor units.
     pub refunded: i64,
+    /// How much of that was given away beside returns, or, below zero, counts as taken back with one now.
+    pub goodwill: i64,
+    /// To come back, or not any more.
+    pub coming_back: i64,
+    /// Claimed, or not any more.
+    pub claimed: i64,
 }
 
 impl LineMove {
@@ -189,12 +207,15 @@ impl LineMove {
             delivered: line.delivered + self.delivered,
             returned: line.returned + self.returned,
             cancelled: line.cancelled + self.cancelled,
+            coming_back: line.coming_back + self.coming_back,
+            claimed: line.claimed + self.claimed,
         };
         let whole = moved.allocated + moved.shipped + moved.cancelled <= moved.quantity
             && moved.delivered <= moved.shipped
-            && moved.returned <= moved.shipped
+            && moved.returnable() >= 0
             && [moved.allocated, moved.shipped, moved.delivered, moved.returned, moved.cancelled]
                 .iter()
+                .chain(&[moved.coming_back, moved.claimed])
                 .all(|n| *n >= 0);
         if !whole {
             let detail = format!("line {} has no such quantity left", self.line_no);
@@ -327,7 +348,7 @@ mod tests {
         fn quantities_stay_whole(moves in prop::collection::vec((-3i64..4, -3i64..4, -3i64..4, -3i64..4, -3i64..4), 0..40)) {
             let mut line = Quantities { quantity: 5, ..Quantities::default() };
             for (allocated, shipped, delivered, returned, cancelled) in moves {
-                let step = LineMove { line_no: 1, allocated, shipped, delivered, returned, cancelled, refunded: 0 };
+                let step = LineMove { line_no: 1, allocated, shipped, delivered, returned, cancelled, ..LineMove::default() };
                 let before = line;
                 if step.apply(&mut line).is_err() {
                     prop_assert_eq!(before, line);

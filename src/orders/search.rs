@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     channels::Span,
-    db::{Doc, DocSql, InstantSql, Tx, UidSql, sql},
+    db::{Bind, Doc, DocSql, InstantSql, Tx, UidSql, sql},
     error::{Code, Error, Result},
     http::paging,
     kernel::{
@@ -26,7 +26,7 @@ mod plan;
 use plan::Plan;
 
 /// What orders are looked for by. Several are all required.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct OrderQuery {
@@ -57,6 +57,8 @@ pub struct OrderQuery {
     /// Where the goods stand.
     #[param(value_type = Option<FulfilmentStatus>)]
     pub fulfilment_state: Option<FulfilmentStatus>,
+    /// A tag that staff have given it.
+    pub tag: Option<String>,
     /// `true`: only orders that are held, or of which a line is; `false`: only others.
     pub held: Option<bool>,
     /// A channel's id.
@@ -69,9 +71,11 @@ pub struct OrderQuery {
     /// the channel in `channel_id`, else of the one that all channels have which you see; where they have several, a day
     /// without a channel is refused.
     #[param(value_type = Option<String>)]
+    #[schema(value_type = Option<String>)]
     pub placed_from: Option<Moment>,
     /// Ordered before this time; a day is meant to its end, so that the same day in both is that day.
     #[param(value_type = Option<String>)]
+    #[schema(value_type = Option<String>)]
     pub placed_to: Option<Moment>,
 }
 
@@ -82,7 +86,7 @@ impl OrderQuery {
         let as_given: Left = |text| text.trim().to_owned();
         // A name in the box is looked for by its letters, anything else as it is.
         let in_box: Left = |q| if q.contains('@') { q.trim().to_owned() } else { text::fold(q) };
-        let asked: [(&str, &Option<String>, Left); 9] = [
+        let asked: [(&str, &Option<String>, Left); 10] = [
             ("q", &self.q, in_box),
             ("number", &self.number, as_given),
             ("email", &self.email, as_given),
@@ -91,6 +95,7 @@ impl OrderQuery {
             ("phone", &self.phone, text::phone_digits),
             ("tracking", &self.tracking, text::squeeze),
             ("sku", &self.sku, as_given),
+            ("tag", &self.tag, as_given),
             ("external_ref", &self.external_ref, text::squeeze),
         ];
         let empty =
@@ -160,6 +165,25 @@ pub(super) fn search(
     );
     let statement = binds.into_iter().fold(sql(statement), |statement, bind| statement.bind(bind));
     let rows = statement.load::<Columns, Row>(tx)?;
+    Ok(rows.into_iter().map(summary).collect())
+}
+
+/// Up to `limit` of all orders that fit, newest first: for whoever does something to them.
+///
+/// # Errors
+/// `invalid_query` where nothing is asked for; what the database says.
+pub fn found(tx: &mut Tx, actor: &Actor, asked: (&OrderQuery, Span), limit: i64) -> Result<Vec<OrderSummary>> {
+    asked.0.asks_for_something()?;
+    search(tx, actor, asked, None, limit)
+}
+
+/// Up to so many orders of which a condition is so, newest first.
+pub(super) fn latest_of(tx: &mut Tx, (condition, bind): (&str, Bind), limit: i64) -> Result<Vec<OrderSummary>> {
+    let statement = format!(
+        "SELECT id, number, channel_id, customer_id, state, payment_state, fulfilment_state, currency, total, email_folded, \
+         placed_at, test, holds FROM orders WHERE {condition} ORDER BY placed_at DESC, id DESC LIMIT ?"
+    );
+    let rows = sql(statement).bind_all([bind]).bind(limit).load::<Columns, Row>(tx)?;
     Ok(rows.into_iter().map(summary).collect())
 }
 

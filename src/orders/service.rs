@@ -123,6 +123,8 @@ pub fn prepare(now: Instant, new: NewOrder) -> Result<(Placing, OrderDocument)> 
         updated_at: now,
         doc: Doc(details),
         holds: None,
+        shipping_credited: 0,
+        shipping_goodwill: 0,
     };
     let line_rows = with_amounts.iter().map(|(line, amounts)| line_row(id, line, amounts)).collect();
     let mut document = assemble(row.clone(), line_rows, payments, Vec::new());
@@ -193,6 +195,9 @@ fn line_row(order: OrderId, line: &PlacedLine, [unit_price, net, tax, gross]: &[
         gross: *gross,
         refunded: 0,
         doc: Doc(line.details.clone()),
+        coming_back: 0,
+        claimed: 0,
+        goodwill: 0,
     }
 }
 
@@ -233,6 +238,7 @@ fn assemble(row: OrderRow, lines: Vec<LineRow>, payments: Vec<PaymentView>, refs
         tax: totals.tax,
         total: totals.total,
         payment_method: details.payment_method,
+        purchase_order: details.purchase_order,
         invoicing: details.invoicing,
         payments,
         external_refs: refs,
@@ -242,6 +248,8 @@ fn assemble(row: OrderRow, lines: Vec<LineRow>, payments: Vec<PaymentView>, refs
         rules_version: totals.rules_version,
         metadata: details.metadata,
         holds: row.holds.map(|Doc(holds)| holds).unwrap_or_default(),
+        shipping_credited: Money::from_minor(row.shipping_credited, row.currency),
+        shipping_goodwill: Money::from_minor(row.shipping_goodwill, row.currency),
         actions: Vec::new(),
         link: None,
     }
@@ -275,6 +283,8 @@ fn order_line(row: LineRow, currency: crate::kernel::Currency) -> OrderLine {
             delivered: row.delivered,
             returned: row.returned,
             cancelled: row.cancelled,
+            coming_back: row.coming_back,
+            claimed: row.claimed,
         },
         unit_code,
         requires_shipping,
@@ -286,6 +296,7 @@ fn order_line(row: LineRow, currency: crate::kernel::Currency) -> OrderLine {
         tax: money(row.tax),
         gross: money(row.gross),
         refunded: money(row.refunded),
+        goodwill: money(row.goodwill),
         tax_rate,
         explanation,
         bundle,
@@ -415,6 +426,34 @@ pub fn save(tx: &mut Tx, now: Instant, order: &mut OrderDocument, moves: &[LineM
     Err(Error::problem(Code::VersionStale, "the order changed meanwhile"))
 }
 
+/// Notes that so much of a locked order's shipping is not owed any more, in minor units, of which so much had been given away before and
+/// counts as that no more: together never more than it costs. Call it before [`save`].
+///
+/// # Errors
+/// `refund_exceeded` when more of it would be taken back than is left.
+pub fn credit_shipping(tx: &mut Tx, order: &mut OrderDocument, amount: i64, given_away: i64) -> Result<()> {
+    count_shipping(tx, order, (amount, -given_away))
+}
+
+/// Notes that so much of what a locked order's shipping costs is given away: it stays sold. Call it before [`save`].
+///
+/// # Errors
+/// `refund_exceeded` when more of it would be given back than is left.
+pub fn give_shipping(tx: &mut Tx, order: &mut OrderDocument, amount: i64) -> Result<()> {
+    count_shipping(tx, order, (0, amount))
+}
+
+fn count_shipping(tx: &mut Tx, order: &mut OrderDocument, (credited, given): (i64, i64)) -> Result<()> {
+    let cost = order.shipping.as_ref().map_or(0, |shipping| shipping.gross.minor());
+    if !store::credit_shipping(tx, order.id, (credited, given), cost)? {
+        return Err(Error::problem(Code::RefundExceeded, "shipping has been given back already"));
+    }
+    let grown = |before: Money, by: i64| Money::from_minor(before.minor() + by, before.currency());
+    order.shipping_credited = grown(order.shipping_credited, credited);
+    order.shipping_goodwill = grown(order.shipping_goodwill, given);
+    Ok(())
+}
+
 /// Writes what has become of a locked order's deliveries, such as by when they arrive now.
 ///
 /// # Errors
@@ -513,15 +552,15 @@ pub fn known_ref(tx: &mut Tx, system: &str, kind: &str, value: &str) -> Result<O
 }
 
 /// How many pieces of SKUs were ordered after an instant until another, that one included, and not cancelled since; what came back counts, what was
-/// ordered in test channels does not. A SKU of which none were is absent. One statement.
+/// ordered in test channels, or in channels that the actor does not see, does not. A SKU of which none were is absent. One statement.
 ///
 /// # Errors
 /// What the database says.
-pub fn sold(tx: &mut Tx, skus: &[String], span: (Instant, Instant)) -> Result<HashMap<String, i64>> {
+pub fn sold(tx: &mut Tx, actor: &Actor, skus: &[String], span: (Instant, Instant)) -> Result<HashMap<String, i64>> {
     if skus.is_empty() {
         return Ok(HashMap::new());
     }
-    Ok(store::sold(tx, skus, span)?.into_iter().collect())
+    Ok(store::sold(tx, actor, skus, span)?.into_iter().collect())
 }
 
 /// The order that a cart became.

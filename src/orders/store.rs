@@ -54,6 +54,8 @@ pub(super) struct OrderRow {
     pub doc: Doc<OrderDetails>,
     /// What it is held for: nothing is written as NULL.
     pub holds: Option<Doc<Vec<OrderHold>>>,
+    pub shipping_credited: i64,
+    pub shipping_goodwill: i64,
 }
 
 /// A row of `order_lines`.
@@ -76,6 +78,9 @@ pub(super) struct LineRow {
     pub gross: i64,
     pub refunded: i64,
     pub doc: Doc<LineDetails>,
+    pub coming_back: i64,
+    pub claimed: i64,
+    pub goodwill: i64,
 }
 
 /// By what an order is found, of one of its deliveries beside the first: each in the form in which it is searched.
@@ -192,15 +197,27 @@ pub(super) fn insert(tx: &mut Tx, row: &OrderRow, doc: Json) -> Result<()> {
 }
 
 /// How many pieces of SKUs were ordered after an instant until another and not cancelled, without what was ordered in test channels.
-pub(super) fn sold(tx: &mut Tx, skus: &[String], (from, to): (Instant, Instant)) -> Result<Vec<(String, i64)>> {
+pub(super) fn sold(
+    tx: &mut Tx,
+    actor: &Actor,
+    skus: &[String],
+    (from, to): (Instant, Instant),
+) -> Result<Vec<(String, i64)>> {
     let list = dialect::list(tx, &[("wanted", Col::Text)]);
-    let query = format!(
+    let mut query = format!(
         "SELECT wanted, CAST(sum(l.quantity - l.cancelled) AS BIGINT) FROM {list} \
          JOIN order_lines AS l ON l.sku = wanted JOIN orders AS o ON o.id = l.order_id \
-         WHERE l.placed_at > ? AND l.placed_at <= ? AND NOT o.test AND o.state <> 'cancelled' GROUP BY wanted"
+         WHERE l.placed_at > ? AND l.placed_at <= ? AND NOT o.test AND o.state <> 'cancelled'"
     );
     let rows = dialect::rows(skus.iter().map(|sku| json!([sku])).collect());
-    sql(query).bind(rows).bind(from).bind(to).load::<(Text, BigInt), (String, i64)>(tx)
+    let mut seen = Vec::new();
+    if let Some(channels) = actor.channels() {
+        let list = dialect::list(tx, &[("channel", Col::Uid)]);
+        query.push_str(&format!(" AND o.channel_id IN (SELECT channel FROM {list})"));
+        seen.push(dialect::rows(channels.iter().map(|id| json!([id.hex()])).collect()));
+    }
+    query.push_str(" GROUP BY wanted");
+    sql(query).bind(rows).bind(from).bind(to).bind_all(seen).load::<(Text, BigInt), (String, i64)>(tx)
 }
 
 const LINE_COLUMNS: &[(&str, Col)] = &[
@@ -264,10 +281,11 @@ pub(super) fn row(tx: &mut Tx, id: OrderId) -> Result<Option<OrderRow>> {
 
 /// The columns of an [`OrderRow`], in its order.
 const ROW: &str = "id, number, channel_id, customer_id, cart_id, state, payment_state, fulfilment_state, test, version, \
-    currency, total, email_folded, name_folded, postcode_folded, phone_digits, placed_at, recorded_at, updated_at, doc, holds";
+    currency, total, email_folded, name_folded, postcode_folded, phone_digits, placed_at, recorded_at, updated_at, doc, holds, \
+    shipping_credited, shipping_goodwill";
 
 #[rustfmt::skip]
-type RowTypes = (UidSql, Text, UidSql, Nullable<UidSql>, Nullable<UidSql>, Text, Text, Text, Bool, BigInt, Text, BigInt, Nullable<Text>, Text, Nullable<Text>, Nullable<Text>, InstantSql, InstantSql, InstantSql, DocSql, Nullable<DocSql>);
+type RowTypes = (UidSql, Text, UidSql, Nullable<UidSql>, Nullable<UidSql>, Text, Text, Text, Bool, BigInt, Text, BigInt, Nullable<Text>, Text, Nullable<Text>, Nullable<Text>, InstantSql, InstantSql, InstantSql, DocSql, Nullable<DocSql>, BigInt, BigInt);
 
 fn wanted(ids: &[OrderId]) -> Bind {
     dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect())
@@ -282,14 +300,14 @@ pub(super) fn rows(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<OrderRow>> {
 
 /// The types of a [`LineRow`].
 #[rustfmt::skip]
-type LineTypes = (UidSql, BigInt, UidSql, Text, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, DocSql);
+type LineTypes = (UidSql, BigInt, UidSql, Text, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, DocSql, BigInt, BigInt, BigInt);
 
 /// The lines of several orders with one statement, those of each in their order.
 pub(super) fn lines_of(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<LineRow>> {
     let list = dialect::list(tx, &[("wanted", Col::Uid)]);
     let names: Vec<&str> = LINE_COLUMNS.iter().map(|(name, _)| *name).filter(|name| *name != "placed_at").collect();
     let query = format!(
-        "SELECT {} FROM order_lines WHERE order_id IN (SELECT wanted FROM {list}) ORDER BY order_id, line_no",
+        "SELECT {}, coming_back, claimed, goodwill FROM order_lines WHERE order_id IN (SELECT wanted FROM {list}) ORDER BY order_id, line_no",
         names.join(", ")
     );
     sql(query).bind(wanted(ids)).load::<LineTypes, LineRow>(tx)
@@ -321,6 +339,15 @@ pub(super) fn save_states(tx: &mut Tx, now: Instant, order: &OrderDocument, seen
     Ok(update.execute(tx)? == 1)
 }
 
+/// Notes that so much of an order's shipping, which costs `cost`, is not owed any more, and so much more or less of it is given away. False
+/// where less of it is left.
+pub(super) fn credit_shipping(tx: &mut Tx, id: OrderId, (amount, goodwill): (i64, i64), cost: i64) -> Result<bool> {
+    let update = "UPDATE orders SET shipping_credited = shipping_credited + ?, shipping_goodwill = shipping_goodwill + ? \
+                  WHERE id = ? AND shipping_goodwill + ? >= 0 AND shipping_credited + shipping_goodwill + ? <= ?";
+    let update = sql(update).bind(amount).bind(goodwill).bind(id).bind(goodwill);
+    Ok(update.bind(amount.saturating_add(goodwill)).bind(cost).execute(tx)? == 1)
+}
+
 /// Replaces the deliveries in the document of a locked order; what else stands in it stays.
 pub(super) fn save_deliveries(tx: &mut Tx, id: OrderId, deliveries: &[Delivery]) -> Result<()> {
     save_detail(tx, id, "deliveries", serde_json::to_value(deliveries)?)
@@ -332,6 +359,30 @@ pub(super) fn save_detail(tx: &mut Tx, id: OrderId, name: &str, value: Value) ->
     let Some(Doc(Value::Object(mut doc))) = kept else { return Err(Error::internal("an order without a document")) };
     doc.insert(name.to_owned(), value);
     sql("UPDATE orders SET doc = ? WHERE id = ?").bind(Doc(Value::Object(doc))).bind(id).execute(tx).map(|_| ())
+}
+
+/// Writes the sums and deliveries of a locked order after it was amended; what else stands in its document stays.
+pub(super) fn save_totals(tx: &mut Tx, id: OrderId, details: &OrderDetails) -> Result<()> {
+    let kept = sql("SELECT doc FROM orders WHERE id = ?").bind(id).first::<DocSql, Doc<Value>>(tx)?;
+    let Some(Doc(Value::Object(mut doc))) = kept else { return Err(Error::internal("an order without a document")) };
+    doc.insert("totals".to_owned(), serde_json::to_value(&details.totals)?);
+    doc.insert("deliveries".to_owned(), serde_json::to_value(&details.deliveries)?);
+    let update = sql("UPDATE orders SET total = ?, doc = ? WHERE id = ?").bind(details.totals.total.minor());
+    update.bind(Doc(Value::Object(doc))).bind(id).execute(tx).map(|_| ())
+}
+
+/// Gives a line of a locked order another price. False where something of it has moved: its shares are reckoned by the price it had.
+pub(super) fn reprice_line(
+    tx: &mut Tx,
+    order: OrderId,
+    line_no: i32,
+    [unit_price, net, tax, gross]: [i64; 4],
+    doc: &LineDetails,
+) -> Result<bool> {
+    let update = sql("UPDATE order_lines SET unit_price = ?, net = ?, tax = ?, gross = ?, doc = ? WHERE order_id = ? \
+                      AND line_no = ? AND shipped = 0 AND cancelled = 0 AND returned = 0 AND refunded = 0");
+    let update = update.bind(unit_price).bind(net).bind(tax).bind(gross).bind(Json::of(doc)?);
+    Ok(update.bind(order).bind(line_no).execute(tx)? == 1)
 }
 
 /// Writes what a locked order is held for, and when the first of that ends by itself.
@@ -376,16 +427,24 @@ pub(super) fn move_lines(tx: &mut Tx, order: OrderId, moves: &[LineMove]) -> Res
             ("d_returned", Col::Int),
             ("d_cancelled", Col::Int),
             ("d_refunded", Col::Int),
+            ("d_coming_back", Col::Int),
+            ("d_claimed", Col::Int),
+            ("d_goodwill", Col::Int),
         ],
     );
     let update = format!(
         "UPDATE order_lines SET allocated = allocated + d_allocated, shipped = shipped + d_shipped, \
          delivered = delivered + d_delivered, returned = returned + d_returned, cancelled = cancelled + d_cancelled, \
-         refunded = refunded + d_refunded FROM {list} WHERE order_id = ? AND line_no = list.line"
+         refunded = refunded + d_refunded, coming_back = coming_back + d_coming_back, claimed = claimed + d_claimed, \
+         goodwill = goodwill + d_goodwill \
+         FROM {list} WHERE order_id = ? AND line_no = list.line"
     );
-    let values = moves
-        .iter()
-        .map(|m| json!([m.line_no, m.allocated, m.shipped, m.delivered, m.returned, m.cancelled, m.refunded]));
+    let value = |m: &LineMove| {
+        let moved =
+            [m.allocated, m.shipped, m.delivered, m.returned, m.cancelled, m.refunded, m.coming_back, m.claimed];
+        json!(std::iter::once(i64::from(m.line_no)).chain(moved).chain([m.goodwill]).collect::<Vec<i64>>())
+    };
+    let values = moves.iter().map(value);
     let moved = sql(update).bind(dialect::rows(values.collect())).bind(order).execute(tx);
     let moved = moved.map_err(|error| match error.is_check_violation() {
         true => Error::problem(Code::QuantityExceeded, "a line has no such quantity left"),

@@ -35,7 +35,9 @@ async fn notify(
     let code = provider.into_inner();
     let provider = providers(&state).get(&code).ok_or_else(|| Error::not_found("payment provider"))?;
     let body = small_body(&state, payload, BODY_LIMIT).await?;
-    let notification = provider.verify_webhook(&headers(&request), &body)?;
+    let Some(notification) = provider.verify_webhook(&headers(&request), &body)? else {
+        return Reply::accepted(&json!({"status": "ignored"}));
+    };
     let (now, job) = (state.clock.now(), job(state.clock.now(), &code, &notification)?);
     match state.db.write(move |tx| jobs::enqueue(tx, now, vec![job.clone()])).await {
         // The same message is waiting to be worked on already.
@@ -59,7 +61,18 @@ fn job(now: Instant, provider: &str, notification: &Notification) -> Result<NewJ
     let mut id = [0; 16];
     id.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
     let job = NewJob::now(NOTIFIED, now, serde_json::to_value(notification)?);
-    Ok(NewJob { id: JobId::from_bytes(id), ..job }.in_order(notification.our_key.clone()))
+    Ok(NewJob { id: JobId::from_bytes(id), ..job }.in_order(order_of(provider, notification)))
+}
+
+/// What the messages of one payment have in common, so that they are worked on one after another: our key of it, or what the provider
+/// calls it. What names no payment is in order with nothing else: one message that fails must not hold up those of other payments.
+fn order_of(provider: &str, notification: &Notification) -> String {
+    let Notification { id, our_key, provider_ref, .. } = notification;
+    match provider_ref {
+        _ if !our_key.is_empty() => our_key.clone(),
+        Some(name) if !name.is_empty() => format!("{provider}:{name}"),
+        _ => format!("{provider}:{id}"),
+    }
 }
 
 /// The routes of the ops surface.
@@ -71,4 +84,27 @@ pub fn ops(config: &mut Mount<'_>) {
 /// The routes that belong to no surface.
 pub fn webhooks(config: &mut web::ServiceConfig) {
     config.service(notify);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payments::Outcome;
+
+    #[test]
+    fn messages_of_different_payments_wait_for_each_other_never() {
+        let told = |id: &str, our_key: &str, name: Option<&str>| Notification {
+            id: id.to_owned(),
+            our_key: our_key.to_owned(),
+            provider_ref: name.map(str::to_owned),
+            outcome: Outcome::Unknown,
+            dispute: None,
+            refund_failed: None,
+        };
+        let order = |told: &Notification| order_of("stripe", told);
+        assert_eq!(order(&told("evt_1", "key", Some("pi_1"))), "key");
+        assert_eq!(order(&told("evt_1", "", Some("pi_1"))), order(&told("evt_2", "", Some("pi_1"))));
+        assert_ne!(order(&told("evt_1", "", Some("pi_1"))), order(&told("evt_2", "", Some("pi_2"))));
+        assert_ne!(order(&told("evt_1", "", None)), order(&told("evt_2", "", None)));
+    }
 }

@@ -33,6 +33,16 @@ crate::words! {
         Fee = "fee",
         /// What is not asked for any more.
         WriteOff = "write_off",
+        /// Money that a bank has taken back and that is fought for.
+        Disputed = "disputed",
+        /// Money that a bank has taken back, and what it or a provider has kept for that.
+        Chargeback = "chargeback",
+        /// What went back onto gift cards, and is owed on these.
+        GiftCard = "gift_card",
+        /// What went back as store credit, and is owed as that.
+        StoreCredit = "store_credit",
+        /// What was paid too much and is kept for the customer.
+        Unapplied = "unapplied",
     }
 }
 

@@ -1,36 +1,42 @@
 //! Payments: attempts to pay, what is captured, voided and refunded of them, and each order's money ledger.
 //!
-//! It owns the payments, their operations, the ledger and the port to providers with two of them, `manual` and
-//! `sandbox`. It never places, changes or cancels an order, and knows carts and orders by their ids only: the checkout
-//! decides what an answer of a provider means.
+//! It owns the payments, their operations, the ledger and the port to providers with three of them, `manual` (which takes orders
+//! on account too), `sandbox` and `stripe`; disputes, and promises that are asked for anew. It never places, changes or cancels an order, and
+//! knows carts and orders by their ids only: the checkout decides what an answer of a provider means.
 
 pub mod api;
+pub mod disputes;
+pub mod journal;
 pub mod ledger;
 mod manual;
 mod model;
 mod provider;
+pub mod renewals;
 mod sandbox;
 mod service;
 mod store;
 mod stored;
+mod stripe;
 mod taxes;
 mod waiting;
 
 pub use api::NOTIFIED;
 pub use ledger::{Account, Posting};
-pub use manual::MANUAL;
+pub use manual::{MANUAL, is_by_hand};
 pub use model::{
     Action, Command, Conflict, Decline, NewOperation, NewPayment, OPERATION_TRANSITIONS, Operation, OperationCommand,
     OperationKind, OperationState, Outcome, Payment, PaymentDetails, PaymentState, PaymentView, Resolution,
-    TRANSITIONS, Trouble, mermaid, operations_mermaid,
+    TRANSITIONS, Target, Trouble, mermaid, operations_mermaid,
 };
 pub use provider::{
-    Headers, NOT_FOUND, Notification, PATIENCE, Provider, ProviderError, Providers, patiently, providers,
+    Headers, NOT_FOUND, Notification, PATIENCE, Provider, ProviderError, Providers, RefundFailed, patiently, providers,
 };
 pub use sandbox::{SANDBOX, SandboxPayment, SandboxState, sign, work};
 pub use service::{
-    action_required, any_due, authorised, begin_operation, claim, claim_due, confirm_operation, declined, ending,
-    erase, fail_operation, failed, finish_operation, get, given_up, late_promise, of_cart, of_order, of_orders, open,
-    open_all, operation, operations, orphaned, put_off, record_operation, resolve, voided,
+    action_required, any_due, authorised, begin_operation, by_key, claim, claim_due, confirm_operation, declined,
+    ending, erase, fail_operation, failed, finish_operation, get, give_otherwise, given_up, key_of, late_promise,
+    of_cart, of_order, of_orders, open, open_all, operation, operations, orphaned, put_off, record_operation, resolve,
+    unrefund, voided,
 };
-pub use waiting::{failures, failures_of, to_pay_out, without_order};
+pub use stripe::STRIPE;
+pub use waiting::{failures, failures_of, overpaid, to_pay_out, without_order};

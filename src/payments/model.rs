@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::kernel::{
     Instant, Money,
-    ids::{CartId, IdempotencyKeyId, OrderId, PaymentId, PaymentOperationId},
+    ids::{CartId, IdempotencyKeyId, OrderId, PaymentId, PaymentOperationId, StoredValueId},
 };
 
 crate::words! {
@@ -156,6 +156,9 @@ pub enum Outcome {
     Authorised {
         /// What the provider calls the payment.
         provider_ref: Option<String>,
+        /// Until when it holds, where the provider says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Instant>,
     },
     /// The customer has to act; the provider calls the payment by the text.
     ActionRequired(Action, Option<String>),
@@ -236,6 +239,12 @@ pub struct PaymentDetails {
     /// What somebody has found out about it after it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Resolution>,
+    /// What of a payment by hand is not asked for any more, in minor units: it was so little.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written_off: Option<i64>,
+    /// Of how many steps it was told that the money of a payment by hand has not come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminded: Option<i64>,
     /// What the checkout needs to go on after an answer that came late.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub checkout: Value,
@@ -288,9 +297,21 @@ pub struct Payment {
     pub updated_at: Instant,
     /// Why it is being ended, while it is open still: its provider is told to give it up, and nothing else may come of it.
     pub ending: Option<String>,
+    /// How much of what was taken banks and providers have taken back, or are about to.
+    pub disputed: Money,
+    /// Until when the promise holds; open where the provider has not said.
+    pub expires_at: Option<Instant>,
+    /// When somebody has to look at it next: before its promise ends, or because its money should have come.
+    pub due_at: Option<Instant>,
 }
 
 impl Payment {
+    /// Whether its promise does not hold any more at an instant: nothing can be captured of it then.
+    #[must_use]
+    pub fn has_expired(&self, now: Instant) -> bool {
+        self.expires_at.is_some_and(|until| until <= now)
+    }
+
     /// Whether somebody is finding out what became of it, under a lease.
     #[must_use]
     pub fn is_in_hand(&self, now: Instant) -> bool {
@@ -330,7 +351,8 @@ impl Payment {
     /// How much can still be given back.
     #[must_use]
     pub fn refundable(&self) -> Money {
-        let gone = self.refunded.minor().saturating_add(self.refund_pending.minor());
+        let gone = [self.refunded, self.refund_pending, self.disputed];
+        let gone = gone.iter().fold(0i64, |sum, part| sum.saturating_add(part.minor()));
         Money::from_minor(self.captured.minor().saturating_sub(gone).max(0), self.amount.currency())
     }
 }
@@ -360,6 +382,10 @@ pub struct NewPayment {
     pub idempotency_id: Option<IdempotencyKeyId>,
     /// The rest.
     pub details: PaymentDetails,
+    /// Until when the promise holds, where the provider has said.
+    pub expires_at: Option<Instant>,
+    /// When somebody has to look at it next.
+    pub due_at: Option<Instant>,
 }
 
 crate::words! {
@@ -395,6 +421,8 @@ crate::words! {
         Fail = "fail",
         /// Somebody has done it by hand.
         Confirm = "confirm",
+        /// The provider tells that a refund which was done has come to nothing.
+        Undo = "undo",
     }
 }
 
@@ -404,6 +432,7 @@ pub const OPERATION_TRANSITIONS: &[(OperationState, OperationCommand, OperationS
     (OperationState::Pending, OperationCommand::Fail, OperationState::Failed),
     (OperationState::Pending, OperationCommand::Confirm, OperationState::Done),
     (OperationState::Failed, OperationCommand::Confirm, OperationState::Done),
+    (OperationState::Done, OperationCommand::Undo, OperationState::Failed),
 ];
 
 impl OperationState {
@@ -423,6 +452,18 @@ pub fn operations_mermaid() -> String {
         text.push_str(&format!("    {from} --> {to}: {command}\n"));
     }
     text
+}
+
+crate::words! {
+    /// Where money goes that is given back.
+    pub enum Target {
+        /// The way it came.
+        Source = "source",
+        /// Onto a gift card.
+        GiftCard = "gift_card",
+        /// Onto the customer's store credit.
+        StoreCredit = "store_credit",
+    }
 }
 
 /// A capture, void or refund.
@@ -450,6 +491,10 @@ pub struct Operation {
     pub created_at: Instant,
     /// When it last changed.
     pub updated_at: Instant,
+    /// Where money goes that is given back otherwise than it came; absent: the way it came.
+    pub target: Option<Target>,
+    /// The gift card or store credit that it went onto then.
+    pub stored_value: Option<StoredValueId>,
 }
 
 impl Operation {
@@ -465,7 +510,7 @@ impl Operation {
                 "nobody pays a gift card or store credit by hand: settle the order, and it is tried again".to_owned()
             );
         }
-        if self.state == OperationState::Pending && payment.provider != super::MANUAL {
+        if self.state == OperationState::Pending && !super::is_by_hand(&payment.provider) {
             return Err("the provider is being asked".to_owned());
         }
         let later = |other: &Self| (other.created_at, other.id) > (self.created_at, self.id);
@@ -491,6 +536,8 @@ impl Operation {
             idempotency_id: None,
             created_at: payment.created_at,
             updated_at: payment.updated_at,
+            target: None,
+            stored_value: None,
         }
     }
 }
@@ -535,6 +582,15 @@ pub struct PaymentView {
     pub refunded: Money,
     /// How much of the promise was given up.
     pub voided: Money,
+    /// How much of what was taken a bank has taken back, or is about to: in disputes that are open, lost or accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disputed: Option<Money>,
+    /// How much is not asked for any more, because it was so little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_off: Option<Money>,
+    /// Until when the promise holds, where the provider has said and some of it is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Instant>,
     /// How much can still be captured.
     pub capturable: Money,
     /// How much can still be refunded.
@@ -563,6 +619,9 @@ impl From<&Payment> for PaymentView {
             captured: payment.captured,
             refunded: payment.refunded,
             voided: payment.voided,
+            disputed: Some(payment.disputed).filter(|disputed| disputed.minor() > 0),
+            written_off: details.written_off.map(|minor| Money::from_minor(minor, payment.amount.currency())),
+            expires_at: payment.expires_at.filter(|_| payment.state == S::Authorised),
             capturable: payment.capturable(),
             refundable: payment.refundable(),
             action: details.action.clone().filter(|_| payment.state == S::ActionRequired),

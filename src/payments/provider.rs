@@ -9,16 +9,18 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    manual::Manual,
+    disputes::DisputeNotice,
+    manual::{MANUAL, Manual},
     model::{Operation, OperationKind, Outcome, Payment},
     sandbox::Sandbox,
     stored::Stored,
+    stripe::Stripe,
 };
 use crate::{
-    db::Db,
+    credit::ON_ACCOUNT,
     error::{Code, Error, Result},
-    http::{State, seal::Secret},
-    kernel::{Clock, Money},
+    http::State,
+    kernel::Money,
     stored_value::{GIFT_CARD, STORE_CREDIT},
 };
 
@@ -55,10 +57,33 @@ pub async fn patiently<T>(
 pub struct Notification {
     /// The message's id: the same when it is delivered again.
     pub id: String,
-    /// Our key of the payment.
+    /// Our key of the payment; empty where the provider tells its own name of it alone.
     pub our_key: String,
+    /// What the provider calls the payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_ref: Option<String>,
     /// What became of it.
+    #[serde(default = "unknown")]
     pub outcome: Outcome,
+    /// What became of a dispute of it, where the message is about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispute: Option<DisputeNotice>,
+    /// A refund that it had taken on and that has come to nothing, where the message is about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund_failed: Option<RefundFailed>,
+}
+
+/// A refund that a provider had taken on and that has come to nothing: the money is with it still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundFailed {
+    /// Our key of the operation.
+    pub our_key: String,
+    /// Why, as the provider says it.
+    pub reason: String,
+}
+
+const fn unknown() -> Outcome {
+    Outcome::Unknown
 }
 
 /// The headers of a notification, their names in lower case.
@@ -82,8 +107,23 @@ pub trait Provider: Send + Sync {
         None
     }
 
+    /// What it knows the card of an instrument by, the same for each payment with it; `None` where the instrument does not tell.
+    fn card(&self, _instrument: &str) -> Option<String> {
+        None
+    }
+
+    /// Whether its notifications leave out until when a promise holds, which [`Provider::lookup`] tells.
+    fn looks_up_ends(&self) -> bool {
+        false
+    }
+
     /// Asks for the money, keyed by the payment's `our_key`.
     fn authorise<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Outcome>;
+
+    /// Asks for a promise in the place of another one's that ends, without the customer; keyed by the new payment's `our_key`.
+    fn renew<'a>(&'a self, renewed: &'a Payment, _of: &'a Payment) -> Answer<'a, Outcome> {
+        self.authorise(renewed)
+    }
 
     /// Takes promised money, keyed by the operation's `our_key`.
     fn capture<'a>(&'a self, payment: &'a Payment, operation: &'a Operation) -> Answer<'a, ()>;
@@ -99,11 +139,11 @@ pub trait Provider: Send + Sync {
     /// [`NOT_FOUND`].
     fn lookup<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Outcome>;
 
-    /// Reads a notification.
+    /// Reads a notification; `None` for one that is about nothing of ours.
     ///
     /// # Errors
     /// `webhook_signature_invalid`, or what is wrong with the body.
-    fn verify_webhook(&self, headers: &Headers, body: &[u8]) -> Result<Notification>;
+    fn verify_webhook(&self, headers: &Headers, body: &[u8]) -> Result<Option<Notification>>;
 }
 
 /// The decline code of a payment that the provider never heard of.
@@ -112,16 +152,19 @@ pub const NOT_FOUND: &str = "not_found";
 /// The providers there are. Cheap to make.
 #[derive(Clone)]
 pub struct Providers {
-    all: [Arc<dyn Provider>; 4],
+    all: [Arc<dyn Provider>; 6],
 }
 
 impl Providers {
-    /// The providers over a process's parts. `public_url` is where the sandbox sends customers.
-    #[must_use]
-    pub fn new(db: Db, clock: Clock, secret: Arc<Secret>, public_url: String) -> Self {
+    /// The providers of a process.
+    fn new(state: &State) -> Self {
+        let (db, clock) = (state.db.clone(), state.clock.clone());
         let stored = |code| Stored { code, db: db.clone(), clock: clock.clone() };
         let (cards, credit) = (Arc::new(stored(GIFT_CARD)), Arc::new(stored(STORE_CREDIT)));
-        Self { all: [Arc::new(Manual), Arc::new(Sandbox::new(db, clock, secret, public_url)), cards, credit] }
+        let (by_hand, on_account) = (Arc::new(Manual(MANUAL)), Arc::new(Manual(ON_ACCOUNT)));
+        let stripe = Stripe::new(state.client.clone(), clock.clone(), state.settings.stripe.clone());
+        let sandbox = Sandbox::new(db, clock, state.secret.clone(), state.public_url());
+        Self { all: [by_hand, Arc::new(sandbox), cards, credit, on_account, Arc::new(stripe)] }
     }
 
     /// A provider by its code.
@@ -156,7 +199,7 @@ impl Providers {
 /// The providers of a process.
 #[must_use]
 pub fn providers(state: &State) -> Providers {
-    Providers::new(state.db.clone(), state.clock.clone(), state.secret.clone(), state.public_url())
+    Providers::new(state)
 }
 
 #[cfg(test)]
@@ -165,6 +208,7 @@ mod tests {
     fn channels_know_every_provider() {
         let known = crate::channels::PAYMENT_METHODS;
         let stored = (crate::stored_value::GIFT_CARD, crate::stored_value::STORE_CREDIT);
-        assert_eq!(known, [super::super::MANUAL, super::super::SANDBOX, stored.0, stored.1]);
+        let others = (crate::credit::ON_ACCOUNT, super::super::STRIPE);
+        assert_eq!(known, [super::super::MANUAL, super::super::SANDBOX, stored.0, stored.1, others.0, others.1]);
     }
 }

@@ -1,10 +1,12 @@
 //! Commands and queries on payments. All of them are part of the caller's transaction.
 
 use super::{
+    disputes,
     model::{
         Action, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Payment, PaymentDetails,
-        PaymentState, Resolution, Trouble,
+        PaymentState, Resolution, Target, Trouble,
     },
+    provider::Notification,
     store,
 };
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
     error::{Code, Error, Result, on_duplicate},
     kernel::{
         Instant,
-        ids::{CartId, OrderId, PaymentId, PaymentOperationId},
+        ids::{CartId, OrderId, PaymentId, PaymentOperationId, StoredValueId},
     },
 };
 
@@ -35,7 +37,7 @@ pub fn open_all(tx: &mut Tx, now: Instant, new: &[NewPayment]) -> Result<()> {
     on_duplicate(store::insert(tx, now, new), || taken(&keys()))
 }
 
-/// The provider promises the money, and this is the order. False when the answer comes too late: somebody else has
+/// The provider promises the money, and this is the order; `told` is what it calls the payment, and until when that holds. False when the answer comes too late: somebody else has
 /// taken the payment up since, or it has ended.
 ///
 /// # Errors
@@ -45,10 +47,10 @@ pub fn authorised(
     now: Instant,
     id: PaymentId,
     attempt: i64,
-    provider_ref: Option<&str>,
+    told: (Option<&str>, Option<Instant>),
     order: OrderId,
 ) -> Result<bool> {
-    store::authorised(tx, now, id, attempt, provider_ref, order)
+    store::authorised(tx, now, id, attempt, told, order)
 }
 
 /// The customer has to act, and has until `lease_until` to do it. False when it comes too late.
@@ -190,6 +192,27 @@ pub fn get(tx: &mut Tx, id: PaymentId) -> Result<Option<Payment>> {
     store::get(tx, id)
 }
 
+/// A payment by what its provider knows it by.
+///
+/// # Errors
+/// What the database says.
+pub fn by_key(tx: &mut Tx, our_key: &str) -> Result<Option<Payment>> {
+    store::by_key(tx, our_key)
+}
+
+/// Our key of the payment that a notification is about; `None` where there is none.
+///
+/// # Errors
+/// What the database says.
+pub fn key_of(tx: &mut Tx, notification: &Notification) -> Result<Option<String>> {
+    match &notification.provider_ref {
+        Some(name) if notification.our_key.is_empty() => {
+            Ok(store::by_reference(tx, name)?.map(|payment| payment.our_key))
+        }
+        _ => Ok(Some(notification.our_key.clone())),
+    }
+}
+
 /// The payments of a cart, oldest first.
 ///
 /// # Errors
@@ -225,7 +248,7 @@ pub fn begin_operation(tx: &mut Tx, now: Instant, new: &NewOperation) -> Result<
     if !store::begin(tx, now, new)? {
         return Err(why_not(tx, new)?);
     }
-    on_duplicate(store::insert_operation(tx, now, new, false), || taken(&new.our_key))
+    on_duplicate(store::insert_operation(tx, now, new, false, None), || taken(&new.our_key))
 }
 
 /// The provider has done it. `None` when it had ended before: nothing is counted twice.
@@ -282,7 +305,46 @@ pub fn record_operation(tx: &mut Tx, now: Instant, new: &NewOperation) -> Result
     if !store::record(tx, now, new)? {
         return Err(why_not(tx, new)?);
     }
-    on_duplicate(store::insert_operation(tx, now, new, true), || taken(&new.our_key))
+    on_duplicate(store::insert_operation(tx, now, new, true, None), || taken(&new.our_key))
+}
+
+/// Writes down that money goes back onto a gift card or store credit and not the way it came: it counts as refunded at once. The
+/// caller books it there in the same transaction.
+///
+/// # Errors
+/// As [`begin_operation`].
+pub fn give_otherwise(tx: &mut Tx, now: Instant, new: &NewOperation, to: (Target, StoredValueId)) -> Result<()> {
+    check_amount(new)?;
+    if !store::record(tx, now, new)? {
+        return Err(why_not(tx, new)?);
+    }
+    on_duplicate(store::insert_operation(tx, now, new, true, Some(to)), || taken(&new.our_key))
+}
+
+/// A refund that was done has come to nothing: it counts as not given back, and what is to be done now is a failed refund of its own, which
+/// is given. `None` where it is not done the way the money came, or was undone before. Call it under the lock of what the payment is for.
+///
+/// # Errors
+/// What the database says.
+pub fn unrefund(
+    tx: &mut Tx,
+    now: Instant,
+    id: PaymentOperationId,
+    fresh: PaymentOperationId,
+    why: &str,
+) -> Result<Option<Operation>> {
+    let Some(undone) = store::undo_refund(tx, now, id, why)? else { return Ok(None) };
+    let again = NewOperation {
+        id: fresh,
+        payment: undone.payment,
+        kind: OperationKind::Refund,
+        our_key: fresh.to_string(),
+        amount: undone.amount,
+        reason: undone.reason,
+        idempotency_id: None,
+    };
+    store::insert_operation(tx, now, &again, false, None)?;
+    store::end_operation(tx, now, fresh, Some(why))
 }
 
 /// The operations of payments, oldest first, with one statement.
@@ -340,11 +402,14 @@ pub fn erase(tx: &mut Tx, carts: &[CartId]) -> Result<()> {
     if payments.iter().any(|payment| payment.state.is_open()) {
         return Err(Error::conflict("a cart is being paid: try again when that has ended"));
     }
+    let ids: Vec<PaymentId> = payments.iter().map(|payment| payment.id).collect();
+    disputes::erase(tx, &ids)?;
     let bare = payments.into_iter().filter_map(|payment| {
-        let PaymentDetails { decline, occurred_at, resolved, .. } = payment.details.clone();
+        let PaymentDetails { decline, occurred_at, resolved, written_off, reminded, .. } = payment.details.clone();
         // Without it, what was looked at would wait for somebody again.
         let resolved = resolved.map(|resolved| Resolution { reason: None, ..resolved });
-        let bare = PaymentDetails { decline, occurred_at, resolved, ..PaymentDetails::default() };
+        let bare =
+            PaymentDetails { decline, occurred_at, resolved, written_off, reminded, ..PaymentDetails::default() };
         (bare != payment.details).then_some((payment.id, bare))
     });
     let bare: Vec<_> = bare.collect();

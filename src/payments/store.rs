@@ -10,8 +10,9 @@ use super::{
     ledger::Account,
     model::{
         Action, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Payment, PaymentDetails,
-        PaymentState, Resolution, Trouble,
+        PaymentState, Resolution, Target, Trouble,
     },
+    renewals::renew_at,
 };
 use crate::{
     db::{
@@ -22,7 +23,7 @@ use crate::{
     error::{Error, Result},
     kernel::{
         Country, Currency, Instant, Money,
-        ids::{CartId, ChannelId, IdempotencyKeyId, OrderId, PaymentId, PaymentOperationId},
+        ids::{CartId, ChannelId, IdempotencyKeyId, OrderId, PaymentId, PaymentOperationId, StoredValueId},
     },
     pricing::tax::TaxTreatment,
 };
@@ -53,12 +54,15 @@ struct PaymentRow {
     created_at: Instant,
     updated_at: Instant,
     ending: Option<String>,
+    disputed: i64,
+    expires_at: Option<Instant>,
+    due_at: Option<Instant>,
 }
 
 /// The columns of `payments` in the order of the schema.
 pub(super) const PAYMENT: &str = "id, cart_id, order_id, provider, our_key, provider_ref, state, currency, amount, captured, \
      refunded, voided, capture_pending, refund_pending, void_pending, attempt, lease_until, idempotency_id, doc, \
-     version, created_at, updated_at, ending";
+     version, created_at, updated_at, ending, disputed, expires_at, due_at";
 
 impl From<PaymentRow> for Payment {
     fn from(row: PaymentRow) -> Self {
@@ -86,6 +90,9 @@ impl From<PaymentRow> for Payment {
             created_at: row.created_at,
             updated_at: row.updated_at,
             ending: row.ending,
+            disputed: money(row.disputed),
+            expires_at: row.expires_at,
+            due_at: row.due_at,
         }
     }
 }
@@ -118,6 +125,8 @@ const NEW: &[(&str, Col)] = &[
     ("version", Col::Int),
     ("created_at", Col::At),
     ("updated_at", Col::At),
+    ("expires_at", Col::At),
+    ("due_at", Col::At),
 ];
 
 /// Writes payments, with one statement.
@@ -136,7 +145,7 @@ pub(super) fn insert(tx: &mut Tx, now: Instant, new: &[NewPayment]) -> Result<()
         ];
         row.extend([0i64; 6].map(Bind::from));
         row.extend([1i64.into(), new.lease_until.into(), new.idempotency_id.into(), Json::of(&new.details)?.into()]);
-        row.extend([1i64.into(), now.into(), now.into()]);
+        row.extend([1i64.into(), now.into(), now.into(), new.expires_at.into(), new.due_at.into()]);
         Ok(row)
     };
     let rows: Result<Vec<_>> = new.iter().map(row).collect();
@@ -158,14 +167,15 @@ pub(super) fn authorised(
     now: Instant,
     id: PaymentId,
     attempt: i64,
-    provider_ref: Option<&str>,
+    (provider_ref, expires_at): (Option<&str>, Option<Instant>),
     order: OrderId,
 ) -> Result<bool> {
     let update = format!(
         "UPDATE payments SET state = 'authorised', order_id = ?, provider_ref = coalesce(?, provider_ref), \
-         lease_until = NULL, version = version + 1, updated_at = ? {OPEN} AND ending IS NULL"
+         expires_at = ?, due_at = ?, lease_until = NULL, version = version + 1, updated_at = ? {OPEN} AND ending IS NULL"
     );
-    let update = sql(update).bind(order).bind(provider_ref.map(str::to_owned)).bind(now);
+    let due_at = expires_at.map(|until| renew_at(now, until));
+    let update = sql(update).bind(order).bind(provider_ref.map(str::to_owned)).bind(expires_at).bind(due_at).bind(now);
     Ok(update.bind(id).bind(attempt).execute(tx)? == 1)
 }
 
@@ -289,6 +299,15 @@ pub(super) fn get(tx: &mut Tx, id: PaymentId) -> Result<Option<Payment>> {
     Ok(load(tx, sql(format!("SELECT {PAYMENT} FROM payments WHERE id = ?")).bind(id))?.pop())
 }
 
+pub(super) fn by_key(tx: &mut Tx, our_key: &str) -> Result<Option<Payment>> {
+    Ok(load(tx, sql(format!("SELECT {PAYMENT} FROM payments WHERE our_key = ?")).bind(our_key))?.pop())
+}
+
+/// A payment by what its provider calls it.
+pub(super) fn by_reference(tx: &mut Tx, name: &str) -> Result<Option<Payment>> {
+    Ok(load(tx, sql(format!("SELECT {PAYMENT} FROM payments WHERE provider_ref = ? LIMIT 1")).bind(name))?.pop())
+}
+
 pub(super) fn of_cart(tx: &mut Tx, cart: CartId) -> Result<Vec<Payment>> {
     load(tx, sql(format!("SELECT {PAYMENT} FROM payments WHERE cart_id = ? ORDER BY created_at, id")).bind(cart))
 }
@@ -315,11 +334,12 @@ struct OperationRow {
     idempotency_id: Option<IdempotencyKeyId>,
     created_at: Instant,
     updated_at: Instant,
+    target: Option<Target>,
+    stored_value_id: Option<StoredValueId>,
 }
 
 /// The columns of `payment_operations` in the order of the schema.
-const OPERATION: &str =
-    "id, payment_id, kind, our_key, state, amount, reason, error, idempotency_id, created_at, updated_at";
+const OPERATION: &str = "id, payment_id, kind, our_key, state, amount, reason, error, idempotency_id, created_at, updated_at, target, stored_value_id";
 
 impl From<OperationRow> for Operation {
     fn from(row: OperationRow) -> Self {
@@ -335,6 +355,8 @@ impl From<OperationRow> for Operation {
             idempotency_id: row.idempotency_id,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            target: row.target,
+            stored_value: row.stored_value_id,
         }
     }
 }
@@ -350,7 +372,7 @@ const SETTLED: &str = "CASE WHEN captured + voided + ? < amount THEN state \
 
 /// What is left to capture or to void; to refund.
 const CAPTURABLE: &str = "state = 'authorised' AND captured + capture_pending + voided + void_pending + ? <= amount";
-const REFUNDABLE: &str = "state IN ('authorised', 'captured') AND refunded + refund_pending + ? <= captured";
+const REFUNDABLE: &str = "state IN ('authorised', 'captured') AND refunded + refund_pending + disputed + ? <= captured";
 
 /// The columns that a kind of operation counts in, and its guard.
 const fn columns(kind: OperationKind) -> (&'static str, &'static str, &'static str) {
@@ -426,9 +448,15 @@ pub(super) fn count(tx: &mut Tx, now: Instant, operation: &Operation, counting: 
     }
 }
 
-pub(super) fn insert_operation(tx: &mut Tx, now: Instant, new: &NewOperation, done: bool) -> Result<()> {
+pub(super) fn insert_operation(
+    tx: &mut Tx,
+    now: Instant,
+    new: &NewOperation,
+    done: bool,
+    to: Option<(Target, StoredValueId)>,
+) -> Result<()> {
     let state = if done { OperationState::Done } else { OperationState::Pending };
-    sql(format!("INSERT INTO payment_operations ({OPERATION}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)"))
+    sql(format!("INSERT INTO payment_operations ({OPERATION}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)"))
         .bind(new.id)
         .bind(new.payment)
         .bind(new.kind.as_str())
@@ -439,6 +467,8 @@ pub(super) fn insert_operation(tx: &mut Tx, now: Instant, new: &NewOperation, do
         .bind(new.idempotency_id)
         .bind(now)
         .bind(now)
+        .bind(to.map(|(target, _)| target.as_str().to_owned()))
+        .bind(to.map(|(_, value)| value))
         .execute(tx)?;
     Ok(())
 }
@@ -457,6 +487,23 @@ pub(super) fn end_operation(
     );
     let update = sql(update).bind(state.as_str()).bind(error.map(str::to_owned)).bind(now).bind(id);
     Ok(load_operations(tx, update)?.pop())
+}
+
+/// Takes a refund that was done the way the money came for failed, and off what its payment has given back. `None` when it is none.
+pub(super) fn undo_refund(tx: &mut Tx, now: Instant, id: PaymentOperationId, error: &str) -> Result<Option<Operation>> {
+    let update = format!(
+        "UPDATE payment_operations SET state = 'failed', error = ?, updated_at = ? WHERE id = ? AND state = 'done' \
+         AND kind = 'refund' AND target IS NULL RETURNING {OPERATION}"
+    );
+    let update = sql(update).bind(error.to_owned()).bind(now).bind(id);
+    let Some(undone) = load_operations(tx, update)?.pop() else { return Ok(None) };
+    let update = "UPDATE payments SET refunded = refunded - ?, version = version + 1, updated_at = ? \
+                  WHERE id = ? AND refunded >= ?";
+    let update = sql(update).bind(undone.amount).bind(now).bind(undone.payment).bind(undone.amount);
+    match update.execute(tx)? {
+        1 => Ok(Some(undone)),
+        _ => Err(Error::internal(format!("the refund {id} is not counted on its payment"))),
+    }
 }
 
 /// Ends an operation that was done by hand. `None` when it is not any more as it was seen.
@@ -568,11 +615,11 @@ pub(super) struct SoldSum {
 pub(super) fn sold(tx: &mut Tx, channels: &[ChannelId], (from, to): (Instant, Instant)) -> Result<Vec<SoldSum>> {
     let wanted = dialect::list(tx, &[("wanted", Col::Uid)]);
     let query = format!(
-        "SELECT country, treatment, rate, currency, posting = 'placed' AS placed, \
+        "SELECT country, treatment, rate, currency, (posting = 'placed' OR posting LIKE 'amend:%') AS placed, \
            CAST(coalesce(-sum(amount), 0) AS bigint), CAST(coalesce(sum(tax), 0) AS bigint) \
          FROM ledger_entries WHERE account = 'revenue' AND occurred_at >= ? AND occurred_at < ? \
            AND channel_id IN (SELECT wanted FROM {wanted}) \
-         GROUP BY country, treatment, rate, currency, posting = 'placed'"
+         GROUP BY country, treatment, rate, currency, (posting = 'placed' OR posting LIKE 'amend:%')"
     );
     let channels = channels.iter().map(|id| json!([id.hex()])).collect();
     type Types = (Nullable<Text>, Nullable<Text>, Nullable<Text>, Text, diesel::sql_types::Bool, BigInt, BigInt);

@@ -82,7 +82,7 @@ impl Provider for Stored {
         Box::pin(async { Ok(NEVER()) })
     }
 
-    fn verify_webhook(&self, _: &Headers, _: &[u8]) -> Result<Notification> {
+    fn verify_webhook(&self, _: &Headers, _: &[u8]) -> Result<Option<Notification>> {
         Err(Error::not_found("payment provider that notifies"))
     }
 }

@@ -90,7 +90,7 @@ pub fn to_pay_out(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
     type Row = (PaymentOperationId, CartId, Option<OrderId>, i64, Currency, Option<String>, Instant);
     let query = "SELECT waiting.id, cart_id, order_id, waiting.amount, currency, reason, waiting.created_at \
                  FROM payment_operations AS waiting JOIN payments ON payments.id = payment_id \
-                 WHERE waiting.state = 'pending' AND waiting.kind = 'refund' AND provider = ? \
+                 WHERE waiting.state = 'pending' AND waiting.kind = 'refund' AND provider IN (?, ?) \
                  ORDER BY waiting.created_at, waiting.id LIMIT ?";
     let waiting = |(id, cart, order, amount, currency, reason, since): Row| {
         let amount = Money::from_minor(amount, currency);
@@ -98,8 +98,28 @@ pub fn to_pay_out(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
         let link = order.map_or_else(String::new, |order| format!("/v1/ops/orders/{order}/payments"));
         (cart, Waiting { id: id.to_string(), since, subject, link })
     };
-    let rows = sql(query).bind(super::MANUAL).bind(limit).load::<Columns, Row>(tx)?;
+    let rows = sql(query).bind(super::MANUAL).bind(crate::credit::ON_ACCOUNT).bind(limit).load::<Columns, Row>(tx)?;
     Ok(rows.into_iter().map(waiting).collect())
+}
+
+/// Orders of which more was paid than was owed, where that is kept, the oldest first, each with a cart that was paid for it.
+///
+/// # Errors
+/// What the database says.
+pub fn overpaid(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
+    type Types = (UidSql, UidSql, BigInt, Text, InstantSql);
+    type Row = (OrderId, CartId, i64, Currency, Instant);
+    let query = "SELECT order_id, (SELECT p.cart_id FROM payments AS p WHERE p.order_id = kept.order_id ORDER BY p.id LIMIT 1), \
+                   amount, currency, since FROM ( \
+                   SELECT order_id, currency, CAST(-sum(amount) AS bigint) AS amount, min(occurred_at) AS since \
+                   FROM ledger_entries WHERE account = 'unapplied' GROUP BY order_id, currency HAVING sum(amount) < 0) AS kept \
+                 ORDER BY since, order_id LIMIT ?";
+    let waiting = |(order, cart, amount, currency, since): Row| {
+        let subject = format!("{} were paid too much and are kept", Money::from_minor(amount, currency));
+        let link = format!("/v1/ops/orders/{order}/payments");
+        (cart, Waiting { id: order.to_string(), since, subject, link })
+    };
+    Ok(sql(query).bind(limit).load::<Types, Row>(tx)?.into_iter().map(waiting).collect())
 }
 
 /// Attempts to pay that have no answer, payments that failed for a reason that a person has to look at and nobody has resolved,
@@ -119,6 +139,7 @@ pub fn failures(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
         (payment.cart_id, Waiting { id: payment.id.to_string(), since: payment.updated_at, subject, link })
     };
     let mut failures = troubled(tx, limit)?;
+    failures.extend(super::renewals::refused(tx, limit)?);
     failures.extend(load(tx, sql(query).bind(limit))?.into_iter().map(payment));
     let query = format!("{FAILED} WHERE {UNRESOLVED} ORDER BY failed.updated_at, failed.id LIMIT ?");
     failures.extend(sql(query).bind(limit).load::<FailedColumns, FailedRow>(tx)?.into_iter().map(failed));

@@ -29,7 +29,7 @@ use crate::{
         ids::{CartId, ChannelId, CompanyId, CustomerId, PromotionId, VariantId},
         text::{Email, Sku, Text},
     },
-    stock,
+    stock::{self, Locations, Market},
 };
 
 /// How many lines and coupons a simulation takes.
@@ -347,7 +347,7 @@ impl Goods {
     fn read(
         tx: &mut Tx,
         rules: &Rules,
-        (channel, request): (&Channel, &QuoteRequest<'_>),
+        (channel, locations, request): (&Channel, &Locations, &QuoteRequest<'_>),
         now: Instant,
     ) -> Result<Self> {
         let gives = rules.give_goods(request);
@@ -355,7 +355,8 @@ impl Goods {
         let skus: Vec<String> = wanted.iter().map(|(_, sku)| sku.clone()).collect();
         let mut found = if skus.is_empty() { Vec::new() } else { catalog::by_skus(tx, &skus)? };
         let selling = stock::Selling::of(channel, request.buyer.group.as_deref(), request.at);
-        let shelves = stock::outlook::shelves(tx, &mut found, selling)?;
+        let market = Market::of(locations, channel.id).to(request.country);
+        let shelves = stock::outlook::shelves(tx, &mut found, (selling, market))?;
         let ids: Vec<VariantId> = found.iter().map(|variant| variant.id).collect();
         Ok(Self {
             wanted,
@@ -388,7 +389,7 @@ impl Goods {
 fn simulate(
     tx: &mut Tx,
     (actor, rules, secret, ordered): Asked<'_>,
-    (channel, seller): (&Channel, Country),
+    (channel, seller, locations): (&Channel, Country, &Locations),
     asked: &Simulation,
     (now, at): (Instant, Instant),
 ) -> Result<Simulated> {
@@ -428,7 +429,7 @@ fn simulate(
         further: Vec::new(),
     };
     let left = left(tx, (now, None), rules, &request, &known.person)?;
-    let goods = Goods::read(tx, rules, (channel, &request), now)?;
+    let goods = Goods::read(tx, rules, (channel, locations, &request), now)?;
     let mut prices = known.prices.clone();
     prices.extend(goods.prices.clone());
     let request = QuoteRequest { left: &left, gifts: goods.requests(&request.lines), ..request };
@@ -490,12 +491,14 @@ async fn simulate_cart(call: Call, body: Body<Simulation>) -> Result<Reply> {
     let directory = call.snapshot::<Directory>().await?;
     let channel = directory.get(asked.channel_id).map_err(|error| error.at("/channel_id"))?.clone();
     let (rules, seller) = (call.snapshot::<Rules>().await?, directory.seller_of(&channel)?);
-    let at = asked.at.unwrap_or(now);
+    let (at, locations) = (asked.at.unwrap_or(now), call.snapshot::<Locations>().await?);
     let secret = call.state.secret.clone();
     let ordered = call.request().app_data::<web::Data<Ordered>>().map(|ordered| ***ordered);
     let ordered = ordered.ok_or_else(|| Error::internal("nobody knows who has ordered"))?;
-    let read =
-        move |tx: &mut Tx| simulate(tx, (&actor, &rules, &secret, ordered), (&channel, seller), &asked, (now, at));
+    let read = move |tx: &mut Tx| {
+        let asks: Asked<'_> = (&actor, &rules, &secret, ordered);
+        simulate(tx, asks, (&channel, seller, &locations), &asked, (now, at))
+    };
     Reply::ok(&call.read(read).await?)
 }
 

@@ -182,8 +182,10 @@ impl Figures {
         let mut figures = Self::default();
         if let Some(days) = signal.window() {
             let skus: Vec<String> = variants.iter().map(|variant| variant.sku.clone()).collect();
-            figures.sold = orders::sold(tx, &skus, (now.plus_seconds(-86_400 * days), now))?;
-            figures.available = stock::availability(tx, ids, stock::Selling::default())?;
+            figures.sold =
+                orders::sold(tx, &Actor::System("repricing"), &skus, (now.plus_seconds(-86_400 * days), now))?;
+            figures.available =
+                stock::availability(tx, variants.iter(), (stock::Selling::default(), stock::Market::EVERYWHERE))?;
         }
         if !matches!(signal, Signal::Expiry { .. }) {
             figures.received = stock::first_received(tx, ids)?;

@@ -13,7 +13,7 @@ use super::{
     },
     list::{self, Filter},
     lots,
-    model::{Level, Location, LocationPatch, Locations, NewLocation},
+    model::{Level, Location, LocationPatch, Locations, MovementKind, NewLocation},
     outlook, places, service, snapshots, transfers, watches,
 };
 use crate::{
@@ -98,7 +98,7 @@ fn filter(
         return Err(Error::problem(Code::InvalidQuery, "sku takes 1 to 100 SKUs, separated by commas").at("sku"));
     }
     let variants = adjust::variants(tx, skus.into_iter())?.into_values().collect();
-    Ok(Filter { variants: Some(variants), locations, reference: None })
+    Ok(Filter { variants: Some(variants), locations, ..Filter::default() })
 }
 
 /// The SKUs of variants.
@@ -147,10 +147,11 @@ async fn list_movements(call: Call, query: List<MovementQuery>) -> Result<Reply>
         return Err(Error::problem(Code::InvalidQuery, "reference is longer than 200 characters, or holds a NUL")
             .at("reference"));
     }
+    let kinds = kinds(&query.filter)?;
     let (wanted, locations) = (query.filter.clone(), call.snapshot::<Locations>().await?);
     let read = move |tx: &mut Tx, before, limit| {
         let found = filter(tx, &actor, &locations, (wanted.sku.as_deref(), wanted.location.as_deref()))?;
-        let filter = Filter { reference: wanted.reference.clone(), ..found };
+        let filter = Filter { reference: wanted.reference.clone(), kinds: kinds.clone(), ..found };
         let rows = list::movements(tx, &filter, before, limit)?;
         let names = names(tx, rows.iter().map(|row| row.key.0), &locations)?;
         // An order behind a movement may be of any channel: who is limited to some is not told which it is.
@@ -161,6 +162,20 @@ async fn list_movements(call: Call, query: List<MovementQuery>) -> Result<Reply>
         Ok(rows.into_iter().map(|row| told(names.movement(row))).collect())
     };
     query.answer(&call, |movement: &Movement| movement.seq, read).await
+}
+
+/// The kinds of movements that a list is narrowed to. Alone they have no index.
+fn kinds(query: &MovementQuery) -> Result<Option<Vec<MovementKind>>> {
+    let wrong = |detail: String| Error::problem(Code::InvalidQuery, detail).at("kinds");
+    let Some(kinds) = &query.kinds else { return Ok(None) };
+    if query.sku.is_none() && query.reference.is_none() {
+        return Err(wrong("kinds narrow the movements of a sku or of a reference: name one".to_owned()));
+    }
+    let words = kinds.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words
+        .map(|word| word.parse::<MovementKind>().map_err(|error| wrong(error.to_string())))
+        .collect::<Result<_>>()
+        .map(Some)
 }
 
 fn documents(tx: &mut Tx, levels: &[Level], locations: &Locations) -> Result<Levels> {

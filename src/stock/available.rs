@@ -1,9 +1,15 @@
 //! What can be sold of levels, as it was seen: pure.
 
-use std::collections::HashMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap, HashSet},
+};
 
-use super::model::LevelKey;
-use crate::kernel::{Instant, ids::LocationId};
+use super::model::{LevelKey, Locations, Need};
+use crate::kernel::{
+    Instant,
+    ids::{LocationId, VariantId},
+};
 
 /// How much of each level can be sold, and how much of that is more than lies there. It reads as the map of the former.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +23,8 @@ pub struct Available {
     ends: HashMap<LevelKey, i64>,
     /// When lots end that keep long enough, with how many pieces of each lie there; only where a sourcing profile asks for it.
     lots: HashMap<LevelKey, Vec<(Instant, i64)>>,
+    /// The levels whose location can not do what the goods require: nothing is given from there, whatever lies there.
+    unable: HashSet<LevelKey>,
 }
 
 impl Available {
@@ -51,6 +59,44 @@ impl Available {
         lasting
     }
 
+    /// The same levels without those whose locations can not do what the goods require: nothing is there of these.
+    #[must_use]
+    pub(super) fn capable(&self, needs: &[Need], locations: &Locations) -> Cow<'_, Self> {
+        let asking = needs.iter().filter(|need| !need.requires.is_none());
+        let unable = asking.flat_map(|need| {
+            let lacks = locations.iter().filter(|place| !need.requires.are_had_by(&place.site.capabilities));
+            lacks.map(|place| (need.variant, place.id))
+        });
+        let unable: HashSet<LevelKey> = unable.collect();
+        if unable.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let mut capable = self.clone();
+        for key in &unable {
+            for map in [&mut capable.beyond, &mut capable.left, &mut capable.ends] {
+                map.remove(key);
+            }
+            capable.lots.remove(key);
+            if let Some(sellable) = capable.sellable.get_mut(key) {
+                *sellable = (*sellable).min(0);
+            }
+        }
+        capable.unable = unable;
+        Cow::Owned(capable)
+    }
+
+    /// Whether a location can do what goods require.
+    #[must_use]
+    pub(super) fn gives(&self, variant: VariantId, location: LocationId) -> bool {
+        !self.unable.contains(&(variant, location))
+    }
+
+    /// The place of the first need which none of these locations can give, whatever lies there.
+    pub(super) fn incapable(&self, needs: &[Need], locations: &[LocationId]) -> Option<usize> {
+        let none = |need: &Need| !locations.iter().any(|place| self.gives(need.variant, *place));
+        if self.unable.is_empty() || locations.is_empty() { None } else { needs.iter().position(none) }
+    }
+
     /// How many more of a level could be sold for others.
     #[must_use]
     pub fn kept_back(&self, key: LevelKey) -> i64 {
@@ -75,12 +121,25 @@ impl Available {
         *self.sellable.entry(key).or_default() -= pieces;
     }
 
+    /// Notes that pieces of levels are allocated to whom it is asked for already: they are theirs, and of what is left to other channels
+    /// since, what was sold stays sold.
+    pub(super) fn give_back(&mut self, own: &[(LevelKey, i64)]) {
+        // Several needs of an article stand at one level.
+        let levels: BTreeSet<LevelKey> = own.iter().map(|(key, _)| *key).collect();
+        for key in levels {
+            let left = self.left_to_others(key);
+            *self.sellable.entry(key).or_default() += left;
+        }
+        for (key, pieces) in own {
+            *self.sellable.entry(*key).or_default() += pieces;
+        }
+    }
+
     /// The same levels, of which nothing is sold beyond what is there.
     #[must_use]
     pub fn on_the_shelf(&self) -> Self {
         let sellable = self.sellable.keys().map(|key| (*key, self.there(*key))).collect();
-        let Self { left, ends, lots, .. } = self.clone();
-        Self { sellable, beyond: HashMap::new(), left, ends, lots }
+        Self { sellable, beyond: HashMap::new(), ..self.clone() }
     }
 }
 

@@ -343,4 +343,7 @@ pub struct MovementQuery {
     /// Only what this document moved: an order, a transfer, an inbound shipment by its id. Not for those who are limited to channels.
     #[param(max_length = 200)]
     pub reference: Option<String>,
+    /// Only movements of these kinds: words, separated by commas. Only together with `sku` or `reference`.
+    #[param(example = "receipt,lot_change", max_length = 200)]
+    pub kinds: Option<String>,
 }

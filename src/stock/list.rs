@@ -55,6 +55,8 @@ pub(super) struct Filter {
     pub locations: Option<Vec<LocationId>>,
     /// The document by which levels moved.
     pub reference: Option<String>,
+    /// Why they moved.
+    pub kinds: Option<Vec<super::model::MovementKind>>,
 }
 
 impl Filter {
@@ -156,6 +158,11 @@ pub(super) fn movements(tx: &mut Tx, filter: &Filter, before: Option<i64>, limit
     let mut conditions = filter.conditions(tx);
     if let Some(reference) = &filter.reference {
         conditions.and("reference = ?", [reference.as_str().into()]);
+    }
+    if let Some(kinds) = &filter.kinds {
+        let list = dialect::list(tx, &[("wanted", Col::Text)]);
+        let wanted = dialect::rows(kinds.iter().map(|kind| serde_json::json!([kind.as_str()])).collect());
+        conditions.and(&format!("kind IN (SELECT wanted FROM {list})"), [wanted]);
     }
     if let Some(before) = before {
         conditions.and("seq < ?", [before.into()]);

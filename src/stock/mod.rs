@@ -20,6 +20,7 @@ mod handling;
 mod kept;
 mod list;
 pub mod lots;
+mod market;
 mod model;
 pub mod outlook;
 mod places;
@@ -47,6 +48,7 @@ pub use copies::{levels_after, levels_at, levels_of, lock_levels};
 pub use dto::LevelDocument;
 pub use kept::{Kept, kept_back};
 pub use lots::{Lot, Packed};
+pub use market::Market;
 pub use model::{
     Level, LevelChange, LevelKey, Location, LocationPatch, Locations, MovementKind, Need, NewLocation, Selling, Share,
     level_name, level_stream,
@@ -56,7 +58,7 @@ pub use places::{create_location, keeps, location, update_location};
 pub use replan::{Replaced, Replanned, reallocations, replan, replan_on_shelf};
 pub use service::{
     Booking, allocate, availability, consume, deallocate, expire_due, extend, first_received, held, held_at, look,
-    look_for, purge_ended, receive_return, release, reserve, reserve_again, reserve_seen, ship,
+    look_for, not_capable, purge_ended, receive_return, release, reserve, reserve_again, reserve_seen, ship,
 };
 pub use shortage::{SHORT, ShortLevel};
 pub use site::{Degrees, LocationKind, Position, Site};

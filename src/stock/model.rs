@@ -15,7 +15,7 @@ use crate::{
     customers::Address,
     error::{Error, Result},
     kernel::{
-        Country, Instant, LocalTime,
+        Capabilities, Country, Instant, LocalTime,
         ids::{ChannelId, LocationId, VariantId},
         local,
         patch::present,
@@ -135,6 +135,9 @@ pub struct NewLocation {
     #[serde(default)]
     #[schema(max_items = 300)]
     pub countries: Vec<Country>,
+    /// What it can do beside what every location can, such as `cold_chain` or `hazmat`: words that articles name in `requires`.
+    #[serde(default)]
+    pub capabilities: Capabilities,
     /// The GS1 company prefix under which it numbers its parcels.
     #[schema(value_type = Option<String>, pattern = "^[0-9]{6,12}$")]
     pub gs1_prefix: Option<Text<12>>,
@@ -208,6 +211,8 @@ pub struct LocationPatch {
     /// The countries it ships to, all of them; every country where none is named.
     #[schema(max_items = 300)]
     pub countries: Option<Vec<Country>>,
+    /// What it can do beside what every location can, all of it. What is placed here already stays here.
+    pub capabilities: Option<Capabilities>,
     /// The GS1 company prefix under which it numbers its parcels; null where it has none.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, pattern = "^[0-9]{6,12}$")]
@@ -237,6 +242,7 @@ impl NewLocation {
             dock_units_per_day: self.dock_units_per_day,
             channels: self.channels.clone(),
             countries: self.countries.clone(),
+            capabilities: self.capabilities.clone(),
             gs1_prefix: self.gs1_prefix.as_ref().map(ToString::to_string),
             accept_minutes: self.accept_minutes,
             collect_days: self.collect_days,
@@ -258,6 +264,7 @@ impl LocationPatch {
             dock_units_per_day: self.dock_units_per_day.unwrap_or(before.dock_units_per_day),
             channels: self.channels.as_ref().unwrap_or(&before.channels).clone(),
             countries: self.countries.as_ref().unwrap_or(&before.countries).clone(),
+            capabilities: self.capabilities.as_ref().unwrap_or(&before.capabilities).clone(),
             gs1_prefix: match &self.gs1_prefix {
                 Some(prefix) => prefix.as_ref().map(ToString::to_string),
                 None => before.gs1_prefix.clone(),
@@ -455,6 +462,8 @@ pub struct Need {
     pub tracked: bool,
     /// Whether it may be sold beyond what is available.
     pub backorder: bool,
+    /// What a location has to be able to do to give it.
+    pub requires: Capabilities,
 }
 
 /// What a location gives to a line.
@@ -572,6 +581,8 @@ crate::words! {
         Repair = "repair",
         /// Another system said how many there were.
         Snapshot = "snapshot",
+        /// Pieces that lie there were said to be of a lot, or not to be; neither number changes. `reason` names the lot and how many.
+        LotChange = "lot_change",
     }
 }
 

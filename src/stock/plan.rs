@@ -38,6 +38,20 @@ pub(super) enum NoPlan {
     Short { place: usize, available: i64 },
     /// No location is active.
     NoLocation,
+    /// No location that ships the order can do what the need at this place requires.
+    Incapable { place: usize },
+}
+
+impl NoPlan {
+    /// The same where the needs were some among all: `places` says where each of them stands.
+    pub(super) fn among(self, places: &[usize]) -> Self {
+        let of_all = |place: usize| places.get(place).copied().unwrap_or(place);
+        match self {
+            Self::Short { place, available } => Self::Short { place: of_all(place), available },
+            Self::Incapable { place } => Self::Incapable { place: of_all(place) },
+            Self::NoLocation => Self::NoLocation,
+        }
+    }
 }
 
 /// Places needs on locations.
@@ -56,6 +70,9 @@ pub(super) fn among(needs: &[Need], active: &[LocationId], available: &Available
         return Ok(Plan::default());
     }
     let Some(first) = active.first().copied() else { return Err(NoPlan::NoLocation) };
+    if let Some(place) = available.incapable(needs, active) {
+        return Err(NoPlan::Incapable { place });
+    }
     let strict = sums(needs.iter().filter(|need| need.tracked && !need.backorder));
     let all = sums(needs.iter().filter(|need| need.tracked));
     let meets = |wanted: &HashMap<VariantId, i64>, location: LocationId| {
@@ -68,13 +85,15 @@ pub(super) fn among(needs: &[Need], active: &[LocationId], available: &Available
         let planned = needs.iter().map(|need| planned(need, location, need.quantity)).collect();
         Ok(Plan { planned, sourcing, shelf_life_days: None })
     };
-    if let Some(location) = active.iter().copied().find(|location| meets(&all, *location)) {
+    let able = |location: LocationId| needs.iter().all(|need| available.gives(need.variant, location));
+    if let Some(location) = active.iter().copied().find(|location| meets(&all, *location) && able(*location)) {
         return at_one(location, trace::of_whole(needs, active, location, available));
     }
     // `max_by_key` gives the last of equals, so the order is turned to prefer the first.
-    let willing = active.iter().rev().copied().filter(|location| meets(&strict, *location)).max_by_key(served);
+    let willing = |location: &LocationId| meets(&strict, *location) && able(*location);
+    let willing = active.iter().rev().copied().filter(willing).max_by_key(served);
     if let Some(location) = willing {
-        let serves = |location: LocationId| meets(&strict, location).then(|| served(&location));
+        let serves = |location: LocationId| (meets(&strict, location) && able(location)).then(|| served(&location));
         return at_one(location, trace::of_willing(needs, active, location, available, serves));
     }
     split(needs, active, first, available.clone())
@@ -107,7 +126,8 @@ fn split(needs: &[Need], active: &[LocationId], first: LocationId, mut left: Ava
         {
             // Fewer parcels: a location that already gives something is asked before the others.
             let fresh = active.iter().copied().filter(|location| !used.contains(location));
-            let order: Vec<LocationId> = used.iter().copied().chain(fresh).collect();
+            let able = |location: &LocationId| left.gives(need.variant, *location);
+            let order: Vec<LocationId> = used.iter().copied().chain(fresh).filter(able).collect();
             let parts = match tracked {
                 true => {
                     let looked_at = divide(need, &order, &mut left);
@@ -117,7 +137,7 @@ fn split(needs: &[Need], active: &[LocationId], first: LocationId, mut left: Ava
                     sourcing.push(trace::of_line(need.line_no, needs.len(), looked_at));
                     given
                 }
-                false => vec![(used.first().copied().unwrap_or(first), need.quantity)],
+                false => vec![(order.first().copied().unwrap_or(first), need.quantity)],
             };
             for (location, quantity) in parts {
                 if tracked && !used.contains(&location) {

@@ -1,6 +1,6 @@
 //! Planning anew what belongs to an order already and has not been taken from the shelf.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     available::Available,
@@ -73,16 +73,9 @@ pub fn replan_on_shelf(
 }
 
 fn replanned(needs: &[Need], from: LocationId, sources: Sources<'_>, mut available: Available) -> Replanned {
-    let tracked = || needs.iter().filter(|need| need.tracked);
-    // Several needs of an article stand at one level.
-    let own: BTreeSet<LevelKey> = tracked().map(|need| (need.variant, from)).collect();
-    for key in own {
-        let left = available.left_to_others(key);
-        *available.entry(key).or_insert(0) += left;
-    }
-    for need in tracked() {
-        *available.entry((need.variant, from)).or_insert(0) += need.quantity;
-    }
+    let tracked = needs.iter().filter(|need| need.tracked);
+    let own: Vec<(LevelKey, i64)> = tracked.map(|need| ((need.variant, from), need.quantity)).collect();
+    available.give_back(&own);
     let (mut wanted, mut unplaced) = (needs.to_vec(), BTreeMap::new());
     // Each turn asks for less, until what is asked for is there.
     loop {
@@ -92,6 +85,7 @@ fn replanned(needs: &[Need], from: LocationId, sources: Sources<'_>, mut availab
                 return Replanned { shares, sourcing, unplaced };
             }
             Err(NoPlan::Short { place, available }) => (place, available),
+            Err(NoPlan::Incapable { place }) => (place, 0),
             Err(NoPlan::NoLocation) => (0, 0),
         };
         let Some(need) = wanted.get_mut(place) else { return Replanned { unplaced, ..Replanned::default() } };

@@ -4,11 +4,12 @@
 //! key order, with one statement), so no two commands wait for each other in a circle. Only what is told of goods that left
 //! or came back is written behind that, for events follow what they tell of.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     available::Available,
     lots,
+    market::Market,
     model::{Level, LevelChange, LevelKey, MovementKind, Need, NewMovement, Occasion, Selling, Share, sum_changes},
     outlook,
     plan::{NoPlan, Plan, Planned},
@@ -19,29 +20,36 @@ use super::{
     trace::{Sourcing, Spot},
 };
 use crate::{
-    catalog,
+    catalog::{self, Variant},
     db::Tx,
     error::{Code, Error, Result, on_duplicate},
     kernel::{
-        Actor, Instant, Quantity,
+        Actor, Capabilities, Instant, Quantity,
         ids::{CartId, EventId, VariantId},
     },
 };
 
-/// What can be sold of variants at all active locations together; absent is none. A location that owes more than it has
-/// takes nothing from what lies elsewhere. One statement.
+/// What can be sold of articles at all locations together that give them to a market; absent is none. A location that owes more than it
+/// has takes nothing from what lies elsewhere, as a plan divides it. One statement.
 ///
 /// # Errors
 /// What the database says.
-pub fn availability(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<HashMap<VariantId, i64>> {
-    if variants.is_empty() {
-        return Ok(HashMap::new());
-    }
+pub fn availability<'v>(
+    tx: &mut Tx,
+    wanted: impl Iterator<Item = &'v Variant>,
+    (selling, market): (Selling, Market<'_>),
+) -> Result<HashMap<VariantId, i64>> {
     // Named twice it would count twice.
-    let mut wanted = variants.to_vec();
-    wanted.sort_unstable();
-    wanted.dedup();
-    Ok(store::availability(tx, &wanted, selling)?.into_iter().collect())
+    let wanted: BTreeMap<VariantId, &Capabilities> = wanted.map(|variant| (variant.id, &variant.requires)).collect();
+    let ids: Vec<VariantId> = wanted.keys().copied().collect();
+    let levels = if ids.is_empty() { Vec::new() } else { store::availability(tx, &ids, selling)? };
+    let (served, mut sums) = (market.served(), HashMap::<VariantId, i64>::new());
+    for ((variant, location), sellable) in levels {
+        let given = wanted.get(&variant).is_some_and(|requires| served.by(location, requires));
+        let sum = sums.entry(variant).or_default();
+        *sum = sum.saturating_add(if given { sellable.max(0) } else { 0 });
+    }
+    Ok(sums)
 }
 
 /// When the first pieces of variants came, anywhere; one of which none ever came is absent. One statement, which looks at the
@@ -354,6 +362,13 @@ fn levels(
 pub(super) fn refusal(why: NoPlan, needs: &[Need]) -> Error {
     match why {
         NoPlan::NoLocation => Error::problem(Code::LocationInactive, "no active location ships the order"),
+        NoPlan::Incapable { place } => match needs.get(place) {
+            Some(need) => {
+                let asked = need.requires.iter().map(ToString::to_string).collect::<Vec<_>>();
+                not_capable(need, &asked).at(format!("/lines/{}", need.place))
+            }
+            None => Error::internal("a need is missing among its own"),
+        },
         NoPlan::Short { place, available } => {
             let need = needs.get(place);
             let (place, line_no) = need.map_or((place, 0), |need| (need.place, need.line_no));
@@ -365,6 +380,18 @@ pub(super) fn refusal(why: NoPlan, needs: &[Need]) -> Error {
                 None => error,
             }
         }
+    }
+}
+
+/// That nobody who ships it can do what the goods of a line require. `missing` is what.
+#[must_use]
+pub fn not_capable(need: &Need, missing: &[String]) -> Error {
+    let detail = format!("line {} requires what is not to be had together: {}", need.line_no, missing.join(", "));
+    let error =
+        Error::problem(Code::NotCapable, detail).with("line_no", need.line_no).with("missing", missing.to_vec());
+    match need.delivery {
+        0 => error,
+        delivery => error.with("delivery_number", delivery),
     }
 }
 

@@ -8,7 +8,7 @@ use super::calendar::{Calendar, doubled};
 use crate::{
     customers::Address,
     error::{Error, Result},
-    kernel::{Country, LocalTime, ids::ChannelId},
+    kernel::{Capabilities, Country, LocalTime, ids::ChannelId},
 };
 
 crate::words! {
@@ -163,6 +163,9 @@ pub struct Site {
     pub channels: Vec<ChannelId>,
     /// The countries it ships to; all where none is named.
     pub countries: Vec<Country>,
+    /// What it can do beside what every location can: articles that `require` something are shipped by those alone that name all of it.
+    #[serde(skip_serializing_if = "Capabilities::is_none")]
+    pub capabilities: Capabilities,
     /// The GS1 company prefix under which it numbers its parcels.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^[0-9]{6,12}$")]
@@ -190,6 +193,7 @@ impl Default for Site {
             dock_units_per_day: None,
             channels: Vec::new(),
             countries: Vec::new(),
+            capabilities: Capabilities::NONE,
             gs1_prefix: None,
             accept_minutes: None,
             collect_days: None,

@@ -177,19 +177,18 @@ pub(super) fn available(tx: &mut Tx, variants: &[VariantId], selling: Selling) -
     Ok(found)
 }
 
-/// What can be sold of variants at all active locations together; those without a level are absent. As a plan divides it:
-/// where less than nothing is available, nothing is.
-pub(super) fn availability(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<Vec<(VariantId, i64)>> {
+/// What can be sold of variants at each active location; those without a level are absent.
+pub(super) fn availability(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<Vec<(LevelKey, i64)>> {
     let (list, one) = (dialect::list(tx, &[("wanted", Col::Uid)]), dialect::list(tx, WHO));
     let kept = kept_back_from_who("s");
     let query = format!(
-        "WITH who AS (SELECT * FROM {one}), wanted AS (SELECT wanted FROM {list}), \
-         found AS (SELECT s.variant_id, {SELLABLE} - {kept} AS sellable FROM who CROSS JOIN wanted \
-           JOIN stock_levels AS s ON s.variant_id = wanted JOIN locations ON locations.id = s.location_id WHERE locations.active) \
-         SELECT variant_id, CAST(sum(CASE WHEN sellable > 0 THEN sellable ELSE 0 END) AS BIGINT) FROM found GROUP BY variant_id"
+        "WITH who AS (SELECT * FROM {one}), wanted AS (SELECT wanted FROM {list}) \
+         SELECT s.variant_id, s.location_id, {SELLABLE} - {kept} FROM who CROSS JOIN wanted \
+         JOIN stock_levels AS s ON s.variant_id = wanted JOIN locations ON locations.id = s.location_id WHERE locations.active"
     );
     let query = sql(query).bind(who(selling)).bind(ids(variants.iter().copied()));
-    query.load::<(UidSql, BigInt), (VariantId, i64)>(tx)
+    let rows = query.load::<(UidSql, UidSql, BigInt), (VariantId, LocationId, i64)>(tx)?;
+    Ok(rows.into_iter().map(|(variant, location, sellable)| ((variant, location), sellable)).collect())
 }
 
 /// When the first pieces of these variants came.

@@ -50,6 +50,8 @@ crate::words! {
         Beyond = "beyond",
         /// A lot can be sold no more, or again.
         Withheld = "withheld",
+        /// Pieces belong to another lot than was thought.
+        LotChange = "lot_change",
     }
 }
 
@@ -69,6 +71,7 @@ impl From<MovementKind> for ChangeKind {
             MovementKind::Correction => Self::Correction,
             MovementKind::Repair => Self::Repair,
             MovementKind::Snapshot => Self::Snapshot,
+            MovementKind::LotChange => Self::LotChange,
         }
     }
 }

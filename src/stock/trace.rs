@@ -65,6 +65,8 @@ crate::words! {
         NoCapacity = "no_capacity",
         /// Not looked at: it is farther away than the strategy allows.
         TooFar = "too_far",
+        /// Passed over, or not looked at by a strategy that asks for it: it can not do all that the goods require. `missing` names what.
+        NotCapable = "not_capable",
         /// Not looked at: the profile does not say what a parcel from there costs.
         NoRate = "no_rate",
         /// Something that this version does not know: a newer one has written it.
@@ -154,11 +156,23 @@ pub struct LookedAt {
     /// What it counted for the whole line, where a sourcing profile counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<Points>,
+    /// What it can not do that is asked for, where it is not chosen for that (`not_capable`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 impl LookedAt {
     pub(super) const fn new(location_id: LocationId, available: i64, given: i64, why: Why) -> Self {
-        Self { location_id, location: String::new(), available, given, waits: 0, why, points: None }
+        Self {
+            location_id,
+            location: String::new(),
+            available,
+            given,
+            waits: 0,
+            why,
+            points: None,
+            missing: Vec::new(),
+        }
     }
 }
 
@@ -274,6 +288,27 @@ pub(super) fn note_kept_back(plan: &mut Plan, needs: &[Need], available: &Availa
         let kept = |at: &LookedAt| at.available + available.kept_back((need.variant, at.location_id)) >= need.quantity;
         for at in one.looked_at.iter_mut().filter(|at| at.why == Why::LacksLine && at.available < need.quantity) {
             at.why = if kept(at) { Why::KeptBack } else { at.why };
+        }
+    }
+}
+
+/// Notes where a location was passed over because it can not do what the line's goods require, with what it can not.
+pub(super) fn note_incapable(plan: &mut Plan, needs: &[Need], locations: &Locations) {
+    if needs.iter().all(|need| need.requires.is_none()) {
+        return;
+    }
+    for one in &mut plan.sourcing {
+        let asking = needs.iter().find(|need| need.line_no == one.line_no && !need.requires.is_none());
+        let Some(need) = asking else { continue };
+        let passed_over = |at: &&mut LookedAt| {
+            let otherwise = [Why::Excluded, Why::NotServed, Why::WrongKind, Why::NotNamed, Why::NotCapable];
+            at.given == 0 && !otherwise.contains(&at.why)
+        };
+        for at in one.looked_at.iter_mut().filter(passed_over) {
+            let missing = locations.get(at.location_id).map(|place| need.requires.missing_at(&place.site.capabilities));
+            if let Some(missing) = missing.ok().filter(|missing| !missing.is_empty()) {
+                (at.why, at.missing) = (Why::NotCapable, missing);
+            }
         }
     }
 }

@@ -6,14 +6,16 @@
 
 pub mod api;
 mod model;
+mod refunds;
 mod service;
 mod store;
 mod told;
 
 pub use model::{Credit, MOST_CARDS, Part, Refusal, StoredValue, ValueKind, ValueState, ValueUse, mermaid, split};
+pub use refunds::{card_for, credit_for, empty_card, is_there, put};
 pub use service::{
-    By, Doing, Wanted, capture, confirm, consume, credit, erase, extend, hold, is_booked, named, refund, release,
-    release_payment, usable, work,
+    By, Doing, Wanted, capture, confirm, consume, credit, ending_in, erase, extend, fresh_code, hold, is_booked, named,
+    of_customer, refund, release, release_payment, usable, work,
 };
 pub use told::event_schemas;
 

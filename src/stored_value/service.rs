@@ -41,14 +41,14 @@ pub type By<'a> = (Instant, &'a Actor);
 
 /// A fresh code, in groups of four.
 #[must_use]
-pub(super) fn fresh_code() -> String {
+pub fn fresh_code() -> String {
     let code = code::draw("", DRAWN, &mut rand::rng());
     let groups: Vec<String> = code.as_bytes().chunks(4).map(|group| String::from_utf8_lossy(group).into()).collect();
     groups.join("-")
 }
 
 /// What a code is looked up by. The code itself is not kept: whoever has it can pay.
-fn hash(code: &str) -> String {
+pub(super) fn hash(code: &str) -> String {
     Sha256::digest(code).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -101,7 +101,7 @@ pub(super) fn issue(
 }
 
 /// A value that is worth nothing.
-fn blank(now: Instant, id: StoredValueId, currency: Currency) -> StoredValue {
+pub(super) fn blank(now: Instant, id: StoredValueId, currency: Currency) -> StoredValue {
     let zero = Money::zero(currency);
     StoredValue {
         id,
@@ -270,14 +270,14 @@ pub fn usable(tx: &mut Tx, now: Instant, wanted: Wanted<'_>, currency: Currency)
 }
 
 /// What is written down of a change.
-struct Booking {
+pub(super) struct Booking {
     kind: EntryKind,
     our_key: String,
     reason: Option<String>,
 }
 
 impl Booking {
-    const fn of(kind: EntryKind, our_key: String, reason: Option<String>) -> Self {
+    pub(super) const fn of(kind: EntryKind, our_key: String, reason: Option<String>) -> Self {
         Self { kind, our_key, reason }
     }
 }
@@ -289,13 +289,13 @@ fn change_one(tx: &mut Tx, by: By<'_>, entry: StoredValueEntryId, step: Move, bo
     Ok(after)
 }
 
-fn too_little() -> Error {
+pub(super) fn too_little() -> Error {
     let detail = "there is less on a gift card or store credit than is asked for, or it can not be used any more";
     Error::problem(Code::StoredValueShort, detail)
 }
 
 /// Writes changes down that have been made, and tells the log of them. `after` are the values as they are now.
-fn write_down(
+pub(super) fn write_down(
     tx: &mut Tx,
     (now, actor): By<'_>,
     after: &[StoredValue],
@@ -328,7 +328,7 @@ fn write_down(
 }
 
 /// The id of a change that follows from another: the same in a second run of the transaction.
-fn entry_id(now: Instant, our_key: &str) -> StoredValueEntryId {
+pub(super) fn entry_id(now: Instant, our_key: &str) -> StoredValueEntryId {
     let millis = (now.micros() / 1000).to_be_bytes();
     let mut id = [0; 16];
     id.iter_mut().zip(millis.into_iter().skip(2).chain(Sha256::digest(our_key))).for_each(|(to, from)| *to = from);
@@ -509,6 +509,23 @@ pub fn is_booked(tx: &mut Tx, our_key: &str) -> Result<bool> {
 /// What the database says.
 pub fn erase(tx: &mut Tx, customer: CustomerId) -> Result<()> {
     store::erase(tx, customer)
+}
+
+/// Up to so many gift cards and credits of a customer, the newest first: one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn of_customer(tx: &mut Tx, customer: CustomerId, limit: i64) -> Result<Vec<StoredValue>> {
+    let filter = store::Filter { customer: Some(customer), ..store::Filter::default() };
+    store::page(tx, &filter, None, limit)
+}
+
+/// Up to so many gift cards whose codes end so, the newest first: one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn ending_in(tx: &mut Tx, end: &str, limit: i64) -> Result<Vec<StoredValue>> {
+    store::ending_in(tx, end, limit)
 }
 
 /// Registers what is done beside requests: what carts have set aside and left is free again.

@@ -178,6 +178,12 @@ pub(super) fn page(
     load(tx, sql(query).bind_all(binds).bind(limit))
 }
 
+/// Gift cards whose codes end so, the newest first.
+pub(super) fn ending_in(tx: &mut Tx, end: &str, limit: i64) -> Result<Vec<StoredValue>> {
+    let query = format!("SELECT {READ} FROM stored_values WHERE code_end = ? ORDER BY id DESC LIMIT ?");
+    load(tx, sql(query).bind(end).bind(limit))
+}
+
 /// What one stored value changes by, in minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Move {

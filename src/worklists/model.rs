@@ -29,8 +29,18 @@ crate::words! {
         FailedAttempts = "failed_attempts",
         /// What is ready to be picked up was not collected in time.
         Uncollected = "uncollected",
+        /// Money is disputed, and that can be answered; it waits since it has to be answered by.
+        OpenDisputes = "open_disputes",
+        /// More was paid for an order than was owed, and is kept.
+        OverpaidOrders = "overpaid_orders",
         /// An order has not been paid for long.
         UnpaidOrders = "unpaid_orders",
+        /// A return has to be decided on, looked at or settled.
+        ReturnsWaiting = "returns_waiting",
+        /// The money of a withdrawal has to go back soon, or should have.
+        WithdrawalsDue = "withdrawals_due",
+        /// Customers claim that something is lost, damaged, wrong or missing.
+        OpenClaims = "open_claims",
     }
 }
 

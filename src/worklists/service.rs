@@ -12,7 +12,7 @@ use crate::{
     http::State,
     jobs::{self, Runner},
     kernel::{Actor, Instant, Waiting, ids::CartId},
-    orders, payments,
+    orders, payments, returns,
 };
 
 /// How far lists are counted.
@@ -54,6 +54,8 @@ fn waiting(tx: &mut Tx, actor: &Actor, now: Instant, list: WorkList, limit: i64)
         WorkList::PaidWithoutOrder => of_channels(tx, actor, limit, payments::without_order)?,
         WorkList::FailedPayments => of_channels(tx, actor, limit, payments::failures)?,
         WorkList::RefundsToPay => of_channels(tx, actor, limit, payments::to_pay_out)?,
+        WorkList::OpenDisputes => of_channels(tx, actor, limit, payments::disputes::waiting)?,
+        WorkList::OverpaidOrders => of_channels(tx, actor, limit, payments::overpaid)?,
         WorkList::DeadJobs if unlimited => jobs::waiting_dead(tx, limit)?,
         WorkList::StuckJobs if unlimited => jobs::waiting_stuck(tx, now.plus_seconds(-STUCK_SECONDS), limit)?,
         WorkList::ParkedFeedItems if unlimited => exports::waiting_parked(tx, limit)?,
@@ -63,6 +65,9 @@ fn waiting(tx: &mut Tx, actor: &Actor, now: Instant, list: WorkList, limit: i64)
         WorkList::UndeliveredParcels => fulfilment::tracking::waiting(tx, actor, limit)?,
         WorkList::FailedAttempts => fulfilment::waiting_attempts(tx, actor, limit)?,
         WorkList::Uncollected => fulfilment::waiting_uncollected(tx, actor, now, limit)?,
+        WorkList::ReturnsWaiting => returns::waiting(tx, actor, limit)?,
+        WorkList::WithdrawalsDue => returns::withdrawals::waiting(tx, actor, now, limit)?,
+        WorkList::OpenClaims => returns::claims::waiting(tx, actor, limit)?,
         WorkList::UnpaidOrders => orders::waiting_unpaid(tx, actor, now.plus_seconds(-UNPAID_DAYS * 86_400), limit)?,
     };
     found.sort_by(|a, b| (a.since, &a.id).cmp(&(b.since, &b.id)));

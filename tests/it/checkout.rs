@@ -328,7 +328,8 @@ fn the_number_of_statements_does_not_grow_with_the_lines() {
             let between = state.db.stats();
             let request = serde_json::from_value(json!({"payment": {"method": "sandbox"}})).unwrap();
             let actor = guest(Some(token));
-            let reply = checkout::complete_for(&state, actor, channel, cart, request, key_of("order")).await.unwrap();
+            let reply =
+                checkout::complete_for(&state, (actor, None), channel, cart, request, key_of("order")).await.unwrap();
             assert_eq!(reply.status(), 201);
             let after = state.db.stats();
             let prepared = (between.prepared - before.prepared, after.prepared - between.prepared);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kontor::{abandonment, db::sql, events, http::auth::Audience, kernel::Scope};
 use serde_json::{Value, json};
 
-use crate::support::{App, Shop, eventually, json_schema, on_both, shop::address};
+use crate::support::{App, Business, Shop, eventually, json_schema, on_both, shop::address};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
@@ -99,6 +99,9 @@ impl Tour {
         let order = text(&order["order"]["id"]);
         self.ops("POST", &format!("/orders/{order}/hold"), json!({"kind": "risk", "reason": "a question"})).await;
         self.ops("POST", &format!("/orders/{order}/release"), json!({"kind": "risk", "reason": "answered"})).await;
+        self.ops("POST", &format!("/orders/{order}/notes"), json!({"text": "a word"})).await;
+        self.ops("POST", &format!("/orders/{order}/tags"), json!({"add": ["seen"]})).await;
+        self.ops("POST", &format!("/orders/{order}/resend-confirmation"), Value::Null).await;
         let fulfilment = self.fulfilment(order).await;
         for step in ["pick", "pack"] {
             self.ops("POST", &format!("{fulfilment}/{step}"), json!({"lines": [{"line_no": 1, "quantity": 1}]})).await;
@@ -124,6 +127,41 @@ impl Tour {
         })
         .await;
         self.ops("POST", &format!("{path}/erase"), Value::Null).await;
+    }
+
+    /// Disputed, and not paid in time; and a promise that ends.
+    async fn disputed(&self) {
+        let order = self.shop.order(&[("TEE", 2)]).await;
+        let (order, payment) = (text(&order["id"]), text(&order["payments"][0]["id"]));
+        self.ops("POST", &format!("{}/ship", self.fulfilment(order).await), json!({})).await;
+        self.pays(order, "captured").await;
+        for (place, outcome) in ["won", "lost", "accepted"].into_iter().enumerate() {
+            let new = json!({"reference": format!("dp_{place}"), "reason": "fraudulent",
+                "amount": {"amount": "1.00", "currency": "EUR"}, "respond_by": "2030-01-01T00:00:00Z"});
+            let made = self.ops("POST", &format!("/payments/{payment}/disputes"), new).await;
+            let dispute = format!("/disputes/{}", text(&made["id"]));
+            self.ops("POST", &format!("{dispute}/evidence"), json!({"note": "a proof"})).await;
+            self.ops("POST", &format!("{dispute}/close"), json!({"outcome": outcome})).await;
+        }
+        self.shop.set(json!({"prepayment": {"remind_after_days": [1]}})).await;
+        let cart = self.shop.cart(&[("TEE", 1)]).await;
+        let (pay, path) = (json!({"payment": {"method": "manual"}}), format!("/carts/{}/complete", cart.id));
+        self.shop.store("POST", &path, Some(&cart.token), Some(&pay)).await.expect(201);
+        for instrument in ["expires:86400", "expires_once:86400"] {
+            let cart = self.shop.cart(&[("TEE", 1)]).await;
+            self.shop.complete(&cart, instrument).await.expect(201);
+        }
+        self.app.clock.advance_seconds(86_300);
+        eventually("promises are asked for anew", || async {
+            self.seen_kind("payment.renewed.v1").await && self.seen_kind("payment.renewal_refused.v1").await
+        })
+        .await;
+        self.app.clock.advance_seconds(200);
+        eventually("somebody is reminded", || async { self.seen_kind("payment.reminder_due.v1").await }).await;
+    }
+
+    async fn seen_kind(&self, kind: &str) -> bool {
+        self.seen().await.iter().any(|event| event["type"] == kind)
     }
 
     /// Cancelled in part, then whole.
@@ -177,6 +215,32 @@ impl Tour {
         let card = self.app.ops("POST", "/gift-cards", Some(&new)).await.expect(201);
         let path = format!("/stored-values/{}", text(&card["id"]));
         self.app.ops("PATCH", &path, Some(&json!({"blocked": true}))).await.expect(200);
+    }
+
+    /// A company whose order is approved, a quote, and what is ordered again and cannot be.
+    async fn business(&self) {
+        let sign_in = (self.shop.key.as_str(), self.shop.channel.as_str());
+        let business = Business::open(&self.app, sign_in, "TEE", "trade").await;
+        let asked = business.asked().await;
+        let token = business.bearer("boss");
+        let headers = [("Channel-Key", self.shop.key.as_str()), ("Authorization", token.as_str())];
+        let path = format!("/v1/store/me/approval-requests/{asked}/approve");
+        self.app.send("POST", &path, &headers, Some(&json!({}))).await.expect(200);
+        business.quote(true).await;
+        for (method, quantity) in [("manual", 1), ("manual", 1_000_000)] {
+            let cart = json!({"lines": [{"sku": "TEE", "quantity": quantity}], "email": "boss@example.org",
+                "shipping_address": address(), "shipping_method": "standard"});
+            let cart = self.app.send("POST", "/v1/store/carts", &headers, Some(&cart)).await.expect(201)["id"].clone();
+            let again = json!({"cart_id": cart, "every": {"count": 1, "unit": "day"}, "payment_method": method,
+                "first_at": self.app.now().plus_seconds(10)});
+            let made = self.app.send("POST", "/v1/store/me/recurring-orders", &headers, Some(&again)).await.expect(201);
+            let id = text(&made["id"]).to_owned();
+            self.app.clock.advance_seconds(120);
+            let kind = if quantity == 1 { "recurring_order.ordered.v1" } else { "recurring_order.failed.v1" };
+            eventually(kind, || async { self.seen().await.iter().any(|event| event["type"] == kind) }).await;
+            let path = format!("/v1/store/me/recurring-orders/{id}/cancel");
+            self.app.send("POST", &path, &headers, None).await.expect(200);
+        }
     }
 
     /// A level that runs out, and comes back.
@@ -301,6 +365,22 @@ impl Tour {
         }
     }
 
+    /// An order that is changed.
+    async fn amended(&self) {
+        let order = self.shop.order(&[("TEE", 2)]).await;
+        let path = format!("/orders/{}/amendments", text(&order["id"]));
+        let begun = self.ops("POST", &path, json!({"reason": "called"})).await;
+        let path = format!("{path}/{}", text(&begun["id"]));
+        let edits = json!([{"type": "set_quantity", "line_no": 1, "quantity": 1}, {"type": "add_line", "sku": "MUG", "quantity": 1}]);
+        let edited = self.ops("POST", &format!("{path}/edits"), json!({ "edits": edits })).await;
+        self.ops("POST", &format!("{path}/confirm"), json!({"order_version": edited["order_version"]})).await;
+        let cart = self.shop.cart(&[("TEE", 2)]).await;
+        let (pay, path) = (json!({"payment": {"method": "manual"}}), format!("/carts/{}/complete", cart.id));
+        let bought = self.shop.store("POST", &path, Some(&cart.token), Some(&pay)).await.expect(201);
+        let some = json!({"lines": [{"line_no": 1, "quantity": 1}], "reason": "later"});
+        self.ops("POST", &format!("/orders/{}/split", text(&bought["order"]["id"])), some).await;
+    }
+
     /// Work that is held, put off, wanted back, moved, and done wrongly.
     async fn worked_over(&self) {
         let lines = json!([{"sku": "TEE", "location": "annex", "change": 5, "reason": "for it"}]);
@@ -400,6 +480,85 @@ impl Tour {
         .await;
     }
 
+    /// An order of a guest that has left, with the token that opens it.
+    async fn left(&self) -> (String, String) {
+        let cart = self.shop.cart(&[("TEE", 4)]).await;
+        let order = self.shop.complete(&cart, "approve").await.expect(201)["order"]["id"].clone();
+        let work = self.fulfilment(text(&order)).await;
+        self.ops("POST", &format!("{work}/ship"), json!({})).await;
+        (format!("/orders/{}", text(&order)), cart.token)
+    }
+
+    /// Goods that customers ask to send back, and what they claim.
+    async fn sent_back(&self) {
+        let (order, _) = self.left().await;
+        let policy = format!("/channels/{}/return-policy", self.shop.channel);
+        let ask = async |allowed: bool| {
+            self.ops("PUT", &policy, json!({ "auto_approve": allowed })).await;
+            let lines = json!([{"line_no": 1, "quantity": 1, "reason": "too_small"}]);
+            let asked =
+                self.ops("POST", &format!("{order}/returns"), json!({"lines": lines, "comment": "sorry"})).await;
+            format!("/return-requests/{}", text(&asked["id"]))
+        };
+        self.ops("POST", &format!("{}/reject", ask(false).await), json!({"reason": "worn"})).await;
+        self.ops("POST", &format!("{}/cancel", ask(true).await), Value::Null).await;
+        let (request, goods) = (ask(true).await, json!([{"line_no": 1, "quantity": 1}]));
+        self.ops("POST", &format!("{request}/track"), json!({"tracking_number": "1"})).await;
+        self.ops("POST", &format!("{request}/receive"), json!({ "lines": goods })).await;
+        let seen = json!([{"line_no": 1, "quantity": 1, "grade": "b", "disposition": "restock"}]);
+        self.ops("POST", &format!("{request}/inspect"), json!({ "lines": seen })).await;
+        self.ops("POST", &format!("{request}/settle"), json!({})).await;
+        for (step, body) in [("settle", json!({"resolution": "refund"})), ("reject", json!({"reason": "no"}))] {
+            let claim = json!({"kind": "damaged", "lines": goods, "comment": "broken"});
+            let claim = self.ops("POST", &format!("{order}/claims"), claim).await;
+            self.ops("POST", &format!("/claims/{}/{step}", text(&claim["id"])), body).await;
+        }
+        self.exchanged(&goods).await;
+        ask(true).await;
+        self.app.clock.advance_seconds(32 * 86_400);
+        kontor::process::runner(&self.app.state).run_all_turns().await.unwrap();
+    }
+
+    /// A customer takes something else.
+    async fn exchanged(&self, goods: &Value) {
+        let customer = self.ops("POST", "/customers", json!({"name": "Joan", "email": "joan@example.org"})).await;
+        let order = async || {
+            let cart = json!({"channel_id": self.shop.channel, "customer_id": customer["id"], "email": "joan@example.org",
+                "lines": [{"sku": "TEE", "quantity": 1}], "shipping_method": "standard", "shipping_address": address()});
+            let cart = self.ops("POST", "/carts", cart).await;
+            let pay = json!({"payment": {"method": "sandbox"}});
+            text(&self.ops("POST", &format!("/carts/{}/complete", text(&cart["id"])), pay).await["order"]["id"])
+                .to_owned()
+        };
+        let first = order().await;
+        self.ops("POST", &format!("{}/ship", self.fulfilment(&first).await), json!({})).await;
+        let mut lines = goods.clone();
+        lines[0]["reason"] = json!("too_large");
+        let ask = json!({"lines": lines, "wish": "exchange", "approve": true});
+        let asked = self.ops("POST", &format!("/orders/{first}/returns"), ask).await;
+        let request = format!("/return-requests/{}", text(&asked["id"]));
+        self.ops("POST", &format!("{request}/settle"), json!({"without_goods": true})).await;
+        self.ops("POST", &format!("{request}/exchange"), json!({"order": order().await})).await;
+    }
+
+    /// A guest withdraws, and the shop is late.
+    async fn withdrawn_from(&self) {
+        let (order, token) = self.left().await;
+        let who = json!({"name": "Ada", "email": "ada@example.org"});
+        let path = format!("{order}/withdrawals");
+        let declared = self.shop.store("POST", &path, Some(&token), Some(&who)).await.expect(201);
+        let confirm = format!("{path}/{}/confirm", text(&declared["id"]));
+        self.shop.store("POST", &confirm, Some(&token), None).await.expect(200);
+        eventually("it is carried out", || async {
+            self.app.count("SELECT count(*) FROM withdrawals WHERE state = 'carried_out'").await == 1
+        })
+        .await;
+        for days in [12, 3] {
+            self.app.clock.advance_seconds(days * 86_400);
+            kontor::process::runner(&self.app.state).run_all_turns().await.unwrap();
+        }
+    }
+
     /// All events, as whoever polls gets them.
     async fn seen(&self) -> Vec<Value> {
         self.app.state.db.write(events::number).await.unwrap();
@@ -429,19 +588,24 @@ fn every_event_is_told_as_its_schema_says() {
         tour.written_back().await;
         tour.abandoned().await;
         tour.gift_card().await;
+        tour.business().await;
         tour.watched().await;
         tour.goods_in().await;
         tour.across_a_dock().await;
         tour.promised().await;
         tour.moved().await;
+        tour.amended().await;
         tour.worked_over().await;
         tour.collected().await;
         tour.on_the_way().await;
         tour.by_a_supplier().await;
         tour.waited_for().await;
+        tour.disputed().await;
         let before = tour.seen().await;
         // Once more after somebody is forgotten: what is left of their events fits still.
         tour.customer().await;
+        tour.sent_back().await;
+        tour.withdrawn_from().await;
         let (schemas, after) = (schemas(), tour.seen().await);
         let (mut kinds, mut found) = (BTreeSet::new(), Vec::new());
         for event in before.iter().chain(&after) {

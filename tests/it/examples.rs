@@ -12,13 +12,17 @@ use kontor::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, on_both_idle, world::Route};
+use crate::support::{Answer, App, Business, on_both_idle, world::Route};
 
 type Ids = BTreeMap<&'static str, String>;
 
 /// The examples that can not work as they stand, what they are answered, and why. Each is sent as it stands and must be answered
 /// that; it is sent again with what is only known then, and must work.
-const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 10] = [
+const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 21] = [
+    ("POST /v1/store/me/recurring-orders", &[404], "`cart_id` is a cart of one's own"),
+    ("POST /v1/store/payment-links/open", &[404], "staff have given the token a moment ago"),
+    ("POST /v1/store/payment-links/complete", &[404], "likewise"),
+    ("POST /v1/ops/drafts", &[404], "`cart_id` is a cart that was made a moment ago"),
     ("POST /v1/store/carts/{id}/merge", &[404], "`from` is another cart of one's own"),
     ("POST /v1/store/carts/{id}/recover", &[404], "the token is in the message that the customer got"),
     ("POST /v1/ops/consumers/{consumer_id}/hand-over", &[404], "the new key was made a moment ago"),
@@ -37,6 +41,13 @@ const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 10] = [
     ("POST /v1/ops/fulfilment-orders/{id}/merge", &[404], "`with` are others of the same order"),
     ("POST /v1/ops/processes/{ref}/retry", &[409], "nobody places an order again: `subject` is what the process names"),
     ("POST /v1/ops/processes/{ref}/skip", &[409], "likewise"),
+    ("POST /v1/ops/return-requests/{id}/exchange", &[404, 409], "the same customer has placed the order a moment ago"),
+    ("POST /v1/ops/orders/{ref}/amendments/{id}/confirm", &[412], "the order's version was read a moment ago"),
+    ("POST /v1/ops/bulk/release", &[422], "the token is that of the preview"),
+    ("POST /v1/ops/bulk/cancel", &[422], "likewise"),
+    ("POST /v1/ops/bulk/resource", &[422], "likewise"),
+    ("POST /v1/ops/bulk/tag", &[422], "likewise"),
+    ("POST /v1/ops/bulk/resend", &[422], "likewise"),
 ];
 
 fn text(value: &Value) -> String {
@@ -58,6 +69,11 @@ struct Demo {
     /// What the examples have made, by the last step of the path.
     made: BTreeMap<String, Value>,
     clients: Cell<u32>,
+}
+
+/// Whether a route is about what businesses have in hand.
+fn is_business(tail: &str) -> bool {
+    ["approval-requests", "quote", "/drafts/", "/members/"].iter().any(|word| tail.contains(word))
 }
 
 impl Demo {
@@ -181,9 +197,10 @@ impl Demo {
 
     async fn for_order(&self, route: &Route) -> Ready {
         let order = match route.path.rsplit('/').next().unwrap() {
-            "payments" => self.order("manual").await,
+            "payments" | "split" => self.order("manual").await,
             "refunds" => self.paid().await,
-            "returns" => {
+            "refund" => self.overpaid().await,
+            "returns" | "claims" => {
                 let order = self.paid().await;
                 self.shipment(&order).await;
                 order
@@ -197,6 +214,93 @@ impl Demo {
             _ => self.order("sandbox").await,
         };
         Ready { ids: [("orders", text(&order["number"]))].into(), ..Ready::default() }
+    }
+
+    /// A guest's own order, which has left.
+    async fn for_own_order(&self) -> Ready {
+        let cart = self.cart().await;
+        let order = self.complete(&cart, json!({"method": "sandbox"})).await.expect(201)["order"].clone();
+        self.shipment(&order).await;
+        let headers = vec![("Channel-Key", self.key.clone()), ("Cart-Token", text(&cart["token"]))];
+        Ready { ids: [("orders", text(&order["id"]))].into(), headers, ..Ready::default() }
+    }
+
+    /// An order of a customer, which has left.
+    async fn customers_order(&self, ships: bool) -> Value {
+        let mut new = self.example("POST", "/v1/ops/carts");
+        new["customer_id"] = self.made["customers"]["id"].clone();
+        let cart = self.ops("POST", "/carts", new).await;
+        let pay = json!({"payment": {"method": "sandbox"}});
+        let order = self.ops("POST", &format!("/carts/{}/complete", text(&cart["id"])), pay).await["order"].clone();
+        if ships {
+            self.shipment(&order).await;
+        }
+        order
+    }
+
+    /// A return request that takes the command.
+    async fn for_request(&self, route: &Route) -> Ready {
+        let command = route.path.rsplit('/').next().unwrap();
+        let decided = !matches!(command, "approve" | "reject");
+        let policy = json!({ "auto_approve": decided });
+        self.ops("PUT", &format!("/channels/{DEMO_CHANNEL}/return-policy"), policy).await;
+        let order = self.customers_order(true).await;
+        let asked = self.example("POST", "/v1/store/orders/{id}/returns");
+        let asked = json!({"lines": asked["lines"], "wish": "exchange"});
+        let asked = self.ops("POST", &format!("/orders/{}/returns", text(&order["id"])), asked).await;
+        let path = format!("/return-requests/{}", text(&asked["id"]));
+        let goods = json!({"lines": [{"line_no": 1, "quantity": 1}]});
+        let seen = json!({"lines": [{"line_no": 1, "quantity": 1, "grade": "a", "disposition": "restock"}]});
+        let mut ready = Ready { ids: [("return-requests", text(&asked["id"]))].into(), ..Ready::default() };
+        if matches!(command, "inspect" | "settle") {
+            self.ops("POST", &format!("{path}/receive"), goods).await;
+        }
+        if command == "settle" {
+            self.ops("POST", &format!("{path}/inspect"), seen).await;
+        }
+        if command == "exchange" {
+            self.ops("POST", &format!("{path}/settle"), json!({"without_goods": true})).await;
+            let other = self.customers_order(false).await;
+            ready.filled = Some(json!({"order": other["number"]}));
+        }
+        ready
+    }
+
+    async fn for_claim(&self) -> Ready {
+        let order = self.order("sandbox").await;
+        self.shipment(&order).await;
+        let claim = self.example("POST", "/v1/ops/orders/{ref}/claims");
+        let claim = self.ops("POST", &format!("/orders/{}/claims", text(&order["id"])), claim).await;
+        Ready { ids: [("claims", text(&claim["id"]))].into(), ..Ready::default() }
+    }
+
+    /// An amendment of an order, with an edit in it.
+    async fn for_amendment(&self) -> Ready {
+        let order = text(&self.order("sandbox").await["number"]);
+        let new = self.example("POST", "/v1/ops/orders/{ref}/amendments");
+        let amendment = self.ops("POST", &format!("/orders/{order}/amendments"), new).await;
+        let id = text(&amendment["id"]);
+        let edit = json!({"edits": [{"type": "add_line", "sku": "COFFEE-500", "quantity": 1}]});
+        let edited = self.ops("POST", &format!("/orders/{order}/amendments/{id}/edits"), edit).await;
+        let filled = Some(json!({"order_version": edited["order_version"]}));
+        Ready { ids: [("orders", order), ("amendments", id)].into(), filled, ..Ready::default() }
+    }
+
+    /// The token of what a command would be done to.
+    async fn for_bulk(&self, route: &Route) -> Ready {
+        let mut filled = self.example("POST", &route.path);
+        let path = route.path.strip_prefix("/v1/ops").unwrap();
+        let seen = self.ops("POST", &format!("{path}/preview"), filled.clone()).await;
+        filled["token"] = seen["token"].clone();
+        Ready { filled: Some(filled), ..Ready::default() }
+    }
+
+    /// A guest's order that was placed a moment ago.
+    async fn for_own_changes(&self) -> Ready {
+        let cart = self.cart().await;
+        let order = self.complete(&cart, json!({"method": "sandbox", "instrument": "approve"})).await.expect(201);
+        let headers = vec![("Channel-Key", self.key.clone()), ("Cart-Token", text(&cart["token"]))];
+        Ready { ids: [("orders", text(&order["order"]["id"]))].into(), headers, ..Ready::default() }
     }
 
     async fn for_feed(&self, route: &Route) -> Ready {
@@ -269,6 +373,33 @@ impl Demo {
         Ready { ids: [("payment-operations", text(&waits["id"]))].into(), ..Ready::default() }
     }
 
+    /// A payment that was taken, and a dispute of it.
+    async fn for_dispute(&self, open: bool) -> Ready {
+        let payment = text(&self.paid().await["payments"][0]["id"]);
+        let mut ready = Ready { ids: [("payments", payment.clone())].into(), ..Ready::default() };
+        if open {
+            let new = self.example("POST", "/v1/ops/payments/{id}/disputes");
+            let made = self.ops("POST", &format!("/payments/{payment}/disputes"), new).await;
+            ready.ids.insert("disputes", text(&made["id"]));
+        }
+        ready
+    }
+
+    /// An order of which more was paid than was owed, where that is kept.
+    async fn overpaid(&self) -> Value {
+        let order = self.order("manual").await;
+        let path = format!("/channels/{}", text(&order["channel_id"]));
+        let channel = self.ops("GET", &path, Value::Null).await;
+        let fields =
+            ["currencies", "locales", "countries", "time_zone", "prices_include_tax", "rounding", "payment_methods"];
+        let mut settings: Value = fields.iter().map(|field| ((*field).to_owned(), channel[*field].clone())).collect();
+        settings["prepayment"] = json!({"overpaid": "keep"});
+        self.ops("PATCH", &path, json!({ "settings": settings })).await;
+        let paid = json!({"amount": {"amount": "900.00", "currency": order["currency"]}, "reference": "BANK-9"});
+        self.ops("POST", &format!("/orders/{}/payments", text(&order["id"])), paid).await;
+        order
+    }
+
     /// A payment whose provider did not answer and which was given up all the same.
     async fn for_payment(&self) -> Ready {
         let cart = self.cart().await;
@@ -286,6 +417,59 @@ impl Demo {
             ids: [("worklists", "unpaid_orders".to_owned()), ("items", text(&order["id"]))].into(),
             ..Ready::default()
         }
+    }
+
+    /// A company with what its people have in hand, a new one for each route.
+    async fn for_business(&self, route: &Route) -> Ready {
+        let name = route.path.replace(['/', '{', '}'], "-").trim_matches('-').to_owned();
+        let name = name.get(name.len().saturating_sub(45)..).unwrap_or_default().trim_matches('-').to_owned();
+        let business = Business::open(&self.app, (&self.key, DEMO_CHANNEL), "TEE-BLACK-M", &name).await;
+        let (mut ready, command) = (Ready::default(), route.path.rsplit('/').next().unwrap());
+        let mut who = "boss";
+        match route.path.split_once("/v1/").unwrap().1 {
+            "store/carts/{id}/approval-requests" => {
+                who = "buyer";
+                ready.ids.insert("carts", business.cart(who).await);
+            }
+            "store/carts/{id}/quote-requests" => drop(ready.ids.insert("carts", business.cart(who).await)),
+            "store/me/recurring-orders" => {
+                let mut new = self.example("POST", &route.path);
+                new["cart_id"] = json!(business.cart(who).await);
+                ready.filled = Some(new);
+            }
+            "store/payment-links/open" | "store/payment-links/complete" => {
+                let mut new = self.example("POST", &route.path);
+                new["token"] = json!(business.link().await);
+                ready.filled = Some(new);
+                ready.headers = vec![("Channel-Key", self.key.clone())];
+                return ready;
+            }
+            "ops/drafts" => {
+                let mut new = self.example("POST", &route.path);
+                new["cart_id"] = json!(business.staff_cart().await);
+                ready.filled = Some(new);
+                return ready;
+            }
+            path if path.contains("approval-requests") => {
+                ready.ids.insert("approval-requests", business.asked().await);
+            }
+            path if path.contains("quotes") => {
+                let asked = matches!(
+                    (route.surface, command),
+                    (Surface::Store, "withdraw") | (Surface::Ops, "offer" | "decline")
+                );
+                ready.ids.insert("quotes", business.quote(!asked).await);
+            }
+            path if path.contains("drafts") => drop(ready.ids.insert("drafts", business.draft().await)),
+            _ => {
+                ready.ids.insert("companies", business.company.clone());
+                ready.ids.insert("members", business.buyer.clone());
+            }
+        }
+        if route.surface == Surface::Store {
+            ready.headers = vec![("Channel-Key", self.key.clone()), ("Authorization", business.bearer(who))];
+        }
+        ready
     }
 
     /// A fulfilment order that takes the command.
@@ -453,6 +637,10 @@ impl Demo {
         let Some(variable) = tail.find("/{") else {
             match tail {
                 _ if tail.starts_with("/price-proposals/") => return self.for_proposal(route).await,
+                "/me/recurring-orders" | "/payment-links/open" | "/payment-links/complete" | "/drafts" => {
+                    return self.for_business(route).await;
+                }
+                _ if tail.starts_with("/bulk/") && !tail.ends_with("/preview") => return self.for_bulk(route).await,
                 "/waves" => drop(self.order("sandbox").await),
                 "/serials/release" => drop(self.package(true).await),
                 _ => {}
@@ -460,16 +648,29 @@ impl Demo {
             return Ready::default();
         };
         match (route.surface, &tail[1..variable]) {
+            _ if is_business(tail) => self.for_business(route).await,
             (Surface::Store, "carts") => self.for_cart(route).await,
+            (Surface::Store, "orders") if tail.contains("/changes") => self.for_own_changes().await,
+            (Surface::Store, "orders") => self.for_own_order().await,
             (Surface::Store, _) => self.for_me().await,
             (_, "carts") => self.for_staff_cart(route).await,
+            (_, "orders") if tail.contains("/amendments/") => self.for_amendment().await,
             (_, "orders") => self.for_order(route).await,
+            (_, "return-requests") => self.for_request(route).await,
+            (_, "claims") => self.for_claim().await,
             (_, "feeds") => self.for_feed(route).await,
             (_, "connectors") => self.for_connector(&self.made["connectors"]).await,
             (_, "consumers") => self.for_consumer().await,
             (_, "customers") => self.for_customer(route).await,
             (_, "payment-operations") => self.for_refund().await,
+            (_, "payments") if route.path.ends_with("/disputes") => self.for_dispute(false).await,
             (_, "payments") => self.for_payment().await,
+            (_, "disputes") => self.for_dispute(true).await,
+            (_, "sandbox/payments") => {
+                let pay = json!({"method": "sandbox", "instrument": "approve_recorded"});
+                let order = self.complete(&self.cart().await, pay).await.expect(201)["order"].clone();
+                Ready { ids: [("payments", text(&order["payments"][0]["id"]))].into(), ..Ready::default() }
+            }
             (_, "worklists") => self.for_list().await,
             (_, "fulfilment-orders") => self.for_work(route).await,
             (_, "processes") => self.for_process(route).await,
@@ -520,6 +721,13 @@ impl Demo {
                     self.ops("POST", &format!("/sourcing/profiles/{id}/activate"), Value::Null).await;
                 }
                 Ready { ids: [("profiles", id)].into(), ..Ready::default() }
+            }
+            (_, "risk/profiles") => Ready { ids: [("channel_id", DEMO_CHANNEL.to_owned())].into(), ..Ready::default() },
+            (_, "risk/lists") => {
+                let mut new = self.example("POST", "/v1/ops/risk/lists");
+                new["value"] = json!("198.51.100.0/24");
+                let id = text(&self.ops("POST", "/risk/lists", new).await["id"]);
+                Ready { ids: [("lists", id)].into(), ..Ready::default() }
             }
             (_, "coupons") => Ready { ids: [("coupons", "WELCOME10".to_owned())].into(), ..Ready::default() },
             (_, "invoices") => {

@@ -480,6 +480,30 @@ fn who_has_paid_or_whose_card_is_being_charged_is_not_asked_to_pay() {
 }
 
 #[test]
+fn money_that_a_bank_has_taken_back_for_good_pays_nothing_else() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "19.99", 100)]).await;
+        invoiced(&shop, "at_shipment").await;
+        let order = by_hand(&shop, &[("TEE", 2)]).await;
+        let own = format!("/orders/{}", text(&order["id"]));
+        let paid = json!({"reference": "BANK-1", "amount": {"amount": "24.89", "currency": "EUR"}});
+        app.ops("POST", &format!("{own}/payments"), Some(&paid)).await.expect(200);
+        ship(&app, &order, Some(json!([{"line_no": 1, "quantity": 1}]))).await;
+        let first = whole(&app, &have(&app, &order, 1).await[0]).await;
+        assert_eq!((cents(&first["prepaid"]), cents(&first["payable"])), (2_489, 0));
+        let payments = app.ops("GET", &format!("{own}/payments"), None).await.expect(200);
+        let path = format!("/payments/{}/disputes", text(&payments["payments"][0]["id"]));
+        let dispute = json!({"reference": "dp_1", "reason": "fraudulent"});
+        let dispute = app.ops("POST", &path, Some(&dispute)).await.expect(201);
+        let close = format!("/disputes/{}/close", text(&dispute["id"]));
+        app.ops("POST", &close, Some(&json!({"outcome": "lost"}))).await.expect(200);
+        ship(&app, &order, None).await;
+        let second = whole(&app, &have(&app, &order, 2).await[1]).await;
+        assert_eq!((cents(&second["prepaid"]), cents(&second["payable"])), (0, 1_999));
+    });
+}
+
+#[test]
 fn what_was_paid_ahead_pays_the_second_parcel_when_the_first_came_back() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "19.99", 100), ("MUG", "9.95", 100)]).await;

@@ -47,6 +47,8 @@ fn new_payment(provider: &str, amount: i64, state: PaymentState, instrument: Opt
         provider_ref: None,
         lease_until: None,
         idempotency_id: None,
+        expires_at: None,
+        due_at: None,
         details: PaymentDetails {
             instrument: instrument.map(str::to_owned),
             checkout: json!({"kept": [1, 2]}),
@@ -263,10 +265,10 @@ fn sweepers_at_once_take_each_overdue_attempt_once_and_late_answers_are_refused(
 
         // The first attempt's answer is too late; of many answers at once to the second, one counts.
         let (id, order) = (attempts[0].id, OrderId::new());
-        assert!(!write(&app, move |tx, now| payments::authorised(tx, now, id, 1, None, order)).await.unwrap());
+        assert!(!write(&app, move |tx, now| payments::authorised(tx, now, id, 1, (None, None), order)).await.unwrap());
         let answers = (0..16).map(|turn| {
             write(&app, move |tx, now| match turn % 4 {
-                0 => payments::authorised(tx, now, id, 2, Some("ref"), order),
+                0 => payments::authorised(tx, now, id, 2, (Some("ref"), None), order),
                 1 => payments::declined(tx, now, id, 2, &Decline { code: "no".into(), retryable: true }),
                 2 => payments::voided(tx, now, id, 2),
                 _ => payments::failed(tx, now, id, 2, &Decline { code: "odd".into(), retryable: false }),
@@ -332,7 +334,7 @@ fn a_promise_without_an_order_is_given_up_once() {
         let payment = an_attempt(&app, 30).await;
         let (id, key) = (payment.id, payment.our_key.clone());
         write(&app, move |tx, now| {
-            assert!(payments::authorised(tx, now, id, 1, None, OrderId::new())?);
+            assert!(payments::authorised(tx, now, id, 1, (None, None), OrderId::new())?);
             payments::orphaned(tx, now, id)
         })
         .await

@@ -48,7 +48,7 @@ async fn client_loop(state: State, shop: BenchShop, method: &str, client: u64, s
         let (cart, token) = carts::api::create_for(&state, guest, shop.channel, request, key("cart")).await?;
         let guest = Actor::Shopper(Shopper { channel: shop.channel, identity: None, cart_token: Some(token) });
         let request = serde_json::from_value(serde_json::json!({"payment": {"method": method}}))?;
-        let reply = checkout::complete_for(&state, guest, shop.channel, cart, request, key("complete")).await?;
+        let reply = checkout::complete_for(&state, (guest, None), shop.channel, cart, request, key("complete")).await?;
         if reply.status() != 201 {
             return Err(Error::internal(format!("a checkout failed: {:?}", reply.body())));
         }

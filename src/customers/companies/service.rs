@@ -59,6 +59,14 @@ pub fn active(tx: &mut Tx, id: CompanyId) -> Result<Option<CompanyId>> {
     Ok(store::read(tx, id)?.filter(|company| company.active).map(|company| company.id))
 }
 
+/// A company.
+///
+/// # Errors
+/// What the database says.
+pub fn get(tx: &mut Tx, id: CompanyId) -> Result<Option<Company>> {
+    store::read(tx, id)
+}
+
 /// The companies with these numbers, by them, in one statement. Those that are not there are left out.
 pub fn by_numbers(tx: &mut Tx, numbers: &[&str]) -> Result<BTreeMap<String, CompanyId>> {
     store::by_numbers(tx, numbers)
@@ -67,14 +75,14 @@ pub fn by_numbers(tx: &mut Tx, numbers: &[&str]) -> Result<BTreeMap<String, Comp
 /// Makes a company.
 ///
 /// # Errors
-/// `duplicate` when the number is taken.
+/// `duplicate` when the number is taken; `invalid_value`.
 pub(super) fn create(
     tx: &mut Tx,
     by: (Instant, &Actor),
     (id, event): (CompanyId, EventId),
     new: &NewCompany,
 ) -> Result<Company> {
-    let company = new.build(id, by.0);
+    let company = new.build(id, by.0)?;
     on_duplicate(store::insert(tx, &company), || {
         let detail = format!("there is a company with the number `{}` already", company.number);
         Error::problem(Code::Duplicate, detail).at("/number")
@@ -86,7 +94,7 @@ pub(super) fn create(
 /// Changes a company. `expected` is the version that the caller has seen. A change that changes nothing is none.
 ///
 /// # Errors
-/// `not_found`; `version_stale` when it has changed since.
+/// `not_found`; `version_stale` when it has changed since; `invalid_value`.
 pub(super) fn update(
     tx: &mut Tx,
     by: (Instant, &Actor),
@@ -99,7 +107,7 @@ pub(super) fn update(
         return Err(Error::stale("company", known.version));
     }
     let mut changed = known.clone();
-    change.apply(&mut changed);
+    change.apply(&mut changed)?;
     if changed == known {
         return Ok(known);
     }

@@ -1,23 +1,32 @@
-//! The only file that touches `companies`.
+//! The only file that touches `companies` and `company_members`.
 
 use std::collections::BTreeMap;
 
 use diesel::{
     prelude::Queryable,
-    sql_types::{BigInt, Bool, Text},
+    sql_types::{BigInt, Bool, Nullable, Text},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::model::Company;
+use super::{
+    members::Member,
+    model::Company,
+    terms::{ApprovalRule, CompanyRole, PaymentTerms, PurchaseOrderRule},
+};
 use crate::{
+    customers::Address,
     db::{
         Bind, Col, Doc, DocSql, InstantSql, Json, Tx, UidSql,
         dialect::{self, list},
         sql,
     },
     error::Result,
-    kernel::{Instant, VatId, ids::CompanyId, text::fold},
+    kernel::{
+        Currency, Instant, Money, VatId,
+        ids::{CompanyId, CustomerId},
+        text::fold,
+    },
 };
 
 /// What is kept in the column `doc`.
@@ -26,6 +35,14 @@ struct CompanyDoc {
     name: String,
     #[serde(default)]
     vat_id: Option<VatId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    terms: Option<PaymentTerms>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    purchase_order: Option<PurchaseOrderRule>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    approval_rules: Vec<ApprovalRule>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    addresses: Vec<Address>,
 }
 
 /// A row as the queries of this file read it.
@@ -46,8 +63,21 @@ const READ: &str = "f.id, f.number, f.active, f.doc, f.version, f.created_at, f.
 impl From<Record> for Company {
     fn from(row: Record) -> Self {
         let Record { id, number, active, doc, version, created_at, updated_at } = row;
-        let CompanyDoc { name, vat_id } = doc.0;
-        Self { id, number, name, vat_id, active, version, created_at, updated_at }
+        let CompanyDoc { name, vat_id, terms, purchase_order, approval_rules, addresses } = doc.0;
+        Self {
+            id,
+            number,
+            name,
+            vat_id,
+            active,
+            terms,
+            purchase_order,
+            approval_rules,
+            addresses,
+            version,
+            created_at,
+            updated_at,
+        }
     }
 }
 
@@ -56,7 +86,8 @@ fn companies(rows: Vec<Record>) -> Vec<Company> {
 }
 
 fn doc(company: &Company) -> Result<Json> {
-    Json::of(&CompanyDoc { name: company.name.clone(), vat_id: company.vat_id.clone() })
+    let Company { name, vat_id, terms, purchase_order, approval_rules, addresses, .. } = company.clone();
+    Json::of(&CompanyDoc { name, vat_id, terms, purchase_order, approval_rules, addresses })
 }
 
 /// A company.
@@ -182,4 +213,55 @@ pub(super) fn page(
 /// What the database says.
 pub fn after(tx: &mut Tx, after: Option<CompanyId>, limit: i64) -> Result<Vec<Company>> {
     page(tx, &Filter::default(), after.map(|id| (String::new(), id)), limit)
+}
+
+/// A row of `company_members`.
+type MemberTypes = (UidSql, UidSql, Text, Nullable<BigInt>, Nullable<Text>, BigInt, InstantSql, InstantSql);
+type MemberRow = (CustomerId, CompanyId, CompanyRole, Option<i64>, Option<Currency>, i64, Instant, Instant);
+const MEMBER: &str =
+    "m.customer_id, m.company_id, m.role, m.order_limit, m.currency, m.version, m.created_at, m.updated_at";
+
+fn member(row: MemberRow) -> Member {
+    let (customer_id, company_id, role, limit, currency, version, created_at, updated_at) = row;
+    let order_limit = limit.zip(currency).map(|(minor, currency)| Money::from_minor(minor, currency));
+    Member { customer_id, company_id, role, order_limit, version, created_at, updated_at }
+}
+
+/// Says what a customer is to their company, whatever was said before.
+pub(super) fn put_member(tx: &mut Tx, new: &Member) -> Result<Option<Member>> {
+    let put = "INSERT INTO company_members AS m (customer_id, company_id, role, order_limit, currency, version, created_at, updated_at) \
+               VALUES (?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT (customer_id) DO UPDATE SET company_id = excluded.company_id, \
+               role = excluded.role, order_limit = excluded.order_limit, currency = excluded.currency, \
+               version = m.version + 1, updated_at = excluded.updated_at \
+               RETURNING customer_id, company_id, role, order_limit, currency, version, created_at, updated_at";
+    let put = sql(put)
+        .bind(new.customer_id)
+        .bind(new.company_id)
+        .bind(new.role.as_str())
+        .bind(new.order_limit.map(Money::minor))
+        .bind(new.order_limit.map(|limit| limit.currency().to_string()))
+        .bind(new.created_at)
+        .bind(new.updated_at);
+    Ok(put.first::<MemberTypes, MemberRow>(tx)?.map(member))
+}
+
+/// Forgets what a customer was to a company. False when nothing was said.
+pub(super) fn drop_member(tx: &mut Tx, company: CompanyId, customer: CustomerId) -> Result<bool> {
+    let drop = sql("DELETE FROM company_members WHERE customer_id = ? AND company_id = ?");
+    Ok(drop.bind(customer).bind(company).execute(tx)? == 1)
+}
+
+/// What a customer is to a company.
+pub(super) fn member_of(tx: &mut Tx, company: CompanyId, customer: CustomerId) -> Result<Option<Member>> {
+    let query = format!("SELECT {MEMBER} FROM company_members m WHERE m.customer_id = ? AND m.company_id = ?");
+    Ok(sql(query).bind(customer).bind(company).first::<MemberTypes, MemberRow>(tx)?.map(member))
+}
+
+/// A page of a company's members, in the order of their ids.
+pub(super) fn members(tx: &mut Tx, company: CompanyId, after: Option<CustomerId>, limit: i64) -> Result<Vec<Member>> {
+    let behind = after.map_or("", |_| " AND m.customer_id > ?");
+    let query =
+        format!("SELECT {MEMBER} FROM company_members m WHERE m.company_id = ?{behind} ORDER BY m.customer_id LIMIT ?");
+    let query = sql(query).bind(company).bind_all(after.map(Bind::from)).bind(limit);
+    Ok(query.load::<MemberTypes, MemberRow>(tx)?.into_iter().map(member).collect())
 }

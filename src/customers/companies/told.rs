@@ -2,8 +2,12 @@
 
 use serde::Serialize;
 
-use super::model::Company;
+use super::{
+    model::Company,
+    terms::{ApprovalRule, PaymentTerms, PurchaseOrderRule},
+};
 use crate::{
+    customers::Address,
     db::Tx,
     error::Result,
     events::{self, EventSchema, NewEvent, Payload},
@@ -30,6 +34,18 @@ struct Told<'a> {
     vat_id: Option<&'a VatId>,
     /// Whether its price lists and promotions are for its customers.
     active: bool,
+    /// Until when it pays what it buys on account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terms: Option<PaymentTerms>,
+    /// What its own number of an order has to be like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purchase_order: Option<&'a PurchaseOrderRule>,
+    /// From which amounts on orders of its members are approved by others of it.
+    #[serde(skip_serializing_if = "<[ApprovalRule]>::is_empty")]
+    approval_rules: &'a [ApprovalRule],
+    /// Where it is.
+    #[serde(skip_serializing_if = "<[Address]>::is_empty")]
+    addresses: &'a [Address],
     /// Rises with every change.
     version: i64,
     /// Since when.
@@ -59,6 +75,10 @@ pub(super) fn tell(
         name,
         vat_id: vat_id.as_ref(),
         active: *active,
+        terms: company.terms,
+        purchase_order: company.purchase_order.as_ref(),
+        approval_rules: &company.approval_rules,
+        addresses: &company.addresses,
         version: *version,
         created_at: *created_at,
         updated_at: *updated_at,

@@ -10,6 +10,7 @@ mod labels;
 mod links;
 mod model;
 mod port;
+mod returning;
 mod service;
 mod silent;
 mod store;
@@ -23,5 +24,6 @@ pub use links::link;
 pub use model::{
     Adapter, CarrierAccount, LABEL_TRANSITIONS, Label, LabelCommand, LabelState, Quote, RateTable, mermaid, quotes,
 };
+pub use returning::{ReturnLabel, check_account, return_label};
 pub use service::seal_again;
 pub(super) use store::{labels_of_order, orders_of_labels};

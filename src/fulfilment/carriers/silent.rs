@@ -1,6 +1,6 @@
 //! Parcels of which nothing is heard: their carrier is asked where they are, for a message that was lost is never sent again.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     labels::{TRACK, Task},
@@ -11,12 +11,17 @@ use super::{
 use crate::{
     db::{Lane, Tx},
     error::Result,
-    fulfilment::{ShipmentState, parcels, store as shipments, tracking::Tracking},
+    fulfilment::{
+        Shipment, ShipmentState,
+        parcels::{self, Package},
+        store as shipments,
+        tracking::Tracking,
+    },
     http::State,
     jobs::{self, Job, NewJob, Runner},
     kernel::{
         Id, Instant,
-        ids::{CarrierLabelId, JobId},
+        ids::{CarrierLabelId, JobId, PackageId, ShipmentId},
     },
 };
 
@@ -49,15 +54,24 @@ pub(super) fn register(state: &State, runner: &mut Runner) {
 }
 
 /// Looks at labels that are due: whose parcel has been silent is asked for, the others are looked at later or no more. How many they
-/// were.
+/// were. At most six statements, however many they are.
 fn look(tx: &mut Tx, now: Instant, days: i64, fresh: &[JobId]) -> Result<usize> {
     let due = store::silent(tx, now, BITE)?;
+    if due.is_empty() {
+        return Ok(0);
+    }
+    let packages: Vec<PackageId> = due.iter().map(|label| label.package_id).collect();
+    let packages = parcels::known_of(tx, &packages)?;
+    let left: Vec<ShipmentId> = packages.values().filter_map(|package| package.shipment_id).collect();
+    let left = if left.is_empty() { Vec::new() } else { shipments::shipments_by_ids(tx, &left)? };
+    let left: HashMap<ShipmentId, Shipment> = left.into_iter().map(|shipment| (shipment.id, shipment)).collect();
+    let next: Vec<Next> = due.iter().map(|label| next((now, days), label, (&packages, &left))).collect();
+    let noted: Vec<_> = due.iter().zip(&next).map(|(label, next)| (label.id, next.map(|(at, _)| at))).collect();
+    // Another process may have looked at some of them this moment.
+    let ours = store::ask_again(tx, now, &noted)?;
     let mut asked = Vec::new();
-    for (label, id) in due.iter().zip(fresh) {
-        let next = next(tx, now, days, label)?;
-        // Another process may have looked at it this moment.
-        let is_ours = store::ask_again(tx, (label.id, now), next.map(|(at, _)| at))?;
-        if is_ours && next.is_some_and(|(_, ask)| ask) {
+    for ((label, next), id) in due.iter().zip(&next).zip(fresh) {
+        if ours.contains(&label.id) && next.is_some_and(|(_, ask)| ask) {
             let job = NewJob::now(TRACK, now, serde_json::to_value(Task { label: label.id })?);
             asked.push(NewJob { id: *id, ..job }.in_order(format!("label:{}", label.id)).in_lane("carriers"));
         }
@@ -69,21 +83,26 @@ fn look(tx: &mut Tx, now: Instant, days: i64, fresh: &[JobId]) -> Result<usize> 
 }
 
 /// When a label is looked at next, and whether its carrier is asked now; `None` where there is nothing more to hear.
-fn next(tx: &mut Tx, now: Instant, days: i64, label: &Label) -> Result<Option<(Instant, bool)>> {
+type Next = Option<(Instant, bool)>;
+
+fn next(
+    (now, days): (Instant, i64),
+    label: &Label,
+    (packages, left): (&HashMap<PackageId, Package>, &HashMap<ShipmentId, Shipment>),
+) -> Next {
     let patience = 86_400 * days;
     if label.created_at.plus_seconds(86_400 * MOST_DAYS.max(2 * days)) <= now {
-        return Ok(None);
+        return None;
     }
     let later = now.plus_seconds(patience);
-    let Some(package) = parcels::known(tx, label.package_id)? else { return Ok(None) };
-    let Some(shipment) = package.shipment_id else { return Ok(Some((later, false))) };
-    let Some(shipment) = shipments::shipment(tx, shipment)? else { return Ok(None) };
+    let Some(shipment) = packages.get(&label.package_id)?.shipment_id else { return Some((later, false)) };
+    let shipment = left.get(&shipment)?;
     if shipment.state != ShipmentState::Shipped || shipment.tracking == Tracking::Delivered {
-        return Ok(None);
+        return None;
     }
     let last = shipment.scans.iter().map(|scan| scan.at).max().unwrap_or(shipment.shipped_at);
     let silent_since = last.plus_seconds(patience);
-    Ok(Some(if silent_since <= now { (later, true) } else { (silent_since, false) }))
+    Some(if silent_since <= now { (later, true) } else { (silent_since, false) })
 }
 
 /// Notes what a carrier knows of the parcel of a label, with the end of the job that has asked.

@@ -1,5 +1,7 @@
 //! The only file that touches `carrier_accounts` and `carrier_labels`.
 
+use std::collections::HashSet;
+
 use diesel::{
     prelude::Queryable,
     sql_types::{BigInt, Bool, Nullable, Text},
@@ -241,8 +243,21 @@ pub(super) fn silent(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<Label>
     labels_of(tx, sql(query).bind(now).bind(limit))
 }
 
-/// Notes when a label that was due is looked at next. False when somebody else has done so meanwhile.
-pub(super) fn ask_again(tx: &mut Tx, (id, now): (CarrierLabelId, Instant), next: Option<Instant>) -> Result<bool> {
-    let update = sql("UPDATE carrier_labels SET ask_at = ? WHERE id = ? AND ask_at <= ?");
-    Ok(update.bind(next).bind(id).bind(now).execute(tx)? == 1)
+/// Notes when labels that were due are looked at next. Those of them that nobody else has looked at meanwhile. One statement.
+pub(super) fn ask_again(
+    tx: &mut Tx,
+    now: Instant,
+    next: &[(CarrierLabelId, Option<Instant>)],
+) -> Result<HashSet<CarrierLabelId>> {
+    let (list, lock) = (dialect::list(tx, &[("label", Col::Uid), ("then_at", Col::At)]), dialect::for_update(tx));
+    // Locked in the order of their ids, so that two who look at once wait for each other in no circle.
+    let update = format!(
+        "WITH wanted AS (SELECT label, then_at FROM {list}), \
+         due AS (SELECT id FROM carrier_labels WHERE id IN (SELECT label FROM wanted) AND ask_at <= ? ORDER BY id{lock}) \
+         UPDATE carrier_labels SET ask_at = (SELECT then_at FROM wanted WHERE label = carrier_labels.id) \
+         WHERE id IN (SELECT id FROM due) RETURNING id"
+    );
+    let rows = next.iter().map(|(id, at)| json!([id.hex(), at.map(Instant::sortable)])).collect();
+    let found = sql(update).bind(dialect::rows(rows)).bind(now).load::<UidSql, CarrierLabelId>(tx)?;
+    Ok(found.into_iter().collect())
 }

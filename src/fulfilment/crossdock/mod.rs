@@ -25,7 +25,7 @@ pub use model::{
     DOCK_MATCH_TRANSITIONS, DOCK_TASK_TRANSITIONS, DockMatch, DockTask, MatchCommand, MatchState, TaskKind, TaskState,
     Way, matches_mermaid, tasks_mermaid,
 };
-pub(in crate::fulfilment) use service::{follow_due, lacking, lacking_of};
+pub(in crate::fulfilment) use service::{follow_due, lacking, lacking_at, lacking_of};
 pub(in crate::fulfilment) use standing::{Taken, Taking, leave_standing, standing_at, standing_for, taken};
 pub(in crate::fulfilment) use store::{open_tasks, purge};
 pub use told::event_schemas;

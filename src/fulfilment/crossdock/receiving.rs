@@ -175,7 +175,7 @@ impl Division {
 ///
 /// # Errors
 /// `not_found`, `scope_missing`, `state_conflict`, `line_unknown`, `quantity_exceeded`; `duplicate` for a handling unit that has
-/// come before; `lot_required`.
+/// come before; `lot_required`; `history_before_announcement`.
 pub(super) fn receive(
     tx: &mut Tx,
     doing: Doing<'_>,
@@ -184,6 +184,7 @@ pub(super) fn receive(
     at: Instant,
 ) -> Result<Received> {
     let mut shipment = inbound::lock(tx, doing.actor, id)?;
+    shipment.announced_by(at)?;
     let taken = shipment.plan(receipt)?;
     let rules = store::lock_hub(tx, shipment.location_id)?;
     let others = of_other_lots(&shipment, receipt);

@@ -32,7 +32,7 @@ use crate::{
     },
     orders,
     stock::{
-        self, Location, Locations,
+        self, LevelKey, Location, Locations,
         lots::{self, Lot},
     },
 };
@@ -93,8 +93,9 @@ pub(super) fn demands(tx: &mut Tx, now: Instant, location: LocationId, supplies:
         lines.iter().map(|line| (line.id, (line.order, line.shelf_life_days))).collect();
     let keys: Vec<Line> = lines.iter().map(|line| (line.id, line.line_no)).collect();
     let matched = store::matched(tx, &keys)?;
-    let claims = claims(tx, now, location, lines, &matched)?;
-    let on_hand = on_hand(tx, location, &variants)?;
+    let claims = claims(tx, now, lines, &matched)?.into_iter().map(|(_, claim)| claim).collect();
+    let levels: Vec<LevelKey> = variants.iter().map(|variant| (*variant, location)).collect();
+    let on_hand = on_hand(tx, &levels)?.into_iter().map(|((variant, _), pieces)| (variant, pieces)).collect();
     let at_dock = store::open_at(tx, location)?;
     let at_dock = at_dock.iter().filter(|one| one.state == MatchState::Received);
     let at_dock: HashMap<VariantId, i64> =
@@ -157,64 +158,90 @@ pub(in crate::fulfilment) fn lacking(
     location: LocationId,
     variants: &[VariantId],
 ) -> Result<Vec<Demand>> {
-    let lines = fulfilment_store::open_lines(tx, now, location, variants)?;
-    let keys: Vec<_> = variants.iter().map(|variant| (*variant, location)).collect();
+    let levels: Vec<LevelKey> = variants.iter().map(|variant| (*variant, location)).collect();
+    Ok(lacking_at(tx, now, &levels)?.remove(&location).unwrap_or_default())
+}
+
+/// The same of the levels of any number of locations, by location: those at which nobody lacks anything are absent. As many statements
+/// as of one level.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn lacking_at(
+    tx: &mut Tx,
+    now: Instant,
+    levels: &[LevelKey],
+) -> Result<HashMap<LocationId, Vec<Demand>>> {
+    let Some((_, first)) = levels.first() else { return Ok(HashMap::new()) };
+    let lines = match levels.iter().all(|(_, place)| place == first) {
+        true => {
+            let variants: Vec<VariantId> = levels.iter().map(|(variant, _)| *variant).collect();
+            fulfilment_store::open_lines(tx, now, *first, &variants)?
+        }
+        false => fulfilment_store::open_lines_of(tx, now, levels)?,
+    };
     // What stands at the dock for one is not there for another.
-    let standing = store::standing(tx, &keys)?;
-    let at_dock = summed(standing.iter().map(|((variant, _), .., pieces)| (*variant, *pieces))).into_iter().collect();
+    let standing = store::standing(tx, levels)?;
+    let at_dock: HashMap<LevelKey, i64> =
+        summed(standing.iter().map(|(key, .., pieces)| (*key, *pieces))).into_iter().collect();
     let matched = summed(standing.into_iter().map(|(_, work, line_no, pieces)| ((work, line_no), pieces)));
     // When goods come, and what is due with them, changes no turn.
     let turns: HashMap<Line, Instant> = lines.iter().map(|line| ((line.id, line.line_no), line.turn_at)).collect();
-    let mut claims = claims(tx, now, location, lines, &matched.into_iter().collect())?;
-    for claim in &mut claims {
+    let mut by_place: HashMap<LocationId, Vec<Claim>> = HashMap::new();
+    for (place, mut claim) in claims(tx, now, lines, &matched.into_iter().collect())? {
         claim.barred = false;
         claim.due_at = turns.get(&(claim.fulfilment_order, claim.line_no)).copied().unwrap_or(claim.due_at);
+        by_place.entry(place).or_default().push(claim);
     }
-    Ok(waiting(&on_hand(tx, location, variants)?, &at_dock, claims))
+    let on_hand = on_hand(tx, levels)?;
+    let lacking = by_place.into_iter().map(|(place, claims)| {
+        let here = |all: &HashMap<LevelKey, i64>| {
+            let own = all.iter().filter(|((_, at), _)| *at == place);
+            own.map(|((variant, _), pieces)| (*variant, *pieces)).collect::<HashMap<_, _>>()
+        };
+        (place, waiting(&here(&on_hand), &here(&at_dock), claims))
+    });
+    Ok(lacking.filter(|(_, demands)| !demands.is_empty()).collect())
 }
 
-/// Lines as claims to what lies at a location: two statements, and two more where a channel leaves something to others.
+/// Lines as claims to what lies at their locations: two statements, and two more where a channel leaves something to others.
 fn claims(
     tx: &mut Tx,
     now: Instant,
-    location: LocationId,
     lines: Vec<fulfilment_store::OpenLine>,
     matched: &HashMap<Line, i64>,
-) -> Result<Vec<Claim>> {
-    let asked = |line: &fulfilment_store::OpenLine| (line.variant, line.channel, line.shelf_life_days);
-    let kept = stock::kept_back(tx, now, location, &lines.iter().map(asked).collect::<Vec<_>>())?;
-    let beyond =
-        sold_beyond(tx, location, kept.iter().filter(|(_, kept)| kept.left > 0).map(|((variant, ..), _)| *variant))?;
+) -> Result<Vec<(LocationId, Claim)>> {
+    let level = |line: &fulfilment_store::OpenLine| (line.variant, line.location);
+    let asked = |line: &fulfilment_store::OpenLine| (level(line), line.channel, line.shelf_life_days);
+    let kept = stock::kept_back(tx, now, &lines.iter().map(asked).collect::<Vec<_>>())?;
+    let left = kept.iter().filter(|(_, kept)| kept.left > 0).map(|((level, ..), _)| *level);
+    let beyond = sold_beyond(tx, left.collect())?;
     let claim = |line: fulfilment_store::OpenLine| {
         let matched = matched.get(&(line.id, line.line_no)).copied().unwrap_or_default();
         let kept = kept.get(&asked(&line)).copied().unwrap_or_default();
         // Of what is not sold beyond the stock, what was sold was there for it then, and stays sold.
-        let kept_back = kept.ends + if beyond.contains(&line.variant) { kept.left } else { 0 };
-        Claim { kept_back, ..claim(line, matched) }
+        let kept_back = kept.ends + if beyond.contains(&level(&line)) { kept.left } else { 0 };
+        (line.location, Claim { kept_back, ..claim(line, matched) })
     };
     Ok(lines.into_iter().map(claim).collect())
 }
 
-/// Those of variants that are sold at a location beyond what lies there: without end, or up to a number.
-fn sold_beyond(
-    tx: &mut Tx,
-    location: LocationId,
-    variants: impl Iterator<Item = VariantId>,
-) -> Result<HashSet<VariantId>> {
-    let variants: Vec<VariantId> = variants.collect::<BTreeSet<_>>().into_iter().collect();
-    let keys: Vec<_> = variants.iter().map(|variant| (*variant, location)).collect();
+/// Those of levels of which is sold beyond what lies there: without end, or up to a number.
+fn sold_beyond(tx: &mut Tx, asked: BTreeSet<LevelKey>) -> Result<HashSet<LevelKey>> {
+    let keys: Vec<LevelKey> = asked.into_iter().collect();
+    let variants: BTreeSet<VariantId> = keys.iter().map(|(variant, _)| *variant).collect();
     let levels = stock::levels_at(tx, &keys)?;
-    let limited = levels.values().filter(|level| level.beyond > 0).map(|level| level.variant);
-    let known = catalog::by_ids(tx, &variants)?;
-    let endless = known.iter().filter(|variant| !variant.is_limited()).map(|variant| variant.id);
-    Ok(limited.chain(endless).collect())
+    let known = catalog::by_ids(tx, &variants.into_iter().collect::<Vec<_>>())?;
+    let endless: HashSet<VariantId> =
+        known.iter().filter(|variant| !variant.is_limited()).map(|variant| variant.id).collect();
+    let limited = |key: &LevelKey| levels.get(key).is_some_and(|level| level.beyond > 0);
+    Ok(keys.into_iter().filter(|key| limited(key) || endless.contains(&key.0)).collect())
 }
 
-/// How many pieces of variants lie at a location and may be sold.
-fn on_hand(tx: &mut Tx, location: LocationId, variants: &[VariantId]) -> Result<HashMap<VariantId, i64>> {
-    let levels: Vec<_> = variants.iter().map(|variant| (*variant, location)).collect();
-    let levels = stock::levels_at(tx, &levels)?;
-    Ok(levels.values().map(|level| (level.variant, level.on_hand - level.withheld)).collect())
+/// How many pieces of levels lie there and may be sold.
+fn on_hand(tx: &mut Tx, levels: &[LevelKey]) -> Result<HashMap<LevelKey, i64>> {
+    let levels = stock::levels_at(tx, levels)?;
+    Ok(levels.into_iter().map(|(key, level)| (key, level.on_hand - level.withheld)).collect())
 }
 
 /// The same for those who ask often: the levels are looked at first, and whose goods lack is only asked of variants of which less lies

@@ -462,6 +462,19 @@ pub struct Docked {
 }
 
 impl InboundShipment {
+    /// That it was announced when something is said to have come of it.
+    ///
+    /// # Errors
+    /// `history_before_announcement`.
+    pub fn announced_by(&self, at: Instant) -> Result<()> {
+        if at >= self.created_at {
+            return Ok(());
+        }
+        let detail = "nothing had been announced then: receive it from when the shipment was announced on";
+        let error = Error::problem(Code::HistoryBeforeAnnouncement, detail).at("/occurred_at");
+        Err(error.with("created_at", serde_json::to_value(self.created_at)?))
+    }
+
     /// Whether nothing is left to come.
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -13,7 +13,7 @@ mod service;
 mod store;
 mod traced;
 
-pub use labels::{LabelDocument, PackingSlip, SlipLine, sscc_text};
+pub use labels::{LabelDocument, PackingSlip, Sender, SlipLine, sscc_text};
 pub(super) use left::left;
 pub use left::{LeftLine, LeftPackage};
 pub use model::{
@@ -22,7 +22,7 @@ pub use model::{
 pub(super) use service::{
     NewLine, SerialDocument, by_sscc, come_back, get, known, label_of, leave, of_dock, open_of, serial_taken, serials,
 };
-pub(super) use store::{all_boxed, of_shipments};
+pub(super) use store::{all_boxed, known_of, of_shipments};
 pub use traced::lots_of;
 pub(super) use traced::told;
 pub use traced::{LotOfPieces, LotPieces, PackedLot};

@@ -86,6 +86,15 @@ pub(in crate::fulfilment) fn get(tx: &mut Tx, id: PackageId) -> Result<Option<Pa
     Ok(load(tx, sql(format!("SELECT {SELECTED} FROM packages WHERE id = ?")).bind(id))?.pop())
 }
 
+/// Packages by their ids. One statement.
+pub(in crate::fulfilment) fn known_of(tx: &mut Tx, ids: &[PackageId]) -> Result<HashMap<PackageId, Package>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let wanted = dialect::rows(ids.iter().map(|id| json!([id.hex()])).collect());
+    let found =
+        load(tx, sql(format!("SELECT {SELECTED} FROM packages WHERE id IN (SELECT wanted FROM {list})")).bind(wanted))?;
+    Ok(found.into_iter().map(|package| (package.id, package)).collect())
+}
+
 /// The package that an SSCC is on.
 pub(super) fn by_sscc(tx: &mut Tx, sscc: &str) -> Result<Option<Package>> {
     Ok(load(tx, sql(format!("SELECT {SELECTED} FROM packages WHERE sscc = ?")).bind(sscc))?.pop())

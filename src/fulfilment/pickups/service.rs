@@ -1,5 +1,7 @@
 //! Commands on deliveries of orders that are picked up, or were to be.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::jobs;
@@ -14,7 +16,8 @@ use crate::{
         dropship, facts,
         ids::Fresh,
         model::{Command, FulfilmentOrder, Pieces, Shipment},
-        service::{NewShipment, Part, announce, place, save_states, ship_parts, start},
+        moves,
+        service::{NewShipment, Part, announce, place, plan, save_states, ship_parts, start},
         shipped_lots::ShippedLot,
         store,
         told::{self, work_payload},
@@ -28,7 +31,7 @@ use crate::{
         Rules,
         rates::{ShippingMethod, shipping_rate},
     },
-    stock::Locations,
+    stock::{self, Locations, sourcing::Sources},
 };
 
 /// The type of the event that a delivery of an order goes another way.
@@ -61,7 +64,7 @@ pub fn event_schemas() -> Vec<EventSchema> {
 
 /// Another way for a delivery of an order.
 #[derive(Debug, Clone)]
-pub(super) struct Redirect {
+pub(in crate::fulfilment) struct Redirect {
     /// The key of the delivery; needed where the order has several.
     pub delivery: Option<String>,
     /// The code of a shipping method of the order's channel. It says where the delivery is picked up, if it is.
@@ -76,7 +79,7 @@ pub(super) struct Redirect {
 
 /// What is known where a delivery is given another way.
 #[derive(Clone, Copy)]
-pub(super) struct Knowing<'a> {
+pub(in crate::fulfilment) struct Knowing<'a> {
     pub locations: &'a Locations,
     pub directory: &'a Directory,
     pub rules: &'a Rules,
@@ -87,8 +90,9 @@ pub(super) struct Knowing<'a> {
 ///
 /// # Errors
 /// `not_found`; `missing_field`; `invalid_value`; `shipping_method_unavailable`; `state_conflict` when something of it is picked or has
-/// left, a supplier has acknowledged it, when it would cost more, go to another country, or nothing would be changed.
-pub(super) fn redirect(
+/// left, a supplier has acknowledged it, when it would cost more, go to another country, nothing would be changed, or the place where it
+/// would be picked up has declined it; `out_of_stock` with what is `missing` there, `not_capable` where it can not be handled there.
+pub(in crate::fulfilment) fn redirect(
     tx: &mut Tx,
     (now, actor): (Instant, &Actor),
     fresh: &Fresh,
@@ -109,6 +113,7 @@ pub(super) fn redirect(
     affordable(tx, now, (&order, &before), (method, what), (&after, knowing))?;
     let slot = order.deliveries.get_mut(number).ok_or_else(missing)?;
     *slot = after;
+    lie_there(tx, now, (&order, what.delivery.as_deref()), &works, knowing.locations)?;
     orders::redirected(tx, &order, number)?;
     for work in &mut works {
         if let Some(own) = &mut work.delivery {
@@ -242,6 +247,74 @@ fn affordable(
         return Err(error.with("price", price.to_string()).with("paid", paid.to_string()));
     }
     Ok(())
+}
+
+/// What lacks where it is to be picked up.
+#[derive(Debug, Serialize)]
+struct Lacking<'a> {
+    line_no: i32,
+    sku: &'a str,
+    available: i64,
+    missing: i64,
+}
+
+/// That all of a delivery lies where it is to be picked up, if it is: nobody brings anything there by itself, and nobody is sent to wait
+/// for it. What it has allocated there is its own.
+fn lie_there(
+    tx: &mut Tx,
+    now: Instant,
+    (order, key): (&OrderDocument, Option<&str>),
+    works: &[FulfilmentOrder],
+    locations: &Locations,
+) -> Result<()> {
+    let facts = facts::of(tx, now, (order, key), locations)?;
+    let Some(place) = facts.only.map(|id| locations.get(id)).transpose()? else { return Ok(()) };
+    let numbers = works.iter().flat_map(|work| &work.lines).map(|line| line.line_no);
+    let said_no = moves::declined_by(tx, order.id, (number_of(works), numbers.collect()))?;
+    if said_no.contains(&place.id) {
+        let detail = format!("`{}` has said that it does not ship this: choose another method", place.code);
+        return Err(Error::conflict(detail).at("/method"));
+    }
+    let (mut needs, mut skus, mut own) = (Vec::new(), HashMap::new(), Vec::new());
+    for work in works {
+        let steps = plan(work, Command::Move, None, now)?;
+        let here = moves::needs(tx, work, &steps)?;
+        if work.location_id == place.id {
+            own.extend(here.iter().filter(|need| need.tracked).map(|need| (need.variant, need.quantity)));
+        }
+        skus.extend(work.lines.iter().map(|line| (line.line_no, line.sku.as_str())));
+        needs.extend(here);
+    }
+    if let Some(need) = needs.iter().find(|need| !need.requires.are_had_by(&place.site.capabilities)) {
+        return Err(stock::not_capable(need, &need.requires.missing_at(&place.site.capabilities)).at("/method"));
+    }
+    let mut there = stock::look(tx, now, &needs, Sources::of(locations, &facts))?.on_the_shelf();
+    for (variant, pieces) in own {
+        *there.entry((variant, place.id)).or_default() += pieces;
+    }
+    let mut lacking = Vec::new();
+    for need in needs.iter().filter(|need| need.tracked) {
+        let left = there.entry((need.variant, place.id)).or_default();
+        let available = (*left).clamp(0, need.quantity);
+        *left -= need.quantity;
+        if available < need.quantity {
+            let sku = skus.get(&need.line_no).copied().unwrap_or_default();
+            lacking.push(Lacking { line_no: need.line_no, sku, available, missing: need.quantity - available });
+        }
+    }
+    let Some(first) = lacking.first() else { return Ok(()) };
+    let Lacking { sku, available, .. } = *first;
+    let detail = format!(
+        "{available} of `{sku}` are at `{}`: transfer what is missing first, or choose another method",
+        place.code
+    );
+    let error = Error::problem(Code::OutOfStock, detail).at("/method").with("location", place.code.clone());
+    Err(error.with("missing", serde_json::to_value(&lacking)?))
+}
+
+/// The number of the delivery that fulfilment orders are of.
+fn number_of(works: &[FulfilmentOrder]) -> usize {
+    works.first().map_or(0, FulfilmentOrder::number)
 }
 
 /// What is handed over to a customer.

@@ -4,7 +4,7 @@
 //! Everything is read under the lock of the order, after what has changed was committed: however many changes there are at once, the last
 //! look sees all of them, and one that finds nothing new tells nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -253,8 +253,8 @@ fn own_way(knowing: Knowing<'_>, channel: &Channel, order: &OrderDocument, numbe
     carts::way(knowing.rules, channel, (delivery.method.as_deref()?, country.unwrap_or(Country::DEFAULT)))
 }
 
-/// The open fulfilment orders among these that lack goods, with when the last of these comes: none where nobody knows. Five statements for
-/// each location.
+/// The open fulfilment orders among these that lack goods, with when the last of these comes: none where nobody knows. As many statements
+/// for all of them as for one.
 ///
 /// # Errors
 /// What the database says.
@@ -273,7 +273,7 @@ pub fn comes(
     Ok(found)
 }
 
-/// When what the lines wait for comes which lack goods: none where nobody knows. Five statements for each location.
+/// When what the lines wait for comes which lack goods: none where nobody knows. As many statements for all of them as for one.
 fn waiting(tx: &mut Tx, knowing: Knowing<'_>, works: &[FulfilmentOrder]) -> Result<HashMap<Line, Option<Instant>>> {
     waiting_at(tx, knowing.now, knowing.locations, works)
 }
@@ -284,23 +284,24 @@ fn waiting_at(
     locations: &Locations,
     works: &[FulfilmentOrder],
 ) -> Result<HashMap<Line, Option<Instant>>> {
-    let mut places: BTreeMap<LocationId, Vec<VariantId>> = BTreeMap::new();
-    for work in works {
-        let own = work.lines.iter().filter(|line| to_take(line) > 0).map(|line| line.variant_id);
-        places.entry(work.location_id).or_default().extend(own);
-    }
+    let taking = |work: &FulfilmentOrder| {
+        let place = work.location_id;
+        work.lines.iter().filter(|line| to_take(line) > 0).map(move |line| (line.variant_id, place)).collect::<Vec<_>>()
+    };
+    let levels: BTreeSet<LevelKey> = works.iter().flat_map(taking).collect();
+    let levels: Vec<LevelKey> = levels.into_iter().collect();
+    let lacking = crossdock::lacking_at(tx, now, &levels)?;
     let mut found = HashMap::new();
-    for (place, mut variants) in places.into_iter().filter(|(_, variants)| !variants.is_empty()) {
-        variants.sort_unstable();
-        variants.dedup();
-        let demands = crossdock::lacking(tx, now, place, &variants)?;
-        if demands.is_empty() {
-            continue;
-        }
-        let keys: Vec<LevelKey> = variants.iter().map(|variant| (*variant, place)).collect();
-        let supplies = outlook::supplies(tx, now, locations, &keys)?;
-        let supplies = supplies.into_iter().map(|((variant, _), supply)| (variant, supply)).collect();
-        found.extend(served(demands, &supplies));
+    if lacking.is_empty() {
+        return Ok(found);
+    }
+    let keys: Vec<LevelKey> = levels.into_iter().filter(|(_, place)| lacking.contains_key(place)).collect();
+    let mut supplies: HashMap<LocationId, HashMap<VariantId, outlook::Supply>> = HashMap::new();
+    for ((variant, place), supply) in outlook::supplies(tx, now, locations, &keys)? {
+        supplies.entry(place).or_default().insert(variant, supply);
+    }
+    for (place, demands) in lacking {
+        found.extend(served(demands, &supplies.remove(&place).unwrap_or_default()));
     }
     let own: HashSet<Line> =
         works.iter().flat_map(|work| work.lines.iter().map(|line| (work.id, line.line_no))).collect();

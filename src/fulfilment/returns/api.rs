@@ -15,6 +15,7 @@ use crate::{
     fulfilment::{
         Fresh, Pieces,
         api::{checked_bundles, checked_time},
+        till::{GiveTo, RefundCard, RefundTo},
     },
     http::{Body, Call, List, Mount, Page, RefPath, Reply},
     kernel::{
@@ -79,6 +80,9 @@ pub struct ReturnRequest {
     /// A refund without an order has to be paid out before it is told.
     #[serde(default)]
     pub paid_out: bool,
+    /// Where what was paid for it goes, with `refund`; the way it came, unless told. Of a new gift card the answer has `gift_card` with its
+    /// code.
+    pub refund_to: Option<RefundTo>,
     /// Why it came back.
     #[schema(value_type = Option<String>)]
     pub reason: Option<Note<500>>,
@@ -112,6 +116,7 @@ impl ReturnRequest {
                 quantity: line.quantity.get(),
                 unit_price: line.unit_price,
                 amount: line.amount,
+                deduct: 0,
             })
         };
         self.lines.iter().enumerate().map(line).collect()
@@ -148,7 +153,7 @@ impl ReturnRequest {
 /// Never more than has left and not come back. With `refund`, exactly the pieces' share of what was paid is given back,
 /// or taken off what is still owed.
 #[utoipa::path(tag = "answer a customer", request_body = ReturnRequest, security(("token" = ["orders:write"])),
-    responses((status = 201, body = Return), (status = 200, description = "Booked before under this reference", body = Return)))]
+    responses((status = 201, body = ReturnAnswer), (status = 200, description = "Booked before under this reference", body = Return)))]
 #[post("/returns")]
 async fn create_return(call: Call, body: Body<ReturnRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersWrite)?.clone();
@@ -163,6 +168,7 @@ async fn create_return(call: Call, body: Body<ReturnRequest>) -> Result<Reply> {
     let system = || request.system.as_ref().map_or_else(|| "ops".to_owned(), ToString::to_string);
     let reference = request.reference.as_ref().map(|reference| (system(), reference.to_string()));
     let (id, fresh, now): (ReturnId, _, _) = (Id::new(), Fresh::new(), call.now);
+    let give_to = GiveTo::of(request.refund_to, "/refund_to")?;
     let number = format!("R{}", call.state.db.next_number("returns").await?);
     call.command(&body.fingerprint, move |tx| {
         let origin = match (origin, &request.order) {
@@ -187,18 +193,35 @@ async fn create_return(call: Call, body: Body<ReturnRequest>) -> Result<Reply> {
             location,
             refund: request.refund,
             paid_out: request.paid_out,
+            give_to: Some(give_to.clone()),
             reason: request.reason.as_ref().map(ToString::to_string),
             reference: reference.clone(),
             occurred_at: request.occurred_at,
+            settles: None,
         };
         match service::receive(tx, now, &actor, &fresh, &locations, &new)? {
             Noted::New(made) => {
-                Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/ops/returns/{id}")))
+                let (version, gift_card) = (made.version, give_to.issued_in(tx)?);
+                let secret = gift_card.is_some();
+                let reply = Reply::created(&ReturnAnswer { made, gift_card })?.version(version);
+                let reply = reply.location(format!("/v1/ops/returns/{id}"));
+                Ok(if secret { reply.secret() } else { reply })
             }
             Noted::Known(known) => Ok(Reply::ok(&known)?.version(known.version)),
         }
     })
     .await
+}
+
+/// A return that was booked.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ReturnAnswer {
+    /// It.
+    #[serde(flatten)]
+    pub made: Return,
+    /// The gift card that was issued for it, with its code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gift_card: Option<RefundCard>,
 }
 
 /// What the list of returns is narrowed to.

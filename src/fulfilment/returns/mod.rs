@@ -4,12 +4,14 @@
 
 pub mod api;
 mod model;
+mod refunding;
 mod service;
 mod store;
 
 pub use model::{
-    NewReturn, NewReturnLine, Origin, RETURN_TRANSITIONS, Return, ReturnCommand, ReturnState, ReturnedLine, mermaid,
+    NewReturn, NewReturnLine, Origin, RETURN_TRANSITIONS, Return, ReturnCommand, ReturnState, ReturnedLine,
+    ReturnedShipping, Settles, mermaid,
 };
-pub use service::{Noted, may_restock, receive};
-pub use store::refunded_of;
+pub use service::{Noted, may_restock, receive, whole_bundles, worth};
 pub(super) use store::{after, by_ids, refunded};
+pub use store::{count_of, of_orders, refunded_of};

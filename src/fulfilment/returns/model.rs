@@ -1,12 +1,14 @@
 //! What a return is. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    fulfilment::model::Pieces,
+    fulfilment::{model::Pieces, till::GiveTo},
     kernel::{
         Actor, Currency, Instant, Money, UnitPrice,
-        ids::{ChannelId, CustomerId, LocationId, OrderId, ReturnId, VariantId},
+        ids::{ChannelId, CustomerId, LocationId, OrderClaimId, OrderId, ReturnId, ReturnRequestId, VariantId},
     },
 };
 
@@ -76,6 +78,20 @@ pub struct ReturnedLine {
     pub tax: Option<Money>,
     /// With tax.
     pub gross: Money,
+    /// What was kept of their price, with tax: a fee for restocking, or for the way back. Absent where nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deducted: Option<Money>,
+}
+
+/// The price of shipping, given back with a return.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReturnedShipping {
+    /// Without tax.
+    pub net: Money,
+    /// The tax on it.
+    pub tax: Money,
+    /// With tax.
+    pub gross: Money,
 }
 
 /// What is kept of a return beside its columns.
@@ -89,6 +105,14 @@ pub(super) struct ReturnDetails {
     pub reason: Option<String>,
     pub system: Option<String>,
     pub reference: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<ReturnRequestId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_id: Option<OrderClaimId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipping: Option<ReturnedShipping>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_credit: Option<Money>,
 }
 
 /// Goods that came back.
@@ -129,6 +153,18 @@ pub struct Return {
     /// What that system calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// The return request that it settles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<ReturnRequestId>,
+    /// The claim that it settles: nothing has come back then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim_id: Option<OrderClaimId>,
+    /// What of the order's shipping is given back with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shipping: Option<ReturnedShipping>,
+    /// What of the amount the customer has got as store credit, and not as money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_credit: Option<Money>,
     /// What came back.
     pub lines: Vec<ReturnedLine>,
     /// Rises with every change.
@@ -177,6 +213,31 @@ pub struct NewReturnLine {
     /// What they are taken back for, all together, when it is not the pieces' share of what was paid; with tax or without,
     /// as the order's prices are.
     pub amount: Option<Money>,
+    /// What is kept of their price, with tax, in minor units: at most all of it.
+    pub deduct: i64,
+}
+
+/// What a return settles that was asked for before.
+#[derive(Debug, Clone)]
+pub struct Settles {
+    /// The request to send them back.
+    pub request: Option<ReturnRequestId>,
+    /// The claim that says they are lost, damaged, wrong or missing.
+    pub claim: Option<OrderClaimId>,
+    /// How many pieces of each line the request has kept for itself until now: `coming_back`. None is any more.
+    pub kept: BTreeMap<i32, i64>,
+    /// How many pieces of each line the claim is about: `claimed`. None is any more.
+    pub claimed: BTreeMap<i32, i64>,
+    /// Whether the order's shipping is given back too, where it was not yet.
+    pub shipping: bool,
+}
+
+impl Settles {
+    /// How many pieces of a line it may take back beside those that anybody may.
+    pub(super) fn own(&self, line_no: i32) -> i64 {
+        let of = |pieces: &BTreeMap<i32, i64>| pieces.get(&line_no).copied().unwrap_or_default();
+        of(&self.kept) + of(&self.claimed)
+    }
 }
 
 /// How many of the pieces `from..to` of all that ever come back of a line go to each of the places that sent so many of it, each place
@@ -220,12 +281,16 @@ pub struct NewReturn {
     pub refund: bool,
     /// Whether what goes back by hand has been paid out already.
     pub paid_out: bool,
+    /// Where what was paid for it goes; absent: the way it came.
+    pub give_to: Option<GiveTo>,
     /// Why.
     pub reason: Option<String>,
     /// The foreign system whose document it is, and what that calls it: booked once.
     pub reference: Option<(String, String)>,
     /// When, if that was not now.
     pub occurred_at: Option<Instant>,
+    /// The return request that it settles.
+    pub settles: Option<Settles>,
 }
 
 #[cfg(test)]

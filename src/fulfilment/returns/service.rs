@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 // What is asked for as it stands in the tables.
 pub(super) use super::store::{get, page};
 use super::{
-    model::{NewReturn, NewReturnLine, Origin, Return, ReturnState, ReturnedLine, spread},
+    model::{NewReturn, NewReturnLine, Origin, Return, ReturnState, ReturnedLine, ReturnedShipping, spread},
+    refunding::{absorb, given_back, shipping_back},
     store,
 };
 use crate::{
@@ -19,12 +20,14 @@ use crate::{
         ids::Draw,
         money::{self, Settling},
         service::{announce, of_order},
+        till::give_owed,
     },
     kernel::{
         Actor, Currency, Instant, Money, Quantity, Rounding,
         ids::{ChannelId, CustomerId, LocationId, OrderId, ReturnId},
     },
     orders::{self, ExternalRef, LineMove, OrderDocument, OrderLine},
+    payments::{OperationKind, Target},
     pricing::engine::{TaxedShare, share},
     stock::{self, Locations, Share},
 };
@@ -142,24 +145,37 @@ fn of_known_order(
     let shares = taken_back(&order, &with_bundles(&order, new)?)?;
     let lines: Vec<i32> = shares.iter().map(|(back, _)| back.line_no).collect();
     order.free_for(orders::Command::Return, &lines, Some(now))?;
-    let sum = money::total(shares.iter().map(|(_, share)| *share));
+    let shipping = shipping_back(&order, new);
+    let sum = money::total(shares.iter().map(|(_, share)| *share).chain(shipping.iter().map(|(_, share)| *share)));
     if new.refund {
         order.free_for(orders::Command::Refund, &lines, Some(now))?;
         within_ceiling(actor, sum.gross).map_err(|error| error.at("/refund"))?;
     }
-    let moves = moves(&order, &shares, new.refund)?;
+    let moves = moves(&order, &shares, new)?;
+    // What was given away of it before is not given back again.
+    let given_away = if shipping.is_empty() { 0 } else { order.shipping_goodwill.minor() };
+    let absorbed = shares.iter().map(|(back, _)| back.absorbed).sum::<i64>() + given_away;
+    if !shipping.is_empty() {
+        let gross = shipping.iter().map(|(_, share)| share.gross).sum();
+        orders::credit_shipping(tx, &mut order, gross, given_away)?;
+    }
     orders::save(tx, now, &mut order, &moves, 1)?;
     if !note(tx, now, id, new, &mut draw)? {
         return Err(taken());
     }
+    // What goes elsewhere does so behind the events.
+    let otherwise = new.give_to.as_ref().filter(|to| new.refund && to.is_otherwise());
     let state = match new.refund {
         false => ReturnState::Received,
         true => {
             let rate = |(back, share): &(Back, TaxedShare)| Ok((order.line(back.line_no)?.tax_rate, *share));
-            let rates = shares.iter().map(rate).collect::<Result<Vec<_>>>()?;
+            let mut rates = shares.iter().map(rate).collect::<Result<Vec<_>>>()?;
+            rates.extend(shipping.iter().copied());
             money::take_back(tx, now, &order, &money::credit(&order, format!("return:{}", new.id), at, sum), &rates)?;
+            absorb(tx, (now, at), &order, new.id, absorbed)?;
             let reason = new.reason.as_deref().unwrap_or("return");
-            let how = Settling { paid_out: new.paid_out, ..Settling::because(reason) };
+            let but = otherwise.map(|_| OperationKind::Refund);
+            let how = Settling { paid_out: new.paid_out, but, ..Settling::because(reason) };
             match money::settle(tx, (now, at), &order, &mut draw, &how)? {
                 0 => ReturnState::Refunded,
                 _ => ReturnState::RefundPending,
@@ -167,9 +183,17 @@ fn of_known_order(
         }
     };
     let lines: Result<Vec<ReturnedLine>> = shares.iter().map(|(piece, share)| line(&order, piece, *share)).collect();
+    let back = money::total(shipping.iter().map(|(_, share)| *share));
+    let money = |minor| Money::from_minor(minor, order.currency);
     let made = Return {
         order_id: Some(id),
         order_number: Some(order.number.clone()),
+        amount: money(sum.gross),
+        shipping: (!shipping.is_empty()).then(|| ReturnedShipping {
+            net: money(back.net),
+            tax: money(back.tax),
+            gross: money(back.gross),
+        }),
         ..document(new, (now, at), state, (order.channel_id, order.currency, order.customer_id), lines?)
     };
     store::insert(tx, &made)?;
@@ -180,13 +204,40 @@ fn of_known_order(
         false => Vec::new(),
     };
     announce(tx, (now, at), actor, &order, &mut draw, happened)?;
+    if let Some(to) = otherwise {
+        let reason = new.reason.as_deref().unwrap_or("return");
+        let before = given_back(&order);
+        give_owed(tx, (now, at), actor, &mut order, &mut draw, (to, reason, sum.gross - absorbed))?;
+        money::settle_returns(tx, (now, at), &order, &mut draw, &Settling::because(reason))?;
+        if to.to == Target::StoreCredit {
+            store::note_credit(tx, made.id, Money::from_minor(given_back(&order) - before, order.currency))?;
+        }
+    }
     if new.refund {
         orders::invoice_later(tx, now, &order, draw.next())?;
     }
     if !restocked.is_empty() {
         stock::receive_return(tx, now, actor, &restocked, &id.to_string(), at, &draw.many(restocked.len()))?;
     }
+    let made = if otherwise.is_some() { store::get(tx, made.id)?.unwrap_or(made) } else { made };
     Ok(Noted::New(made))
+}
+
+/// The pieces of whole bundles of an order that come back, as those of the lines that they are made of; `lines` are named beside them.
+///
+/// # Errors
+/// `line_unknown`; `quantity_exceeded` where not all that belongs to them can come back.
+pub fn whole_bundles(order: &OrderDocument, whole: &[Pieces], lines: &[Pieces]) -> Result<Vec<Pieces>> {
+    bundles::pieces(order, whole, lines, OrderLine::returnable)
+}
+
+/// What the next pieces of a line that come back are worth: their share of what was paid.
+///
+/// # Errors
+/// `line_unknown`.
+pub fn worth(order: &OrderDocument, line_no: i32, pieces: i64) -> Result<TaxedShare> {
+    let from = order.line(line_no)?.quantities.returned;
+    money::share_of(order, line_no, from, from + pieces)
 }
 
 /// The return with the lines of the bundles that come back whole. What of lines is named by itself comes first.
@@ -201,6 +252,7 @@ fn with_bundles(order: &OrderDocument, new: &NewReturn) -> Result<NewReturn> {
         quantity: piece.quantity.get(),
         unit_price: None,
         amount: None,
+        deduct: 0,
     });
     let lines = new.lines.iter().cloned().chain(back).collect();
     Ok(NewReturn { lines, ..new.clone() })
@@ -211,44 +263,61 @@ struct Back {
     line_no: i32,
     from: i64,
     to: i64,
+    /// What is kept of their price, in minor units.
+    deducted: i64,
+    /// What of their price was given away before, and is not given back again, in minor units.
+    absorbed: i64,
 }
 
 /// What comes back of each line, with the share of its price: cumulative over all returns of the line, so that together
 /// they sum to exactly what was paid; or with the amount that was agreed. A line may be named more than once.
 fn taken_back(order: &OrderDocument, new: &NewReturn) -> Result<Vec<(Back, TaxedShare)>> {
     let mut taken: Vec<(Back, TaxedShare)> = Vec::with_capacity(new.lines.len());
-    let mut sums: HashMap<i32, (i64, i64)> = HashMap::new();
+    let mut sums: HashMap<i32, (i64, i64, i64)> = HashMap::new();
     for (place, wanted) in new.lines.iter().enumerate() {
         let pointer = format!("/lines/{place}");
         let missing = || Error::problem(Code::MissingField, "a line of an order is named by its line_no");
         let line_no = wanted.line_no.ok_or_else(|| missing().at(format!("{pointer}/line_no")))?;
         let line = order.line(line_no).map_err(|error| error.at(format!("{pointer}/line_no")))?;
-        let (before, given) = sums.entry(line_no).or_insert((0, line.refunded.minor()));
-        let left = line.returnable() - *before;
+        let (before, given, goodwill) =
+            sums.entry(line_no).or_insert((0, line.refunded.minor(), line.goodwill.minor()));
+        let own = new.settles.as_ref().map_or(0, |one| one.own(line_no));
+        let left = line.returnable() + own - *before;
         if wanted.quantity > left {
             let detail = format!("only {left} of line {line_no} have left and not come back");
             let error = Error::problem(Code::QuantityExceeded, detail).at(format!("{pointer}/quantity"));
             return Err(error.with("line_no", line_no).with("left", left));
         }
         let from = line.quantities.returned + *before;
-        let back = Back { line_no, from, to: from + wanted.quantity };
-        let share = match wanted.amount {
+        let mut back = Back { line_no, from, to: from + wanted.quantity, deducted: 0, absorbed: 0 };
+        let whole = match wanted.amount {
             Some(amount) => agreed(order, line, *given, amount).map_err(|e| e.at(format!("{pointer}/amount")))?,
-            // What was agreed before for other pieces may have left less than the share.
-            None => match money::share_of(order, line_no, back.from, back.to)? {
-                share if new.refund && share.gross > line.creditable() - *given => {
-                    part(line, *given, line.creditable() - *given)
+            // What was agreed before for other pieces may have left less than the share. What was given away has not: it stayed sold.
+            None => match (money::share_of(order, line_no, back.from, back.to)?, *given - *goodwill) {
+                (share, credited) if new.refund && share.gross > line.creditable() - credited => {
+                    part(line, credited, line.creditable() - credited)
                 }
-                share => share,
+                (share, _) => share,
             },
         };
+        let share = less(whole, wanted.deduct);
+        back.deducted = whole.gross - share.gross;
         *before += wanted.quantity;
         if new.refund {
-            *given += share.gross;
+            back.absorbed = (*given + share.gross - line.creditable()).clamp(0, (*goodwill).max(0));
+            *given += share.gross - back.absorbed;
+            *goodwill -= back.absorbed;
         }
         taken.push((back, share));
     }
     Ok(taken)
+}
+
+/// A share of which so much is kept, with the tax in it.
+fn less(whole: TaxedShare, deduct: i64) -> TaxedShare {
+    let gross = whole.gross - deduct.clamp(0, whole.gross.max(0));
+    let tax = share(whole.tax, 0, gross, whole.gross);
+    TaxedShare { net: gross - tax, tax, gross }
 }
 
 /// So much of a line's price after `given` of it, with the tax in it.
@@ -280,16 +349,26 @@ fn agreed(order: &OrderDocument, line: &OrderLine, given: i64, amount: Money) ->
 }
 
 /// How they move the order's lines, each line once. What is never shipped has been rendered when it is taken back.
-fn moves(order: &OrderDocument, shares: &[(Back, TaxedShare)], refund: bool) -> Result<Vec<LineMove>> {
-    let mut moves: BTreeMap<i32, LineMove> = BTreeMap::new();
+fn moves(order: &OrderDocument, shares: &[(Back, TaxedShare)], new: &NewReturn) -> Result<Vec<LineMove>> {
+    let (refund, mut moves): (bool, BTreeMap<i32, LineMove>) = (new.refund, BTreeMap::new());
+    if let Some(one) = &new.settles {
+        for line_no in one.kept.keys().chain(one.claimed.keys()) {
+            let of = |pieces: &BTreeMap<i32, i64>| -pieces.get(line_no).copied().unwrap_or_default();
+            let (coming_back, claimed) = (of(&one.kept), of(&one.claimed));
+            moves.insert(*line_no, LineMove { line_no: *line_no, coming_back, claimed, ..LineMove::default() });
+        }
+    }
     for (back, share) in shares {
         let step = moves.entry(back.line_no).or_insert(LineMove { line_no: back.line_no, ..LineMove::default() });
         step.returned += back.to - back.from;
-        step.refunded += if refund { share.gross } else { 0 };
+        step.refunded += if refund { share.gross - back.absorbed } else { 0 };
+        step.goodwill -= back.absorbed;
     }
     for step in moves.values_mut() {
         let quantities = &order.line(step.line_no)?.quantities;
-        let returned = quantities.returned + step.returned;
+        // Pieces that others have asked to take back, or claimed, have left too.
+        let asked = quantities.coming_back + step.coming_back + quantities.claimed + step.claimed;
+        let returned = quantities.returned + step.returned + asked;
         step.shipped = (returned - quantities.shipped).max(0);
         step.delivered = (returned - quantities.delivered).max(0).min(step.shipped);
     }
@@ -307,6 +386,7 @@ fn line(order: &OrderDocument, back: &Back, share: TaxedShare) -> Result<Returne
         net: Some(money(share.net)),
         tax: Some(money(share.tax)),
         gross: money(share.gross),
+        deducted: (back.deducted > 0).then(|| money(back.deducted)),
     })
 }
 
@@ -334,6 +414,10 @@ fn document(
         reason: new.reason.clone(),
         system,
         reference,
+        request_id: new.settles.as_ref().and_then(|one| one.request),
+        claim_id: new.settles.as_ref().and_then(|one| one.claim),
+        shipping: None,
+        store_credit: None,
         lines,
         version: 1,
         occurred_at: at,
@@ -491,6 +575,7 @@ fn unreferenced(
         net: None,
         tax: None,
         gross: Money::from_minor(gross.ok_or_else(too_much)?, currency),
+        deducted: None,
     };
     Ok((line, variant.stock_policy == StockPolicy::Tracked))
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::model::{RETURN_TRANSITIONS, Return, ReturnDetails, ReturnState};
 use crate::{
     db::{Bind, Col, Doc, DocSql, InstantSql, Sql, Tx, UidSql, dialect, sql},
-    error::Result,
+    error::{Error, Result},
     kernel::{
         Actor, Currency, Id, Instant, Money,
         ids::{ChannelId, CustomerId, OrderId, ReturnId},
@@ -26,6 +26,10 @@ pub(super) fn insert(tx: &mut Tx, made: &Return) -> Result<()> {
         reason: made.reason.clone(),
         system: made.system.clone(),
         reference: made.reference.clone(),
+        request_id: made.request_id,
+        claim_id: made.claim_id,
+        shipping: made.shipping.clone(),
+        store_credit: made.store_credit,
     };
     sql("INSERT INTO returns (id, number, order_id, channel_id, customer_id, state, currency, amount, line_count, pieces, \
          doc, version, occurred_at, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
@@ -44,6 +48,15 @@ pub(super) fn insert(tx: &mut Tx, made: &Return) -> Result<()> {
     .bind(made.occurred_at)
     .bind(made.recorded_at)
     .execute(tx)?;
+    Ok(())
+}
+
+/// Notes what the customer has got as store credit for a return.
+pub(super) fn note_credit(tx: &mut Tx, id: ReturnId, credit: Money) -> Result<()> {
+    let doc = sql("SELECT doc FROM returns WHERE id = ?").bind(id).first::<DocSql, Doc<ReturnDetails>>(tx)?;
+    let Doc(mut details) = doc.ok_or_else(|| Error::not_found("return"))?;
+    details.store_credit = Some(credit).filter(|credit| credit.minor() > 0);
+    sql("UPDATE returns SET doc = ? WHERE id = ?").bind(Doc(serde_json::to_value(details)?)).bind(id).execute(tx)?;
     Ok(())
 }
 
@@ -104,6 +117,10 @@ fn made(row: Row) -> Return {
         reason: doc.reason,
         system: doc.system,
         reference: doc.reference,
+        request_id: doc.request_id,
+        claim_id: doc.claim_id,
+        shipping: doc.shipping,
+        store_credit: doc.store_credit,
         lines: doc.lines,
         version,
         occurred_at: at,
@@ -134,6 +151,32 @@ pub(in crate::fulfilment) fn by_ids(tx: &mut Tx, ids: &[ReturnId]) -> Result<Vec
 pub fn refunded_of(tx: &mut Tx, order: OrderId) -> Result<Vec<Return>> {
     let query = sql(format!("SELECT {SELECTED} FROM returns WHERE order_id = ? ORDER BY id")).bind(order);
     Ok(load(tx, query)?.into_iter().filter(|one| one.refund).collect())
+}
+
+/// What has come back of orders behind one of the returns, in the order of their ids: one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn of_orders(tx: &mut Tx, orders: &[OrderId], after: Option<ReturnId>, limit: i64) -> Result<Vec<Return>> {
+    let after = after.unwrap_or(Id::from_bytes([0; 16]));
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT {SELECTED} FROM returns WHERE order_id IN (SELECT wanted FROM {list}) AND id > ? ORDER BY id LIMIT ?"
+    );
+    let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
+    load(tx, sql(query).bind(wanted).bind(after).bind(limit))
+}
+
+/// How many returns there are of orders, and when the last came: one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn count_of(tx: &mut Tx, orders: &[OrderId]) -> Result<(i64, Option<Instant>)> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!("SELECT count(*), max(occurred_at) FROM {list} JOIN returns ON order_id = list.wanted");
+    let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
+    let found = sql(query).bind(wanted).first::<(BigInt, Nullable<InstantSql>), (i64, Option<Instant>)>(tx)?;
+    Ok(found.unwrap_or_default())
 }
 
 /// Returns after one of them, in the order of their ids.

@@ -3,18 +3,24 @@
 use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
 
-use super::service::{self, Confirmation, Receipt};
+use super::{
+    disputes_api,
+    refunds::{self, LineRefund, RefundOf, RefundView},
+    service::{self, Confirmation, Receipt},
+    targets::{GiveTo, RefundCard, RefundTo},
+    unapplied,
+};
 use crate::{
-    error::Result,
-    fulfilment::{Fresh, api::checked_time},
+    error::{Error, Result},
+    fulfilment::{Fresh, api::checked_time, money},
     http::{Body, Call, Mount, NoBody, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Action, Instant, Money, Scope,
-        ids::PaymentOperationId,
+        ids::{PaymentOperationId, StoredValueId},
         text::{Note, Text},
     },
     orders::{self, OrderDocument},
-    payments::{self, Operation, OperationKind, OperationState, Payment, PaymentView},
+    payments::{self, Account, Operation, OperationKind, OperationState, Payment, PaymentView, Target},
 };
 
 /// Money that came in.
@@ -52,33 +58,132 @@ async fn record_payment(call: Call, path: RefPath<String>, body: Body<ReceiptReq
     .await
 }
 
-/// Money to give back.
+/// Money to give back: an `amount` for nothing in particular, `lines`, `shipping`, or several of these.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"amount": {"amount": "5.00", "currency": "EUR"}, "reason": "scratched"}))]
 pub struct RefundRequest {
-    /// How much.
-    pub amount: Money,
+    /// How much, beside what is said of lines and shipping.
+    pub amount: Option<Money>,
+    /// For which lines: no more than is left of the price of what the customer was given of each.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    pub lines: Vec<LineRefund>,
+    /// How much of shipping: no more, over all, than it was.
+    pub shipping: Option<Money>,
+    /// Where it goes: `source`, the way it came, unless told; `gift_card`; or `store_credit` of the order's customer.
+    pub to: Option<Target>,
+    /// The gift card that it goes onto: the customer's, or nobody's. Left out, a new one is issued, and the answer tells its code, this
+    /// once.
+    pub gift_card_id: Option<StoredValueId>,
     /// Why.
     #[schema(value_type = String)]
     pub reason: Note<500>,
 }
 
+/// An order of which money was given back.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RefundAnswer {
+    /// The order.
+    #[serde(flatten)]
+    pub order: OrderDocument,
+    /// The gift card that was issued for it, with its code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gift_card: Option<RefundCard>,
+}
+
+impl RefundAnswer {
+    /// The reply; secret where it holds a code.
+    fn reply(self) -> Result<Reply> {
+        let (version, secret) = (self.order.version, self.gift_card.is_some());
+        let reply = Reply::accepted(&self)?.version(version);
+        Ok(if secret { reply.secret() } else { reply })
+    }
+}
+
 /// Give money back
 ///
-/// As goodwill, beside any return: never more than was captured. The provider is asked at once, in the background;
-/// `payment.refunded.v1` tells when it has done it. What goes back by hand waits in the work list `refunds_to_pay`.
+/// As goodwill, beside any return: never more than was captured, over all targets together. The provider is asked at once, in the background;
+/// `payment.refunded.v1` tells when it has done it. What goes back by hand waits in the work list `refunds_to_pay`; what goes onto a gift
+/// card or store credit is there at once.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = RefundRequest,
-    security(("token" = ["payments:write"])), responses((status = 202, body = OrderDocument)))]
+    security(("token" = ["payments:write"])), responses((status = 202, body = RefundAnswer)))]
 #[post("/orders/{ref}/refunds")]
 async fn refund_order(call: Call, path: RefPath<String>, body: Body<RefundRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::PaymentsWrite)?.clone();
-    let (amount, reason) = (body.amount, body.reason.to_string());
+    if body.lines.len() > 1000 {
+        return Err(Error::invalid("/lines", "expected at most 1000 lines"));
+    }
+    let wanted = RefundTo { to: body.to.unwrap_or(Target::Source), gift_card_id: body.gift_card_id };
+    let to = GiveTo::of(Some(wanted), "")?;
+    let what = RefundOf {
+        amount: body.amount,
+        lines: body.lines.clone(),
+        shipping: body.shipping,
+        reason: body.reason.to_string(),
+    };
     let (now, fresh, of) = (call.now, Fresh::new(), path.0);
     call.command(&body.fingerprint, move |tx| {
         let id = orders::resolve(tx, &actor, &of)?;
-        let order = service::refund(tx, now, &actor, &fresh, id, amount, &reason)?;
-        Ok(Reply::accepted(&order)?.version(order.version))
+        let (order, given) = refunds::refund(tx, now, &actor, &fresh, id, (&what, &to))?;
+        RefundAnswer { order, gift_card: to.issued(given) }.reply()
+    })
+    .await
+}
+
+/// Read what was given back of an order
+///
+/// Beside its cancellations and returns, the oldest first.
+#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), security(("token" = ["orders:read"])),
+    responses((status = 200, body = OrderRefunds)))]
+#[get("/orders/{ref}/refunds")]
+async fn order_refunds(call: Call, path: RefPath<String>) -> Result<Reply> {
+    let actor = call.allow(Scope::OrdersRead)?.clone();
+    let found = call.read(move |tx| {
+        let id = orders::find(tx, &actor, &path.0)?;
+        Ok(OrderRefunds { refunds: refunds::of(tx, id)? })
+    });
+    Reply::ok(&found.await?)
+}
+
+/// What staff have given back of an order.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct OrderRefunds {
+    /// Each as it was asked for.
+    pub refunds: Vec<RefundView>,
+}
+
+/// What is kept for the customer, and where it is to go.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"to": "source", "reason": "paid twice"}))]
+pub struct UnappliedRequest {
+    /// How much; all that is kept when absent.
+    pub amount: Option<Money>,
+    /// Where it goes: `source`, the way it came, unless told; `gift_card`; or `store_credit` of the order's customer.
+    pub to: Option<Target>,
+    /// The gift card that it goes onto; a new one where none is named.
+    pub gift_card_id: Option<StoredValueId>,
+    /// Why.
+    #[schema(value_type = String)]
+    pub reason: Note<500>,
+}
+
+/// Give back what was paid too much and kept
+///
+/// Of an order in the work list `overpaid_orders`, where its channel keeps what was not owed.
+#[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = UnappliedRequest,
+    security(("token" = ["payments:write"])), responses((status = 202, body = RefundAnswer)))]
+#[post("/orders/{ref}/overpayment/refund")]
+async fn refund_overpayment(call: Call, path: RefPath<String>, body: Body<UnappliedRequest>) -> Result<Reply> {
+    let actor = call.allow(Scope::PaymentsWrite)?.clone();
+    let wanted = RefundTo { to: body.to.unwrap_or(Target::Source), gift_card_id: body.gift_card_id };
+    let (to, amount, reason) = (GiveTo::of(Some(wanted), "")?, body.amount, body.reason.to_string());
+    let (now, fresh, of) = (call.now, Fresh::new(), path.0);
+    call.command(&body.fingerprint, move |tx| {
+        let id = orders::resolve(tx, &actor, &of)?;
+        let (order, given) = unapplied::give_back(tx, now, &actor, &fresh, id, (amount, &to, &reason))?;
+        RefundAnswer { order, gift_card: to.issued(given) }.reply()
     })
     .await
 }
@@ -104,6 +209,12 @@ pub struct PaymentOperationView {
     pub created_at: Instant,
     /// When it last changed.
     pub updated_at: Instant,
+    /// Where the money went, where that is not the way it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Target>,
+    /// The gift card or store credit that it went onto.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_value_id: Option<StoredValueId>,
     /// What can be done with it.
     pub actions: Vec<Action>,
 }
@@ -121,6 +232,10 @@ pub struct PaymentDetail {
 /// An order's payments.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct OrderPayments {
+    /// What the customer still owes by the order's ledger, once what is on its way back to them has come; below zero, what they are owed.
+    pub owed: Money,
+    /// What was paid too much and is kept for them.
+    pub unapplied: Money,
     /// Each with what was done with its money.
     pub payments: Vec<PaymentDetail>,
 }
@@ -136,6 +251,8 @@ fn detail(payment: &Payment, operations: &[Operation]) -> PaymentDetail {
         error: operation.error.clone(),
         created_at: operation.created_at,
         updated_at: operation.updated_at,
+        to: operation.target,
+        stored_value_id: operation.stored_value,
         actions: vec![Action::of("confirm", operation.confirmable(payment, operations))],
     };
     PaymentDetail { payment: PaymentView::from(payment), operations: own.map(view).collect() }
@@ -154,7 +271,16 @@ async fn order_payments(call: Call, path: RefPath<String>) -> Result<Reply> {
         let payments = payments::of_order(tx, id)?;
         let ids: Vec<_> = payments.iter().map(|payment| payment.id).collect();
         let operations = payments::operations(tx, &ids)?;
-        Ok(OrderPayments { payments: payments.iter().map(|payment| detail(payment, &operations)).collect() })
+        let order = orders::document(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
+        let owed = service::owed_beside(tx, id, &payments)?;
+        let unapplied = -money::balance_of(tx, id, Account::Unapplied)?;
+        let money = |minor| Money::from_minor(minor, order.currency);
+        let (owed, unapplied) = (money(owed), money(unapplied));
+        Ok(OrderPayments {
+            owed,
+            unapplied,
+            payments: payments.iter().map(|payment| detail(payment, &operations)).collect(),
+        })
     });
     Reply::ok(&found.await?)
 }
@@ -217,5 +343,6 @@ async fn confirm_operation(
 /// The routes of the ops surface.
 pub fn ops(config: &mut Mount<'_>) {
     config.service(record_payment).service(refund_order).service(order_payments);
-    config.service(settle_order).service(confirm_operation);
+    config.service(settle_order).service(confirm_operation).service(order_refunds).service(refund_overpayment);
+    disputes_api::ops(config);
 }

@@ -1,9 +1,30 @@
-//! The till: money received for an order, given back, confirmed by hand, and asked for again.
+//! The till: money received for an order, given back, confirmed by hand, disputed, promised anew, and asked for again.
 //!
-//! It owns no table: payments and the ledger move the money, the order follows. It never asks a provider itself.
+//! It owns what staff have given back of orders: payments and the ledger move the money, the order follows. It never asks a provider itself,
+//! but for new promises in the place of those that end, in a job.
 
 pub mod api;
+mod disputes;
+mod disputes_api;
+mod failed_refunds;
+mod refunds;
+mod renewals;
 mod service;
+mod store;
+mod targets;
+mod terms;
+mod told;
+mod unapplied;
 
-pub(super) use service::RefundRequested;
-pub use service::{Confirmation, Receipt, confirm, record_payment, record_payment_of, refund};
+pub use disputes::heard as dispute_heard;
+pub use failed_refunds::refund_failed;
+pub use renewals::{RENEW, discarded as renewal_discarded};
+pub use service::{Confirmation, Receipt, confirm, record_payment, record_payment_of};
+pub use targets::{GiveTo, RefundCard, RefundTo};
+pub(super) use {targets::give_owed, told::event_schemas};
+
+/// Registers what is done beside requests.
+pub(super) fn register(state: &crate::http::State, runner: &mut crate::jobs::Runner) {
+    renewals::register(state, runner);
+    terms::register(state, runner);
+}

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::{
+    channels::{self, Overpaid, Prepayment},
     db::Tx,
     error::{Code, Error, Result, on_duplicate},
-    events::Payload,
     fulfilment::{
         Fresh,
         cancel::within_ceiling,
@@ -21,7 +21,7 @@ use crate::{
     orders::{self, OrderDocument},
     payments::{
         self, Account, MANUAL, NewOperation, NewPayment, Operation, OperationKind, OperationState, Payment,
-        PaymentDetails, PaymentState, PaymentView, Posting, ledger,
+        PaymentDetails, PaymentState, PaymentView, Posting, Target, is_by_hand, ledger, renewals,
     },
 };
 
@@ -80,7 +80,13 @@ pub fn record_payment_of(
         }
         return Err(Error::conflict("nothing is owed: name the amount that came in"));
     }
-    within_ceiling(actor, amount - owed.clamp(0, amount)).map_err(|error| error.at("/amount"))?;
+    let terms = channels::settings(tx, order.channel_id)?.and_then(|settings| settings.prepayment);
+    let late = regained(tx, id, amount - owed.clamp(0, amount))?;
+    let over = amount - owed.clamp(0, amount) - late.iter().map(|(_, back)| back).sum::<i64>();
+    let keeps = terms.as_ref().is_some_and(|terms| terms.overpaid == Overpaid::Keep);
+    if !keeps {
+        within_ceiling(actor, over).map_err(|error| error.at("/amount"))?;
+    }
     let new = NewOperation {
         id: draw.next(),
         payment: payment_for(tx, now, &order, &mut draw, receipt, amount)?,
@@ -92,7 +98,22 @@ pub fn record_payment_of(
     };
     booked_once(payments::record_operation(tx, now, &new))?;
     let operation = done(&new, now);
-    ledger::post(tx, now, jobs::posting(&order, &operation, at).into_iter().collect())?;
+    let mut postings: Vec<Posting> = jobs::posting(&order, &operation, at).into_iter().collect();
+    // What was not asked for any more comes after all: it is what the order had cost, and none too much.
+    for (payment, back) in &late {
+        let name = format!("regained:{}:{payment}", operation.id);
+        postings.push(posting(&order, name, at, *back, Account::WriteOff));
+        renewals::write_off(tx, now, *payment, -back)?;
+    }
+    if keeps && over > 0 {
+        postings.push(posting(&order, format!("unapplied:{}", operation.id), at, over, Account::Unapplied));
+    }
+    let missing = owed - amount;
+    if missing > 0 && tolerates(tx, &order, terms.as_ref(), missing)? {
+        postings.push(posting(&order, format!("tolerated:{}", operation.id), at, -missing, Account::WriteOff));
+        renewals::write_off(tx, now, operation.payment, missing)?;
+    }
+    ledger::post(tx, now, postings)?;
     let payment = jobs::refresh(tx, &mut order, &operation)?;
     orders::save(tx, now, &mut order, &[], 1)?;
     money::settle_returns(tx, (now, at), &order, &mut draw, &Settling::because("payment received"))?;
@@ -101,6 +122,39 @@ pub fn record_payment_of(
     orders::holds::when_paid(tx, now, draw.next(), &mut order)?;
     reread(tx, &mut order)?;
     Ok(order)
+}
+
+/// What moves between what the customer owes and another account: above zero, the customer owes so much more.
+pub(super) fn posting(order: &OrderDocument, posting: String, at: Instant, amount: i64, against: Account) -> Posting {
+    let entries = vec![(Account::Receivable, amount), (against, -amount)];
+    Posting { order: order.id, posting, occurred_at: at, currency: order.currency, entries }
+}
+
+/// What of money that nobody asks for pays what was written off because it was so little: by the payments it was written off of.
+fn regained(tx: &mut Tx, order: OrderId, over: i64) -> Result<Vec<(PaymentId, i64)>> {
+    let mut found = Vec::new();
+    if over <= 0 {
+        return Ok(found);
+    }
+    let mut left = over.min(money::balance_of(tx, order, Account::WriteOff)?);
+    for payment in payments::of_order(tx, order)? {
+        let back = payment.details.written_off.unwrap_or_default().min(left);
+        if back > 0 {
+            left -= back;
+            found.push((payment.id, back));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether so little is missing that it is not asked for: by the terms of the channel, where nobody else is to pay it.
+fn tolerates(tx: &mut Tx, order: &OrderDocument, terms: Option<&Prepayment>, missing: i64) -> Result<bool> {
+    if terms.is_none_or(|terms| missing > terms.tolerated(order.currency)) {
+        return Ok(false);
+    }
+    let others = payments::of_order(tx, order.id)?;
+    let mut others = others.iter().filter(|payment| payment.provider != MANUAL);
+    Ok(others.all(|payment| payment.capturable().minor() == 0 && payment.capture_pending.minor() == 0))
 }
 
 fn our_key(order: OrderId, receipt: &Receipt) -> String {
@@ -128,7 +182,7 @@ fn payment_for(
     amount: i64,
 ) -> Result<PaymentId> {
     let known = payments::of_order(tx, order.id)?;
-    let open = known.iter().find(|payment| payment.provider == MANUAL && payment.capturable().minor() >= amount);
+    let open = known.iter().find(|payment| is_by_hand(&payment.provider) && payment.capturable().minor() >= amount);
     if let Some(open) = open {
         return Ok(open.id);
     }
@@ -145,6 +199,8 @@ fn payment_for(
         lease_until: None,
         idempotency_id: None,
         details: PaymentDetails { occurred_at: receipt.occurred_at, ..PaymentDetails::default() },
+        expires_at: None,
+        due_at: None,
     };
     booked_once(payments::open(tx, now, &new))?;
     Ok(id)
@@ -166,22 +222,37 @@ fn done(new: &NewOperation, now: Instant) -> Operation {
         idempotency_id,
         created_at: now,
         updated_at: now,
+        target: None,
+        stored_value: None,
     }
 }
 
-/// What the customer owes by the ledger.
-fn owed(tx: &mut Tx, order: OrderId) -> Result<i64> {
-    let balance = ledger::balance(tx, order)?;
-    Ok(balance.iter().find(|(account, _)| *account == Account::Receivable).map_or(0, |(_, sum)| *sum))
+/// What the customer owes by the ledger, as far as that is not lowered by what is still to be paid out to them: once it is, they owe that
+/// much again. Below zero, what they are owed.
+pub(super) fn owed(tx: &mut Tx, order: OrderId) -> Result<i64> {
+    let known = payments::of_order(tx, order)?;
+    owed_beside(tx, order, &known)
 }
 
-fn in_currency(order: &OrderDocument, amount: Money) -> Result<i64> {
+/// The same where the order's payments are known.
+pub(super) fn owed_beside(tx: &mut Tx, order: OrderId, known: &[Payment]) -> Result<i64> {
+    let booked = money::balance_of(tx, order, Account::Receivable)?;
+    let paid_out = booked + known.iter().map(|payment| payment.refund_pending.minor()).sum::<i64>();
+    Ok(if paid_out > 0 { paid_out } else { booked })
+}
+
+pub(super) fn in_currency(order: &OrderDocument, amount: Money) -> Result<i64> {
+    in_currency_at(order, amount, "/amount")
+}
+
+/// That an amount that stands there in the request is in the order's currency and above zero.
+pub(super) fn in_currency_at(order: &OrderDocument, amount: Money, pointer: &str) -> Result<i64> {
     if amount.currency() != order.currency {
-        return Err(Error::invalid("/amount/currency", format!("the order is in {}", order.currency)));
+        return Err(Error::invalid(format!("{pointer}/currency"), format!("the order is in {}", order.currency)));
     }
     match amount.minor() {
         minor @ 1.. => Ok(minor),
-        _ => Err(Error::invalid("/amount/amount", "expected an amount above zero")),
+        _ => Err(Error::invalid(format!("{pointer}/amount"), "expected an amount above zero")),
     }
 }
 
@@ -189,84 +260,21 @@ fn in_currency(order: &OrderDocument, amount: Money) -> Result<i64> {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(in crate::fulfilment) struct RefundRequested<'a> {
     /// The order.
-    order_id: OrderId,
+    pub(super) order_id: OrderId,
     /// Its number.
-    order_number: &'a str,
+    pub(super) order_number: &'a str,
     /// How much is to be given back.
-    amount: Money,
+    pub(super) amount: Money,
+    /// Where to.
+    pub(super) to: Target,
     /// Why.
-    reason: &'a str,
+    pub(super) reason: &'a str,
     /// The order's payments.
-    payments: &'a [PaymentView],
-}
-
-/// Gives money back beside any return: a goodwill. Jobs ask the providers; what goes back by hand waits for somebody.
-///
-/// # Errors
-/// `not_found`, `state_conflict`, `refund_exceeded`, `ceiling_exceeded`.
-pub fn refund(
-    tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
-    fresh: &Fresh,
-    id: OrderId,
-    amount: Money,
-    reason: &str,
-) -> Result<OrderDocument> {
-    let mut order = orders::lock(tx, id)?;
-    order.state.apply(orders::Command::Refund)?;
-    order.free_for(orders::Command::Refund, &[], Some(now))?;
-    let amount = in_currency(&order, amount)?;
-    within_ceiling(actor, amount).map_err(|error| error.at("/amount"))?;
-    let payments = payments::of_order(tx, id)?;
-    let planned = spread(&order, &payments, amount)?;
-    let mut draw = fresh.draw();
-    let name: PaymentOperationId = draw.next();
-    // What is given away is not owed: only so does the money that goes back leave the customer's account as it was.
-    let posting = Posting {
-        order: id,
-        posting: format!("goodwill:{name}"),
-        occurred_at: now,
-        currency: order.currency,
-        entries: vec![(Account::Receivable, -amount), (Account::WriteOff, amount)],
-    };
-    ledger::post(tx, now, vec![posting])?;
-    orders::save(tx, now, &mut order, &[], 1)?;
-    money::begin(tx, (now, now), &order, &mut draw, &Settling::because(reason), &planned)?;
-    reread(tx, &mut order)?;
-    let data = RefundRequested {
-        order_id: id,
-        order_number: &order.number,
-        amount: Money::from_minor(amount, order.currency),
-        reason,
-        payments: &order.payments,
-    };
-    let happened = vec![("payment.refund_requested.v1", Payload::of(&data)?)];
-    announce(tx, (now, now), actor, &order, &mut draw, happened)?;
-    Ok(order)
-}
-
-/// Which payment gives how much back.
-fn spread<'a>(order: &OrderDocument, payments: &'a [Payment], amount: i64) -> Result<Vec<money::Planned<'a>>> {
-    let mut missing = amount;
-    let mut planned = Vec::new();
-    for payment in money::in_turn(payments).into_iter().rev() {
-        let part = payment.refundable().minor().min(missing);
-        if part > 0 {
-            planned.push((payment, OperationKind::Refund, part));
-            missing -= part;
-        }
-    }
-    if missing > 0 {
-        let refundable = Money::from_minor(amount - missing, order.currency);
-        let error = Error::problem(Code::RefundExceeded, format!("at most {refundable} can be refunded"));
-        return Err(error.at("/amount").with("refundable", serde_json::to_value(refundable)?));
-    }
-    Ok(planned)
+    pub(super) payments: &'a [PaymentView],
 }
 
 /// Reads the payments of a locked order again after something was begun on them, and what can be done with it then.
-fn reread(tx: &mut Tx, order: &mut OrderDocument) -> Result<()> {
+pub(super) fn reread(tx: &mut Tx, order: &mut OrderDocument) -> Result<()> {
     order.payments = payments::of_order(tx, order.id)?.iter().map(PaymentView::from).collect();
     order.settle();
     Ok(())

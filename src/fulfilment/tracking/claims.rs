@@ -96,6 +96,30 @@ pub fn open(tx: &mut Tx, actor: &Actor, limit: i64) -> Result<Vec<ShipmentClaim>
     store::page(tx, actor, ClaimState::Open, None, limit)
 }
 
+/// Open claims of parcels that come back to their sender, the oldest first, after one of them.
+///
+/// # Errors
+/// What the database says.
+pub fn coming_back(tx: &mut Tx, after: Option<(Instant, ShipmentId)>, limit: i64) -> Result<Vec<ShipmentClaim>> {
+    let kind = ClaimKind::ReturnedToSender;
+    store::page_of(tx, &Actor::System("fulfilment"), (ClaimState::Open, Some(kind)), after, limit)
+}
+
+/// Notes under the lock of its order that a parcel which comes back was received before: nothing of it is left to come back. Nothing happens
+/// where it was seen to, or does not come back any more.
+///
+/// # Errors
+/// What the database says.
+pub fn received(tx: &mut Tx, now: Instant, id: ShipmentId) -> Result<()> {
+    let known = store::claim(tx, id)?.filter(|claim| claim.kind == ClaimKind::ReturnedToSender);
+    let Some((known, Ok(state))) = known.map(|known| (known.clone(), known.state.apply(ClaimCommand::Settle))) else {
+        return Ok(());
+    };
+    let (resolution, version) = (Some(Resolution::Received), known.version + 1);
+    let note = Some("nothing of it was left to come back".to_owned());
+    save(tx, ShipmentClaim { state, resolution, note, version, updated_at: now, ..known }).map(|_| ())
+}
+
 /// Notes that somebody has seen to it. Where the goods of a lost parcel are sent again, fulfilment orders are opened for them, once: under
 /// the lock of the order.
 ///

@@ -136,9 +136,24 @@ pub(super) fn page(
     after: Option<(Instant, ShipmentId)>,
     limit: i64,
 ) -> Result<Vec<ShipmentClaim>> {
+    page_of(tx, actor, (state, None), after, limit)
+}
+
+/// The same of one kind.
+pub(super) fn page_of(
+    tx: &mut Tx,
+    actor: &Actor,
+    (state, kind): (ClaimState, Option<ClaimKind>),
+    after: Option<(Instant, ShipmentId)>,
+    limit: i64,
+) -> Result<Vec<ShipmentClaim>> {
     let list = dialect::list(tx, &[("wanted", Col::Uid)]);
     let (mut text, mut binds) =
         (format!("SELECT {SELECTED} FROM shipment_claims WHERE state = ?"), vec![Bind::from(state.as_str())]);
+    if let Some(kind) = kind {
+        text.push_str(" AND kind = ?");
+        binds.push(kind.as_str().into());
+    }
     if let Some(locations) = actor.locations() {
         text.push_str(&format!(" AND location_id IN (SELECT wanted FROM {list})"));
         binds.push(dialect::rows(locations.iter().map(|id| json!([id.hex()])).collect()));

@@ -70,6 +70,10 @@ const OF_FEED: [Described; 4] = [
     ("Kontor-Lease-Until", Type::String, "`lease_until` where the answer is a table or lines."),
     ("Kontor-Has-More", Type::String, "`has_more` where the answer is a table or lines."),
 ];
+const OF_JOURNAL: [Described; 2] = [
+    ("Kontor-Next-Cursor", Type::String, "`next_cursor` where the answer is a table or lines."),
+    ("Kontor-Has-More", Type::String, "`has_more` where the answer is a table or lines."),
+];
 const OF_SNAPSHOT: [Described; 3] = [
     ("Kontor-Next-Cursor", Type::String, "`next_cursor` where the answer is a table or lines."),
     ("Kontor-Feed-Cursor", Type::String, "`feed_cursor` where the answer is a table or lines."),
@@ -108,6 +112,7 @@ pub(super) fn add(path: &str, method: &HttpMethod, status: &str, response: &mut 
         }
         match path {
             "/v1/integration/feeds/{feed}" => all.extend(OF_FEED),
+            "/v1/integration/journal" => all.extend(OF_JOURNAL),
             "/v1/integration/snapshots/{feed}" => all.extend(OF_SNAPSHOT),
             _ => {}
         }

@@ -370,11 +370,13 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
         quantity,
         unit_price: None,
         amount: None,
+        deduct: 0,
     };
     let asked = new.lines.iter().map(|asked| line(asked.line_no, asked.quantity));
     let meant = lines.iter().map(|(line_no, quantity)| line(Some(*line_no), *quantity));
     let reported = new.lines.as_slice();
     let new = NewReturn {
+        give_to: None,
         id: new.id,
         number: new.number.clone(),
         origin: Origin::Order(order.id),
@@ -387,6 +389,7 @@ pub(super) fn goods_back(tx: &mut Tx, report: &Report, locations: &Locations, ne
         reason: new.reason.clone(),
         reference: Some((report.document.system.clone(), report.document.value.clone())),
         occurred_at: new.occurred_at,
+        settles: None,
     };
     let received = returns::receive(tx, report.now, &report.actor, &report.fresh, locations, &new);
     let received = received.map_err(|error| model::at_document(model::at_reported(error, &order, reported)));
@@ -405,5 +408,6 @@ fn of_bundles(order: &OrderDocument, bundles: &[Pieces]) -> Result<Vec<(i32, i64
 
 /// How many can come back once all that was not cancelled has left.
 const fn later_returnable(line: &OrderLine) -> i64 {
-    line.quantities.quantity - line.quantities.cancelled - line.quantities.returned
+    let quantities = &line.quantities;
+    quantities.quantity - quantities.cancelled - quantities.returned - quantities.coming_back - quantities.claimed
 }

@@ -16,6 +16,7 @@ use crate::{
         text::{Note, Text},
     },
     orders::{self, Command, OrderDocument},
+    risk,
 };
 
 /// Why an order is held.
@@ -94,7 +95,7 @@ pub struct ReleaseRequest {
 
 /// Release an order
 ///
-/// Ends its holds: all of them, those of a kind, those of a line.
+/// Ends its holds: all of them, those of a kind, those of a line. Where it was held by the rules of risk, that says that nothing was wrong with it.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = ReleaseRequest,
     security(("token" = ["orders:write"])), responses((status = 200, body = OrderDocument)))]
 #[post("/orders/{ref}/release")]
@@ -105,6 +106,10 @@ async fn release_order(call: Call, path: RefPath<String>, body: Body<ReleaseRequ
     call.command(&body.fingerprint, move |tx| {
         let id = orders::resolve(tx, &actor, &of)?;
         let order = service::release(tx, now, &actor, event, id, (kind, line_no, why.as_deref()))?;
+        let for_risk = |kind: OrderHoldKind| kind == OrderHoldKind::Risk;
+        if kind.is_none_or(for_risk) && !order.holds.iter().any(|hold| for_risk(hold.block.kind)) {
+            risk::judged_by_release(tx, (now, &actor), id)?;
+        }
         Ok(Reply::ok(&order)?.version(order.version))
     })
     .await

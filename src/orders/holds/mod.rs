@@ -12,6 +12,6 @@ mod model;
 mod service;
 
 pub use jobs::work;
-pub use model::{Block, NewOrderHold, OrderHold, OrderHoldKind};
+pub use model::{Block, NewOrderHold, OrderHold, OrderHoldKind, untold};
 pub(super) use model::{drop_idle, forget_words};
-pub use service::{event_schemas, hold, of, release, when_paid};
+pub use service::{AMENDED, event_schemas, hold, of, release, when_less_is_due, when_paid};

@@ -102,11 +102,25 @@ impl Block {
     }
 
     /// What it is called where somebody is refused: its kind, and its line.
-    fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         match self.line_no {
             Some(line_no) => format!("{} (line {line_no})", self.kind),
             None => self.kind.to_string(),
         }
+    }
+}
+
+/// A refusal as shoppers are told it: not what the order is held for, which is nobody's business but the shop's.
+#[must_use]
+pub fn untold(error: Error) -> Error {
+    match error {
+        Error::Problem(mut problem) if problem.extra.contains_key("holds") => {
+            problem.extra.remove("holds");
+            "the order can not be changed at the moment: ask the shop".clone_into(&mut problem.detail);
+            Error::Problem(problem)
+        }
+        other => other,
     }
 }
 

@@ -15,12 +15,15 @@ use crate::{
         ids::{EventId, OrderId},
     },
     orders::{OrderDocument, service, store},
+    payments,
 };
 
 /// The type of the event that an order is held.
 const HELD: &str = "order.held.v1";
 /// The type of the event that holds of an order have ended.
 const RELEASED: &str = "order.released.v1";
+/// Who owns the hold of an order that costs more since it was amended: it ends as soon as all that is due is paid or promised.
+pub const AMENDED: &str = "amendment";
 
 /// The payload of both: the order as it is then, and the holds that it is about.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -100,11 +103,38 @@ pub(super) fn end_over(tx: &mut Tx, now: Instant, event: EventId, id: OrderId) -
 /// What the database says.
 pub fn when_paid(tx: &mut Tx, now: Instant, event: EventId, order: &mut OrderDocument) -> Result<()> {
     let money = order.money();
-    if money.captured < money.due {
+    let (is_paid, is_covered) = (money.captured >= money.due, is_covered(order));
+    if !is_paid && !is_covered {
         return Ok(());
     }
-    let for_payment = |hold: &OrderHold| hold.block.kind == OrderHoldKind::Payment;
+    let for_payment = |hold: &OrderHold| {
+        let amended = hold.owner.as_deref() == Some(AMENDED);
+        hold.block.kind == OrderHoldKind::Payment && (is_paid || is_covered && amended)
+    };
     end(tx, now, &Actor::System("orders"), event, order, (for_payment, Some("it is paid"))).map(|_| ())
+}
+
+/// Ends what a locked order is held for because more was to be paid since it was amended, once something was taken off it and that is not
+/// short any more. What somebody else holds it for stays. Call it behind the events of what has taken it off.
+///
+/// # Errors
+/// What the database says.
+pub fn when_less_is_due(tx: &mut Tx, now: Instant, event: EventId, order: &mut OrderDocument) -> Result<()> {
+    if !is_covered(order) {
+        return Ok(());
+    }
+    let amended =
+        |hold: &OrderHold| hold.block.kind == OrderHoldKind::Payment && hold.owner.as_deref() == Some(AMENDED);
+    end(tx, now, &Actor::System("orders"), event, order, (amended, Some("no more is to be paid"))).map(|_| ())
+}
+
+/// Whether all that is due is paid or promised. What providers have promised is as good for an order that was to be paid by them; what
+/// somebody said they would transfer is not.
+fn is_covered(order: &OrderDocument) -> bool {
+    let money = order.money();
+    let promised = order.payments.iter().filter(|payment| payment.provider != payments::MANUAL);
+    let promised: i64 = promised.map(|payment| payment.capturable.minor()).sum();
+    money.captured - money.refunded + promised >= money.due
 }
 
 /// Ends those holds of a locked order that are meant. Whether there was any.

@@ -388,6 +388,9 @@ fn few(all: &mut Conditions, query: &OrderQuery) -> bool {
             );
         }
     }
+    if let Some(tag) = trimmed(&query.tag) {
+        all.and("orders.id IN (SELECT order_id FROM order_tags WHERE tag = ?)", tag);
+    }
     if let Some(customer) = query.customer_id {
         all.and("customer_id = ?", customer);
     }

@@ -2,13 +2,50 @@
 
 use actix_web::{get, post};
 
-use super::{SandboxPayment, SandboxState, notification_job, store};
+use serde::Deserialize;
+
+use super::{SandboxPayment, SandboxState, dispute_job, notification_job, store};
 use crate::{
     error::{Error, Result},
-    http::{Call, Mount, NoBody, RefPath, Reply, idempotency::Fingerprint},
+    http::{Body, Call, Mount, NoBody, RefPath, Reply, idempotency::Fingerprint},
     jobs,
-    kernel::Scope,
+    kernel::{Instant, Money, Scope, text::Text},
+    payments::disputes::{DisputeNotice, DisputeState},
 };
+
+/// What the bank says.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reference": "dp_1", "state": "open", "reason": "fraudulent"}))]
+pub struct SandboxDispute {
+    /// What the dispute is called.
+    #[schema(value_type = String, max_length = 200)]
+    pub reference: Text<200>,
+    /// Where it stands.
+    pub state: DisputeState,
+    /// Why.
+    #[schema(value_type = String, max_length = 200)]
+    pub reason: Text<200>,
+    /// How much; all that was taken and not given back, unless told.
+    pub amount: Option<Money>,
+    /// What the bank keeps for it.
+    pub fee: Option<Money>,
+    /// Until when it can be answered.
+    pub respond_by: Option<Instant>,
+}
+
+impl SandboxDispute {
+    fn notice(&self) -> DisputeNotice {
+        DisputeNotice {
+            reference: self.reference.to_string(),
+            state: self.state,
+            reason: self.reason.to_string(),
+            amount: self.amount,
+            fee: self.fee,
+            respond_by: self.respond_by,
+        }
+    }
+}
 
 /// Whoever is limited to some channels has no business here: the sandbox, like any provider, knows no channels.
 fn allow(call: &Call) -> Result<()> {
@@ -67,7 +104,31 @@ async fn decide(call: Call, our_key: String, state: SandboxState) -> Result<Repl
     .await
 }
 
+/// Have a payment disputed, or a dispute decided
+///
+/// As the customer's bank: the sandbox sends the notification that a real provider would. A dispute is opened by its first message
+/// (`open`), and ended by another with the same reference.
+#[utoipa::path(tag = "set up a shop", params(("our_key" = String, Path)), request_body = SandboxDispute,
+    security(("token" = ["payments:write"])), responses((status = 202, body = SandboxPayment)))]
+#[post("/sandbox/payments/{our_key}/dispute")]
+async fn dispute_sandbox_payment(call: Call, path: RefPath<String>, body: Body<SandboxDispute>) -> Result<Reply> {
+    allow(&call)?;
+    let notice = body.notice();
+    let (now, our_key) = (call.now, path.0);
+    let job = dispute_job(now, &our_key, &notice);
+    call.command(&body.fingerprint, move |tx| {
+        let known = store::get(tx, &our_key)?.ok_or_else(unknown)?;
+        jobs::enqueue(tx, now, vec![job.clone()])?;
+        Reply::accepted(&known)
+    })
+    .await
+}
+
 /// The routes of the ops surface.
 pub fn ops(config: &mut Mount<'_>) {
-    config.service(read_sandbox_payment).service(approve_sandbox_payment).service(decline_sandbox_payment);
+    config
+        .service(dispute_sandbox_payment)
+        .service(read_sandbox_payment)
+        .service(approve_sandbox_payment)
+        .service(decline_sandbox_payment);
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
+    disputes::DisputeNotice,
     model::{Action, Decline, Operation, OperationKind, Outcome, Payment},
     provider::{Answer, Headers, NOT_FOUND, Notification, Provider, ProviderError},
 };
@@ -66,6 +67,9 @@ pub struct SandboxPayment {
     pub voided: Money,
     /// How much was given back.
     pub refunded: Money,
+    /// Until when the promise holds, where it has an end: nothing is taken of it after that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Instant>,
 }
 
 /// What an instrument makes the sandbox do.
@@ -93,6 +97,8 @@ enum Script {
     Hang,
     /// Can not be reached, whatever it is asked.
     Unreachable,
+    /// Approve for so many seconds; `true` when the promise is given anew after that.
+    Expires(i64, bool),
     /// Approve, and tell it twice more.
     Twice,
     /// Approve, and break off.
@@ -103,7 +109,9 @@ enum Script {
 
 impl Script {
     fn of(payment: &Payment) -> Self {
-        match payment.details.instrument.as_deref() {
+        // Behind a `#` stands the card.
+        let instrument = payment.details.instrument.as_deref();
+        match instrument.map(|text| text.split_once('#').map_or(text, |(script, _)| script)) {
             None | Some("approve") => Self::Approve,
             Some("approve_recorded") => Self::Recorded,
             Some("decline") => Self::Decline(true),
@@ -118,7 +126,16 @@ impl Script {
                 let seconds = |prefix| other.strip_prefix(prefix)?.parse().ok().filter(|seconds| *seconds <= 3600);
                 let late = seconds("late:").map(Self::Late).or_else(|| seconds("slow:").map(Self::Slow));
                 let slow = || seconds("redirect_slow_void:").map(Self::SlowVoid);
-                late.or_else(slow).or_else(|| seconds("slow_capture:").map(Self::SlowCapture)).unwrap_or(Self::Unknown)
+                let until = |prefix: &str, anew| {
+                    let seconds =
+                        other.strip_prefix(prefix)?.parse().ok().filter(|seconds| (1..=31_536_000).contains(seconds));
+                    seconds.map(|seconds| Self::Expires(seconds, anew))
+                };
+                let ends = || until("expires:", true).or_else(|| until("expires_once:", false));
+                late.or_else(ends)
+                    .or_else(slow)
+                    .or_else(|| seconds("slow_capture:").map(Self::SlowCapture))
+                    .unwrap_or(Self::Unknown)
             }
         }
     }
@@ -128,7 +145,7 @@ impl Script {
         let no = |code: &str, retryable| Some(Outcome::Declined(Decline { code: code.to_owned(), retryable }));
         match self {
             Self::Approve | Self::SlowCapture(_) => {
-                Some(Outcome::Authorised { provider_ref: Some(reference(&payment.our_key)) })
+                Some(Outcome::Authorised { provider_ref: Some(reference(&payment.our_key)), expires_at: None })
             }
             Self::Decline(true) => no("insufficient_funds", true),
             Self::Decline(false) => no("do_not_honour", false),
@@ -164,9 +181,13 @@ impl Sandbox {
         notifications: usize,
     ) -> Result<(bool, SandboxPayment), ProviderError> {
         let (now, our_key, amount) = (self.clock.now(), payment.our_key.clone(), payment.amount);
+        let until = match Script::of(payment) {
+            Script::Expires(seconds, _) => Some(now.plus_seconds(seconds)),
+            _ => None,
+        };
         let jobs: Vec<NewJob> = (0..notifications).map(|_| notification_job(now, &our_key)).collect();
         let remembered = self.db.write(move |tx| {
-            let fresh = store::insert(tx, now, &our_key, state, amount)?;
+            let fresh = store::insert(tx, now, &our_key, state, (amount, until))?;
             if fresh {
                 crate::jobs::enqueue(tx, now, jobs.clone())?;
             }
@@ -260,7 +281,7 @@ fn outcome(known: &SandboxPayment, public_url: &str) -> Outcome {
             let url = format!("{public_url}/v1/ops/sandbox/payments/{}", known.our_key);
             Outcome::ActionRequired(Action { r#type: "redirect".to_owned(), url, client_secret: None }, reference)
         }
-        SandboxState::Authorised => Outcome::Authorised { provider_ref: reference },
+        SandboxState::Authorised => Outcome::Authorised { provider_ref: reference, expires_at: known.expires_at },
         SandboxState::Declined => no("authentication_failed"),
         SandboxState::Voided => no("voided"),
     }
@@ -271,12 +292,24 @@ impl Provider for Sandbox {
         SANDBOX
     }
 
+    fn card(&self, instrument: &str) -> Option<String> {
+        instrument.split_once('#').map(|(_, card)| card.to_owned())
+    }
+
     fn refusal(&self, amount: Money) -> Option<String> {
         (amount.minor() == 0).then(|| "there is nothing to pay: use `manual`".to_owned())
     }
 
     fn authorise<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Outcome> {
         Box::pin(self.authorise(payment))
+    }
+
+    fn renew<'a>(&'a self, renewed: &'a Payment, _: &'a Payment) -> Answer<'a, Outcome> {
+        let no = Decline { code: "expired_card".to_owned(), retryable: false };
+        match Script::of(renewed) {
+            Script::Expires(_, false) => Box::pin(async { Ok(Outcome::Declined(no)) }),
+            _ => Box::pin(self.authorise(renewed)),
+        }
     }
 
     fn capture<'a>(&'a self, payment: &'a Payment, operation: &'a Operation) -> Answer<'a, ()> {
@@ -295,7 +328,7 @@ impl Provider for Sandbox {
         Box::pin(self.lookup(payment))
     }
 
-    fn verify_webhook(&self, headers: &Headers, body: &[u8]) -> Result<Notification> {
+    fn verify_webhook(&self, headers: &Headers, body: &[u8]) -> Result<Option<Notification>> {
         let wrong = |detail: &str| Error::problem(Code::WebhookSignatureInvalid, detail.to_owned());
         let header = |name: &str| headers.get(name).ok_or_else(|| wrong(&format!("there is no {name}")));
         let (id, sent) = (header("webhook-id")?, header("webhook-timestamp")?);
@@ -310,7 +343,7 @@ impl Provider for Sandbox {
         }
         let notification: Notification = serde_json::from_slice(body)
             .map_err(|error| Error::problem(Code::BodyMalformed, format!("this is no notification: {error}")))?;
-        Ok(Notification { id: id.clone(), ..notification })
+        Ok(Some(Notification { id: id.clone(), ..notification }))
     }
 }
 
@@ -332,21 +365,33 @@ fn notification_job(now: Instant, our_key: &str) -> NewJob {
     NewJob::now(DELIVER, now, json!({"our_key": our_key}))
 }
 
+/// The same that tells of a dispute.
+fn dispute_job(now: Instant, our_key: &str, notice: &DisputeNotice) -> NewJob {
+    NewJob::now(DELIVER, now, json!({"our_key": our_key, "dispute": notice}))
+}
+
 /// What the delivery of a notification knows.
 #[derive(Deserialize)]
 struct Delivery {
     our_key: String,
+    #[serde(default)]
+    dispute: Option<DisputeNotice>,
 }
 
 /// Tells our own endpoint what became of a payment.
 async fn deliver(state: State, job: Job) -> Result<Verdict> {
-    let Delivery { our_key } = serde_json::from_value(job.payload.clone())?;
+    let Delivery { our_key, dispute } = serde_json::from_value(job.payload.clone())?;
     let known = state.db.read(move |tx| store::get(tx, &our_key)).await?;
     let Some(known) = known else { return Ok(Verdict::Done) };
     let base = state.public_url();
     // The same news has the same id, however often it is told.
-    let id = format!("msg_{}_{}", known.our_key, known.state);
-    let notification = Notification { id, our_key: known.our_key.clone(), outcome: outcome(&known, &base) };
+    let id = match &dispute {
+        None => format!("msg_{}_{}", known.our_key, known.state),
+        Some(notice) => format!("msg_{}_{}_{}", known.our_key, notice.reference, notice.state),
+    };
+    let told = if dispute.is_some() { Outcome::Unknown } else { outcome(&known, &base) };
+    let our_key = known.our_key.clone();
+    let notification = Notification { id, our_key, provider_ref: None, outcome: told, dispute, refund_failed: None };
     let body = serde_json::to_vec(&notification)?;
     let mut request = state.client.post(format!("{base}/v1/webhooks/payments/{SANDBOX}"));
     for (name, value) in sign(&state.secret, &notification.id, state.clock.now(), &body) {

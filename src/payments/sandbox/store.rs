@@ -1,29 +1,36 @@
 //! The only file that touches `sandbox_payments` and `sandbox_operations`.
 
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::{SandboxPayment, SandboxState};
 use crate::{
-    db::{Tx, sql},
+    db::{InstantSql, Tx, sql},
     error::{Error, Result},
     kernel::{Currency, Instant, Money},
     payments::model::{Operation, OperationKind, Payment},
 };
 
 /// Remembers a payment. False when it is known already.
-pub(super) fn insert(tx: &mut Tx, now: Instant, our_key: &str, state: SandboxState, amount: Money) -> Result<bool> {
+pub(super) fn insert(
+    tx: &mut Tx,
+    now: Instant,
+    our_key: &str,
+    state: SandboxState,
+    (amount, until): (Money, Option<Instant>),
+) -> Result<bool> {
     let insert = "INSERT INTO sandbox_payments (our_key, state, currency, amount, captured, voided, refunded, \
-                  created_at, updated_at) VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?) ON CONFLICT (our_key) DO NOTHING";
+                  created_at, updated_at, expires_at) VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?, ?) ON CONFLICT (our_key) DO NOTHING";
     let insert = sql(insert).bind(our_key).bind(state.as_str()).bind(amount.currency()).bind(amount.minor());
-    Ok(insert.bind(now).bind(now).execute(tx)? == 1)
+    Ok(insert.bind(now).bind(now).bind(until).execute(tx)? == 1)
 }
 
 pub(super) fn get(tx: &mut Tx, our_key: &str) -> Result<Option<SandboxPayment>> {
-    type Row = (String, SandboxState, Currency, i64, i64, i64, i64);
-    let query = "SELECT our_key, state, currency, amount, captured, voided, refunded FROM sandbox_payments \
+    type Types = (Text, Text, Text, BigInt, BigInt, BigInt, BigInt, Nullable<InstantSql>);
+    type Row = (String, SandboxState, Currency, i64, i64, i64, i64, Option<Instant>);
+    let query = "SELECT our_key, state, currency, amount, captured, voided, refunded, expires_at FROM sandbox_payments \
                  WHERE our_key = ?";
-    let row = sql(query).bind(our_key).first::<(Text, Text, Text, BigInt, BigInt, BigInt, BigInt), Row>(tx)?;
-    Ok(row.map(|(our_key, state, currency, amount, captured, voided, refunded)| {
+    let row = sql(query).bind(our_key).first::<Types, Row>(tx)?;
+    Ok(row.map(|(our_key, state, currency, amount, captured, voided, refunded, expires_at)| {
         let money = |minor| Money::from_minor(minor, currency);
         let promised = if state == SandboxState::Authorised { amount.saturating_sub(voided) } else { 0 };
         SandboxPayment {
@@ -34,6 +41,7 @@ pub(super) fn get(tx: &mut Tx, our_key: &str) -> Result<Option<SandboxPayment>> 
             captured: money(captured),
             voided: money(voided),
             refunded: money(refunded),
+            expires_at,
         }
     }))
 }
@@ -55,10 +63,10 @@ pub(super) fn operate(
 ) -> Result<bool> {
     let our_key = payment.our_key.as_str();
     if approves {
-        insert(tx, now, our_key, SandboxState::Authorised, payment.amount)?;
+        insert(tx, now, our_key, SandboxState::Authorised, (payment.amount, None))?;
     } else if operation.kind == OperationKind::Void {
         // Never heard of, and never to be promised: the question may still be under way.
-        insert(tx, now, our_key, SandboxState::Pending, payment.amount)?;
+        insert(tx, now, our_key, SandboxState::Pending, (payment.amount, None))?;
     } else if get(tx, our_key)?.is_none() {
         return Err(Error::conflict("the sandbox never heard of this payment"));
     }
@@ -87,8 +95,10 @@ fn book(tx: &mut Tx, now: Instant, our_key: &str, operation: &Operation) -> Resu
     let amount = operation.amount;
     let update = match operation.kind {
         OperationKind::Capture => sql("UPDATE sandbox_payments SET captured = captured + ?, updated_at = ? \
-             WHERE our_key = ? AND state = 'authorised' AND captured + voided + ? <= amount")
-        .bind(amount),
+             WHERE (expires_at IS NULL OR expires_at > ?) AND our_key = ? AND state = 'authorised' \
+             AND captured + voided + ? <= amount")
+        .bind(amount)
+        .bind(now),
         OperationKind::Void => sql("UPDATE sandbox_payments SET voided = voided + ?, \
              state = CASE WHEN voided + ? >= amount THEN 'voided' ELSE state END, updated_at = ? \
              WHERE our_key = ? AND state IN ('pending', 'authorised') AND captured + voided + ? <= amount")

@@ -238,7 +238,7 @@ fn given<'a>(
     };
     let available = match variant.is_limited() {
         true => Some(
-            stock::availability(tx, &[variant.id], stock::Selling::default())?
+            stock::availability(tx, found.iter(), (stock::Selling::default(), stock::Market::EVERYWHERE))?
                 .get(&variant.id)
                 .copied()
                 .unwrap_or_default(),

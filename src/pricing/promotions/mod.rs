@@ -26,7 +26,7 @@ mod versions;
 pub use announced::{Described, Listed, began, reduced_by};
 pub use compiled::{Compiled, Line, Set};
 pub use conditions::{Basket, GiftLine, Giveable, Left, Redeemed};
-pub use coupons::{Coupon, Redeeming, code, redeemed, unknown as unknown_coupon};
+pub use coupons::{Coupon, Redeeming, code, find as find_coupon, redeemed, unknown as unknown_coupon};
 pub use evaluate::{Detail, Evaluation};
 pub use goods::{give_goods, goods_in_question};
 pub use limits::{

@@ -12,6 +12,7 @@ use crate::{
         Instant,
         ids::{ChannelId, ChannelSafetyId, LocationId, VariantId},
     },
+    stock::LevelKey,
 };
 
 /// What a channel leaves to others of a variant.
@@ -96,22 +97,18 @@ pub(super) fn of(tx: &mut Tx, rows: &[ChannelSafety]) -> Result<Vec<ChannelSafet
     Ok(sql(query).bind(keys(rows)).load::<Columns, Row>(tx)?.into_iter().map(safety).collect())
 }
 
-/// How many pieces of variants which channel leaves to others at a location: what is said of it counts before what is said of each.
-pub(in crate::stock) fn left_at(
-    tx: &mut Tx,
-    location: LocationId,
-    variants: &[VariantId],
-) -> Result<HashMap<(VariantId, ChannelId), i64>> {
-    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+/// How many pieces of levels which channel leaves to others: what is said of a location counts before what is said of each.
+pub(in crate::stock) fn left_at(tx: &mut Tx, levels: &[LevelKey]) -> Result<HashMap<(LevelKey, ChannelId), i64>> {
+    let list = dialect::list(tx, &[("variant", Col::Uid), ("location", Col::Uid)]);
     let query = format!(
-        "SELECT variant_id, channel_id, pieces FROM {list} JOIN stock_channel_safety ON variant_id = wanted \
-         WHERE location_id = ? OR location_id IS NULL ORDER BY CASE WHEN location_id IS NULL THEN 0 ELSE 1 END"
+        "SELECT variant, location, channel_id, pieces FROM {list} JOIN stock_channel_safety ON variant_id = variant \
+         WHERE location_id = location OR location_id IS NULL ORDER BY CASE WHEN location_id IS NULL THEN 0 ELSE 1 END"
     );
-    let wanted = dialect::rows(variants.iter().map(|id| json!([id.hex()])).collect());
-    let rows = sql(query).bind(wanted).bind(location);
-    let rows = rows.load::<(UidSql, UidSql, BigInt), (VariantId, ChannelId, i64)>(tx)?;
+    let wanted = dialect::rows(levels.iter().map(|(variant, place)| json!([variant.hex(), place.hex()])).collect());
+    type Row = (VariantId, LocationId, ChannelId, i64);
+    let rows = sql(query).bind(wanted).load::<(UidSql, UidSql, UidSql, BigInt), Row>(tx)?;
     // Of two the later one counts.
-    Ok(rows.into_iter().map(|(variant, channel, pieces)| ((variant, channel), pieces)).collect())
+    Ok(rows.into_iter().map(|(variant, place, channel, pieces)| (((variant, place), channel), pieces)).collect())
 }
 
 /// A page of what is set, of one variant or channel where that is asked, behind one of them.

@@ -20,7 +20,7 @@ use crate::{
     },
     stock::{
         Level, LevelChange, LevelKey, MovementKind,
-        model::Occasion,
+        model::{NewMovement, Occasion},
         service::{names, tell},
         shortage, store as levels,
         told::ChangeKind,
@@ -74,8 +74,19 @@ pub fn name(tx: &mut Tx, now: Instant, actor: &Actor, namings: &[Naming], refere
     let moved = moved.map(|((lot, key), (quantity, _))| LotChange { lot, key, quantity }).collect::<Vec<_>>();
     let occasion = Occasion { actor, reference, occurred_at: now };
     store::shift(tx, now, ("named", occasion), &moved)?;
+    levels::append(tx, now, occasion, &told(&moved, &lots))?;
     announce(tx, now, occasion, &keys, &namings.iter().map(|one| one.event).collect::<Vec<_>>())?;
     Ok(lots)
+}
+
+/// What is told in the ledger of levels of pieces that were said to be of lots.
+fn told(moved: &[LotChange], lots: &[Lot]) -> Vec<NewMovement> {
+    let movement = |one: &LotChange| {
+        let lot = lots.iter().find(|lot| lot.id == one.lot).map_or("", |lot| lot.number.as_str());
+        let reason = Some(format!("{:+} of lot {lot}", one.quantity));
+        NewMovement { key: one.key, kind: MovementKind::LotChange, on_hand: 0, allocated: 0, reason }
+    };
+    moved.iter().map(movement).collect()
 }
 
 /// Makes lots that are not there yet; all of them, locked.

@@ -26,7 +26,7 @@ use crate::{
         text::{Sku, Text},
     },
     stock::{
-        Locations, adjust,
+        Locations, Market, adjust,
         api::names,
         dto::{Levels, check_count},
         list::Filter,
@@ -49,6 +49,7 @@ async fn ask_availability(call: Call, body: Body<AvailabilityRequest>) -> Result
     let directory = call.snapshot::<Directory>().await?;
     let channel = directory.get(shopper.channel)?;
     let low = channel.settings.low_stock;
+    let locations = call.snapshot::<Locations>().await?;
     let (sells, identity, now) = (channel.clone(), shopper.identity.clone(), call.now);
     let skus: Vec<String> = body.skus.iter().map(ToString::to_string).collect();
     let asked = skus.clone();
@@ -57,7 +58,8 @@ async fn ask_availability(call: Call, body: Body<AvailabilityRequest>) -> Result
             let group = group(tx, &sells, identity.as_ref())?;
             let selling = Selling::of(&sells, group.as_deref(), now);
             let mut variants = catalog::by_skus(tx, &asked)?;
-            let shelves = service::shelves(tx, &mut variants, selling)?;
+            let market = Market::of(&locations, sells.id);
+            let shelves = service::shelves(tx, &mut variants, (selling, market))?;
             Ok((variants, shelves))
         })
         .await?;
@@ -103,7 +105,7 @@ async fn read_outlook(call: Call, query: Params<OutlookQuery>) -> Result<Reply> 
     };
     let found = call.read(move |tx| {
         let variants: Vec<VariantId> = adjust::variants(tx, skus.iter().map(String::as_str))?.into_values().collect();
-        let filter = Filter { variants: Some(variants), locations: places, reference: None };
+        let filter = Filter { variants: Some(variants), locations: places, ..Filter::default() };
         let found = service::outlook(tx, now, &filter, &locations, days)?;
         let names = names(tx, found.iter().map(|one| one.level.variant), &locations)?;
         Ok(OutlookDocument { items: found.into_iter().map(|one| LevelOutlook::of(one, &names)).collect() })

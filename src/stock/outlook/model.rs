@@ -33,7 +33,7 @@ crate::words! {
     }
 }
 
-/// What of a variant can be had at all active locations together.
+/// What of a variant can be had at all locations together that give it to whoever asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Shelf {
     /// What is there to sell.
@@ -57,6 +57,20 @@ impl Shelf {
             _ if self.sellable > 0 && self.kind == Some(BackorderKind::Preorder) => (Bucket::Preorder, None),
             _ if self.sellable > 0 || always => (Bucket::Backorder, None),
             _ => (Bucket::Out, None),
+        }
+    }
+}
+
+impl Shelf {
+    /// With what can be had at another location. One that owes more than it has takes nothing from what lies elsewhere.
+    #[must_use]
+    pub(super) fn and(self, other: Self) -> Self {
+        let earlier = self.available_from.into_iter().chain(other.available_from).min();
+        Self {
+            there: self.there.saturating_add(other.there.max(0)),
+            sellable: self.sellable.saturating_add(other.sellable.max(0)),
+            kind: self.kind.max(other.kind),
+            available_from: earlier,
         }
     }
 }

@@ -14,12 +14,12 @@ use crate::{
     error::{Error, Result},
     jobs::{self, NewJob},
     kernel::{
-        Actor, Instant,
+        Actor, Capabilities, Instant,
         ids::{CartId, EventId, InboundShipmentId, OrderId, PurchaseOrderId, TransferId, VariantId},
         local,
     },
     stock::{
-        Level, LevelChange, LevelKey, Locations, levels_at,
+        Level, LevelChange, LevelKey, Locations, Market, levels_at,
         list::{self, Filter},
         model::{Occasion, Selling},
         service::{names, tell},
@@ -28,18 +28,27 @@ use crate::{
     },
 };
 
-/// What of variants can be had at all active locations together; absent is nothing. One statement.
+/// What of articles can be had at all locations together that give them to a market; absent is nothing. One statement.
 ///
 /// # Errors
 /// What the database says.
-fn on_the_shelf(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<HashMap<VariantId, Shelf>> {
-    if variants.is_empty() {
-        return Ok(HashMap::new());
+fn on_the_shelf<'v>(
+    tx: &mut Tx,
+    wanted: impl Iterator<Item = &'v Variant>,
+    (selling, market): (Selling, Market<'_>),
+) -> Result<HashMap<VariantId, Shelf>> {
+    // Named twice it would count twice.
+    let wanted: BTreeMap<VariantId, &Capabilities> = wanted.map(|variant| (variant.id, &variant.requires)).collect();
+    let ids: Vec<VariantId> = wanted.keys().copied().collect();
+    let levels = if ids.is_empty() { Vec::new() } else { store::on_the_shelf(tx, &ids, selling)? };
+    let (served, mut shelves) = (market.served(), HashMap::<VariantId, Shelf>::new());
+    for ((variant, location), shelf) in levels {
+        if wanted.get(&variant).is_some_and(|requires| served.by(location, requires)) {
+            let sum = shelves.entry(variant).or_default();
+            *sum = sum.and(shelf);
+        }
     }
-    let mut wanted = variants.to_vec();
-    wanted.sort_unstable();
-    wanted.dedup();
-    Ok(store::on_the_shelf(tx, &wanted, selling)?.into_iter().collect())
+    Ok(shelves)
 }
 
 /// What can be had of variants; of bundles, which are made to be what their components make of them
@@ -47,9 +56,9 @@ fn on_the_shelf(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result
 ///
 /// # Errors
 /// What the database says.
-pub fn shelves(tx: &mut Tx, variants: &mut [Variant], selling: Selling) -> Result<HashMap<VariantId, Shelf>> {
+pub fn shelves(tx: &mut Tx, variants: &mut [Variant], to: (Selling, Market<'_>)) -> Result<HashMap<VariantId, Shelf>> {
     let parts = catalog::with_components(tx, variants)?;
-    shelves_among(tx, (variants, &parts), selling)
+    shelves_among(tx, (variants, &parts), to)
 }
 
 /// The same of variants whose components are at hand. One statement.
@@ -59,11 +68,10 @@ pub fn shelves(tx: &mut Tx, variants: &mut [Variant], selling: Selling) -> Resul
 pub fn shelves_among(
     tx: &mut Tx,
     (variants, parts): (&[Variant], &[Variant]),
-    selling: Selling,
+    to: (Selling, Market<'_>),
 ) -> Result<HashMap<VariantId, Shelf>> {
     let articles = variants.iter().chain(parts).filter(|variant| !variant.is_bundle());
-    let ids: Vec<VariantId> = articles.map(|variant| variant.id).collect();
-    let mut shelves = on_the_shelf(tx, &ids, selling)?;
+    let mut shelves = on_the_shelf(tx, articles, to)?;
     let by_sku: HashMap<&str, &Variant> =
         variants.iter().chain(parts).map(|variant| (variant.sku.as_str(), variant)).collect();
     for bundle in variants.iter().filter(|variant| variant.is_bundle()) {

@@ -21,27 +21,24 @@ use crate::{
     },
 };
 
-/// What of variants can be had at all active locations together; those without a level are absent. A location that owes more than it
-/// has takes nothing from what lies elsewhere.
-pub(super) fn on_the_shelf(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<Vec<(VariantId, Shelf)>> {
-    type Columns = (UidSql, BigInt, BigInt, Nullable<Text>, Nullable<InstantSql>);
-    type Row = (VariantId, i64, i64, Option<BackorderKind>, Option<Instant>);
+/// What of variants can be had at each active location; those without a level are absent. What a location owes is less than none.
+pub(super) fn on_the_shelf(tx: &mut Tx, variants: &[VariantId], selling: Selling) -> Result<Vec<(LevelKey, Shelf)>> {
+    type Columns = (UidSql, UidSql, BigInt, BigInt, Nullable<Text>, Nullable<InstantSql>);
+    type Row = (VariantId, LocationId, i64, i64, Option<BackorderKind>, Option<Instant>);
     let (list, one) = (dialect::list(tx, &[("wanted", Col::Uid)]), dialect::list(tx, WHO));
     let kept = kept_back_from_who("s");
     let query = format!(
         "WITH who AS (SELECT * FROM {one}), wanted AS (SELECT wanted FROM {list}), \
          found AS (SELECT s.variant_id, s.location_id, s.beyond, {THERE} - {kept} AS there FROM who CROSS JOIN wanted \
            JOIN stock_levels AS s ON s.variant_id = wanted JOIN locations AS l ON l.id = s.location_id WHERE l.active) \
-         SELECT f.variant_id, CAST(sum(CASE WHEN there > 0 THEN there ELSE 0 END) AS BIGINT), \
-           CAST(sum(CASE WHEN there + f.beyond > 0 THEN there + f.beyond ELSE 0 END) AS BIGINT), \
-           max(CASE WHEN f.beyond > 0 THEN b.kind END), min(CASE WHEN f.beyond > 0 THEN b.available_from END) \
+         SELECT f.variant_id, f.location_id, f.there, f.there + f.beyond, CASE WHEN f.beyond > 0 THEN b.kind END, \
+           CASE WHEN f.beyond > 0 THEN b.available_from END \
          FROM found AS f \
-         LEFT JOIN stock_backorders AS b ON b.variant_id = f.variant_id AND b.location_id = f.location_id \
-         GROUP BY f.variant_id"
+         LEFT JOIN stock_backorders AS b ON b.variant_id = f.variant_id AND b.location_id = f.location_id"
     );
     let rows = sql(query).bind(who(selling)).bind(ids(variants.iter().copied())).load::<Columns, Row>(tx)?;
-    let shelf = |(variant, there, sellable, kind, available_from): Row| {
-        (variant, Shelf { there, sellable, kind, available_from })
+    let shelf = |(variant, location, there, sellable, kind, available_from): Row| {
+        ((variant, location), Shelf { there, sellable, kind, available_from })
     };
     Ok(rows.into_iter().map(shelf).collect())
 }

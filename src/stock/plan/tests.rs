@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    kernel::{Id, Instant},
+    kernel::{Capabilities, Id, Instant},
     stock::{
         available::Available,
         model::{LevelChange, Location, sum_changes},
@@ -38,7 +38,8 @@ fn locations(active: &[bool]) -> Locations {
 }
 
 fn need(line_no: i32, number: u8, quantity: i64) -> Need {
-    Need { place: 0, line_no, delivery: 0, variant: variant(number), quantity, tracked: true, backorder: false }
+    let (variant, requires) = (variant(number), Capabilities::NONE);
+    Need { place: 0, line_no, delivery: 0, variant, quantity, tracked: true, backorder: false, requires }
 }
 
 fn levels(rows: &[(u8, u8, i64)]) -> Available {
@@ -189,6 +190,8 @@ proptest! {
         let total = |v: VariantId| open.iter().map(|l| has(v, *l).max(0)).sum::<i64>();
         match plan(&needs, &all, &rows) {
             Err(NoPlan::NoLocation) => prop_assert!(open.is_empty()),
+            // Nothing is required here.
+            Err(NoPlan::Incapable { .. }) => prop_assert!(false),
             Err(NoPlan::Short { place, available }) => {
                 let short = &needs[place];
                 prop_assert!(short.tracked && !short.backorder && available < short.quantity);

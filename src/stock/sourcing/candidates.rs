@@ -109,7 +109,7 @@ pub(super) fn candidates<'a>(
     facts: &Facts,
     locations: &'a Locations,
     except: &[LocationId],
-) -> (Vec<Candidate<'a>>, Vec<(LocationId, Why)>) {
+) -> (Vec<Candidate<'a>>, Vec<(&'a Location, Why)>) {
     let destination = destination(document, facts);
     let (mut kept, mut dropped) = (Vec::new(), Vec::new());
     for location in locations.active() {
@@ -118,7 +118,7 @@ pub(super) fn candidates<'a>(
         let why = refusal(&strategy.filters, location, facts, (locations, except), metres);
         let why = why.or_else(|| (strategy.weights.cost > 0 && rate.is_none()).then_some(Why::NoRate));
         match why {
-            Some(why) => dropped.push((location.id, why)),
+            Some(why) => dropped.push((location, why)),
             None => kept.push(Candidate { location, metres, rate, days: days_until_shipped(location, facts) }),
         }
     }
@@ -146,6 +146,8 @@ fn refusal(
         Some(Why::WrongKind)
     } else if names(&filters.except) || (!filters.locations.is_empty() && !names(&filters.locations)) {
         Some(Why::NotNamed)
+    } else if !filters.capabilities.are_had_by(&site.capabilities) {
+        Some(Why::NotCapable)
     } else if filters.before_cut_off && site.begins_on(zone, facts.at) != today {
         Some(Why::PastCutOff)
     } else if filters.capacity_left
@@ -163,8 +165,8 @@ fn refusal(
 pub(super) fn serves(location: &Location, facts: &Facts) -> bool {
     match facts.only {
         // Nobody ships it: whoever picks it up comes to this one.
-        Some(only) => only == location.id && location.site.serves_channel(facts.channel),
-        None => location.site.serves_channel(facts.channel) && location.site.serves_country(facts.country),
+        Some(only) => only == location.id && location.site.serves(facts.channel, None),
+        None => location.site.serves(facts.channel, Some(facts.country)),
     }
 }
 

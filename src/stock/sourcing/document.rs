@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    kernel::{Country, Money, ids::ChannelId, text::Text},
+    kernel::{Capabilities, Country, Money, ids::ChannelId, text::Text},
 };
 
 /// Which orders a strategy is for. Everything that is said must hold; what is not said holds for every order.
@@ -65,6 +65,9 @@ pub struct Filters {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>, max_items = 500)]
     pub except: Vec<Text<50>>,
+    /// Only locations that can do all of this, whatever the goods require: words of their `capabilities`.
+    #[serde(skip_serializing_if = "Capabilities::is_none")]
+    pub capabilities: Capabilities,
     /// Only locations that still begin today with what is ordered now.
     pub before_cut_off: bool,
     /// Only locations that have not taken their `orders_per_day` yet. Counted every half minute, so a rush may go a little

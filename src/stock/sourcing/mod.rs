@@ -12,6 +12,7 @@ mod model;
 mod planner;
 mod search;
 mod service;
+mod simulation;
 mod sources;
 mod store;
 
@@ -24,6 +25,7 @@ pub use model::{
 };
 pub use planner::Order;
 pub use service::{Replanned, count_loads, try_plan};
+pub use simulation::{PlacedOrders, Trial};
 pub use sources::Sources;
 
 pub(super) use sources::planned;

@@ -130,6 +130,9 @@ fn short(needs: &[Need], open: &[LocationId], available: &Available) -> NoPlan {
     let counted = tracked.map(|(place, need)| (place, need, total(need.variant)));
     let counted: Vec<_> = counted.collect();
     let lacking = counted.iter().find(|(_, need, total)| *total < need.quantity);
+    if let Some(place) = available.incapable(needs, open) {
+        return NoPlan::Incapable { place };
+    }
     match (lacking, counted.first()) {
         _ if open.is_empty() => NoPlan::NoLocation,
         (Some((place, _, total)), _) => NoPlan::Short { place: *place, available: *total },
@@ -152,7 +155,9 @@ fn elsewhere(
         let total = || open.iter().map(|id| has(available, need.variant, *id).max(0)).sum::<i64>();
         let left = left.entry(need.variant).or_insert_with(total);
         // Nothing is sold beyond the stock that may not be: of that the supplier ships what is counted there, as any location.
-        if need.tracked && need.backorder && *left < need.quantity {
+        // Nor does anything wait where nobody can handle it.
+        let beyond = need.tracked && need.backorder && *left < need.quantity;
+        if beyond && available.gives(need.variant, place) {
             there.push(need.clone());
         } else {
             *left -= if need.tracked { need.quantity } else { 0 };
@@ -163,12 +168,7 @@ fn elsewhere(
     let mut plan = match here.is_empty() {
         true => Plan::default(),
         // A refusal names the line by its place among all of them.
-        false => plan::among(&here, open, available).map_err(|why| match why {
-            NoPlan::Short { place, available } => {
-                NoPlan::Short { place: places.get(place).copied().unwrap_or(place), available }
-            }
-            NoPlan::NoLocation => NoPlan::NoLocation,
-        })?,
+        false => plan::among(&here, open, available).map_err(|why| why.among(&places))?,
     };
     for need in there {
         let Need { line_no, delivery, variant, quantity, tracked, .. } = need;
@@ -283,7 +283,7 @@ fn rate(goods: &[Goods], kept: bool, strategy: &Strategy, candidate: &Candidate<
         let piece = candidate.piece(&strategy.weights, one.grams, share);
         rated.points = rated.points.plus(&piece, one.quantity);
         let lacks = if one.tracked { (one.quantity - lies).max(0) } else { 0 };
-        whole &= lacks == 0 || one.may_wait;
+        whole &= (lacks == 0 || one.may_wait) && available.gives(one.variant, candidate.location.id);
         missing += lacks;
         rated.offer.has = lies;
         rated.offer.each = piece.total();
@@ -309,7 +309,7 @@ fn by_strategy(
     let available = lasting.as_ref().unwrap_or(all);
     if lasting.is_some() {
         let spoils = |one: &Candidate<'_>| spoils(order, strategy, one.location.id, (all, available));
-        dropped.extend(kept.iter().filter(|one| spoils(one)).map(|one| (one.location.id, Why::ShelfLife)));
+        dropped.extend(kept.iter().filter(|one| spoils(one)).map(|one| (one.location, Why::ShelfLife)));
         kept.retain(|one| !spoils(one));
     }
     if kept.is_empty() {
@@ -375,7 +375,7 @@ struct Told<'a> {
     strategy: &'a Strategy,
     order: Order<'a>,
     kept: &'a [Candidate<'a>],
-    dropped: &'a [(LocationId, Why)],
+    dropped: &'a [(&'a Location, Why)],
     fixed: &'a [Scaled],
     available: &'a Available,
     /// The same with what does not keep long enough.
@@ -450,8 +450,11 @@ impl Told<'_> {
             ));
         }
         looked_at.sort_by_key(|(rank, place, _)| (*rank, *place));
-        let dropped =
-            self.dropped.iter().map(|(id, why)| LookedAt::new(*id, has(self.available, need.variant, *id), 0, *why));
+        let asks = &self.strategy.filters.capabilities;
+        let dropped = self.dropped.iter().map(|(place, why)| {
+            let missing = if *why == Why::NotCapable { asks.missing_at(&place.site.capabilities) } else { Vec::new() };
+            LookedAt { missing, ..LookedAt::new(place.id, has(self.available, need.variant, place.id), 0, *why) }
+        });
         let looked_at = looked_at.into_iter().map(|(_, _, one)| one).chain(dropped).collect();
         of_line(need.line_no, self.order.needs.len(), looked_at)
     }

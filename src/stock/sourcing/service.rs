@@ -18,7 +18,6 @@ use super::{
         Facts, NewSourcingProfile, ProfileCommand, ProfileState, SourcingProfile, SourcingProfilePatch,
         unknown_location,
     },
-    planner::{self, Order},
     sources::{Sources, planned},
     store,
 };
@@ -241,30 +240,26 @@ pub(super) enum Rules {
     Of(String, i64, Box<super::ProfileDocument>),
 }
 
-/// A plan made for a simulation; why there is none, where there is none.
+/// A plan made for a simulation; why there is none, where there is none. What is `own` is allocated to whom it is planned for already, and
+/// counts as available to them.
 pub(super) fn simulate(
     tx: &mut Tx,
     now: Instant,
-    needs: &[Need],
+    (needs, own): (&[Need], &[(LevelKey, i64)]),
     (facts, except): (&Facts, &[LocationId]),
     locations: &Locations,
     rules: &Rules,
 ) -> Result<std::result::Result<Replanned, NoPlan>> {
-    let sources = Sources::of(locations, facts);
+    let sources = Sources::of(locations, facts).without(except);
+    let sources = match rules {
+        Rules::Live => sources,
+        Rules::Of(code, version, document) => sources.by((code, *version, document)),
+    };
     // What has ended by when it would be ordered is not there then.
     let selling = sources.selling(now.max(facts.at));
-    let asks = match rules {
-        Rules::Live => sources.asks_for_lots(),
-        Rules::Of(_, _, document) => document.asks_for_shelf_life(),
-    };
-    let available = stock::look_with(tx, needs, selling, asks)?;
-    let plan = match rules {
-        Rules::Live => planned(needs, Sources::of(locations, facts).without(except), &available),
-        Rules::Of(code, version, document) => {
-            planner::plan_by((code, *version), document, Order { needs, facts, except }, locations, &available)
-        }
-    };
-    Ok(plan.map(Replanned::from))
+    let mut available = stock::look_with(tx, needs, selling, sources.asks_for_lots())?;
+    available.give_back(own);
+    Ok(planned(needs, sources, &available).map(Replanned::from))
 }
 
 /// Notes how many orders locations have taken on local days, for the filter `capacity_left`.

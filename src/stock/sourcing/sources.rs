@@ -9,6 +9,7 @@ use super::{
         plan::{self, NoPlan, Plan},
         trace,
     },
+    document::ProfileDocument,
     model::Facts,
     planner::{self, Order},
 };
@@ -23,13 +24,15 @@ pub struct Sources<'a> {
     pub facts: Option<&'a Facts>,
     /// Locations that are not to ship it.
     pub except: &'a [LocationId],
+    /// By which rules it is placed, where that are not those of the live profile: their code, their version, and they.
+    by: Option<(&'a str, i64, &'a ProfileDocument)>,
 }
 
 impl<'a> Sources<'a> {
     /// The locations, for an order of which this is known.
     #[must_use]
     pub const fn of(locations: &'a Locations, facts: &'a Facts) -> Self {
-        Self { locations, facts: Some(facts), except: &[] }
+        Self { locations, facts: Some(facts), except: &[], by: None }
     }
 
     /// For whom it is taken, when.
@@ -45,8 +48,20 @@ impl<'a> Sources<'a> {
 
     /// Whether it has to be known when lots end: the live profile asks for it.
     pub(in crate::stock) fn asks_for_lots(&self) -> bool {
-        let live = self.facts.and_then(|facts| self.locations.profile_of(facts.channel));
-        live.is_some_and(|profile| profile.document.asks_for_shelf_life())
+        self.rules().is_some_and(|(.., document)| document.asks_for_shelf_life())
+    }
+
+    /// By which rules it is placed: a code, a version, a document. None where there are none, or nothing is known of the order.
+    fn rules(&self) -> Option<(&'a str, i64, &'a ProfileDocument)> {
+        let facts = self.facts?;
+        let live = || self.locations.profile_of(facts.channel);
+        self.by.or_else(|| live().map(|live| (live.code.as_str(), live.version, &live.document)))
+    }
+
+    /// By other rules than those of the live profile: a code, a version, a document.
+    #[must_use]
+    pub(super) const fn by(self, rules: (&'a str, i64, &'a ProfileDocument)) -> Self {
+        Self { by: Some(rules), ..self }
     }
 
     /// Without some locations.
@@ -58,7 +73,7 @@ impl<'a> Sources<'a> {
 
 impl<'a> From<&'a Locations> for Sources<'a> {
     fn from(locations: &'a Locations) -> Self {
-        Self { locations, facts: None, except: &[] }
+        Self { locations, facts: None, except: &[], by: None }
     }
 }
 
@@ -87,13 +102,8 @@ pub(in crate::stock) fn planned(needs: &[Need], sources: Sources<'_>, available:
         let own = needs.iter().enumerate().filter(|(_, need)| need.delivery == number);
         let (places, own): (Vec<usize>, Vec<Need>) = own.map(|(place, need)| (place, need.clone())).unzip();
         let sources = Sources { facts: Some(facts.of_delivery(number)), ..sources };
-        let mut plan = of_one(&own, sources, &left).map_err(|why| match why {
-            // A refusal names the line by its place among all of them.
-            NoPlan::Short { place, available } => {
-                NoPlan::Short { place: places.get(place).copied().unwrap_or(place), available }
-            }
-            NoPlan::NoLocation => NoPlan::NoLocation,
-        })?;
+        // A refusal names the line by its place among all of them.
+        let mut plan = of_one(&own, sources, &left).map_err(|why| why.among(&places))?;
         tell(&mut plan, number);
         for planned in plan.planned.iter().filter(|planned| planned.share.tracked) {
             left.take((planned.share.variant, planned.share.location), planned.share.quantity);
@@ -115,6 +125,9 @@ fn tell(plan: &mut Plan, number: i32) {
 
 /// The plan of one delivery: by the live profile of the order's channel, else the usual plan.
 fn of_one(needs: &[Need], sources: Sources<'_>, available: &Available) -> Result<Plan, NoPlan> {
+    // Nothing is there where it can not be handled as it has to be.
+    let capable = available.capable(needs, sources.locations);
+    let available = capable.as_ref();
     let mut plan = placed(needs, sources, available)?;
     // What does not keep as long as the rule asks that has placed it is not there for it.
     let rule = plan.shelf_life_days.zip(sources.facts);
@@ -122,11 +135,12 @@ fn of_one(needs: &[Need], sources: Sources<'_>, available: &Available) -> Result
     let available = lasting.as_ref().unwrap_or(available);
     trace::note_waiting(&mut plan, needs, available);
     trace::note_kept_back(&mut plan, needs, available);
+    trace::note_incapable(&mut plan, needs, sources.locations);
     Ok(plan)
 }
 
 fn placed(needs: &[Need], sources: Sources<'_>, available: &Available) -> Result<Plan, NoPlan> {
-    let Sources { locations, facts, except } = sources;
+    let Sources { locations, facts, except, .. } = sources;
     let Some(facts) = facts else {
         return match except {
             [] => plan::plan(needs, locations, available),
@@ -137,8 +151,8 @@ fn placed(needs: &[Need], sources: Sources<'_>, available: &Available) -> Result
         };
     };
     let order = Order { needs, facts, except };
-    match locations.profile_of(facts.channel) {
-        Some(live) => planner::plan_by((&live.code, live.version), &live.document, order, locations, available),
+    match sources.rules() {
+        Some((code, version, document)) => planner::plan_by((code, version), document, order, locations, available),
         None => plan::among(needs, &planner::open(order, locations), available),
     }
 }

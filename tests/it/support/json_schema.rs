@@ -118,6 +118,7 @@ fn fits(keyword: &str, rule: &Value, value: &Value) -> bool {
         },
         "enum" => rule.as_array().unwrap().contains(value),
         "pattern" => text.is_none_or(|text| regex::Regex::new(rule.as_str().unwrap()).unwrap().is_match(text)),
+        "minimum" => value.as_f64().is_none_or(|number| number >= rule.as_f64().unwrap()),
         "minLength" => text.is_none_or(|text| length(text) >= rule.as_u64().unwrap()),
         "maxLength" => text.is_none_or(|text| length(text) <= rule.as_u64().unwrap()),
         "format" => match rule.as_str().unwrap() {

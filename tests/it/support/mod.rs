@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod app;
+pub mod business;
 pub mod folder;
 pub mod json_schema;
 pub mod postgres;
@@ -13,6 +14,7 @@ pub mod shop;
 pub mod world;
 
 pub use app::{Answer, App};
+pub use business::Business;
 pub use folder::Folder;
 pub use program::{Program, Site, on_both_sites, on_postgres_site};
 pub use receiver::{Deed, Gate, Received, Receiver};

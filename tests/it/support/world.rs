@@ -11,7 +11,7 @@ use kontor::{
 };
 use serde_json::{Value, json};
 
-use super::{Answer, App, Shop};
+use super::{Answer, App, Business, Shop};
 
 /// One channel. `ids` are by the word that stands before them in a path.
 pub struct Side {
@@ -84,14 +84,22 @@ async fn fill(shop: Shop, name: &str) -> Side {
     let connector = json!({"name": name, "adapter": "webhook", "settings": {"url": "http://127.0.0.1:9/"},
         "channels": [channel]});
     ids.insert("connectors", text(&make("/connectors", connector).await["id"]));
+    let rules = json!({"rules": [], "hold_at": 1000});
+    app.ops("PUT", &format!("/risk/profiles/{channel}"), Some(&rules)).await.expect(200);
+    ids.insert("channel_id", channel.clone());
     let order = shop.order(&[("TEE", 3)]).await;
     let id = text(&order["id"]);
+    let judged = app.ops("GET", &format!("/orders/{id}/risk"), None).await.expect(200);
+    ids.insert("assessments", text(&judged["id"]));
     let fulfilment = app.ops("GET", &format!("/orders/{id}/fulfilment"), None).await.expect(200);
     let fulfilment = text(&fulfilment["fulfilment_orders"][0]["id"]);
     let parcel = json!({"lines": [{"line_no": 1, "quantity": 1}]});
     let shipment = make(&format!("/fulfilment-orders/{fulfilment}/ship"), parcel.clone()).await;
     let lost = json!({"text": "gone", "mark": "lost"});
     app.ops("POST", &format!("/shipments/{}/scans", text(&shipment["id"])), Some(&lost)).await.expect(200);
+    let amendment = make(&format!("/orders/{id}/amendments"), json!({"reason": name, "minutes": 10_080})).await;
+    ids.insert("amendments", text(&amendment["id"]));
+    ids.insert("bulk", a_bulk_job(&app, &text(&order["number"])).await);
     ids.insert("supplier-orders", a_supplier_order(&shop, name).await);
     let wave = make("/waves", json!({"location": "berlin", "fulfilment_orders": [fulfilment]})).await;
     ids.insert("waves", text(&wave["id"]));
@@ -116,6 +124,7 @@ async fn fill(shop: Shop, name: &str) -> Side {
     ] {
         ids.insert(word, id);
     }
+    sent_back(&shop, &mut ids).await;
     let invoice = an_invoice(&app, &channel, &ids["orders"]).await;
     ids.insert("invoices", invoice);
     let unpaid = shop.cart(&[("TEE", 1)]).await;
@@ -124,6 +133,7 @@ async fn fill(shop: Shop, name: &str) -> Side {
     let unpaid = shop.store("POST", &path, Some(&unpaid.token), Some(&pay)).await.expect(201);
     ids.insert("items", text(&unpaid["order"]["id"]));
     ids.insert("payment-operations", a_refund_by_hand(&shop).await);
+    ids.insert("disputes", a_dispute(&shop).await);
     let cart = shop.cart(&[("MUG", 1)]).await;
     ids.insert("lines", text(&cart.body["lines"][0]["id"]));
     ids.insert("carts", cart.id);
@@ -172,8 +182,48 @@ async fn fill(shop: Shop, name: &str) -> Side {
     shop.store("POST", "/back-in-stock", None, Some(&wish)).await.expect(202);
     let waits = app.ops("GET", &format!("/back-in-stock?channel_id={channel}"), None).await.expect(200);
     ids.insert("back-in-stock", text(&waits["items"][0]["id"]));
+    business(&shop, name, &mut ids).await;
     shared(&app, name, &mut ids).await;
     Side { shop, ids, words }
+}
+
+/// What businesses have in hand.
+async fn business(shop: &Shop, name: &str, ids: &mut BTreeMap<&'static str, String>) {
+    let sign_in = (shop.key.as_str(), shop.channel.as_str());
+    let business = Business::open(&shop.app, sign_in, "TEE", &format!("{name}-trade")).await;
+    ids.insert("approval-requests", business.asked().await);
+    ids.insert("quotes", business.quote(true).await);
+    ids.insert("drafts", business.draft().await);
+    ids.insert("recurring-orders", business.recurring().await);
+    ids.insert("members", business.buyer.clone());
+}
+
+/// An order of which something is to come back, is claimed, and is withdrawn from.
+async fn sent_back(shop: &Shop, ids: &mut BTreeMap<&'static str, String>) {
+    let cart = shop.cart(&[("TEE", 3)]).await;
+    let order = shop.complete(&cart, "approve").await.expect(201)["order"].clone();
+    let path = format!("/orders/{}", text(&order["id"]));
+    let work = shop.app.ops("GET", &format!("{path}/fulfilment"), None).await.expect(200);
+    let ship = format!("/fulfilment-orders/{}/ship", text(&work["fulfilment_orders"][0]["id"]));
+    shop.app.ops("POST", &ship, Some(&json!({}))).await.expect(201);
+    let line = json!([{"line_no": 1, "quantity": 1, "reason": "other"}]);
+    let asked = shop.app.ops("POST", &format!("{path}/returns"), Some(&json!({ "lines": line }))).await.expect(201);
+    let claim = json!({"kind": "damaged", "lines": [{"line_no": 1, "quantity": 1}]});
+    let claim = shop.app.ops("POST", &format!("{path}/claims"), Some(&claim)).await.expect(201);
+    let who = json!({"name": "Ada", "email": "ada@example.org"});
+    let declared = shop.store("POST", &format!("{path}/withdrawals"), Some(&cart.token), Some(&who)).await.expect(201);
+    ids.insert("claims", text(&claim["id"]));
+    ids.insert("withdrawal", text(&declared["id"]));
+    ids.insert("request", text(&asked["id"]));
+    ids.insert("return-requests", text(&asked["id"]));
+}
+
+/// Work on all orders with a number, which is one.
+async fn a_bulk_job(app: &App, number: &str) -> String {
+    let mut tag = json!({"filter": {"number": number}, "add": ["seen"]});
+    let seen = app.ops("POST", "/bulk/tag/preview", Some(&tag)).await.expect(200);
+    tag["token"] = seen["token"].clone();
+    text(&app.ops("POST", "/bulk/tag", Some(&tag)).await.expect(202)["id"])
 }
 
 /// The invoice of an order.
@@ -205,6 +255,8 @@ async fn shared(app: &App, name: &str, ids: &mut BTreeMap<&'static str, String>)
     let customer = make("/customers", customer).await;
     ids.insert("customers", text(&customer["id"]));
     ids.insert("addresses", text(&customer["addresses"][0]["id"]));
+    let entry = json!({"list": "block", "kind": "device", "value": format!("device of {name}"), "reason": name});
+    ids.insert("lists", text(&make("/risk/lists", entry).await["id"]));
     let card = make("/gift-cards", json!({"amount": {"amount": "5.00", "currency": "EUR"}, "note": name})).await;
     ids.insert("stored-values", text(&card["id"]));
     ids.insert("gift-cards", text(&card["id"]));
@@ -272,6 +324,18 @@ async fn a_refund_by_hand(shop: &Shop) -> String {
     let mut operations =
         payments["payments"].as_array().unwrap().iter().flat_map(|one| one["operations"].as_array().unwrap());
     text(&operations.find(|one| one["state"] == "pending").unwrap()["id"])
+}
+
+/// Money that a bank takes back.
+async fn a_dispute(shop: &Shop) -> String {
+    let cart = shop.cart(&[("MUG", 1)]).await;
+    let (pay, path) = (json!({"payment": {"method": "manual"}}), format!("/carts/{}/complete", cart.id));
+    let order = shop.store("POST", &path, Some(&cart.token), Some(&pay)).await.expect(201)["order"].clone();
+    let path = format!("/orders/{}/payments", text(&order["id"]));
+    shop.app.ops("POST", &path, Some(&json!({"reference": "BANK-7"}))).await.expect(200);
+    let path = format!("/payments/{}/disputes", text(&order["payments"][0]["id"]));
+    let dispute = json!({"reference": "dp_1", "reason": "fraudulent"});
+    text(&shop.app.ops("POST", &path, Some(&dispute)).await.expect(201)["id"])
 }
 
 /// A payment that the sandbox has been asked for and that waits for its customer, by its key.

@@ -6,4 +6,4 @@ mod service;
 mod store;
 
 pub(super) use service::count;
-pub use service::{Coupon, Redeeming, redeemed, unknown, work};
+pub use service::{Coupon, Redeeming, find, redeemed, unknown, work};

@@ -242,7 +242,7 @@ pub(super) fn create(
 ///
 /// # Errors
 /// `not_found`.
-pub(super) fn find(tx: &mut Tx, now: Instant, actor: &Actor, text: &str) -> Result<Coupon> {
+pub fn find(tx: &mut Tx, now: Instant, actor: &Actor, text: &str) -> Result<Coupon> {
     let missing = || Error::not_found("coupon");
     let code = code::normalised(text).ok_or_else(missing)?;
     let coupon = store::by_codes(tx, (now, None), &[code])?.into_iter().next().ok_or_else(missing)?;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    kernel::{Country, Id, Instant},
+    kernel::{Capabilities, Country, Id, Instant},
     stock::{
         model::Location,
         site::Site,
@@ -65,7 +65,8 @@ fn document(weights: Weights, limits: serde_json::Value) -> ProfileDocument {
 }
 
 fn need(line_no: i32, number: u8, quantity: i64) -> Need {
-    Need { place: 0, line_no, delivery: 0, variant: variant(number), quantity, tracked: true, backorder: false }
+    let (variant, requires) = (variant(number), Capabilities::NONE);
+    Need { place: 0, line_no, delivery: 0, variant, quantity, tracked: true, backorder: false, requires }
 }
 
 fn planned(
@@ -192,6 +193,59 @@ proptest! {
             (Ok(usual), Some(fewest)) => prop_assert!(places > 10 || used(&fewest).len() <= used(&usual).len()),
             (Ok(_), None) => prop_assert!(false, "a plan was missed"),
             (Err(_), found) => prop_assert!(found.is_none()),
+        }
+    }
+
+    #[test]
+    fn nothing_is_given_by_a_location_that_can_not_do_what_the_goods_require(
+        mut needs in prop::collection::vec(a_need(), 1..6),
+        asks in prop::collection::vec(0u8..8, 4),
+        can in prop::collection::vec(0u8..8, 1..9),
+        stock in prop::collection::hash_map((0u8..4, 0u8..9), 0i64..12, 0..30),
+        fallback in 0usize..4,
+        profile in any::<bool>(),
+    ) {
+        let words = |bits: u8| {
+            let named = ["bulky", "cold_chain", "hazmat"].into_iter().enumerate().filter(|(at, _)| bits & (1 << at) > 0);
+            let named: Vec<crate::kernel::Capability> = named.map(|(_, word)| word.parse().unwrap()).collect();
+            Capabilities::try_from(named).unwrap()
+        };
+        for (place, need) in needs.iter_mut().enumerate() {
+            (need.place, need.line_no) = (place, place as i32 + 1);
+            let number = usize::from(need.variant.bytes()[0]);
+            need.requires = words(asks[number]);
+            need.tracked = number > 0;
+        }
+        let found = locations(can.len() as u8);
+        let able = |(location, bits): (&Location, &u8)| {
+            Location { site: Site { capabilities: words(*bits), ..Site::default() }, ..location.clone() }
+        };
+        let all = Locations::new(found.iter().zip(&can).map(able).collect());
+        let available: Available = stock.iter().map(|((v, l), has)| ((variant(*v), place(*l)), *has)).collect();
+        let then = ["usual", "refuse", "backorder", "drop_ship"][fallback];
+        let mut rules = json!({"strategies": [{"name": "one"}], "fallback": {"then": then}});
+        if fallback > 1 {
+            rules["fallback"]["location"] = json!("l000");
+        }
+        let facts = facts(&[]);
+        let order = Order { needs: &needs, facts: &facts, except: &[] };
+        let capable = available.capable(&needs, &all);
+        let plan = match profile {
+            true => plan_by(("p", 1), &serde_json::from_value(rules).unwrap(), order, &all, &capable),
+            false => plan::plan(&needs, &all, &capable),
+        };
+        let nobody = |need: &Need| !all.iter().any(|place| need.requires.are_had_by(&place.site.capabilities));
+        match plan {
+            Ok(plan) => {
+                prop_assert!(!needs.iter().any(nobody));
+                for Planned { share, .. } in &plan.planned {
+                    let need = needs.iter().find(|need| need.line_no == share.line_no).unwrap();
+                    let place = all.get(share.location).unwrap();
+                    prop_assert!(need.requires.are_had_by(&place.site.capabilities), "{share:?}");
+                }
+            }
+            Err(NoPlan::Incapable { place }) => prop_assert!(nobody(&needs[place])),
+            Err(_) => prop_assert!(!needs.iter().any(nobody)),
         }
     }
 }

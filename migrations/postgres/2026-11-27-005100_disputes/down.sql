@@ -1,0 +1,2 @@
+DROP TABLE disputes;
+ALTER TABLE payments DROP COLUMN disputed;

@@ -1,0 +1,2 @@
+-- What customers have paid too much and is kept for them.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS ledger_entries_unapplied ON ledger_entries (order_id) WHERE account = 'unapplied';

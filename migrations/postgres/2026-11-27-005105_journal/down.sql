@@ -1,0 +1,3 @@
+DROP TABLE journal_accounts;
+DROP TABLE journal_state;
+DROP TABLE journal_postings;

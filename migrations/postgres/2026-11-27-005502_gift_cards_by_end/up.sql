@@ -1,0 +1,2 @@
+-- Gift cards by the last characters of their codes, as customers quote them.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS stored_values_code_end ON stored_values (code_end, id) WHERE code_end IS NOT NULL;

@@ -1,0 +1,2 @@
+-- Entries whose postings have no place in the journal yet, in the order in which they were recorded.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS ledger_entries_unnumbered ON ledger_entries (recorded_at, order_id, posting) WHERE journal_position IS NULL;

@@ -1,0 +1,2 @@
+DROP TABLE approval_decisions;
+DROP TABLE approval_requests;

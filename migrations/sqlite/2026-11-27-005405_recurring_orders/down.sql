@@ -1,0 +1,2 @@
+DROP TABLE recurring_runs;
+DROP TABLE recurring_orders;

@@ -1,0 +1,1 @@
+DROP INDEX stored_values_code_end;

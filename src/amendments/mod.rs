@@ -1,0 +1,18 @@
+//! Amendments: what is changed about an order after it was placed.
+//!
+//! It owns the table `amendments`: which changes somebody works out, what they would cost, and those that were made. An order's lines, its
+//! work, its money and its stock belong to the slices they belong to; an amendment asks each of them, in one transaction, on the version of
+//! the order that was looked at. It never makes a line anew that is not edited: what was sold stays as it was sold.
+
+pub mod api;
+mod confirm;
+pub mod customer;
+mod look;
+mod model;
+mod priced;
+mod service;
+mod split;
+mod store;
+
+pub use model::{AmendmentState, mermaid};
+pub use service::{erase, event_schemas};

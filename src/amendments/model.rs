@@ -1,0 +1,490 @@
+//! What an amendment is, what can be edited by it, and what follows from its edits. Pure.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    carts::Promise,
+    customers::Address,
+    error::{Code, Error, Result},
+    kernel::{
+        Actor, Capabilities, Instant, Money, Quantity, UnitPrice,
+        ids::{AmendmentId, OrderId, VariantId},
+        text::{Note, Text},
+    },
+    orders::OrderDocument,
+    pricing::model::{LineTotals, ShippingTotals},
+};
+
+crate::words! {
+    /// Where an amendment stands.
+    pub enum AmendmentState {
+        /// It is being worked out: nothing of the order has changed.
+        Open = "open",
+        /// The order was changed as it says.
+        Confirmed = "confirmed",
+        /// Somebody has given it up.
+        Abandoned = "abandoned",
+        /// Its time was over before anybody confirmed it.
+        Expired = "expired",
+    }
+}
+
+crate::words! {
+    /// What is done with an amendment.
+    pub enum AmendmentCommand {
+        /// Change what it would change.
+        Edit = "edit",
+        /// Look at it on the order as it is now.
+        Preview = "preview",
+        /// Change the order.
+        Confirm = "confirm",
+        /// Give it up.
+        Abandon = "abandon",
+        /// Its time is over.
+        Expire = "expire",
+    }
+}
+
+/// Every transition there is: from, command, to.
+pub(super) const TRANSITIONS: &[(AmendmentState, AmendmentCommand, AmendmentState)] = &[
+    (AmendmentState::Open, AmendmentCommand::Edit, AmendmentState::Open),
+    (AmendmentState::Open, AmendmentCommand::Preview, AmendmentState::Open),
+    (AmendmentState::Open, AmendmentCommand::Confirm, AmendmentState::Confirmed),
+    (AmendmentState::Open, AmendmentCommand::Abandon, AmendmentState::Abandoned),
+    (AmendmentState::Open, AmendmentCommand::Expire, AmendmentState::Expired),
+];
+
+impl AmendmentState {
+    /// The state after a command.
+    ///
+    /// # Errors
+    /// `state_conflict` when the state does not take it.
+    pub fn apply(self, command: AmendmentCommand) -> Result<Self> {
+        let found = TRANSITIONS.iter().find(|(from, with, _)| (*from, *with) == (self, command));
+        let refused = || Error::conflict(format!("the amendment is {self}: `{command}` is not possible any more"));
+        found.map(|(_, _, to)| *to).ok_or_else(refused)
+    }
+}
+
+/// The transition table as a Mermaid diagram.
+#[must_use]
+pub fn mermaid() -> String {
+    let mut text = String::from("stateDiagram-v2\n    [*] --> open\n");
+    for (from, command, to) in TRANSITIONS {
+        text.push_str(&format!("    {from} --> {to}: {command}\n"));
+    }
+    text
+}
+
+/// Customers act as this: what they may change is decided by the shop's settings, and not by places and ceilings of staff.
+pub(super) const CUSTOMER: Actor = Actor::System("customer");
+
+/// What is told of why a customer has changed an order.
+pub(super) const BY_CUSTOMER: &str = "the customer has changed the order";
+
+/// What is to be different about an order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[schema(as = AmendmentEdit, example = json!({"type": "set_quantity", "line_no": 1, "quantity": 1}))]
+pub enum Edit {
+    /// Sell something more: a line of its own, at the price of this moment for this customer.
+    AddLine {
+        /// The SKU.
+        #[schema(value_type = String)]
+        sku: Text<100>,
+        /// How many.
+        quantity: Quantity,
+        /// The key of the delivery that it is of; the first when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        delivery: Option<Text<50>>,
+        /// Another price than the list's. Needs the scope `prices:override` and a `reason`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unit_price: Option<UnitPrice>,
+        /// Why that price.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        reason: Option<Note<500>>,
+    },
+    /// Cancel what of a line nobody has picked; a line that this amendment adds is not added.
+    RemoveLine {
+        /// The line.
+        line_no: i32,
+    },
+    /// Have so many pieces of a line and no more, those that have left among them. More pieces are a line of their own, at the price of this
+    /// moment; the others keep theirs. Said again of the same line, only the last counts.
+    SetQuantity {
+        /// The line.
+        line_no: i32,
+        /// How many.
+        quantity: Quantity,
+    },
+    /// Another article in the place of what of a line nobody has picked.
+    SwapLine {
+        /// The line.
+        line_no: i32,
+        /// The SKU of the other article.
+        #[schema(value_type = String)]
+        sku: Text<100>,
+        /// How many of it; as many as are taken off when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quantity: Option<Quantity>,
+        /// Another price than the list's. Needs the scope `prices:override` and a `reason`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unit_price: Option<UnitPrice>,
+        /// Why that price.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        reason: Option<Note<500>>,
+    },
+    /// Another price for a line of which nothing has moved and nothing is invoiced. Needs the scope `prices:override`.
+    SetPrice {
+        /// The line.
+        line_no: i32,
+        /// The price of one unit, or of as many as the line's `per` says.
+        unit_price: UnitPrice,
+        /// Why.
+        #[schema(value_type = String)]
+        reason: Note<500>,
+    },
+    /// Another address for a delivery of which nothing is picked, in the same country.
+    SetAddress {
+        /// The key of the delivery; the first when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        delivery: Option<Text<50>>,
+        /// Where to.
+        address: Address,
+    },
+    /// Another shipping method for a delivery of which nothing is picked. What it costs is charged, unless shipping is invoiced already, the
+    /// order has several deliveries, or `keep_price` says so.
+    SetShippingMethod {
+        /// The key of the delivery; the first when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        delivery: Option<Text<50>>,
+        /// The code of a shipping method of the order's channel.
+        #[schema(value_type = String)]
+        method: Text<50>,
+        /// Whether the customer pays what they have paid.
+        #[serde(default)]
+        keep_price: bool,
+    },
+    /// What whoever looks at the change later should know.
+    Note {
+        /// The text.
+        #[schema(value_type = String)]
+        text: Note<1000>,
+    },
+}
+
+impl Edit {
+    /// That it says how many where something is added, and no price below nothing.
+    ///
+    /// # Errors
+    /// `quantity_invalid`, `invalid_value`; each with the pointer in the edit.
+    pub(super) fn check(&self) -> Result<()> {
+        let (quantity, price) = match self {
+            Self::AddLine { quantity, unit_price, .. } => (Some(*quantity), *unit_price),
+            Self::SwapLine { quantity, unit_price, .. } => (*quantity, *unit_price),
+            Self::SetPrice { unit_price, .. } => (None, Some(*unit_price)),
+            _ => (None, None),
+        };
+        if quantity.is_some_and(Quantity::is_zero) {
+            return Err(Error::problem(Code::QuantityInvalid, "expected at least one piece").at("/quantity"));
+        }
+        match price.is_some_and(|price| price.scaled() < 0) {
+            true => Err(Error::invalid("/unit_price/amount", "expected a price of at least zero")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A line that is added, as it was priced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct PricedLine {
+    pub line_no: i32,
+    pub variant_id: VariantId,
+    pub sku: String,
+    pub name: String,
+    pub unit_code: String,
+    /// Whether it is shipped, or counted: then it leaves through a fulfilment order.
+    pub leaves: bool,
+    pub tracked: bool,
+    pub backorder: bool,
+    /// What a place has to be able to do that ships it.
+    #[serde(default)]
+    pub requires: Capabilities,
+    pub weight_grams: i64,
+    pub tax_class: String,
+    pub delivery: usize,
+    pub totals: LineTotals,
+    /// What it costs less than by the price list, with tax, in minor units: so much is given away.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub given: i64,
+}
+
+const fn is_nothing(minor: &i64) -> bool {
+    *minor == 0
+}
+
+/// What an edit does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub(super) enum Op {
+    Cancel { line_no: i32, quantity: i64 },
+    Add { line: Box<PricedLine> },
+    Drop { line_no: i32 },
+    Reprice { totals: Box<LineTotals> },
+    Way { delivery: usize, method: Option<String>, address: Option<Box<Address>> },
+    Shipping { totals: Box<ShippingTotals> },
+}
+
+/// An edit as it was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct MadeEdit {
+    pub edit: Edit,
+    pub ops: Vec<Op>,
+    pub by: String,
+    pub at: Instant,
+}
+
+/// What is kept of an amendment beside its columns.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default)]
+    pub edits: Vec<MadeEdit>,
+    /// What it came to, once it was confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Preview>,
+}
+
+/// An amendment.
+#[derive(Debug, Clone)]
+pub(super) struct Amendment {
+    pub id: AmendmentId,
+    pub order_id: OrderId,
+    pub state: AmendmentState,
+    pub order_version: i64,
+    pub version: i64,
+    pub opened_by: String,
+    pub created_at: Instant,
+    pub expires_at: Instant,
+    pub ended_at: Option<Instant>,
+    pub kept: Kept,
+}
+
+impl Amendment {
+    /// Where it stands at a time, whether or not anybody has written down that its own is over.
+    pub fn state_at(&self, now: Instant) -> AmendmentState {
+        match self.state {
+            AmendmentState::Open if self.expires_at <= now => AmendmentState::Expired,
+            state => state,
+        }
+    }
+
+    /// Why, as it is told outside of the amendment: what customers have written stays in there, where it is erased with them.
+    pub fn told_reason(&self) -> Option<String> {
+        match self.opened_by == CUSTOMER.label() {
+            true => Some(BY_CUSTOMER.to_owned()),
+            false => self.kept.reason.clone(),
+        }
+    }
+}
+
+/// What follows from all edits together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Plan {
+    /// How many pieces of which lines are cancelled.
+    pub cancel: BTreeMap<i32, i64>,
+    pub add: Vec<PricedLine>,
+    pub reprice: Vec<LineTotals>,
+    pub ways: BTreeMap<usize, (Option<String>, Option<Address>)>,
+    pub shipping: Option<ShippingTotals>,
+}
+
+impl Plan {
+    /// What follows from edits; later ones go before earlier ones.
+    pub fn of(edits: &[MadeEdit]) -> Self {
+        let mut plan = Self::default();
+        for op in edits.iter().flat_map(|made| &made.ops) {
+            match op.clone() {
+                Op::Cancel { line_no, quantity } => *plan.cancel.entry(line_no).or_default() += quantity,
+                Op::Add { line } => plan.add.push(*line),
+                Op::Drop { line_no } => plan.add.retain(|line| line.line_no != line_no),
+                Op::Reprice { totals } => {
+                    plan.reprice.retain(|one| one.line_no != totals.line_no);
+                    plan.reprice.push(*totals);
+                }
+                Op::Way { delivery, method, address } => {
+                    if method.is_some() {
+                        // What the method before would have cost nobody pays; what this one costs follows, where it is charged.
+                        plan.shipping = None;
+                    }
+                    let way = plan.ways.entry(delivery).or_default();
+                    way.0 = method.or(way.0.take());
+                    way.1 = address.map(|address| *address).or(way.1.take());
+                }
+                Op::Shipping { totals } => plan.shipping = Some(*totals),
+            }
+        }
+        plan
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is given away by prices that were agreed, with tax, in minor units: below the price list for what is added, below what it was
+    /// sold at for what was there. What is charged for something else beside it makes that no less.
+    pub fn given(&self, order: &OrderDocument) -> i64 {
+        let added: i64 = self.add.iter().map(|line| line.given).sum();
+        let sold = |line_no: i32| order.line(line_no).map_or(0, |line| line.gross.minor());
+        let repriced = self.reprice.iter().map(|totals| (sold(totals.line_no) - totals.gross.minor()).max(0));
+        added + repriced.sum::<i64>()
+    }
+
+    /// That it can be made on an order of which so many pieces are not picked. `at` is where a refusal points.
+    pub fn check(&self, order: &OrderDocument, unpicked: &BTreeMap<i32, i64>) -> Result<()> {
+        for (line_no, quantity) in &self.cancel {
+            let line = order.line(*line_no)?;
+            let left = unpicked.get(line_no).copied().unwrap_or_else(|| line.quantities.open());
+            if *quantity > left {
+                let detail = format!(
+                    "only {left} of line {line_no} are not picked: ask the location to cancel the others \
+                     (`request-cancel` of the fulfilment order), or have them put back first"
+                );
+                return Err(Error::problem(Code::QuantityExceeded, detail)
+                    .with("line_no", *line_no)
+                    .with("left", left));
+            }
+        }
+        let cancelled = |line_no: i32| self.cancel.get(&line_no).copied().unwrap_or_default();
+        let kept = |line: &crate::orders::OrderLine| {
+            line.quantities.quantity - line.quantities.cancelled - cancelled(line.line_no)
+        };
+        if self.add.is_empty() && order.lines.iter().all(|line| kept(line) == 0) {
+            return Err(Error::conflict("nothing of the order would be left: cancel it"));
+        }
+        if let Some(both) = self.reprice.iter().find(|totals| cancelled(totals.line_no) > 0) {
+            let detail = format!("line {} is changed in price or in quantity, and not in both at once", both.line_no);
+            return Err(Error::conflict(detail).with("line_no", both.line_no));
+        }
+        Ok(())
+    }
+}
+
+/// An amount before and after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = AmendmentAmount)]
+pub struct Change {
+    /// As it is.
+    pub old: Money,
+    /// As it would be.
+    pub new: Money,
+    /// What is added to it, or taken off.
+    pub difference: Money,
+}
+
+impl Change {
+    pub(super) const fn of(old: Money, new: i64) -> Self {
+        let currency = old.currency();
+        let difference = Money::from_minor(new - old.minor(), currency);
+        Self { old, new: Money::from_minor(new, currency), difference }
+    }
+}
+
+/// What a line would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = AmendmentLine)]
+pub struct LineChange {
+    /// The line; one that is added has the number that it will have.
+    pub line_no: i32,
+    /// What.
+    pub sku: String,
+    /// How many there are that are not cancelled.
+    pub old_quantity: i64,
+    /// How many there would be.
+    pub new_quantity: i64,
+    /// What they cost, with tax.
+    pub amount: Change,
+}
+
+/// The tax at a rate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = AmendmentTax)]
+pub struct TaxChange {
+    /// The rate as a fraction.
+    #[schema(value_type = String, example = "0.19")]
+    pub rate: Decimal,
+    /// What is added to the sum without tax, or taken off.
+    pub net: Money,
+    /// What is added to the tax, or taken off.
+    pub tax: Money,
+}
+
+/// What is done with the difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = AmendmentMoney)]
+pub struct MoneyChange {
+    /// What is due for all that is not cancelled or taken back.
+    pub due: Change,
+    /// Shipping, with tax.
+    pub shipping: Change,
+    /// By rate of tax, what differs.
+    pub taxes: Vec<TaxChange>,
+    /// What is promised or paid already and not given back.
+    pub covered: Money,
+    /// What the customer has to be asked for beside that. Until it is paid the order is held for `payment`.
+    pub to_pay: Money,
+    /// What was captured and goes back.
+    pub to_refund: Money,
+}
+
+/// Pieces at a location.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = AmendmentStock)]
+pub struct StockChange {
+    /// The line.
+    pub line_no: i32,
+    /// What.
+    pub sku: String,
+    /// How many.
+    pub quantity: i64,
+    /// The code of the location; absent where that is decided when it is confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+}
+
+/// What an amendment would do to an order as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = AmendmentPreview)]
+pub struct Preview {
+    /// The lines that differ.
+    pub lines: Vec<LineChange>,
+    /// The money.
+    pub money: MoneyChange,
+    /// What would be allocated, and where.
+    pub reserved: Vec<StockChange>,
+    /// What would come free.
+    pub freed: Vec<StockChange>,
+    /// Whether the order goes another way: its promise is looked at again then.
+    pub redirected: bool,
+    /// Whether some of what would be allocated is still to come.
+    pub waits: bool,
+    /// By when what is added would arrive; absent where nothing is added, or nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Promise>,
+    /// Why it can not be confirmed as it is; absent where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<String>,
+}
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

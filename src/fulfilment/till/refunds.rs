@@ -1,0 +1,240 @@
+//! What staff give back beside any return: a goodwill, for lines, for shipping or for nothing in particular.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    service::{RefundRequested, in_currency, reread},
+    store,
+    targets::{self, GiveTo},
+};
+use crate::{
+    db::Tx,
+    error::{Code, Error, Result},
+    events::Payload,
+    fulfilment::{
+        Fresh,
+        cancel::within_ceiling,
+        money::{self, Settling},
+        service::announce,
+    },
+    kernel::{
+        Actor, Instant, Money,
+        ids::{OrderId, RefundId, StoredValueId},
+    },
+    orders::{self, LineMove, OrderDocument},
+    payments::{self, Account, OperationKind, Payment, Posting, Target, ledger},
+};
+
+/// What is given back for a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RefundLine)]
+pub struct LineRefund {
+    /// The order's line.
+    pub line_no: i32,
+    /// For so many of its pieces, their share of what was paid; or `amount`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub quantity: Option<i64>,
+    /// So much; or `quantity`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+}
+
+/// What is to be given back.
+#[derive(Debug, Clone)]
+pub struct RefundOf {
+    /// So much for nothing in particular.
+    pub amount: Option<Money>,
+    /// For lines: no more than is left of the price of what the customer was given of them.
+    pub lines: Vec<LineRefund>,
+    /// So much of shipping: no more than that was.
+    pub shipping: Option<Money>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What was given back, as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = OrderRefund)]
+pub struct RefundView {
+    /// Its id.
+    pub id: RefundId,
+    /// Where it went.
+    pub to: Target,
+    /// How much, together.
+    pub amount: Money,
+    /// How much of that for shipping.
+    pub shipping: Money,
+    /// For which lines how much.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<RefundedLine>,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub created_at: Instant,
+}
+
+/// What was given back for a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RefundedLine {
+    /// The order's line.
+    pub line_no: i32,
+    /// How much.
+    pub amount: Money,
+}
+
+/// Gives money back beside any return: never more than was captured, over all targets together. Jobs ask the providers; what goes back by
+/// hand waits for somebody; what goes onto a gift card or store credit is done at once. What was sold, and its tax, stay as they are: it
+/// is given away, and no credit note tells of it.
+///
+/// # Errors
+/// `not_found`, `state_conflict`, `refund_exceeded`, `ceiling_exceeded`, `line_unknown`, `quantity_exceeded`, `invalid_value`,
+/// `missing_field`, `gift_card_refused`.
+pub fn refund(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    fresh: &Fresh,
+    id: OrderId,
+    (what, to): (&RefundOf, &GiveTo),
+) -> Result<(OrderDocument, Option<StoredValueId>)> {
+    let mut order = orders::lock(tx, id)?;
+    order.state.apply(orders::Command::Refund)?;
+    let named: Vec<i32> = what.lines.iter().map(|line| line.line_no).collect();
+    order.free_for(orders::Command::Refund, &named, Some(now))?;
+    let mut draw = fresh.draw();
+    let parts = parts(&order, what, draw.next(), (to.to, actor, now))?;
+    let amount = parts.amount.minor();
+    within_ceiling(actor, amount).map_err(|error| error.at("/amount"))?;
+    let known = payments::of_order(tx, id)?;
+    let (giving, missing) = targets::spread(&known, amount);
+    targets::enough(&order, amount, missing)?;
+    store::insert_refund(tx, id, &parts)?;
+    // What is given away is not owed: only so does the money that goes back leave the customer's account as it was.
+    let posting = Posting {
+        order: id,
+        posting: format!("goodwill:{}", parts.id),
+        occurred_at: now,
+        currency: order.currency,
+        entries: vec![(Account::Receivable, -amount), (Account::WriteOff, amount)],
+    };
+    ledger::post(tx, now, vec![posting])?;
+    // It stays sold: should it come back, all of its price is taken back, and what was given away of that is no goodwill any more.
+    let given = |line: &RefundedLine| {
+        let amount = line.amount.minor();
+        LineMove { line_no: line.line_no, refunded: amount, goodwill: amount, ..LineMove::default() }
+    };
+    let moves: Vec<LineMove> = parts.lines.iter().map(given).collect();
+    if parts.shipping.minor() > 0 {
+        orders::give_shipping(tx, &mut order, parts.shipping.minor())?;
+    }
+    orders::save(tx, now, &mut order, &moves, 1)?;
+    if !to.is_otherwise() {
+        let planned: Vec<(&Payment, OperationKind, i64)> =
+            giving.iter().map(|(payment, part)| (payment, OperationKind::Refund, *part)).collect();
+        money::begin(tx, (now, now), &order, &mut draw, &Settling::because(&what.reason), &planned)?;
+    }
+    reread(tx, &mut order)?;
+    let data = RefundRequested {
+        order_id: id,
+        order_number: &order.number,
+        amount: parts.amount,
+        to: to.to,
+        reason: &what.reason,
+        payments: &order.payments,
+    };
+    let happened = vec![("payment.refund_requested.v1", Payload::of(&data)?)];
+    announce(tx, (now, now), actor, &order, &mut draw, happened)?;
+    if !to.is_otherwise() {
+        return Ok((order, None));
+    }
+    let onto = targets::give(tx, (now, now), actor, &mut order, &mut draw, (to, &what.reason), &giving)?;
+    Ok((order, onto))
+}
+
+/// Looks at what is asked for, under the lock of the order, and adds it up.
+fn parts(
+    order: &OrderDocument,
+    what: &RefundOf,
+    id: RefundId,
+    (to, actor, now): (Target, &Actor, Instant),
+) -> Result<RefundView> {
+    if what.amount.is_none() && what.lines.is_empty() && what.shipping.is_none() {
+        let detail = "say how much: an `amount`, `lines` or `shipping`";
+        return Err(Error::problem(Code::MissingField, detail).at("/amount"));
+    }
+    let mut sum = what.amount.map_or(Ok(0), |amount| in_currency(order, amount))?;
+    let shipping = what.shipping.map_or(Ok(0), |amount| {
+        in_currency(order, amount)
+            .map_err(|_| Error::invalid("/shipping", format!("expected an amount in {}", order.currency)))
+    })?;
+    let charged = order.shipping.as_ref().map_or(0, |shipping| shipping.gross.minor());
+    let left = charged - order.shipping_credited.minor() - order.shipping_goodwill.minor();
+    if shipping > left.max(0) {
+        return Err(exceeded("/shipping", left, order)?);
+    }
+    let mut lines: Vec<RefundedLine> = Vec::with_capacity(what.lines.len());
+    for (place, wanted) in what.lines.iter().enumerate() {
+        let pointer = format!("/lines/{place}");
+        if lines.iter().any(|line| line.line_no == wanted.line_no) {
+            return Err(Error::invalid(format!("{pointer}/line_no"), "the line is there twice"));
+        }
+        let amount = of_line(order, wanted, &pointer)?;
+        sum = sum.saturating_add(amount);
+        lines.push(RefundedLine { line_no: wanted.line_no, amount: Money::from_minor(amount, order.currency) });
+    }
+    let money = |minor| Money::from_minor(minor, order.currency);
+    Ok(RefundView {
+        id,
+        to,
+        amount: money(sum.saturating_add(shipping)),
+        shipping: money(shipping),
+        lines,
+        reason: what.reason.clone(),
+        by: actor.label(),
+        created_at: now,
+    })
+}
+
+/// How much a line gives back: of what the customer was given of it, and what is left of its price.
+fn of_line(order: &OrderDocument, wanted: &LineRefund, pointer: &str) -> Result<i64> {
+    let line = order.line(wanted.line_no).map_err(|error| error.at(format!("{pointer}/line_no")))?;
+    let left = line.creditable() - line.refunded.minor();
+    let amount = match (wanted.quantity, wanted.amount) {
+        (Some(pieces), None) => {
+            let there = line.returnable();
+            if pieces < 1 || pieces > there {
+                let detail = format!("the customer has {there} of line {}", wanted.line_no);
+                let error = Error::problem(Code::QuantityExceeded, detail).at(format!("{pointer}/quantity"));
+                return Err(error.with("line_no", wanted.line_no).with("left", there));
+            }
+            // What was given back for other pieces before may have left less.
+            line.gross_of(pieces).min(left)
+        }
+        (None, Some(amount)) => in_currency(order, amount).map_err(|_| {
+            Error::invalid(format!("{pointer}/amount"), format!("expected an amount in {}", order.currency))
+        })?,
+        _ => return Err(Error::invalid(pointer, "expected a `quantity` or an `amount`, one of both")),
+    };
+    if amount < 1 || amount > left {
+        return Err(exceeded(&format!("{pointer}/amount"), left, order)?);
+    }
+    Ok(amount)
+}
+
+fn exceeded(pointer: &str, left: i64, order: &OrderDocument) -> Result<Error> {
+    let left = Money::from_minor(left.max(0), order.currency);
+    let error = Error::problem(Code::RefundExceeded, format!("{left} of that are left to give back"));
+    Ok(error.at(pointer).with("left", serde_json::to_value(left)?))
+}
+
+/// What staff have given back of an order beside its cancellations and returns, the oldest first.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn of(tx: &mut Tx, order: OrderId) -> Result<Vec<RefundView>> {
+    store::refunds(tx, order)
+}
