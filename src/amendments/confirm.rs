@@ -41,8 +41,8 @@ pub(super) struct Ids {
     pub invoice: JobId,
 }
 
-/// So many fulfilment orders at most are opened for what one amendment adds.
-const MOST_WORKS: usize = 16;
+/// So many fulfilment orders at most are opened for what one amendment adds, or for what is split off.
+pub(super) const MOST_WORKS: usize = 16;
 
 impl Ids {
     pub fn new() -> Self {
@@ -245,7 +245,7 @@ fn source(
         let sources = Sources::of(&context.locations, &facts);
         stock::allocate(tx, now, actor, &needs, sources, &order.id.to_string(), now)?
     };
-    let works = works(context, order, ids, &booking)?;
+    let works = works(context, order, &ids.works, &booking)?;
     let moves: Vec<LineMove> = booking
         .shares()
         .iter()
@@ -279,20 +279,20 @@ fn merged(moves: Vec<LineMove>) -> Vec<LineMove> {
     all
 }
 
-/// The work that what is added makes.
-fn works(
+/// The work that goods make that are added, or split off.
+pub(super) fn works(
     context: &Context,
     order: &OrderDocument,
-    ids: &Ids,
+    ids: &[FulfilmentOrderId],
     booking: &stock::Booking,
 ) -> Result<Vec<FulfilmentOrder>> {
     let now = context.now;
     let due_at =
         |location| carts::due_at(&context.channel, (&context.locations, Origin { location, comes: None }), now);
     let shares = (booking.shares(), &booking.held(), &booking.shelf_lives());
-    let mut works = fulfilment::work_of(now, order, shares, due_at, &ids.works)?;
+    let mut works = fulfilment::work_of(now, order, shares, due_at, ids)?;
     if works.len() > MOST_WORKS {
-        return Err(Error::conflict("it would come from too many locations: add less at once"));
+        return Err(Error::conflict("it would come from too many locations: take less at once"));
     }
     for work in &mut works {
         let place = context.locations.get(work.location_id).ok();

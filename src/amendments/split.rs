@@ -7,13 +7,14 @@
 use actix_web::post;
 use serde::{Deserialize, Serialize};
 
+use super::confirm::{MOST_WORKS, works};
 use crate::{
-    carts::{self, Context, Delivery, Origin},
+    carts::{Context, Delivery},
     catalog::{self, BackorderPolicy, StockPolicy, Variant},
     db::{Json, Tx},
     error::{Code, Error, Result},
     events::{self, EventSchema},
-    fulfilment::{self, Cancellation, Fresh, FulfilmentOrder, Pieces},
+    fulfilment::{self, Cancellation, Fresh, Pieces},
     http::{Body, Call, Mount, RefPath, Reply},
     kernel::{
         Actor, Id, Instant, Money, Quantity, Scope,
@@ -36,8 +37,6 @@ use crate::{
 const SPLIT: &str = "order.split.v1";
 /// The type of the event that there is an order.
 const PLACED: &str = "order.placed.v1";
-/// So many fulfilment orders at most are opened for the second order.
-const MOST_WORKS: usize = 16;
 
 /// What `order.split.v1` says: the order as it is now, and which order has the rest.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -357,7 +356,7 @@ fn place(
         details: details(before, totals),
     };
     let (_, draft) = orders::prepare(now, new.clone())?;
-    let works = works(context, &draft, ids, booking)?;
+    let works = works(context, &draft, &ids.works, booking)?;
     let count = i64::try_from(works.len() + 1).map_err(Error::internal)?;
     let (placing, mut second) = orders::prepare(now, NewOrder { events: count, ..new })?;
     orders::place(tx, now, &placing)?;
@@ -471,27 +470,6 @@ fn post(tx: &mut Tx, now: Instant, (of, second): (OrderId, &OrderDocument)) -> R
     let part = |row: &TaxTotal| Part { rate: row.rate, net: row.net.minor(), tax: row.tax.minor() };
     let parts = second.taxes.iter().map(part).collect();
     ledger::post_sold(tx, now, &posting, &Sold { channel: second.channel_id, country, treatment, parts })
-}
-
-fn works(
-    context: &Context,
-    order: &OrderDocument,
-    ids: &Ids,
-    booking: &stock::Booking,
-) -> Result<Vec<FulfilmentOrder>> {
-    let now = context.now;
-    let due_at =
-        |location| carts::due_at(&context.channel, (&context.locations, Origin { location, comes: None }), now);
-    let shares = (booking.shares(), &booking.held(), &booking.shelf_lives());
-    let mut works = fulfilment::work_of(now, order, shares, due_at, &ids.works)?;
-    if works.len() > MOST_WORKS {
-        return Err(Error::conflict("it would come from too many locations: split off less at once"));
-    }
-    for work in &mut works {
-        let place = context.locations.get(work.location_id).ok();
-        work.accept_by = place.and_then(|place| place.accept_by(now));
-    }
-    Ok(works)
 }
 
 /// The routes of the ops surface.

@@ -1,7 +1,7 @@
 //! Orders of several deliveries that a process of an older version has placed, or erased, beside newer ones: they are found by their further
 //! addresses afterwards, or are not any more.
 
-use super::{service, store};
+use super::{contact_store, service};
 use crate::{
     db::{Lane, Tx},
     error::Result,
@@ -31,15 +31,15 @@ pub fn work(state: &State, runner: &mut Runner) {
 /// What the database says.
 pub async fn note_contacts(state: &State) -> Result<()> {
     loop {
-        let erased = state.db.read(|tx| store::erased_with_contacts(tx, BITE)).await?;
+        let erased = state.db.read(|tx| contact_store::erased_with_contacts(tx, BITE)).await?;
         if erased.is_empty() {
             break;
         }
-        state.db.write_in(Lane::Bulk, move |tx| store::forget_contacts(tx, &erased)).await?;
+        state.db.write_in(Lane::Bulk, move |tx| contact_store::forget_contacts(tx, &erased)).await?;
     }
     let mut after = None;
     loop {
-        let found = state.db.read(move |tx| store::without_contacts(tx, after, BITE)).await?;
+        let found = state.db.read(move |tx| contact_store::without_contacts(tx, after, BITE)).await?;
         let Some(last) = found.last().copied() else { return Ok(()) };
         state.db.write_in(Lane::Bulk, move |tx| note(tx, &found)).await?;
         after = Some(last);
@@ -50,8 +50,8 @@ pub async fn note_contacts(state: &State) -> Result<()> {
 fn note(tx: &mut Tx, found: &[OrderId]) -> Result<()> {
     for id in found {
         let order = service::lock(tx, *id)?;
-        if !store::has_contacts(tx, *id)? {
-            store::insert_contacts(tx, (*id, order.placed_at), &service::contacts(&order.deliveries))?;
+        if !contact_store::has_contacts(tx, *id)? {
+            contact_store::insert_contacts(tx, (*id, order.placed_at), &service::contacts(&order.deliveries))?;
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ mod access;
 mod amended;
 pub mod api;
 mod bundle;
+mod contact_store;
 mod copies;
 mod document;
 mod erase;

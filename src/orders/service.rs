@@ -5,10 +5,11 @@ pub(super) use super::store::{count_of_customer, lookup, of_customer};
 use std::collections::HashMap;
 
 use super::{
+    contact_store::{self, Contact},
     document::{ExternalRef, LineDetails, OrderDetails, OrderDocument, OrderLine, PlacedLine},
     holds,
     model::LineMove,
-    store::{self, Contact, LineRow, OrderRow},
+    store::{self, LineRow, OrderRow},
 };
 use crate::{
     carts::Delivery,
@@ -144,7 +145,7 @@ pub fn place(tx: &mut Tx, now: Instant, placing: &Placing) -> Result<()> {
     let Placing { row, doc, lines, contacts, reference } = placing;
     store::insert(tx, row, doc.clone())?;
     store::insert_lines(tx, lines.clone())?;
-    store::insert_contacts(tx, (row.id, row.placed_at), contacts)?;
+    contact_store::insert_contacts(tx, (row.id, row.placed_at), contacts)?;
     if let Some((name, reference)) = reference
         && !store::add_ref(tx, now, *name, row.id, reference, serde_json::Value::Null)?
     {
@@ -470,10 +471,10 @@ pub fn save_deliveries(tx: &mut Tx, order: &OrderDocument) -> Result<()> {
 pub fn redirected(tx: &mut Tx, order: &OrderDocument, number: usize) -> Result<()> {
     save_deliveries(tx, order)?;
     let address = shipping_address(&order.deliveries).or(order.billing_address.as_ref());
-    store::save_contact(tx, order.id, &contact((0, address)))?;
+    contact_store::save_contact(tx, order.id, &contact((0, address)))?;
     let further = contacts(&order.deliveries).into_iter().find(|one| usize::try_from(one.delivery) == Ok(number));
     match further {
-        Some(contact) => store::save_further_contact(tx, order.id, &contact),
+        Some(contact) => contact_store::save_further_contact(tx, order.id, &contact),
         None => Ok(()),
     }
 }

@@ -465,10 +465,12 @@ pub struct ReturnRequestDocument {
 }
 
 impl ReturnRequestDocument {
-    /// Whether somebody may see it: of their channels, and at their locations once it has come to one.
+    /// Whether somebody may see it: of their channels, and at their locations once it has come to one. Shoppers have none: whose order
+    /// it is decides for them.
     #[must_use]
     pub fn is_visible_to(&self, actor: &Actor) -> bool {
-        actor.sees_channel(self.channel_id) && self.location_id.is_none_or(|location| actor.sees_location(location))
+        let here = |location| matches!(actor, Actor::Shopper(_)) || actor.sees_location(location);
+        actor.sees_channel(self.channel_id) && self.location_id.is_none_or(here)
     }
 
     /// How many pieces of each of the order's lines it keeps for itself.

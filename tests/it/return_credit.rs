@@ -90,13 +90,17 @@ fn a_guest_gets_no_store_credit() {
         let ship = format!("/fulfilment-orders/{}/ship", text(&work["fulfilment_orders"][0]["id"]));
         app.ops("POST", &ship, Some(&json!({}))).await.expect(201);
         settled(&app).await;
-        let request = ask(&app, &order, "store_credit").await;
-        let settle = format!("{request}/settle");
-        let how = json!({"without_goods": true});
+        // Neither may it be asked for ...
+        let wish = json!({"lines": [{"line_no": 1, "quantity": 1, "reason": "too_large"}], "wish": "store_credit"});
+        let path = format!("/orders/{order}/returns");
+        let refused = app.ops("POST", &path, Some(&wish)).await.problem(422, "invalid_value");
+        assert_eq!(refused["pointer"], "/wish");
+        // ... nor decided on for them.
+        let settle = format!("{}/settle", ask(&app, &order, "refund").await);
+        let how = json!({"without_goods": true, "wish": "store_credit"});
         let refused = app.ops("POST", &settle, Some(&how)).await.problem(409, "state_conflict");
         assert_eq!(refused["pointer"], "/wish");
-        let how = json!({"without_goods": true, "wish": "refund"});
-        app.ops("POST", &settle, Some(&how)).await.expect(200);
+        app.ops("POST", &settle, Some(&json!({"without_goods": true}))).await.expect(200);
     });
 }
 
