@@ -81,6 +81,7 @@ mod invoices_ubl;
 mod jobs;
 mod journal;
 mod ledger_moves;
+mod legal_moves;
 mod limits;
 mod lists;
 mod locations;

@@ -28,7 +28,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reference": "BANK-2026-03-02-17"}))]
 pub struct ReceiptRequest {
-    /// How much; all that is owed when absent.
+    /// How much; all that is owed when absent, less what is being captured otherwise.
     pub amount: Option<Money>,
     /// What names it: the bank's reference. Each is booked once.
     #[schema(value_type = String)]

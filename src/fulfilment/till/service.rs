@@ -28,7 +28,7 @@ use crate::{
 /// Money that came in.
 #[derive(Debug, Clone)]
 pub struct Receipt {
-    /// How much; all that is owed when absent.
+    /// How much; all that is owed when absent, less what is being captured otherwise.
     pub amount: Option<Money>,
     /// What names it: the bank's reference. Each is booked once.
     pub reference: String,
@@ -68,13 +68,15 @@ pub fn record_payment_of(
     let id = order.id;
     order.state.apply(orders::Command::RecordPayment)?;
     let (at, mut draw) = (receipt.occurred_at.unwrap_or(now), fresh.draw());
-    let owed = owed(tx, id)?;
+    let known = payments::of_order(tx, id)?;
+    let owed = owed_beside(tx, id, &known)?;
     let amount = match receipt.amount {
         Some(amount) => in_currency(&order, amount)?,
-        None => owed,
+        // What a card or a gift card pays at this moment did not come by hand as well.
+        None => owed - known.iter().map(|payment| payment.capture_pending.minor()).sum::<i64>(),
     };
     if amount <= 0 {
-        let known: Vec<PaymentId> = payments::of_order(tx, id)?.iter().map(|payment| payment.id).collect();
+        let known: Vec<PaymentId> = known.iter().map(|payment| payment.id).collect();
         if payments::operations(tx, &known)?.iter().any(|operation| operation.our_key == our_key(id, receipt)) {
             return Err(booked_already());
         }

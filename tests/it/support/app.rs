@@ -280,7 +280,7 @@ impl App {
 
     /// Jobs in hand, that could run now, or that failed and wait for another try. Those planned for later are no work left
     /// undone.
-    async fn due(&self) -> i64 {
+    pub async fn due(&self) -> i64 {
         let now = self.now();
         let due = "SELECT count(*) FROM jobs \
                    WHERE state = 'leased' OR state = 'ready' AND (run_at <= ? OR last_error IS NOT NULL)";

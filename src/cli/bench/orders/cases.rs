@@ -1,6 +1,6 @@
 //! What is searched for.
 
-use super::made::{COMMON, Made, RARE, World, dice};
+use super::made::{COMMON, LARGE, Made, RARE, World, dice};
 use crate::{
     error::Result,
     http::Cursor,
@@ -81,6 +81,8 @@ pub(super) fn all(world: &World, count: u64, rounds: usize) -> Result<Vec<Case>>
         name: "read one by its number",
         paths: samples.iter().map(|order| format!("/v1/ops/orders/{}", order.number)).collect(),
     });
+    let large = format!("/v1/ops/orders/{}", world.order(LARGE).number);
+    cases.push(Case { name: "read one of 500 lines", paths: vec![large; rounds] });
     Ok(cases)
 }
 

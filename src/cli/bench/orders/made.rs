@@ -79,6 +79,9 @@ pub(super) fn id<K>(micros: i64, place: u64, salt: u64) -> Id<K> {
 
 /// The SKU that one of ten lines has.
 pub(super) const COMMON: &str = "SKU-00000";
+/// The place of the order that has so many lines.
+pub(super) const LARGE: u64 = 3;
+const LARGE_LINES: u64 = 500;
 /// The SKU that one of 100,000 orders has.
 pub(super) const RARE: &str = "SKU-RARE";
 
@@ -135,7 +138,7 @@ fn states(number: u64) -> (OrderState, PaymentStatus, FulfilmentStatus) {
 }
 
 fn lines(place: u64) -> Vec<(String, i64)> {
-    let count = 1 + dice(place, 30) % 3;
+    let count = if place == LARGE { LARGE_LINES } else { 1 + dice(place, 30) % 3 };
     let sku = |line: u64| match dice(place, 31 + line) % 10 {
         0 => COMMON.to_owned(),
         _ => format!("SKU-{:05}", 1 + dice(place, 41 + line) % 5_000),
