@@ -9,8 +9,8 @@ use actix_web::{HttpResponse, dev::ResourceDef, get, web};
 use utoipa::openapi::{OpenApi, path::Operation, path::PathItem};
 
 use crate::{
-    abandonment, amendments, approvals, back_in_stock, bulk, carts, catalog, channels, checkout, connectors, credit,
-    customers,
+    abandonment, amendments, approvals, back_in_stock, bulk, carts, catalog, channels, checkout, connectors,
+    countersign, credit, customers,
     db::Snapshot,
     drafts, erasure,
     error::Result,
@@ -27,7 +27,7 @@ use crate::{
     imports, invoices, jobs, journal,
     kernel::Scope,
     offers, orders, payments, people, pricing, processes, quotes, recurring, repricing, returns, risk, stock,
-    stored_value, whereabouts, worklists,
+    stored_value, templates, warranties, whereabouts, worklists,
 };
 
 fn store(config: &mut Mount<'_>) {
@@ -50,11 +50,13 @@ fn store(config: &mut Mount<'_>) {
     quotes::api::store(config);
     drafts::api::store(config);
     recurring::api::store(config);
+    templates::api::store(config);
     back_in_stock::api::store(config);
     invoices::api::store(config);
     returns::api::store(config);
     returns::withdrawals::api::store(config);
     returns::claims::api::store(config);
+    warranties::api::store(config);
 }
 
 /// What giving up a dead job means, by its kind.
@@ -94,6 +96,9 @@ const ORDERED: pricing::Ordered = pricing::Ordered(carts::has_ordered);
 /// The orders that are there, as a simulation of where they come from plans them anew.
 const PLACED: stock::sourcing::PlacedOrders = stock::sourcing::PlacedOrders(fulfilment::tried_out);
 
+/// What stands at docks for orders, as whoever writes off or counts has to leave it.
+const DOCKED: stock::AtDocks = stock::AtDocks(fulfilment::standing_at_docks);
+
 fn ops(config: &mut Mount<'_>) {
     channels::api::ops(config);
     catalog::api::ops(config);
@@ -102,6 +107,7 @@ fn ops(config: &mut Mount<'_>) {
     config.app_data(web::Data::new(ORDERED));
     pricing::api::ops(config);
     config.app_data(web::Data::new(PLACED));
+    config.app_data(web::Data::new(DOCKED));
     stock::api::ops(config);
     carts::api::ops_routes::mount(config);
     carts::deliveries_api::ops_routes::mount(config);
@@ -115,6 +121,7 @@ fn ops(config: &mut Mount<'_>) {
     amendments::api::ops(config);
     orders::notes::api::ops(config);
     bulk::api::ops(config);
+    countersign::api::ops(config);
     invoices::api::ops(config);
     payments::api::ops(config);
     stored_value::api::ops(config);
@@ -122,6 +129,7 @@ fn ops(config: &mut Mount<'_>) {
     returns::api::ops(config);
     returns::withdrawals::api::ops(config);
     returns::claims::api::ops(config);
+    warranties::api::ops(config);
     fulfilment::api::ops(config);
     connectors::api::ops(config);
     config.app_data(web::Data::new(PLACES));
@@ -174,6 +182,7 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
     stored_value::work(state, runner);
     connectors::work(state, runner);
     abandonment::work(state, runner);
+    amendments::work(state, runner);
     approvals::work(state, runner);
     quotes::work(state, runner);
     recurring::work(state, runner);
@@ -234,6 +243,7 @@ pub fn event_schemas() -> Vec<EventSchema> {
     [
         abandonment::event_schemas(),
         approvals::event_schemas(),
+        countersign::event_schemas(),
         amendments::event_schemas(),
         back_in_stock::event_schemas(),
         checkout::event_schemas(),
@@ -247,6 +257,7 @@ pub fn event_schemas() -> Vec<EventSchema> {
         quotes::event_schemas(),
         recurring::event_schemas(),
         returns::event_schemas(),
+        warranties::event_schemas(),
         orders::notes::event_schemas(),
         stock::event_schemas(),
         stored_value::event_schemas(),

@@ -30,6 +30,7 @@ mod docks;
 mod invoices;
 mod money;
 mod prices;
+mod returns;
 mod risk;
 mod rules;
 mod works;

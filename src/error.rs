@@ -102,6 +102,8 @@ codes! {
     OutOfStock, "out_of_stock", 409, "There is not enough in stock", "Lower the quantity or remove the line that is named.";
     ApprovalRequired, "approval_required", 409, "The order has to be approved first", "Ask for it: POST /v1/store/carts/{id}/approval-requests.";
     ApprovalNotYours, "approval_not_yours", 403, "Somebody else has to approve this", "Ask an approver or an admin of the company who has not ordered it.";
+    CompanyRoleMissing, "company_role_missing", 403, "This is for others of the company", "Ask an approver or an admin of the company.";
+    CountersignNotYours, "countersign_not_yours", 409, "Somebody else has to decide this", "Ask a second person with the scope of the command: nobody decides what they have asked for themselves.";
     CartMergeForeign, "cart_merge_foreign", 422, "These carts can not be merged", "Merge carts of one channel and currency, both of which are yours.";
 
     // Promotions and coupons.
@@ -121,6 +123,7 @@ codes! {
     QuantityExceeded, "quantity_exceeded", 409, "The quantity is more than is left", "Read the order again and use at most what is left.";
     ReferenceAmbiguous, "reference_ambiguous", 409, "The reference stands for several orders", "Put the system's name before it (`sap:4711`), or use the `id` of one of `candidates`.";
     LineUnknown, "line_unknown", 422, "The order has no such line", "Use a line_no of the order.";
+    WarrantyExpired, "warranty_expired", 409, "The warranty has ended", "`ends_at` tells when. Decide it as a matter of goodwill, by a return request.";
     RefundExceeded, "refund_exceeded", 409, "The refund is more than was captured", "Refund at most what is left of the captured amount.";
     DisputeExceeded, "dispute_exceeded", 409, "The dispute is about more than is left of the payment", "Name at most what was captured and is neither given back nor disputed.";
     PaymentNotCapturable, "payment_not_capturable", 409, "The payment can not be captured", "See the payment's state.";

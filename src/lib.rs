@@ -12,8 +12,8 @@
 //! | | [`jobs`] | the one durable queue for what happens outside a request |
 //! | | [`http`] | requests: credentials, bodies, idempotency, pages, limits, problems |
 //! | reference | [`channels`], `catalog`, `customers`, [`pricing`], `stock` | what a shop is, sells, charges and has |
-//! | buying | [`stored_value`], [`credit`], [`risk`], `carts`, `payments`, `orders`, `fulfilment`, `checkout`, [`returns`] | from "add to cart" to "delivered" |
-//! | around it | [`abandonment`], [`amendments`], [`approvals`], [`back_in_stock`], [`bulk`], `connectors`, [`drafts`], `erasure`, `exports`, `imports`, [`invoices`], [`journal`], `people`, [`processes`], [`quotes`], [`recurring`], [`repricing`], `whereabouts`, `worklists` | what watches, tells others, proposes, forgets and waits for people |
+//! | buying | [`stored_value`], [`credit`], [`countersign`], [`risk`], `carts`, `payments`, `orders`, `fulfilment`, `checkout`, [`returns`] | from "add to cart" to "delivered" |
+//! | around it | [`abandonment`], [`amendments`], [`approvals`], [`back_in_stock`], [`bulk`], `connectors`, [`drafts`], `erasure`, `exports`, `imports`, [`invoices`], [`journal`], `people`, [`processes`], [`quotes`], [`recurring`], [`repricing`], [`templates`], [`warranties`], `whereabouts`, `worklists` | what watches, tells others, proposes, forgets and waits for people |
 //! | roof | `doctor`, [`api`], [`process`], [`replay`], [`cli`] | checks everything, mounts everything, runs everything |
 //!
 //! What never knows what:
@@ -45,6 +45,7 @@ pub mod checkout;
 pub mod cli;
 pub mod config;
 pub mod connectors;
+pub mod countersign;
 pub mod credit;
 pub mod customers;
 pub mod db;
@@ -76,5 +77,7 @@ pub mod returns;
 pub mod risk;
 pub mod stock;
 pub mod stored_value;
+pub mod templates;
+pub mod warranties;
 pub mod whereabouts;
 pub mod worklists;

@@ -6,16 +6,17 @@ use serde::{Deserialize, Serialize};
 use super::{
     confirm::Ids,
     model::Edit,
-    service::{self, AmendmentView, New},
+    second::Second,
+    service::{self, AmendmentView, Made, New},
 };
 use crate::{
     carts::Context,
-    channels::Directory,
+    countersign::CountersignRequest,
     db::Tx,
     error::{Error, Result},
     http::{All, Body, Call, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
-        Actor, Scope,
+        Actor, Id, Scope,
         ids::{AmendmentId, ChannelId, OrderId},
         text::Note,
     },
@@ -163,9 +164,12 @@ pub struct Confirmed {
 ///
 /// Changes the order in one go: its lines, the work with it, its stock, its money and what is invoiced of it. Where the order is not at
 /// the version that was looked at, nothing changes (`version_stale`): look at it anew. What is due beside what is promised is to be paid, and
-/// the order is held for `payment` until it is; what was captured and is not due any more goes back.
+/// the order is held for `payment` until it is; what was captured and is not due any more goes back. What gives more away by agreed prices
+/// than one person may alone (`second_person` of the channel) changes nothing yet: the answer is 201 with the request that somebody else
+/// approves, on this version of both.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path), ("id" = inline(AmendmentId), Path)),
-    request_body = ConfirmRequest, security(("token" = ["orders:write"])), responses((status = 200, body = Confirmed)))]
+    request_body = ConfirmRequest, security(("token" = ["orders:write"])),
+    responses((status = 200, body = Confirmed), (status = 201, body = CountersignRequest)))]
 #[post("/orders/{ref}/amendments/{id}/confirm")]
 async fn confirm_amendment(
     call: Call,
@@ -175,12 +179,16 @@ async fn confirm_amendment(
     let actor = call.allow(Scope::OrdersWrite)?.clone();
     let (reference, id) = path.0;
     let (order, context) = knowing(&call, &actor, reference).await?;
-    let (directory, ids, expected) = (call.snapshot::<Directory>().await?, Ids::new(), body.order_version);
+    let (ids, expected) = (Ids::new(), body.order_version);
+    let second = Second::Ask((Id::new(), Id::new()));
     call.command(&body.fingerprint, move |tx| {
-        let knowing = (&context, &*directory);
-        let (order, amendment) = service::confirm(tx, knowing, &actor, &ids, (order, id, expected))?;
-        let version = order.version;
-        Ok(Reply::ok(&Confirmed { amendment, order })?.version(version))
+        match service::confirm(tx, &context, &actor, &ids, (order, id, expected), &second)? {
+            Made::Done(order, amendment) => {
+                let version = order.version;
+                Ok(Reply::ok(&Confirmed { amendment: *amendment, order: *order })?.version(version))
+            }
+            Made::Waits(request) => request.reply(),
+        }
     })
     .await
 }

@@ -1,22 +1,24 @@
 //! Making an amendment: lines, work, money and stock in one transaction, on the version of the order that was looked at.
 
 use super::{
-    look,
+    account, look,
     model::{Amendment, AmendmentCommand, MoneyChange, Plan, Preview},
+    second::{self, Second},
     service::{self, Told},
     store,
 };
 use crate::{
     carts::{self, Context, Origin},
-    channels::Directory,
+    countersign::CountersignRequest,
     credit::{self, ON_ACCOUNT},
+    customers::Address,
     db::{Json, Tx},
     error::{Error, Result},
     events::{self, Payload},
     fulfilment::{self, Cancellation, Fresh, FulfilmentOrder, OtherWay, Pieces},
     kernel::{
         Actor, Id, Instant, Quantity,
-        ids::{EventId, FulfilmentOrderId, JobId, PaymentId},
+        ids::{CreditEntryId, EventId, FulfilmentOrderId, JobId, PaymentId},
     },
     orders::{self, AddedLine, Amended, LineDetails, LineMove, OrderDocument, PlacedLine},
     payments::{
@@ -39,6 +41,7 @@ pub(super) struct Ids {
     pub credit: EventId,
     pub released: EventId,
     pub invoice: JobId,
+    pub account: (PaymentId, CreditEntryId, EventId),
 }
 
 /// So many fulfilment orders at most are opened for what one amendment adds, or for what is split off.
@@ -58,6 +61,7 @@ impl Ids {
             credit: Id::new(),
             released: Id::new(),
             invoice: Id::new(),
+            account: (Id::new(), Id::new(), Id::new()),
         }
     }
 }
@@ -118,12 +122,12 @@ pub(super) fn amended(plan: &Plan) -> Amended {
 /// `credit_exceeded`, `ceiling_exceeded` where it does not allow it.
 pub(super) fn confirm(
     tx: &mut Tx,
-    (context, directory): (&Context, &Directory),
+    context: &Context,
     actor: &Actor,
     ids: &Ids,
     (order, mut one): (OrderDocument, Amendment),
-    expected: i64,
-) -> Result<(OrderDocument, Amendment)> {
+    (expected, second): (i64, &Second),
+) -> Result<Confirmed> {
     let now = context.now;
     if order.version != expected || one.order_version != expected {
         return Err(Error::stale("order", order.version));
@@ -141,6 +145,14 @@ pub(super) fn confirm(
     if let Some(detail) = shipped_unpaid(&order, now, &preview.money) {
         return Err(Error::conflict(detail).with("holds", vec!["payment"]));
     }
+    let added = preview.money.due.difference.minor().max(0);
+    let given = plan.given(&order);
+    if let Second::Ask(ids) = second
+        && let Some(request) = second::ask(tx, (now, actor), *ids, (&order, &one, given))?
+    {
+        return Ok(Confirmed::Waits(Box::new(request)));
+    }
+    (one.kept.given, one.kept.approved_by) = (given, second.by());
     // Nobody else confirms it, gives it up or edits it from here on.
     let seen = one.version;
     (one.state, one.version, one.ended_at) = (after, seen + 1, Some(now));
@@ -149,7 +161,7 @@ pub(super) fn confirm(
         return Err(Error::stale("amendment", seen));
     }
     let owed = on_account(tx, now, &order)?;
-    let mut order = other_ways(tx, context, directory, actor, ids, (order, &plan))?;
+    let mut order = other_ways(tx, context, actor, ids, (order, &plan))?;
     // What is added is there before anything is taken off, so that the order is never without any line; its goods are looked for afterwards,
     // so that what comes free can be taken.
     let has_more = write(tx, now, (&mut order, &one, &plan))?;
@@ -171,11 +183,20 @@ pub(super) fn confirm(
         orders::invoice_later(tx, now, &order, ids.invoice)?;
     }
     let order = hold_above_credit(tx, now, ids, (order, &owed))?;
-    let order = hold_unpaid(tx, now, actor, ids, order)?;
+    let order = account::more(tx, (now, actor), ids, (order, one.id, added))?;
+    let order = hold_unpaid(tx, now, actor, ids, (order, added))?;
     let order = tell(tx, now, actor, ids, (order, &one))?;
     // The levels come last, for everybody wants them.
     booking.apply(tx, now)?;
-    Ok((order, one))
+    Ok(Confirmed::Done(Box::new(order), Box::new(one)))
+}
+
+/// What came of it.
+pub(super) enum Confirmed {
+    /// The order as it is now, and the amendment.
+    Done(Box<OrderDocument>, Box<Amendment>),
+    /// Somebody else has to approve it first: nothing is changed.
+    Waits(Box<CountersignRequest>),
 }
 
 /// That the order takes it, and whoever asks may.
@@ -190,27 +211,26 @@ fn allowed(tx: &mut Tx, now: Instant, actor: &Actor, order: &OrderDocument, plan
     let begun = fulfilment::begun(tx, order.id)?;
     plan.check(order, &begun.unpicked)?;
     service::uninvoiced(tx, order, plan)?;
-    let less = look::money(order, plan)?.due.difference.minor();
+    let less = look::money(order, plan, None)?.due.difference.minor();
     fulfilment::within_ceiling(actor, plan.given(order).max(-less))
+}
+
+/// Another way for a delivery, as it is asked for.
+pub(super) fn other_way(delivery: usize, method: Option<&String>, address: Option<&Address>) -> OtherWay {
+    OtherWay { delivery, method: method.cloned(), address: address.cloned(), reason: "amended".to_owned() }
 }
 
 /// Gives deliveries their other ways.
 fn other_ways(
     tx: &mut Tx,
     context: &Context,
-    directory: &Directory,
     actor: &Actor,
     ids: &Ids,
     (mut order, plan): (OrderDocument, &Plan),
 ) -> Result<OrderDocument> {
     for ((delivery, (method, address)), fresh) in plan.ways.iter().zip(&ids.way) {
-        let way = OtherWay {
-            delivery: *delivery,
-            method: method.clone(),
-            address: address.clone(),
-            reason: "amended".to_owned(),
-        };
-        let knowing = (&*context.locations, directory, &*context.rules);
+        let way = other_way(*delivery, method.as_ref(), address.as_ref());
+        let knowing = (&*context.locations, &*context.rules);
         order = fulfilment::change_way(tx, (context.now, actor), fresh, (&order, &way), knowing)?;
     }
     Ok(order)
@@ -340,11 +360,21 @@ pub(super) fn shipped_unpaid(order: &OrderDocument, now: Instant, money: &MoneyC
     )
 }
 
-/// Holds an order until what is due beside what is promised has been paid; one that was held for that, and is not short any more, is
-/// released. One that was held for payment already stays held by that: see [`shipped_unpaid`].
-fn hold_unpaid(tx: &mut Tx, now: Instant, actor: &Actor, ids: &Ids, mut order: OrderDocument) -> Result<OrderDocument> {
+/// Holds an order until what is due beside what is promised has been paid, as far as it is `added` now, in minor units: a goodwill is not
+/// asked for again. One that was held for that, and is not short any more, is released. One that was held for payment already stays held by that: see [`shipped_unpaid`].
+fn hold_unpaid(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    ids: &Ids,
+    (mut order, added): (OrderDocument, i64),
+) -> Result<OrderDocument> {
     orders::holds::when_paid(tx, now, ids.released, &mut order)?;
-    let short = order.money().due - look::covered(&order);
+    let uncovered = match look::on_account(&order) {
+        true => fulfilment::uncovered(tx, &order)?,
+        false => order.money().due - look::covered(&order),
+    };
+    let short = uncovered.min(added);
     if short <= 0 || look::is_by_hand(&order) {
         return Ok(order);
     }
@@ -381,20 +411,7 @@ fn hold_above_credit(
             continue;
         }
         let credit::Taken::Above(over) = credit::allow_raise(tx, now, *payment)? else { continue };
-        let kind = orders::holds::OrderHoldKind::Credit;
-        let is_held = |hold: &orders::OrderHold| hold.block.kind == kind && hold.block.holds_at(now);
-        if order.state != orders::OrderState::Placed || order.holds.iter().any(is_held) {
-            continue;
-        }
-        let new = orders::holds::NewOrderHold {
-            kind,
-            line_no: None,
-            blocks: None,
-            reason: format!("it was amended, and its company owes {over} more than it may"),
-            owner: None,
-            expires_at: None,
-        };
-        order = orders::holds::hold(tx, now, &Actor::System("credit"), ids.credit, order.id, &new)?;
+        order = account::hold(tx, now, ids.credit, (order, over))?;
     }
     Ok(order)
 }

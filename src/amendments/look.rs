@@ -42,7 +42,11 @@ pub(super) fn preview(tx: &mut Tx, context: &Context, order: &OrderDocument, one
             Err(error) => return Err(error),
         }
     }
-    let money = money(order, &plan)?;
+    if blocked.is_none() {
+        blocked = no_way(tx, context, order, &plan)?;
+    }
+    let uncovered = if on_account(order) { Some(fulfilment::uncovered(tx, order)?) } else { None };
+    let money = money(order, &plan, uncovered)?;
     let shipped = confirm::shipped_unpaid(order, context.now, &money);
     Ok(Preview {
         lines: lines(order, &plan),
@@ -54,6 +58,19 @@ pub(super) fn preview(tx: &mut Tx, context: &Context, order: &OrderDocument, one
         promise,
         blocked: blocked.or(shipped.map(str::to_owned)),
     })
+}
+
+/// Why a delivery can not go the way that is asked for, as far as is known now.
+fn no_way(tx: &mut Tx, context: &Context, order: &OrderDocument, plan: &Plan) -> Result<Option<String>> {
+    for (delivery, (method, address)) in &plan.ways {
+        let way = confirm::other_way(*delivery, method.as_ref(), address.as_ref());
+        match fulfilment::may_change_way(tx, context.now, (order, &way), (&*context.locations, &*context.rules)) {
+            Ok(()) => {}
+            Err(Error::Problem(problem)) => return Ok(Some(problem.detail)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// Whether something is taken off of which something is added.
@@ -143,8 +160,14 @@ pub(super) fn is_by_hand(order: &OrderDocument) -> bool {
     order.payment_method == crate::payments::MANUAL
 }
 
-/// What the money would be.
-pub(super) fn money(order: &OrderDocument, plan: &Plan) -> Result<MoneyChange> {
+/// Whether more of it is put on its company's account.
+pub(super) fn on_account(order: &OrderDocument) -> bool {
+    order.payment_method == crate::credit::ON_ACCOUNT
+}
+
+/// What the money would be. `uncovered` is what the order owes by its ledger beside what is promised, in minor units, where more of it is put on
+/// account.
+pub(super) fn money(order: &OrderDocument, plan: &Plan, uncovered: Option<i64>) -> Result<MoneyChange> {
     let currency = order.currency;
     let differences = orders::differences(order, &confirm::amended(plan))?;
     let mut rates: BTreeMap<_, (i64, i64)> =
@@ -170,7 +193,14 @@ pub(super) fn money(order: &OrderDocument, plan: &Plan) -> Result<MoneyChange> {
     let shipping = order.shipping.as_ref().map_or(Money::zero(currency), |shipping| shipping.gross);
     let after = plan.shipping.as_ref().map_or(shipping.minor(), |shipping| shipping.gross.minor());
     let (covered, captured) = (covered(order), order.money());
-    let to_pay = if is_by_hand(order) { due - (captured.captured - captured.refunded) } else { due - covered };
+    // What was given back out of goodwill is not asked for again: no more is than comes to it.
+    let added = (due - captured.due).max(0);
+    let on_account = uncovered.map(|minor| (minor + due - captured.due).min(added)).filter(|minor| *minor > 0);
+    let to_pay = match is_by_hand(order) {
+        true => due - (captured.captured - captured.refunded),
+        false if uncovered.is_some() => 0,
+        false => (due - covered).min(added),
+    };
     let taxes = rates.into_iter().filter(|(_, sums)| *sums != (0, 0)).map(|(rate, (net, tax))| TaxChange {
         rate,
         net: Money::from_minor(net, currency),
@@ -182,6 +212,7 @@ pub(super) fn money(order: &OrderDocument, plan: &Plan) -> Result<MoneyChange> {
         taxes: taxes.collect(),
         covered: Money::from_minor(covered, currency),
         to_pay: Money::from_minor(to_pay.max(0), currency),
+        on_account: on_account.map(|minor| Money::from_minor(minor, currency)),
         to_refund: Money::from_minor((captured.captured - captured.refunded - due).max(0), currency),
     })
 }

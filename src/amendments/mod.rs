@@ -4,15 +4,18 @@
 //! work, its money and its stock belong to the slices they belong to; an amendment asks each of them, in one transaction, on the version of
 //! the order that was looked at. It never makes a line anew that is not edited: what was sold stays as it was sold.
 
+mod account;
 pub mod api;
 mod confirm;
 pub mod customer;
 mod look;
 mod model;
 mod priced;
+mod second;
 mod service;
 mod split;
 mod store;
 
 pub use model::{AmendmentState, mermaid};
+pub use second::work;
 pub use service::{erase, event_schemas};

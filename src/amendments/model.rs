@@ -259,6 +259,12 @@ pub(super) struct Kept {
     pub reason: Option<String>,
     #[serde(default)]
     pub edits: Vec<MadeEdit>,
+    /// What it has given away, in minor units, once it was confirmed.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub given: i64,
+    /// Who has approved it, where a second person had to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
     /// What it came to, once it was confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Preview>,
@@ -442,6 +448,9 @@ pub struct MoneyChange {
     pub covered: Money,
     /// What the customer has to be asked for beside that. Until it is paid the order is held for `payment`.
     pub to_pay: Money,
+    /// What its company owes on account beside that, within what it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_account: Option<Money>,
     /// What was captured and goes back.
     pub to_refund: Money,
 }

@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// What is asked for.
+#[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub sku: &'a str,
     pub quantity: Quantity,

@@ -6,11 +6,12 @@ use super::{
     confirm, look,
     model::{Amendment, AmendmentCommand, AmendmentState, Edit, Kept, MadeEdit, Op, Plan, Preview},
     priced::{self, Wanted},
+    second::Second,
     store,
 };
 use crate::{
     carts::Context,
-    channels::Directory,
+    countersign::CountersignRequest,
     db::Tx,
     error::{Code, Error, Result, on_duplicate},
     events::EventSchema,
@@ -62,6 +63,9 @@ pub struct AmendmentView {
     pub created_at: Instant,
     /// Until when it can be confirmed.
     pub expires_at: Instant,
+    /// Who has approved it, where it gives more away than one person may alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
     /// When it was confirmed or given up, or its time was over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Instant>,
@@ -102,6 +106,7 @@ pub(super) fn view(one: &Amendment, now: Instant, preview: Option<Preview>) -> A
         reason: one.kept.reason.clone(),
         created_at: one.created_at,
         expires_at: one.expires_at,
+        approved_by: one.kept.approved_by.clone(),
         ended_at: one.ended_at,
         edits: one.kept.edits.iter().map(edit).collect(),
         preview: one.kept.result.clone().or(preview),
@@ -191,15 +196,16 @@ pub(super) fn edit(
     if one.kept.edits.len() + edits.len() > MOST_EDITS {
         return Err(Error::invalid("/edits", format!("an amendment has at most {MOST_EDITS} edits")));
     }
-    let unpicked = fulfilment::begun(tx, order.id)?.unpicked;
+    let begun = fulfilment::begun(tx, order.id)?;
+    let unpicked = &begun.unpicked;
     for (place, edit) in edits.iter().enumerate() {
         let at = |error: Error| pointed(error, &format!("/edits/{place}"));
         edit.check().map_err(at)?;
         let again = quantity_again(&mut one.kept.edits, edit);
-        let made = Making { context, actor, order: &order, unpicked: &unpicked, made: &one.kept.edits, again };
+        let made = Making { context, actor, order: &order, begun: &begun, made: &one.kept.edits, again };
         let ops = made.ops(tx, edit).map_err(at)?;
         one.kept.edits.push(MadeEdit { edit: edit.clone(), ops, by: actor.label(), at: now });
-        Plan::of(&one.kept.edits).check(&order, &unpicked).map_err(at)?;
+        Plan::of(&one.kept.edits).check(&order, unpicked).map_err(at)?;
     }
     ship_anew(tx, context, &order, &mut one.kept.edits)?;
     one.order_version = order.version;
@@ -266,16 +272,29 @@ pub(super) fn preview(tx: &mut Tx, context: &Context, order: OrderId, id: Amendm
 /// As [`confirm::confirm`].
 pub(super) fn confirm(
     tx: &mut Tx,
-    knowing: (&Context, &Directory),
+    context: &Context,
     actor: &Actor,
     ids: &confirm::Ids,
     (order, id, expected): (OrderId, AmendmentId, i64),
-) -> Result<(OrderDocument, AmendmentView)> {
-    let now = knowing.0.now;
+    second: &Second,
+) -> Result<Made> {
+    let now = context.now;
     let order = orders::lock(tx, order)?;
     let one = open(tx, now, order.id, id, AmendmentCommand::Confirm)?;
-    let (order, one) = confirm::confirm(tx, knowing, actor, ids, (order, one), expected)?;
-    Ok((order, view(&one, now, None)))
+    second.is_for(&one)?;
+    Ok(match confirm::confirm(tx, context, actor, ids, (order, one), (expected, second))? {
+        confirm::Confirmed::Done(order, one) => Made::Done(order, Box::new(view(&one, now, None))),
+        confirm::Confirmed::Waits(request) => Made::Waits(request),
+    })
+}
+
+/// What came of an amendment that was to be made.
+#[derive(Debug, Clone)]
+pub(super) enum Made {
+    /// The order as it is now, and the amendment.
+    Done(Box<OrderDocument>, Box<AmendmentView>),
+    /// Somebody else has to approve it first.
+    Waits(Box<CountersignRequest>),
 }
 
 /// Gives it up.
@@ -351,7 +370,7 @@ struct Making<'a> {
     context: &'a Context,
     actor: &'a Actor,
     order: &'a OrderDocument,
-    unpicked: &'a std::collections::BTreeMap<i32, i64>,
+    begun: &'a fulfilment::Begun,
     made: &'a [MadeEdit],
     /// Whether the edit takes the place of an earlier one.
     again: bool,
@@ -372,13 +391,10 @@ impl Making<'_> {
             },
             Edit::SetQuantity { line_no, quantity } => self.set_quantity(tx, *line_no, *quantity),
             Edit::SwapLine { line_no, sku, quantity, unit_price, reason } => {
-                let cancel = self.cancel_all(*line_no)?;
-                let Op::Cancel { quantity: taken, .. } = &cancel else { return Ok(Vec::new()) };
-                let quantity = quantity.map_or_else(|| Quantity::new(*taken).map_err(Error::internal), Ok)?;
                 let agreed = self.agreed(*unit_price, reason.as_deref())?;
-                let wanted = Wanted { sku, quantity, agreed, why: reason.as_deref() };
-                let add = self.add(tx, self.delivery_of(*line_no), &wanted)?;
-                Ok(vec![cancel, add])
+                let wanted =
+                    Wanted { sku, quantity: quantity.unwrap_or(Quantity::ZERO), agreed, why: reason.as_deref() };
+                self.swap(tx, *line_no, &wanted, quantity.is_some())
             }
             Edit::SetPrice { line_no, unit_price, reason } => self.set_price(tx, *line_no, *unit_price, reason),
             Edit::SetAddress { delivery, address } => {
@@ -430,6 +446,39 @@ impl Making<'_> {
         found.ok_or_else(|| Error::not_found("delivery of the order").at("/delivery"))
     }
 
+    /// Another article in the place of what of a line nobody has picked: in each delivery as much as is taken off there.
+    fn swap(&self, tx: &mut Tx, line_no: i32, wanted: &Wanted<'_>, said: bool) -> Result<Vec<Op>> {
+        let cancel = self.cancel_all(line_no)?;
+        let Op::Cancel { quantity: taken, .. } = &cancel else { return Ok(Vec::new()) };
+        let own = self.begun.by_delivery.iter().filter(|((of, _), left)| *of == line_no && **left > 0);
+        let parts: Vec<(usize, i64)> = own.map(|((_, delivery), left)| (*delivery, *left)).collect();
+        if parts.len() < 2 {
+            let delivery = parts.first().map_or_else(|| self.delivery_of(line_no), |(delivery, _)| *delivery);
+            let quantity = if said { wanted.quantity } else { Quantity::new(*taken).map_err(Error::internal)? };
+            let add = self.add(tx, delivery, &Wanted { quantity, ..*wanted })?;
+            return Ok(vec![cancel, add]);
+        }
+        if said {
+            let detail =
+                "the line is of several deliveries: leave it out, and as many are added to each as are taken off";
+            return Err(Error::invalid("/quantity", detail));
+        }
+        if parts.iter().map(|(_, left)| left).sum::<i64>() != *taken {
+            let detail = format!(
+                "some of line {line_no} is taken off already, and it is of several deliveries: swap it by itself"
+            );
+            return Err(Error::conflict(detail).at("/line_no"));
+        }
+        let mut ops = vec![cancel];
+        for (further, (delivery, left)) in (0..).zip(parts) {
+            let wanted = Wanted { quantity: Quantity::new(left).map_err(Error::internal)?, ..*wanted };
+            let line_no = self.next_line_no().saturating_add(further);
+            let line = priced::line(tx, self.context, self.order, (line_no, delivery), &wanted)?;
+            ops.push(Op::Add { line: Box::new(line) });
+        }
+        Ok(ops)
+    }
+
     /// The place of the delivery that a line is of.
     fn delivery_of(&self, line_no: i32) -> usize {
         self.order.deliveries.iter().position(|one| one.line_nos.contains(&line_no)).unwrap_or_default()
@@ -472,7 +521,7 @@ impl Making<'_> {
     fn cancel_all(&self, line_no: i32) -> Result<Op> {
         let line = self.line(line_no)?;
         let taken = self.plan().cancel.get(&line_no).copied().unwrap_or_default();
-        let open = self.unpicked.get(&line_no).copied().unwrap_or_else(|| line.quantities.open());
+        let open = self.begun.unpicked.get(&line_no).copied().unwrap_or_else(|| line.quantities.open());
         match open - taken {
             quantity @ 1.. => Ok(Op::Cancel { line_no, quantity }),
             _ => {

@@ -93,6 +93,13 @@ pub(super) fn save(tx: &mut Tx, now: Instant, one: &Amendment, seen: i64) -> Res
     Ok(update.bind(Json::of(&one.kept)?).bind(one.id).bind(seen).bind(now).execute(tx)? == 1)
 }
 
+/// Lets an open one be confirmed until then at least. False where somebody else has written since it was read.
+pub(super) fn extend(tx: &mut Tx, one: &Amendment, until: Instant) -> Result<bool> {
+    let update =
+        "UPDATE amendments SET expires_at = ?, version = version + 1 WHERE id = ? AND version = ? AND state = 'open'";
+    Ok(sql(update).bind(until.max(one.expires_at)).bind(one.id).bind(one.version).execute(tx)? == 1)
+}
+
 /// Writes one again without what is personal in it.
 pub(super) fn forget(tx: &mut Tx, id: AmendmentId, kept: &Kept) -> Result<()> {
     let update = sql("UPDATE amendments SET doc = ?, version = version + 1 WHERE id = ?");

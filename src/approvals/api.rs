@@ -64,7 +64,8 @@ async fn list_my_approval_requests(call: Call, query: List<MyApprovalQuery>) -> 
     let (identity, state) = (customers::api::known(&call).await?, query.filter.state);
     let read = move |tx: &mut Tx, before, limit| {
         let filter = service::seen(tx, &identity, state)?;
-        service::page(tx, &filter, before, limit)
+        let found = service::page(tx, &filter, before, limit)?;
+        Ok(found.into_iter().map(ApprovalRequest::for_company).collect())
     };
     query.answer(&call, |request: &ApprovalRequest| request.id, read).await
 }
@@ -95,7 +96,7 @@ fn detail(tx: &mut Tx, request: ApprovalRequest, view: fn(crate::carts::Cart) ->
 async fn read_my_approval_request(call: Call, path: RefPath<ApprovalRequestId>) -> Result<Reply> {
     let (identity, id) = (customers::api::known(&call).await?, path.0);
     let found = call.read(move |tx| {
-        let request = service::visible(tx, &identity, id)?;
+        let request = service::visible(tx, &identity, id)?.for_company();
         detail(tx, request, |cart| CartView::new(cart, Vec::new()))
     });
     let found = found.await?;
@@ -107,7 +108,7 @@ async fn decide(call: Call, id: ApprovalRequestId, body: Body<SaidWhy>, verdict:
         (customers::api::known(&call).await?, call.actor.clone(), call.now, (id, Id::new(), Id::new()));
     let note = body.note.as_ref().map(ToString::to_string);
     call.command(&body.fingerprint, move |tx| {
-        shown(&service::decide(tx, (now, &actor), &identity, ids, (verdict, note.as_deref()))?)
+        shown(&service::decide(tx, (now, &actor), &identity, ids, (verdict, note.as_deref()))?.for_company())
     })
     .await
 }
@@ -143,7 +144,7 @@ async fn withdraw_request(call: Call, path: RefPath<ApprovalRequestId>, _: NoBod
     let (identity, actor, now, ids) =
         (customers::api::known(&call).await?, call.actor.clone(), call.now, (path.0, Id::new()));
     let sent = crate::http::idempotency::Fingerprint::none();
-    call.command(&sent, move |tx| shown(&service::withdraw(tx, (now, &actor), &identity, ids)?)).await
+    call.command(&sent, move |tx| shown(&service::withdraw(tx, (now, &actor), &identity, ids)?.for_company())).await
 }
 
 /// What a list of requests is narrowed by.
@@ -188,9 +189,40 @@ async fn read_approval_request(call: Call, path: RefPath<ApprovalRequestId>) -> 
     Ok(Reply::ok(&found)?.version(found.request.version))
 }
 
+async fn decide_credit(call: Call, id: ApprovalRequestId, body: Body<SaidWhy>, verdict: Verdict) -> Result<Reply> {
+    let (actor, now) = (call.allow(Scope::PaymentsWrite)?.clone(), call.now);
+    let (ids, note) = ((id, Id::new(), Id::new()), body.note.as_ref().map(ToString::to_string));
+    call.command(&body.fingerprint, move |tx| {
+        shown(&service::decide_credit(tx, (now, &actor), ids, (verdict, note.as_deref()))?)
+    })
+    .await
+}
+
+/// Approve an order above a company's credit
+///
+/// For the shop, where the company's credit says `approval` and everybody of the company has approved who has to: the company may owe as much
+/// as this order takes it to, and no more. It is ordered then, on account.
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(ApprovalRequestId), Path)), request_body = SaidWhy,
+    security(("token" = ["payments:write"])), responses((status = 200, body = ApprovalRequest)))]
+#[post("/approval-requests/{id}/approve")]
+async fn approve_credit(call: Call, path: RefPath<ApprovalRequestId>, body: Body<SaidWhy>) -> Result<Reply> {
+    decide_credit(call, path.0, body, Verdict::Approve).await
+}
+
+/// Reject an order above a company's credit
+///
+/// The cart is its buyer's again.
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(ApprovalRequestId), Path)), request_body = SaidWhy,
+    security(("token" = ["payments:write"])), responses((status = 200, body = ApprovalRequest)))]
+#[post("/approval-requests/{id}/reject")]
+async fn reject_credit(call: Call, path: RefPath<ApprovalRequestId>, body: Body<SaidWhy>) -> Result<Reply> {
+    decide_credit(call, path.0, body, Verdict::Reject).await
+}
+
 /// The routes of the ops surface.
 pub fn ops(config: &mut Mount<'_>) {
     config.service(list_approval_requests).service(read_approval_request);
+    config.service(approve_credit).service(reject_credit);
 }
 
 /// The routes of the store surface.

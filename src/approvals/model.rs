@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    credit::Excess,
     customers::CompanyRole,
     kernel::{
         Instant, Money,
@@ -100,6 +101,23 @@ pub(super) struct Details {
     /// Why it could not be ordered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// What of the company's credit the shop has to approve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<CreditApproval>,
+}
+
+/// What of a company's credit the shop has to approve, as the last of all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CreditApproval {
+    /// How far above its limit it is.
+    #[serde(flatten)]
+    pub excess: Excess,
+    /// Who of the shop has approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// What they have said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// A request for approval.
@@ -119,7 +137,7 @@ pub struct ApprovalRequest {
     pub state: ApprovalState,
     /// What it costs.
     pub total: Money,
-    /// How many have to approve.
+    /// How many have to approve, the shop among them where it has to.
     pub approvers: i64,
     /// How many have.
     pub approvals: i64,
@@ -141,6 +159,9 @@ pub struct ApprovalRequest {
     /// Why it could not be ordered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// What of the company's credit the shop has to approve, once all others have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credit: Option<CreditApproval>,
     /// The version of the cart that is asked for.
     #[serde(skip)]
     pub cart_version: i64,
@@ -161,7 +182,19 @@ impl ApprovalRequest {
             message: self.message.clone(),
             reason: self.reason.clone(),
             failure: self.failure.clone(),
+            credit: self.credit.clone(),
         }
+    }
+
+    /// As those of the company see it: who of the shop has said what is the shop's.
+    pub(super) fn for_company(mut self) -> Self {
+        self.credit = self.credit.map(|credit| CreditApproval { approved_by: None, note: None, ..credit });
+        self
+    }
+
+    /// How many of the company have to approve.
+    pub(super) fn of_company(&self) -> i64 {
+        self.approvers - i64::from(self.credit.is_some())
     }
 }
 

@@ -4,12 +4,12 @@
 // What is asked for as it stands in the tables.
 pub(super) use super::store::{Filter, decisions, due, erase as erase_words, page};
 use super::{
-    model::{ApprovalRequest, ApprovalState, Decision, Verdict, Wish},
+    model::{ApprovalRequest, ApprovalState, CreditApproval, Decision, Verdict, Wish},
     store, told,
 };
 use crate::{
     carts::{self, Approved, CartState, Context, approving},
-    credit::ON_ACCOUNT,
+    credit::{self, ON_ACCOUNT},
     customers::{self, companies},
     db::Tx,
     error::{Code, Error, Result, on_duplicate},
@@ -57,9 +57,21 @@ pub(super) fn ask(
     // Behind the cart's own checks: nothing of it stays where this refuses.
     check_method(context, wish.payment_method.as_ref())?;
     let nobody = || Error::conflict("nobody has to approve this cart: complete it");
-    let need = cart.details.needs_approval.clone().ok_or_else(nobody)?;
+    let need = cart.details.needs_approval.clone();
     let customer = cart.customer.ok_or_else(nobody)?;
     let company = customers::standing(tx, customer)?.company.ok_or_else(nobody)?;
+    let total = Money::from_minor(cart.total(), cart.currency);
+    let on_account = wish.payment_method.as_ref().is_some_and(|method| &**method == ON_ACCOUNT);
+    let excess =
+        if on_account { credit::over(tx, company, Money::from_minor(cart.due(), cart.currency))? } else { None };
+    let above = excess.as_ref().map(|excess| format!("the company would owe {} more than it may", excess.over));
+    let credit = excess.map(|excess| CreditApproval { excess, approved_by: None, note: None });
+    if need.is_none() && credit.is_none() {
+        return Err(nobody());
+    }
+    let (approvers, role) =
+        need.as_ref().map_or((0, companies::CompanyRole::Approver), |need| (need.approvers, need.role));
+    let reason = [need.map(|need| need.reason), above].into_iter().flatten().collect::<Vec<_>>().join("; ");
     if let Some(before) = store::open_of(tx, cart.id)? {
         withdraw_locked(tx, (now, actor), ids.2, &before)?;
     }
@@ -70,16 +82,17 @@ pub(super) fn ask(
         cart_id: cart.id,
         customer_id: customer,
         state: ApprovalState::Awaiting,
-        total: Money::from_minor(cart.total(), cart.currency),
-        approvers: need.approvers,
+        total,
+        approvers: approvers + i64::from(credit.is_some()),
         approvals: 0,
-        role: need.role,
-        reason: need.reason,
+        role,
+        reason,
         payment_method: wish.payment_method.as_ref().map(ToString::to_string),
         message: wish.message.as_ref().map(ToString::to_string),
         expires_at: until,
         order_id: None,
         failure: None,
+        credit,
         cart_version: cart.version,
         version: 1,
         created_at: now,
@@ -178,16 +191,71 @@ pub(super) fn decide(
             if cart.version != seen.cart_version && seen.state == ApprovalState::Awaiting {
                 return Err(Error::conflict("the cart has changed since: its buyer has to ask anew"));
             }
-            store::approve(tx, by.0, id)?
+            store::approve(tx, by.0, (id, seen.of_company()))?
         }
         Verdict::Reject => store::transit(tx, by.0, id, (ApprovalState::Awaiting, ApprovalState::Rejected))?,
     };
     let request = request.ok_or_else(|| decided(seen.state))?;
     on_duplicate(store::insert_decision(tx, id, &decision), || Error::conflict("you have said so already"))?;
     told::tell(tx, by, event, told::UPDATED, &request)?;
+    follow(tx, by, (&seen, &request), cart, job)?;
+    Ok(request)
+}
+
+/// Says yes or no for the shop to a request that is above the company's credit: the last of all.
+///
+/// # Errors
+/// `not_found`; `scope_missing` for who is limited to channels; `ceiling_exceeded` where so much more credit is more than the actor may give; `state_conflict` where the shop is not asked,
+/// others of the company have to approve first, it was decided or its time is over, and when the cart has changed since.
+pub(super) fn decide_credit(
+    tx: &mut Tx,
+    by: By<'_>,
+    (id, event, job): (ApprovalRequestId, EventId, JobId),
+    (verdict, note): (Verdict, Option<&str>),
+) -> Result<ApprovalRequest> {
+    let seen = of_staff(tx, by.1, id)?;
+    if by.1.channels().is_some() {
+        let detail = "a company's credit is of all channels, and the credential is limited to some";
+        return Err(Error::problem(Code::ScopeMissing, detail));
+    }
+    let asked = seen.credit.clone();
+    let asked = asked.ok_or_else(|| Error::conflict("it is within the company's credit: its own people decide"))?;
+    if verdict == Verdict::Approve && !by.1.within_ceiling(asked.excess.over.minor()) {
+        return Err(Error::problem(Code::CeilingExceeded, "it is more credit than this credential may give"));
+    }
+    let cart = approving::lock(tx, seen.cart_id)?;
+    let request = match verdict {
+        Verdict::Approve => {
+            if cart.version != seen.cart_version && seen.state == ApprovalState::Awaiting {
+                return Err(Error::conflict("the cart has changed since: its buyer has to ask anew"));
+            }
+            if seen.state == ApprovalState::Awaiting && seen.approvals < seen.of_company() {
+                return Err(Error::conflict("others of the company have to approve it first"));
+            }
+            let (approved_by, note) = (Some(by.1.label()), note.map(str::to_owned));
+            store::approve_credit(tx, by.0, (id, &CreditApproval { approved_by, note, ..asked }))?
+        }
+        Verdict::Reject => store::transit(tx, by.0, id, (ApprovalState::Awaiting, ApprovalState::Rejected))?,
+    };
+    let request = request.ok_or_else(|| decided(seen.state))?;
+    told::tell(tx, by, event, told::UPDATED, &request)?;
+    follow(tx, by, (&seen, &request), cart, job)?;
+    Ok(request)
+}
+
+/// What follows for the cart: it is approved as it stands, and ordered where it was said how it is paid, or its buyer's again.
+fn follow(
+    tx: &mut Tx,
+    by: By<'_>,
+    (seen, request): (&ApprovalRequest, &ApprovalRequest),
+    cart: carts::Cart,
+    job: JobId,
+) -> Result<()> {
+    let id = request.id;
     match request.state {
         ApprovalState::Approved => {
-            let approved = Approved { request_id: id, total: request.total, at: by.0 };
+            let credit_up_to = request.credit.as_ref().map(|credit| credit.excess.up_to);
+            let approved = Approved { request_id: id, total: request.total, at: by.0, credit_up_to };
             approving::approve(tx, by.0, cart, approved)?;
             if request.payment_method.is_some() {
                 let payload = serde_json::json!({ "request": id });
@@ -198,7 +266,7 @@ pub(super) fn decide(
         ApprovalState::Rejected if cart.version == seen.cart_version => approving::let_go(tx, by.0, cart)?,
         _ => {}
     }
-    Ok(request)
+    Ok(())
 }
 
 fn decided(state: ApprovalState) -> Error {

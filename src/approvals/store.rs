@@ -2,7 +2,7 @@
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::model::{ApprovalRequest, ApprovalState, Decision, Details, Verdict};
+use super::model::{ApprovalRequest, ApprovalState, CreditApproval, Decision, Details, Verdict};
 use crate::{
     customers::companies::CompanyRole,
     db::{Bind, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, sql},
@@ -30,7 +30,7 @@ fn request(row: Row) -> ApprovalRequest {
     let (id, channel_id, company_id, cart_id, customer_id, state, currency, amount, approvers, approvals, role, ..) =
         row;
     let (expires_at, order_id, doc, version, created_at, updated_at) = (row.11, row.12, row.13, row.14, row.15, row.16);
-    let Details { cart_version, payment_method, message, reason, failure } = doc.0;
+    let Details { cart_version, payment_method, message, reason, failure, credit } = doc.0;
     ApprovalRequest {
         id,
         channel_id,
@@ -48,6 +48,7 @@ fn request(row: Row) -> ApprovalRequest {
         expires_at,
         order_id,
         failure,
+        credit,
         cart_version,
         version,
         created_at,
@@ -86,13 +87,32 @@ pub(super) fn read(tx: &mut Tx, id: ApprovalRequestId) -> Result<Option<Approval
     Ok(load(tx, sql(format!("SELECT {READ} FROM approval_requests WHERE id = ?")).bind(id))?.pop())
 }
 
-/// Counts an approval, as long as somebody has to decide and their time is not over; the last one approves. `None` when it is too late.
-pub(super) fn approve(tx: &mut Tx, now: Instant, id: ApprovalRequestId) -> Result<Option<ApprovalRequest>> {
+/// Counts an approval of the company, of which so many are needed, as long as somebody has to decide and their time is not over; the last one
+/// of all approves. `None` when it is too late, or the shop has to decide.
+pub(super) fn approve(
+    tx: &mut Tx,
+    now: Instant,
+    (id, most): (ApprovalRequestId, i64),
+) -> Result<Option<ApprovalRequest>> {
     let update = format!(
         "UPDATE approval_requests SET given = given + 1, state = CASE WHEN given + 1 >= needed THEN 'approved' ELSE state END, \
-         version = version + 1, updated_at = ? WHERE id = ? AND state = 'awaiting' AND expires_at > ? RETURNING {READ}"
+         version = version + 1, updated_at = ? WHERE id = ? AND state = 'awaiting' AND expires_at > ? AND given < ? RETURNING {READ}"
     );
-    Ok(load(tx, sql(update).bind(now).bind(id).bind(now))?.pop())
+    Ok(load(tx, sql(update).bind(now).bind(id).bind(now).bind(most))?.pop())
+}
+
+/// Counts the approval of the shop, which is the last of all. `None` when it is too late, or others of the company have to decide first.
+pub(super) fn approve_credit(
+    tx: &mut Tx,
+    now: Instant,
+    (id, credit): (ApprovalRequestId, &CreditApproval),
+) -> Result<Option<ApprovalRequest>> {
+    let doc = dialect::with_member(tx, "doc", "credit");
+    let update = format!(
+        "UPDATE approval_requests SET given = given + 1, state = 'approved', doc = {doc}, version = version + 1, updated_at = ? \
+         WHERE id = ? AND state = 'awaiting' AND expires_at > ? AND given = needed - 1 RETURNING {READ}"
+    );
+    Ok(load(tx, sql(update).bind(Json::of(credit)?).bind(now).bind(id).bind(now))?.pop())
 }
 
 /// Takes a request from one state to another; `None` when it is not in the first any more. While it awaits a decision that counts only until
@@ -247,12 +267,21 @@ pub(super) fn decisions_by(
     Ok(rows.into_iter().map(decision).collect())
 }
 
-/// Erases what a customer has written.
+/// Erases what a customer has written, and what was said to them.
 pub(super) fn erase(tx: &mut Tx, customer: CustomerId) -> Result<()> {
     let doc = dialect::with_member(tx, "doc", "message");
     let none = Json::of(&None::<String>)?;
     let update = format!("UPDATE approval_requests SET doc = {doc} WHERE customer_id = ?");
     sql(update).bind(none).bind(customer).execute(tx)?;
+    // What the shop has said of the company's credit, too.
+    let lock = dialect::for_update(tx);
+    let query = format!("SELECT {READ} FROM approval_requests WHERE customer_id = ? ORDER BY id{lock}");
+    let bare = format!("UPDATE approval_requests SET doc = {} WHERE id = ?", dialect::with_member(tx, "doc", "credit"));
+    for one in load(tx, sql(query).bind(customer))? {
+        let Some(credit) = one.credit.filter(|credit| credit.note.is_some()) else { continue };
+        let credit = CreditApproval { note: None, ..credit };
+        sql(bare.clone()).bind(Json::of(&credit)?).bind(one.id).execute(tx)?;
+    }
     sql("UPDATE approval_decisions SET note = NULL WHERE customer_id = ? AND note IS NOT NULL")
         .bind(customer)
         .execute(tx)?;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::model::ApprovalRequest;
+use super::model::{ApprovalRequest, CreditApproval};
 use crate::{
     db::Tx,
     error::Result,
@@ -38,7 +38,8 @@ pub(super) fn tell(
     kind: &'static str,
     request: &ApprovalRequest,
 ) -> Result<()> {
-    let told = Told { request: ApprovalRequest { message: None, ..request.clone() } };
+    let credit = request.credit.clone().map(|credit| CreditApproval { note: None, ..credit });
+    let told = Told { request: ApprovalRequest { message: None, credit, ..request.clone() } };
     let event = NewEvent {
         id,
         stream: request.cart_id.to_string(),

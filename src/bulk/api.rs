@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     model::{Arguments, BulkCommand, BulkItem, BulkPreview, BulkProgress},
-    service::{self, Asked},
+    service::{self, Asked, Start},
 };
 use crate::{
     channels::Directory,
@@ -15,7 +15,7 @@ use crate::{
     http::{All, Body, Call, List, Mount, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Scope,
-        ids::{BulkJobId, JobId},
+        ids::BulkJobId,
         text::{Note, Text},
     },
     orders::OrderQuery,
@@ -101,7 +101,8 @@ impl BulkTagRequest {
 async fn preview(call: Call, scope: Scope, (asked, _): Wanted) -> Result<Reply> {
     let actor = call.allow(scope)?.clone();
     let (now, secret, directory) = (call.now, call.state.secret.clone(), call.snapshot::<Directory>().await?);
-    let found = call.read(move |tx| service::preview(tx, now, &actor, (&asked, &directory, &secret)));
+    let look = BulkJobId::new();
+    let found = call.read(move |tx| service::preview(tx, now, &actor, (&asked, &directory, &secret), look));
     Reply::ok(&found.await?)
 }
 
@@ -110,11 +111,11 @@ async fn start(call: Call, scope: Scope, fingerprint: &Fingerprint, (asked, toke
     let actor = call.allow(scope)?.clone();
     let missing = || Error::problem(Code::MissingField, "preview it first and send its `token`").at("/token");
     let (now, secret, directory) = (call.now, call.state.secret.clone(), call.snapshot::<Directory>().await?);
-    let (id, job) = (BulkJobId::new(), JobId::new());
+    let ids = Start::new();
     call.command(fingerprint, move |tx| {
-        let begun = (id, job, token.as_deref().ok_or_else(missing)?);
-        let started = service::start(tx, now, &actor, (&asked, &directory, &secret), begun)?;
-        Ok(Reply::accepted(&started)?.location(format!("/v1/ops/bulk/{id}")))
+        let token = token.as_deref().ok_or_else(missing)?;
+        let started = service::start(tx, now, &actor, (&asked, &directory, &secret), &ids, token)?;
+        Ok(Reply::accepted(&started)?.location(format!("/v1/ops/bulk/{}", started.id)))
     })
     .await
 }
@@ -132,7 +133,7 @@ async fn preview_bulk_release(call: Call, body: Body<BulkRequest>) -> Result<Rep
 
 /// Release many orders
 ///
-/// Ends their holds, with the `token` of the preview. Refused (`compare_failed`) where the filter finds other orders by now. A job takes one
+/// Ends their holds, but for those that wait for a return (`exchange`), with the `token` of the preview. Refused (`compare_failed`) where the filter finds other orders by now. A job takes one
 /// order after another; `GET /v1/ops/bulk/{id}` tells how far it has come, and `…/items` what became of each.
 #[utoipa::path(tag = "answer a customer", request_body = BulkRequest, security(("token" = ["orders:write"])),
     responses((status = 202, body = BulkProgress)))]
@@ -229,8 +230,8 @@ async fn bulk_resend(call: Call, body: Body<BulkRequest>) -> Result<Reply> {
     responses((status = 200, body = BulkProgress)))]
 #[get("/bulk/{id}")]
 async fn read_bulk(call: Call, path: RefPath<BulkJobId>) -> Result<Reply> {
-    let actor = call.allow(Scope::OrdersRead)?.clone();
-    let found = call.read(move |tx| service::progress(tx, &actor, path.0));
+    let (actor, now) = (call.allow(Scope::OrdersRead)?.clone(), call.now);
+    let found = call.read(move |tx| service::progress(tx, now, &actor, path.0));
     Reply::ok(&found.await?)
 }
 

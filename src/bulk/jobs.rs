@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{
     model::{Bulk, ItemState},
+    second,
     service::{self, Ids},
     store,
 };
@@ -31,6 +32,7 @@ struct Task {
 
 /// Registers what is done beside requests.
 pub fn work(state: &State, runner: &mut Runner) {
+    second::register(state, runner);
     let state = state.clone();
     runner.handle(BULK, move |job| {
         let state = state.clone();

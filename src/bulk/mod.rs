@@ -7,6 +7,7 @@
 pub mod api;
 mod jobs;
 mod model;
+mod second;
 mod service;
 mod store;
 

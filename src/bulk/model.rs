@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{
-    Actor, Instant, Money, Scope,
-    actor::Principal,
-    ids::{BulkJobId, ChannelId, LocationId, OrderId},
+use crate::{
+    countersign::{CountersignState, OnBehalf},
+    kernel::{
+        Instant, Money,
+        ids::{BulkJobId, ChannelId, CountersignRequestId, OrderId},
+    },
 };
 
 crate::words! {
@@ -27,6 +29,10 @@ crate::words! {
 crate::words! {
     /// Where the work stands.
     pub enum BulkState {
+        /// A second person has to approve it: nothing is done.
+        Awaiting = "awaiting",
+        /// A second person has not approved it: nothing is done.
+        Declined = "declined",
         /// Orders wait for it.
         Running = "running",
         /// Each order was taken.
@@ -57,53 +63,6 @@ pub(super) struct Arguments {
     pub remove: Vec<String>,
 }
 
-/// For whom it is done: what they may is what they might when they started it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct OnBehalf {
-    pub subject: String,
-    pub client: bool,
-    pub scopes: Vec<Scope>,
-    #[serde(default)]
-    pub channels: Option<Vec<ChannelId>>,
-    #[serde(default)]
-    pub locations: Option<Vec<LocationId>>,
-    #[serde(default)]
-    pub money_ceiling: Option<i64>,
-}
-
-impl OnBehalf {
-    /// Of whoever asks; `None` for those who are neither staff nor a client.
-    pub fn of(actor: &Actor) -> Option<Self> {
-        let (principal, client) = match actor {
-            Actor::Staff(principal) => (principal, false),
-            Actor::Client(principal) => (principal, true),
-            Actor::System(_) | Actor::Shopper(_) => return None,
-        };
-        Some(Self {
-            subject: principal.subject.clone(),
-            client,
-            scopes: principal.scopes.clone(),
-            channels: principal.channels.clone(),
-            locations: principal.locations.clone(),
-            money_ceiling: principal.money_ceiling,
-        })
-    }
-
-    /// The actor again.
-    pub fn actor(&self) -> Actor {
-        let principal = Principal {
-            subject: self.subject.clone(),
-            credential: None,
-            scopes: self.scopes.clone(),
-            channels: self.channels.clone(),
-            locations: self.locations.clone(),
-            money_ceiling: self.money_ceiling,
-            key: None,
-        };
-        if self.client { Actor::Client(principal) } else { Actor::Staff(principal) }
-    }
-}
-
 /// What is kept of the work beside its columns. The filter is not: it may name people, and has done its part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Kept {
@@ -111,6 +70,23 @@ pub(super) struct Kept {
     pub by: OnBehalf,
     /// The channels of its orders.
     pub channels: Vec<ChannelId>,
+    /// The request that a second person has to approve before it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<CountersignRequestId>,
+}
+
+impl BulkState {
+    /// Where work stands that a second person has to approve.
+    pub(super) const fn asked(self, request: CountersignState) -> Self {
+        match request {
+            CountersignState::Waiting | CountersignState::Approved => Self::Awaiting,
+            CountersignState::Done => self,
+            CountersignState::Declined
+            | CountersignState::Withdrawn
+            | CountersignState::Expired
+            | CountersignState::Refused => Self::Declined,
+        }
+    }
 }
 
 /// Work on many orders.
@@ -123,6 +99,8 @@ pub(super) struct Bulk {
     pub created_at: Instant,
     pub ended_at: Option<Instant>,
     pub kept: Kept,
+    /// What names the token that started it: one starts one.
+    pub token_hash: Option<String>,
 }
 
 /// The orders that a filter finds, before anything is done to them.
@@ -158,6 +136,9 @@ pub struct BulkProgress {
     /// When the last order was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Instant>,
+    /// What a second person has to approve before it begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub countersign_request_id: Option<CountersignRequestId>,
     /// How many orders there are.
     pub total: i64,
     /// How many wait for their turn.

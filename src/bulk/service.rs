@@ -1,24 +1,28 @@
 //! Looking what a filter finds, starting the work, and doing it to one order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 
 use super::{
     jobs::BULK,
-    model::{Arguments, Bulk, BulkCommand, BulkItem, BulkPreview, BulkProgress, BulkState, ItemState, Kept, OnBehalf},
-    store,
+    model::{Arguments, Bulk, BulkCommand, BulkItem, BulkPreview, BulkProgress, BulkState, ItemState, Kept},
+    second, store,
 };
 use crate::{
     channels::Directory,
+    countersign::{self, OnBehalf},
     db::Tx,
     error::{Code, Error, Result},
     fulfilment::{self, Cancellation, Command, Fresh, Replan},
-    http::{parse_value, seal::Secret},
+    http::{
+        parse_value,
+        seal::{Secret, sha256_hex},
+    },
     jobs::{self, NewJob},
     kernel::{
         Actor, Currency, Instant, Money,
-        ids::{BulkJobId, ChannelId, EventId, JobId, OrderId},
+        ids::{BulkJobId, ChannelId, CountersignRequestId, EventId, JobId, OrderId},
     },
     orders::{self, OrderQuery, OrderSummary},
     risk,
@@ -42,9 +46,9 @@ pub(super) struct Asked {
 
 impl Asked {
     /// What a token stands for: who may start what, on which orders.
-    fn subject(&self, actor: &Actor, found: &Found, expiry: i64) -> Result<String> {
+    fn subject(&self, actor: &Actor, found: &Found, (expiry, look): (i64, &str)) -> Result<String> {
         let asked = serde_json::to_string(&json!([self.filter, self.arguments]))?;
-        Ok(format!("{}\n{}\n{asked}\n{}\n{expiry}", self.command, actor.label(), found.mark()))
+        Ok(format!("{}\n{}\n{asked}\n{}\n{expiry}\n{look}", self.command, actor.label(), found.mark()))
     }
 }
 
@@ -52,6 +56,8 @@ impl Asked {
 struct Found {
     orders: Vec<OrderSummary>,
     totals: BTreeMap<Currency, i64>,
+    /// What those of each channel cost.
+    by_channel: BTreeMap<(ChannelId, Currency), i64>,
 }
 
 impl Found {
@@ -59,6 +65,11 @@ impl Found {
     fn channels(&self) -> Vec<ChannelId> {
         let all: BTreeSet<ChannelId> = self.orders.iter().map(|one| one.channel_id).collect();
         all.into_iter().collect()
+    }
+
+    /// What they cost, by currency.
+    fn money(&self) -> Vec<Money> {
+        self.totals.iter().map(|(currency, sum)| Money::from_minor(*sum, *currency)).collect()
     }
 
     /// What changes when other orders are found, or others cost something else.
@@ -82,11 +93,14 @@ fn find(tx: &mut Tx, actor: &Actor, asked: &Asked, directory: &Directory) -> Res
         return Err(Error::invalid("/filter", detail));
     }
     let mut totals: BTreeMap<Currency, i64> = BTreeMap::new();
+    let mut by_channel: BTreeMap<(ChannelId, Currency), i64> = BTreeMap::new();
     for one in &orders {
         let sum = totals.entry(one.total.currency()).or_default();
         *sum = sum.saturating_add(one.total.minor());
+        let sum = by_channel.entry((one.channel_id, one.total.currency())).or_default();
+        *sum = sum.saturating_add(one.total.minor());
     }
-    Ok(Found { orders, totals })
+    Ok(Found { orders, totals, by_channel })
 }
 
 /// A refusal with where it points within what holds it.
@@ -119,23 +133,26 @@ pub(super) fn preview(
     now: Instant,
     actor: &Actor,
     (asked, directory, secret): (&Asked, &Directory, &Secret),
+    look: BulkJobId,
 ) -> Result<BulkPreview> {
     let found = find(tx, actor, asked, directory)?;
     allowed(actor, asked.command, &found)?;
     let expiry = now.micros() / 1_000_000 + SECONDS;
-    let mac = secret.token(PURPOSE, &asked.subject(actor, &found, expiry)?);
-    let money = |(currency, sum): (&Currency, &i64)| Money::from_minor(*sum, *currency);
+    // Each look has a token of its own: what was seen once is started once.
+    let look = look.hex();
+    let mac = secret.token(PURPOSE, &asked.subject(actor, &found, (expiry, &look))?);
     Ok(BulkPreview {
         command: asked.command,
         count: i64::try_from(found.orders.len()).unwrap_or(i64::MAX),
-        totals: found.totals.iter().map(money).collect(),
+        totals: found.money(),
         numbers: found.orders.iter().take(20).map(|one| one.number.clone()).collect(),
-        token: format!("{expiry}.{mac}"),
+        token: format!("{expiry}.{look}.{mac}"),
         expires_at: Instant::from_micros(expiry * 1_000_000),
     })
 }
 
-/// Starts it, on exactly the orders that were looked at.
+/// Starts it, on exactly the orders that were looked at. A token starts one: whoever sends it again gets what the first has started. Where
+/// the orders cost more than one person cancels alone, a second one has to approve it before it begins.
 ///
 /// # Errors
 /// `token_expired`; `compare_failed` where the token is for something else, or the filter finds other orders by now; as [`preview`].
@@ -144,51 +161,107 @@ pub(super) fn start(
     now: Instant,
     actor: &Actor,
     (asked, directory, secret): (&Asked, &Directory, &Secret),
-    (id, job, token): (BulkJobId, JobId, &str),
+    ids: &Start,
+    token: &str,
 ) -> Result<BulkProgress> {
+    let hash = sha256_hex(token.as_bytes());
+    if let Some(first) = started(tx, now, actor, asked, &hash)? {
+        return Ok(first);
+    }
     let found = find(tx, actor, asked, directory)?;
     allowed(actor, asked.command, &found)?;
     let other = || {
         let detail = "the token is for another command, filter or caller, or the filter finds other orders by now: preview it again";
         Error::problem(Code::CompareFailed, detail).at("/token")
     };
-    let (expiry, mac) = token.split_once('.').ok_or_else(other)?;
+    let mut parts = token.splitn(3, '.');
+    let (Some(expiry), Some(look), Some(mac)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(other());
+    };
     let expiry: i64 = expiry.parse().map_err(|_| other())?;
-    if !secret.is_token(PURPOSE, &asked.subject(actor, &found, expiry)?, mac) {
+    if !secret.is_token(PURPOSE, &asked.subject(actor, &found, (expiry, look))?, mac) {
         return Err(other());
     }
     if now.micros() / 1_000_000 > expiry {
         return Err(Error::problem(Code::CompareFailed, "what was looked at is too old: preview it again").at("/token"));
     }
     let by = OnBehalf::of(actor).ok_or_else(|| Error::internal("nobody works on many orders but staff and clients"))?;
+    let request = second::needed(tx, actor, asked.command, &found.by_channel)?.then_some(ids.request.0);
     let one = Bulk {
-        id,
+        id: ids.id,
         command: asked.command,
         state: BulkState::Running,
         started_by: actor.label(),
         created_at: now,
         ended_at: None,
-        kept: Kept { arguments: asked.arguments.clone(), by, channels: found.channels() },
+        kept: Kept { arguments: asked.arguments.clone(), by, channels: found.channels(), request },
+        token_hash: Some(hash.clone()),
     };
-    let orders: Vec<(OrderId, String)> = found.orders.iter().map(|one| (one.id, one.number.clone())).collect();
-    store::insert(tx, &one, &orders)?;
+    let versions = match request {
+        Some(_) => orders::heads(tx, &found.orders.iter().map(|one| one.id).collect::<Vec<_>>())?,
+        None => HashMap::new(),
+    };
+    let version = |one: &OrderSummary| versions.get(&one.id).map(|head| head.version);
+    let orders: Vec<_> = found.orders.iter().map(|order| (order.id, order.number.clone(), version(order))).collect();
+    if !store::insert(tx, &one, &orders)? {
+        let first = started(tx, now, actor, asked, &hash)?;
+        return first.ok_or_else(|| Error::conflict("the token has started something else"));
+    }
+    match request {
+        Some(_) => second::ask(tx, (now, actor), ids.request, (&one, found.money()))?,
+        None => begin(tx, now, (one.id, ids.job))?,
+    }
+    progress(tx, now, actor, ids.id)
+}
+
+/// Ids of what starting makes.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    pub id: BulkJobId,
+    pub job: JobId,
+    pub request: (CountersignRequestId, EventId),
+}
+
+impl Start {
+    pub fn new() -> Self {
+        Self { id: BulkJobId::new(), job: JobId::new(), request: (CountersignRequestId::new(), EventId::new()) }
+    }
+}
+
+/// What a token has started already, for whoever has sent it with the same command.
+fn started(tx: &mut Tx, now: Instant, actor: &Actor, asked: &Asked, hash: &str) -> Result<Option<BulkProgress>> {
+    let Some(id) = store::started_by_token(tx, hash)? else { return Ok(None) };
+    let one = visible(tx, actor, id)?;
+    let same = (one.started_by == actor.label(), one.command, &one.kept.arguments);
+    match same == (true, asked.command, &asked.arguments) {
+        true => progress(tx, now, actor, id).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Has the orders taken one after another.
+pub(super) fn begin(tx: &mut Tx, now: Instant, (id, job): (BulkJobId, JobId)) -> Result<()> {
     let job = NewJob { id: job, ..NewJob::now(BULK, now, json!({ "bulk": id })) };
-    jobs::enqueue(tx, now, vec![job.in_order(format!("bulk:{id}"))])?;
-    progress(tx, actor, id)
+    jobs::enqueue(tx, now, vec![job.in_order(format!("bulk:{id}"))])
 }
 
 /// How far it has come, for whoever may see the channels of all its orders.
 ///
 /// # Errors
 /// `not_found`.
-pub(super) fn progress(tx: &mut Tx, actor: &Actor, id: BulkJobId) -> Result<BulkProgress> {
+pub(super) fn progress(tx: &mut Tx, now: Instant, actor: &Actor, id: BulkJobId) -> Result<BulkProgress> {
     let one = visible(tx, actor, id)?;
+    let asked = match one.kept.request {
+        Some(request) => countersign::state_of(tx, now, request)?,
+        None => None,
+    };
     let counts: BTreeMap<ItemState, i64> = store::counts(tx, id)?.into_iter().collect();
     let of = |state: ItemState| counts.get(&state).copied().unwrap_or_default();
     Ok(BulkProgress {
         id,
         command: one.command,
-        state: one.state,
+        state: asked.map_or(one.state, |request| one.state.asked(request)),
+        countersign_request_id: one.kept.request,
         started_by: one.started_by,
         created_at: one.created_at,
         ended_at: one.ended_at,
@@ -255,11 +328,18 @@ pub(super) fn do_one(
     if !store::take(tx, (bulk.id, order), ItemState::Done, None)? {
         return Ok(false);
     }
+    if bulk.kept.request.is_some() {
+        // It was approved as it was then.
+        let (version, seen) = (orders::lock(tx, order)?.version, store::version_of(tx, (bulk.id, order))?);
+        if seen != Some(version) {
+            return Err(Error::stale("order", version));
+        }
+    }
     let (actor, arguments) = (bulk.kept.by.actor(), &bulk.kept.arguments);
     let reason = arguments.reason.clone().unwrap_or_else(|| "by the hundred".to_owned());
     match bulk.command {
         BulkCommand::Release => {
-            orders::holds::release(tx, now, &actor, ids.event, order, (None, None, Some(&reason)))?;
+            orders::holds::release_goods(tx, now, &actor, ids.event, order, &reason)?;
             // As where one is released: whoever ends a hold for risk says that nothing was wrong.
             risk::judged_by_release(tx, (now, &actor), order)?;
         }

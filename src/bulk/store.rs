@@ -12,28 +12,63 @@ use crate::{
     },
 };
 
-pub(super) fn insert(tx: &mut Tx, one: &Bulk, orders: &[(OrderId, String)]) -> Result<()> {
-    sql("INSERT INTO bulk_jobs (id, command, state, started_by, created_at, ended_at, doc) VALUES (?, ?, ?, ?, ?, NULL, ?)")
+/// An order, with its number, and the version that a second person approves it for.
+pub(super) type Wanted = (OrderId, String, Option<i64>);
+
+/// Writes it down with its orders. False, and nothing, where its token has started something already: whoever comes second waits for the
+/// first here.
+pub(super) fn insert(tx: &mut Tx, one: &Bulk, orders: &[Wanted]) -> Result<bool> {
+    let insert = "INSERT INTO bulk_jobs (id, command, state, started_by, created_at, ended_at, doc, token_hash) \
+                  VALUES (?, ?, ?, ?, ?, NULL, ?, ?) ON CONFLICT (token_hash) DO NOTHING";
+    let inserted = sql(insert)
         .bind(one.id)
         .bind(one.command.as_str())
         .bind(one.state.as_str())
         .bind(one.started_by.as_str())
         .bind(one.created_at)
         .bind(Json::of(&one.kept)?)
+        .bind(one.token_hash.clone())
         .execute(tx)?;
-    let columns = [("bulk_id", Col::Uid), ("order_id", Col::Uid), ("number", Col::Text), ("state", Col::Text)];
-    let row = |(order, number): &(OrderId, String)| -> Vec<Bind> {
-        vec![one.id.into(), (*order).into(), number.as_str().into(), ItemState::Waiting.as_str().into()]
+    if inserted != 1 {
+        return Ok(false);
+    }
+    let columns = [
+        ("bulk_id", Col::Uid),
+        ("order_id", Col::Uid),
+        ("number", Col::Text),
+        ("state", Col::Text),
+        ("order_version", Col::Int),
+    ];
+    let row = |(order, number, version): &Wanted| -> Vec<Bind> {
+        vec![
+            one.id.into(),
+            (*order).into(),
+            number.as_str().into(),
+            ItemState::Waiting.as_str().into(),
+            (*version).into(),
+        ]
     };
-    insert_many(tx, "bulk_items", &columns, orders.iter().map(row).collect()).map(|_| ())
+    insert_many(tx, "bulk_items", &columns, orders.iter().map(row).collect()).map(|_| true)
+}
+
+/// What a token has started.
+pub(super) fn started_by_token(tx: &mut Tx, hash: &str) -> Result<Option<BulkJobId>> {
+    sql("SELECT id FROM bulk_jobs WHERE token_hash = ?").bind(hash).first::<UidSql, BulkJobId>(tx)
+}
+
+/// The version of an order that was approved, where a second person had to.
+pub(super) fn version_of(tx: &mut Tx, (id, order): (BulkJobId, OrderId)) -> Result<Option<i64>> {
+    let query = "SELECT order_version FROM bulk_items WHERE bulk_id = ? AND order_id = ?";
+    Ok(sql(query).bind(id).bind(order).first::<Nullable<BigInt>, Option<i64>>(tx)?.flatten())
 }
 
 pub(super) fn get(tx: &mut Tx, id: BulkJobId) -> Result<Option<Bulk>> {
-    type Types = (UidSql, Text, Text, Text, InstantSql, Nullable<InstantSql>, DocSql);
-    type Row = (BulkJobId, BulkCommand, BulkState, String, Instant, Option<Instant>, Doc<Kept>);
-    let query = sql("SELECT id, command, state, started_by, created_at, ended_at, doc FROM bulk_jobs WHERE id = ?");
-    let row = query.bind(id).first::<Types, Row>(tx)?;
-    let bulk = |(id, command, state, started_by, created_at, ended_at, Doc(kept)): Row| Bulk {
+    type Types = (UidSql, Text, Text, Text, InstantSql, Nullable<InstantSql>, DocSql, Nullable<Text>);
+    type Row = (BulkJobId, BulkCommand, BulkState, String, Instant, Option<Instant>, Doc<Kept>, Option<String>);
+    let query =
+        "SELECT id, command, state, started_by, created_at, ended_at, doc, token_hash FROM bulk_jobs WHERE id = ?";
+    let row = sql(query).bind(id).first::<Types, Row>(tx)?;
+    let bulk = |(id, command, state, started_by, created_at, ended_at, Doc(kept), token_hash): Row| Bulk {
         id,
         command,
         state,
@@ -41,6 +76,7 @@ pub(super) fn get(tx: &mut Tx, id: BulkJobId) -> Result<Option<Bulk>> {
         created_at,
         ended_at,
         kept,
+        token_hash,
     };
     Ok(row.map(bulk))
 }

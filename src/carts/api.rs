@@ -208,7 +208,16 @@ async fn create_as(
         reference: request.reference,
     };
     let (id, customer, currency) = (Id::new(), Id::new(), request.currency);
-    let new = NewCart { id, customer, currency, change, quote: None, unattended: false };
+    let new = NewCart {
+        id,
+        customer,
+        currency,
+        change,
+        quote: None,
+        unattended: false,
+        free_shipping: false,
+        awaits_return: false,
+    };
     let (id, token) = (new.id, access::cart_token(&state.secret, new.id));
     let (told, customer, pricing, drafter) = (token.clone(), new.customer, context.clone(), actor.clone());
     let draft = move |tx: &mut Tx| {
@@ -423,7 +432,8 @@ async fn payment_options(call: &Call, id: CartId) -> Result<PaymentOptions> {
     let found = call.read(move |tx| {
         let cart = service::look_at(tx, &actor, &secret, id)?;
         let due = Money::from_minor(cart.due(), cart.currency);
-        let on_account = if offers { credit::refusal(tx, cart.customer, due)? } else { None };
+        let approved = cart.details.approved.as_ref().is_some_and(|approved| approved.credit_up_to.is_some());
+        let on_account = if offers && !approved { credit::refusal(tx, cart.customer, due)? } else { None };
         Ok((cart, on_account))
     });
     let (cart, on_account) = found.await?;

@@ -605,7 +605,8 @@ pub(super) fn portions_of(details: &CartDetails) -> Option<HashMap<i32, Vec<(i32
 pub(super) fn requests(cart: &Cart, variants: &HashMap<VariantId, Variant>) -> Vec<ShippingRequest> {
     let request = |parcel: Parcel<'_>| {
         let (code, weight_grams) = (parcel.method?.to_owned(), parcel.weight(cart, variants));
-        Some(ShippingRequest { code, weight_grams, delivery: parcel.key.map(str::to_owned), carries: parcel.pieces })
+        let (delivery, free) = (parcel.key.map(str::to_owned), cart.details.free_shipping);
+        Some(ShippingRequest { code, weight_grams, delivery, carries: parcel.pieces, free })
     };
     parcels(&cart.details).into_iter().filter_map(request).collect()
 }

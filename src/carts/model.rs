@@ -276,6 +276,9 @@ pub struct Approved {
     pub total: Money,
     /// When.
     pub at: Instant,
+    /// Up to which debt of the company the shop lets it be ordered on account, above the limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit_up_to: Option<Money>,
 }
 
 /// What is kept of a cart beside its columns.
@@ -362,6 +365,12 @@ pub struct CartDetails {
     /// Whether it was made of something else, so that nobody shops in it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unattended: bool,
+    /// Whether the shop bears its shipping: it is what goods are exchanged for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub free_shipping: bool,
+    /// Whether the order that it becomes is paid only once it is known what has come back for it; what is in it, and where it goes, stays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_return: bool,
     /// Promotions whose gifts its buyer does without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub declined_gifts: Vec<PromotionId>,

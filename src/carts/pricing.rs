@@ -437,7 +437,9 @@ fn shipping(cart: &Cart, variants: &HashMap<VariantId, Variant>) -> (Option<Ship
         return (all.pop(), further);
     }
     let method = cart.details.shipping_method.clone();
-    (method.map(|code| ShippingRequest::whole(code, weight(cart, variants))), Vec::new())
+    let free = cart.details.free_shipping;
+    let whole = |code| ShippingRequest { free, ..ShippingRequest::whole(code, weight(cart, variants)) };
+    (method.map(whole), Vec::new())
 }
 
 /// The payment method that is chosen, as long as the channel offers it.

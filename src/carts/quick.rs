@@ -170,6 +170,21 @@ fn add(
     Ok((cart, changes, new.len(), errors))
 }
 
+/// Puts rows of SKU and quantity into a cart of whoever asks, as a quick order does: what can not be ordered is told, the rest is added and
+/// priced once. An id for each row at least.
+///
+/// # Errors
+/// `not_found`, `version_stale`, and what changing a cart says.
+pub fn put(
+    tx: &mut Tx,
+    (context, who): (&super::Context, service::Who<'_>),
+    cart: (CartId, Option<i64>),
+    rows: (&[(String, Option<i64>)], &[CartLineId]),
+) -> Result<QuickOrdered> {
+    let (cart, changes, added, errors) = add(tx, (context, who), cart, rows)?;
+    Ok(QuickOrdered { added, errors, cart: shown(who.0, cart, changes) })
+}
+
 async fn order(call: Call, id: CartId, body: Body<QuickOrder>) -> Result<Reply> {
     staff_or_shopper(&call)?;
     let rows = rows(&body.value)?;
@@ -178,9 +193,9 @@ async fn order(call: Call, id: CartId, body: Body<QuickOrder>) -> Result<Reply> 
     let ids: Vec<CartLineId> = rows.iter().map(|_| Id::new()).collect();
     call.command(&body.fingerprint, move |tx| {
         let who = (&actor, &*secret, fresh);
-        let (cart, changes, added, errors) = add(tx, (&context, who), (id, expected), (&rows, &ids))?;
-        let version = cart.version;
-        Ok(Reply::ok(&QuickOrdered { added, errors, cart: shown(&actor, cart, changes) })?.version(version))
+        let ordered = put(tx, (&context, who), (id, expected), (&rows, &ids))?;
+        let version = ordered.cart.version;
+        Ok(Reply::ok(&ordered)?.version(version))
     })
     .await
 }

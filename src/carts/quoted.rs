@@ -10,6 +10,7 @@ use super::{
     pricing::Context,
     service::{self, Change, NewCart},
     store,
+    stored::StoredChange,
 };
 use crate::{
     customers::Address,
@@ -49,6 +50,12 @@ pub struct Quoted {
     pub shipping_method: Option<String>,
     /// The company's own number of it.
     pub purchase_order: Option<String>,
+    /// Whether the customer's store credit pays as far as it reaches.
+    pub store_credit: bool,
+    /// Whether the shop bears its shipping.
+    pub free_shipping: bool,
+    /// Whether the order that it becomes is paid only once it is known what has come back for it.
+    pub awaits_return: bool,
 }
 
 /// A line of such a cart: its id, SKU, quantity, and the price that was agreed.
@@ -80,12 +87,14 @@ pub fn make(tx: &mut Tx, context: &Context, quoted: &Quoted) -> Result<()> {
         purchase_order: Some(quoted.purchase_order.as_deref().and_then(|text| Text::new(text).ok())),
         device: Some(Device::CallCentre),
         customer: Some(Some(quoted.customer)),
+        stored: quoted.store_credit.then_some(StoredChange::Credit(true)).into_iter().collect(),
         ..Change::default()
     };
     let actor = Actor::System("quotes");
     let currency = Some(quoted.currency);
     let (id, customer, quote) = (quoted.id, quoted.customer, quoted.quote);
-    let new = NewCart { id, customer, currency, change, quote, unattended: true };
+    let (free_shipping, awaits_return) = (quoted.free_shipping, quoted.awaits_return);
+    let new = NewCart { id, customer, currency, change, quote, unattended: true, free_shipping, awaits_return };
     let (mut cart, _) = service::draft(tx, context, &actor, &new)?;
     cart.expires_at = quoted.until;
     let doc = Json::of(&cart.details)?;
@@ -109,9 +118,15 @@ pub fn end(tx: &mut Tx, now: Instant, id: CartId) -> Result<bool> {
     Ok(true)
 }
 
-/// What is in the cart of a quote, and whose it is, stays.
+/// What is in the cart of a quote, and whose it is, stays; of an exchange also where it goes, and how.
 pub(super) fn refuse_change(cart: &Cart, change: &Change) -> Result<()> {
     let touches = change.lines.is_some() || change.coupons.is_some() || change.customer.is_some();
+    let sends = change.shipping_address.is_some() || change.shipping_method.is_some() || change.deliveries.is_some();
+    if cart.details.awaits_return && (touches || sends) {
+        return Err(Error::conflict(
+            "the cart is of an exchange: ask the shop for another, or make a cart of your own",
+        ));
+    }
     match cart.details.quote {
         Some(_) if touches => {
             Err(Error::conflict("the cart is of a quote: ask for another quote, or make a cart of your own"))
@@ -122,8 +137,8 @@ pub(super) fn refuse_change(cart: &Cart, change: &Change) -> Result<()> {
 
 /// Nor is it summed with another.
 pub(super) fn refuse_merge(both: [&Cart; 2]) -> Result<()> {
-    match both.iter().any(|cart| cart.details.quote.is_some()) {
-        true => Err(Error::conflict("one of the carts is of a quote")),
+    match both.iter().any(|cart| cart.details.quote.is_some() || cart.details.awaits_return) {
+        true => Err(Error::conflict("one of the carts is of a quote, or of an exchange")),
         false => Ok(()),
     }
 }

@@ -73,6 +73,10 @@ pub(super) struct NewCart {
     pub quote: Option<QuoteId>,
     /// Whether it is made of something else, so that nobody shops in it.
     pub unattended: bool,
+    /// Whether the shop bears its shipping.
+    pub free_shipping: bool,
+    /// Whether the order that it becomes is paid only once it is known what has come back for it.
+    pub awaits_return: bool,
 }
 
 /// Prices a cart that is to be made. Nothing is written.
@@ -95,6 +99,8 @@ pub(super) fn draft(tx: &mut Tx, context: &Context, actor: &Actor, new: &NewCart
             next_line_no: 1,
             quote: new.quote,
             unattended: new.unattended,
+            free_shipping: new.free_shipping,
+            awaits_return: new.awaits_return,
             ..CartDetails::default()
         },
     };

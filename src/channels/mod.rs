@@ -7,6 +7,7 @@ mod invoicing;
 mod links;
 mod model;
 mod prepayment;
+mod second_person;
 mod service;
 mod store;
 
@@ -17,6 +18,7 @@ pub use model::{
     PublishableKey, Span, TimeZone,
 };
 pub use prepayment::{Overpaid, Prepayment, TermStep};
+pub use second_person::SecondPerson;
 pub use service::{
     ChannelIds, check_named, create_channel, create_legal_entity, entity, settings, update_channel, update_legal_entity,
 };

@@ -9,6 +9,7 @@ use super::{
     invoicing::{InvoiceSettings, Invoicing, in_year},
     links::{self, PageAddress},
     prepayment::Prepayment,
+    second_person::SecondPerson,
 };
 use crate::{
     error::{Code, Error, Result},
@@ -190,6 +191,9 @@ pub struct ChannelSettings {
     /// For how long goods of lots must still keep when they are sold here; left out, until they end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_shelf_life: Option<ShelfLife>,
+    /// Above which amounts a second person approves what staff and clients do. Left out, nobody has to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_person: Option<SecondPerson>,
     /// For so many minutes after they have ordered, customers may take lines off their order and send it elsewhere, until somebody begins to
     /// pick it. Left out, they may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -265,6 +269,7 @@ impl ChannelSettings {
             life.check()?;
         }
         self.prepayment.as_ref().map_or(Ok(()), Prepayment::check)?;
+        self.second_person.as_ref().map_or(Ok(()), SecondPerson::check)?;
         self.check_pages()
     }
 }

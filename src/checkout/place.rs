@@ -65,6 +65,8 @@ pub(super) struct Tickets {
     pub assessment: RiskAssessmentId,
     /// The event that it is held.
     pub hold: EventId,
+    /// The event that its money waits for a return.
+    pub exchange: EventId,
 }
 
 impl Tickets {
@@ -85,6 +87,7 @@ impl Tickets {
             customer: Id::new(),
             assessment: Id::new(),
             hold: Id::new(),
+            exchange: Id::new(),
         }
     }
 }
@@ -272,9 +275,10 @@ pub(super) fn place(
     let arrived = draft.waits && stock::outlook::came_elsewhere(tx, cart.id, &booking.waits_at())?;
     fulfilment::keep_promise(tx, context.now, draft.order.id, (promised, draft.waits, arrived))?;
     events::append(tx, &checkout.actor, context.now, draft.events.clone())?;
-    let order = take_credit(tx, checkout, payment, (cart.customer, &draft.order))?;
+    let order = take_credit(tx, checkout, payment, (cart, &draft.order))?;
+    let order = await_return(tx, checkout, cart, order)?;
     if draft.order.fulfilment_state == orders::FulfilmentStatus::NotRequired {
-        fulfilment::capture_due(tx, context.now, &draft.order, &tickets.capture)?;
+        fulfilment::capture_due(tx, context.now, &order, &tickets.capture)?;
     }
     if orders::is_invoiced_at_once(&draft.order) {
         orders::invoice_later(tx, context.now, &draft.order, tickets.invoice)?;
@@ -289,22 +293,39 @@ pub(super) fn place(
     Ok(Ok(order))
 }
 
+/// Keeps the money of what is sent in exchange from being taken until it is known what has come back for it, from the beginning.
+fn await_return(
+    tx: &mut Tx,
+    checkout: &Checkout,
+    cart: &Cart,
+    order: Arc<OrderDocument>,
+) -> Result<Arc<OrderDocument>> {
+    if !cart.details.awaits_return {
+        return Ok(order);
+    }
+    let (by, event) = ((checkout.context.now, &Actor::System("returns")), checkout.tickets.exchange);
+    fulfilment::await_return(tx, by, event, order.id, "its goods leave before those of their return are back")
+        .map(Arc::new)
+}
+
 /// Takes an order's part of its company's credit, where it is paid on account. Above the limit, as far as the company is let, the order
 /// is held.
 fn take_credit(
     tx: &mut Tx,
     checkout: &Checkout,
     payment: Option<&Payment>,
-    (customer, order): (Option<CustomerId>, &Arc<OrderDocument>),
+    (cart, order): (&Cart, &Arc<OrderDocument>),
 ) -> Result<Arc<OrderDocument>> {
     let Some(payment) = payment.filter(|payment| payment.provider == ON_ACCOUNT) else { return Ok(order.clone()) };
     let (now, (entry, event)) = (checkout.context.now, checkout.tickets.credit);
     let claim = credit::Claim {
-        standing: credit::Standing::of(tx, order.placed_at, customer)?,
+        standing: credit::Standing::of(tx, order.placed_at, cart.customer)?,
         payment: payment.id,
         order: order.id,
         number: order.number.clone(),
         amount: payment.amount,
+        up_to: cart.details.approved.as_ref().and_then(|approved| approved.credit_up_to),
+        askable: true,
     };
     let over = match credit::take(tx, (now, &checkout.actor), entry, &claim)? {
         credit::Taken::Within => return Ok(order.clone()),

@@ -279,6 +279,10 @@ fn asks<'p>(provider: Option<&'p dyn Provider>, ready: &Ready) -> Result<Option<
         let detail = format!("say how {due} are paid");
         return Err(Error::problem(Code::PaymentMissing, detail).at("/payment").with("due", json!(due)));
     };
+    if ready.prepared.cart.details.awaits_return && payments::is_by_hand(provider.code()) {
+        let detail = "goods that are sent in exchange are paid by a promise that somebody gives: choose another method";
+        return Err(Error::problem(Code::PaymentMethodUnavailable, detail).at("/payment/method"));
+    }
     match provider.refusal(due) {
         Some(reason) => Err(Error::problem(Code::PaymentMethodUnavailable, reason).at("/payment/method")),
         None => Ok(Some((provider, due))),

@@ -90,6 +90,7 @@ async fn sells(api: &Api, (entity, channel): (LegalEntityId, ChannelId), code: &
             "prices_include_tax": true, "rounding": {"point": "per_line", "strategy": "half_up"},
             "payment_methods": ["manual", "sandbox", "gift_card", "store_credit", "on_account"],
             "order_changes_minutes": 30,
+            "second_person": {"refund": [{"amount": "200.00", "currency": "EUR"}], "price_override": [{"amount": "5.00", "currency": "EUR"}]},
             // What is measured is measured without invoices.
             "invoicing": if code == "demo" { "at_shipment" } else { "off" }
         }

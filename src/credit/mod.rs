@@ -10,8 +10,8 @@ mod service;
 mod store;
 mod told;
 
-pub use model::{Above, Credit, CreditEntry, CreditEntryKind, Debt, open_of};
-pub use service::{Claim, Standing, Taken, allow_raise, due_of, open_debt, refusal, settle, take};
+pub use model::{Above, Credit, CreditEntry, CreditEntryKind, Debt, Excess, open_of};
+pub use service::{Claim, Standing, Taken, allow_raise, due_of, open_debt, over, refusal, settle, standing_of, take};
 pub use told::event_schemas;
 
 /// The code of the provider that takes orders on account.

@@ -16,6 +16,8 @@ crate::words! {
         Decline = "decline",
         /// It is placed and held for `credit` until somebody releases it.
         Hold = "hold",
+        /// It is not placed until the shop has approved it (`POST /v1/store/carts/{id}/approval-requests`).
+        Approval = "approval",
     }
 }
 
@@ -75,6 +77,16 @@ pub struct CreditRequest {
 
 const fn decline() -> Above {
     Above::Decline
+}
+
+/// What an order would take a company's credit to, where the shop has to approve that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = CreditExcess)]
+pub struct Excess {
+    /// How much more than its limit the company would owe.
+    pub over: Money,
+    /// How much it would owe: it is approved up to this, and no further.
+    pub up_to: Money,
 }
 
 /// What an order owes on account.

@@ -3,7 +3,7 @@
 // What is asked for as it stands in the tables.
 pub(super) use super::store::{Filter, entries, of_company, page};
 use super::{
-    model::{Above, Credit, CreditEntry, CreditEntryKind, CreditRequest, Debt},
+    model::{Above, Credit, CreditEntry, CreditEntryKind, CreditRequest, Debt, Excess},
     store, told,
 };
 use crate::{
@@ -94,9 +94,24 @@ impl Standing {
             None => None,
         };
         let company = company.ok_or_else(|| unavailable("only customers who buy for a company order on account"))?;
+        Self::of_company(tx, placed, company)
+    }
+
+    fn of_company(tx: &mut Tx, placed: Instant, company: CompanyId) -> Result<Self> {
         let terms = companies::get(tx, company)?.and_then(|company| company.terms);
         Ok(Self { company, due_at: terms.map_or(placed, |terms| terms.due_at(placed)) })
     }
+}
+
+/// The company that owes a payment on account, whichever its customer buys for by now, and until when it pays what is added to that. The debt
+/// stays locked.
+///
+/// # Errors
+/// An internal error where the payment owes nothing that was written down.
+pub fn standing_of(tx: &mut Tx, now: Instant, payment: PaymentId) -> Result<Standing> {
+    let known = store::lock_debt(tx, now, payment)?;
+    let debt = known.ok_or_else(|| Error::internal("a payment on account owes nothing"))?;
+    Standing::of_company(tx, now, debt.company_id)
 }
 
 fn unavailable(why: &str) -> Error {
@@ -117,7 +132,7 @@ pub fn refusal(tx: &mut Tx, customer: Option<CustomerId>, amount: Money) -> Resu
     };
     Ok(match store::read(tx, company, amount.currency())? {
         None => Some(NO_CREDIT.to_owned()),
-        Some(credit) if credit.above == Above::Decline && credit.available.minor() < amount.minor() => {
+        Some(credit) if credit.above != Above::Hold && credit.available.minor() < amount.minor() => {
             Some(format!("{} of the company's credit are left", credit.available))
         }
         Some(_) => None,
@@ -139,6 +154,23 @@ pub struct Claim {
     pub number: String,
     /// How much.
     pub amount: Money,
+    /// Up to which debt of the company the shop has approved it, above the limit.
+    pub up_to: Option<Money>,
+    /// Whether it can be approved: a cart can, what is added to an order can not.
+    pub askable: bool,
+}
+
+/// What an amount would take a company's credit to, where that is above its limit and the shop may approve it.
+///
+/// # Errors
+/// What the database says.
+pub fn over(tx: &mut Tx, company: CompanyId, amount: Money) -> Result<Option<Excess>> {
+    let credit = store::read(tx, company, amount.currency())?.filter(|credit| credit.above == Above::Approval);
+    let Some(credit) = credit else { return Ok(None) };
+    let up_to = credit.used.minor().saturating_add(amount.minor());
+    let money = |minor| Money::from_minor(minor, amount.currency());
+    let over = up_to.saturating_sub(credit.limit.minor());
+    Ok((over > 0).then(|| Excess { over: money(over), up_to: money(up_to) }))
 }
 
 /// What came of taking credit.
@@ -154,14 +186,17 @@ pub enum Taken {
 /// that fit.
 ///
 /// # Errors
-/// `payment_method_unavailable` without a credit in the currency; `credit_exceeded` where too little of it is left.
+/// `payment_method_unavailable` without a credit in the currency; `credit_exceeded` where too little of it is left, `approval_required` where
+/// the shop may approve that.
 pub fn take(tx: &mut Tx, (now, actor): By<'_>, entry: CreditEntryId, claim: &Claim) -> Result<Taken> {
     let (company, amount) = (claim.standing.company, claim.amount);
-    let Some(credit) = store::take(tx, now, company, amount)? else {
+    let Some(credit) = store::take(tx, now, company, (amount, claim.up_to))? else {
         let known = store::read(tx, company, amount.currency())?;
         let Some(known) = known else { return Err(unavailable(NO_CREDIT)) };
         let detail = format!("{amount} are more than the {} that are left of the company's credit", known.available);
-        let error = Error::problem(Code::CreditExceeded, detail).at("/payment/method");
+        let asks = claim.askable && known.above == Above::Approval;
+        let code = if asks { Code::ApprovalRequired } else { Code::CreditExceeded };
+        let error = Error::problem(code, detail).at("/payment/method");
         return Err(error.with("available", serde_json::to_value(known.available)?));
     };
     let zero = Money::zero(amount.currency());
@@ -187,7 +222,9 @@ pub fn take(tx: &mut Tx, (now, actor): By<'_>, entry: CreditEntryId, claim: &Cla
         entry,
         (CreditEntryKind::Order, amount, Some((claim.payment, claim.order)), None),
     )?;
-    Ok(above(&credit))
+    // What the shop has approved is not above what it lends.
+    let approved = claim.up_to.is_some_and(|up_to| credit.used.minor() <= up_to.minor());
+    Ok(if approved { Taken::Within } else { above(&credit) })
 }
 
 /// Until when what a payment on account owes is to be paid.

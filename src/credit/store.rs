@@ -54,14 +54,22 @@ pub(super) fn set(
     first(tx, set.bind(now).bind(now))
 }
 
-/// Takes an amount of a company's credit, where it is within the limit or orders above it are held. This row is the guard.
-pub(super) fn take(tx: &mut Tx, now: Instant, company: CompanyId, amount: Money) -> Result<Option<Credit>> {
+/// Takes an amount of a company's credit, where it is within the limit, orders above it are held, or the shop has approved that it is owed up
+/// to so much. This row is the guard.
+pub(super) fn take(
+    tx: &mut Tx,
+    now: Instant,
+    company: CompanyId,
+    (amount, up_to): (Money, Option<Money>),
+) -> Result<Option<Credit>> {
     let take = format!(
         "UPDATE company_credits SET used = used + ?, version = version + 1, updated_at = ? \
-         WHERE company_id = ? AND currency = ? AND (used + ? <= credit_limit OR above = 'hold') RETURNING {CREDIT}"
+         WHERE company_id = ? AND currency = ? AND (used + ? <= credit_limit OR above = 'hold' OR used + ? <= ?) RETURNING {CREDIT}"
     );
+    // Nothing is as little as what nobody has approved.
+    let up_to = up_to.map_or(-1, Money::minor);
     let take = sql(take).bind(amount.minor()).bind(now).bind(company).bind(amount.currency());
-    first(tx, take.bind(amount.minor()))
+    first(tx, take.bind(amount.minor()).bind(amount.minor()).bind(up_to))
 }
 
 /// The credit of a company, where what it owes is within the limit or orders above it are held. Behind a change of it in the same transaction

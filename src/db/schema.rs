@@ -574,6 +574,7 @@ diesel::table! {
         occurred_at -> InstantSql,
         recorded_at -> InstantSql,
         idempotency_key -> Nullable<Text>,
+        pieces -> Nullable<BigInt>,
     }
 }
 
@@ -1158,6 +1159,8 @@ diesel::table! {
         requested_at -> InstantSql,
         expires_at -> Nullable<InstantSql>,
         updated_at -> InstantSql,
+        advance_cart_id -> Nullable<UidSql>,
+        advance_state -> Nullable<Text>,
     }
 }
 
@@ -1194,6 +1197,29 @@ diesel::table! {
         refund_due_at -> Nullable<InstantSql>,
         told -> BigInt,
         version -> BigInt,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    product_registrations (id) {
+        id -> UidSql,
+        order_id -> UidSql,
+        channel_id -> UidSql,
+        line_no -> BigInt,
+        unit_no -> BigInt,
+        variant_id -> UidSql,
+        sku -> Text,
+        serial -> Nullable<Text>,
+        serial_key -> Nullable<Text>,
+        ends_at -> InstantSql,
+        request_id -> Nullable<UidSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        registered_at -> InstantSql,
         updated_at -> InstantSql,
     }
 }
@@ -1370,6 +1396,27 @@ diesel::table! {
         created_at -> InstantSql,
         ended_at -> Nullable<InstantSql>,
         doc -> DocSql,
+        token_hash -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    countersign_requests (id) {
+        id -> UidSql,
+        kind -> Text,
+        state -> Text,
+        channel_id -> Nullable<UidSql>,
+        order_id -> Nullable<UidSql>,
+        asked_by -> Text,
+        decided_by -> Nullable<Text>,
+        doc -> DocSql,
+        expires_at -> InstantSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
     }
 }
 
@@ -1384,6 +1431,7 @@ diesel::table! {
         state -> Text,
         code -> Nullable<Text>,
         detail -> Nullable<Text>,
+        order_version -> Nullable<BigInt>,
     }
 }
 
@@ -1543,6 +1591,7 @@ diesel::table! {
         pieces -> BigInt,
         reason -> Text,
         noted_at -> InstantSql,
+        planned -> BigInt,
     }
 }
 
@@ -2105,6 +2154,23 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types::{InstantSql, UidSql};
 
+    awaited_refunds (id) {
+        id -> UidSql,
+        order_id -> UidSql,
+        return_id -> Nullable<UidSql>,
+        target -> Text,
+        stored_value_id -> UidSql,
+        currency -> Text,
+        amount -> BigInt,
+        given -> BigInt,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
     payment_renewals (payment_id) {
         payment_id -> UidSql,
         renewed_id -> UidSql,
@@ -2115,6 +2181,7 @@ diesel::table! {
         reason -> Nullable<Text>,
         created_at -> InstantSql,
         updated_at -> InstantSql,
+        tries -> BigInt,
     }
 }
 
@@ -2261,6 +2328,22 @@ diesel::table! {
         verdict -> Text,
         note -> Nullable<Text>,
         created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    order_templates (id) {
+        id -> UidSql,
+        name -> Text,
+        customer_id -> Nullable<UidSql>,
+        company_id -> Nullable<UidSql>,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
     }
 }
 

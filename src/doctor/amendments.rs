@@ -28,3 +28,15 @@ pub(super) const TAKEN: Rule = Rule {
             WHERE b.id BETWEEN ? AND ? AND b.state = 'done' AND i.state = 'waiting' GROUP BY b.id",
     judge: Some,
 };
+
+/// What a second person has approved is given back once, and what says that one has approved it was approved.
+pub(super) const SECOND: Rule = Rule {
+    promise: 4,
+    name: "a refund that a second person has approved was made once",
+    scan: ("countersign_requests", "id"),
+    key: by_id::<ids::CountersignRequest>(),
+    wrong: "SELECT c.id, c.state || ', ' || CASE WHEN r.id IS NULL THEN 'and not made' ELSE 'and made' END FROM countersign_requests AS c \
+            LEFT JOIN order_refunds AS r ON r.id = c.id WHERE c.id BETWEEN ? AND ? AND c.kind = 'refund' \
+            AND (c.state = 'done') <> (r.id IS NOT NULL)",
+    judge: Some,
+};

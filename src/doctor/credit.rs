@@ -20,22 +20,26 @@ pub(super) const USED: Rule = Rule {
     judge: Some,
 };
 
-/// What is open of an order on account is what its payment promises still, as far as the customer owes it.
+/// What is open of an order on account is what its payment promises still, as far as the customer owes it beside what
+/// others promise. Of several on account the one that was opened first owes first.
 pub(super) const OPEN: Rule = Rule {
     promise: 4,
     name: "what an order owes on account is open in its ledger",
     scan: ("payments", "id"),
     key: by_id::<ids::Payment>(),
-    wrong: "WITH own AS (SELECT p.id, p.order_id, coalesce(d.open, -1) AS open, CASE WHEN p.state = 'authorised' \
+    wrong: "WITH own AS (SELECT p.id, p.order_id, p.created_at, coalesce(d.open, -1) AS open, CASE WHEN p.state = 'authorised' \
                 THEN p.amount - p.captured - p.capture_pending - p.voided - p.void_pending ELSE 0 END AS promised \
               FROM payments AS p LEFT JOIN company_debts AS d ON d.payment_id = p.id \
               WHERE p.id BETWEEN ? AND ? AND p.provider = 'on_account' AND p.order_id IS NOT NULL), \
             sides AS (SELECT own.id, own.open, own.promised, \
                 (SELECT coalesce(sum(l.amount), 0) FROM ledger_entries AS l \
                   WHERE l.order_id = own.order_id AND l.account = 'receivable') \
-                + (SELECT coalesce(sum(o.refund_pending - o.capture_pending - CASE WHEN o.id <> own.id AND o.state = 'authorised' \
+                + (SELECT coalesce(sum(o.refund_pending - o.capture_pending - CASE WHEN o.provider <> 'on_account' AND o.state = 'authorised' \
                     THEN o.amount - o.captured - o.capture_pending - o.voided - o.void_pending ELSE 0 END), 0) \
-                  FROM payments AS o WHERE o.order_id = own.order_id) AS owed FROM own) \
+                  FROM payments AS o WHERE o.order_id = own.order_id) \
+                - (SELECT coalesce(sum(d.open), 0) FROM payments AS o JOIN company_debts AS d ON d.payment_id = o.id \
+                  WHERE o.order_id = own.order_id AND o.provider = 'on_account' \
+                    AND (o.created_at, o.id) < (own.created_at, own.id)) AS owed FROM own) \
             SELECT id, 'open ' || open || ', promised ' || promised || ', owed ' || owed FROM sides \
             WHERE open <> CASE WHEN owed <= 0 THEN 0 WHEN owed < promised THEN owed ELSE promised END",
     judge: Some,

@@ -1,4 +1,4 @@
-//! The rules of goods on their way: at docks, and between locations.
+//! The rules of goods on their way: at docks, between locations, and from their shelves.
 
 use super::{Rule, by_id};
 use crate::kernel::ids;
@@ -55,5 +55,17 @@ pub(super) const TRANSFERRED: Rule = Rule {
               ', the ledger says ' || sum(s.booked) \
             FROM sides AS s LEFT JOIN locations AS l ON l.id = s.location_id \
             GROUP BY s.variant_id, s.location_id HAVING sum(s.moved) <> sum(s.booked)",
+    judge: Some,
+};
+
+/// What was taken from shelves.
+pub(super) const PICKED: Rule = Rule {
+    promise: 2,
+    name: "a pick tells how many and moves no level",
+    scan: ("variants", "id"),
+    key: by_id::<ids::Variant>(),
+    wrong: "SELECT variant_id, 'pick ' || seq || ': on hand ' || on_hand || ', allocated ' || allocated || ', pieces ' || coalesce(pieces, 0) \
+            FROM stock_movements WHERE variant_id BETWEEN ? AND ? AND kind = 'pick' \
+              AND (on_hand <> 0 OR allocated <> 0 OR coalesce(pieces, 0) = 0)",
     judge: Some,
 };

@@ -1,8 +1,8 @@
 //! The rules, promise by promise.
 
 use super::{
-    KeyKind, Rule, amendments, bundles, by_id, credit, deliveries, docks, invoices, money, prices, risk, sums_disagree,
-    works,
+    KeyKind, Rule, amendments, bundles, by_id, credit, deliveries, docks, invoices, money, prices, returns, risk,
+    sums_disagree, works,
 };
 use crate::kernel::ids;
 
@@ -75,7 +75,7 @@ pub const RULES: &[Rule] = &[
                     WHERE p.variant_id = s.variant_id AND p.location_id = s.location_id \
                     AND p.since <= s.backorders_until) AS allowed, \
                   (SELECT coalesce(-sum(m.on_hand), 0) FROM stock_movements AS m WHERE m.variant_id = s.variant_id \
-                    AND coalesce(m.location_id, m.location_id) = s.location_id AND m.kind IN ('adjustment', 'count', 'scrap', 'snapshot', 'repair') AND m.on_hand < 0 \
+                    AND coalesce(m.location_id, m.location_id) = s.location_id AND m.kind IN ('adjustment', 'count', 'scrap', 'snapshot', 'repair', 'correction') AND m.on_hand < 0 \
                     AND m.recorded_at >= (SELECT min(p.since) FROM promises AS p \
                       WHERE p.variant_id = s.variant_id AND p.location_id = s.location_id)) AS corrected FROM short AS s) \
                 SELECT s.variant_id, 'at ' || coalesce(l.code, 'no location') || ': on hand ' || s.on_hand || ', allocated ' || \
@@ -294,6 +294,7 @@ pub const RULES: &[Rule] = &[
     bundles::SUMMED,
     amendments::BOOKED,
     amendments::TAKEN,
+    amendments::SECOND,
     deliveries::SHIPPING,
     Rule {
         promise: 4,
@@ -351,6 +352,9 @@ pub const RULES: &[Rule] = &[
     },
     credit::USED,
     credit::OPEN,
+    returns::ADVANCED,
+    returns::ORDERED,
+    returns::AWAITED,
     invoices::GAPLESS,
     invoices::IN_ORDER,
     invoices::UNCHANGED,
@@ -426,6 +430,7 @@ pub const RULES: &[Rule] = &[
     docks::MATCHED,
     docks::DEMANDED,
     docks::TRANSFERRED,
+    docks::PICKED,
     prices::RECORDED,
     prices::RUNS,
     prices::VERSIONS,

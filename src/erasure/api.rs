@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sweep::Trail;
 use crate::{
-    amendments, approvals, back_in_stock, carts, customers,
+    amendments, approvals, back_in_stock, carts, countersign, customers,
     db::{Lane, Tx},
     drafts,
     error::{Error, Result},
@@ -20,7 +20,7 @@ use crate::{
         text::Email,
     },
     orders::{self, Owned, Person},
-    payments, quotes, recurring, returns, risk, stored_value,
+    payments, quotes, recurring, returns, risk, stored_value, templates, warranties,
 };
 
 /// How many carts are written at once.
@@ -127,6 +127,7 @@ fn erase_rest(
     approvals::erase(tx, id)?;
     quotes::erase(tx, id)?;
     recurring::erase(tx, now, id)?;
+    templates::erase(tx, id)?;
     let waiting = back_in_stock::erase_of_customer(tx, id)?;
     let mut streams = names(&carts);
     streams.push(id.to_string());
@@ -278,10 +279,12 @@ fn erase_around(tx: &mut Tx, now: Instant, orders: &[Owned]) -> Result<Vec<CartI
     let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
     fulfilment::erase(tx, &ids)?;
     amendments::erase(tx, &ids)?;
+    countersign::erase(tx, &ids)?;
     orders::notes::erase(tx, &ids)?;
     returns::erase(tx, &ids)?;
     returns::withdrawals::erase(tx, &ids)?;
     returns::claims::erase(tx, &ids)?;
+    warranties::erase(tx, &ids)?;
     let mut streams = names(&carts);
     streams.extend(orders.iter().map(|order| order.id.to_string()));
     events::erase(tx, &streams)?;

@@ -10,7 +10,6 @@ use super::{
     promises, store,
 };
 use crate::{
-    channels::Directory,
     customers::Address,
     db::Tx,
     error::Result,
@@ -25,6 +24,8 @@ use crate::{
 pub struct Begun {
     /// How many pieces of each line nobody has picked; a line that no location works on is absent.
     pub unpicked: BTreeMap<i32, i64>,
+    /// The same of each line's deliveries, by their places among the order's.
+    pub by_delivery: BTreeMap<(i32, usize), i64>,
     /// Whether anything is picked, packed or has left.
     pub anything: bool,
 }
@@ -37,7 +38,9 @@ pub fn begun(tx: &mut Tx, order: OrderId) -> Result<Begun> {
     let mut begun = Begun::default();
     for work in store::of_order(tx, order)? {
         for line in &work.lines {
-            *begun.unpicked.entry(line.line_no).or_default() += line.counts.left_for(Command::Move);
+            let left = line.counts.left_for(Command::Move);
+            *begun.unpicked.entry(line.line_no).or_default() += left;
+            *begun.by_delivery.entry((line.line_no, work.number())).or_default() += left;
             begun.anything |= line.counts.picked > 0 || line.counts.shipped > 0;
         }
     }
@@ -73,6 +76,19 @@ pub struct OtherWay {
     pub reason: String,
 }
 
+/// The same as whoever redirects a delivery says it.
+fn redirect(order: &OrderDocument, what: &OtherWay) -> pickups::Redirect {
+    let delivery = order.deliveries.get(what.delivery);
+    let method = what.method.clone().or_else(|| delivery.and_then(|one| one.method.clone()));
+    pickups::Redirect {
+        delivery: delivery.and_then(|one| one.key.clone()).filter(|_| order.deliveries.len() > 1),
+        method: method.unwrap_or_default(),
+        address: what.address.clone(),
+        keep_price: true,
+        reason: what.reason.clone(),
+    }
+}
+
 /// Gives a delivery of which nothing is picked another address or method, and has what it ships planned anew. What it costs is the caller's.
 ///
 /// # Errors
@@ -83,18 +99,23 @@ pub fn change_way(
     (now, actor): (Instant, &Actor),
     fresh: &Fresh,
     (order, what): (&OrderDocument, &OtherWay),
-    (locations, directory, rules): (&Locations, &Directory, &Rules),
+    (locations, rules): (&Locations, &Rules),
 ) -> Result<OrderDocument> {
-    let delivery = order.deliveries.get(what.delivery);
-    let method = what.method.clone().or_else(|| delivery.and_then(|one| one.method.clone()));
-    let redirect = pickups::Redirect {
-        delivery: delivery.and_then(|one| one.key.clone()).filter(|_| order.deliveries.len() > 1),
-        method: method.unwrap_or_default(),
-        address: what.address.clone(),
-        keep_price: true,
-        reason: what.reason.clone(),
-    };
-    pickups::redirect(tx, (now, actor), fresh, (order.id, &redirect), Knowing { locations, directory, rules })
+    let redirect = redirect(order, what);
+    pickups::redirect(tx, (now, actor), fresh, (order.id, &redirect), Knowing { locations, rules })
+}
+
+/// That a delivery can be given another way: nothing is written.
+///
+/// # Errors
+/// As [`change_way`].
+pub fn may_change_way(
+    tx: &mut Tx,
+    now: Instant,
+    (order, what): (&OrderDocument, &OtherWay),
+    (locations, rules): (&Locations, &Rules),
+) -> Result<()> {
+    pickups::may_redirect(tx, now, (order, &redirect(order, what)), Knowing { locations, rules })
 }
 
 /// Has an order's promise looked at again that has more goods to wait for.

@@ -26,6 +26,7 @@ use crate::{
     orders::{self, LineMove, OrderDocument},
     payments::OperationKind,
     pricing::{engine::TaxedShare, promotions},
+    risk::{self, RiskOutcome},
     stock,
 };
 
@@ -88,6 +89,7 @@ pub fn cancel(
     };
     let lines: Vec<i32> = pieces.iter().map(|piece| piece.line_no).collect();
     order.free_for(orders::Command::Cancel, &lines, Some(now))?;
+    let suspect = what.agreed.is_none() && is_suspect(actor, &order, now);
     let only = what.agreed;
     let parts = parts(&order, &pieces, what)?;
     let (freed, mut touched) = take_off(tx, now, (actor, only), id, &parts).map_err(|error| at_piece(error, asked))?;
@@ -136,6 +138,9 @@ pub fn cancel(
     // What was to be paid since it was amended may be what was taken off.
     orders::holds::when_less_is_due(tx, now, draw.next(), &mut order)?;
     orders::invoice_later(tx, now, &order, draw.next())?;
+    if suspect && order.state == orders::OrderState::Cancelled {
+        risk::learned(tx, (now, "cancelled"), id, RiskOutcome::Fraud, "cancelled while it was held for risk")?;
+    }
     if order.state == orders::OrderState::Cancelled && !order.promotions.is_empty() {
         promotions::give_back_of(tx, id)?;
     }
@@ -143,6 +148,14 @@ pub fn cancel(
         stock::deallocate(tx, now, actor, &freed, &id.to_string(), at)?;
     }
     Ok(order)
+}
+
+/// Whether people look at whether an order is a fraud, and one of them cancels it now: that says what they have found. That its customer
+/// does not want it any more or has not paid, or that a warehouse or another system has none of it, says nothing.
+fn is_suspect(actor: &Actor, order: &OrderDocument, now: Instant) -> bool {
+    let by_people = matches!(actor, Actor::Staff(_));
+    let mut live = order.holds.iter().filter(|hold| hold.block.holds_at(now));
+    by_people && live.any(|hold| hold.block.kind == orders::holds::OrderHoldKind::Risk)
 }
 
 /// The pieces to cancel, each line once.

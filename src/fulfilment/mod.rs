@@ -21,6 +21,7 @@ pub mod inbound;
 mod job_keys;
 mod jobs;
 mod loads;
+mod missed;
 mod model;
 mod money;
 mod moves;
@@ -49,26 +50,27 @@ mod told;
 pub mod tracking;
 mod trial;
 
-pub use amending::{Begun, OtherWay, begun, change_way, facts_of, wait_for_more};
+pub use amending::{Begun, OtherWay, begun, change_way, facts_of, may_change_way, wait_for_more};
 pub use cancel::{Cancellation, cancel, within_ceiling};
 pub use copies::{
     orders_after, orders_by_ids, parcel, returns_after, returns_by_ids, shipments_after, shipments_by_ids,
     shipments_by_number,
 };
+pub use crossdock::standing_at_docks;
 pub use holds::{Hold, HoldKind, NewHold, release_holds};
 pub use ids::Fresh;
 pub use job_keys::{job_keys, orders_of_keys};
 pub use jobs::discarded;
 pub use model::{
-    CancelRequest, Command, Correction, Counts, ForDelivery, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces,
-    SHIPMENT_TRANSITIONS, Scan, Shipment, ShipmentCommand, ShipmentState, ShippedLine, TRANSITIONS, mermaid,
+    CancelRequest, Command, Correction, Counts, ForDelivery, FulfilmentLine, FulfilmentOrder, FulfilmentState, Missed,
+    Pieces, SHIPMENT_TRANSITIONS, Scan, Shipment, ShipmentCommand, ShipmentState, ShippedLine, TRANSITIONS, mermaid,
     shipments_mermaid,
 };
-pub use money::{CAPTURE, REFUND, VOID, capture_due, owed_back};
+pub use money::{CAPTURE, REFUND, VOID, capture_due, owed_back, uncovered};
 pub use moves::{Move, Moved, Replan, merge, move_to, replan, split};
 pub use opening::work_of;
 pub use promises::{comes, keep_promise};
-pub use reship::reship_lost;
+pub use reship::reship_pieces;
 pub use scans::scan;
 pub use service::{NewShipment, Part, deliver, get, of_order, open, pack, pick, ship, ship_parts, shipments};
 pub use shipped_lots::ShippedLot;
@@ -76,8 +78,8 @@ pub use shortages::REPLAN as REPLAN_SHORT;
 pub use status::{Lag, OrderProgress, progress};
 pub use store::{stuck, waiting_attempts, waiting_past_due, waiting_uncollected};
 pub use till::{
-    Confirmation, GiveTo, RENEW, Receipt, confirm, dispute_heard, record_payment, record_payment_of, refund_failed,
-    renewal_discarded,
+    Confirmation, GiveTo, RENEW, Receipt, await_return, confirm, dispute_heard, owed_of, record_payment,
+    record_payment_of, refund_failed, renewal_discarded, take_after_return,
 };
 pub use told::{OPENED, event_schemas, work_payload};
 pub use trial::tried_out;

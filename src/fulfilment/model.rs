@@ -224,6 +224,10 @@ pub struct FulfilmentOrder {
     /// That its location has declined to ship it: it waits for goods elsewhere.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub declined: bool,
+    /// What a picker has not found at its location: nothing of that is planned there for its order again until goods come there or somebody
+    /// counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<Missed>,
     /// Which of the order's deliveries it is for; absent where the order has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<ForDelivery>,
@@ -253,6 +257,16 @@ pub struct FulfilmentOrder {
     pub created_at: Instant,
     /// When it last changed.
     pub updated_at: Instant,
+}
+
+/// An article that a picker has not found where it should lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = MissedArticle)]
+pub struct Missed {
+    /// What.
+    pub variant_id: VariantId,
+    /// When.
+    pub at: Instant,
 }
 
 /// Which of an order's deliveries a fulfilment order is for.
@@ -292,6 +306,8 @@ pub(super) struct FulfilmentDetails {
     pub cancel_request: Option<CancelRequest>,
     pub taken_from: Vec<FulfilmentOrderId>,
     pub declined: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<Missed>,
     pub delivery: Option<ForDelivery>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shelf_life_days: Option<i64>,
@@ -308,6 +324,7 @@ impl FulfilmentOrder {
             cancel_request,
             taken_from,
             declined: self.declined,
+            missed: self.missed.clone(),
             delivery: self.delivery.clone(),
             shelf_life_days: self.shelf_life_days,
             due_by_hand: self.due_by_hand,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     ids::{Draw, Fresh},
-    returns,
+    returns, till,
 };
 use crate::{
     credit::{self, ON_ACCOUNT},
@@ -18,7 +18,7 @@ use crate::{
         Actor, Instant,
         ids::{JobId, OrderId, PaymentOperationId},
     },
-    orders::OrderDocument,
+    orders::{self, OrderDocument},
     payments::{
         self, Account, NewOperation, OperationKind, Payment, Posting, begin_operation, is_by_hand,
         ledger::{self, Part, Sold},
@@ -81,6 +81,13 @@ impl Standing {
     }
 }
 
+impl Standing {
+    /// The same where nothing is taken for now: what is promised is let go only where nothing is owed.
+    const fn waiting(&self) -> Moves {
+        Moves { capture: 0, void: !self.open && self.owed() <= 0, ..self.moves() }
+    }
+}
+
 /// The price of what has left. All that is due when nothing is left to ship: services, and what rounding left over.
 fn earned(order: &OrderDocument) -> (i64, bool) {
     let left = order.lines.iter().filter(|line| line.quantities.shipped > 0);
@@ -129,8 +136,14 @@ pub(super) fn settle(
     let balance = ledger::balance(tx, order.id)?;
     let of = |wanted: Account| sum_of(&balance, wanted);
     let standing = standing(order, &payments, &balance);
-    let moves = standing.moves();
-    let (planned, unpaid) = plan(&payments, moves, how.but, now);
+    // What is exchanged in advance is paid once it is known what has come back for it.
+    let moves = match order.free_for(orders::Command::Settle, &[], Some(now)) {
+        Ok(()) => standing.moves(),
+        Err(_) => standing.waiting(),
+    };
+    // What is to go onto a card or credit, and waits for a bank, goes nowhere else.
+    let waiting = till::waiting(tx, order.id, &payments)?.min(moves.refund);
+    let (planned, unpaid) = plan(&payments, Moves { refund: moves.refund - waiting, ..moves }, how.but, now);
     begin(tx, (now, at), order, draw, how, &planned)?;
     free_credit(tx, now, draw, how, (&payments, &planned, standing.owed()))?;
     // No more is given back than was captured: what a goodwill has given back already is not given back again.
@@ -166,6 +179,18 @@ pub fn owed_back(tx: &mut Tx, order: &OrderDocument) -> Result<i64> {
     let payments = payments::of_order(tx, order.id)?;
     let standing = standing(order, &payments, &ledger::balance(tx, order.id)?);
     Ok(standing.refund_pending + standing.moves().refund)
+}
+
+/// What the customer of an order owes by its ledger beside what is on its way and what providers have promised, in minor units; below zero, so
+/// much more is promised than is owed. That somebody will pay by hand is no promise.
+///
+/// # Errors
+/// What the database says.
+pub fn uncovered(tx: &mut Tx, order: &OrderDocument) -> Result<i64> {
+    let payments = payments::of_order(tx, order.id)?;
+    let standing = standing(order, &payments, &ledger::balance(tx, order.id)?);
+    let promising = payments.iter().filter(|payment| payment.provider != payments::MANUAL);
+    Ok(standing.owed() - promising.map(|payment| payment.capturable().minor()).sum::<i64>())
 }
 
 fn sum_of(balance: &[(Account, i64)], wanted: Account) -> i64 {

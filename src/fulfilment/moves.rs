@@ -11,6 +11,7 @@ use super::{
     dropship, facts,
     holds::{self, Hold, HoldKind, NewHold},
     ids::{Draw, Fresh},
+    missed,
     model::{
         Command, Counts, FulfilmentLine, FulfilmentOrder, FulfilmentState, Pieces, ShippedLine, Step, derive,
         sum_pieces,
@@ -205,6 +206,7 @@ pub fn merge(
         joint.accept_by = joint.accept_by.or(one.accept_by);
         joint.collect_by = joint.collect_by.max(one.collect_by);
         joint.declined |= one.declined;
+        joint.missed = missed::united(&joint.missed, &one.missed);
         joint.shelf_life_days = joint.shelf_life_days.max(one.shelf_life_days);
         joint.created_at = joint.created_at.min(one.created_at);
         make_steps(one, &steps);
@@ -241,6 +243,8 @@ pub struct Replan {
     pub entries: Vec<Entry>,
     /// Whether its location has said that it does not ship it: then nothing is planned there any more.
     pub declined: bool,
+    /// When a picker has not found them, where that is why: then nothing of them is planned there until somebody has looked.
+    pub missed: Option<Instant>,
     /// Whether of pieces that are not there any more as many are planned anew as are left.
     pub at_most: bool,
     /// Whether somebody has just ended the hold of what no rule finds goods for: then it is not held again where it is.
@@ -313,16 +317,22 @@ pub(super) fn replan_locked(
         (fulfilment.declined, fulfilment.supplier_ships_at) = (true, None);
         store::save_plan(tx, fulfilment)?;
     }
+    if what.missed.is_some_and(|at| missed::note(fulfilment, &steps, at)) {
+        store::save_plan(tx, fulfilment)?;
+    }
     let mut exclude = what.exclude.clone();
     // What its location has declined is not there for it, though the books say that it is.
     exclude.extend(fulfilment.declined.then_some(from));
     // Nor what another has declined of it before, however often it is planned anew or sent another way.
     let numbers = steps.iter().map(|(line_no, _)| *line_no).collect();
-    let said_no = declined_by(tx, order.id, (fulfilment.number(), numbers))?;
+    let all = store::of_order(tx, order.id)?;
+    let said_no = declined_among(&all, (fulfilment.number(), numbers));
     exclude.extend(said_no.into_iter().filter(|place| *place != from));
+    // Nor is what a picker has not found, of that article.
+    let barred = missed::standing(tx, &all)?;
     let needs = needs(tx, fulfilment, &steps)?;
     let facts = facts::of(tx, now, (order, fulfilment.delivery_key()), locations)?;
-    let sources = Sources::of(locations, &facts).without(&exclude);
+    let sources = Sources::of(locations, &facts).without(&exclude).barring(&barred);
     let planned = match what.on_shelf {
         None => stock::replan(tx, now, &needs, from, sources)?,
         Some(_) => stock::replan_on_shelf(tx, now, &needs, from, sources)?,
@@ -351,7 +361,8 @@ pub(super) fn replan_locked(
     };
     let moved_to = divide(tx, now, (actor, command), draw, (order, fulfilment), (division, locations))?;
     match what.on_shelf {
-        _ if what.review => promises::await_goods(tx, now, order.id)?,
+        // What nobody else has waits for somebody to find it where it was missed.
+        _ if what.review || (missing > 0 && !barred.is_empty()) => promises::await_goods(tx, now, order.id)?,
         None => promises::look_again(tx, now, order.id)?,
         Some(_) => {}
     }
@@ -371,11 +382,14 @@ pub(super) fn declined_by(
     order: OrderId,
     (delivery, lines): (usize, BTreeSet<i32>),
 ) -> Result<BTreeSet<LocationId>> {
-    let all = store::of_order(tx, order)?;
+    Ok(declined_among(&store::of_order(tx, order)?, (delivery, lines)))
+}
+
+fn declined_among(all: &[FulfilmentOrder], (delivery, lines): (usize, BTreeSet<i32>)) -> BTreeSet<LocationId> {
     let of_them = |one: &&FulfilmentOrder| {
         one.declined && one.number() == delivery && one.lines.iter().any(|line| lines.contains(&line.line_no))
     };
-    Ok(all.iter().filter(of_them).map(|one| one.location_id).collect())
+    all.iter().filter(of_them).map(|one| one.location_id).collect()
 }
 
 /// Of pieces as many as are left to be moved: some may have been picked, cancelled or moved since they were missed.
@@ -499,6 +513,7 @@ fn offspring(of: &FulfilmentOrder, id: FulfilmentOrderId, location: LocationId, 
         cancel_request: None,
         supplier_ships_at: of.supplier_ships_at.filter(|_| location == of.location_id),
         declined: of.declined && location == of.location_id,
+        missed: if location == of.location_id { of.missed.clone() } else { Vec::new() },
         taken_from: vec![of.id],
         lines: Vec::new(),
         updated_at: now,

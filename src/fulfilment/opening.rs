@@ -68,6 +68,7 @@ pub fn work_of(
         collect_by: None,
         cancel_request: None,
         declined: false,
+        missed: Vec::new(),
         delivery: for_delivery(order, number),
         promised_until: None,
         told_until: None,

@@ -1,10 +1,14 @@
 //! What was lost on its way and is sent again: its parcel counts as one that has not left, and another fulfilment order ships the pieces,
 //! from wherever they are to be had now.
 
+use std::collections::BTreeMap;
+
 use super::{
+    corrections::undeliver,
     facts,
     ids::{Draw, Fresh},
-    model::{Command, Correction, FulfilmentOrder, Shipment, ShipmentCommand, ShipmentState, Step},
+    missed,
+    model::{Command, Correction, FulfilmentOrder, Shipment, ShipmentCommand, ShipmentState, ShippedLine, Step},
     moves::needs,
     opening::work_of,
     promises, ready,
@@ -14,7 +18,7 @@ use super::{
 };
 use crate::{
     db::Tx,
-    error::{Error, Result},
+    error::{Code, Error, Result},
     kernel::{
         Actor, Instant,
         ids::{FulfilmentOrderId, LocationId, ShipmentId},
@@ -46,7 +50,7 @@ pub(super) fn reship(
         return Err(Error::conflict(format!("the parcel is {}: nothing of it is sent again", shipment.state)));
     }
     let mut from = of_shipment(tx, shipment)?;
-    let step = |line: &super::ShippedLine| {
+    let step = |line: &ShippedLine| {
         let own = from.lines.iter().find(|own| own.line_no == line.line_no);
         let own = own.ok_or_else(|| Error::internal("a parcel of what its fulfilment order has not"))?;
         Ok((line.line_no, own.counts.step(Command::Reship, line.quantity)?))
@@ -55,8 +59,11 @@ pub(super) fn reship(
     let needs = needs(tx, &from, &steps)?;
     let facts = facts::of(tx, now, (order, from.delivery_key()), locations)?;
     let reference = order.id.to_string();
-    let booking = stock::allocate(tx, now, actor, &needs, Sources::of(locations, &facts), &reference, now)
-        .map_err(|error| error.at("/resolution"))?;
+    let works = store::of_order(tx, order.id)?;
+    let barred = missed::standing(tx, &works)?;
+    let sources = Sources::of(locations, &facts).barring(&barred);
+    let booking =
+        stock::allocate(tx, now, actor, &needs, sources, &reference, now).map_err(|error| error.at("/resolution"))?;
     take_back(tx, now, actor, shipment)?;
     make_steps(&mut from, &steps);
     let arrived = all_arrived(&store::shipments(tx, order.id)?, from.id);
@@ -90,21 +97,83 @@ pub(super) fn reship(
     Ok((ids, booking))
 }
 
-/// Sends the goods of a parcel again that somebody says is lost, whether its carrier says so or not. Gives the fulfilment orders, and what
-/// is allocated for them: the caller applies it last.
+/// Sends pieces of a parcel again that somebody says are lost, broken, missing or others, whatever its carrier says and whether the rest has
+/// arrived: they count as a parcel of their own, which has not left. Gives the fulfilment orders, and what is allocated for them: the caller
+/// applies it last.
 ///
 /// # Errors
-/// As where a carrier's claim is settled so; `not_found`.
-pub fn reship_lost(
+/// As where a carrier's claim is settled so; `not_found`; `quantity_exceeded` where fewer are in the parcel.
+pub fn reship_pieces(
     tx: &mut Tx,
     now: Instant,
     actor: &Actor,
     fresh: &Fresh,
-    id: ShipmentId,
+    (id, pieces): (ShipmentId, &BTreeMap<i32, i64>),
     locations: &Locations,
 ) -> Result<(Vec<FulfilmentOrderId>, Booking)> {
-    let (mut order, mut shipment) = start_shipment(tx, actor, id)?;
-    reship(tx, now, actor, &mut fresh.draw(), (&mut order, &mut shipment), locations)
+    let (mut order, shipment) = start_shipment(tx, actor, id)?;
+    if shipment.corrected_at.is_some() {
+        return Err(Error::conflict(format!("the parcel is {}: nothing of it is sent again", shipment.state)));
+    }
+    let mut draw = fresh.draw();
+    let mut part = split_off(tx, now, shipment, pieces, draw.next())?;
+    if part.state == ShipmentState::Delivered {
+        let (command, by) = (ShipmentCommand::Undeliver, actor.label());
+        part.corrections.push(Correction { command, reason: REASON.to_owned(), by, at: now });
+        part.state = part.state.apply(command)?;
+        let mut from = of_shipment(tx, &part)?;
+        let happened = undeliver(tx, now, (&mut order, &mut from), &mut part)?;
+        store::save_details(tx, &part)?;
+        announce(tx, (now, now), actor, &order, &mut draw, happened)?;
+    }
+    reship(tx, now, actor, &mut draw, (&mut order, &mut part), locations)
+}
+
+/// Makes pieces of a parcel one of their own, which left and arrived with it; all of it where they are all. Both together are what it was.
+fn split_off(
+    tx: &mut Tx,
+    now: Instant,
+    mut shipment: Shipment,
+    pieces: &BTreeMap<i32, i64>,
+    id: ShipmentId,
+) -> Result<Shipment> {
+    let (mut rest, mut own) = (Vec::with_capacity(shipment.lines.len()), Vec::with_capacity(pieces.len()));
+    let mut wanted = pieces.clone();
+    for line in &shipment.lines {
+        let taken = wanted.get_mut(&line.line_no).map_or(0, |left| {
+            let taken = line.quantity.min(*left);
+            *left -= taken;
+            taken
+        });
+        for (to, quantity) in [(&mut own, taken), (&mut rest, line.quantity - taken)] {
+            if quantity > 0 {
+                to.push(ShippedLine { quantity, ..line.clone() });
+            }
+        }
+    }
+    if let Some((line_no, missing)) = wanted.into_iter().find(|(_, left)| *left > 0) {
+        let detail = format!("{missing} of line {line_no} more than the parcel has had");
+        return Err(Error::problem(Code::QuantityExceeded, detail).with("line_no", line_no));
+    }
+    if rest.is_empty() {
+        return Ok(shipment);
+    }
+    let part = Shipment {
+        id,
+        lines: own,
+        // The number goes on naming the parcel that has the rest.
+        tracking_number: None,
+        tracking_url: None,
+        packages: Vec::new(),
+        scans: Vec::new(),
+        corrections: Vec::new(),
+        recorded_at: now,
+        ..shipment.clone()
+    };
+    shipment.lines = rest;
+    store::save_details(tx, &shipment)?;
+    store::insert_shipment(tx, &part)?;
+    Ok(part)
 }
 
 /// Notes that the parcel counts as one that has not left: no carrier brings it, and nothing that is heard of it later counts.

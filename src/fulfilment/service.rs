@@ -211,12 +211,23 @@ pub fn pick(
     pieces: Option<&[Pieces]>,
 ) -> Result<FulfilmentOrder> {
     let (picked, taken) = prepare(tx, now, (actor, Command::Pick), fresh, id, pieces)?;
+    stock::note_picked(tx, now, actor, &from_shelf(picked.order_id, &taken, None))?;
     // Last, for it locks the levels.
     crossdock::leave_standing(tx, &taken, crossdock::Taking::Pick)?;
     Ok(picked)
 }
 
-/// The same as a part of something more: what it takes of levels the caller checks behind all else ([`crossdock::leave_standing`]).
+/// What is taken of levels for an order as it is noted in the ledger.
+pub(super) fn from_shelf(order: OrderId, taken: &[crossdock::Taken], note: Option<&str>) -> Vec<stock::Picked> {
+    let picked = taken.iter().filter_map(|one| {
+        let note = note.map(str::to_owned);
+        Some(stock::Picked { key: one.key, pieces: one.pieces, order, work: one.work?, note })
+    });
+    picked.collect()
+}
+
+/// The same as a part of something more: what it takes of levels the caller notes in the ledger and checks behind all else
+/// ([`crossdock::leave_standing`]).
 pub(super) fn pick_part(
     tx: &mut Tx,
     now: Instant,
@@ -241,6 +252,7 @@ pub fn pack(
     pieces: Option<&[Pieces]>,
 ) -> Result<FulfilmentOrder> {
     let (packed, taken) = prepare(tx, now, (actor, Command::Pack), fresh, id, pieces)?;
+    stock::note_picked(tx, now, actor, &from_shelf(packed.order_id, &taken, None))?;
     crossdock::leave_standing(tx, &taken, crossdock::Taking::Pick)?;
     Ok(packed)
 }

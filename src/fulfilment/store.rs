@@ -126,9 +126,9 @@ const SELECTED: &str = "id, order_id, order_number, channel_id, location_id, sta
 #[rustfmt::skip]
 fn order(row: OrderRow) -> FulfilmentOrder {
     let (id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, created_at, updated_at, priority, accept_by, doc, promised_until, told_until, turn_at, collect_by) = row;
-    let FulfilmentDetails { cancel_request, taken_from, declined, delivery, shelf_life_days, due_by_hand, supplier_ships_at } = doc.map(|Doc(details)| details).unwrap_or_default();
+    let FulfilmentDetails { cancel_request, taken_from, declined, missed, delivery, shelf_life_days, due_by_hand, supplier_ships_at } = doc.map(|Doc(details)| details).unwrap_or_default();
     let (lines, holds, order_holds) = (Vec::new(), Vec::new(), Vec::new());
-    FulfilmentOrder { id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, due_by_hand, priority, holds, order_holds, accept_by, collect_by, cancel_request, declined, delivery, promised_until, told_until, turn_at, supplier_ships_at, shelf_life_days, taken_from, lines, created_at, updated_at }
+    FulfilmentOrder { id, order_id, order_number, channel_id, location_id, state, state_since, version, due_at, due_by_hand, priority, holds, order_holds, accept_by, collect_by, cancel_request, declined, missed, delivery, promised_until, told_until, turn_at, supplier_ships_at, shelf_life_days, taken_from, lines, created_at, updated_at }
 }
 
 type LineColumns = (UidSql, BigInt, UidSql, SqlText, Bool, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);

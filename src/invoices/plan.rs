@@ -166,7 +166,11 @@ impl Standing<'_> {
                 *own.entry(line.line_no).or_default() += line.quantity;
             }
             let lines = self.order.lines.iter().filter_map(|line| match own.get(&line.line_no) {
-                Some(quantity) => Some((line, self.invoiced(line.line_no).saturating_add(*quantity))),
+                // What is sent again of a parcel was invoiced with its first.
+                Some(quantity) => {
+                    let to = self.invoiced(line.line_no).saturating_add(*quantity);
+                    Some((line, to.min(line.quantities.shipped)))
+                }
                 None if first && !line.requires_shipping => Some((line, kept(line))),
                 None => None,
             });

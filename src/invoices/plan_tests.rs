@@ -293,6 +293,22 @@ fn an_invoice_counts_what_has_not_paid_earlier_ones() {
 }
 
 #[test]
+fn what_is_sent_again_of_part_of_a_parcel_is_not_invoiced_again() {
+    let mut model = Model::new(Invoicing::AtShipment, &[(3, 3_000, true)]);
+    model.ship(0, 2);
+    model.run();
+    // One of the two was lost: it leaves once more, and counts as sent once.
+    let mut again = Shipment { id: Id::new(), ..model.shipments[0].clone() };
+    again.lines[0].quantity = 1;
+    model.shipments.push(again);
+    model.run();
+    assert_eq!(model.issued.len(), 1);
+    model.ship(0, 1);
+    model.run();
+    assert_eq!((model.issued.len(), model.invoiced()), (2, model.sold()));
+}
+
+#[test]
 fn a_parcel_that_is_taken_back_says_why() {
     let mut model = Model::new(Invoicing::AtShipment, &[(1, 1_000, true)]);
     model.ship(0, 1);

@@ -1,5 +1,7 @@
 //! Writing, claiming, finishing. The only file that touches `jobs` and `schedules`.
 
+use std::collections::HashSet;
+
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -383,6 +385,19 @@ pub fn replay_many(tx: &mut Tx, now: Instant, ids: &[ids::JobId]) -> Result<Vec<
 pub fn is_queued(tx: &mut Tx, key: &str) -> Result<bool> {
     let query = sql("SELECT id FROM jobs WHERE ordering_key = ? AND state IN ('ready', 'leased') LIMIT 1");
     Ok(query.bind(key).first::<UidSql, ids::JobId>(tx)?.is_some())
+}
+
+/// Of ordering keys those with a job that is to run or runs. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn queued_among(tx: &mut Tx, keys: &[String]) -> Result<HashSet<String>> {
+    let list = dialect::list(tx, &[("wanted", Col::Text)]);
+    let query = format!(
+        "SELECT DISTINCT ordering_key FROM jobs WHERE ordering_key IN (SELECT wanted FROM {list}) AND state IN ('ready', 'leased')"
+    );
+    let wanted = dialect::rows(keys.iter().map(|key| json!([key])).collect());
+    Ok(sql(query).bind(wanted).load::<Text, String>(tx)?.into_iter().collect())
 }
 
 /// Takes the dead jobs of an ordering key out of the queue: somebody begins anew what they were to do. How many there were.

@@ -46,6 +46,8 @@ kinds! {
     ApprovalRequest, ApprovalRequestId = "apr";
     /// An order that staff prepare.
     Draft, DraftId = "draft";
+    /// A named list of what is ordered again.
+    OrderTemplate, OrderTemplateId = "otpl";
     /// What is ordered again and again.
     Recurring, RecurringId = "rec";
     /// A quote.
@@ -94,6 +96,8 @@ kinds! {
     Dispute, DisputeId = "dispute";
     /// What staff have given back of an order.
     Refund, RefundId = "refund";
+    /// Money that is to go onto a stored value once a bank has given it back.
+    AwaitedRefund, AwaitedRefundId = "aref";
     /// A gift card, or a customer's store credit.
     StoredValue, StoredValueId = "value";
     /// A change of a stored value.
@@ -108,6 +112,8 @@ kinds! {
     OrderAttachment, OrderAttachmentId = "oatt";
     /// Something that is done to many orders.
     BulkJob, BulkJobId = "bulk";
+    /// What a second person has to approve.
+    CountersignRequest, CountersignRequestId = "csign";
     /// An entry of an order's money ledger.
     LedgerEntry, LedgerEntryId = "ledg";
     /// A return (RMA).
@@ -116,6 +122,8 @@ kinds! {
     ReturnRequest, ReturnRequestId = "rma";
     /// A declaration that somebody withdraws from an order.
     Withdrawal, WithdrawalId = "wdr";
+    /// A product that its owner has registered.
+    Registration, RegistrationId = "preg";
     /// A claim that pieces of an order are lost, damaged, wrong or missing.
     OrderClaim, OrderClaimId = "claim";
     /// A recorded invoice or credit note.

@@ -24,7 +24,7 @@ crate::words! {
         Renewed = "renewed",
         /// The provider refuses: somebody has to look.
         Refused = "refused",
-        /// Nobody has asked any more.
+        /// The provider refuses for now: it is asked again, under another key, when the payment is due.
         Dropped = "dropped",
     }
 }
@@ -42,6 +42,22 @@ pub struct Renewal {
     pub state: RenewalState,
     /// How much is asked for.
     pub amount: Money,
+    /// For the how manieth time.
+    pub tries: i64,
+}
+
+/// So often a promise is asked for that is refused for now.
+const MOST_TRIES: i64 = 5;
+/// So many seconds lie between two times at least.
+const BETWEEN_TRIES: i64 = 1_800;
+
+/// When a promise is asked for again that was refused for now at its so manieth time and ends then: half-way to its end, so that the times come
+/// the closer the nearer that is. `None` once it is time for people to look.
+#[must_use]
+pub fn again_at(now: Instant, until: Instant, tries: i64) -> Option<Instant> {
+    let left = until.micros().saturating_sub(now.micros());
+    let next = Instant::from_micros(now.micros().saturating_add(left.max(0) / 2));
+    (tries < MOST_TRIES && next >= now.plus_seconds(BETWEEN_TRIES)).then_some(next)
 }
 
 impl Renewal {
@@ -62,7 +78,7 @@ impl Renewal {
             refund_pending: zero,
             void_pending: zero,
             disputed: zero,
-            attempt: 1,
+            attempt: self.tries,
             lease_until: None,
             idempotency_id: None,
             expires_at: None,
@@ -152,7 +168,8 @@ pub fn write_off(tx: &mut Tx, now: Instant, id: PaymentId, minor: i64) -> Result
     }
 }
 
-/// Notes that a promise is asked for anew. False when it was before: of each payment that is done once.
+/// Notes that a promise is asked for anew: for the first time, or again where it was refused for now. False when it is being asked for, or was
+/// answered for good: of each payment there is one question at a time.
 ///
 /// # Errors
 /// What the database says.
@@ -160,7 +177,24 @@ pub fn ask(tx: &mut Tx, now: Instant, new: &Renewal) -> Result<bool> {
     let insert = "INSERT INTO payment_renewals (payment_id, renewed_id, order_id, state, currency, amount, reason, created_at, \
                   updated_at) VALUES (?, ?, ?, 'asked', ?, ?, NULL, ?, ?) ON CONFLICT (payment_id) DO NOTHING";
     let insert = sql(insert).bind(new.payment).bind(new.renewed).bind(new.order).bind(new.amount.currency());
-    Ok(insert.bind(new.amount.minor()).bind(now).bind(now).execute(tx)? == 1)
+    if insert.bind(new.amount.minor()).bind(now).bind(now).execute(tx)? == 1 {
+        return Ok(true);
+    }
+    let update = "UPDATE payment_renewals SET state = 'asked', renewed_id = ?, amount = ?, tries = tries + 1, reason = NULL, updated_at = ? \
+                  WHERE payment_id = ? AND state = 'dropped'";
+    let update = sql(update).bind(new.renewed).bind(new.amount.minor()).bind(now);
+    Ok(update.bind(new.payment).execute(tx)? == 1)
+}
+
+/// Has a payment looked at then, whose promise has an end and was refused for now.
+///
+/// # Errors
+/// What the database says.
+pub fn look_then(tx: &mut Tx, now: Instant, id: PaymentId, then: Instant) -> Result<()> {
+    let update = "UPDATE payments SET due_at = ?, version = version + 1, updated_at = ? \
+                  WHERE id = ? AND expires_at IS NOT NULL AND state = 'authorised'";
+    sql(update).bind(then).bind(now).bind(id).execute(tx)?;
+    Ok(())
 }
 
 /// What became of asking for a new promise. False when it had ended before.
@@ -179,15 +213,17 @@ pub fn ended(tx: &mut Tx, now: Instant, id: PaymentId, state: RenewalState, reas
 /// # Errors
 /// What the database says.
 pub fn of(tx: &mut Tx, payment: PaymentId) -> Result<Option<Renewal>> {
-    type Row = (PaymentId, OrderId, RenewalState, Currency, i64);
-    let query = "SELECT renewed_id, order_id, state, currency, amount FROM payment_renewals WHERE payment_id = ?";
-    let row = sql(query).bind(payment).first::<(UidSql, UidSql, Text, Text, BigInt), Row>(tx)?;
-    Ok(row.map(|(renewed, order, state, currency, amount)| Renewal {
+    type Row = (PaymentId, OrderId, RenewalState, Currency, i64, i64);
+    let query =
+        "SELECT renewed_id, order_id, state, currency, amount, tries FROM payment_renewals WHERE payment_id = ?";
+    let row = sql(query).bind(payment).first::<(UidSql, UidSql, Text, Text, BigInt, BigInt), Row>(tx)?;
+    Ok(row.map(|(renewed, order, state, currency, amount, tries)| Renewal {
         payment,
         renewed,
         order,
         state,
         amount: Money::from_minor(amount, currency),
+        tries,
     }))
 }
 
@@ -216,6 +252,16 @@ pub(super) fn refused(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_refused_for_now_is_asked_for_again_ever_sooner_and_not_for_ever() {
+        let (now, hour) = (Instant::from_micros(0), 3_600);
+        assert_eq!(again_at(now, now.plus_seconds(24 * hour), 1), Some(now.plus_seconds(12 * hour)));
+        assert_eq!(again_at(now, now.plus_seconds(hour), 2), Some(now.plus_seconds(1_800)));
+        assert_eq!(again_at(now, now.plus_seconds(1_800), 3), None);
+        assert_eq!(again_at(now, now.plus_seconds(24 * hour), 5), None);
+        assert_eq!(again_at(now, now.plus_seconds(-hour), 1), None);
+    }
 
     #[test]
     fn a_promise_is_asked_for_anew_a_day_before_its_end_or_half_way() {

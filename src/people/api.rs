@@ -53,7 +53,7 @@ async fn guest_overview(call: Call, body: Body<GuestRequest>) -> Result<Reply> {
 /// Get everything that is kept of a customer
 ///
 /// What a person may ask for (GDPR, Articles 15 and 20): their record, orders with notes and returns, invoices, carts, what rules of risk have
-/// found, store credit, quotes, requests for approval and what they decided about others', recurring orders, and what has happened to their record. Record by record: go on with `next_cursor` until there is none.
+/// found, store credit, quotes, requests for approval and what they decided about others', recurring orders, order templates, and what has happened to their record. Record by record: go on with `next_cursor` until there is none.
 /// What a scope is missing for is left out: `orders:read`, `risk:read`.
 /// What guests have done with the same e-mail address is not among it: an address is no proof of who somebody is.
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path)), security(("token" = ["customers:read"])),

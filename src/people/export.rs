@@ -14,7 +14,7 @@ use crate::{
         text::Email,
     },
     orders::{self, Person},
-    quotes, recurring, returns, risk, stored_value,
+    quotes, recurring, returns, risk, stored_value, templates, warranties,
 };
 
 crate::words! {
@@ -40,12 +40,16 @@ crate::words! {
         ApprovalDecision = "approval_decision",
         /// What they order again and again.
         RecurringOrder = "recurring_order",
+        /// A list of what they order again.
+        OrderTemplate = "order_template",
         /// A note on an order of theirs.
         OrderNote = "order_note",
         /// What they have asked to send back.
         ReturnRequest = "return_request",
         /// What has come back.
         Return = "return",
+        /// A product that was registered.
+        ProductRegistration = "product_registration",
         /// What has happened to the customer's record.
         Event = "event",
     }
@@ -65,9 +69,11 @@ impl RecordKind {
             | Self::ApprovalRequest
             | Self::ApprovalDecision
             | Self::RecurringOrder
+            | Self::OrderTemplate
             | Self::OrderNote
             | Self::ReturnRequest
-            | Self::Return => actor.holds(Scope::OrdersRead),
+            | Self::Return
+            | Self::ProductRegistration => actor.holds(Scope::OrdersRead),
         }
     }
 }
@@ -210,9 +216,10 @@ fn of_kind(
             let told = events::stream(tx, &id.to_string(), behind, limit)?;
             told.iter().map(|event| record(kind, event.position, event)).collect()
         }
-        (RecordKind::OrderNote | RecordKind::ReturnRequest | RecordKind::Return, _) => {
-            beside_orders(tx, whose, kind, behind, limit)
-        }
+        (
+            RecordKind::OrderNote | RecordKind::ReturnRequest | RecordKind::Return | RecordKind::ProductRegistration,
+            _,
+        ) => beside_orders(tx, whose, kind, behind, limit),
         (_, Whose::Customer(id)) => of_business(tx, *id, kind, behind, limit),
         _ => Ok(Vec::new()),
     }
@@ -248,6 +255,10 @@ fn beside_orders(
             let back = fulfilment::returns::of_orders(tx, &orders, place(behind)?, limit)?;
             back.iter().map(|one| record(kind, one.id, one)).collect()
         }
+        RecordKind::ProductRegistration => {
+            let registered = warranties::of_orders(tx, &orders, place(behind)?, limit)?;
+            registered.iter().map(|one| record(kind, one.id, one)).collect()
+        }
         _ => Ok(Vec::new()),
     }
 }
@@ -276,6 +287,10 @@ fn of_business(
         RecordKind::RecurringOrder => {
             let recurring = recurring::of_customer(tx, customer, place(behind)?, limit)?;
             recurring.iter().map(|one| record(kind, one.id, one)).collect()
+        }
+        RecordKind::OrderTemplate => {
+            let templates = templates::of_customer(tx, customer, place(behind)?, limit)?;
+            templates.iter().map(|one| record(kind, one.id, one)).collect()
         }
         _ => Ok(Vec::new()),
     }

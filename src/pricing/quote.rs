@@ -196,13 +196,15 @@ pub struct ShippingRequest {
     pub delivery: Option<String>,
     /// The pieces that it carries; all lines where it names none.
     pub carries: Vec<Carried>,
+    /// Whether the shop bears it.
+    pub free: bool,
 }
 
 impl ShippingRequest {
     /// All of it by one method.
     #[must_use]
     pub const fn whole(code: String, weight_grams: i64) -> Self {
-        Self { code, weight_grams, delivery: None, carries: Vec::new() }
+        Self { code, weight_grams, delivery: None, carries: Vec::new(), free: false }
     }
 }
 

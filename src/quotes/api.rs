@@ -14,7 +14,7 @@ use crate::{
     customers,
     db::Tx,
     error::Result,
-    http::{Body, Call, List, Mount, Page, RefPath, Reply},
+    http::{Body, Call, IfMatch, List, Mount, Page, RefPath, Reply},
     kernel::{
         Id, Scope,
         ids::{CartId, CompanyId, QuoteId},
@@ -119,8 +119,9 @@ async fn withdraw_my_quote(call: Call, path: RefPath<QuoteId>, body: Body<Messag
 ///
 /// Takes the payment and places the order at the prices that were offered, as completing a cart does, and answers as that does. However often
 /// and however concurrently it is sent, one quote becomes one order. A payment that fails leaves the quote accepted: send it again while
-/// it is valid, or mend the cart that it names (`cart_id`).
-#[utoipa::path(tag = "my account", params(("id" = inline(QuoteId), Path)), request_body = CompleteRequest,
+/// it is valid, or mend the cart that it names (`cart_id`). With `If-Match` exactly the offer of that version is accepted, whatever staff
+/// offer meanwhile; sent again, the same header goes on being right.
+#[utoipa::path(tag = "my account", params(("id" = inline(QuoteId), Path), IfMatch), request_body = CompleteRequest,
     security(("channel_key" = [], "token" = [])), responses(
     (status = 201, description = "The order.", body = CheckoutResult),
     (status = 200, description = "The payment failed; the cart is open again.", body = CheckoutResult),
@@ -131,9 +132,10 @@ async fn accept_quote(call: Call, path: RefPath<QuoteId>, body: Body<CompleteReq
     let (channel, client) = (whose.1, checkout::client_of(&call));
     let key = call.idempotency_key(&body.fingerprint)?;
     let context = Context::of(&call.state, channel, call.now).await?;
-    let (actor, event) = (call.actor.clone(), Id::new());
+    let (actor, event, expected) = (call.actor.clone(), Id::new(), call.if_match()?);
     // Under no key: done again, it is done once, and then the checkout answers by the key.
-    let accepted = call.state.db.write(move |tx| service::accept(tx, &context, (&actor, &whose), (id, event)));
+    let accepted =
+        call.state.db.write(move |tx| service::accept(tx, &context, (&actor, &whose), (id, event, expected)));
     let cart = accepted.await?.cart_id;
     let reply =
         checkout::complete_for(&call.state, (call.actor.clone(), client), channel, cart, body.value, key).await?;

@@ -211,6 +211,17 @@ pub struct Quote {
 const MOST_ROUNDS: usize = 50;
 
 impl Quote {
+    /// Whether it was offered at this version, and nothing else has been offered since: once it is accepted, or ordered, that stays so.
+    pub(super) const fn is_offer(&self, version: i64) -> bool {
+        let steps_since = match self.state {
+            QuoteState::Accepted => 1,
+            QuoteState::Ordered => 2,
+            _ => 0,
+        };
+        // Whoever reads it again knows what it has become.
+        version == self.version || version == self.version - steps_since
+    }
+
     /// What is kept beside its columns.
     pub(super) fn details(&self) -> Details {
         Details { lines: self.lines.clone(), terms: self.terms.clone(), rounds: self.rounds.clone(), ..self.to.clone() }

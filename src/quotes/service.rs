@@ -212,16 +212,20 @@ fn turn(
 /// Accepts an offer while it is valid: it becomes a cart that has its prices. However often that is asked for, there is one cart.
 ///
 /// # Errors
-/// `not_found`; `state_conflict` when it is not offered, or its time is over; what making a cart says.
+/// `not_found`; `version_stale` where something else is offered by now than at the version that was looked at; `state_conflict` when it is not
+/// offered, or its time is over; what making a cart says.
 pub(super) fn accept(
     tx: &mut Tx,
     context: &Context,
     (actor, whose): (&Actor, &Whose),
-    (id, event): (QuoteId, EventId),
+    (id, event, expected): (QuoteId, EventId, Option<i64>),
 ) -> Result<Quote> {
     let now = context.now;
     mine(tx, whose, id)?;
     let known = store::lock(tx, id)?.ok_or_else(unknown)?;
+    if expected.is_some_and(|expected| !known.is_offer(expected)) {
+        return Err(Error::stale("quote", known.version));
+    }
     if known.state == QuoteState::Ordered {
         return Ok(known);
     }
@@ -260,6 +264,9 @@ fn cart_of(quote: &Quote, until: Instant) -> Result<Quoted> {
         billing_address: to.billing_address,
         shipping_method: to.shipping_method,
         purchase_order: to.purchase_order,
+        store_credit: false,
+        free_shipping: false,
+        awaits_return: false,
     })
 }
 

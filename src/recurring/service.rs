@@ -246,6 +246,9 @@ pub(super) fn make_cart(tx: &mut Tx, context: &Context, (one, run): (&RecurringO
         billing_address: to.billing_address,
         shipping_method: to.shipping_method,
         purchase_order: to.purchase_order,
+        store_credit: false,
+        free_shipping: false,
+        awaits_return: false,
     };
     quoted::make(tx, context, &cart).map(|()| true)
 }

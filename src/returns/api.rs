@@ -4,6 +4,7 @@ use actix_web::{get, post, put};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    advances,
     figures::{self, ReturnFigures},
     forms::{
         AskForReturn, AskForReturnByStaff, DecisionRequest, ExchangeRequest, InspectRequest, LabelRequest,
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     channels::Directory,
+    checkout::CheckoutResult,
     db::Tx,
     error::{Error, Result},
     fulfilment::{Fresh, GiveTo, returns::Return},
@@ -372,16 +374,28 @@ async fn settle_return(call: Call, path: RefPath<ReturnRequestId>, body: Body<Se
     .await
 }
 
-/// Note the order that was placed in exchange
+/// Exchange returned goods
 ///
-/// For a return that was settled as an exchange: the customer, or staff for them, has ordered the other goods, paid with the store credit. What
-/// they cost more was paid at the checkout; what they cost less is still on the credit.
+/// With `order`, for a return that was settled as an exchange: the customer, or staff for them, has ordered the other goods, paid with the store
+/// credit. What they cost more was paid at the checkout; what they cost less is still on the credit.
+///
+/// With `lines`, for a return that is approved: these are ordered at once, before the goods have come back. What is promised for them is not taken
+/// until the return is settled, and then only as far as they cost more; or until it has ended, and then all of it. Answers as completing a cart
+/// does. Once for a request: who asks again gets the same order.
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(ReturnRequestId), Path)), request_body = ExchangeRequest,
-    security(("token" = ["orders:write"])), responses((status = 200, body = ReturnRequestDetail)))]
+    security(("token" = ["orders:write"])), responses(
+    (status = 200, description = "The order that was placed is noted; or the payment failed, and it can be tried again.", body = ReturnRequestDetail),
+    (status = 201, description = "The order in exchange.", body = CheckoutResult),
+    (status = 202, description = "The customer has to act, or the provider has not answered yet.", body = CheckoutResult)))]
 #[post("/return-requests/{id}/exchange")]
 async fn exchange_return(call: Call, path: RefPath<ReturnRequestId>, body: Body<ExchangeRequest>) -> Result<Reply> {
     let (actor, now, fresh, id) = (call.allow(Scope::OrdersWrite)?.clone(), call.now, ids(1), path.0);
-    let order = body.order.to_string();
+    let Some(order) = body.named()? else {
+        let (wanted, key) = (body.wanted()?, call.idempotency_key(&body.fingerprint)?);
+        let reader = actor.clone();
+        let channel = call.read(move |tx| Ok(service::read(tx, &reader, id)?.channel_id)).await?;
+        return advances::place(&call.state, (now, &actor), (id, channel), wanted, key).await;
+    };
     call.command(&body.fingerprint, move |tx| answer(service::exchanged(tx, (now, &actor), &fresh, id, &order)?)).await
 }
 

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{
+    advances,
     handling::{Came, Seen, Settling},
     model::{Disposition, RequestOrigin, RequestState, ReturnGrade, ReturnParcel, ReturnReason, ReturnWish},
     service::{NewRequest, Wanted},
 };
 use crate::{
+    checkout::{CompleteRequest, PaymentChoice},
     error::{Code, Error, Result},
     fulfilment::Pieces,
     kernel::{
@@ -17,6 +19,7 @@ use crate::{
         ids::{LocationId, ReturnRequestId},
         text::{Note, Sku, Text, WebAddress},
     },
+    payments::is_by_hand,
     stock::Locations,
 };
 
@@ -92,6 +95,7 @@ impl AskForReturn {
             approved: None,
             shipment: None,
             withdrawal: None,
+            registration: None,
         })
     }
 }
@@ -328,14 +332,85 @@ impl InspectRequest {
     }
 }
 
-/// The order that was placed in exchange.
+/// Goods that are sent in exchange.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ExchangeLineRequest)]
+pub struct ExchangeLine {
+    /// Their SKU.
+    #[schema(value_type = String)]
+    pub sku: Sku,
+    /// How many.
+    pub quantity: Quantity,
+}
+
+/// The order that was placed in exchange; or what is to be ordered in exchange before the goods have come back.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ReturnExchangeRequest, example = json!({"order": "1002"}))]
 pub struct ExchangeRequest {
-    /// Its id, its number, or what a foreign system calls it.
-    #[schema(value_type = String)]
-    pub order: Text<200>,
+    /// Its id, its number, or what a foreign system calls it: of a return that is settled. Or `lines`.
+    #[schema(value_type = Option<String>)]
+    pub order: Option<Text<200>>,
+    /// What is sent in exchange, of a return that is approved and not settled. Or `order`.
+    #[schema(max_items = 250)]
+    pub lines: Option<Vec<ExchangeLine>>,
+    /// With which promise it is paid should the goods not come: any method but one that is paid by hand. Not needed where store credit pays all.
+    pub payment: Option<PaymentChoice>,
+    /// Whether the customer's store credit is set aside for it first.
+    #[serde(default)]
+    pub store_credit: bool,
+    /// How it is shipped; as the order was unless told.
+    #[schema(value_type = Option<String>)]
+    pub shipping_method: Option<Text<50>>,
+    /// Whether the customer pays for its shipping; the shop does unless told.
+    #[serde(default)]
+    pub charge_shipping: bool,
+    /// What the customer was told that it costs: another total is refused with `total_changed`.
+    pub expected_total: Option<Money>,
+}
+
+impl ExchangeRequest {
+    /// The order that it names; none where goods are to be ordered.
+    ///
+    /// # Errors
+    /// `invalid_value` unless it says one of both.
+    pub(super) fn named(&self) -> Result<Option<String>> {
+        let lone = self.payment.is_none() && self.shipping_method.is_none() && self.expected_total.is_none();
+        match (&self.order, &self.lines) {
+            (Some(order), None) if lone && !self.store_credit && !self.charge_shipping => Ok(Some(order.to_string())),
+            (Some(_), None) => Err(Error::invalid("/order", "an order that is placed is paid: leave out how it is")),
+            (None, Some(_)) => Ok(None),
+            _ => Err(Error::invalid("/order", "expected the `order` that was placed, or `lines` to be ordered")),
+        }
+    }
+
+    /// What is to be ordered, and how it is paid.
+    ///
+    /// # Errors
+    /// `invalid_value`, `quantity_invalid`; `payment_method_unavailable` for a promise that nobody gives.
+    pub(super) fn wanted(&self) -> Result<(advances::Wanted, CompleteRequest)> {
+        let lines = self.lines.as_deref().unwrap_or_default();
+        if !(1..=250).contains(&lines.len()) {
+            return Err(Error::invalid("/lines", "expected 1 to 250 lines"));
+        }
+        if self.payment.as_ref().is_some_and(|chosen| is_by_hand(&chosen.method)) {
+            let detail = "nobody promises what is paid by hand: choose a method that does, or store credit";
+            return Err(Error::problem(Code::PaymentMethodUnavailable, detail).at("/payment/method"));
+        }
+        let line = |(place, line): (usize, &ExchangeLine)| {
+            pieces(line.quantity, || format!("/lines/{place}/quantity"))?;
+            Ok((line.sku.to_string(), line.quantity))
+        };
+        let wanted = advances::Wanted {
+            lines: lines.iter().enumerate().map(line).collect::<Result<_>>()?,
+            shipping_method: self.shipping_method.as_ref().map(ToString::to_string),
+            store_credit: self.store_credit,
+            charge_shipping: self.charge_shipping,
+        };
+        let (expected_total, payment) = (self.expected_total, self.payment.clone());
+        Ok((wanted, CompleteRequest { expected_total, expected_due: None, payment, risk: None }))
+    }
 }
 
 /// What is kept of a line's price.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    advances,
     model::{
         Disposition, ForeignGoods, Inspected, RequestCommand, RequestLine, ReturnGrade, ReturnRequestDocument,
         ReturnWish, Settlement,
@@ -314,7 +315,8 @@ pub(super) fn settle(
     id: ReturnRequestId,
     (how, locations): (&Settling, &Locations),
 ) -> Result<(ReturnRequestDocument, Return)> {
-    let (order, mut request) = start(tx, by.1, id)?;
+    let known = start(tx, by.1, id)?;
+    let (order, mut request) = advances::caught_up(tx, by, &ids.events, known)?;
     let command = if how.without_goods { RequestCommand::SettleAhead } else { RequestCommand::Settle };
     // What was looked at needs not be settled ahead.
     let command = match request.state.apply(command) {
@@ -337,7 +339,15 @@ pub(super) fn settle(
         ReturnWish::Refund => None,
         ReturnWish::StoreCredit | ReturnWish::Exchange => {
             creditor(&order).map_err(|error| error.at("/wish"))?;
-            Some(ids.credit.clone())
+            // What was sent in exchange is paid by it; what it is worth beyond that goes back the way it came.
+            let owed = advances::of_settling(tx, &request)?;
+            let credit = ids.credit.clone();
+            match owed.filter(|_| wish == ReturnWish::Exchange) {
+                Some(owed) if owed > 0 => Some(credit.up_to(owed)),
+                // It is paid already.
+                Some(_) => None,
+                None => Some(credit),
+            }
         }
     };
     let new = NewReturn {
@@ -373,7 +383,7 @@ pub(super) fn settle(
         amount: made.amount,
         store_credit: made.store_credit,
         deducted: (kept > 0).then(|| Money::from_minor(kept, order.currency)),
-        exchange_order_id: None,
+        exchange_order_id: request.sent_in_exchange().filter(|_| wish == ReturnWish::Exchange),
         by: by.1.label(),
         at: by.0,
     });
@@ -382,6 +392,7 @@ pub(super) fn settle(
         line.kept = 0;
         line.settled = Some(pieces.get(&line.line_no).copied().unwrap_or_default());
     }
+    advances::settled(tx, by, &ids.events, &mut request, (wish, made.store_credit))?;
     // It was saved with the return meanwhile, under the same lock.
     let mut order = crate::orders::lock(tx, order.id)?;
     save(tx, by, &ids.events, (&mut order, &request), (&[], SETTLED))?;

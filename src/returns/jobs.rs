@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    advances,
     api::ids,
     labels,
     parcels::{self, Expected},
@@ -37,6 +38,7 @@ pub fn work(state: &State, runner: &mut Runner) {
         async move { take_in_parcels(&state, now).await }
     });
     labels::work(&shared, runner);
+    advances::work(&shared, runner);
     withdrawals::jobs::work(&shared, runner);
 }
 

@@ -5,6 +5,7 @@
 //! to come back are kept on the order's own lines, so nobody takes them back twice; what is settled is booked as a return by
 //! fulfilment, which moves the money. It never prices anything and never touches a stock level.
 
+mod advances;
 pub mod api;
 pub mod claims;
 mod figures;
@@ -19,6 +20,7 @@ mod service;
 mod store;
 pub mod withdrawals;
 
+pub use advances::{ADVANCE_TRANSITIONS, Advance, AdvanceCommand, AdvanceLine, AdvanceState, advances_mermaid};
 pub use figures::ReturnFigures;
 pub use jobs::work;
 pub use model::{

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::LineVerdict;
+use super::{advances::Advance, policy::LineVerdict};
 use crate::{
     error::{Code, Error, Result},
     kernel::{
         Action, Actor, Instant, Money,
         ids::{
-            ChannelId, CustomerId, LocationId, OrderId, ReturnId, ReturnRequestId, ShipmentId, VariantId, WithdrawalId,
+            ChannelId, CustomerId, LocationId, OrderId, RegistrationId, ReturnId, ReturnRequestId, ShipmentId,
+            VariantId, WithdrawalId,
         },
     },
 };
@@ -189,6 +190,8 @@ crate::words! {
         Withdrawal = "withdrawal",
         /// The carrier brings the parcel back.
         Carrier = "carrier",
+        /// Somebody has claimed on the warranty of what they have registered.
+        Warranty = "warranty",
     }
 }
 
@@ -396,6 +399,10 @@ pub(super) struct RequestDetails {
     pub whole_order: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipping_fee: Option<Money>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advance: Option<Advance>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_id: Option<RegistrationId>,
 }
 
 /// A request to send goods back.
@@ -445,6 +452,12 @@ pub struct ReturnRequestDocument {
     /// What is kept of the refund for a label of the shop's, where the customer bears the way back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shipping_fee: Option<Money>,
+    /// What was sent in exchange before its goods have come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advance: Option<Advance>,
+    /// The registered product on whose warranty it is a claim.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_id: Option<RegistrationId>,
     /// Whether all of the order is withdrawn from: its shipping is given back too.
     pub whole_order: bool,
     /// The parcel that its carrier brings back.
@@ -505,6 +518,12 @@ impl ReturnRequestDocument {
             true => Err(Error::conflict("goods of the order have come: look at them and settle it")),
             false => Ok(next),
         }
+    }
+
+    /// The order in exchange whose money waits for what comes back.
+    #[must_use]
+    pub fn sent_in_exchange(&self) -> Option<OrderId> {
+        self.advance.as_ref().and_then(Advance::waiting)
     }
 
     /// Whether it gives way to a withdrawal from its goods though it was decided on: nothing of it is settled.
@@ -569,6 +588,9 @@ impl ReturnRequestDocument {
         shown.location_id = None;
         if let Some(decision) = &mut shown.decision {
             "shop".clone_into(&mut decision.by);
+        }
+        if let Some(advance) = &mut shown.advance {
+            "shop".clone_into(&mut advance.by);
         }
         if let Some(settlement) = &mut shown.settlement {
             "shop".clone_into(&mut settlement.by);

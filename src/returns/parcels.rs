@@ -107,6 +107,7 @@ pub(super) fn open_for_parcel(
         approved: Some("its carrier brings it back".to_owned()),
         shipment: Some(shipment),
         withdrawal: None,
+        registration: None,
     };
     open_of(tx, by, fresh, &mut order, &new).map(|_| ())
 }

@@ -102,12 +102,20 @@ pub struct Policy {
     #[serde(default = "month")]
     #[schema(minimum = 1, maximum = 365, default = 30)]
     pub expires_days: i64,
+    /// For how many months from delivery the warranty of goods lasts that do not say it themselves (attribute `warranty_months`).
+    #[serde(default = "two_years")]
+    #[schema(minimum = 0, maximum = 1200, default = 24)]
+    pub warranty_months: i64,
     /// Other terms, in their order: each that fits lays its own over those before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 200)]
     pub rules: Vec<Rule>,
 }
 
+/// Directive (EU) 2019/771, Article 10: the seller answers for what shows within two years.
+const fn two_years() -> i64 {
+    24
+}
 const fn month() -> i64 {
     30
 }
@@ -127,6 +135,7 @@ impl Default for Policy {
             label_fee: None,
             auto_approve: yes(),
             expires_days: month(),
+            warranty_months: two_years(),
             rules: Vec::new(),
         }
     }
@@ -156,6 +165,7 @@ impl Policy {
         within("/window_days".into(), self.window_days, 0, MOST_DAYS)?;
         within("/restocking_fee_percent".into(), self.restocking_fee_percent, 0, 100)?;
         within("/expires_days".into(), self.expires_days, 1, 365)?;
+        within("/warranty_months".into(), self.warranty_months, 0, 1_200)?;
         if self.label_fee.is_some_and(|fee| fee.minor() < 0) {
             return Err(Error::invalid("/label_fee", "expected an amount, not below zero"));
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 // What is asked for as it stands in the tables.
 pub(super) use super::store::{Filter, get, page};
 use super::{
+    advances,
     model::{
         Decision, RequestCommand, RequestLine, RequestOrigin, RequestState, ReturnParcel, ReturnReason,
         ReturnRequestDocument, ReturnWish,
@@ -20,7 +21,7 @@ use crate::{
     fulfilment::{self, Pieces, Shipment, returns::whole_bundles},
     kernel::{
         Actor, Instant, Money, Waiting,
-        ids::{ChannelId, CustomerId, EventId, OrderId, ReturnRequestId, ShipmentId, WithdrawalId},
+        ids::{ChannelId, CustomerId, EventId, OrderId, RegistrationId, ReturnRequestId, ShipmentId, WithdrawalId},
     },
     orders::{self, LineMove, OrderDocument},
 };
@@ -36,7 +37,7 @@ pub(super) const ARRIVED: &str = "return.arrived.v1";
 pub(super) const INSPECTED: &str = "return.inspected.v1";
 pub(super) const SETTLED: &str = "return.settled.v1";
 pub(super) const CANCELLED: &str = "return.cancelled.v1";
-const EXCHANGED: &str = "return.exchanged.v1";
+pub(super) const EXCHANGED: &str = "return.exchanged.v1";
 pub(super) const EXPIRED: &str = "return.expired.v1";
 
 /// What the events of requests carry: the request as it is then.
@@ -82,6 +83,8 @@ pub struct NewRequest {
     pub shipment: Option<ShipmentId>,
     /// The withdrawal that it carries out, and whether that is from all of the order.
     pub withdrawal: Option<(WithdrawalId, bool)>,
+    /// The registered product on whose warranty it is a claim.
+    pub registration: Option<RegistrationId>,
 }
 
 /// A channel's policy: its own, or the one that is meant where it has none.
@@ -225,7 +228,8 @@ pub(super) fn open_of(
     let shipping_fee = known.policy.label_fee.filter(|fee| fee.currency() == order.currency && lines.iter().all(pays));
     let expires = now.plus_seconds(known.policy.expires_days * 86_400);
     // A withdrawal is not over because its goods are slow, nor is a parcel that its carrier brings.
-    let ends = matches!(new.origin, RequestOrigin::Customer | RequestOrigin::Staff) && decision.is_some();
+    let ends = matches!(new.origin, RequestOrigin::Customer | RequestOrigin::Staff | RequestOrigin::Warranty)
+        && decision.is_some();
     let moves =
         lines.iter().map(|line| LineMove { line_no: line.line_no, coming_back: line.kept, ..LineMove::default() });
     let moves: Vec<LineMove> = moves.collect();
@@ -248,6 +252,8 @@ pub(super) fn open_of(
         location_id: None,
         settlement: None,
         shipping_fee,
+        advance: None,
+        registration_id: new.registration,
         whole_order: new.withdrawal.is_some_and(|(_, whole)| whole),
         shipment_id: new.shipment,
         withdrawal_id: new.withdrawal.map(|(id, _)| id),
@@ -410,7 +416,8 @@ pub(super) fn decide(
     id: ReturnRequestId,
     (approve, reason): (bool, Option<&str>),
 ) -> Result<ReturnRequestDocument> {
-    let (mut order, mut request) = start(tx, by.1, id)?;
+    let known = start(tx, by.1, id)?;
+    let (mut order, mut request) = advances::caught_up(tx, by, fresh, known)?;
     let command = if approve { RequestCommand::Approve } else { RequestCommand::Reject };
     if !approve {
         stands(&request)?;
@@ -419,6 +426,9 @@ pub(super) fn decide(
     request.expires_at = None;
     request.decision = Some(Decision { by: by.1.label(), at: by.0, reason: reason.map(ToOwned::to_owned) });
     let moves = if approve { Vec::new() } else { let_go(&mut request) };
+    if !approve {
+        advances::withdrawn(tx, by, fresh, &mut request)?;
+    }
     if approve {
         let days = policy_of(tx, request.channel_id)?.policy.expires_days;
         request.expires_at = Some(by.0.plus_seconds(days * 86_400));
@@ -441,7 +451,8 @@ fn stands(request: &ReturnRequestDocument) -> Result<()> {
 /// # Errors
 /// `not_found`; `state_conflict`, also for what carries out a withdrawal, which can not be taken back.
 pub(super) fn cancel(tx: &mut Tx, by: By<'_>, fresh: &[EventId], id: ReturnRequestId) -> Result<ReturnRequestDocument> {
-    let (mut order, mut request) = start(tx, by.1, id)?;
+    let known = start(tx, by.1, id)?;
+    let (mut order, mut request) = advances::caught_up(tx, by, fresh, known)?;
     stands(&request)?;
     end(tx, by, fresh, (&mut order, &mut request), RequestCommand::Cancel)?;
     Ok(request)
@@ -458,6 +469,7 @@ pub(super) fn end(
     request.advance(command, by.0)?;
     request.expires_at = None;
     let moves = let_go(request);
+    advances::withdrawn(tx, by, fresh, request)?;
     let kind = if command == RequestCommand::Expire { EXPIRED } else { CANCELLED };
     save(tx, by, fresh, (order, request), (&moves, kind))
 }
@@ -465,7 +477,8 @@ pub(super) fn end(
 /// Ends a request in which nothing came in time. Nothing happens where it has gone on meanwhile.
 pub(super) fn expire(tx: &mut Tx, now: Instant, fresh: &[EventId], id: ReturnRequestId) -> Result<()> {
     let actor = Actor::System("returns");
-    let (mut order, mut request) = start(tx, &actor, id)?;
+    let known = start(tx, &actor, id)?;
+    let (mut order, mut request) = advances::caught_up(tx, (now, &actor), fresh, known)?;
     if request.expires_at.is_none_or(|at| at > now) || request.state.apply(RequestCommand::Expire).is_err() {
         return Ok(());
     }

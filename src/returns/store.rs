@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     kernel::{
         Actor, Instant,
-        ids::{ChannelId, CustomerId, OrderId, ReturnRequestId, ShipmentId, WithdrawalId},
+        ids::{CartId, ChannelId, CustomerId, OrderId, ReturnRequestId, ShipmentId, WithdrawalId},
     },
 };
 
@@ -47,24 +47,25 @@ pub(super) fn save_policy(tx: &mut Tx, now: Instant, new: &ChannelReturnPolicy) 
 }
 
 const SELECTED: &str = "id, number, order_id, order_number, channel_id, customer_id, origin, state, state_since, shipment_id, \
-     withdrawal_id, doc, version, requested_at, expires_at, updated_at";
+     withdrawal_id, doc, version, requested_at, expires_at, updated_at, advance_cart_id, advance_state";
 
 #[rustfmt::skip]
 type Columns = (
     UidSql, Text, UidSql, Text, UidSql, Nullable<UidSql>, Text, Text, InstantSql, Nullable<UidSql>, Nullable<UidSql>, DocSql, BigInt,
-    InstantSql, Nullable<InstantSql>, InstantSql,
+    InstantSql, Nullable<InstantSql>, InstantSql, Nullable<UidSql>, Nullable<Text>,
 );
 #[rustfmt::skip]
 type Row = (
     ReturnRequestId, String, OrderId, String, ChannelId, Option<CustomerId>, RequestOrigin, RequestState, Instant,
     Option<ShipmentId>, Option<WithdrawalId>, Doc<RequestDetails>, i64, Instant, Option<Instant>, Instant,
+    Option<CartId>, Option<String>,
 );
 
 #[rustfmt::skip]
 fn made(row: Row) -> ReturnRequestDocument {
     let (
         id, number, order_id, order_number, channel_id, customer_id, origin, state, state_since, shipment_id, withdrawal_id, Doc(doc),
-        version, requested_at, expires_at, updated_at,
+        version, requested_at, expires_at, updated_at, _, _,
     ) = row;
     ReturnRequestDocument {
         id,
@@ -86,6 +87,8 @@ fn made(row: Row) -> ReturnRequestDocument {
         settlement: doc.settlement,
         shipping_fee: doc.shipping_fee,
         whole_order: doc.whole_order,
+        advance: doc.advance,
+        registration_id: doc.registration_id,
         shipment_id,
         withdrawal_id,
         version,
@@ -108,6 +111,8 @@ fn details(one: &ReturnRequestDocument) -> RequestDetails {
         settlement: one.settlement,
         whole_order: one.whole_order,
         shipping_fee: one.shipping_fee,
+        advance: one.advance,
+        registration_id: one.registration_id,
     }
 }
 
@@ -127,7 +132,7 @@ const LINES: &[(&str, Col)] = &[
 /// Writes a new request. False where there is one already of the parcel that its carrier brings back.
 pub(super) fn insert(tx: &mut Tx, new: &ReturnRequestDocument) -> Result<bool> {
     let insert = format!(
-        "INSERT INTO return_requests ({SELECTED}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+        "INSERT INTO return_requests ({SELECTED}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL) \
          ON CONFLICT (shipment_id) DO NOTHING"
     );
     let insert = sql(insert)
@@ -168,7 +173,7 @@ pub(super) fn insert(tx: &mut Tx, new: &ReturnRequestDocument) -> Result<bool> {
 pub(super) fn update(tx: &mut Tx, one: &ReturnRequestDocument) -> Result<bool> {
     let update = sql(
         "UPDATE return_requests SET state = ?, state_since = ?, doc = ?, version = ?, expires_at = ?, withdrawal_id = ?, \
-         updated_at = ? WHERE id = ? AND version = ?",
+         updated_at = ?, advance_cart_id = ?, advance_state = ? WHERE id = ? AND version = ?",
     )
     .bind(one.state.as_str())
     .bind(one.state_since)
@@ -177,6 +182,8 @@ pub(super) fn update(tx: &mut Tx, one: &ReturnRequestDocument) -> Result<bool> {
     .bind(one.expires_at)
     .bind(one.withdrawal_id)
     .bind(one.updated_at)
+    .bind(one.advance.as_ref().map(|advance| advance.cart_id))
+    .bind(one.advance.as_ref().map(|advance| advance.state.as_str().to_owned()))
     .bind(one.id)
     .bind(one.version - 1);
     Ok(update.execute(tx)? == 1)
@@ -282,6 +289,13 @@ pub(super) fn oldest(
 pub(super) fn over(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<ReturnRequestId>> {
     let query = "SELECT id FROM return_requests WHERE expires_at <= ? ORDER BY expires_at LIMIT ?";
     sql(query).bind(now).bind(limit).load::<UidSql, ReturnRequestId>(tx)
+}
+
+/// The requests whose exchange in advance has a cart that is not known to be ordered, in the order of their ids, after one of them.
+pub(super) fn open_advances(tx: &mut Tx, after: Option<ReturnRequestId>, limit: i64) -> Result<Vec<ReturnRequestId>> {
+    let after = after.unwrap_or(ReturnRequestId::from_bytes([0; 16]));
+    let query = "SELECT id FROM return_requests WHERE advance_state = 'open' AND id > ? ORDER BY id LIMIT ?";
+    sql(query).bind(after).bind(limit).load::<UidSql, ReturnRequestId>(tx)
 }
 
 /// How many pieces of each SKU were to come back, by reason, of requests that were made in a span and neither rejected nor taken back.

@@ -16,6 +16,6 @@ pub use forms::{OutcomeRequest, RiskAssessment, RiskDecisions, RiskProfile};
 pub use known_by::KnownBy;
 pub use model::{Assessment, Decision, Facts, Mark, ProfileDocument, RiskOutcome, assess};
 pub use service::{
-    Found, Profiles, Recorded, erase, figures, judge, judged_by_release, look, of_carts, of_order, placed, record,
-    refused_code, work,
+    Found, Profiles, Recorded, erase, figures, judge, judged_by_release, learned, look, of_carts, of_order, placed,
+    record, refused_code, work,
 };

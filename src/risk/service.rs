@@ -215,6 +215,24 @@ pub fn judged_by_release(tx: &mut Tx, (now, actor): (Instant, &Actor), order: Or
     store::judge(tx, now, order, (RiskOutcome::Legitimate, &actor.label(), None), true).map(|_| ())
 }
 
+/// What has become of an order by itself: its money was lost or kept in a dispute, or it was cancelled while it was held for risk. What is
+/// bad goes before what was thought to be well; what somebody has said is bad, and what is known already, stays. One statement where it is
+/// known, or was not judged; told again, nothing happens.
+///
+/// # Errors
+/// What the database says.
+pub fn learned(
+    tx: &mut Tx,
+    (now, part): (Instant, &'static str),
+    order: OrderId,
+    outcome: RiskOutcome,
+    note: &str,
+) -> Result<()> {
+    let by = Actor::System(part).label();
+    let Some(id) = store::learn(tx, now, order, (outcome, &by, note))? else { return Ok(()) };
+    if outcome.is_bad() { store::set_lost(tx, id, Some(now)) } else { Ok(()) }
+}
+
 /// Counts a coupon code that was refused at a cart.
 ///
 /// # Errors

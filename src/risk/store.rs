@@ -351,6 +351,21 @@ pub(super) fn judge(
     update.first::<UidSql, RiskAssessmentId>(tx)
 }
 
+/// Says what became of an order where nobody has said so, or, of what is bad, where it was thought to be well.
+pub(super) fn learn(
+    tx: &mut Tx,
+    now: Instant,
+    order: OrderId,
+    (outcome, by, note): (RiskOutcome, &str, &str),
+) -> Result<Option<RiskAssessmentId>> {
+    let before = if outcome.is_bad() { "(outcome IS NULL OR outcome = 'legitimate')" } else { "outcome IS NULL" };
+    let update = format!(
+        "UPDATE risk_assessments SET outcome = ?, judged_at = ?, judged_by = ?, note = ? WHERE order_id = ? AND {before} RETURNING id"
+    );
+    let update = sql(update).bind(outcome.as_str()).bind(now).bind(by).bind(note).bind(order);
+    update.first::<UidSql, RiskAssessmentId>(tx)
+}
+
 /// Notes that something was lost by what a shopper is known by, or that it was not.
 pub(super) fn set_lost(tx: &mut Tx, id: RiskAssessmentId, at: Option<Instant>) -> Result<()> {
     sql("UPDATE risk_marks SET lost_at = ? WHERE assessment_id = ?").bind(at).bind(id).execute(tx)?;

@@ -84,6 +84,8 @@ pub struct Adjusted {
     pub levels: Vec<Level>,
     /// How many lines changed something.
     pub changed: usize,
+    /// The levels of which fewer lie there than before, with how many fewer, and where that stands in the request.
+    pub(super) lowered: Vec<(Level, i64, String)>,
 }
 
 /// Adjusts levels: all lines or none, in the order given, with a number of statements that does not depend on theirs.
@@ -141,6 +143,8 @@ pub fn adjust(
         on_hand: *change,
         allocated: 0,
         reason: line.line.reason.clone(),
+        pieces: None,
+        reference: None,
     });
     store::append(tx, now, occasion, &movements.collect::<Vec<_>>())?;
     let changes = steps.iter().map(|(line, change, _)| LevelChange { on_hand: *change, ..LevelChange::of(line.key) });
@@ -167,8 +171,13 @@ pub fn adjust(
         after.extend(store::lock_levels(tx, &keys)?.into_iter().map(|level| (level.key(), level)));
     }
     outlook::arrived(tx, now, &changes)?;
+    let lowered = changes.iter().filter(|change| change.on_hand < 0).filter_map(|change| {
+        let line = steps.iter().find(|(line, step, _)| line.key == change.key() && *step < 0)?;
+        Some((after.get(&change.key()).copied()?, -change.on_hand, line.0.line.pointer.clone()))
+    });
+    let lowered = lowered.collect();
     let levels = lines.iter().filter_map(|line| after.get(&line.key).copied()).collect();
-    Ok(Adjusted { levels, changed: steps.len() })
+    Ok(Adjusted { levels, changed: steps.len(), lowered })
 }
 
 impl Resolved<'_> {

@@ -7,6 +7,7 @@ use actix_web::{get, patch, post};
 use super::{
     adjust::{self, Adjustment},
     counts,
+    docked::AtDocks,
     dto::{
         AdjustmentRequest, LevelDocument, Levels, Movement, MovementQuery, Names, SafetyRequest, StockQuery, StockRow,
         StockRowsTaken, check_count,
@@ -157,7 +158,11 @@ async fn list_movements(call: Call, query: List<MovementQuery>) -> Result<Reply>
         // An order behind a movement may be of any channel: who is limited to some is not told which it is.
         let told = |movement: Movement| match actor.channels() {
             None => movement,
-            Some(_) => Movement { reference: None, idempotency_key: None, ..movement },
+            Some(_) => {
+                // The words of a pick name whose it is.
+                let reason = movement.reason.filter(|_| movement.kind != MovementKind::Pick);
+                Movement { reference: None, idempotency_key: None, reason, ..movement }
+            }
         };
         Ok(rows.into_iter().map(|row| told(names.movement(row))).collect())
     };
@@ -185,7 +190,8 @@ fn documents(tx: &mut Tx, levels: &[Level], locations: &Locations) -> Result<Lev
 
 /// Count, receive or write off goods
 ///
-/// All lines or none, in the order given. `expected_on_hand` makes a line a compare-and-set.
+/// All lines or none, in the order given. `expected_on_hand` makes a line a compare-and-set. What stands at a dock for orders stays there:
+/// what is free goes first, and no more than that.
 #[utoipa::path(tag = "keep stock", request_body = AdjustmentRequest, security(("token" = ["stock:write"])),
     responses((status = 200, body = Levels)))]
 #[post("/stock/adjustments")]
@@ -193,8 +199,10 @@ async fn create_adjustment(call: Call, body: Body<AdjustmentRequest>) -> Result<
     let actor = call.allow(Scope::StockWrite)?.clone();
     let occurred_at = past(&call, body.occurred_at)?;
     let (now, lines, locations) = (call.now, body.lines()?, call.snapshot::<Locations>().await?);
+    let docks = AtDocks::of(&call)?;
     call.command(&body.fingerprint, move |tx| {
         let adjusted = adjust::adjust(tx, now, &actor, &lines, &locations, occurred_at)?;
+        docks.leave(tx, &adjusted.lowered)?;
         Reply::ok(&documents(tx, &adjusted.levels, &locations)?)
     })
     .await

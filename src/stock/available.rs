@@ -59,15 +59,16 @@ impl Available {
         lasting
     }
 
-    /// The same levels without those whose locations can not do what the goods require: nothing is there of these.
+    /// The same levels without those whose locations can not do what the goods require, and those that are barred: nothing is there of
+    /// these.
     #[must_use]
-    pub(super) fn capable(&self, needs: &[Need], locations: &Locations) -> Cow<'_, Self> {
+    pub(super) fn capable(&self, needs: &[Need], locations: &Locations, barred: &[LevelKey]) -> Cow<'_, Self> {
         let asking = needs.iter().filter(|need| !need.requires.is_none());
         let unable = asking.flat_map(|need| {
             let lacks = locations.iter().filter(|place| !need.requires.are_had_by(&place.site.capabilities));
             lacks.map(|place| (need.variant, place.id))
         });
-        let unable: HashSet<LevelKey> = unable.collect();
+        let unable: HashSet<LevelKey> = unable.chain(barred.iter().copied()).collect();
         if unable.is_empty() {
             return Cow::Borrowed(self);
         }

@@ -103,6 +103,8 @@ pub fn book(
         on_hand: entry.on_hand,
         allocated: entry.allocated,
         reason: entry.reason.clone(),
+        pieces: None,
+        reference: None,
     };
     store::append(tx, now, occasion, &entries.iter().map(movement).collect::<Vec<_>>())?;
     // Lots are locked before levels.

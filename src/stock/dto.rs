@@ -68,6 +68,10 @@ pub struct Movement {
     pub on_hand: i64,
     /// Added to `allocated`.
     pub allocated: i64,
+    /// How many pieces it is about where neither number changes: taken from the shelf (below zero: put back), said to be of a lot. Absent
+    /// elsewhere, and in what was written before it was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<i64>,
     /// Why, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -131,6 +135,7 @@ impl Names<'_> {
             kind: row.kind,
             on_hand: row.on_hand,
             allocated: row.allocated,
+            pieces: row.pieces,
             reason: row.reason,
             reference: row.reference,
             actor: row.actor,

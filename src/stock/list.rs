@@ -109,6 +109,7 @@ pub(super) struct MovementRow {
     pub occurred_at: Instant,
     pub recorded_at: Instant,
     pub idempotency_key: Option<String>,
+    pub pieces: Option<i64>,
 }
 
 /// A row of `stock_movements`.
@@ -127,13 +128,14 @@ struct MovementRecord {
     occurred_at: Instant,
     recorded_at: Instant,
     key: Option<String>,
+    pieces: Option<i64>,
 }
 
 impl From<MovementRecord> for MovementRow {
     fn from(row: MovementRecord) -> Self {
         let MovementRecord { seq, id, variant, location, kind, on_hand, allocated, reason, reference, actor, .. } = row;
         let (key, occurred_at, recorded_at) = ((variant, location), row.occurred_at, row.recorded_at);
-        let idempotency_key = row.key;
+        let (idempotency_key, pieces) = (row.key, row.pieces);
         Self {
             seq,
             id,
@@ -147,6 +149,7 @@ impl From<MovementRecord> for MovementRow {
             occurred_at,
             recorded_at,
             idempotency_key,
+            pieces,
         }
     }
 }
@@ -154,7 +157,7 @@ impl From<MovementRecord> for MovementRow {
 /// Movements, the newest first, before one of them.
 pub(super) fn movements(tx: &mut Tx, filter: &Filter, before: Option<i64>, limit: i64) -> Result<Vec<MovementRow>> {
     #[rustfmt::skip]
-    type Columns = (BigInt, UidSql, UidSql, UidSql, Text, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Text, InstantSql, InstantSql, Nullable<Text>);
+    type Columns = (BigInt, UidSql, UidSql, UidSql, Text, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Text, InstantSql, InstantSql, Nullable<Text>, Nullable<BigInt>);
     let mut conditions = filter.conditions(tx);
     if let Some(reference) = &filter.reference {
         conditions.and("reference = ?", [reference.as_str().into()]);
@@ -168,7 +171,7 @@ pub(super) fn movements(tx: &mut Tx, filter: &Filter, before: Option<i64>, limit
         conditions.and("seq < ?", [before.into()]);
     }
     let select = "SELECT seq, id, variant_id, location_id, kind, on_hand, allocated, reason, reference, actor, \
-                  occurred_at, recorded_at, idempotency_key FROM stock_movements";
+                  occurred_at, recorded_at, idempotency_key, pieces FROM stock_movements";
     let statement = conditions.statement(select, " ORDER BY seq DESC LIMIT ?", Some(limit));
     Ok(statement.load::<Columns, MovementRecord>(tx)?.into_iter().map(MovementRow::from).collect())
 }

@@ -15,6 +15,7 @@ pub mod channel_safety;
 mod check;
 mod copies;
 pub mod counts;
+mod docked;
 mod dto;
 mod handling;
 mod kept;
@@ -23,10 +24,12 @@ pub mod lots;
 mod market;
 mod model;
 pub mod outlook;
+mod picks;
 mod places;
 mod plan;
 pub mod repair;
 mod replan;
+mod seen;
 mod service;
 mod shortage;
 mod site;
@@ -45,6 +48,7 @@ pub use book::{Entry, book};
 pub use calendar::{Calendar, DayCutOff, Weekday};
 pub use check::{Finding, check};
 pub use copies::{levels_after, levels_at, levels_of, lock_levels};
+pub use docked::AtDocks;
 pub use dto::LevelDocument;
 pub use kept::{Kept, kept_back};
 pub use lots::{Lot, Packed};
@@ -54,8 +58,10 @@ pub use model::{
     level_name, level_stream,
 };
 pub use outlook::Supply;
+pub use picks::{Picked, note_picked};
 pub use places::{create_location, keeps, location, update_location};
 pub use replan::{Replaced, Replanned, reallocations, replan, replan_on_shelf};
+pub use seen::last_seen;
 pub use service::{
     Booking, allocate, availability, consume, deallocate, expire_due, extend, first_received, held, held_at, look,
     look_for, not_capable, purge_ended, receive_return, release, reserve, reserve_again, reserve_seen, ship,

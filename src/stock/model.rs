@@ -583,6 +583,8 @@ crate::words! {
         Snapshot = "snapshot",
         /// Pieces that lie there were said to be of a lot, or not to be; neither number changes. `reason` names the lot and how many.
         LotChange = "lot_change",
+        /// They were taken from the shelf for an order, or put back; neither number changes. `pieces` says how many.
+        Pick = "pick",
     }
 }
 
@@ -594,6 +596,10 @@ pub(super) struct NewMovement {
     pub on_hand: i64,
     pub allocated: i64,
     pub reason: Option<String>,
+    /// How many it is about, where neither number changes.
+    pub pieces: Option<i64>,
+    /// Which document moved it, where that is another than that of the command.
+    pub reference: Option<String>,
 }
 
 /// What stands in every movement of one command.

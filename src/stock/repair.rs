@@ -83,7 +83,18 @@ impl Difference {
         let change = LevelChange { on_hand: level.0, allocated: level.1, reserved, ..LevelChange::of(self.key()) };
         let (on_hand, allocated) = moved;
         let reason = Some(self.said());
-        (change, NewMovement { key: self.key(), kind: MovementKind::Repair, on_hand, allocated, reason })
+        (
+            change,
+            NewMovement {
+                key: self.key(),
+                kind: MovementKind::Repair,
+                on_hand,
+                allocated,
+                reason,
+                pieces: None,
+                reference: None,
+            },
+        )
     }
 }
 

@@ -428,7 +428,7 @@ fn movements(shares: &[Share], kind: MovementKind, deltas: impl Fn(i64) -> (i64,
     let tracked = shares.iter().filter(|share| share.tracked);
     let movement = |share: &Share| {
         let (on_hand, allocated) = deltas(share.quantity);
-        NewMovement { key: key(share), kind, on_hand, allocated, reason: None }
+        NewMovement { key: key(share), kind, on_hand, allocated, reason: None, pieces: None, reference: None }
     };
     tracked.map(movement).collect()
 }

@@ -217,14 +217,32 @@ pub(super) fn lock_levels(tx: &mut Tx, wanted: &[LevelKey]) -> Result<Vec<Level>
 /// The last movement of levels by which somebody said how many lie there; those without one are absent.
 pub(super) fn settled(tx: &mut Tx, wanted: &[LevelKey]) -> Result<HashMap<LevelKey, i64>> {
     let list = dialect::list(tx, KEY);
+    // The movements of a variant lead, and not those of a whole location.
+    let place = dialect::unindexed(tx)("m.location_id");
     let query = format!(
         "SELECT variant, location, coalesce((SELECT m.seq FROM stock_movements AS m WHERE m.variant_id = list.variant \
-           AND m.location_id = list.location AND m.kind IN ('adjustment', 'count', 'snapshot', 'repair') \
+           AND {place} = list.location AND m.kind IN ('adjustment', 'count', 'snapshot', 'repair') \
            ORDER BY m.seq DESC LIMIT 1), 0) FROM {list}"
     );
     type Row = (VariantId, LocationId, i64);
     let rows = sql(query).bind(keys(wanted.iter().copied())).load::<(UidSql, UidSql, BigInt), Row>(tx)?;
     Ok(rows.into_iter().map(|(variant, location, seq)| ((variant, location), seq)).collect())
+}
+
+/// When goods came last to levels, or somebody said how many lie there; those of which that never happened are absent. What has not left
+/// after all was never on the shelf again, nobody has looked for a repair of the books, and counts are asked for when they were made.
+pub(super) fn last_said(tx: &mut Tx, wanted: &[LevelKey]) -> Result<Vec<(LevelKey, Instant)>> {
+    let list = dialect::list(tx, KEY);
+    let place = dialect::unindexed(tx)("m.location_id");
+    let query = format!(
+        "SELECT variant, location, seen FROM (SELECT variant, location, (SELECT m.recorded_at FROM stock_movements AS m \
+           WHERE m.variant_id = list.variant AND {place} = list.location AND m.kind NOT IN ('correction', 'count', 'repair') \
+           AND (m.on_hand > 0 OR m.kind IN ('adjustment', 'snapshot')) \
+           ORDER BY m.seq DESC LIMIT 1) AS seen FROM {list}) AS found WHERE seen IS NOT NULL"
+    );
+    type Row = (VariantId, LocationId, Instant);
+    let rows = sql(query).bind(keys(wanted.iter().copied())).load::<(UidSql, UidSql, InstantSql), Row>(tx)?;
+    Ok(rows.into_iter().map(|(variant, location, at)| ((variant, location), at)).collect())
 }
 
 /// Makes empty levels where there are none yet.
@@ -340,10 +358,11 @@ pub(super) fn append(tx: &mut Tx, now: Instant, occasion: Occasion<'_>, movement
         ("occurred_at", Col::At),
         ("recorded_at", Col::At),
         ("idempotency_key", Col::Text),
+        ("pieces", Col::Int),
     ];
     let actor = occasion.actor.label();
     let rows = movements.iter().map(|movement| {
-        let NewMovement { key: (variant, location), kind, on_hand, allocated, reason } = movement;
+        let NewMovement { key: (variant, location), kind, on_hand, allocated, reason, pieces, reference } = movement;
         vec![
             // Nobody is told a movement's id before the commit, so a second run may give another.
             Id::<crate::kernel::ids::Movement>::new().into(),
@@ -353,11 +372,12 @@ pub(super) fn append(tx: &mut Tx, now: Instant, occasion: Occasion<'_>, movement
             (*on_hand).into(),
             (*allocated).into(),
             reason.clone().into(),
-            occasion.reference.into(),
+            reference.as_deref().or(occasion.reference).into(),
             actor.as_str().into(),
             occasion.occurred_at.into(),
             now.into(),
             occasion.actor.request_key().into(),
+            (*pieces).into(),
         ]
     });
     insert_many(tx, "stock_movements", COLUMNS, rows.collect()).map(|_| ())

@@ -52,6 +52,8 @@ crate::words! {
         Withheld = "withheld",
         /// Pieces belong to another lot than was thought.
         LotChange = "lot_change",
+        /// They were taken from the shelf for an order: of that no event tells here.
+        Pick = "pick",
     }
 }
 
@@ -72,6 +74,7 @@ impl From<MovementKind> for ChangeKind {
             MovementKind::Repair => Self::Repair,
             MovementKind::Snapshot => Self::Snapshot,
             MovementKind::LotChange => Self::LotChange,
+            MovementKind::Pick => Self::Pick,
         }
     }
 }

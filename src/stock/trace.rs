@@ -67,6 +67,8 @@ crate::words! {
         TooFar = "too_far",
         /// Passed over, or not looked at by a strategy that asks for it: it can not do all that the goods require. `missing` names what.
         NotCapable = "not_capable",
+        /// Passed over: a picker has not found it there for this order, and nobody has counted or brought any since.
+        NotFound = "not_found",
         /// Not looked at: the profile does not say what a parcel from there costs.
         NoRate = "no_rate",
         /// Something that this version does not know: a newer one has written it.
@@ -309,6 +311,17 @@ pub(super) fn note_incapable(plan: &mut Plan, needs: &[Need], locations: &Locati
             if let Some(missing) = missing.ok().filter(|missing| !missing.is_empty()) {
                 (at.why, at.missing) = (Why::NotCapable, missing);
             }
+        }
+    }
+}
+
+/// Notes where a location was passed over because a picker has not found the line's goods there.
+pub(super) fn note_missed(plan: &mut Plan, needs: &[Need], barred: &[LevelKey]) {
+    for one in plan.sourcing.iter_mut().filter(|_| !barred.is_empty()) {
+        let Some(need) = needs.iter().find(|need| need.line_no == one.line_no) else { continue };
+        let missed = |at: &&mut LookedAt| at.given == 0 && barred.contains(&(need.variant, at.location_id));
+        for at in one.looked_at.iter_mut().filter(missed) {
+            at.why = if matches!(at.why, Why::Excluded | Why::NotServed) { at.why } else { Why::NotFound };
         }
     }
 }

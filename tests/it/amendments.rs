@@ -280,7 +280,8 @@ fn an_order_goes_another_way_and_shipping_costs_what_it_does() {
         let mut abroad = address();
         abroad["country"] = json!("AT");
         let mut draft = Draft::begin(&app, &placed.order).await;
-        draft.edit(json!([{"type": "set_address", "address": abroad}])).await;
+        let preview = draft.edit(json!([{"type": "set_address", "address": abroad}])).await;
+        assert!(preview["blocked"].is_string(), "{preview}");
         draft.confirm().await.problem(409, "state_conflict");
         draft.send("abandon", None).await.expect(200);
         let paid = json!({"reference": "B-1", "amount": eur("5.00")});

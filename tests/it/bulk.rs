@@ -129,10 +129,15 @@ fn each_order_is_taken_once_however_many_work_on_it() {
         for _ in 0..12 {
             orders.push(Of::new(&shop, &[("TEE", 1)]).await);
         }
-        let mut body = json!({"filter": {"sku": "TEE"}, "reason": "a recall"});
-        body["token"] = ask(&app, "cancel", &body).await.expect(200)["token"].clone();
-        // Started twice at once: what the second would cancel is cancelled once all the same.
-        let begun = join_all((0..2).map(|_| app.ops("POST", "/bulk/cancel", Some(&body)))).await;
+        let body = json!({"filter": {"sku": "TEE"}, "reason": "a recall"});
+        let mut looks = Vec::new();
+        for _ in 0..2 {
+            let mut look = body.clone();
+            look["token"] = ask(&app, "cancel", &body).await.expect(200)["token"].clone();
+            looks.push(look);
+        }
+        // Looked at twice and started at once: what the second would cancel is cancelled once all the same.
+        let begun = join_all(looks.iter().map(|look| app.ops("POST", "/bulk/cancel", Some(look)))).await;
         let begun: Vec<Value> = begun.into_iter().map(|answer| answer.expect(202)).collect();
         let drain = || async {
             let mut runner = kontor::jobs::Runner::new(app.state.db.clone(), app.clock.clone(), 1, 60);

@@ -352,3 +352,109 @@ fn what_an_amendment_adds_is_within_the_limit() {
         assert_eq!(trade.used().await, "295.10");
     });
 }
+
+/// What is added beside what was promised takes of the company's credit too: of two at once that fit alone, one does.
+#[test]
+fn what_an_amendment_adds_beside_its_promise_takes_credit_as_an_order_does() {
+    on_both(|app| async move {
+        let trade = Trade::open(&app, &[("DESK", "95.10", 50)]).await;
+        trade.limit("300.00", "decline").await;
+        let orders = [trade.order(&[("DESK", 1)]).await, trade.order(&[("DESK", 1)]).await];
+        assert_eq!(trade.used().await, "200.00");
+        let mut ready = Vec::new();
+        for order in &orders {
+            let path = format!("/orders/{}/amendments", text(&order["id"]));
+            let begun = app.ops("POST", &path, Some(&json!({"reason": "called"}))).await.expect(201);
+            let path = format!("{path}/{}", text(&begun["id"]));
+            let edits = json!({"edits": [{"type": "add_line", "sku": "DESK", "quantity": 1}]});
+            let edited = app.ops("POST", &format!("{path}/edits"), Some(&edits)).await.expect(200);
+            let money = &edited["preview"]["money"];
+            assert_eq!((&money["on_account"], &money["to_pay"]), (&eur("95.10"), &eur("0.00")), "{edited}");
+            ready.push((format!("{path}/confirm"), json!({"order_version": edited["order_version"]})));
+        }
+        let both = join_all(ready.iter().map(|(path, body)| app.ops("POST", path, Some(body)))).await;
+        let (done, refused): (Vec<_>, Vec<_>) = both.into_iter().partition(|one| one.status == 200);
+        assert_eq!((done.len(), refused.len()), (1, 1));
+        refused.into_iter().next().unwrap().problem(409, "credit_exceeded");
+        let order = done.into_iter().next().unwrap().expect(200)["order"].clone();
+        assert_eq!((&order["holds"], order["payments"].as_array().unwrap().len()), (&Value::Null, 2), "{order}");
+        assert_eq!(trade.used().await, "295.10");
+        // It is paid as any other, and free again then.
+        let path = format!("/orders/{}/payments", text(&order["id"]));
+        app.ops("POST", &path, Some(&json!({"reference": "BANK-1"}))).await.expect(200);
+        assert_eq!(trade.used().await, "100.00");
+        let findings = kontor::doctor::examine(&app.state.db, |_| {}).await.unwrap();
+        assert!(findings.is_empty(), "{findings:#?}");
+    });
+}
+
+/// An amendment of an order, with its edits: what its confirming takes, and its preview.
+async fn amend(app: &App, order: &str, edits: Value) -> (String, Value, Value) {
+    let path = format!("/orders/{order}/amendments");
+    let begun = app.ops("POST", &path, Some(&json!({"reason": "called"}))).await.expect(201);
+    let path = format!("{path}/{}", text(&begun["id"]));
+    let edited = app.ops("POST", &format!("{path}/edits"), Some(&json!({ "edits": edits }))).await.expect(200);
+    let confirm = json!({"order_version": edited["order_version"]});
+    (format!("{path}/confirm"), confirm, edited["preview"].clone())
+}
+
+/// What was given back out of goodwill is not owed again by whatever is changed afterwards.
+#[test]
+fn a_goodwill_is_not_put_on_account_by_an_amendment() {
+    on_both(|app| async move {
+        let trade = Trade::open(&app, &[("DESK", "95.10", 50)]).await;
+        trade.limit("200.00", "decline").await;
+        let id = text(&trade.order(&[("DESK", 1)]).await["id"]);
+        app.ops("POST", &format!("/orders/{id}/payments"), Some(&json!({"reference": "BANK-1"}))).await.expect(200);
+        let give = json!({"amount": eur("20.00"), "reason": "late"});
+        app.ops("POST", &format!("/orders/{id}/refunds"), Some(&give)).await.expect(202);
+        let payments = async || app.ops("GET", &format!("/orders/{id}/payments"), None).await.expect(200);
+        let known = payments().await;
+        let refund = known["payments"][0]["operations"].as_array().unwrap().iter().find(|one| one["kind"] == "refund");
+        let path = format!("/payment-operations/{}/confirm", text(&refund.unwrap()["id"]));
+        app.ops("POST", &path, Some(&json!({"reference": "OUT-1"}))).await.expect(200);
+        eventually("it is paid out", || async { payments().await["payments"][0]["refunded"] == eur("20.00") }).await;
+        let mut elsewhere = address();
+        elsewhere["street1"] = json!("Chausseestr. 1");
+        let edits = json!([{"type": "set_address", "address": elsewhere}]);
+        let (path, body, preview) = amend(&app, &id, edits).await;
+        let money = &preview["money"];
+        assert_eq!((&money["on_account"], &money["to_pay"]), (&Value::Null, &eur("0.00")), "{preview}");
+        let order = app.ops("POST", &path, Some(&body)).await.expect(200)["order"].clone();
+        assert_eq!((&order["holds"], order["payments"].as_array().unwrap().len()), (&Value::Null, 1), "{order}");
+        assert_eq!(trade.used().await, "0.00");
+        // What is added is owed, and no more.
+        let edits = json!([{"type": "add_line", "sku": "DESK", "quantity": 1}]);
+        let (path, body, preview) = amend(&app, &id, edits).await;
+        assert_eq!(preview["money"]["on_account"], eur("95.10"), "{preview}");
+        app.ops("POST", &path, Some(&body)).await.expect(200);
+        assert_eq!(trade.used().await, "95.10");
+        let findings = kontor::doctor::examine(&app.state.db, |_| {}).await.unwrap();
+        assert!(findings.is_empty(), "{findings:#?}");
+    });
+}
+
+/// What is added is owed by who owes the order, whomever its customer buys for by now; taken off again, the first promise stands.
+#[test]
+fn what_is_added_is_owed_by_the_company_that_owes_the_order() {
+    on_both(|app| async move {
+        let trade = Trade::open(&app, &[("DESK", "95.10", 50)]).await;
+        trade.limit("300.00", "decline").await;
+        let id = text(&trade.order(&[("DESK", 1)]).await["id"]);
+        let other = json!({"number": "D-2", "name": "Other"});
+        let other = text(&app.ops("POST", "/companies", Some(&other)).await.expect(201)["id"]);
+        let path = format!("/companies/{other}/credit");
+        app.ops("PUT", &path, Some(&json!({"limit": eur("500.00"), "above": "decline"}))).await.expect(200);
+        let moved = json!({ "company_id": other });
+        app.ops("PATCH", &format!("/customers/{}", trade.customer), Some(&moved)).await.expect(200);
+        let (confirm, body, _) = amend(&app, &id, json!([{"type": "add_line", "sku": "DESK", "quantity": 1}])).await;
+        app.ops("POST", &confirm, Some(&body)).await.expect(200);
+        assert_eq!(trade.used().await, "195.10");
+        assert_eq!(app.ops("GET", &path, None).await.expect(200)["items"][0]["used"], eur("0.00"));
+        let added = json!({"reason": "not that", "lines": [{"line_no": 2, "quantity": 1}]});
+        app.ops("POST", &format!("/orders/{id}/cancel"), Some(&added)).await.expect(200);
+        assert_eq!(trade.used().await, "100.00");
+        let findings = kontor::doctor::examine(&app.state.db, |_| {}).await.unwrap();
+        assert!(findings.is_empty(), "{findings:#?}");
+    });
+}

@@ -236,7 +236,7 @@ fn a_connector_is_told_which_types_there_are() {
             assert_eq!(refused["types"], json!(kontor::exports::TYPES));
             assert!(
                 text(&refused["detail"]).contains(
-                    "cart., claim., company., company_credit., credit_note., customer., dispute., dock_match., fulfilment_order., inbound_shipment., invoice., order."
+                    "cart., claim., company., company_credit., countersign_request., credit_note., customer., dispute., dock_match., fulfilment_order., inbound_shipment., invoice., order."
                 ),
                 "{refused}"
             );

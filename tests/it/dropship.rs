@@ -3,7 +3,7 @@
 use kontor::{http::auth::Audience, kernel::Scope};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, Shop, on_both};
+use crate::support::{Answer, App, Shop, eventually, on_both};
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned()
@@ -103,10 +103,13 @@ fn a_supplier_acknowledges_ships_and_charges() {
 
         // Each is told once, in the order's own stream.
         let token = format!("Bearer {}", app.token(Audience::Client, "erp", Scope::ALL));
-        let feed = "/v1/integration/feeds/fulfilments?types=supplier_order.";
-        let feed = app.send("GET", feed, &[("Authorization", &token)], None).await.expect(200);
-        let told: Vec<_> = feed["items"].as_array().unwrap().iter().map(|one| text(&one["type"])).collect();
-        assert_eq!(told, ["supplier_order.acknowledged.v1", "supplier_order.invoiced.v1"]);
+        let feed = async || {
+            let path = "/v1/integration/feeds/fulfilments?types=supplier_order.";
+            let feed = app.send("GET", path, &[("Authorization", &token)], None).await.expect(200);
+            feed["items"].as_array().unwrap().iter().map(|one| text(&one["type"])).collect::<Vec<_>>()
+        };
+        eventually("they have their place in the log", async || feed().await.len() == 2).await;
+        assert_eq!(feed().await, ["supplier_order.acknowledged.v1", "supplier_order.invoiced.v1"]);
     });
 }
 

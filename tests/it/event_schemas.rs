@@ -381,6 +381,19 @@ impl Tour {
         self.ops("POST", &format!("/orders/{}/split", text(&bought["order"]["id"])), some).await;
     }
 
+    /// A price that somebody else is to approve, and nobody does.
+    async fn countersigned(&self) {
+        let nothing = json!({"amount": "0.00", "currency": "EUR"});
+        self.shop.set(json!({"second_person": {"price_override": [nothing]}})).await;
+        let path = format!("/orders/{}/amendments", text(&self.shop.order(&[("TEE", 1)]).await["id"]));
+        let path = format!("{path}/{}", text(&self.ops("POST", &path, json!({})).await["id"]));
+        let price = json!({"type": "set_price", "line_no": 1, "unit_price": {"amount": "1.00", "currency": "EUR"}, "reason": "x"});
+        let edited = self.ops("POST", &format!("{path}/edits"), json!({ "edits": [price] })).await;
+        let version = json!({"order_version": edited["order_version"]});
+        let waits = self.ops("POST", &format!("{path}/confirm"), version).await;
+        self.ops("POST", &format!("/countersign-requests/{}/withdraw", text(&waits["id"])), json!({})).await;
+    }
+
     /// Work that is held, put off, wanted back, moved, and done wrongly.
     async fn worked_over(&self) {
         let lines = json!([{"sku": "TEE", "location": "annex", "change": 5, "reason": "for it"}]);
@@ -513,6 +526,14 @@ impl Tour {
             let claim = self.ops("POST", &format!("{order}/claims"), claim).await;
             self.ops("POST", &format!("/claims/{}/{step}", text(&claim["id"])), body).await;
         }
+        let two = json!([{"line_no": 1, "quantity": 2}]);
+        let claim = self.ops("POST", &format!("{order}/claims"), json!({"kind": "short", "lines": two})).await;
+        let claim = format!("/claims/{}", text(&claim["id"]));
+        self.ops("POST", &format!("{claim}/settle"), json!({"resolution": "refund", "lines": goods})).await;
+        self.ops("POST", &format!("{claim}/reject"), json!({"reason": "one was there"})).await;
+        let (other, _) = self.left().await;
+        self.ops("POST", &format!("{other}/registrations"), json!({"line_no": 1, "serial": "SN-1"})).await;
+        self.ops("POST", "/warranty-claims", json!({"serial": "SN-1"})).await;
         self.exchanged(&goods).await;
         ask(true).await;
         self.app.clock.advance_seconds(32 * 86_400);
@@ -606,6 +627,7 @@ fn every_event_is_told_as_its_schema_says() {
         tour.customer().await;
         tour.sent_back().await;
         tour.withdrawn_from().await;
+        tour.countersigned().await;
         let (schemas, after) = (schemas(), tour.seen().await);
         let (mut kinds, mut found) = (BTreeSet::new(), Vec::new());
         for event in before.iter().chain(&after) {

@@ -18,8 +18,9 @@ type Ids = BTreeMap<&'static str, String>;
 
 /// The examples that can not work as they stand, what they are answered, and why. Each is sent as it stands and must be answered
 /// that; it is sent again with what is only known then, and must work.
-const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 21] = [
+const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 25] = [
     ("POST /v1/store/me/recurring-orders", &[404], "`cart_id` is a cart of one's own"),
+    ("POST /v1/store/me/order-templates/{id}/use", &[404], "likewise"),
     ("POST /v1/store/payment-links/open", &[404], "staff have given the token a moment ago"),
     ("POST /v1/store/payment-links/complete", &[404], "likewise"),
     ("POST /v1/ops/drafts", &[404], "`cart_id` is a cart that was made a moment ago"),
@@ -42,6 +43,9 @@ const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 21] = [
     ("POST /v1/ops/processes/{ref}/retry", &[409], "nobody places an order again: `subject` is what the process names"),
     ("POST /v1/ops/processes/{ref}/skip", &[409], "likewise"),
     ("POST /v1/ops/return-requests/{id}/exchange", &[404, 409], "the same customer has placed the order a moment ago"),
+    ("POST /v1/store/warranty-claims", &[404], "the number is of one's own product"),
+    ("POST /v1/ops/warranty-claims", &[404], "the number was registered a moment ago"),
+    ("POST /v1/ops/orders/{ref}/registrations", &[409], "a number is of one product, and it is registered already"),
     ("POST /v1/ops/orders/{ref}/amendments/{id}/confirm", &[412], "the order's version was read a moment ago"),
     ("POST /v1/ops/bulk/release", &[422], "the token is that of the preview"),
     ("POST /v1/ops/bulk/cancel", &[422], "likewise"),
@@ -73,7 +77,9 @@ struct Demo {
 
 /// Whether a route is about what businesses have in hand.
 fn is_business(tail: &str) -> bool {
-    ["approval-requests", "quote", "/drafts/", "/members/"].iter().any(|word| tail.contains(word))
+    ["approval-requests", "quote", "/drafts/", "/members/", "order-templates", "countersign-requests"]
+        .iter()
+        .any(|word| tail.contains(word))
 }
 
 impl Demo {
@@ -200,7 +206,7 @@ impl Demo {
             "payments" | "split" => self.order("manual").await,
             "refunds" => self.paid().await,
             "refund" => self.overpaid().await,
-            "returns" | "claims" => {
+            "returns" | "claims" | "registrations" => {
                 let order = self.paid().await;
                 self.shipment(&order).await;
                 order
@@ -213,7 +219,25 @@ impl Demo {
             }
             _ => self.order("sandbox").await,
         };
-        Ready { ids: [("orders", text(&order["number"]))].into(), ..Ready::default() }
+        // A number is of one thing.
+        let filled = route.path.ends_with("/registrations").then(|| json!({"line_no": 1, "serial": "SN-2026-004712"}));
+        Ready { ids: [("orders", text(&order["number"]))].into(), filled, ..Ready::default() }
+    }
+
+    /// A registered product of an order of whoever asks.
+    async fn for_warranty(&self, route: &Route) -> Ready {
+        let own = self.for_own_order().await;
+        let serial = format!("SN of {} {}", route.method, route.path);
+        let new = json!({"line_no": 1, "serial": serial});
+        let one = self.ops("POST", &format!("/orders/{}/registrations", own.ids["orders"]), new).await;
+        let mut ready = Ready { ids: [("registrations", text(&one["id"]))].into(), ..Ready::default() };
+        if route.surface == Surface::Store {
+            ready.headers = own.headers;
+        }
+        if route.path.ends_with("/warranty-claims") {
+            ready.filled = Some(json!({"serial": serial, "comment": "it does not start any more"}));
+        }
+        ready
     }
 
     /// A guest's own order, which has left.
@@ -394,6 +418,7 @@ impl Demo {
             ["currencies", "locales", "countries", "time_zone", "prices_include_tax", "rounding", "payment_methods"];
         let mut settings: Value = fields.iter().map(|field| ((*field).to_owned(), channel[*field].clone())).collect();
         settings["prepayment"] = json!({"overpaid": "keep"});
+        settings["second_person"] = channel["second_person"].clone();
         self.ops("PATCH", &path, json!({ "settings": settings })).await;
         let paid = json!({"amount": {"amount": "900.00", "currency": order["currency"]}, "reference": "BANK-9"});
         self.ops("POST", &format!("/orders/{}/payments", text(&order["id"])), paid).await;
@@ -450,6 +475,19 @@ impl Demo {
                 ready.filled = Some(new);
                 return ready;
             }
+            "ops/approval-requests/{id}/approve" | "ops/approval-requests/{id}/reject" => {
+                ready.ids.insert("approval-requests", business.above_credit().await);
+            }
+            path if path.contains("countersign-requests") => {
+                ready.ids.insert("countersign-requests", self.for_a_second_person(command == "withdraw").await);
+            }
+            "store/me/order-templates" => {}
+            path if path.contains("order-templates") => {
+                ready.ids.insert("order-templates", business.template().await);
+                if command == "use" {
+                    ready.filled = Some(json!({"cart_id": business.cart(who).await}));
+                }
+            }
             path if path.contains("approval-requests") => {
                 ready.ids.insert("approval-requests", business.asked().await);
             }
@@ -472,7 +510,22 @@ impl Demo {
         ready
     }
 
-    /// A fulfilment order that takes the command.
+    /// A price that is so low that somebody else has to approve it: asked for by whoever sends the examples, or not.
+    async fn for_a_second_person(&self, own: bool) -> String {
+        let name = if own { "examples" } else { "somebody" };
+        let other = format!("Bearer {}", self.app.token(Audience::Staff, name, Scope::ALL));
+        let bearer = if own { format!("Bearer {}", self.app.staff()) } else { other };
+        let send = async |path: String, body: Value| {
+            self.app.send("POST", &format!("/v1/ops{path}"), &[("Authorization", &bearer)], Some(&body)).await
+        };
+        let amendments = format!("/orders/{}/amendments", text(&self.order("sandbox").await["number"]));
+        let id = text(&send(amendments.clone(), json!({})).await.expect(201)["id"]);
+        let price = json!({"type": "set_price", "line_no": 1, "unit_price": {"amount": "0.01", "currency": "EUR"}, "reason": "x"});
+        let edited = send(format!("{amendments}/{id}/edits"), json!({"edits": [price]})).await.expect(200);
+        let version = json!({"order_version": edited["order_version"]});
+        text(&send(format!("{amendments}/{id}/confirm"), version).await.expect(201)["id"])
+    }
+
     /// An order that a supplier is to ship.
     async fn for_supplier(&self) -> Ready {
         let known = self.ops("GET", "/locations", Value::Null).await;
@@ -641,6 +694,7 @@ impl Demo {
                     return self.for_business(route).await;
                 }
                 _ if tail.starts_with("/bulk/") && !tail.ends_with("/preview") => return self.for_bulk(route).await,
+                "/warranty-claims" => return self.for_warranty(route).await,
                 "/waves" => drop(self.order("sandbox").await),
                 "/serials/release" => drop(self.package(true).await),
                 _ => {}
@@ -658,6 +712,7 @@ impl Demo {
             (_, "orders") => self.for_order(route).await,
             (_, "return-requests") => self.for_request(route).await,
             (_, "claims") => self.for_claim().await,
+            (_, "registrations") => self.for_warranty(route).await,
             (_, "feeds") => self.for_feed(route).await,
             (_, "connectors") => self.for_connector(&self.made["connectors"]).await,
             (_, "consumers") => self.for_consumer().await,

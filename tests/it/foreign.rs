@@ -112,6 +112,7 @@ fn commands(theirs: &Side) -> BTreeMap<&'static str, (Value, u16)> {
     let rate = json!({"countries": ["DE"], "price": {"amount": "1.00", "currency": "EUR"}});
     [
         ("POST /api-keys", json!({"name": "k", "scopes": [], "channels": [channel]}), 403),
+        ("POST /warranty-claims", json!({"order": theirs.words[0], "line_no": 1}), 404),
         ("POST /bulk/release/preview", json!({"filter": {"number": theirs.words[0]}, "reason": "x", "token": "x"}), 422),
         ("POST /bulk/release", json!({"filter": {"number": theirs.words[0]}, "reason": "x", "token": "x"}), 422),
         ("POST /bulk/cancel/preview", json!({"filter": {"number": theirs.words[0]}, "reason": "x", "token": "x"}), 422),

@@ -100,6 +100,7 @@ fn the_diagrams_are_the_transition_tables() {
         ("returns", kontor::fulfilment::returns::mermaid()),
         ("return-requests", kontor::returns::requests_mermaid()),
         ("withdrawals", kontor::returns::withdrawals::withdrawals_mermaid()),
+        ("exchange-advances", kontor::returns::advances_mermaid()),
         ("order-claims", kontor::returns::claims::order_claims_mermaid()),
         ("supplier-orders", kontor::fulfilment::dropship::supplier_mermaid()),
         ("purchase-orders", kontor::fulfilment::inbound::purchases_mermaid()),
@@ -113,6 +114,7 @@ fn the_diagrams_are_the_transition_tables() {
         ("promotions", kontor::pricing::promotions::mermaid()),
         ("stored-values", kontor::stored_value::mermaid()),
         ("approvals", kontor::approvals::mermaid()),
+        ("countersign", kontor::countersign::mermaid()),
         ("quotes", kontor::quotes::mermaid()),
         ("recurring-orders", kontor::recurring::mermaid()),
         ("price-rules", kontor::repricing::mermaid()),
@@ -124,7 +126,7 @@ fn the_diagrams_are_the_transition_tables() {
         let page = match name {
             "orders" => "docs/orders.md",
             "approvals" | "quotes" | "recurring-orders" => "docs/business.md",
-            "amendments" => "docs/amendments.md",
+            "amendments" | "countersign" => "docs/amendments.md",
             "fulfilment" | "shipments" | "tracking" | "claims" => "docs/fulfilment.md",
             _ => "docs/state-machines.md",
         };

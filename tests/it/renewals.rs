@@ -107,3 +107,26 @@ fn goods_that_leave_after_the_end_are_paid_by_a_new_promise() {
         assert_eq!(sum, 5490);
     });
 }
+
+#[test]
+fn what_is_refused_for_now_is_asked_for_again_before_it_ends() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("MUG", "25.00", 500)]).await;
+        let cart = shop.cart(&[("MUG", 2)]).await;
+        let order = text(&shop.complete(&cart, "expires_later:36000").await.expect(201)["order"]["id"]);
+        app.clock.advance_seconds(18_500);
+        let for_now = "SELECT count(*) FROM payment_renewals WHERE state = 'dropped' AND tries = 1";
+        eventually("it is refused for now", async || app.count(for_now).await == 1).await;
+        // Nobody has to look yet.
+        let list = app.ops("GET", "/worklists/failed_payments", None).await.expect(200);
+        assert_eq!(list["items"], json!([]));
+        assert_eq!(app.count("SELECT count(*) FROM events WHERE type = 'payment.renewal_refused.v1'").await, 0);
+        app.clock.advance_seconds(9_000);
+        let renewed = "SELECT count(*) FROM payment_renewals WHERE state = 'renewed' AND tries = 2";
+        eventually("it is promised", async || app.count(renewed).await == 1).await;
+        app.clock.advance_seconds(9_000);
+        ship(&app, &order).await.expect(201);
+        eventually("it is paid", async || read(&app, &order).await["payment_state"] == "captured").await;
+        assert!(read(&app, &order).await["holds"].is_null());
+    });
+}

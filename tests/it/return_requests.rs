@@ -310,7 +310,8 @@ fn a_claim_is_refunded_or_refused_once_and_a_lost_parcel_is_sent_again() {
         step(&damaged, "reject", json!({"reason": "not so"})).await.expect(200);
         step(&damaged, "settle", json!({"resolution": "refund"})).await.problem(409, "state_conflict");
         let damaged = claim("damaged", 1, None).await.expect(201);
-        step(&damaged, "settle", json!({"resolution": "reship"})).await.problem(409, "state_conflict");
+        let more = json!({"resolution": "reship", "lines": [{"line_no": 1, "quantity": 2}]});
+        step(&damaged, "settle", more).await.problem(409, "quantity_exceeded");
         let refund = json!({"resolution": "refund"});
         let both = join_all((0..4).map(|_| step(&damaged, "settle", refund.clone()))).await;
         assert_eq!(both.iter().filter(|answer| answer.status == 200).count(), 1);

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     exports::{call, poll},
-    support::{Answer, App, Shop, on_both},
+    support::{Answer, App, Shop, eventually, on_both},
 };
 
 fn text(value: &Value) -> &str {
@@ -124,6 +124,8 @@ fn a_snapshot_and_the_feed_after_it_miss_nothing_whoever_writes_meanwhile() {
             copies
         };
         let (_, copies) = join(writers, copies).await;
+        // What shipping has begun is done: nothing is written between the number of the last event and the look at the orders.
+        eventually("nothing is to be done any more", async || app.due().await == 0).await;
         app.state.db.write(events::number).await.unwrap();
         let orders =
             app.read(|tx| sql("SELECT id, version FROM orders").load::<(UidSql, BigInt), (OrderId, i64)>(tx)).await;

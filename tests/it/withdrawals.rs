@@ -358,6 +358,41 @@ fn line_by_line_is_all_of_an_order_with_the_last_and_a_line_named_twice_counts_o
 }
 
 #[test]
+fn shipping_goes_back_where_the_last_part_is_only_cancelled() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("MUG", "25.00", 50), ("CUP", "9.99", 50)]).await;
+        for settled_before in [true, false] {
+            let sold = Sold::of(&shop, &[("MUG", 2), ("CUP", 1)]).await;
+            sold.ship(json!({"lines": [{"line_no": 1, "quantity": 2}]})).await;
+            let count = |more: i64| if settled_before { more } else { 2 + more };
+            let first = sold.declare(Some(json!([{"line_no": 1, "quantity": 2}]))).await.expect(201);
+            sold.confirm(&first).await.expect(200);
+            carried_out(&app, count(1)).await;
+            let request = sold.requests().await[0].clone();
+            if settled_before {
+                let done = sold.settle(&request, json!({"without_goods": true})).await;
+                assert_eq!(done["return"]["amount"]["amount"], "50.00");
+            }
+            // The cup has not left.
+            let last = sold.declare(None).await.expect(201);
+            assert_eq!(last["whole"], true);
+            sold.confirm(&last).await.expect(200);
+            carried_out(&app, count(2)).await;
+            if !settled_before {
+                let done = sold.settle(&request, json!({"without_goods": true})).await;
+                assert_eq!(done["return"]["amount"]["amount"], "54.90");
+            }
+            settled(&app).await;
+            let order = sold.read().await;
+            let payment = &order["payments"][0];
+            assert_eq!(payment["refunded"], payment["captured"], "all of it is back: {order}");
+            assert_eq!(order["shipping_credited"]["amount"], "4.90");
+            money_is_back(&app, count(2)).await;
+        }
+    });
+}
+
+#[test]
 fn what_else_a_request_asks_for_is_still_asked_for() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("MUG", "25.00", 50), ("CUP", "9.99", 50)]).await;

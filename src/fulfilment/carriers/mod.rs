@@ -26,4 +26,5 @@ pub use model::{
 };
 pub use returning::{ReturnLabel, check_account, return_label};
 pub use service::seal_again;
+pub use silent::ask_silent;
 pub(super) use store::{labels_of_order, orders_of_labels};

@@ -9,7 +9,7 @@ use super::{
     store, webhook,
 };
 use crate::{
-    db::{Lane, Tx},
+    db::{Db, Lane, Tx},
     error::Result,
     fulfilment::{
         Shipment, ShipmentState,
@@ -41,16 +41,23 @@ pub(super) fn register(state: &State, runner: &mut Runner) {
     let db = Arc::new(state.db.clone());
     runner.every("carriers.ask", EVERY_SECONDS, move |now| {
         let db = db.clone();
-        async move {
-            loop {
-                let fresh: Vec<JobId> = (0..BITE).map(|_| Id::new()).collect();
-                let looked = db.write_in(Lane::Bulk, move |tx| look(tx, now, days, &fresh)).await?;
-                if i64::try_from(looked).is_ok_and(|looked| looked < BITE) {
-                    return Ok(());
-                }
-            }
-        }
+        async move { ask_silent(&db, now, days).await }
     });
+}
+
+/// Looks at all labels that are due, bite by bite: carriers are asked by jobs for parcels of which nothing was heard for so many days. The
+/// number of statements of a bite does not depend on how many they are.
+///
+/// # Errors
+/// What the database says.
+pub async fn ask_silent(db: &Db, now: Instant, days: i64) -> Result<()> {
+    loop {
+        let fresh: Vec<JobId> = (0..BITE).map(|_| Id::new()).collect();
+        let looked = db.write_in(Lane::Bulk, move |tx| look(tx, now, days, &fresh)).await?;
+        if i64::try_from(looked).is_ok_and(|looked| looked < BITE) {
+            return Ok(());
+        }
+    }
 }
 
 /// Looks at labels that are due: whose parcel has been silent is asked for, the others are looked at later or no more. How many they

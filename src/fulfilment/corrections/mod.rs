@@ -6,4 +6,5 @@
 pub mod api;
 mod service;
 
+pub(super) use service::undeliver;
 pub use service::{Correct, correct, take_back, undo};

@@ -5,6 +5,7 @@ use crate::{
     error::{Code, Error, Result},
     events::Payload,
     fulfilment::{
+        crossdock,
         ids::{Draw, Fresh},
         model::{
             Command, Correction, FulfilmentOrder, Pieces, Shipment, ShipmentCommand, ShipmentState, ShippedLine, Step,
@@ -13,7 +14,8 @@ use crate::{
         parcels::{self, manifests},
         picking, ready,
         service::{
-            advance, all_arrived, announce, make_steps, place, plan, save_states, shares, start, start_shipment,
+            advance, all_arrived, announce, from_shelf, make_steps, place, plan, save_states, shares, start,
+            start_shipment,
         },
         store,
         told::{CORRECTED, TAKEN_BACK, change, parcel, pieces_of},
@@ -28,7 +30,7 @@ use crate::{
 };
 
 /// Takes back that pieces were picked or packed: [`Command::Unpick`] or [`Command::Unpack`]. What is put back on the shelf is no more
-/// in a parcel either. The stock lies where it lay: a pick moves none.
+/// in a parcel either. The stock lies where it lay: a pick moves none, and is noted in the ledger with how many were put back.
 ///
 /// # Errors
 /// `not_found`, `state_conflict`, `line_unknown`, `quantity_exceeded`.
@@ -51,6 +53,10 @@ pub fn take_back(
     happened.extend(is_ready);
     orders::save(tx, now, &mut order, &[], place(happened.len()))?;
     announce(tx, (now, now), actor, &order, &mut fresh.draw(), happened)?;
+    let shelved = crossdock::taken(&fulfilment, &steps, |step| -step.picked);
+    let mut shelved = from_shelf(order.id, &shelved, Some(reason));
+    shelved.iter_mut().for_each(|one| one.pieces = -one.pieces);
+    stock::note_picked(tx, now, actor, &shelved)?;
     Ok(fulfilment)
 }
 
@@ -121,9 +127,11 @@ pub fn undo(tx: &mut Tx, now: Instant, actor: &Actor, fresh: &Fresh, id: Shipmen
     correct(tx, now, actor, fresh, id, &Correct { command, reason: reason.to_owned() }).map(|_| ())
 }
 
-type Happened = Vec<(&'static str, Payload)>;
+pub(in crate::fulfilment) type Happened = Vec<(&'static str, Payload)>;
 
-fn undeliver(
+/// Writes down that a shipment of a locked order has not arrived after all, whose state and corrections the caller has set; gives what has
+/// happened, which is one event.
+pub(in crate::fulfilment) fn undeliver(
     tx: &mut Tx,
     now: Instant,
     (order, fulfilment): (&mut OrderDocument, &mut FulfilmentOrder),

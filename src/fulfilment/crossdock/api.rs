@@ -96,7 +96,8 @@ async fn receive_inbound_shipment(call: Call, path: RefPath<InboundShipmentId>, 
 /// Take back what was received wrongly
 ///
 /// Pieces of lines, or whole handling units, have not come after all: they leave the stock (`correction`) and their lots, are expected
-/// again, of the purchase order too, and what crosses the dock and was not loaded is let go. What has been promised since or has left is refused.
+/// again, of the purchase order too, and what crosses the dock and was not loaded is let go. Orders that have them and have not picked
+/// them are planned anew, or wait for goods again. What was picked, is held by a cart or has left is refused.
 #[utoipa::path(tag = "receive goods", params(("id" = inline(InboundShipmentId), Path)), request_body = WrongReceipt,
     security(("token" = ["stock:write"])), responses((status = 200, body = InboundDetail)))]
 #[post("/inbound-shipments/{id}/correct")]

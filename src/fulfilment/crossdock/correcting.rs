@@ -1,5 +1,6 @@
 //! A receipt that was booked wrongly is taken back: what of it was meant for orders is let go, the goods are booked out, and what has
-//! not come is expected again.
+//! not come is expected again. Orders that were given the goods since and have not picked them are short again: the job that the booking
+//! leaves plans them anew ([`crate::fulfilment::shortages`]).
 //!
 //! The shipment is locked first, then the dock, lots and stock levels last: as when goods come.
 
@@ -9,6 +10,7 @@ use super::{
     model::{DockMatch, DockTask, MatchState, TaskKind, TaskState},
     receiving::task,
     service::{self, Doing},
+    standing::{self, GoesBack},
     store,
 };
 use crate::{
@@ -26,12 +28,12 @@ use crate::{
     stock::{self, Entry, LevelKey, MovementKind, lots},
 };
 
-/// Takes back that goods of a shipment were received. Those that orders were promised before they came wait again; those that have been
-/// promised since, or have left, can not be taken back.
+/// Takes back that goods of a shipment were received. Orders that have them and have not picked them wait again; what was picked, stands at
+/// the dock for others, is held by a cart or has left can not be taken back.
 ///
 /// # Errors
 /// `not_found`, `scope_missing`, `line_unknown`, `quantity_exceeded`; `state_conflict` where nothing was received, a handling unit has
-/// left again, or goods were loaded for orders; `out_of_stock` and `stock_negative` where goods belong to somebody or are gone.
+/// left again, or goods were picked or loaded for orders; `out_of_stock` where a cart holds them, `stock_negative` where they are gone.
 pub(super) fn correct(
     tx: &mut Tx,
     doing: Doing<'_>,
@@ -159,7 +161,7 @@ fn unload_again(tx: &mut Tx, doing: Doing<'_>, shipment: &InboundShipment) -> Re
     store::insert_tasks(tx, &tasks.collect::<Vec<_>>())
 }
 
-/// Books goods out of their lots and off their levels. What was let go of orders had been promised before it came.
+/// Books goods out of their lots and off their levels, as far as nobody has taken them.
 fn book_out(
     tx: &mut Tx,
     doing: Doing<'_>,
@@ -169,13 +171,15 @@ fn book_out(
     reason: &str,
 ) -> Result<()> {
     let (mut entries, mut lots) = (Vec::with_capacity(back.len()), Vec::with_capacity(back.len()));
+    let mut going: BTreeMap<LevelKey, GoesBack> = BTreeMap::new();
     for one in back {
         let line = line_of(shipment, one.line_no)?;
         let key = (line.variant_id, shipment.location_id);
         let entry = Entry::goods(key, MovementKind::Correction, -one.quantity);
-        let entry = Entry { reason: Some(reason.to_owned()), ..entry };
-        let free = one.quantity - freed.get(&one.line_no).copied().unwrap_or_default();
-        entries.push(if free > 0 { entry.if_available(free) } else { entry });
+        entries.push(Entry { reason: Some(reason.to_owned()), ..entry });
+        let sum = going.entry(key).or_insert_with(|| GoesBack { key, all: 0, freed: 0, pointer: one.pointer.clone() });
+        sum.all += one.quantity;
+        sum.freed += freed.get(&one.line_no).copied().unwrap_or_default().min(one.quantity);
         let named = one.lots.iter().map(|(lot, quantity)| (Some(lot.clone()), *quantity));
         let rest = one.quantity - one.lots.iter().map(|(_, quantity)| quantity).sum::<i64>();
         let first = line.lot.clone().or_else(|| line.best_before.map(|day| day.to_string()));
@@ -188,6 +192,7 @@ fn book_out(
     let reference = shipment.id.to_string();
     let fresh = draw.many(entries.len());
     lots::take_back(tx, doing.now, doing.actor, &reference, (&lots, came), &fresh)?;
+    standing::leave_taken(tx, &going.into_values().collect::<Vec<_>>())?;
     let fresh = draw.many(entries.len());
     stock::book(tx, doing.now, doing.actor, &entries, (Some(&reference), doing.now), &fresh).map(|_| ())
 }

@@ -26,6 +26,7 @@ pub use model::{
     Way, matches_mermaid, tasks_mermaid,
 };
 pub(in crate::fulfilment) use service::{follow_due, lacking, lacking_at, lacking_of};
+pub use standing::standing_at_docks;
 pub(in crate::fulfilment) use standing::{Taken, Taking, leave_standing, standing_at, standing_for, taken};
 pub(in crate::fulfilment) use store::{open_tasks, purge};
 pub use told::event_schemas;

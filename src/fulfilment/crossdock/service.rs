@@ -486,7 +486,8 @@ fn put_away(now: Instant, one: &DockMatch) -> DockTask {
         inbound_shipment_id: one.inbound_shipment_id,
         kind: TaskKind::PutAway,
         state: TaskState::Open,
-        sscc: None,
+        // What is let go of a handling unit is in it still.
+        sscc: one.sscc.clone(),
         match_id: None,
         fulfilment_order_id: None,
         variant_id: Some(one.variant_id),

@@ -119,6 +119,63 @@ fn check(level: &Level, taken: &[&&Taken], standing: &[&Standing], (how, picked)
     })
 }
 
+/// Pieces of a level that have not come after all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GoesBack {
+    /// Of what, where.
+    pub key: LevelKey,
+    /// How many.
+    pub all: i64,
+    /// How many of those stood at the dock for orders and have been let go.
+    pub freed: i64,
+    /// Where that stands in the request, as a JSON pointer.
+    pub pointer: String,
+}
+
+/// Refuses to take goods back that were picked for orders, stand at the dock for them, or are held by carts. What orders have and nobody has
+/// touched goes: who has waited least is short of it. The levels stay locked: nothing but they is to be moved behind it. Three statements.
+///
+/// # Errors
+/// `state_conflict` with how many are `picked` and stand `at_dock`; `out_of_stock` with how many carts hold (`reserved`).
+pub(super) fn leave_taken(tx: &mut Tx, going: &[GoesBack]) -> Result<()> {
+    let keys: Vec<LevelKey> = going.iter().map(|one| one.key).collect();
+    // Read behind the locks, by statements of their own: what was written by whom they waited for is seen.
+    let levels = stock::lock_levels(tx, &keys)?;
+    let standing = store::standing(tx, &keys)?;
+    let picked = fulfilment_store::picked_at(tx, &keys)?;
+    for one in going {
+        let Some(level) = levels.get(&one.key) else { continue };
+        let at_dock = standing.iter().filter(|(at, ..)| *at == one.key).map(|(.., pieces)| pieces).sum();
+        let picked = picked.get(&one.key).copied().unwrap_or_default();
+        check_back(level, one, (picked, at_dock)).map_err(|error| error.at(&*one.pointer))?;
+    }
+    Ok(())
+}
+
+fn check_back(level: &Level, back: &GoesBack, (picked, at_dock): (i64, i64)) -> Result<()> {
+    // That less lies there than has not come, the booking says.
+    if back.all > level.on_hand {
+        return Ok(());
+    }
+    let wanted = back.all - back.freed;
+    let left = (level.on_hand - back.freed - at_dock - picked).max(0);
+    if wanted > left {
+        let detail =
+            format!("only {left} of these are neither picked nor at the dock for orders: put those back first");
+        let error = Error::conflict(detail).with("left", left).with("picked", picked).with("at_dock", at_dock);
+        return Err(error.with("variant_id", level.variant.to_string()));
+    }
+    // Of those who have a claim to goods, carts have waited least: they would have to do without, and nobody would tell them.
+    let unsold = level.on_hand - level.allocated - level.withheld;
+    let (held, free) = (unsold.clamp(0, level.reserved.max(0)), (unsold - level.reserved).max(0));
+    if held > 0 && back.all > free {
+        let detail = format!("carts hold {held} of these: take them back when they have been bought or let go");
+        let error = Error::problem(Code::OutOfStock, detail).with("available", free).with("reserved", held);
+        return Err(error.with("variant_id", level.variant.to_string()));
+    }
+    Ok(())
+}
+
 /// How many pieces of the lines of fulfilment orders stand at their docks for them: they are loaded, not picked. One statement.
 ///
 /// # Errors
@@ -133,6 +190,15 @@ pub(in crate::fulfilment) fn standing_for<'a>(
     let keys: Vec<LevelKey> = keys.collect::<BTreeSet<_>>().into_iter().collect();
     let standing = if keys.is_empty() { Vec::new() } else { store::standing(tx, &keys)? };
     Ok(summed(standing.into_iter().map(|(_, work, line_no, pieces)| ((work, line_no), pieces))).into_iter().collect())
+}
+
+/// How many pieces of levels stand at their docks for orders; those of which none do are absent. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn standing_at_docks(tx: &mut Tx, keys: &[LevelKey]) -> Result<HashMap<LevelKey, i64>> {
+    let standing = if keys.is_empty() { Vec::new() } else { store::standing(tx, keys)? };
+    Ok(summed(standing.into_iter().map(|(key, .., pieces)| (key, pieces))).into_iter().collect())
 }
 
 /// How many pieces of levels stand at their docks for whom: by the level and the fulfilment order. One statement.
@@ -179,6 +245,29 @@ mod tests {
         let standing: Vec<Standing> =
             standing.iter().map(|(of, pieces)| (level.key(), work(*of), 1, *pieces)).collect();
         check(&level, &[&&taken], &standing.iter().collect::<Vec<_>>(), how).is_ok()
+    }
+
+    #[test]
+    fn what_has_not_come_goes_unless_somebody_has_it_in_hand() {
+        let back =
+            |all: i64, freed: i64| GoesBack { key: level(0, 0).key(), all, freed, pointer: "/lines/0".to_owned() };
+        let code = |level: Level, back: GoesBack, taken: (i64, i64)| {
+            check_back(&level, &back, taken).err().map(|error| error.code().as_str())
+        };
+        let sold = |on_hand: i64, allocated: i64, reserved: i64| Level { allocated, reserved, ..level(on_hand, 0) };
+        // What orders have and nobody has picked goes, all of it; what is picked or stands for others stays.
+        assert_eq!(code(sold(5, 5, 0), back(5, 0), (0, 0)), None);
+        assert_eq!(code(sold(5, 5, 0), back(3, 0), (2, 0)), None);
+        assert_eq!(code(sold(5, 5, 0), back(4, 0), (2, 0)), Some("state_conflict"));
+        assert_eq!(code(sold(5, 5, 0), back(3, 0), (1, 2)), Some("state_conflict"));
+        // What was let go at the dock goes whatever was picked before it came.
+        assert_eq!(code(sold(5, 5, 0), back(3, 3), (9, 0)), None);
+        // A cart that holds what is there keeps it; one that waits for goods anyway keeps nobody from it.
+        assert_eq!(code(sold(5, 2, 2), back(1, 0), (0, 0)), None);
+        assert_eq!(code(sold(5, 2, 2), back(2, 0), (0, 0)), Some("out_of_stock"));
+        assert_eq!(code(sold(5, 5, 2), back(5, 0), (0, 0)), None);
+        // That it has left is said by the booking.
+        assert_eq!(code(sold(2, 2, 0), back(3, 0), (2, 0)), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
     http::State,
     jobs::{self, Job, NewJob, Runner, Verdict},
     kernel::{
-        Actor, Instant, Quantity,
+        Instant, Quantity,
         ids::{FulfilmentOrderId, JobId, LocationId},
     },
     stock::Locations,
@@ -27,9 +27,13 @@ struct Task {
     pieces: Vec<Pieces>,
     location: LocationId,
     reason: String,
-    /// Whether the books say so too: then what is set apart waits for goods, and goes on with them.
+    /// Whether the books say so too: then what is set apart waits for goods, and goes on with them. Else it is remembered that nobody has
+    /// found it there.
     #[serde(default)]
     adjusted: bool,
+    /// When they were not found; absent in what an older version has written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Instant>,
 }
 
 /// Writes the jobs that plan pieces anew that were not found at a location.
@@ -46,7 +50,7 @@ pub(super) fn plan_anew(
         by_work.entry(put.fulfilment_order_id).or_default().push(Pieces { line_no: put.line_no, quantity });
     }
     let job = |((work, pieces), id): ((FulfilmentOrderId, Vec<Pieces>), &JobId)| {
-        let task = Task { work, pieces, location, reason: reason.to_owned(), adjusted };
+        let task = Task { work, pieces, location, reason: reason.to_owned(), adjusted, at: Some(now) };
         let job = NewJob::now(KIND, now, serde_json::to_value(task)?);
         Ok(replans::in_turn(work, NewJob { id: *id, ..job }))
     };
@@ -69,17 +73,18 @@ async fn perform(state: &State, job: Job) -> Result<Verdict> {
         Err(error) => return Ok(Verdict::Dead { error: error.to_string() }),
     };
     let locations = state.db.snapshot::<Locations>().await?;
-    let actor = if task.adjusted { shortages::ACTOR } else { Actor::System("waves") };
+    let actor = shortages::ACTOR;
     let now = state.clock.now();
     let written = state.db.write_in(Lane::Bulk, move |tx| {
         job.finish(tx)?;
         let fresh = Fresh::of(job.id);
         let what = Replan {
             pieces: Some(task.pieces.clone()),
-            exclude: vec![task.location],
+            exclude: if task.adjusted { vec![task.location] } else { Vec::new() },
+            missed: (!task.adjusted).then_some(task.at.unwrap_or(now)),
             reason: Some(task.reason.clone()),
             at_most: true,
-            review: task.adjusted,
+            review: true,
             ..Replan::default()
         };
         // Read under the order's lock.
@@ -88,6 +93,7 @@ async fn perform(state: &State, job: Job) -> Result<Verdict> {
         if replans::is_asked(tx, now, &work, again)? {
             return Ok(());
         }
+        super::store::planned_anew(tx, task.work, &task.pieces)?;
         moves::replan(tx, now, &actor, &fresh, task.work, (&what, &locations)).map(|_| ())
     });
     replans::verdict(written.await)

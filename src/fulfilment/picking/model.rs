@@ -132,6 +132,8 @@ pub struct Short {
     pub line_no: i32,
     /// How many.
     pub pieces: i64,
+    /// How many of them were planned anew since: they leave from elsewhere, or are held.
+    pub planned: i64,
     /// Why.
     pub reason: String,
     /// When that was noted.
@@ -246,7 +248,7 @@ impl Shelves {
 pub(super) fn pick_list(now: Instant, members: &[Member], shorts: &[Short], shelves: &Shelves) -> PickList {
     let bins = &shelves.bins;
     let missing: HashMap<(FulfilmentOrderId, i32), i64> =
-        shorts.iter().map(|short| ((short.fulfilment_order_id, short.line_no), short.pieces)).collect();
+        shorts.iter().map(|short| ((short.fulfilment_order_id, short.line_no), short.pieces - short.planned)).collect();
     let mut walk: BTreeMap<(bool, Option<&Bin>, &str), PickLine> = BTreeMap::new();
     let free = |member: &&Member| {
         let work = &member.work;

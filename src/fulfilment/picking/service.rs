@@ -349,8 +349,9 @@ pub(super) fn pick(
     if by_work.len() > fresh.len() {
         return Err(Error::internal("a pick of more fulfilment orders than a wave has"));
     }
-    let mut picked = Vec::with_capacity(by_work.len());
-    for (((_, work), pieces), fresh) in by_work.iter().zip(fresh) {
+    let (mut picked, mut noted) = (Vec::with_capacity(by_work.len()), Vec::with_capacity(by_work.len()));
+    let wave = whole.wave.id.to_string();
+    for (((order, work), pieces), fresh) in by_work.iter().zip(fresh) {
         // What was picked or cancelled beside the wave since its list was read is not there any more.
         let part = service::pick_part(tx, now, actor, fresh, *work, pieces).map_err(|error| match error {
             Error::Problem(problem) if problem.code == Code::QuantityExceeded => {
@@ -358,7 +359,9 @@ pub(super) fn pick(
             }
             error => error,
         });
-        picked.extend(part?);
+        let part = part?;
+        noted.extend(order.iter().flat_map(|order| service::from_shelf(*order, &part, Some(&wave))));
+        picked.extend(part);
     }
     // What the list says is taken of is taken of, unless the code names another lot.
     let of_lots = puts.iter().flat_map(|put| {
@@ -373,6 +376,7 @@ pub(super) fn pick(
     });
     taken::note(tx, &of_lots.collect::<Vec<_>>())?;
     let ended = end(tx, now, actor, whole, WaveCommand::Pick)?;
+    stock::note_picked(tx, now, actor, &noted)?;
     // Last, for it locks the levels.
     crossdock::leave_standing(tx, &picked, crossdock::Taking::Pick)?;
     Ok((ended, puts))

@@ -12,6 +12,7 @@ use super::model::{Put, Short, Wave, WaveCommand, WaveDetails, WaveState};
 use crate::{
     db::{Col, Doc, DocSql, InstantSql, Sql, Tx, UidSql, dialect, newest_at, sql},
     error::{Error, Result},
+    fulfilment::Pieces,
     kernel::{
         Instant,
         ids::{FulfilmentOrderId, LocationId, WaveId},
@@ -138,17 +139,17 @@ pub(super) fn members(tx: &mut Tx, wave: WaveId) -> Result<Vec<(FulfilmentOrderI
 
 /// What was not found in a wave.
 pub(super) fn shorts(tx: &mut Tx, wave: WaveId) -> Result<Vec<Short>> {
-    let query =
-        sql("SELECT fulfilment_order_id, line_no, pieces, reason, noted_at FROM wave_shorts WHERE wave_id = ? \
-         ORDER BY noted_at, fulfilment_order_id, line_no")
-        .bind(wave);
-    let rows =
-        query.load::<(UidSql, BigInt, BigInt, Text, InstantSql), (FulfilmentOrderId, i64, i64, String, Instant)>(tx)?;
-    let short =
-        |(fulfilment_order_id, line_no, pieces, reason, noted_at): (FulfilmentOrderId, i64, i64, String, Instant)| {
-            let line_no = i32::try_from(line_no).map_err(Error::internal)?;
-            Ok(Short { fulfilment_order_id, line_no, pieces, reason, noted_at })
-        };
+    type Columns = (UidSql, BigInt, BigInt, BigInt, Text, InstantSql);
+    type Row = (FulfilmentOrderId, i64, i64, i64, String, Instant);
+    let query = sql(
+        "SELECT fulfilment_order_id, line_no, pieces, planned, reason, noted_at FROM wave_shorts WHERE wave_id = ? \
+         ORDER BY noted_at, fulfilment_order_id, line_no",
+    );
+    let rows = query.bind(wave).load::<Columns, Row>(tx)?;
+    let short = |(fulfilment_order_id, line_no, pieces, planned, reason, noted_at): Row| {
+        let line_no = i32::try_from(line_no).map_err(Error::internal)?;
+        Ok(Short { fulfilment_order_id, line_no, pieces, planned, reason, noted_at })
+    };
     rows.into_iter().map(short).collect()
 }
 
@@ -174,6 +175,18 @@ pub(super) fn add_shorts(tx: &mut Tx, now: Instant, wave: WaveId, missing: &[Put
     };
     sql(upsert).bind(dialect::rows(missing.iter().map(row).collect())).execute(tx)?;
     Ok(())
+}
+
+/// Notes that pieces of a fulfilment order which were not found were planned anew: they are no part any more of what its open wave lacks.
+pub(super) fn planned_anew(tx: &mut Tx, work: FulfilmentOrderId, pieces: &[Pieces]) -> Result<()> {
+    let list = dialect::list(tx, &[("line", Col::Int), ("anew", Col::Int)]);
+    let update = format!(
+        "UPDATE wave_shorts SET planned = CASE WHEN planned + anew > pieces THEN pieces ELSE planned + anew END \
+         FROM {list} WHERE wave_shorts.line_no = line AND wave_shorts.fulfilment_order_id = ? \
+         AND wave_id IN (SELECT id FROM waves WHERE state NOT IN ('done', 'cancelled'))"
+    );
+    let rows = dialect::rows(pieces.iter().map(|one| json!([one.line_no, one.quantity.get()])).collect());
+    sql(update).bind(rows).bind(work).execute(tx).map(drop)
 }
 
 /// Forgets waves that ended before an instant, the oldest first, with what was in them; how many, `limit` at most.

@@ -5,7 +5,6 @@ use serde::Deserialize;
 
 use super::service::{self, Handing, Knowing, Redirect};
 use crate::{
-    channels::Directory,
     customers::Address,
     error::Result,
     fulfilment::{
@@ -56,8 +55,7 @@ pub struct RedirectRequest {
 #[post("/orders/{ref}/redirect")]
 async fn redirect_order(call: Call, path: RefPath<String>, body: Body<RedirectRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersWrite)?.clone();
-    let (locations, directory) = (call.snapshot::<Locations>().await?, call.snapshot::<Directory>().await?);
-    let rules = call.snapshot::<Rules>().await?;
+    let (locations, rules) = (call.snapshot::<Locations>().await?, call.snapshot::<Rules>().await?);
     let what = Redirect {
         delivery: body.delivery.as_ref().map(ToString::to_string),
         method: body.method.to_string(),
@@ -68,7 +66,7 @@ async fn redirect_order(call: Call, path: RefPath<String>, body: Body<RedirectRe
     let (now, fresh, reference) = (call.now, Fresh::new(), path.0);
     call.command(&body.fingerprint, move |tx| {
         let id = orders::resolve(tx, &actor, &reference)?;
-        let knowing = Knowing { locations: &locations, directory: &directory, rules: &rules };
+        let knowing = Knowing { locations: &locations, rules: &rules };
         let order = service::redirect(tx, (now, &actor), &fresh, (id, &what), knowing)?;
         Ok(Reply::ok(&order)?.version(order.version))
     })

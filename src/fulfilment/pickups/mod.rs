@@ -9,4 +9,4 @@ mod service;
 pub use jobs::REPLAN;
 pub(super) use jobs::register;
 pub use service::event_schemas;
-pub(super) use service::{Knowing, Redirect, redirect};
+pub(super) use service::{Knowing, Redirect, may_redirect, redirect};

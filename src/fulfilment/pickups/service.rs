@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::jobs;
 use crate::{
     carts::{Delivery, PickUp},
-    channels::{Channel, Directory},
     customers::Address,
     db::{Json, Tx},
     error::{Code, Error, Result},
@@ -24,7 +23,7 @@ use crate::{
     },
     kernel::{
         Actor, Instant, Money,
-        ids::{FulfilmentOrderId, OrderId},
+        ids::{ChannelId, FulfilmentOrderId, OrderId},
     },
     orders::{self, OrderDocument},
     pricing::{
@@ -81,7 +80,6 @@ pub(in crate::fulfilment) struct Redirect {
 #[derive(Clone, Copy)]
 pub(in crate::fulfilment) struct Knowing<'a> {
     pub locations: &'a Locations,
-    pub directory: &'a Directory,
     pub rules: &'a Rules,
 }
 
@@ -100,20 +98,7 @@ pub(in crate::fulfilment) fn redirect(
     knowing: Knowing<'_>,
 ) -> Result<OrderDocument> {
     let mut order = orders::lock(tx, id)?;
-    order.state.apply(orders::Command::Ship)?;
-    let number = number(&order, what.delivery.as_deref())?;
-    let channel = knowing.directory.get(order.channel_id)?;
-    let missing = || Error::not_found("delivery of the order").at("/delivery");
-    let before = order.deliveries.get(number).cloned().ok_or_else(missing)?;
-    let mut works = store::of_order(tx, id)?;
-    works.retain(|work| work.number() == number && work.counts().any(|counts| counts.quantity > counts.cancelled));
-    untouched(tx, &works)?;
-    let method = method(channel, what, knowing.rules)?;
-    let after = changed(now, &before, (method, what), knowing)?;
-    affordable(tx, now, (&order, &before), (method, what), (&after, knowing))?;
-    let slot = order.deliveries.get_mut(number).ok_or_else(missing)?;
-    *slot = after;
-    lie_there(tx, now, (&order, what.delivery.as_deref()), &works, knowing.locations)?;
+    let Ready { number, method, before, mut works } = ready(tx, now, (&mut order, what), knowing)?;
     orders::redirected(tx, &order, number)?;
     for work in &mut works {
         if let Some(own) = &mut work.delivery {
@@ -140,6 +125,52 @@ pub(in crate::fulfilment) fn redirect(
     }
     announce(tx, (now, now), actor, &order, &mut fresh.draw(), happened)?;
     Ok(order)
+}
+
+/// A delivery that can go another way.
+struct Ready<'a> {
+    number: usize,
+    method: &'a ShippingMethod,
+    /// As it would have gone.
+    before: Delivery,
+    /// The work with it.
+    works: Vec<FulfilmentOrder>,
+}
+
+/// That a delivery of an order can go another way, and the order's document with that way: nothing is written.
+fn ready<'a>(
+    tx: &mut Tx,
+    now: Instant,
+    (order, what): (&mut OrderDocument, &Redirect),
+    knowing: Knowing<'a>,
+) -> Result<Ready<'a>> {
+    order.state.apply(orders::Command::Ship)?;
+    let number = number(order, what.delivery.as_deref())?;
+    let missing = || Error::not_found("delivery of the order").at("/delivery");
+    let before = order.deliveries.get(number).cloned().ok_or_else(missing)?;
+    let mut works = store::of_order(tx, order.id)?;
+    works.retain(|work| work.number() == number && work.counts().any(|counts| counts.quantity > counts.cancelled));
+    untouched(tx, &works)?;
+    let method = method(order.channel_id, what, knowing.rules)?;
+    let after = changed(now, &before, (method, what), knowing)?;
+    affordable(tx, now, (&*order, &before), (method, what), (&after, knowing))?;
+    let slot = order.deliveries.get_mut(number).ok_or_else(missing)?;
+    *slot = after;
+    lie_there(tx, now, (&*order, what.delivery.as_deref()), &works, knowing.locations)?;
+    Ok(Ready { number, method, before, works })
+}
+
+/// That a delivery of an order can go another way: nothing is written.
+///
+/// # Errors
+/// As [`redirect`].
+pub(in crate::fulfilment) fn may_redirect(
+    tx: &mut Tx,
+    now: Instant,
+    (order, what): (&OrderDocument, &Redirect),
+    knowing: Knowing<'_>,
+) -> Result<()> {
+    ready(tx, now, (&mut order.clone(), what), knowing).map(|_| ())
 }
 
 /// The place of a delivery among the order's.
@@ -175,8 +206,8 @@ fn untouched(tx: &mut Tx, works: &[FulfilmentOrder]) -> Result<()> {
     }
 }
 
-fn method<'a>(channel: &Channel, what: &Redirect, rules: &'a Rules) -> Result<&'a ShippingMethod> {
-    let found = rules.shipping_method(channel.id, &what.method).filter(|method| method.active);
+fn method<'a>(channel: ChannelId, what: &Redirect, rules: &'a Rules) -> Result<&'a ShippingMethod> {
+    let found = rules.shipping_method(channel, &what.method).filter(|method| method.active);
     let refused = || Error::problem(Code::ShippingMethodUnavailable, "the channel has no such shipping method");
     found.ok_or_else(|| refused().at("/method"))
 }

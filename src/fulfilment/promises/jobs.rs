@@ -28,6 +28,9 @@ use crate::{
 pub const REVIEW: &str = "promises.review";
 /// So many orders are looked for at once.
 const MOST: i64 = 500;
+/// So often those are looked at again who are held for what a picker has not found: by the books nothing is missing there, so that nobody
+/// tells them when it is found, or lies elsewhere.
+const MISSED_SECONDS: i64 = 120;
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Task {
@@ -42,9 +45,18 @@ struct Task {
 
 /// Has an order looked at again, after those of its looks that were asked for before.
 pub(super) fn review_later(tx: &mut Tx, now: Instant, orders: &[OrderId]) -> Result<()> {
+    review_all(tx, now, (orders, false))
+}
+
+/// By which the looks at an order come one after another.
+fn key(order: &OrderId) -> String {
+    format!("promise:{order}")
+}
+
+fn review_all(tx: &mut Tx, now: Instant, (orders, arrived): (&[OrderId], bool)) -> Result<()> {
     let job = |order: &OrderId| {
-        let task = serde_json::to_value(Task { order: *order, arrived: false, variant: None })?;
-        Ok(NewJob::now(REVIEW, now, task).in_order(format!("promise:{order}")))
+        let task = serde_json::to_value(Task { order: *order, arrived, variant: None })?;
+        Ok(NewJob::now(REVIEW, now, task).in_order(key(order)))
     };
     jobs::enqueue(tx, now, orders.iter().map(job).collect::<Result<_>>()?)
 }
@@ -59,8 +71,7 @@ pub(super) fn look_again_at(tx: &mut Tx, now: Instant, mut levels: Vec<LevelKey>
 
 /// Has an order looked at again that was just given goods which have come: there may be more of them that it waits for.
 pub(super) fn review_again(tx: &mut Tx, now: Instant, order: OrderId) -> Result<()> {
-    let task = serde_json::to_value(Task { order, arrived: true, variant: None })?;
-    jobs::enqueue(tx, now, vec![NewJob::now(REVIEW, now, task).in_order(format!("promise:{order}"))])
+    review_all(tx, now, (&[order], true))
 }
 
 /// Has orders looked at again for which goods have come, one after another: who is in front gets them first.
@@ -87,6 +98,36 @@ pub fn register(state: &State, runner: &mut Runner) {
         let state = looked.clone();
         async move { look(&state, job).await }
     });
+    let state = state.clone();
+    runner.every("promises.missed", MISSED_SECONDS, move |now| {
+        let state = state.clone();
+        async move { look_for_missed(&state, now).await }
+    });
+}
+
+/// Has those looked at again who are held for what a picker has not found.
+async fn look_for_missed(state: &State, now: Instant) -> Result<()> {
+    let mut after = None;
+    loop {
+        let (mut found, queued) = state
+            .db
+            .read(move |tx| {
+                let found = store::held_for_missed(tx, after, MOST)?;
+                let keys: Vec<String> = found.iter().map(key).collect();
+                Ok((found, jobs::queued_among(tx, &keys)?))
+            })
+            .await?;
+        after = found.last().copied();
+        let more = i64::try_from(found.len()) == Ok(MOST);
+        // Who is to be looked at anyway is not looked at twice, however slow that goes.
+        found.retain(|order| !queued.contains(&key(order)));
+        if !found.is_empty() {
+            state.db.write_in(Lane::Bulk, move |tx| review_all(tx, now, (&found, true))).await?;
+        }
+        if !more {
+            return Ok(());
+        }
+    }
 }
 
 /// Finds the orders that wait at levels to which something else is to come.

@@ -25,6 +25,7 @@ use crate::{
         crossdock, dropship,
         holds::{self, HoldKind},
         ids::Draw,
+        missed,
         model::{Command, FulfilmentLine, FulfilmentOrder, Pieces},
         moves::{self, OnShelf, Replan},
         service::announce,
@@ -118,7 +119,7 @@ pub(in crate::fulfilment) fn look_again(tx: &mut Tx, now: Instant, order: OrderI
     if store::waits(tx, order)? { review_later(tx, now, &[order]) } else { Ok(()) }
 }
 
-/// Ends the holds of what had gone missing and is here again.
+/// Ends the holds of what had gone missing, or was not found, and is here again.
 fn release_found(
     tx: &mut Tx,
     now: Instant,
@@ -128,7 +129,8 @@ fn release_found(
 ) -> Result<()> {
     let by = shortages::ACTOR.label();
     for work in works {
-        let missed = work.holds.iter().any(|hold| hold.kind == HoldKind::Stock && hold.placed_by == by);
+        let ends = |placed_by: &str| placed_by == by || !work.missed.is_empty();
+        let missed = work.holds.iter().any(|hold| hold.kind == HoldKind::Stock && ends(&hold.placed_by));
         let lacks = work.lines.iter().any(|line| waiting.contains_key(&(work.id, line.line_no)));
         if missed && !lacks && !work.declined {
             holds::found(tx, now, &REVIEWER, draw, (&mut *order, work))?;
@@ -290,7 +292,8 @@ fn waiting_at(
     };
     let levels: BTreeSet<LevelKey> = works.iter().flat_map(taking).collect();
     let levels: Vec<LevelKey> = levels.into_iter().collect();
-    let lacking = crossdock::lacking_at(tx, now, &levels)?;
+    let mut lacking = crossdock::lacking_at(tx, now, &levels)?;
+    missed::add_to(tx, works, &mut lacking)?;
     let mut found = HashMap::new();
     if lacking.is_empty() {
         return Ok(found);

@@ -78,6 +78,22 @@ pub(super) fn waiting_for(
     query.bind(limit).load::<(BigInt, InstantSql, UidSql), (i64, Instant, OrderId)>(tx)
 }
 
+/// The orders of which something is held for what a picker has not found, behind one of them: up to so many.
+pub(super) fn held_for_missed(tx: &mut Tx, after: Option<OrderId>, limit: i64) -> Result<Vec<OrderId>> {
+    let behind = if after.is_some() { " AND o.order_id > ?" } else { "" };
+    // What is held leads: it is little.
+    let query = format!(
+        "SELECT DISTINCT o.order_id FROM fulfilment_holds AS h CROSS JOIN fulfilment_orders AS o \
+         WHERE o.id = h.fulfilment_order_id AND h.released_at IS NULL AND h.kind = 'stock' AND o.state NOT IN ('shipped', 'delivered', 'cancelled') \
+         AND o.doc->'missed' IS NOT NULL{behind} ORDER BY o.order_id LIMIT ?"
+    );
+    let query = match after {
+        Some(after) => sql(query).bind(after),
+        None => sql(query),
+    };
+    query.bind(limit).load::<UidSql, OrderId>(tx)
+}
+
 /// The orders that fulfilment orders are of.
 pub(super) fn orders_of(tx: &mut Tx, works: &[FulfilmentOrderId]) -> Result<HashSet<OrderId>> {
     if works.is_empty() {

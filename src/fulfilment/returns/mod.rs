@@ -12,6 +12,7 @@ pub use model::{
     NewReturn, NewReturnLine, Origin, RETURN_TRANSITIONS, Return, ReturnCommand, ReturnState, ReturnedLine,
     ReturnedShipping, Settles, mermaid,
 };
+pub(super) use service::add_credit;
 pub use service::{Noted, may_restock, receive, whole_bundles, worth};
 pub(super) use store::{after, by_ids, refunded};
 pub use store::{count_of, of_orders, refunded_of};

@@ -20,7 +20,7 @@ use crate::{
         ids::Draw,
         money::{self, Settling},
         service::{announce, of_order},
-        till::give_owed,
+        till::{give_owed, of_return},
     },
     kernel::{
         Actor, Currency, Instant, Money, Quantity, Rounding,
@@ -208,6 +208,7 @@ fn of_known_order(
         let reason = new.reason.as_deref().unwrap_or("return");
         let before = given_back(&order);
         give_owed(tx, (now, at), actor, &mut order, &mut draw, (to, reason, sum.gross - absorbed))?;
+        of_return(tx, now, (id, made.id))?;
         money::settle_returns(tx, (now, at), &order, &mut draw, &Settling::because(reason))?;
         if to.to == Target::StoreCredit {
             store::note_credit(tx, made.id, Money::from_minor(given_back(&order) - before, order.currency))?;
@@ -601,4 +602,13 @@ fn restock(
         tracked: true,
     };
     Ok(tracked.map(share).collect())
+}
+
+/// Notes that so much more of a return was given as store credit, which had waited for the end of a dispute.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::fulfilment) fn add_credit(tx: &mut Tx, id: ReturnId, more: Money) -> Result<()> {
+    let before = store::get(tx, id)?.and_then(|known| known.store_credit).map_or(0, |known| known.minor());
+    store::note_credit(tx, id, Money::from_minor(before.saturating_add(more.minor()), more.currency()))
 }

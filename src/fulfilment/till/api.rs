@@ -5,17 +5,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     disputes_api,
-    refunds::{self, LineRefund, RefundOf, RefundView},
+    refunds::{self, LineRefund, RefundOf, RefundView, Refunded},
+    second::Second,
     service::{self, Confirmation, Receipt},
     targets::{GiveTo, RefundCard, RefundTo},
     unapplied,
 };
 use crate::{
+    countersign::CountersignRequest,
     error::{Error, Result},
     fulfilment::{Fresh, api::checked_time, money},
     http::{Body, Call, Mount, NoBody, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
-        Action, Instant, Money, Scope,
+        Action, Id, Instant, Money, Scope,
         ids::{PaymentOperationId, StoredValueId},
         text::{Note, Text},
     },
@@ -105,9 +107,10 @@ impl RefundAnswer {
 ///
 /// As goodwill, beside any return: never more than was captured, over all targets together. The provider is asked at once, in the background;
 /// `payment.refunded.v1` tells when it has done it. What goes back by hand waits in the work list `refunds_to_pay`; what goes onto a gift
-/// card or store credit is there at once.
+/// card or store credit is there at once. Above what one person gives back alone (`second_person` of the channel) nothing is given back yet:
+/// the answer is 201 with the request that somebody else approves.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = RefundRequest,
-    security(("token" = ["payments:write"])), responses((status = 202, body = RefundAnswer)))]
+    security(("token" = ["payments:write"])), responses((status = 202, body = RefundAnswer), (status = 201, body = CountersignRequest)))]
 #[post("/orders/{ref}/refunds")]
 async fn refund_order(call: Call, path: RefPath<String>, body: Body<RefundRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::PaymentsWrite)?.clone();
@@ -123,10 +126,13 @@ async fn refund_order(call: Call, path: RefPath<String>, body: Body<RefundReques
         reason: body.reason.to_string(),
     };
     let (now, fresh, of) = (call.now, Fresh::new(), path.0);
+    let second = Second::Ask((Id::new(), Id::new()));
     call.command(&body.fingerprint, move |tx| {
         let id = orders::resolve(tx, &actor, &of)?;
-        let (order, given) = refunds::refund(tx, now, &actor, &fresh, id, (&what, &to))?;
-        RefundAnswer { order, gift_card: to.issued(given) }.reply()
+        match refunds::refund(tx, (now, &actor), &fresh, id, (&what, &to), &second)? {
+            Refunded::Done(order, given) => RefundAnswer { order: *order, gift_card: to.issued(given) }.reply(),
+            Refunded::Waits(request) => request.reply(),
+        }
     })
     .await
 }

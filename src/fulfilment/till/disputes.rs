@@ -3,7 +3,10 @@
 
 use serde::Serialize;
 
-use super::service::{in_currency_at, reread};
+use super::{
+    awaited,
+    service::{in_currency_at, reread},
+};
 use crate::{
     db::Tx,
     error::{Error, Result},
@@ -24,6 +27,7 @@ use crate::{
         disputes::{self, Dispute, DisputeNotice, DisputeState, Evidence, NewDispute},
         ledger,
     },
+    risk::{self, RiskOutcome},
 };
 
 /// A dispute as staff, or a provider, tell of it.
@@ -223,7 +227,13 @@ pub fn close(
         &mut draw,
         (&dispute, kind, vec![(against, amount), (Account::Disputed, -amount)]),
     )?;
-    // What came back while it was disputed could not be given back until now; what is lost has been.
+    let (outcome, note) = match to {
+        DisputeState::Won => (RiskOutcome::Legitimate, "a dispute of it was won"),
+        _ => (RiskOutcome::Loss, "a dispute of it was lost"),
+    };
+    risk::learned(tx, (now, "disputes"), order.id, outcome, note)?;
+    // What came back while it was disputed could not be given back until now; what is lost has been. First what was to go elsewhere.
+    awaited::settle(tx, (now, at), actor, &mut order, &mut draw)?;
     money::settle_returns(tx, (now, at), &order, &mut draw, &Settling::because("a dispute has ended"))?;
     Ok(dispute)
 }

@@ -3,12 +3,15 @@
 //! It owns what staff have given back of orders: payments and the ledger move the money, the order follows. It never asks a provider itself,
 //! but for new promises in the place of those that end, in a job.
 
+mod advances;
 pub mod api;
+mod awaited;
 mod disputes;
 mod disputes_api;
 mod failed_refunds;
 mod refunds;
 mod renewals;
+mod second;
 mod service;
 mod store;
 mod targets;
@@ -16,15 +19,22 @@ mod terms;
 mod told;
 mod unapplied;
 
+pub use advances::{await_return, owed_of, take_after_return};
 pub use disputes::heard as dispute_heard;
 pub use failed_refunds::refund_failed;
 pub use renewals::{RENEW, discarded as renewal_discarded};
 pub use service::{Confirmation, Receipt, confirm, record_payment, record_payment_of};
 pub use targets::{GiveTo, RefundCard, RefundTo};
-pub(super) use {targets::give_owed, told::event_schemas};
+pub(super) use {
+    awaited::{of_return, waiting},
+    targets::give_owed,
+    told::event_schemas,
+};
 
 /// Registers what is done beside requests.
 pub(super) fn register(state: &crate::http::State, runner: &mut crate::jobs::Runner) {
     renewals::register(state, runner);
+    advances::register(state, runner);
     terms::register(state, runner);
+    second::register(state, runner);
 }

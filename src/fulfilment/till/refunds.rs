@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    second::{self, Second},
     service::{RefundRequested, in_currency, reread},
     store,
     targets::{self, GiveTo},
 };
 use crate::{
+    countersign::CountersignRequest,
     db::Tx,
     error::{Code, Error, Result},
     events::Payload,
@@ -42,7 +44,7 @@ pub struct LineRefund {
 }
 
 /// What is to be given back.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundOf {
     /// So much for nothing in particular.
     pub amount: Option<Money>,
@@ -73,6 +75,9 @@ pub struct RefundView {
     pub reason: String,
     /// Who.
     pub by: String,
+    /// Who has approved it, where a second person had to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
     /// When.
     pub created_at: Instant,
 }
@@ -92,26 +97,37 @@ pub struct RefundedLine {
 ///
 /// # Errors
 /// `not_found`, `state_conflict`, `refund_exceeded`, `ceiling_exceeded`, `line_unknown`, `quantity_exceeded`, `invalid_value`,
-/// `missing_field`, `gift_card_refused`.
-pub fn refund(
+/// `missing_field`, `gift_card_refused`; `version_stale` where a second person has approved it for another version of the order.
+pub(super) fn refund(
     tx: &mut Tx,
-    now: Instant,
-    actor: &Actor,
+    (now, actor): (Instant, &Actor),
     fresh: &Fresh,
     id: OrderId,
     (what, to): (&RefundOf, &GiveTo),
-) -> Result<(OrderDocument, Option<StoredValueId>)> {
+    second: &Second,
+) -> Result<Refunded> {
     let mut order = orders::lock(tx, id)?;
+    second.is_for(&order)?;
     order.state.apply(orders::Command::Refund)?;
     let named: Vec<i32> = what.lines.iter().map(|line| line.line_no).collect();
     order.free_for(orders::Command::Refund, &named, Some(now))?;
     let mut draw = fresh.draw();
-    let parts = parts(&order, what, draw.next(), (to.to, actor, now))?;
+    let mut parts = parts(&order, what, draw.next(), (to.to, actor, now))?;
     let amount = parts.amount.minor();
     within_ceiling(actor, amount).map_err(|error| error.at("/amount"))?;
     let known = payments::of_order(tx, id)?;
     let (giving, missing) = targets::spread(&known, amount);
     targets::enough(&order, amount, missing)?;
+    match second {
+        Second::Ask(ids) => {
+            if let Some(request) = second::ask(tx, (now, actor), *ids, &order, (what, to, &parts))? {
+                return Ok(Refunded::Waits(Box::new(request)));
+            }
+        }
+        Second::Approved { request, by, .. } => {
+            (parts.id, parts.approved_by) = (RefundId::from_bytes(*request.bytes()), Some(by.clone()));
+        }
+    }
     store::insert_refund(tx, id, &parts)?;
     // What is given away is not owed: only so does the money that goes back leave the customer's account as it was.
     let posting = Posting {
@@ -149,10 +165,19 @@ pub fn refund(
     let happened = vec![("payment.refund_requested.v1", Payload::of(&data)?)];
     announce(tx, (now, now), actor, &order, &mut draw, happened)?;
     if !to.is_otherwise() {
-        return Ok((order, None));
+        return Ok(Refunded::Done(Box::new(order), None));
     }
     let onto = targets::give(tx, (now, now), actor, &mut order, &mut draw, (to, &what.reason), &giving)?;
-    Ok((order, onto))
+    Ok(Refunded::Done(Box::new(order), onto))
+}
+
+/// What came of a refund that was asked for.
+#[derive(Debug, Clone)]
+pub(super) enum Refunded {
+    /// It is on its way; with what it went onto, where that was a stored value.
+    Done(Box<OrderDocument>, Option<StoredValueId>),
+    /// Somebody else has to approve it first.
+    Waits(Box<CountersignRequest>),
 }
 
 /// Looks at what is asked for, under the lock of the order, and adds it up.
@@ -195,6 +220,7 @@ fn parts(
         lines,
         reason: what.reason.clone(),
         by: actor.label(),
+        approved_by: None,
         created_at: now,
     })
 }

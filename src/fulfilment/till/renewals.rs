@@ -110,7 +110,7 @@ fn begin(tx: &mut Tx, now: Instant, (id, order): (PaymentId, OrderId), renewed: 
     if known.is_some() {
         return hold_at_end(tx, now, (order.id, &payment), Fresh::of(job).first());
     }
-    let new = Renewal { payment: id, renewed, order: order.id, state: RenewalState::Asked, amount };
+    let new = Renewal { payment: id, renewed, order: order.id, state: RenewalState::Asked, amount, tries: 1 };
     if !renewals::ask(tx, now, &new)? {
         return Ok(());
     }
@@ -124,6 +124,8 @@ fn begin(tx: &mut Tx, now: Instant, (id, order): (PaymentId, OrderId), renewed: 
 #[derive(Debug, Clone)]
 enum Answer {
     Promised(Option<String>, Option<Instant>),
+    /// Not now: another time it may be.
+    NotNow(String),
     Refused(String),
 }
 
@@ -155,6 +157,7 @@ async fn ask(providers: &Providers, attempt: &Payment, payment: &Payment) -> Res
     let no_answer = |error: ProviderError| Error::internal(error);
     Ok(match payments::patiently(payments::PATIENCE, provider.renew(attempt, payment)).await {
         Ok(Outcome::Authorised { provider_ref, expires_at }) => Answer::Promised(provider_ref, expires_at),
+        Ok(Outcome::Declined(decline)) if decline.retryable => Answer::NotNow(decline.code),
         Ok(Outcome::Declined(decline)) => Answer::Refused(decline.code),
         Ok(Outcome::ActionRequired(..)) => {
             // The customer is not there. What they might confirm later is given up before.
@@ -177,19 +180,26 @@ fn conclude(tx: &mut Tx, now: Instant, fresh: &Fresh, task: Task, answer: &Answe
     let gone = || Error::internal("a payment is gone that is asked for anew");
     let (payment, renewal) = (payments::get(tx, task.payment)?.ok_or_else(gone)?, renewals::of(tx, task.payment)?);
     let renewal = renewal.ok_or_else(gone)?;
+    // What is refused for now is asked for again as long as the promise holds.
+    let until = payment.expires_at.filter(|_| matches!(answer, Answer::NotNow(_)));
+    let again = until.and_then(|until| renewals::again_at(now, until, renewal.tries));
     let (state, reason) = match answer {
         Answer::Promised(..) => (RenewalState::Renewed, None),
-        Answer::Refused(why) => (RenewalState::Refused, Some(why.as_str())),
+        Answer::NotNow(why) if again.is_some() => (RenewalState::Dropped, Some(why.as_str())),
+        Answer::NotNow(why) | Answer::Refused(why) => (RenewalState::Refused, Some(why.as_str())),
     };
     if !renewals::ended(tx, now, task.payment, state, reason)? {
         return Ok(());
+    }
+    if let Some(then) = again {
+        return renewals::look_then(tx, now, payment.id, then);
     }
     let mut draw = fresh.draw();
     match answer {
         Answer::Promised(reference, until) => {
             promised(tx, now, &actor, &mut order, &mut draw, (&payment, &renewal, reference.as_deref(), *until))
         }
-        Answer::Refused(why) => refused(tx, now, &actor, &mut order, &mut draw, (&payment, why)),
+        Answer::NotNow(why) | Answer::Refused(why) => refused(tx, now, &actor, &mut order, &mut draw, (&payment, why)),
     }
 }
 
@@ -240,7 +250,30 @@ fn refused(
 ) -> Result<()> {
     orders::save(tx, now, order, &[], 1)?;
     tell(tx, now, actor, order, draw, (REFUSED, old.id, old.id, Some(why)))?;
+    take_before_end(tx, now, actor, order, draw, old)?;
     hold_at_end(tx, now, (order.id, old), draw.next())
+}
+
+/// Takes what was kept from being taken until a return is settled, as long as the promise for it still holds: once that has ended nobody
+/// pays for goods that have left. What comes back for them goes back the way it was paid.
+fn take_before_end(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    order: &mut OrderDocument,
+    draw: &mut Draw<'_>,
+    old: &Payment,
+) -> Result<()> {
+    if old.has_expired(now) || order.free_for(orders::Command::Settle, &[], Some(now)).is_ok() {
+        return Ok(());
+    }
+    let why = "its promise ends, and is not given anew";
+    match orders::holds::release_exchange(tx, now, actor, draw.next(), order.id, why) {
+        // Something else keeps it from being taken.
+        Err(error) if error.code() == Code::StateConflict => return Ok(()),
+        released => *order = released?,
+    }
+    money::settle_returns(tx, (now, now), order, draw, &Settling::because("its promise ends"))
 }
 
 /// Holds an order whose promise has ended and is not given anew. Until it ends it can be captured, so goods may leave: then it is

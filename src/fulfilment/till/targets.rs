@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::awaited;
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// Where money goes that is given back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"to": "store_credit"}))]
 pub struct RefundTo {
@@ -32,7 +33,7 @@ pub struct RefundTo {
     pub to: Target,
     /// The gift card that it goes onto: the customer's, or nobody's. Left out, a new one is issued, and the answer tells its code, this
     /// once.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gift_card_id: Option<StoredValueId>,
 }
 
@@ -54,6 +55,7 @@ pub struct GiveTo {
     card: Option<StoredValueId>,
     fresh: StoredValueId,
     code: String,
+    most: Option<i64>,
 }
 
 impl GiveTo {
@@ -67,13 +69,27 @@ impl GiveTo {
             let detail = "a card is named only where the money goes onto it: `to` is `gift_card` then";
             return Err(Error::invalid(format!("{pointer}/gift_card_id"), detail));
         }
-        Ok(Self { to, card: gift_card_id, fresh: StoredValueId::new(), code: stored_value::fresh_code() })
+        Ok(Self { to, card: gift_card_id, fresh: StoredValueId::new(), code: stored_value::fresh_code(), most: None })
     }
 
     /// Onto the customer's store credit.
     #[must_use]
     pub fn store_credit() -> Self {
-        Self { to: Target::StoreCredit, card: None, fresh: StoredValueId::new(), code: stored_value::fresh_code() }
+        let (fresh, code) = (StoredValueId::new(), stored_value::fresh_code());
+        Self { to: Target::StoreCredit, card: None, fresh, code, most: None }
+    }
+
+    /// The same for so much at most, in minor units: what is beyond that goes back the way it came.
+    #[must_use]
+    pub const fn up_to(mut self, most: i64) -> Self {
+        self.most = Some(most);
+        self
+    }
+
+    /// The same as it was asked for.
+    #[must_use]
+    pub(super) const fn wanted(&self) -> RefundTo {
+        RefundTo { to: self.to, gift_card_id: self.card }
     }
 
     /// Whether it goes back otherwise than it came.
@@ -138,14 +154,31 @@ pub(in crate::fulfilment) fn give(
         return Ok(None);
     }
     let onto = value(tx, now, order, to)?;
-    let account = if to.to == Target::GiftCard { Account::GiftCard } else { Account::StoreCredit };
+    give_onto(tx, (now, at), actor, order, draw, (to.to, onto, reason), parts)?;
+    Ok(Some(onto))
+}
+
+/// The same onto a stored value that is there.
+///
+/// # Errors
+/// `refund_exceeded` where less was taken.
+pub(super) fn give_onto(
+    tx: &mut Tx,
+    (now, at): (Instant, Instant),
+    actor: &Actor,
+    order: &mut OrderDocument,
+    draw: &mut Draw<'_>,
+    (target, onto, reason): (Target, StoredValueId, &str),
+    parts: &[(Payment, i64)],
+) -> Result<()> {
+    let account = if target == Target::GiftCard { Account::GiftCard } else { Account::StoreCredit };
     let (mut postings, mut done) = (Vec::with_capacity(parts.len()), Vec::with_capacity(parts.len()));
     // Payments before values, each in the order of its key.
     let mut sorted: Vec<&(Payment, i64)> = parts.iter().collect();
     sorted.sort_by_key(|(payment, _)| payment.id);
     for (payment, amount) in sorted {
         let new = operation(draw.next(), payment, *amount, reason);
-        payments::give_otherwise(tx, now, &new, (to.to, onto))?;
+        payments::give_otherwise(tx, now, &new, (target, onto))?;
         postings.push(Posting {
             order: order.id,
             posting: format!("refund:{}", new.id),
@@ -153,7 +186,7 @@ pub(in crate::fulfilment) fn give(
             currency: order.currency,
             entries: vec![(Account::Receivable, *amount), (account, -*amount)],
         });
-        done.push(ended(new, now, (to.to, onto)));
+        done.push(ended(new, now, (target, onto)));
     }
     ledger::post(tx, now, postings)?;
     for operation in &done {
@@ -169,8 +202,7 @@ pub(in crate::fulfilment) fn give(
         let payment = payment.ok_or_else(|| Error::internal("a payment is gone that has just given money back"))?;
         happened.push(jobs::moved(order, payment, operation)?);
     }
-    announce(tx, (now, at), actor, order, draw, happened)?;
-    Ok(Some(onto))
+    announce(tx, (now, at), actor, order, draw, happened)
 }
 
 fn operation(id: PaymentOperationId, payment: &Payment, amount: i64, reason: &str) -> NewOperation {
@@ -222,8 +254,16 @@ pub(in crate::fulfilment) fn give_owed(
     let receivable = money::balance_of(tx, order.id, Account::Receivable)?;
     let pending: i64 =
         known.iter().map(|payment| payment.refund_pending.minor() - payment.capture_pending.minor()).sum();
-    let parts = spread(&known, most.min(-(receivable + pending))).0;
-    give(tx, at, actor, order, draw, (to, reason), &parts)
+    let most = most.min(to.most.unwrap_or(i64::MAX));
+    let (parts, missing) = spread(&known, most.min(-(receivable + pending)));
+    let given = give(tx, at, actor, order, draw, (to, reason), &parts)?;
+    if missing == 0 || known.iter().all(|payment| payment.disputed.minor() == 0) {
+        return Ok(given);
+    }
+    // What a bank has at the moment goes there too, should it come back.
+    let onto = given.map_or_else(|| value(tx, at.0, order, to), Ok)?;
+    awaited::note(tx, at.0, order, draw, (to.to, onto, missing), &known)?;
+    Ok(Some(onto))
 }
 
 /// Which payment gives how much back, and how much none can give.

@@ -28,7 +28,8 @@ pub struct OrderHoldRequest {
     pub kind: OrderHoldKind,
     /// The line that is held; all of the order when absent.
     pub line_no: Option<i32>,
-    /// What is not done until the hold ends: any of `ship` (picking and packing too), `cancel`, `return`, `refund`. Shipping when absent.
+    /// What is not done until the hold ends: any of `ship` (picking and packing too), `cancel`, `return`, `refund`; of an `exchange` also
+    /// `settle`, that money is taken. Shipping when absent; `settle` for an `exchange`.
     #[schema(min_items = 1)]
     pub blocks: Option<Vec<Command>>,
     /// Why, in words.

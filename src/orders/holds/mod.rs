@@ -14,4 +14,6 @@ mod service;
 pub use jobs::work;
 pub use model::{Block, NewOrderHold, OrderHold, OrderHoldKind, untold};
 pub(super) use model::{drop_idle, forget_words};
-pub use service::{AMENDED, event_schemas, hold, of, release, when_less_is_due, when_paid};
+pub use service::{
+    AMENDED, SETTLE, event_schemas, hold, of, release, release_exchange, release_goods, when_less_is_due, when_paid,
+};

@@ -25,6 +25,8 @@ crate::words! {
         ExportControl = "export_control",
         /// Its customer has asked to wait.
         Customer = "customer",
+        /// Its goods leave before those come back that they are exchanged for: its money is promised, and not taken until these have come.
+        Exchange = "exchange",
         /// Something else.
         Manual = "manual",
     }
@@ -161,13 +163,22 @@ impl NewOrderHold {
     /// done with the order anyway, and where the order, or the line, is held for that already.
     pub(super) fn placed(&self, order: &OrderDocument, by: String, now: Instant) -> Result<OrderHold> {
         let Self { kind, line_no, blocks, reason, owner, expires_at } = self.clone();
-        let mut blocks = blocks.unwrap_or_else(|| vec![Command::Ship]);
-        if let Some(place) = blocks.iter().position(|command| !HOLDABLE.contains(command)) {
+        // Only an exchange keeps money from being taken that is earned.
+        let (usual, takes_nothing) = match kind {
+            OrderHoldKind::Exchange => (Command::Settle, true),
+            _ => (Command::Ship, false),
+        };
+        let mut blocks = blocks.unwrap_or_else(|| vec![usual]);
+        let holdable = |command: &Command| HOLDABLE.contains(command) || takes_nothing && *command == Command::Settle;
+        if let Some(place) = blocks.iter().position(|command| !holdable(command)) {
             let known = HOLDABLE.map(Command::as_str).join(", ");
             return Err(Error::invalid(format!("/blocks/{place}"), format!("expected one of {known}")));
         }
         blocks.sort_unstable();
         blocks.dedup();
+        if line_no.is_some() && blocks.contains(&Command::Settle) {
+            return Err(Error::invalid("/line_no", "money is taken of all of the order, not of one of its lines"));
+        }
         if let Some(line_no) = line_no {
             order.line(line_no).map_err(|error| error.at("/line_no"))?;
         }

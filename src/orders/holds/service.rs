@@ -9,12 +9,12 @@ use crate::{
     db::{Doc, Json, Tx},
     error::{Error, Result},
     events::{self, EventSchema},
-    jobs,
+    jobs::{self, NewJob},
     kernel::{
         Actor, Instant,
-        ids::{EventId, OrderId},
+        ids::{EventId, JobId, OrderId},
     },
-    orders::{OrderDocument, service, store},
+    orders::{Command, OrderDocument, service, store},
     payments,
 };
 
@@ -22,6 +22,8 @@ use crate::{
 const HELD: &str = "order.held.v1";
 /// The type of the event that holds of an order have ended.
 const RELEASED: &str = "order.released.v1";
+/// The kind of the job that takes what was kept from being taken.
+pub const SETTLE: &str = "orders.settle";
 /// Who owns the hold of an order that costs more since it was amended: it ends as soon as all that is due is paid or promised.
 pub const AMENDED: &str = "amendment";
 
@@ -66,7 +68,7 @@ pub fn hold(
     Ok(order)
 }
 
-/// Ends holds: those of a kind, or all; those of a line, or of all of the order and of any line.
+/// Ends holds: those of a kind, or all; those of a line, or of all of the order and of any line. What was kept from being taken is taken soon.
 ///
 /// # Errors
 /// `not_found`; `state_conflict` when there is none.
@@ -76,24 +78,87 @@ pub fn release(
     actor: &Actor,
     event: EventId,
     id: OrderId,
-    (kind, line_no, why): (Option<OrderHoldKind>, Option<i32>, Option<&str>),
+    which: (Option<OrderHoldKind>, Option<i32>, Option<&str>),
 ) -> Result<OrderDocument> {
+    let (order, ended) = released(tx, now, actor, event, id, which)?;
+    settle_later(tx, now, event, (id, &ended))?;
+    Ok(order)
+}
+
+/// Ends all that an order is held for, but for what waits for a return: that is nobody's by the hundred.
+///
+/// # Errors
+/// `not_found`; `state_conflict` when there is nothing else.
+pub fn release_goods(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    event: EventId,
+    id: OrderId,
+    why: &str,
+) -> Result<OrderDocument> {
+    let mut order = service::lock(tx, id)?;
+    let meant = |hold: &OrderHold| hold.block.kind != OrderHoldKind::Exchange;
+    if end(tx, now, actor, event, &mut order, (meant, Some(why)))?.is_empty() {
+        return Err(Error::conflict("the order is held for nothing that ends so"));
+    }
+    Ok(order)
+}
+
+/// Ends what keeps an order's money from being taken; the caller takes it.
+///
+/// # Errors
+/// `not_found`; `state_conflict` when there is none.
+pub fn release_exchange(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    event: EventId,
+    id: OrderId,
+    why: &str,
+) -> Result<OrderDocument> {
+    let which = (Some(OrderHoldKind::Exchange), None, Some(why));
+    released(tx, now, actor, event, id, which).map(|(order, _)| order)
+}
+
+/// Has the money of an order taken that was kept from it until now.
+fn settle_later(tx: &mut Tx, now: Instant, event: EventId, (id, ended): (OrderId, &[OrderHold])) -> Result<()> {
+    if !ended.iter().any(|hold| hold.block.blocks.contains(&Command::Settle)) {
+        return Ok(());
+    }
+    let mut job = *event.bytes();
+    // Another id than the event's own.
+    job.iter_mut().rev().take(1).for_each(|last| *last ^= 0x3c);
+    let new = NewJob { id: JobId::from_bytes(job), ..NewJob::now(SETTLE, now, serde_json::json!({"order": id})) };
+    jobs::enqueue(tx, now, vec![new.in_order(format!("settle:{id}"))])
+}
+
+fn released(
+    tx: &mut Tx,
+    now: Instant,
+    actor: &Actor,
+    event: EventId,
+    id: OrderId,
+    (kind, line_no, why): (Option<OrderHoldKind>, Option<i32>, Option<&str>),
+) -> Result<(OrderDocument, Vec<OrderHold>)> {
     let mut order = service::lock(tx, id)?;
     let meant = |hold: &OrderHold| {
         kind.is_none_or(|kind| hold.block.kind == kind)
             && line_no.is_none_or(|line_no| hold.block.line_no == Some(line_no))
     };
-    if !end(tx, now, actor, event, &mut order, (meant, why))? {
+    let ended = end(tx, now, actor, event, &mut order, (meant, why))?;
+    if ended.is_empty() {
         return Err(Error::conflict("the order is not held for that"));
     }
-    Ok(order)
+    Ok((order, ended))
 }
 
 /// Writes down that holds have ended whose time is over. Nothing happens where somebody else has.
 pub(super) fn end_over(tx: &mut Tx, now: Instant, event: EventId, id: OrderId) -> Result<()> {
     let mut order = service::lock(tx, id)?;
     let over = |hold: &OrderHold| !hold.block.holds_at(now);
-    end(tx, now, &Actor::System("orders"), event, &mut order, (over, Some("its time is over"))).map(|_| ())
+    let ended = end(tx, now, &Actor::System("orders"), event, &mut order, (over, Some("its time is over")))?;
+    settle_later(tx, now, event, (id, &ended))
 }
 
 /// Ends what a locked order is held for because of its payment, once all that is due has come in. Call it behind the events of what has
@@ -137,7 +202,7 @@ fn is_covered(order: &OrderDocument) -> bool {
     money.captured - money.refunded + promised >= money.due
 }
 
-/// Ends those holds of a locked order that are meant. Whether there was any.
+/// Ends those holds of a locked order that are meant, and gives them.
 fn end(
     tx: &mut Tx,
     now: Instant,
@@ -145,15 +210,15 @@ fn end(
     event: EventId,
     order: &mut OrderDocument,
     (meant, why): (impl Fn(&OrderHold) -> bool, Option<&str>),
-) -> Result<bool> {
+) -> Result<Vec<OrderHold>> {
     let ended: Vec<OrderHold> = order.holds.extract_if(.., |hold| meant(hold)).collect();
     if ended.is_empty() {
-        return Ok(false);
+        return Ok(ended);
     }
     write(tx, now, actor, event, order, (RELEASED, &ended, why))?;
     // What was reported while it was held can be booked now.
     jobs::hasten_keys(tx, now, &service::after(order.id))?;
-    Ok(true)
+    Ok(ended)
 }
 
 fn write(
@@ -178,8 +243,12 @@ fn write(
 /// What the database says.
 pub fn of(tx: &mut Tx, orders: &[OrderId]) -> Result<HashMap<OrderId, Vec<Block>>> {
     let found = store::holds_of(tx, orders)?;
-    let blocks = |holds: Vec<OrderHold>| holds.into_iter().map(|hold| hold.block).collect();
-    Ok(found.into_iter().map(|(id, Doc(holds))| (id, blocks(holds))).collect())
+    // What only keeps money from being taken is nothing to those who work on goods.
+    let of_goods = |block: &Block| block.blocks.iter().any(|command| *command != Command::Settle);
+    let blocks =
+        |holds: Vec<OrderHold>| -> Vec<Block> { holds.into_iter().map(|hold| hold.block).filter(of_goods).collect() };
+    let all = found.into_iter().map(|(id, Doc(holds))| (id, blocks(holds)));
+    Ok(all.filter(|(_, blocks)| !blocks.is_empty()).collect())
 }
 
 /// Up to so many orders of which a hold is over.

@@ -72,6 +72,15 @@ pub struct SandboxPayment {
     pub expires_at: Option<Instant>,
 }
 
+/// Whether a promise that ends is given anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Anew {
+    Always,
+    /// At the second time that it is asked for.
+    Later,
+    Never,
+}
+
 /// What an instrument makes the sandbox do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Script {
@@ -97,8 +106,8 @@ enum Script {
     Hang,
     /// Can not be reached, whatever it is asked.
     Unreachable,
-    /// Approve for so many seconds; `true` when the promise is given anew after that.
-    Expires(i64, bool),
+    /// Approve for so many seconds, and give the promise anew after that, or not.
+    Expires(i64, Anew),
     /// Approve, and tell it twice more.
     Twice,
     /// Approve, and break off.
@@ -131,7 +140,10 @@ impl Script {
                         other.strip_prefix(prefix)?.parse().ok().filter(|seconds| (1..=31_536_000).contains(seconds));
                     seconds.map(|seconds| Self::Expires(seconds, anew))
                 };
-                let ends = || until("expires:", true).or_else(|| until("expires_once:", false));
+                let ends = || {
+                    let never = until("expires_once:", Anew::Never);
+                    until("expires:", Anew::Always).or(never).or_else(|| until("expires_later:", Anew::Later))
+                };
                 late.or_else(ends)
                     .or_else(slow)
                     .or_else(|| seconds("slow_capture:").map(Self::SlowCapture))
@@ -307,7 +319,12 @@ impl Provider for Sandbox {
     fn renew<'a>(&'a self, renewed: &'a Payment, _: &'a Payment) -> Answer<'a, Outcome> {
         let no = Decline { code: "expired_card".to_owned(), retryable: false };
         match Script::of(renewed) {
-            Script::Expires(_, false) => Box::pin(async { Ok(Outcome::Declined(no)) }),
+            Script::Expires(_, Anew::Never) => Box::pin(async { Ok(Outcome::Declined(no)) }),
+            // Not at the first time it is asked.
+            Script::Expires(_, Anew::Later) if renewed.attempt <= 1 => {
+                let short = Decline { code: "insufficient_funds".to_owned(), retryable: true };
+                Box::pin(async { Ok(Outcome::Declined(short)) })
+            }
             _ => Box::pin(self.authorise(renewed)),
         }
     }

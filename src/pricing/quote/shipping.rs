@@ -17,7 +17,7 @@ use crate::{
     },
     pricing::{
         engine::{main_rate, net_value},
-        model::ShippingInput,
+        model::{ShippingInput, Step},
         rates,
     },
 };
@@ -109,9 +109,11 @@ fn shipping_input(
     let (country, currency) = (request.country, request.currency);
     let (price, rate_step) = rates::shipping_rate(method, country, currency, asked.weight_grams, value.minor())
         .map_err(|reason| problem(reason.text.clone(), vec![reason]))?;
+    let free = asked.free.then(|| Step::new("shipping_free", "the shop bears it"));
+    let price = if free.is_some() { Money::zero(price.currency()) } else { price };
     let (tax_rate, tax_step, untaxed) = rate(taxed, &method.tax_class, None);
     let untaxed = untaxed.map(|untaxed| QuoteProblem { delivery: asked.delivery.clone(), ..untaxed });
-    let mut because = vec![rate_step];
+    let mut because: Vec<Step> = std::iter::once(rate_step).chain(free).collect();
     let charged = charged(taxed, &method.tax_class, price, (tax_rate, shipped), request.rounding.strategy);
     if charged != price {
         because.push(taxed.recomputed_step(&price.to_string(), &charged.to_string()));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     model::{OrderClaimDocument, OrderClaimKind, OrderClaimResolution},
-    service::{self, NewClaim, SettleIds},
+    service::{self, NewClaim, SettleIds, Settling},
 };
 use crate::{
     error::{Code, Error, Result},
@@ -50,26 +50,31 @@ pub struct OrderClaimRequest {
 
 impl OrderClaimRequest {
     fn claim(&self, number: String, by_customer: bool) -> Result<NewClaim> {
-        if !(1..=1000).contains(&self.lines.len()) {
-            return Err(Error::invalid("/lines", "expected 1 to 1000 lines"));
-        }
-        let line = |(place, line): (usize, &ClaimLine)| match line.quantity.is_zero() {
-            true => {
-                let error = Error::problem(Code::QuantityInvalid, "expected at least one piece");
-                Err(error.at(format!("/lines/{place}/quantity")))
-            }
-            false => Ok((line.line_no, line.quantity.get())),
-        };
         Ok(NewClaim {
             id: Id::new(),
             number,
             kind: self.kind,
             shipment: self.shipment_id,
-            lines: self.lines.iter().enumerate().map(line).collect::<Result<_>>()?,
+            lines: checked(&self.lines)?,
             comment: self.comment.as_ref().map(ToString::to_string),
             by_customer,
         })
     }
+}
+
+/// Lines and their pieces, as they are asked for.
+fn checked(lines: &[ClaimLine]) -> Result<Vec<(i32, i64)>> {
+    if !(1..=1000).contains(&lines.len()) {
+        return Err(Error::invalid("/lines", "expected 1 to 1000 lines"));
+    }
+    let line = |(place, line): (usize, &ClaimLine)| match line.quantity.is_zero() {
+        true => {
+            let error = Error::problem(Code::QuantityInvalid, "expected at least one piece");
+            Err(error.at(format!("/lines/{place}/quantity")))
+        }
+        false => Ok((line.line_no, line.quantity.get())),
+    };
+    lines.iter().enumerate().map(line).collect()
 }
 
 async fn number(call: &Call) -> Result<String> {
@@ -116,7 +121,7 @@ async fn claim_own(
     call.command(&body.fingerprint, move |tx| {
         orders::opened(tx, &actor, (&secret, now), id, token.as_deref())?;
         let made = service::open(tx, (now, &actor), event, id, &new)?;
-        Ok(Reply::created(&made)?.version(made.version).location(format!("/v1/store/orders/{id}/claims")))
+        Ok(Reply::created(&made.for_shopper())?.version(made.version).location(format!("/v1/store/orders/{id}/claims")))
     })
     .await
 }
@@ -140,7 +145,8 @@ async fn own_claims(call: Call, path: RefPath<OrderId>, query: Params<OwnReturnQ
         orders::opened(tx, &actor, (&secret, now), id, token.as_deref())?;
         service::of_order(tx, id)
     });
-    Reply::ok(&OrderClaims { claims: found.await? })
+    let claims = found.await?.iter().map(OrderClaimDocument::for_shopper).collect();
+    Reply::ok(&OrderClaims { claims })
 }
 
 /// Claim for a customer that something is lost, damaged, wrong or missing
@@ -189,6 +195,9 @@ async fn read_claim(call: Call, path: RefPath<OrderClaimId>) -> Result<Reply> {
 pub struct SettleClaimRequest {
     /// What the customer gets.
     pub resolution: OrderClaimResolution,
+    /// For which of its pieces; for all that are open when left out.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub lines: Option<Vec<ClaimLine>>,
     /// Why, in words.
     #[schema(value_type = Option<String>)]
     pub reason: Option<Note<500>>,
@@ -199,7 +208,7 @@ pub struct SettleClaimRequest {
 
 /// Settle a claim
 ///
-/// Once: its pieces' share of what was paid goes back, or a parcel that is lost as a whole is sent again.
+/// All of it, or some of its pieces, each once: their share of what was paid goes back, or they are sent again from wherever they are to be had.
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(OrderClaimId), Path)), request_body = SettleClaimRequest,
     security(("token" = ["orders:write"])), responses((status = 200, body = OrderClaimDetail)))]
 #[post("/claims/{id}/settle")]
@@ -212,11 +221,14 @@ async fn settle_claim(call: Call, path: RefPath<OrderClaimId>, body: Body<Settle
         booking: Fresh::new(),
         event: Id::new(),
     };
-    let (resolution, paid_out) = (body.resolution, body.paid_out);
-    let reason = body.reason.as_ref().map(ToString::to_string);
+    let how = Settling {
+        resolution: body.resolution,
+        lines: body.lines.as_deref().map(checked).transpose()?,
+        reason: body.reason.as_ref().map(ToString::to_string),
+        paid_out: body.paid_out,
+    };
     call.command(&body.fingerprint, move |tx| {
-        let how = (resolution, reason.as_deref(), paid_out, &*locations);
-        answer(service::settle(tx, (now, &actor), &made, id, how)?)
+        answer(service::settle(tx, (now, &actor), &made, id, (&how, &locations))?)
     })
     .await
 }

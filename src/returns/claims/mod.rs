@@ -9,7 +9,7 @@ mod service;
 mod store;
 
 pub use model::{
-    ClaimedLine, ORDER_CLAIM_TRANSITIONS, OrderClaimCommand, OrderClaimDocument, OrderClaimKind, OrderClaimResolution,
-    OrderClaimState, order_claims_mermaid,
+    ClaimPart, ClaimedLine, ORDER_CLAIM_TRANSITIONS, OrderClaimCommand, OrderClaimDocument, OrderClaimKind,
+    OrderClaimResolution, OrderClaimState, order_claims_mermaid,
 };
 pub use service::{erase, event_schemas, waiting};

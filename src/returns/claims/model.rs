@@ -42,10 +42,14 @@ crate::words! {
 crate::words! {
     /// What can be done with a claim.
     pub enum OrderClaimCommand {
-        /// Refund it, or send the goods again.
+        /// Refund it, or send the goods again: all that is open of it.
         Settle = "settle",
+        /// The same for some of its pieces.
+        SettlePart = "settle_part",
         /// Refuse it.
         Reject = "reject",
+        /// Refuse what is open of it, once some of it was settled.
+        RejectRest = "reject_rest",
     }
 }
 
@@ -54,7 +58,7 @@ crate::words! {
     pub enum OrderClaimResolution {
         /// Their money.
         Refund = "refund",
-        /// The goods once more: of a parcel that is lost as a whole.
+        /// The goods once more.
         Reship = "reship",
     }
 }
@@ -62,7 +66,9 @@ crate::words! {
 /// Every transition of claims there is: from, command, to.
 pub const ORDER_CLAIM_TRANSITIONS: &[(OrderClaimState, OrderClaimCommand, OrderClaimState)] = &[
     (OrderClaimState::Open, OrderClaimCommand::Settle, OrderClaimState::Settled),
+    (OrderClaimState::Open, OrderClaimCommand::SettlePart, OrderClaimState::Open),
     (OrderClaimState::Open, OrderClaimCommand::Reject, OrderClaimState::Rejected),
+    (OrderClaimState::Open, OrderClaimCommand::RejectRest, OrderClaimState::Settled),
 ];
 
 impl OrderClaimState {
@@ -96,6 +102,54 @@ pub struct ClaimedLine {
     pub sku: String,
     /// How many.
     pub quantity: i64,
+    /// How many of these the customer has got their money for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refunded: i64,
+    /// How many of these were sent again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reshipped: i64,
+    /// How many of these nobody gets anything for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refused: i64,
+}
+
+const fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+impl ClaimedLine {
+    /// About how many pieces nobody has decided; of a claim that is open.
+    #[must_use]
+    pub const fn open(&self) -> i64 {
+        self.quantity - self.refunded - self.reshipped - self.refused
+    }
+}
+
+/// What was decided on some pieces of a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = OrderClaimPart)]
+pub struct ClaimPart {
+    /// What the customer got.
+    pub resolution: OrderClaimResolution,
+    /// How many pieces of each line: line number and quantity.
+    #[schema(value_type = BTreeMap<String, i64>, example = json!({"1": 2}))]
+    pub pieces: BTreeMap<i32, i64>,
+    /// The return that was booked with a refund; nothing has come back with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_id: Option<ReturnId>,
+    /// What goes back to the customer, or is not owed any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    /// The fulfilment orders that send the goods again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reshipped_by: Vec<FulfilmentOrderId>,
+    /// Why it was so decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who has decided.
+    pub by: String,
+    /// When.
+    pub at: Instant,
 }
 
 /// What is kept of a claim beside its columns.
@@ -115,6 +169,8 @@ pub(super) struct ClaimDetails {
     pub amount: Option<Money>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reshipped_by: Vec<FulfilmentOrderId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<ClaimPart>,
 }
 
 /// What a customer claims of an order.
@@ -146,21 +202,24 @@ pub struct OrderClaimDocument {
     pub comment: Option<String>,
     /// Whether the customer has opened it themselves.
     pub by_customer: bool,
-    /// What the customer got.
+    /// What the customer got; the last, where pieces were settled one by one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolution: Option<OrderClaimResolution>,
     /// Why it was so decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The return that was booked with a refund; nothing has come back with it.
+    /// The return that was booked with a refund, the last of several; nothing has come back with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub return_id: Option<ReturnId>,
-    /// What goes back to the customer, or is not owed any more.
+    /// What goes back to the customer, or is not owed any more, together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<Money>,
     /// The fulfilment orders that send the goods again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reshipped_by: Vec<FulfilmentOrderId>,
+    /// What was decided, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<ClaimPart>,
     /// Rises with every change.
     pub version: i64,
     /// When it was opened.
@@ -170,10 +229,59 @@ pub struct OrderClaimDocument {
 }
 
 impl OrderClaimDocument {
-    /// How many pieces of each line it is about.
+    /// The same as shoppers see it: not who of the staff has decided.
+    #[must_use]
+    pub fn for_shopper(&self) -> Self {
+        let mut shown = self.clone();
+        for part in &mut shown.parts {
+            "shop".clone_into(&mut part.by);
+        }
+        shown
+    }
+
+    /// About how many pieces of each line nobody has decided yet.
     #[must_use]
     pub fn pieces(&self) -> BTreeMap<i32, i64> {
-        self.lines.iter().map(|line| (line.line_no, line.quantity)).collect()
+        self.lines.iter().map(|line| (line.line_no, line.open())).filter(|(_, open)| *open > 0).collect()
+    }
+
+    /// Notes what was decided on some pieces, all of which are open, and goes to where that leads.
+    ///
+    /// # Errors
+    /// `state_conflict`.
+    pub fn decide(&mut self, part: ClaimPart) -> Result<()> {
+        for line in &mut self.lines {
+            let decided = part.pieces.get(&line.line_no).copied().unwrap_or_default();
+            match part.resolution {
+                OrderClaimResolution::Refund => line.refunded += decided,
+                OrderClaimResolution::Reship => line.reshipped += decided,
+            }
+        }
+        let rest = self.lines.iter().any(|line| line.open() > 0);
+        self.advance(if rest { OrderClaimCommand::SettlePart } else { OrderClaimCommand::Settle }, part.at)?;
+        (self.resolution, self.reason) = (Some(part.resolution), part.reason.clone());
+        if let Some(amount) = part.amount {
+            let before = self.amount.map_or(0, |before| before.minor());
+            self.amount = Some(Money::from_minor(before.saturating_add(amount.minor()), amount.currency()));
+        }
+        self.return_id = part.return_id.or(self.return_id);
+        self.reshipped_by.extend(&part.reshipped_by);
+        self.parts.push(part);
+        Ok(())
+    }
+
+    /// Refuses what is open of it.
+    ///
+    /// # Errors
+    /// `state_conflict`.
+    pub fn refuse(&mut self, reason: &str, now: Instant) -> Result<()> {
+        let some = !self.parts.is_empty();
+        self.advance(if some { OrderClaimCommand::RejectRest } else { OrderClaimCommand::Reject }, now)?;
+        for line in &mut self.lines {
+            line.refused += line.open();
+        }
+        self.reason = Some(reason.to_owned());
+        Ok(())
     }
 
     /// Goes to where a command leads.
@@ -181,8 +289,11 @@ impl OrderClaimDocument {
     /// # Errors
     /// `state_conflict`.
     pub fn advance(&mut self, command: OrderClaimCommand, now: Instant) -> Result<()> {
-        self.state = self.state.apply(command)?;
-        (self.state_since, self.updated_at, self.version) = (now, now, self.version + 1);
+        let next = self.state.apply(command)?;
+        if next != self.state {
+            (self.state, self.state_since) = (next, now);
+        }
+        (self.updated_at, self.version) = (now, self.version + 1);
         Ok(())
     }
 
@@ -192,6 +303,7 @@ impl OrderClaimDocument {
         let action = |command: &OrderClaimCommand| {
             Action::of(command.as_str(), self.state.apply(*command).map(|_| ()).map_err(|error| detail(&error)))
         };
-        OrderClaimCommand::ALL.iter().map(action).collect()
+        // Parts of it are settled, and refused, by the same commands.
+        [OrderClaimCommand::Settle, OrderClaimCommand::Reject].iter().map(action).collect()
     }
 }

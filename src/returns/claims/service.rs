@@ -8,7 +8,8 @@ use serde::Serialize;
 pub(super) use super::store::of_order;
 use super::{
     model::{
-        ClaimedLine, OrderClaimCommand, OrderClaimDocument, OrderClaimKind, OrderClaimResolution, OrderClaimState,
+        ClaimPart, ClaimedLine, OrderClaimCommand, OrderClaimDocument, OrderClaimKind, OrderClaimResolution,
+        OrderClaimState,
     },
     store,
 };
@@ -31,12 +32,13 @@ use crate::{
 
 const OPENED: &str = "claim.opened.v1";
 const SETTLED: &str = "claim.settled.v1";
+const SETTLED_PART: &str = "claim.partly_settled.v1";
 const REJECTED: &str = "claim.rejected.v1";
 
 /// What the events of claims carry.
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
-    [OPENED, SETTLED, REJECTED].iter().map(|kind| EventSchema::of::<OrderClaimDocument>(kind)).collect()
+    [OPENED, SETTLED, SETTLED_PART, REJECTED].iter().map(|kind| EventSchema::of::<OrderClaimDocument>(kind)).collect()
 }
 
 /// What is personal in them: what the customer has written.
@@ -81,10 +83,11 @@ pub(super) fn open(tx: &mut Tx, by: By<'_>, event: EventId, id: OrderId, new: &N
             let error = Error::problem(Code::QuantityExceeded, detail).at(at("quantity"));
             return Err(error.with("line_no", *line_no).with("left", left));
         }
-        Ok(ClaimedLine { line_no: *line_no, sku: line.sku.clone(), quantity: *quantity })
+        let (line_no, sku, quantity) = (*line_no, line.sku.clone(), *quantity);
+        Ok(ClaimedLine { line_no, sku, quantity, refunded: 0, reshipped: 0, refused: 0 })
     };
     let lines: Vec<ClaimedLine> = wanted.iter().map(line).collect::<Result<_>>()?;
-    let moves = moves(&lines, 1);
+    let moves = moves(&lines.iter().map(|line| (line.line_no, line.quantity)).collect(), 1);
     let made = OrderClaimDocument {
         id: new.id,
         number: new.number.clone(),
@@ -103,6 +106,7 @@ pub(super) fn open(tx: &mut Tx, by: By<'_>, event: EventId, id: OrderId, new: &N
         return_id: None,
         amount: None,
         reshipped_by: Vec::new(),
+        parts: Vec::new(),
         version: 1,
         opened_at: by.0,
         updated_at: by.0,
@@ -126,10 +130,13 @@ fn parcel(tx: &mut Tx, order: OrderId, id: ShipmentId) -> Result<BTreeMap<i32, i
 }
 
 /// How a claim moves the order's lines: `sign` is 1 where its pieces are claimed, and -1 where they are not any more.
-fn moves(lines: &[ClaimedLine], sign: i64) -> Vec<LineMove> {
-    let step =
-        |line: &ClaimedLine| LineMove { line_no: line.line_no, claimed: sign * line.quantity, ..LineMove::default() };
-    lines.iter().map(step).collect()
+fn moves(pieces: &BTreeMap<i32, i64>, sign: i64) -> Vec<LineMove> {
+    let step = |(line_no, quantity): (&i32, &i64)| LineMove {
+        line_no: *line_no,
+        claimed: sign * quantity,
+        ..LineMove::default()
+    };
+    pieces.iter().map(step).collect()
 }
 
 fn tell(
@@ -186,9 +193,8 @@ pub(super) fn reject(
     reason: &str,
 ) -> Result<OrderClaimDocument> {
     let (mut order, mut claim) = start(tx, by.1, id)?;
-    claim.advance(OrderClaimCommand::Reject, by.0)?;
-    claim.reason = Some(reason.to_owned());
-    let moves = moves(&claim.lines, -1);
+    let moves = moves(&claim.pieces(), -1);
+    claim.refuse(reason, by.0)?;
     save(tx, by, event, (&mut order, &claim), (&moves, REJECTED))?;
     Ok(claim)
 }
@@ -202,27 +208,98 @@ pub(super) struct SettleIds {
     pub event: EventId,
 }
 
-/// Settles a claim, once: the pieces' share of what was paid goes back, or the parcel that is lost is sent again.
+/// How pieces of a claim are settled.
+#[derive(Debug, Clone)]
+pub(super) struct Settling {
+    pub resolution: OrderClaimResolution,
+    /// Which pieces: line, quantity; all that are open when absent.
+    pub lines: Option<Vec<(i32, i64)>>,
+    pub reason: Option<String>,
+    /// Whether it has been paid out already, where it goes back by hand.
+    pub paid_out: bool,
+}
+
+/// Settles a claim, or pieces of it, each once: their share of what was paid goes back, or they are sent again.
 ///
 /// # Errors
-/// `not_found`, `state_conflict`, `ceiling_exceeded`; `out_of_stock` and `location_inactive` where goods to be sent again are not to be had.
+/// `not_found`, `state_conflict`, `line_unknown`, `ceiling_exceeded`; `quantity_exceeded` where fewer of a line are open; `out_of_stock` and
+/// `location_inactive` where goods to be sent again are not to be had.
 pub(super) fn settle(
     tx: &mut Tx,
     by: By<'_>,
     ids: &SettleIds,
     id: OrderClaimId,
-    (resolution, reason, paid_out, locations): (OrderClaimResolution, Option<&str>, bool, &Locations),
+    (how, locations): (&Settling, &Locations),
 ) -> Result<OrderClaimDocument> {
     let (mut order, mut claim) = start(tx, by.1, id)?;
-    claim.advance(OrderClaimCommand::Settle, by.0)?;
-    (claim.resolution, claim.reason) = (Some(resolution), reason.map(ToOwned::to_owned));
-    if resolution == OrderClaimResolution::Reship {
-        return reship(tx, by, ids, (&mut order, claim), locations);
+    claim.state.apply(OrderClaimCommand::Settle)?;
+    let pieces = wanted(&claim, how.lines.as_deref())?;
+    let part = ClaimPart {
+        resolution: how.resolution,
+        pieces: pieces.clone(),
+        return_id: None,
+        amount: None,
+        reshipped_by: Vec::new(),
+        reason: how.reason.clone(),
+        by: by.1.label(),
+        at: by.0,
+    };
+    let (part, booking) = match how.resolution {
+        OrderClaimResolution::Refund => (refund(tx, by, ids, (&claim, part), (how, locations))?, None),
+        OrderClaimResolution::Reship => {
+            let shipment = parcel_of(tx, &claim, &pieces)?;
+            // What counts as not left can not be claimed.
+            orders::save(tx, by.0, &mut order, &moves(&pieces, -1), 0)?;
+            let what = (shipment, &pieces);
+            let (reshipped_by, booking) = fulfilment::reship_pieces(tx, by.0, by.1, &ids.booking, what, locations)?;
+            (ClaimPart { reshipped_by, ..part }, Some(booking))
+        }
+    };
+    claim.decide(part)?;
+    // It was saved with the return, or the parcel, meanwhile, under the same lock.
+    let mut order = orders::lock(tx, order.id)?;
+    let kind = if claim.state == OrderClaimState::Open { SETTLED_PART } else { SETTLED };
+    save(tx, by, ids.event, (&mut order, &claim), (&[], kind))?;
+    // The levels come last.
+    booking.map_or(Ok(()), |booking| booking.apply(tx, by.0))?;
+    Ok(claim)
+}
+
+/// Which pieces are meant: those that are named, or all that are open.
+fn wanted(claim: &OrderClaimDocument, named: Option<&[(i32, i64)]>) -> Result<BTreeMap<i32, i64>> {
+    let open = claim.pieces();
+    let Some(named) = named else { return Ok(open) };
+    let mut sums: BTreeMap<i32, i64> = BTreeMap::new();
+    for (place, (line_no, quantity)) in named.iter().enumerate() {
+        let pointer = |field: &str| format!("/lines/{place}/{field}");
+        if claim.lines.iter().all(|line| line.line_no != *line_no) {
+            let detail = format!("nothing of line {line_no} is claimed");
+            return Err(Error::problem(Code::LineUnknown, detail).at(pointer("line_no")));
+        }
+        let sum = sums.entry(*line_no).or_default();
+        *sum += quantity;
+        let left = open.get(line_no).copied().unwrap_or_default();
+        if *sum > left {
+            let detail = format!("only {left} of line {line_no} are claimed and not decided on");
+            let error = Error::problem(Code::QuantityExceeded, detail).at(pointer("quantity"));
+            return Err(error.with("line_no", *line_no).with("left", left));
+        }
     }
-    let line = |line: &ClaimedLine| NewReturnLine {
-        line_no: Some(line.line_no),
+    Ok(sums)
+}
+
+/// Gives the share of pieces back: a return with which nothing has come back.
+fn refund(
+    tx: &mut Tx,
+    by: By<'_>,
+    ids: &SettleIds,
+    (claim, part): (&OrderClaimDocument, ClaimPart),
+    (how, locations): (&Settling, &Locations),
+) -> Result<ClaimPart> {
+    let line = |(line_no, quantity): (&i32, &i64)| NewReturnLine {
+        line_no: Some(*line_no),
         sku: None,
-        quantity: line.quantity,
+        quantity: *quantity,
         unit_price: None,
         amount: None,
         deduct: 0,
@@ -230,62 +307,47 @@ pub(super) fn settle(
     let new = NewReturn {
         id: ids.return_id,
         number: ids.number.clone(),
-        origin: Origin::Order(order.id),
-        lines: claim.lines.iter().map(line).collect(),
+        origin: Origin::Order(claim.order_id),
+        lines: part.pieces.iter().map(line).collect(),
         bundles: Vec::new(),
         // Nothing has come back.
         restock: false,
         location: None,
         refund: true,
-        paid_out,
-        reason: Some(reason.map_or_else(|| format!("claim {}: {}", claim.number, claim.kind), ToOwned::to_owned)),
+        paid_out: how.paid_out,
+        reason: Some(how.reason.clone().unwrap_or_else(|| format!("claim {}: {}", claim.number, claim.kind))),
         reference: None,
         occurred_at: None,
         give_to: None,
         settles: Some(Settles {
             request: None,
-            claim: Some(id),
+            claim: Some(claim.id),
             kept: BTreeMap::new(),
-            claimed: claim.pieces(),
+            claimed: part.pieces.clone(),
             shipping: false,
         }),
     };
     let made = match returns::receive(tx, by.0, by.1, &ids.booking, locations, &new)? {
         Noted::New(made) | Noted::Known(made) => made,
     };
-    (claim.return_id, claim.amount) = (Some(made.id), Some(made.amount));
-    // It was saved with the return meanwhile, under the same lock.
-    let mut order = orders::lock(tx, order.id)?;
-    save(tx, by, ids.event, (&mut order, &claim), (&[], SETTLED))?;
-    Ok(claim)
+    Ok(ClaimPart { return_id: Some(made.id), amount: Some(made.amount), ..part })
 }
 
-/// Sends a parcel again that is lost as a whole: what was claimed of it is not any more, and another fulfilment order ships it.
-fn reship(
-    tx: &mut Tx,
-    by: By<'_>,
-    ids: &SettleIds,
-    (order, mut claim): (&mut OrderDocument, OrderClaimDocument),
-    locations: &Locations,
-) -> Result<OrderClaimDocument> {
-    let whole = match claim.shipment_id.filter(|_| claim.kind == OrderClaimKind::Lost) {
-        Some(shipment) => (parcel(tx, order.id, shipment)? == claim.pieces()).then_some(shipment),
-        None => None,
+/// The parcel that had the pieces: the one that is claimed of, or the last that has had them all.
+fn parcel_of(tx: &mut Tx, claim: &OrderClaimDocument, pieces: &BTreeMap<i32, i64>) -> Result<ShipmentId> {
+    if let Some(shipment) = claim.shipment_id {
+        return Ok(shipment);
+    }
+    let has_had = |one: &&fulfilment::Shipment| {
+        pieces.iter().all(|(line_no, wanted)| {
+            let own = one.lines.iter().filter(|line| line.line_no == *line_no);
+            own.map(|line| line.quantity).sum::<i64>() >= *wanted
+        })
     };
-    let Some(shipment) = whole else {
-        let detail = "only a parcel that is claimed as lost, with all that is in it, is sent again: refund this, and let it be ordered anew";
-        return Err(Error::conflict(detail).at("/resolution"));
-    };
-    // What counts as not left can not be claimed.
-    orders::save(tx, by.0, order, &moves(&claim.lines, -1), 0)?;
-    let (opened, booking) = fulfilment::reship_lost(tx, by.0, by.1, &ids.booking, shipment, locations)?;
-    claim.reshipped_by = opened;
-    // It was saved with the parcel meanwhile, under the same lock.
-    let mut order = orders::lock(tx, order.id)?;
-    save(tx, by, ids.event, (&mut order, &claim), (&[], SETTLED))?;
-    // The levels come last.
-    booking.apply(tx, by.0)?;
-    Ok(claim)
+    let parcels = fulfilment::shipments(tx, claim.order_id)?;
+    let found = parcels.iter().rev().filter(|one| one.corrected_at.is_none()).find(has_had);
+    let detail = "they came in several parcels: settle those of each parcel by themselves, with `lines`";
+    found.map(|one| one.id).ok_or_else(|| Error::conflict(detail).at("/lines"))
 }
 
 /// The oldest open claims that the actor may see, as what waits for a person.

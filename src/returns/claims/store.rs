@@ -31,17 +31,27 @@ fn made(row: Row) -> OrderClaimDocument {
     let (
         id, number, order_id, order_number, channel_id, kind, state, state_since, shipment_id, Doc(doc), version, opened_at, updated_at,
     ) = row;
-    let ClaimDetails { lines, comment, by_customer, resolution, reason, return_id, amount, reshipped_by } = doc;
+    let ClaimDetails { lines, comment, by_customer, resolution, reason, return_id, amount, reshipped_by, parts } = doc;
     OrderClaimDocument {
         id, number, order_id, order_number, channel_id, kind, state, state_since, shipment_id, lines, comment, by_customer, resolution,
-        reason, return_id, amount, reshipped_by, version, opened_at, updated_at,
+        reason, return_id, amount, reshipped_by, parts, version, opened_at, updated_at,
     }
 }
 
 fn details(one: &OrderClaimDocument) -> Result<Json> {
-    let OrderClaimDocument { lines, comment, by_customer, resolution, reason, return_id, amount, reshipped_by, .. } =
-        one.clone();
-    Json::of(&ClaimDetails { lines, comment, by_customer, resolution, reason, return_id, amount, reshipped_by })
+    let OrderClaimDocument {
+        lines,
+        comment,
+        by_customer,
+        resolution,
+        reason,
+        return_id,
+        amount,
+        reshipped_by,
+        parts,
+        ..
+    } = one.clone();
+    Json::of(&ClaimDetails { lines, comment, by_customer, resolution, reason, return_id, amount, reshipped_by, parts })
 }
 
 fn load(tx: &mut Tx, query: Sql) -> Result<Vec<OrderClaimDocument>> {

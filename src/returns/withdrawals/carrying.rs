@@ -11,11 +11,14 @@ use super::{
 use crate::{
     db::Tx,
     error::{Error, Result},
-    fulfilment::{self, Cancellation, Fresh, Pieces},
+    fulfilment::{
+        self, Cancellation, Fresh, Pieces,
+        returns::{NewReturn, Origin, Settles},
+    },
     jobs as queue,
     kernel::{
         Actor, Instant, Quantity,
-        ids::{EventId, JobId, OrderId, ReturnRequestId, WithdrawalId},
+        ids::{EventId, JobId, OrderId, ReturnId, ReturnRequestId, WithdrawalId},
     },
     orders::{self, OrderDocument},
     returns::{
@@ -23,6 +26,7 @@ use crate::{
         model::{RequestCommand, RequestOrigin, RequestState, ReturnReason, ReturnRequestDocument, ReturnWish},
         service::{self as requests, By, NewRequest, Wanted},
     },
+    stock::Locations,
 };
 
 /// Has a withdrawal carried out again that stands: a new job takes the place of one that is dead, was given up, or waits for its next try.
@@ -48,6 +52,8 @@ pub(super) fn carry_out_again(
 pub(super) struct CarryIds {
     pub request: ReturnRequestId,
     pub number: String,
+    /// Of the return that is booked where nothing but shipping is to be given back.
+    pub shipping: (ReturnId, String),
     pub events: Vec<EventId>,
     pub booking: Fresh,
 }
@@ -97,6 +103,7 @@ pub(super) fn take_back(tx: &mut Tx, now: Instant, ids: &CarryIds, (order, id): 
         approved: Some(format!("withdrawal {}", one.number)),
         shipment: None,
         withdrawal: Some((id, one.whole)),
+        registration: None,
     };
     let rest: Vec<EventId> = fresh.copied().collect();
     requests::open_of(tx, by, &rest, &mut order, &new)?;
@@ -263,9 +270,69 @@ pub(super) fn cancel_rest(
     }
     // Whether the money is back is looked at afterwards: here the levels come last.
     let reason = format!("withdrawal {}", one.number);
+    if one.whole {
+        give_shipping(tx, (now, &actor), ids, (order.id, &reason), &pieces)?;
+    }
     let what = Cancellation { pieces: Some(pieces), reason, ..Cancellation::default() };
     fulfilment::cancel(tx, now, &actor, &ids.booking, order.id, &what)?;
     Ok(true)
+}
+
+/// Sees to it that shipping goes back where the last part of an order that is withdrawn from has not left, and so is only cancelled: with what is
+/// still coming back by a withdrawal, or by itself where all of that is settled. Where nothing of the order has left, its cancellation does it.
+fn give_shipping(
+    tx: &mut Tx,
+    by: By<'_>,
+    ids: &CarryIds,
+    (id, reason): (OrderId, &str),
+    pieces: &[Pieces],
+) -> Result<()> {
+    let mut order = orders::lock(tx, id)?;
+    let open: i64 = order.lines.iter().map(|line| line.quantities.open()).sum();
+    let cancelled: i64 = pieces.iter().map(|piece| piece.quantity.get()).sum();
+    let has_left = order.lines.iter().any(|line| line.quantities.shipped > 0);
+    let owed = order.shipping.as_ref().is_some_and(|shipping| shipping.gross.minor() > 0);
+    if !has_left || !owed || order.shipping_credited.minor() > 0 || cancelled < open {
+        return Ok(());
+    }
+    let own = requests::of_order(tx, id)?;
+    let mut waiting = own.into_iter().filter(|one| one.withdrawal_id.is_some() && one.state.is_open());
+    if let Some(mut request) = waiting.next() {
+        if request.whole_order {
+            return Ok(());
+        }
+        request.whole_order = true;
+        (request.version, request.updated_at) = (request.version + 1, by.0);
+        let event = ids.events.get(1).copied().unwrap_or_default();
+        let kind = requests::told(request.state);
+        return requests::save(tx, by, &[event], (&mut order, &request), (&[], kind));
+    }
+    let (return_id, number) = ids.shipping.clone();
+    let new = NewReturn {
+        id: return_id,
+        number,
+        origin: Origin::Order(id),
+        lines: Vec::new(),
+        bundles: Vec::new(),
+        restock: false,
+        location: None,
+        refund: true,
+        paid_out: false,
+        give_to: None,
+        reason: Some(reason.to_owned()),
+        reference: None,
+        occurred_at: None,
+        settles: Some(Settles {
+            request: None,
+            claim: None,
+            kept: BTreeMap::new(),
+            claimed: BTreeMap::new(),
+            shipping: true,
+        }),
+    };
+    // Other ids than those of the cancellation that follows.
+    let booking = Fresh::of(JobId::from_bytes(*return_id.bytes()));
+    fulfilment::returns::receive(tx, by.0, by.1, &booking, &Locations::default(), &new).map(drop)
 }
 
 /// Notes that the money of a withdrawal is back: it is carried out, none of its return requests is open, and nothing of the order is still to

@@ -79,10 +79,11 @@ async fn carry_out(state: &State, job: Job) -> Result<Verdict> {
     for _ in 0..TURNS {
         let now = state.clock.now();
         let number = format!("RMA{}", state.db.next_number("return_requests").await?);
-        let made = CarryIds { request: Id::new(), number, events: ids(64), booking: Fresh::new() };
+        let shipping = (Id::new(), format!("R{}", state.db.next_number("returns").await?));
+        let made = CarryIds { request: Id::new(), number, shipping, events: ids(64), booking: Fresh::new() };
         let first = made.clone();
         state.db.write_in(Lane::Bulk, move |tx| carrying::take_back(tx, now, &first, about)).await?;
-        let second = CarryIds { events: ids(1), ..made };
+        let second = CarryIds { events: ids(2), ..made };
         if state.db.write_in(Lane::Bulk, move |tx| carrying::cancel_rest(tx, now, &second, about)).await? {
             return Ok(Verdict::Done);
         }

@@ -16,7 +16,7 @@ use crate::{
         ids::{EventId, StockCountId},
         text::{Sku, Text},
     },
-    stock::Locations,
+    stock::{AtDocks, Locations},
 };
 
 /// A count about to be asked for.
@@ -154,7 +154,8 @@ async fn record_stock_count(call: Call, path: RefPath<StockCountId>, body: Body<
 /// Approve a count
 ///
 /// Books the differences as movements of the kind `count`. Where another count, a snapshot, an adjustment or a repair has said otherwise
-/// since a line was counted, nothing is booked: the count is `counting`, and such lines are to be counted again.
+/// since a line was counted, nothing is booked: the count is `counting`, and such lines are to be counted again. What stands at a dock for
+/// orders is known to be there: a count that has missed it is refused.
 #[utoipa::path(tag = "keep stock", params(("id" = inline(StockCountId), Path)), security(("token" = ["stock:write"])),
     responses((status = 200, body = StockCountDetail)))]
 #[post("/stock-counts/{id}/approve")]
@@ -162,8 +163,11 @@ async fn approve_stock_count(call: Call, path: RefPath<StockCountId>, _body: NoB
     let (id, actor, now) = (path.0, call.allow(Scope::StockWrite)?.clone(), call.now);
     // Further ids are made where there are not enough.
     let fresh: Vec<EventId> = (0..64).map(|_| Id::new()).collect();
-    call.command(&Fingerprint::none(), move |tx| detail(service::approve(tx, (now, &actor), &fresh, id)?, Reply::ok))
-        .await
+    let docks = AtDocks::of(&call)?;
+    call.command(&Fingerprint::none(), move |tx| {
+        detail(service::approve(tx, (now, &actor), &fresh, (id, docks))?, Reply::ok)
+    })
+    .await
 }
 
 /// Give a count up

@@ -9,3 +9,4 @@ mod service;
 mod store;
 
 pub use model::{COUNT_TRANSITIONS, CountCommand, CountLine, CountState, StockCount, mermaid as counts_mermaid};
+pub(in crate::stock) use service::last_counted;

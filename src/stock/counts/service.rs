@@ -14,10 +14,11 @@ use crate::{
         Actor, Instant,
         ids::{EventId, StockCountId, VariantId},
     },
-    stock::{Entry, Level, LevelKey, Locations, MovementKind, adjust, book, places, store as levels},
+    stock::{AtDocks, Entry, Level, LevelKey, Locations, MovementKind, adjust, book, outlook, places, store as levels},
 };
 
 // What is asked for as it stands in the tables.
+pub(in crate::stock) use super::store::last_counted;
 pub(super) use super::store::page;
 
 /// Asks for a count.
@@ -121,7 +122,7 @@ pub(super) fn record(
     let levels = locked(tx, &keys)?;
     let by = actor.label();
     let recorded = found.into_iter().filter_map(|(variant, counted)| {
-        let Standing { on_hand, version, settled_by } = levels.get(&variant).copied().unwrap_or_default();
+        let Standing { on_hand, version, settled_by, .. } = levels.get(&variant).copied().unwrap_or_default();
         count.record(variant, (counted, on_hand, version, settled_by), (now, &by))
     });
     let recorded: Vec<CountLine> = recorded.collect();
@@ -138,6 +139,7 @@ struct Standing {
     on_hand: i64,
     version: i64,
     settled_by: i64,
+    allocated: i64,
 }
 
 /// How levels stand, locked until the end of the transaction: what is written of them later has a later movement. Those without a row
@@ -147,7 +149,10 @@ fn locked(tx: &mut Tx, keys: &[LevelKey]) -> Result<HashMap<VariantId, Standing>
     let settled = levels::settled(tx, keys)?;
     let standing = |level: &Level| {
         let settled_by = settled.get(&level.key()).copied().unwrap_or_default();
-        (level.variant, Standing { on_hand: level.on_hand, version: level.version, settled_by })
+        (
+            level.variant,
+            Standing { on_hand: level.on_hand, version: level.version, settled_by, allocated: level.allocated },
+        )
     };
     Ok(levels.iter().map(standing).collect())
 }
@@ -156,12 +161,13 @@ fn locked(tx: &mut Tx, keys: &[LevelKey]) -> Result<HashMap<VariantId, Standing>
 /// repair), books nothing and lets those lines be counted again.
 ///
 /// # Errors
-/// `not_found`, `scope_missing`, `state_conflict`; `stock_negative` when less lies there by now than is missing: count again.
+/// `not_found`, `scope_missing`, `state_conflict`; `stock_negative` when less lies there by now than is missing, or some of that stands at
+/// a dock for orders: count again.
 pub(super) fn approve(
     tx: &mut Tx,
     (now, actor): (Instant, &Actor),
     fresh: &[EventId],
-    id: StockCountId,
+    (id, docks): (StockCountId, AtDocks),
 ) -> Result<StockCount> {
     let mut count = lock(tx, actor, id)?;
     count.state.takes(CountCommand::Approve)?;
@@ -183,7 +189,15 @@ pub(super) fn approve(
         (line.difference() != 0).then(|| Entry { reason, ..Entry::goods(key, MovementKind::Count, line.difference()) })
     };
     let entries: Vec<Entry> = count.lines.iter().filter_map(entry).collect();
-    book(tx, now, actor, &entries, (Some(&id.to_string()), now), fresh)?;
+    let moved = book(tx, now, actor, &entries, (Some(&id.to_string()), now), fresh)?;
+    let lowered = entries.iter().filter(|entry| entry.on_hand < 0).filter_map(|entry| {
+        let level = moved.iter().find(|level| level.key() == (entry.variant, entry.location))?;
+        Some((*level, -entry.on_hand, String::new()))
+    });
+    docks.leave(tx, &lowered.collect::<Vec<_>>())?;
+    // What a picker had not found is there, or the books say now that it is not: who has a claim to it looks again.
+    let owing = |key: &LevelKey| levels.get(&key.0).is_some_and(|level| level.allocated > 0);
+    outlook::look_again(tx, now, keys.into_iter().filter(owing).collect())?;
     Ok(count)
 }
 

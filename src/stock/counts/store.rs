@@ -16,6 +16,7 @@ use crate::{
         Instant,
         ids::{LocationId, StockCountId, VariantId},
     },
+    stock::LevelKey,
 };
 
 #[derive(Queryable)]
@@ -139,6 +140,21 @@ pub(super) fn lock(tx: &mut Tx, id: StockCountId) -> Result<Option<StockCount>> 
     let lock = dialect::for_update(tx);
     sql(format!("SELECT id FROM stock_counts WHERE id = ?{lock}")).bind(id).load::<UidSql, StockCountId>(tx)?;
     get(tx, id)
+}
+
+/// When levels were last counted, of counts that are approved; those that never were are absent.
+pub(in crate::stock) fn last_counted(tx: &mut Tx, levels: &[LevelKey]) -> Result<Vec<(LevelKey, Instant)>> {
+    let list = dialect::list(tx, &[("variant", Col::Uid), ("location", Col::Uid)]);
+    // The counts of a location lead: lines have no index by article.
+    let query = format!(
+        "SELECT list.variant, list.location, max(l.counted_at) FROM {list} JOIN stock_counts AS c ON c.location_id = list.location \
+         JOIN stock_count_lines AS l ON l.stock_count_id = c.id AND l.variant_id = list.variant \
+         WHERE c.state = 'approved' AND l.counted_at IS NOT NULL GROUP BY list.variant, list.location"
+    );
+    let rows = levels.iter().map(|(variant, location)| json!([variant.hex(), location.hex()])).collect();
+    type Row = (VariantId, LocationId, Instant);
+    let found = sql(query).bind(dialect::rows(rows)).load::<(UidSql, UidSql, InstantSql), Row>(tx)?;
+    Ok(found.into_iter().map(|(variant, location, at)| ((variant, location), at)).collect())
 }
 
 /// Counts at these locations, the newest first, from behind one of them.

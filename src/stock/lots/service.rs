@@ -84,7 +84,15 @@ fn told(moved: &[LotChange], lots: &[Lot]) -> Vec<NewMovement> {
     let movement = |one: &LotChange| {
         let lot = lots.iter().find(|lot| lot.id == one.lot).map_or("", |lot| lot.number.as_str());
         let reason = Some(format!("{:+} of lot {lot}", one.quantity));
-        NewMovement { key: one.key, kind: MovementKind::LotChange, on_hand: 0, allocated: 0, reason }
+        NewMovement {
+            key: one.key,
+            kind: MovementKind::LotChange,
+            on_hand: 0,
+            allocated: 0,
+            reason,
+            pieces: Some(one.quantity),
+            reference: None,
+        }
     };
     moved.iter().map(movement).collect()
 }

@@ -15,4 +15,4 @@ pub use service::{
     ARRIVED, ArrivedGoods, Backorder, CHANGED, ChangedLevels, Expected, Supply, came_elsewhere, close_ended, coming,
     expect, lies_free, set_backorders, shelves, shelves_among, supplies,
 };
-pub(in crate::stock) use service::{arrived, arrived_of};
+pub(in crate::stock) use service::{arrived, arrived_of, look_again};

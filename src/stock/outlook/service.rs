@@ -141,7 +141,14 @@ pub fn expect(tx: &mut Tx, now: Instant, reference: &str, expected: &[Expected])
 fn tell_waiting(tx: &mut Tx, now: Instant, changed: &[LevelKey]) -> Result<()> {
     let locked = if changed.is_empty() { Vec::new() } else { levels::lock_levels(tx, changed)? };
     let owing = locked.iter().filter(|level| level.allocated > level.on_hand - level.withheld);
-    let levels: Vec<LevelKey> = owing.map(Level::key).collect();
+    look_again(tx, now, owing.map(Level::key).collect())
+}
+
+/// Lets those look again who wait for goods at levels. One statement, none where there are no levels.
+///
+/// # Errors
+/// What the database says.
+pub(in crate::stock) fn look_again(tx: &mut Tx, now: Instant, levels: Vec<LevelKey>) -> Result<()> {
     if levels.is_empty() {
         return Ok(());
     }

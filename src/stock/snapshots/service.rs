@@ -238,6 +238,8 @@ fn book(
         on_hand: change.on_hand,
         allocated: 0,
         reason: None,
+        pieces: None,
+        reference: None,
     };
     levels::append(tx, now, occasion, &changes.iter().map(movement).collect::<Vec<_>>())?;
     let names = names(tx, &changes)?;

@@ -100,7 +100,7 @@ pub(super) fn moved_since(tx: &mut Tx, since: Instant, levels: &[LevelKey]) -> R
     let query = format!(
         "SELECT m.variant_id, m.location_id, m.kind, m.on_hand, m.allocated, m.reference, m.occurred_at, m.recorded_at \
          FROM {list} JOIN stock_movements AS m ON m.variant_id = variant AND {place} = location \
-         WHERE m.seq > ? AND m.recorded_at >= ?"
+         WHERE m.seq > ? AND m.recorded_at >= ? AND m.kind <> 'pick'"
     );
     let rows = sql(query).bind(keys(levels.iter().copied())).bind(number).bind(since).load::<Columns, Row>(tx)?;
     let moved = |(variant, location, kind, on_hand, allocated, reference, occurred_at, recorded_at): Row| Moved {

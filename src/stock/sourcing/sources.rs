@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     super::{
         available::Available,
-        model::{Locations, Need, Selling},
+        model::{LevelKey, Locations, Need, Selling},
         plan::{self, NoPlan, Plan},
         trace,
     },
@@ -24,6 +24,8 @@ pub struct Sources<'a> {
     pub facts: Option<&'a Facts>,
     /// Locations that are not to ship it.
     pub except: &'a [LocationId],
+    /// Levels of which nothing is to be taken, though the books say that there is something.
+    pub barred: &'a [LevelKey],
     /// By which rules it is placed, where that are not those of the live profile: their code, their version, and they.
     by: Option<(&'a str, i64, &'a ProfileDocument)>,
 }
@@ -32,7 +34,7 @@ impl<'a> Sources<'a> {
     /// The locations, for an order of which this is known.
     #[must_use]
     pub const fn of(locations: &'a Locations, facts: &'a Facts) -> Self {
-        Self { locations, facts: Some(facts), except: &[], by: None }
+        Self { locations, facts: Some(facts), except: &[], barred: &[], by: None }
     }
 
     /// For whom it is taken, when.
@@ -69,11 +71,17 @@ impl<'a> Sources<'a> {
     pub const fn without(self, except: &'a [LocationId]) -> Self {
         Self { except, ..self }
     }
+
+    /// Without some levels: nothing of these articles comes from there.
+    #[must_use]
+    pub const fn barring(self, barred: &'a [LevelKey]) -> Self {
+        Self { barred, ..self }
+    }
 }
 
 impl<'a> From<&'a Locations> for Sources<'a> {
     fn from(locations: &'a Locations) -> Self {
-        Self { locations, facts: None, except: &[], by: None }
+        Self { locations, facts: None, except: &[], barred: &[], by: None }
     }
 }
 
@@ -126,7 +134,7 @@ fn tell(plan: &mut Plan, number: i32) {
 /// The plan of one delivery: by the live profile of the order's channel, else the usual plan.
 fn of_one(needs: &[Need], sources: Sources<'_>, available: &Available) -> Result<Plan, NoPlan> {
     // Nothing is there where it can not be handled as it has to be.
-    let capable = available.capable(needs, sources.locations);
+    let capable = available.capable(needs, sources.locations, sources.barred);
     let available = capable.as_ref();
     let mut plan = placed(needs, sources, available)?;
     // What does not keep as long as the rule asks that has placed it is not there for it.
@@ -136,6 +144,7 @@ fn of_one(needs: &[Need], sources: Sources<'_>, available: &Available) -> Result
     trace::note_waiting(&mut plan, needs, available);
     trace::note_kept_back(&mut plan, needs, available);
     trace::note_incapable(&mut plan, needs, sources.locations);
+    trace::note_missed(&mut plan, needs, sources.barred);
     Ok(plan)
 }
 

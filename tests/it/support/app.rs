@@ -252,7 +252,7 @@ impl App {
         let leaves_work = self.leaves_work.load(SeqCst);
         if !leaves_work && self.process.lock().await.is_some() {
             let begun = std::time::Instant::now();
-            while !self.idle().await {
+            while !(self.idle().await && self.is_still().await) {
                 assert!(begun.elapsed().as_secs() < 20, "jobs are left undone: {:#?}", self.undone().await);
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
@@ -297,6 +297,12 @@ impl App {
 
     async fn idle(&self) -> bool {
         self.due().await == 0
+    }
+
+    /// Whether it stays so for a moment: what the schedules find to do comes a little later.
+    async fn is_still(&self) -> bool {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        self.idle().await
     }
 }
 

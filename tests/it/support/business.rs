@@ -70,6 +70,15 @@ impl Business {
         text(&self.post("buyer", &format!("/carts/{cart}/approval-requests"), json!({})).await["id"])
     }
 
+    /// A request that is above the company's credit and waits for the shop.
+    pub async fn above_credit(&self) -> String {
+        let limit = json!({"limit": {"amount": "0.01", "currency": "EUR"}, "above": "approval"});
+        self.app.ops("PUT", &format!("/companies/{}/credit", self.company), Some(&limit)).await.expect(200);
+        let cart = self.cart("boss").await;
+        let wish = json!({"payment_method": "on_account"});
+        text(&self.post("boss", &format!("/carts/{cart}/approval-requests"), wish).await["id"])
+    }
+
     /// A quote of the boss, asked for or offered.
     pub async fn quote(&self, offered: bool) -> String {
         let cart = self.cart("boss").await;
@@ -99,6 +108,12 @@ impl Business {
     pub async fn link(&self) -> String {
         let path = format!("/drafts/{}/payment-link", self.draft().await);
         text(&self.app.ops("POST", &path, Some(&json!({}))).await.expect(201)["token"])
+    }
+
+    /// A list of what is ordered again, shared by the boss.
+    pub async fn template(&self) -> String {
+        let new = json!({"name": self.name, "shared": true, "lines": [{"sku": self.sku, "quantity": 2}]});
+        text(&self.post("boss", "/me/order-templates", new).await["id"])
     }
 
     /// What is wanted at a date that is far away.

@@ -121,6 +121,10 @@ fn fits(keyword: &str, rule: &Value, value: &Value) -> bool {
         "minimum" => value.as_f64().is_none_or(|number| number >= rule.as_f64().unwrap()),
         "minLength" => text.is_none_or(|text| length(text) >= rule.as_u64().unwrap()),
         "maxLength" => text.is_none_or(|text| length(text) <= rule.as_u64().unwrap()),
+        "propertyNames" => {
+            let mut names = value.as_object().into_iter().flatten().map(|(name, _)| Value::from(name.as_str()));
+            names.all(|name| rule.as_object().unwrap().iter().all(|(keyword, rule)| fits(keyword, rule, &name)))
+        }
         "format" => match rule.as_str().unwrap() {
             "int32" => value.as_i64().is_none_or(|number| i32::try_from(number).is_ok()),
             "int64" => !value.is_number() || value.as_i64().is_some(),

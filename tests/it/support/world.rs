@@ -87,6 +87,7 @@ async fn fill(shop: Shop, name: &str) -> Side {
     let rules = json!({"rules": [], "hold_at": 1000});
     app.ops("PUT", &format!("/risk/profiles/{channel}"), Some(&rules)).await.expect(200);
     ids.insert("channel_id", channel.clone());
+    ids.insert("countersign-requests", for_a_second_person(&shop).await);
     let order = shop.order(&[("TEE", 3)]).await;
     let id = text(&order["id"]);
     let judged = app.ops("GET", &format!("/orders/{id}/risk"), None).await.expect(200);
@@ -195,6 +196,7 @@ async fn business(shop: &Shop, name: &str, ids: &mut BTreeMap<&'static str, Stri
     ids.insert("quotes", business.quote(true).await);
     ids.insert("drafts", business.draft().await);
     ids.insert("recurring-orders", business.recurring().await);
+    ids.insert("order-templates", business.template().await);
     ids.insert("members", business.buyer.clone());
 }
 
@@ -212,10 +214,27 @@ async fn sent_back(shop: &Shop, ids: &mut BTreeMap<&'static str, String>) {
     let claim = shop.app.ops("POST", &format!("{path}/claims"), Some(&claim)).await.expect(201);
     let who = json!({"name": "Ada", "email": "ada@example.org"});
     let declared = shop.store("POST", &format!("{path}/withdrawals"), Some(&cart.token), Some(&who)).await.expect(201);
+    let registered = json!({"line_no": 1});
+    let registered = shop.app.ops("POST", &format!("{path}/registrations"), Some(&registered)).await.expect(201);
+    ids.insert("registrations", text(&registered["id"]));
     ids.insert("claims", text(&claim["id"]));
     ids.insert("withdrawal", text(&declared["id"]));
     ids.insert("request", text(&asked["id"]));
     ids.insert("return-requests", text(&asked["id"]));
+}
+
+/// A price that is so low that somebody else has to approve it.
+async fn for_a_second_person(shop: &Shop) -> String {
+    let (app, nothing) = (&shop.app, json!({"amount": "0.00", "currency": "EUR"}));
+    shop.set(json!({"second_person": {"bulk": [nothing]}})).await;
+    let number = text(&shop.order(&[("TEE", 1)]).await["number"]);
+    let mut cancel = json!({"filter": {"number": number}, "reason": "x"});
+    let seen = app.ops("POST", "/bulk/cancel/preview", Some(&cancel)).await.expect(200);
+    cancel["token"] = seen["token"].clone();
+    let waits = app.ops("POST", "/bulk/cancel", Some(&cancel)).await.expect(202);
+    // The others of a shop's orders are cancelled by one.
+    shop.set(json!({"second_person": {}})).await;
+    text(&waits["countersign_request_id"])
 }
 
 /// Work on all orders with a number, which is one.

@@ -229,7 +229,7 @@ proptest! {
         }
         let facts = facts(&[]);
         let order = Order { needs: &needs, facts: &facts, except: &[] };
-        let capable = available.capable(&needs, &all);
+        let capable = available.capable(&needs, &all, &[]);
         let plan = match profile {
             true => plan_by(("p", 1), &serde_json::from_value(rules).unwrap(), order, &all, &capable),
             false => plan::plan(&needs, &all, &capable),

@@ -1,0 +1,1 @@
+ALTER TABLE payment_renewals DROP COLUMN tries;

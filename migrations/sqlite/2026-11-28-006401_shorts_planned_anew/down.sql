@@ -1,0 +1,1 @@
+ALTER TABLE wave_shorts DROP COLUMN planned;

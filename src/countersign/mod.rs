@@ -1,0 +1,15 @@
+//! What a second person has to approve: refunds, agreed prices and work on many orders that come to more than a channel lets one decide.
+//!
+//! It owns the requests: who has asked for what, who has decided, and what came of it. Whoever asks never decides, which the table refuses
+//! too; what is approved is done once, by a job of the slice whose command it is, on the state that was asked for and no other. It never
+//! knows what is done.
+
+pub mod api;
+mod model;
+mod run;
+mod service;
+mod store;
+
+pub use model::{Ceilinged, CountersignRequest, CountersignState, CountersignSubject, OnBehalf, mermaid};
+pub use run::{of_job, run};
+pub use service::{Asking, above, ask, erase, event_schemas, state_of, until, waiting_of};

@@ -1,0 +1,130 @@
+//! Refunds above what one person gives back alone: a second one approves them, and they are made then, once.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    refunds::{self, RefundOf, RefundView, Refunded},
+    store,
+    targets::{GiveTo, RefundTo},
+};
+use crate::{
+    countersign::{self, Asking, Ceilinged, CountersignRequest, CountersignSubject},
+    db::Tx,
+    error::{Error, Result},
+    fulfilment::Fresh,
+    http::State,
+    jobs::{Job, Runner, Verdict},
+    kernel::{
+        Actor, Instant, Money,
+        ids::{CountersignRequestId, EventId, OrderId},
+    },
+    orders::OrderDocument,
+    payments::Target,
+};
+
+/// How a refund is let through that is above what one person gives back alone.
+#[derive(Debug, Clone)]
+pub(super) enum Second {
+    /// A second person is asked, by these ids.
+    Ask((CountersignRequestId, EventId)),
+    /// One has approved it.
+    Approved {
+        /// What they have approved: the refund has the same id, so that there is one.
+        request: CountersignRequestId,
+        /// On which version of the order.
+        version: i64,
+        /// Who.
+        by: String,
+    },
+}
+
+impl Second {
+    /// That it was approved for the order as it is.
+    ///
+    /// # Errors
+    /// `version_stale`.
+    pub fn is_for(&self, order: &OrderDocument) -> Result<()> {
+        match self {
+            Self::Approved { version, .. } if *version != order.version => Err(Error::stale("order", order.version)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What is done once it is approved.
+#[derive(Debug, Serialize, Deserialize)]
+struct What {
+    order: OrderId,
+    version: i64,
+    refund: RefundOf,
+    to: RefundTo,
+}
+
+/// Asks for a second person where what was given back of the order without one, and this, are together above what one gives back alone. The
+/// order is locked, so that of two at once the second sees the first. `None` where nobody has to be asked.
+///
+/// # Errors
+/// `invalid_value` for a new gift card: its code would be told nobody.
+pub(super) fn ask(
+    tx: &mut Tx,
+    (now, actor): (Instant, &Actor),
+    ids: (CountersignRequestId, EventId),
+    order: &OrderDocument,
+    (what, to, parts): (&RefundOf, &GiveTo, &RefundView),
+) -> Result<Option<CountersignRequest>> {
+    let alone = store::refunds(tx, order.id)?.into_iter().filter(|one| one.approved_by.is_none());
+    let so_far = alone.fold(0_i64, |sum, one| sum.saturating_add(one.amount.minor()));
+    let together = Money::from_minor(so_far.saturating_add(parts.amount.minor()), order.currency);
+    if !countersign::above(tx, actor, Ceilinged::Refund, order.channel_id, together)? {
+        return Ok(None);
+    }
+    let to = to.wanted();
+    if to.to == Target::GiftCard && to.gift_card_id.is_none() {
+        let detail =
+            "a second person has to approve it, and nobody would be told the code of a new card: name a gift card";
+        return Err(Error::invalid("/gift_card_id", detail));
+    }
+    let subject = CountersignSubject {
+        order_id: Some(order.id),
+        order_version: Some(order.version),
+        ..CountersignSubject::default()
+    };
+    let asking = Asking {
+        ids,
+        kind: Ceilinged::Refund,
+        channel: Some(order.channel_id),
+        subject,
+        amounts: vec![parts.amount],
+        reason: Some(what.reason.clone()),
+        authors: Vec::new(),
+        what: json!(What { order: order.id, version: order.version, refund: what.clone(), to }),
+    };
+    countersign::ask(tx, now, actor, &asking).map(Some)
+}
+
+/// Registers the job that makes what was approved.
+pub(super) fn register(state: &State, runner: &mut Runner) {
+    let state = state.clone();
+    runner.handle(Ceilinged::Refund.job(), move |job| make(state.clone(), job));
+}
+
+async fn make(state: State, job: Job) -> Result<Verdict> {
+    let Some(request) = countersign::of_job(&state, &job).await? else { return Ok(Verdict::Done) };
+    let fresh = Fresh::of(job.id);
+    let what: What = serde_json::from_value(request.what.clone())?;
+    let to = GiveTo::of(Some(what.to), "")?;
+    let work = move |tx: &mut Tx, now: Instant, request: &CountersignRequest| {
+        let second = Second::Approved {
+            request: request.id,
+            version: what.version,
+            by: request.decided_by.clone().unwrap_or_default(),
+        };
+        let actor = request.by.actor();
+        match refunds::refund(tx, (now, &actor), &fresh, what.order, (&what.refund, &to), &second)? {
+            Refunded::Done(..) => Ok(()),
+            Refunded::Waits(_) => Err(Error::internal("what was approved is asked for again")),
+        }
+    };
+    countersign::run(&state, job, request, work).await
+}
