@@ -173,8 +173,10 @@ pub(super) fn change(
         Some(true) if one.company_id.is_none() => {
             one.company_id = Some(who.shares().map_err(|error| error.at("/shared"))?);
         }
-        // It is then of whoever takes it back, for whoever has made it may be gone.
-        Some(false) if one.company_id.is_some() => (one.company_id, one.customer_id) = (None, Some(who.me)),
+        // It is its maker's alone then, whoever takes it back; theirs who do where the maker is erased.
+        Some(false) if one.company_id.is_some() => {
+            (one.company_id, one.customer_id) = (None, one.customer_id.or(Some(who.me)));
+        }
         _ => {}
     }
     one.shared = one.company_id.is_some();

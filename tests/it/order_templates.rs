@@ -79,6 +79,15 @@ fn templates_are_ones_own_or_shared_by_those_who_may() {
         assert_eq!(many.iter().filter(|one| one.status == 201).count(), 1);
         trade.as_("boss", "DELETE", &at(&shared), None).await.expect(204);
         trade.as_("ada", "GET", &at(&shared), None).await.problem(404, "not_found");
+        // Taken back by somebody else, it is its maker's again.
+        let deputy = trade.customer("deputy").await;
+        trade.member(&deputy, json!({"role": "approver"})).await;
+        let theirs = make(&trade, "boss", json!({"name": "weekly", "lines": lines, "shared": true})).await.expect(201);
+        let alone = json!({"shared": false});
+        let taken = trade.as_("deputy", "PATCH", &at(&theirs), Some(&alone)).await.expect(200);
+        assert_eq!((&taken["customer_id"], &taken["shared"]), (&json!(boss), &json!(false)));
+        trade.as_("deputy", "GET", &at(&theirs), None).await.problem(404, "not_found");
+        trade.as_("boss", "GET", &at(&theirs), None).await.expect(200);
     });
 }
 
