@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    catalog,
     error::{Code, Error, Result},
     kernel::{
         Instant,
@@ -14,9 +15,7 @@ use crate::{
 };
 
 /// The attribute of variants that says for how many months their warranty lasts.
-pub const MONTHS: &str = "warranty_months";
-/// The longest warranty, in months.
-const MOST_MONTHS: i64 = 1_200;
+pub const MONTHS: &str = catalog::WARRANTY_MONTHS;
 /// Where nobody says when a parcel arrived, it has after so many seconds.
 pub(super) const SURELY_THERE: i64 = 30 * 86_400;
 
@@ -104,8 +103,8 @@ pub(super) const CUSTOMER: &str = "customer";
 /// For how many months the warranty of an article lasts: as its attribute says, a number or a text of one, or else as the channel does.
 #[must_use]
 pub(super) fn months(attribute: Option<&serde_json::Value>, usual: i64) -> i64 {
-    let said = attribute.and_then(|value| value.as_i64().or_else(|| value.as_str()?.trim().parse().ok()));
-    said.unwrap_or(usual).clamp(0, MOST_MONTHS)
+    let said = attribute.and_then(catalog::months_of);
+    said.unwrap_or(usual).clamp(0, catalog::MOST_WARRANTY_MONTHS)
 }
 
 /// When a warranty is over that is counted from when something arrived: with the day of its last month that has the same number, in the zone of

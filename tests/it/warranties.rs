@@ -23,6 +23,11 @@ impl Sold {
         let found = app.ops("GET", "/variants?sku=DRILL", None).await.expect(200);
         let id = text(&found["items"][0]["id"]);
         let months = json!({"attributes": {"warranty_months": 36}});
+        for wrong in [json!(-1), json!(1_201), json!("two years"), json!(1.5), json!(null)] {
+            let wrong = json!({"attributes": {"warranty_months": wrong}});
+            let refused = app.ops("PATCH", &format!("/variants/{id}"), Some(&wrong)).await;
+            assert_eq!(refused.problem(422, "invalid_value")["pointer"], "/attributes/warranty_months");
+        }
         app.ops("PATCH", &format!("/variants/{id}"), Some(&months)).await.expect(200);
         let sold = Self::of(&shop).await;
         sold.leave().await;
