@@ -28,6 +28,11 @@ pub fn work(state: &State, runner: &mut Runner) {
         let state = own.clone();
         async move { bought(&state, now).await }
     });
+    let own = state.clone();
+    runner.every("approvals.overtaken", 30, move |now| {
+        let state = own.clone();
+        async move { overtaken(&state, now).await }
+    });
     runner.every("approvals.expire", 30, move |now| {
         let state = state.clone();
         async move { expire(&state, now).await }
@@ -46,6 +51,26 @@ async fn bought(state: &State, now: Instant) -> Result<()> {
             // One that fails keeps none of the others waiting; its next turn tries it again.
             if let Err(error) = noted {
                 tracing::warn!(request = %id, %error, "that an approved cart was ordered could not be written down");
+            }
+        }
+        match last {
+            Some(last) => after = Some(last),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Ends requests whose carts have changed, so that nobody is asked for what can not be approved.
+async fn overtaken(state: &State, now: Instant) -> Result<()> {
+    let mut after = None;
+    loop {
+        let (found, last) = state.db.read(move |tx| service::overtaken(tx, after, MOST)).await?;
+        for id in found {
+            let event = Id::new();
+            let ended = state.db.write_in(Lane::Bulk, move |tx| service::end_overtaken(tx, now, (id, event))).await;
+            // One that fails keeps none of the others waiting; its next turn tries it again.
+            if let Err(error) = ended {
+                tracing::warn!(request = %id, %error, "that a cart has changed could not be written down");
             }
         }
         match last {

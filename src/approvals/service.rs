@@ -323,6 +323,43 @@ pub(super) fn expire(tx: &mut Tx, now: Instant, (id, event): (ApprovalRequestId,
     if cart.version == seen.cart_version { approving::let_go(tx, now, cart) } else { Ok(()) }
 }
 
+/// Requests that wait and whose cart has changed since they were made, of so many after one: nobody can approve them any more. The last that
+/// was looked at is told where there may be more.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn overtaken(
+    tx: &mut Tx,
+    after: Option<ApprovalRequestId>,
+    limit: i64,
+) -> Result<(Vec<ApprovalRequestId>, Option<ApprovalRequestId>)> {
+    let waiting = store::awaiting(tx, after, limit)?;
+    let last = waiting.last().map(|request| request.id);
+    let carts: Vec<CartId> = waiting.iter().map(|request| request.cart_id).collect();
+    let versions = carts::versions(tx, &carts)?;
+    let changed = waiting.iter().filter(|request| versions.get(&request.cart_id) != Some(&request.cart_version));
+    Ok((changed.map(|request| request.id).collect(), last))
+}
+
+/// Withdraws a request whose cart has changed. Nothing happens where somebody has decided meanwhile.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn end_overtaken(tx: &mut Tx, now: Instant, (id, event): (ApprovalRequestId, EventId)) -> Result<()> {
+    let Some(seen) = store::read(tx, id)? else { return Ok(()) };
+    match approving::lock(tx, seen.cart_id) {
+        Ok(cart) if cart.version == seen.cart_version => return Ok(()),
+        // It has changed, or there is none any more.
+        Ok(_) | Err(Error::Problem(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let ended = store::transit(tx, now, id, (ApprovalState::Awaiting, ApprovalState::Withdrawn))?;
+    match ended {
+        Some(request) => told::tell(tx, (now, &Actor::System("approvals")), event, told::UPDATED, &request),
+        None => Ok(()),
+    }
+}
+
 /// A request that is to be ordered; `None` where it is not any more.
 ///
 /// # Errors

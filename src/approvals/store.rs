@@ -164,6 +164,13 @@ pub(super) fn approved(tx: &mut Tx, after: Option<ApprovalRequestId>, limit: i64
     load(tx, sql(query).bind(after).bind(limit))
 }
 
+/// Those that wait, after one of them.
+pub(super) fn awaiting(tx: &mut Tx, after: Option<ApprovalRequestId>, limit: i64) -> Result<Vec<ApprovalRequest>> {
+    let after = after.unwrap_or(ApprovalRequestId::from_bytes([0; 16]));
+    let query = format!("SELECT {READ} FROM approval_requests WHERE state = 'awaiting' AND id > ? ORDER BY id LIMIT ?");
+    load(tx, sql(query).bind(after).bind(limit))
+}
+
 /// Those whose time is over, the longest first.
 pub(super) fn due(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<ApprovalRequestId>> {
     sql("SELECT id FROM approval_requests WHERE state = 'awaiting' AND expires_at <= ? ORDER BY expires_at LIMIT ?")

@@ -206,3 +206,24 @@ fn a_cart_that_a_guest_has_frozen_is_approved_like_any_other_of_who_completes_it
         assert_eq!(app.count("SELECT count(*) FROM orders").await, 0);
     });
 }
+
+#[test]
+fn what_is_asked_for_of_a_cart_that_has_changed_ends_by_itself() {
+    on_both(|app| async move {
+        let trade = open(&app).await;
+        let cart = cart_of(&trade, "ada", "DESK").await;
+        let request = ask(&trade, &cart).await;
+        let line = json!({"sku": "PEN", "quantity": 1});
+        trade.as_("ada", "POST", &format!("/carts/{cart}/lines"), Some(&line)).await.expect(200);
+        // Its buyer has gone on: nobody can approve what was asked for.
+        app.clock.advance_seconds(31);
+        eventually("it has ended", || async { state(&app, &request).await == "withdrawn" }).await;
+        say(&trade, "bob", &request, "approve").await.problem(409, "state_conflict");
+        let waiting = trade.as_("bob", "GET", "/me/approval-requests?state=awaiting", None).await.expect(200);
+        assert_eq!(waiting["items"], json!([]));
+        // Asked anew, it is decided.
+        let again = ask(&trade, &cart).await;
+        say(&trade, "bob", &again, "approve").await.expect(200);
+        eventually("it is ordered", || async { state(&app, &again).await == "ordered" }).await;
+    });
+}
