@@ -111,7 +111,8 @@ pub struct EditsRequest {
 
 /// Edit an amendment
 ///
-/// What is added is priced now, for the order's customer; what is not edited keeps the price it was sold at. Answers with what all edits
+/// What is added is priced now, for the order's customer; what is not edited keeps the price it was sold at. A coupon that was forgotten is
+/// judged as on a cart, and tells why where it does not apply. Answers with what all edits
 /// together would do: lines, tax, shipping, what is to be paid or goes back, stock.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path), ("id" = inline(AmendmentId), Path)),
     request_body = EditsRequest, security(("token" = ["orders:write"])), responses((status = 200, body = AmendmentView)))]
@@ -124,13 +125,14 @@ async fn edit_amendment(call: Call, path: RefPath<(String, AmendmentId)>, body: 
         return Err(Error::invalid("/edits", "expected 1 to 50 edits"));
     }
     let (order, context) = knowing(&call, &actor, reference).await?;
-    call.command(&body.fingerprint, move |tx| Reply::ok(&service::edit(tx, &context, &actor, (order, id), &edits)?))
-        .await
+    let at = (order, id, Id::new());
+    call.command(&body.fingerprint, move |tx| Reply::ok(&service::edit(tx, &context, &actor, at, &edits)?)).await
 }
 
 /// Look at an amendment anew
 ///
-/// On the order as it is now, after somebody else has changed that: it can be confirmed on this version then.
+/// On the order as it is now, after somebody else has changed that: it can be confirmed on this version then. Coupons are judged anew. What
+/// waited for a second person is withdrawn where something is different.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path), ("id" = inline(AmendmentId), Path)),
     security(("token" = ["orders:write"])), responses((status = 200, body = AmendmentView)))]
 #[post("/orders/{ref}/amendments/{id}/preview")]
@@ -138,7 +140,8 @@ async fn preview_amendment(call: Call, path: RefPath<(String, AmendmentId)>, _: 
     let actor = call.allow(Scope::OrdersWrite)?.clone();
     let (reference, id) = path.0;
     let (order, context) = knowing(&call, &actor, reference).await?;
-    call.command(&Fingerprint::none(), move |tx| Reply::ok(&service::preview(tx, &context, order, id)?)).await
+    let at = (order, id, Id::new());
+    call.command(&Fingerprint::none(), move |tx| Reply::ok(&service::preview(tx, &context, &actor, at)?)).await
 }
 
 /// On which version of the order an amendment is confirmed.
@@ -195,16 +198,16 @@ async fn confirm_amendment(
 
 /// Abandon an amendment
 ///
-/// The order stays as it is, and can be amended anew.
+/// The order stays as it is, and can be amended anew. What waited for a second person is withdrawn.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path), ("id" = inline(AmendmentId), Path)),
     security(("token" = ["orders:write"])), responses((status = 200, body = AmendmentView)))]
 #[post("/orders/{ref}/amendments/{id}/abandon")]
 async fn abandon_amendment(call: Call, path: RefPath<(String, AmendmentId)>, _: NoBody) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersWrite)?.clone();
-    let ((reference, id), now) = (path.0, call.now);
+    let ((reference, id), now, event) = (path.0, call.now, Id::new());
     call.command(&Fingerprint::none(), move |tx| {
         let order = orders::resolve(tx, &actor, &reference)?;
-        Reply::ok(&service::abandon(tx, now, order, id)?)
+        Reply::ok(&service::abandon(tx, (now, &actor), (order, id, event))?)
     })
     .await
 }

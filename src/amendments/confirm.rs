@@ -2,14 +2,16 @@
 
 use super::{
     account, look,
-    model::{Amendment, AmendmentCommand, MoneyChange, Plan, Preview},
+    model::{Amendment, AmendmentCommand, MoneyChange, Preview},
+    plan::Plan,
+    promoted,
     second::{self, Second},
     service::{self, Told},
     store,
 };
 use crate::{
     carts::{self, Context, Origin},
-    countersign::CountersignRequest,
+    countersign::{self, CountersignRequest},
     credit::{self, ON_ACCOUNT},
     customers::Address,
     db::{Json, Tx},
@@ -41,6 +43,7 @@ pub(super) struct Ids {
     pub credit: EventId,
     pub released: EventId,
     pub invoice: JobId,
+    pub ended: EventId,
     pub account: (PaymentId, CreditEntryId, EventId),
 }
 
@@ -61,6 +64,7 @@ impl Ids {
             credit: Id::new(),
             released: Id::new(),
             invoice: Id::new(),
+            ended: Id::new(),
             account: (Id::new(), Id::new(), Id::new()),
         }
     }
@@ -112,6 +116,8 @@ pub(super) fn amended(plan: &Plan) -> Amended {
         added: plan.add.iter().map(added).collect(),
         repriced: plan.reprice.clone(),
         shipping: plan.shipping.clone(),
+        granted: plan.promoted.iter().filter_map(|one| one.granted().cloned()).collect(),
+        revoked: plan.promoted.iter().filter_map(|one| one.revoked().map(|applied| applied.promotion_id)).collect(),
     }
 }
 
@@ -119,7 +125,7 @@ pub(super) fn amended(plan: &Plan) -> Amended {
 ///
 /// # Errors
 /// `not_found`; `version_stale` where the order has changed since; `state_conflict`, `quantity_exceeded`, `out_of_stock`,
-/// `credit_exceeded`, `ceiling_exceeded` where it does not allow it.
+/// `credit_exceeded`, `ceiling_exceeded`, `coupon_refused`, `promotion_exhausted` where it does not allow it.
 pub(super) fn confirm(
     tx: &mut Tx,
     context: &Context,
@@ -160,11 +166,17 @@ pub(super) fn confirm(
     if !store::save(tx, now, &one, seen)? {
         return Err(Error::stale("amendment", seen));
     }
+    if let Second::Ask(_) = second {
+        // Nobody has to approve any more what was asked for before.
+        countersign::withdraw_of(tx, (now, actor), ids.ended, (order.id, one.id, "its amendment was confirmed"))?;
+    }
     let owed = on_account(tx, now, &order)?;
     let mut order = other_ways(tx, context, actor, ids, (order, &plan))?;
     // What is added is there before anything is taken off, so that the order is never without any line; its goods are looked for afterwards,
     // so that what comes free can be taken.
     let has_more = write(tx, now, (&mut order, &one, &plan))?;
+    // Before any level of stock, as checkouts do.
+    promoted::settle(tx, context, (&order, &plan))?;
     let reason = one.told_reason().unwrap_or_else(|| "amended".to_owned());
     if !plan.cancel.is_empty() {
         let mut pieces = Vec::with_capacity(plan.cancel.len());
@@ -210,6 +222,7 @@ fn allowed(tx: &mut Tx, now: Instant, actor: &Actor, order: &OrderDocument, plan
     }
     let begun = fulfilment::begun(tx, order.id)?;
     plan.check(order, &begun.unpicked)?;
+    promoted::applies(plan)?;
     service::uninvoiced(tx, order, plan)?;
     let less = look::money(order, plan, None)?.due.difference.minor();
     fulfilment::within_ceiling(actor, plan.given(order).max(-less))

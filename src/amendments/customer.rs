@@ -154,7 +154,7 @@ fn change(
     }
     let begun = service::begin(tx, context, &CUSTOMER, id, &new)?;
     let edits = edits(&order, wanted)?;
-    let edited = service::edit(tx, context, &CUSTOMER, (id, begun.id), &edits)?;
+    let edited = service::edit(tx, context, &CUSTOMER, (id, begun.id, ids.ended), &edits)?;
     let asked = (id, begun.id, edited.order_version);
     // Nobody has to approve what customers may.
     let second = Second::Ask((Id::new(), Id::new()));

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     confirm,
-    model::{Amendment, Change, LineChange, MoneyChange, Plan, Preview, StockChange, TaxChange},
+    model::{Amendment, Change, LineChange, MoneyChange, Preview, StockChange, TaxChange},
+    plan::Plan,
+    promoted,
 };
 use crate::{
     carts::{self, Context, Promise},
@@ -53,6 +55,8 @@ pub(super) fn preview(tx: &mut Tx, context: &Context, order: &OrderDocument, one
         money,
         reserved,
         freed: freed(order, &plan),
+        promotions: plan.promoted.iter().map(promoted::told).collect(),
+        given_away: Some(plan.given(order)).filter(|minor| *minor > 0).map(|it| Money::from_minor(it, order.currency)),
         redirected: !plan.ways.is_empty(),
         waits,
         promise,
@@ -101,7 +105,7 @@ fn why_not(order: &OrderDocument, plan: &Plan, begun: &Begun) -> Result<Option<S
     if plan.is_empty() {
         return Ok(Some("nothing would be changed".to_owned()));
     }
-    match plan.check(order, &begun.unpicked) {
+    match promoted::applies(plan).and_then(|()| plan.check(order, &begun.unpicked)) {
         Ok(()) => Ok(None),
         Err(Error::Problem(problem)) => Ok(Some(problem.detail)),
         Err(error) => Err(error),

@@ -1,7 +1,5 @@
 //! What an amendment is, what can be edited by it, and what follows from its edits. Pure.
 
-use std::collections::BTreeMap;
-
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +12,10 @@ use crate::{
         ids::{AmendmentId, OrderId, VariantId},
         text::{Note, Text},
     },
-    orders::OrderDocument,
-    pricing::model::{LineTotals, ShippingTotals},
+    pricing::{
+        Repriced,
+        model::{AppliedPromotion, LineShare, LineTotals, ShippingTotals, Step},
+    },
 };
 
 crate::words! {
@@ -173,6 +173,19 @@ pub enum Edit {
         #[serde(default)]
         keep_price: bool,
     },
+    /// A coupon that the customer had forgotten. It is judged as on a cart, on what has neither moved nor is invoiced, at this moment; where it
+    /// does not apply the preview says why.
+    ApplyCoupon {
+        /// The code: case, dashes and blanks do not matter.
+        #[schema(value_type = String)]
+        code: Text<60>,
+    },
+    /// Without a promotion that has reduced the order: what it took off is owed again, all of it. A coupon of this amendment is not put on.
+    RemovePromotion {
+        /// The id or the code of the promotion, or the code of its coupon.
+        #[schema(value_type = String)]
+        promotion: Text<100>,
+    },
     /// What whoever looks at the change later should know.
     Note {
         /// The text.
@@ -235,12 +248,65 @@ const fn is_nothing(minor: &i64) -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub(super) enum Op {
-    Cancel { line_no: i32, quantity: i64 },
-    Add { line: Box<PricedLine> },
-    Drop { line_no: i32 },
-    Reprice { totals: Box<LineTotals> },
-    Way { delivery: usize, method: Option<String>, address: Option<Box<Address>> },
-    Shipping { totals: Box<ShippingTotals> },
+    Cancel {
+        line_no: i32,
+        quantity: i64,
+    },
+    Add {
+        line: Box<PricedLine>,
+    },
+    Drop {
+        line_no: i32,
+    },
+    Reprice {
+        totals: Box<LineTotals>,
+    },
+    Way {
+        delivery: usize,
+        method: Option<String>,
+        address: Option<Box<Address>>,
+    },
+    Shipping {
+        totals: Box<ShippingTotals>,
+    },
+    /// Another method is taken for the old price: so much more it would have cost, with tax, in minor units.
+    Kept {
+        delivery: usize,
+        method: String,
+        given: i64,
+    },
+    Promote {
+        promoted: Box<Promoted>,
+    },
+}
+
+/// What a coupon that is put on takes off, or what is owed again without a promotion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Promoted {
+    /// The code of the coupon that is put on, as it is stored; `None` where a promotion is taken off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<String>,
+    /// What costs something else by it; `None` where it does not apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repriced: Option<Repriced>,
+    /// Why it does not apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Step>,
+    /// The lines that were left out, since their prices stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<i32>,
+}
+
+impl Promoted {
+    /// The promotion that is put on.
+    pub fn granted(&self) -> Option<&AppliedPromotion> {
+        self.repriced.as_ref().filter(|_| self.coupon.is_some()).map(|one| &one.applied)
+    }
+
+    /// The promotion that is taken off.
+    pub fn revoked(&self) -> Option<&AppliedPromotion> {
+        self.repriced.as_ref().filter(|_| self.coupon.is_none()).map(|one| &one.applied)
+    }
 }
 
 /// An edit as it was made.
@@ -300,88 +366,6 @@ impl Amendment {
             true => Some(BY_CUSTOMER.to_owned()),
             false => self.kept.reason.clone(),
         }
-    }
-}
-
-/// What follows from all edits together.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Plan {
-    /// How many pieces of which lines are cancelled.
-    pub cancel: BTreeMap<i32, i64>,
-    pub add: Vec<PricedLine>,
-    pub reprice: Vec<LineTotals>,
-    pub ways: BTreeMap<usize, (Option<String>, Option<Address>)>,
-    pub shipping: Option<ShippingTotals>,
-}
-
-impl Plan {
-    /// What follows from edits; later ones go before earlier ones.
-    pub fn of(edits: &[MadeEdit]) -> Self {
-        let mut plan = Self::default();
-        for op in edits.iter().flat_map(|made| &made.ops) {
-            match op.clone() {
-                Op::Cancel { line_no, quantity } => *plan.cancel.entry(line_no).or_default() += quantity,
-                Op::Add { line } => plan.add.push(*line),
-                Op::Drop { line_no } => plan.add.retain(|line| line.line_no != line_no),
-                Op::Reprice { totals } => {
-                    plan.reprice.retain(|one| one.line_no != totals.line_no);
-                    plan.reprice.push(*totals);
-                }
-                Op::Way { delivery, method, address } => {
-                    if method.is_some() {
-                        // What the method before would have cost nobody pays; what this one costs follows, where it is charged.
-                        plan.shipping = None;
-                    }
-                    let way = plan.ways.entry(delivery).or_default();
-                    way.0 = method.or(way.0.take());
-                    way.1 = address.map(|address| *address).or(way.1.take());
-                }
-                Op::Shipping { totals } => plan.shipping = Some(*totals),
-            }
-        }
-        plan
-    }
-
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// What is given away by prices that were agreed, with tax, in minor units: below the price list for what is added, below what it was
-    /// sold at for what was there. What is charged for something else beside it makes that no less.
-    pub fn given(&self, order: &OrderDocument) -> i64 {
-        let added: i64 = self.add.iter().map(|line| line.given).sum();
-        let sold = |line_no: i32| order.line(line_no).map_or(0, |line| line.gross.minor());
-        let repriced = self.reprice.iter().map(|totals| (sold(totals.line_no) - totals.gross.minor()).max(0));
-        added + repriced.sum::<i64>()
-    }
-
-    /// That it can be made on an order of which so many pieces are not picked. `at` is where a refusal points.
-    pub fn check(&self, order: &OrderDocument, unpicked: &BTreeMap<i32, i64>) -> Result<()> {
-        for (line_no, quantity) in &self.cancel {
-            let line = order.line(*line_no)?;
-            let left = unpicked.get(line_no).copied().unwrap_or_else(|| line.quantities.open());
-            if *quantity > left {
-                let detail = format!(
-                    "only {left} of line {line_no} are not picked: ask the location to cancel the others \
-                     (`request-cancel` of the fulfilment order), or have them put back first"
-                );
-                return Err(Error::problem(Code::QuantityExceeded, detail)
-                    .with("line_no", *line_no)
-                    .with("left", left));
-            }
-        }
-        let cancelled = |line_no: i32| self.cancel.get(&line_no).copied().unwrap_or_default();
-        let kept = |line: &crate::orders::OrderLine| {
-            line.quantities.quantity - line.quantities.cancelled - cancelled(line.line_no)
-        };
-        if self.add.is_empty() && order.lines.iter().all(|line| kept(line) == 0) {
-            return Err(Error::conflict("nothing of the order would be left: cancel it"));
-        }
-        if let Some(both) = self.reprice.iter().find(|totals| cancelled(totals.line_no) > 0) {
-            let detail = format!("line {} is changed in price or in quantity, and not in both at once", both.line_no);
-            return Err(Error::conflict(detail).with("line_no", both.line_no));
-        }
-        Ok(())
     }
 }
 
@@ -470,6 +454,32 @@ pub struct StockChange {
     pub location: Option<String>,
 }
 
+/// A coupon that is put on, or a promotion that is taken off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = AmendmentPromotion)]
+pub struct PromotionChange {
+    /// The code of the coupon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<String>,
+    /// The code of the promotion; absent where a coupon does not apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<String>,
+    /// Whether it is taken off: then the amounts are owed again.
+    pub removed: bool,
+    /// What it takes off, or took off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    /// The same by line; of shipping there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<LineShare>,
+    /// Why it does not apply: the amendment can not be confirmed with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Step>,
+    /// The lines that were left out: something of them has moved or is invoiced, they are parts of bundles, or pieces of them are taken off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<i32>,
+}
+
 /// What an amendment would do to an order as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = AmendmentPreview)]
@@ -482,6 +492,12 @@ pub struct Preview {
     pub reserved: Vec<StockChange>,
     /// What would come free.
     pub freed: Vec<StockChange>,
+    /// What coupons that are put on take off, or why they do not; and what is owed again without promotions that are taken off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promotions: Vec<PromotionChange>,
+    /// What is given away, with tax: by agreed prices, and by a dearer method for the old price. Ceilings count it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_away: Option<Money>,
     /// Whether the order goes another way: its promise is looked at again then.
     pub redirected: bool,
     /// Whether some of what would be allocated is still to come.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::amendments::plan::Plan;
 
 #[test]
 fn what_has_ended_takes_nothing_more() {

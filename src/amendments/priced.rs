@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use super::model::{Plan, PricedLine};
+use super::{model::PricedLine, plan::Plan};
 use crate::{
-    carts::{self, Cart, CartDetails, CartLine, CartState, Context, Stage},
+    carts::{self, Cart, CartDetails, CartLine, CartState, Context, Delivery, Stage},
     catalog::{self, BackorderPolicy, StockPolicy, Variant},
     db::Tx,
     error::{Code, Error, Result},
@@ -27,7 +27,13 @@ pub(super) struct Wanted<'a> {
 }
 
 /// A cart of the order's customer that goes where one of its deliveries does, with these lines.
-fn cart(context: &Context, order: &OrderDocument, delivery: usize, at: Instant, lines: Vec<CartLine>) -> Cart {
+pub(super) fn cart(
+    context: &Context,
+    order: &OrderDocument,
+    delivery: usize,
+    at: Instant,
+    lines: Vec<CartLine>,
+) -> Cart {
     let place = order.deliveries.get(delivery);
     let address = place.and_then(|one| one.address.clone()).or_else(|| {
         let pickup = place.and_then(|one| one.pickup.as_ref());
@@ -59,7 +65,7 @@ fn cart(context: &Context, order: &OrderDocument, delivery: usize, at: Instant, 
     }
 }
 
-fn cart_line(line_no: i32, variant: &Variant, quantity: Quantity, agreed: Option<PricePer>) -> CartLine {
+pub(super) fn cart_line(line_no: i32, variant: &Variant, quantity: Quantity, agreed: Option<PricePer>) -> CartLine {
     CartLine {
         id: Id::new(),
         line_no,
@@ -200,13 +206,35 @@ pub(super) fn shipping(
     order: &OrderDocument,
     (plan, method): (&Plan, &str),
 ) -> Result<ShippingTotals> {
+    shipping_of(tx, context, order, (plan, 0, method))
+}
+
+/// How many pieces of a line one of several deliveries carries; `None` where that is all of it.
+fn pieces_of(delivery: &Delivery, line_no: i32) -> Option<i64> {
+    let own = delivery.lines.iter().filter(|line| line.line_no == line_no);
+    (!delivery.lines.is_empty()).then(|| own.map(|line| line.quantity).sum())
+}
+
+/// The same; of several deliveries, of what this one carries.
+fn shipping_of(
+    tx: &mut Tx,
+    context: &Context,
+    order: &OrderDocument,
+    (plan, delivery, method): (&Plan, usize, &str),
+) -> Result<ShippingTotals> {
+    let several = order.deliveries.len() > 1;
+    let own = order.deliveries.get(delivery).filter(|_| several);
     let taken = |line_no: i32| plan.cancel.get(&line_no).copied().unwrap_or_default();
     let mut wanted: Vec<(i32, String, i64, PricePer)> = Vec::new();
     for line in &order.lines {
-        let kept = line.quantities.quantity - line.quantities.cancelled - taken(line.line_no);
+        let whole = line.quantities.quantity - line.quantities.cancelled - taken(line.line_no);
+        let kept = own.map_or(whole, |own| pieces_of(own, line.line_no).map_or(whole, |its| its.min(whole)));
+        if own.is_some_and(|own| !own.line_nos.contains(&line.line_no)) {
+            continue;
+        }
         wanted.push((line.line_no, line.sku.clone(), kept, line.price()));
     }
-    for line in &plan.add {
+    for line in plan.add.iter().filter(|line| !several || line.delivery == delivery) {
         let price = PricePer { price: line.totals.unit_price, per: line.totals.per };
         wanted.push((line.line_no, line.sku.clone(), line.totals.quantity.get(), price));
     }
@@ -219,9 +247,33 @@ pub(super) fn shipping(
         known.get(&sku).map(|variant| cart_line(line_no, variant, quantity, Some(price)))
     };
     let lines = wanted.into_iter().filter_map(line).collect();
-    let mut cart = cart(context, order, 0, context.now, lines);
+    let mut cart = cart(context, order, delivery, context.now, lines);
     cart.details.shipping_method = Some(method.to_owned());
     let totals = priced(tx, context, cart, order).map_err(|error| error.at("/method"))?;
     let refused = || Error::problem(Code::ShippingMethodUnavailable, format!("`{method}` does not take this order"));
     totals.shipping.ok_or_else(|| refused().at("/method"))
+}
+
+/// What another method costs more than is charged, with tax, in minor units, of all that is left and is added: it is taken for the old price. Of
+/// several deliveries, more than this one was sold at. Nothing where no price of it is known.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn kept(
+    tx: &mut Tx,
+    context: &Context,
+    order: &OrderDocument,
+    (plan, delivery, method): (&Plan, usize, &str),
+) -> Result<i64> {
+    let then = match shipping_of(tx, context, order, (plan, delivery, method)) {
+        Ok(totals) => totals.gross.minor(),
+        Err(Error::Problem(_)) => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let own = order.deliveries.get(delivery).and_then(|one| one.shipping.as_ref());
+    let now = match order.deliveries.len() {
+        ..=1 => order.shipping.as_ref().map_or(0, |shipping| shipping.gross.minor()),
+        _ => own.map_or(0, |shipping| shipping.gross.minor()),
+    };
+    Ok((then - now).max(0))
 }

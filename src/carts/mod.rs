@@ -17,6 +17,7 @@ mod discount;
 mod dto;
 mod erase;
 mod gifts;
+mod later;
 mod lines;
 mod merge;
 mod model;
@@ -40,6 +41,7 @@ pub use delivery::{Delivery, DeliveryLine, DeliveryShipping, FurtherDelivery, Pi
 pub use discount::discount;
 pub use erase::{erase, erase_of_guest, of_customer, of_guest_after, with_merged};
 pub(crate) use gifts::{lost_gift, without_gift};
+pub(crate) use later::{Later, SoldBefore, WasSold, otherwise, uses_of as uses_later};
 pub(crate) use model::refuse_incomplete;
 pub use model::{
     Approved, Cart, CartDetails, CartFigures, CartLine, CartState, CartView, ForeignOrder, LastDecline, Problem,

@@ -25,7 +25,7 @@ use crate::{
     http::{State, seal::Secret},
     kernel::{
         Country, Instant, Money, Per, PricePer,
-        ids::{ChannelId, CustomerId, PromotionId, VariantId},
+        ids::{CartId, ChannelId, CustomerId, PromotionId, VariantId},
         text::Email,
     },
     pricing::{
@@ -104,7 +104,7 @@ pub fn known(tx: &mut Tx, cart: &Cart) -> Result<Priced> {
     Ok(Priced { variants, ..Priced::default() })
 }
 
-fn variants(tx: &mut Tx, cart: &Cart) -> Result<Vec<Variant>> {
+pub(super) fn variants(tx: &mut Tx, cart: &Cart) -> Result<Vec<Variant>> {
     let skus = bundles::skus(cart);
     if skus.is_empty() { Ok(Vec::new()) } else { catalog::by_skus(tx, &skus) }
 }
@@ -315,18 +315,23 @@ pub(super) fn weight(cart: &Cart, variants: &HashMap<VariantId, Variant>) -> i64
 }
 
 /// What prices and promotions ask of a cart beside its lines.
-struct Asked {
-    buyer: Buyer,
+pub(super) struct Asked {
+    pub(super) buyer: Buyer,
     member: Membership,
     rules: OrderRules,
-    coupons: Vec<Redeemed>,
-    person: Person,
+    pub(super) coupons: Vec<Redeemed>,
+    pub(super) person: Person,
     sale: Sale,
 }
 
 impl Asked {
     /// Reads it: no statement as long as the customer is not known and no rule asks.
-    fn read(tx: &mut Tx, context: &Context, cart: &Cart, variants: &HashMap<VariantId, Variant>) -> Result<Self> {
+    pub(super) fn read(
+        tx: &mut Tx,
+        context: &Context,
+        cart: &Cart,
+        variants: &HashMap<VariantId, Variant>,
+    ) -> Result<Self> {
         let (rules, email) = (&context.rules, cart.details.email.as_ref());
         let standing = match cart.customer {
             Some(customer) => customers::standing(tx, customer)?,
@@ -356,9 +361,19 @@ impl Asked {
 /// # Errors
 /// What the database says.
 pub fn has_ordered(tx: &mut Tx, customer: Option<CustomerId>, email: Option<&Email>) -> Result<bool> {
+    has_ordered_beside(tx, customer, email, None)
+}
+
+/// The same, where what was ordered by one cart does not count.
+pub(super) fn has_ordered_beside(
+    tx: &mut Tx,
+    customer: Option<CustomerId>,
+    email: Option<&Email>,
+    but: Option<CartId>,
+) -> Result<bool> {
     let mut accounts = email.map_or(Ok(Vec::new()), |email| customers::with_email(tx, email))?;
     accounts.extend(customer);
-    store::has_ordered(tx, &accounts, email)
+    store::has_ordered(tx, &accounts, email, but.unwrap_or(CartId::from_bytes([0; 16])))
 }
 
 /// How a cart's coupons are looked at.
@@ -376,7 +391,7 @@ pub(crate) fn uses(context: &Context, cart: &Cart) -> Vec<Use> {
 static NO_ATTRIBUTES: Attributes = Attributes::new();
 
 /// The lines whose prices are asked for.
-fn lines<'a>(cart: &'a Cart, variants: &'a HashMap<VariantId, Variant>) -> Vec<LineRequest<'a>> {
+pub(super) fn lines<'a>(cart: &'a Cart, variants: &'a HashMap<VariantId, Variant>) -> Vec<LineRequest<'a>> {
     let part = |of: &CartComponent| {
         let tax_class = &variants.get(&of.variant_id)?.tax_class;
         Some(PartRequest { variant_id: of.variant_id, tax_class, quantity: of.quantity })
@@ -399,7 +414,7 @@ fn lines<'a>(cart: &'a Cart, variants: &'a HashMap<VariantId, Variant>) -> Vec<L
 }
 
 /// What is asked for a cart, before anything is in it.
-fn empty_request<'a>(
+pub(super) fn empty_request<'a>(
     context: &Context,
     cart: &'a Cart,
     (asked, left): (&'a Asked, &'a HashMap<PromotionId, Left>),

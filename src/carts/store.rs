@@ -253,20 +253,21 @@ pub(super) fn of_customer(tx: &mut Tx, customer: CustomerId) -> Result<Vec<CartI
 }
 
 /// Whether one of these customers has ordered, or a guest with this e-mail address.
-pub(super) fn has_ordered(tx: &mut Tx, customers: &[CustomerId], email: Option<&Email>) -> Result<bool> {
+pub(super) fn has_ordered(tx: &mut Tx, customers: &[CustomerId], email: Option<&Email>, but: CartId) -> Result<bool> {
     if !customers.is_empty() {
         let list = dialect::list(tx, &[("wanted", Col::Uid)]);
-        let query =
-            format!("SELECT 1 FROM {list} JOIN carts ON customer_id = list.wanted AND state = 'completed' LIMIT 1");
+        let query = format!(
+            "SELECT 1 FROM {list} JOIN carts ON customer_id = list.wanted AND state = 'completed' AND id <> ? LIMIT 1"
+        );
         let wanted = dialect::rows(customers.iter().map(|id| json!([id.hex()])).collect());
-        if sql(query).bind(wanted).first::<Integer, i32>(tx)?.is_some() {
+        if sql(query).bind(wanted).bind(but).first::<Integer, i32>(tx)?.is_some() {
             return Ok(true);
         }
     }
     let Some(email) = email else { return Ok(false) };
     let query = sql("SELECT 1 FROM carts WHERE lower(doc->>'email') = ? AND customer_id IS NULL \
-                     AND doc->>'email' IS NOT NULL AND state = 'completed' LIMIT 1");
-    Ok(query.bind(email.folded()).first::<Integer, i32>(tx)?.is_some())
+                     AND doc->>'email' IS NOT NULL AND state = 'completed' AND id <> ? LIMIT 1");
+    Ok(query.bind(email.folded()).bind(but).first::<Integer, i32>(tx)?.is_some())
 }
 
 /// An index leads to them. Addresses are ASCII, so the databases fold them as we do.

@@ -12,4 +12,4 @@ mod store;
 
 pub use model::{Ceilinged, CountersignRequest, CountersignState, CountersignSubject, OnBehalf, mermaid};
 pub use run::{of_job, run};
-pub use service::{Asking, above, ask, erase, event_schemas, state_of, until, waiting_of};
+pub use service::{Asking, above, ask, erase, event_schemas, state_of, until, waiting_of, withdraw_of};

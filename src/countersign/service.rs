@@ -16,7 +16,7 @@ use crate::{
     jobs::{self, NewJob},
     kernel::{
         Actor, Instant, Money,
-        ids::{ChannelId, CountersignRequestId, EventId, JobId, OrderId},
+        ids::{AmendmentId, ChannelId, CountersignRequestId, EventId, JobId, OrderId},
     },
 };
 
@@ -211,6 +211,33 @@ pub(super) fn decide(
         jobs::enqueue(tx, now, vec![job.in_order(request.id.to_string())])?;
     }
     Ok(request)
+}
+
+/// Takes back what waits of an amendment that is not any more what was asked for: nobody can approve it.
+///
+/// # Errors
+/// What the database says.
+pub fn withdraw_of(
+    tx: &mut Tx,
+    (now, actor): (Instant, &Actor),
+    event: EventId,
+    (order, amendment, why): (OrderId, AmendmentId, &str),
+) -> Result<()> {
+    // There is one at most: who confirms again is told of the one that waits, and whatever changes the amendment comes by here.
+    let mut waiting = waiting_of(tx, now, order)?.into_iter();
+    let Some(seen) = waiting.find(|one| one.subject.amendment_id == Some(amendment)) else { return Ok(()) };
+    let ended = CountersignRequest {
+        state: CountersignState::Withdrawn,
+        decided_by: Some(actor.label()),
+        code: Some(Code::VersionStale.as_str().to_owned()),
+        detail: Some(why.to_owned()),
+        ..seen
+    };
+    // Whoever approves it at this moment is told by the job, which finds another version.
+    match store::decide(tx, now, &ended)? {
+        Some(ended) => tell(tx, (now, actor), event, UPDATED, &ended),
+        None => Ok(()),
+    }
 }
 
 /// Who may say what.

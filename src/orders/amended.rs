@@ -14,8 +14,8 @@ use crate::{
     carts::DeliveryLine,
     db::Tx,
     error::{Error, Result},
-    kernel::Money,
-    pricing::model::{LineTotals, ShippingTotals, TaxTotal, Totals},
+    kernel::{Money, ids::PromotionId},
+    pricing::model::{AppliedPromotion, LineTotals, ShippingTotals, TaxTotal, Totals},
 };
 
 /// A line that an order gets after it was placed.
@@ -38,6 +38,10 @@ pub struct Amended {
     pub repriced: Vec<LineTotals>,
     /// What shipping costs from now on.
     pub shipping: Option<ShippingTotals>,
+    /// Promotions that reduce it from now on.
+    pub granted: Vec<AppliedPromotion>,
+    /// Promotions that do not any more.
+    pub revoked: Vec<PromotionId>,
 }
 
 /// What an amendment adds to the sums at one rate of tax, or takes off: minor units.
@@ -117,6 +121,10 @@ fn totals_after(order: &OrderDocument, totals: &mut Totals, what: &Amended) -> R
     totals.taxes.sort_by_key(|row| row.rate);
     (totals.subtotal, totals.discount) = (money(subtotal), money(discount));
     (totals.net, totals.tax, totals.total) = (money(net), money(tax), money(net + tax));
+    totals.promotions.retain(|applied| !what.revoked.contains(&applied.promotion_id));
+    totals.promotions.extend(what.granted.iter().cloned());
+    let is_granted = |id: PromotionId| what.granted.iter().any(|applied| applied.promotion_id == id);
+    totals.passed_over.retain(|passed| !is_granted(passed.promotion_id));
     if let Some(shipping) = &what.shipping {
         totals.shipping_total = shipping.gross;
         totals.shipping = Some(shipping.clone());

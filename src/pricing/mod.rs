@@ -39,7 +39,8 @@ pub use import::{ImportedPrice, PriceRowImport, import};
 pub use promotions::{Described, Goods, Percent, Set, work};
 pub use quote::{
     Consider, DeliveryDays, GiftGoods, GiftRequest, Given, LineRequest, PartRequest, Quote, QuoteProblem, QuoteRequest,
-    Rules, Shipped, ShippingOption, ShippingRequest, quote, shipping_options, sort_options,
+    Repriced, Rules, Shipped, ShippingOption, ShippingRequest, Sold, SoldLine, grant, quote, revoke, shipping_options,
+    sort_options,
 };
 pub use reductions::{Article, reductions};
 pub use service::{

@@ -412,7 +412,7 @@ pub struct AppliedPromotion {
 }
 
 /// What a promotion takes off a line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LineShare {
     /// The line's number.
     pub line_no: i32,

@@ -2,6 +2,7 @@
 //! the engine's sums. Pure: carts, checkout, orders and offers read [`Rules`] and the prices and ask here.
 
 mod gifts;
+mod later;
 mod prices;
 mod shipping;
 
@@ -32,6 +33,7 @@ use crate::{
 };
 
 pub use gifts::{GiftGoods, GiftRequest, Given};
+pub use later::{Repriced, Sold, SoldLine, grant, revoke};
 use prices::Prices;
 pub use shipping::Shipped;
 use shipping::{Good, shippings};

@@ -6,6 +6,7 @@ mod abandonment;
 mod actions;
 mod adjust;
 mod adjust_goods;
+mod amended_promotions;
 mod amendments;
 mod approvals;
 mod arrived_goods;

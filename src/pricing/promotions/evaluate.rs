@@ -60,6 +60,17 @@ pub struct Evaluation<'a, P> {
     pub passed_over: Vec<PassedOver>,
 }
 
+/// What was taken off before, by promotions that stay as they are.
+#[derive(Clone, Copy)]
+pub struct Before<'a> {
+    /// Off each line of the basket, in their order, in minor units.
+    pub off: &'a [i64],
+    /// Off shipping, in minor units.
+    pub off_shipping: i64,
+    /// The promotions that have, as far as anybody knows them still.
+    pub by: &'a [(&'a Compiled, &'a AppliedPromotion)],
+}
+
 /// A promotion that may apply, at its turn.
 struct Candidate<'a> {
     ready: &'a Compiled,
@@ -87,6 +98,32 @@ impl<'a, P: Borrow<Compiled>> Evaluation<'a, P> {
         }
     }
 
+    /// Beside what was taken off before: what comes now has its turn behind that, whatever its priority, and keeps to what earlier promotions
+    /// want to be left, and to whether they go together with others.
+    #[must_use]
+    pub fn beside(promotions: &'a [P], basket: &'a Basket<'a>, before: Before<'a>) -> Self {
+        let mut all = Self::new(promotions, basket, Detail::All);
+        for (standing, off) in all.standing.iter_mut().zip(before.off) {
+            standing.left -= off;
+            standing.touched = *off > 0;
+        }
+        for (ready, applied) in before.by {
+            let stacking = &ready.promotion.rule.stacking;
+            all.groups.extend(stacking.group.as_deref());
+            for (at, line) in basket.lines.iter().enumerate() {
+                if !applied.lines.iter().any(|share| share.line_no == line.line_no) {
+                    continue;
+                }
+                let floor = all.floor_of(stacking, line);
+                if let Some(standing) = all.standing.get_mut(at) {
+                    standing.closed |= !stacking.combinable;
+                    standing.floor = standing.floor.max(floor);
+                }
+            }
+        }
+        all
+    }
+
     /// Applies the promotions on goods.
     pub fn goods(&mut self) {
         self.run(false, Self::offer_of, Self::take);
@@ -94,8 +131,24 @@ impl<'a, P: Borrow<Compiled>> Evaluation<'a, P> {
 
     /// Applies the promotions on shipping, which costs so much in minor units.
     pub fn shipping(&mut self, price: i64) {
+        self.on_shipping(price, Standing { left: price, floor: 0, touched: false, closed: false });
+    }
+
+    /// The same of shipping of which something was taken off before.
+    pub fn shipping_beside(&mut self, price: i64, before: Before<'_>) {
+        let mut standing =
+            Standing { left: price - before.off_shipping, floor: 0, touched: before.off_shipping > 0, closed: false };
+        for (ready, _) in before.by.iter().filter(|(ready, _)| ready.on_shipping) {
+            let stacking = &ready.promotion.rule.stacking;
+            standing.closed |= !stacking.combinable;
+            standing.floor = standing.floor.max(stacking.floor.map_or(0, |floor| at_least(price, floor)));
+        }
+        self.on_shipping(price, standing);
+    }
+
+    fn on_shipping(&mut self, price: i64, standing: Standing) {
         self.shipping = price;
-        self.standing.push(Standing { left: price, floor: 0, touched: false, closed: false });
+        self.standing.push(standing);
         self.run(true, Self::shipping_offer, Self::take_shipping);
         self.standing.pop();
     }

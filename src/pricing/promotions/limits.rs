@@ -108,8 +108,13 @@ pub fn lost<'t>(shown: Option<&'t Totals>, now: Option<&Totals>) -> Option<&'t A
 /// What a cart with these totals takes of promotions that are counted; nothing of others.
 #[must_use]
 pub fn uses_of(promotions: &[Arc<Compiled>], totals: Option<&Totals>, person: &Person) -> Vec<Use> {
-    let applied = totals.into_iter().flat_map(|totals| &totals.promotions);
-    let counted = applied.filter_map(|applied| {
+    totals.map_or_else(Vec::new, |totals| uses_of_applied(promotions, &totals.promotions, person))
+}
+
+/// What is taken of these promotions as far as they are counted.
+#[must_use]
+pub fn uses_of_applied(promotions: &[Arc<Compiled>], applied: &[AppliedPromotion], person: &Person) -> Vec<Use> {
+    let counted = applied.iter().filter_map(|applied| {
         let ready = promotions.iter().find(|ready| ready.promotion.id == applied.promotion_id)?;
         let promotion = &ready.promotion;
         if !promotion.is_counted() {
@@ -325,6 +330,15 @@ pub fn release(tx: &mut Tx, cart: CartId) -> Result<()> {
 pub fn give_back_of(tx: &mut Tx, order: OrderId) -> Result<()> {
     let returned = store::return_of_order(tx, order)?;
     if returned.is_empty() { Ok(()) } else { give_back(tx, &returned) }
+}
+
+/// Gives back what an order had consumed of one promotion, which is taken off it. Nothing happens where that is not counted.
+///
+/// # Errors
+/// What the database says.
+pub fn give_back_one(tx: &mut Tx, order: OrderId, promotion: PromotionId) -> Result<()> {
+    let dropped = store::drop_of_order(tx, order, promotion)?;
+    if dropped.is_empty() { Ok(()) } else { give_back(tx, &dropped) }
 }
 
 /// Ends reservations that are due, up to `limit` of them; how many there were.

@@ -27,11 +27,11 @@ pub use announced::{Described, Listed, began, reduced_by};
 pub use compiled::{Compiled, Line, Set};
 pub use conditions::{Basket, GiftLine, Giveable, Left, Redeemed};
 pub use coupons::{Coupon, Redeeming, code, find as find_coupon, redeemed, unknown as unknown_coupon};
-pub use evaluate::{Detail, Evaluation};
+pub use evaluate::{Before, Detail, Evaluation};
 pub use goods::{give_goods, goods_in_question};
 pub use limits::{
-    Person, Use, consume, exhausted, expire_due, extend, give_back_of, left, lost, promotions_of, release, reserve,
-    retain, uses_of,
+    Person, Use, consume, exhausted, expire_due, extend, give_back_of, give_back_one, left, lost, promotions_of,
+    release, reserve, retain, uses_of, uses_of_applied,
 };
 pub use model::{
     Conditions, Gift, Goods, Limits, Off, Origin, Percent, Promotion, PromotionState, Rule, Selection, Stacking,

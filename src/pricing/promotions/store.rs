@@ -430,6 +430,14 @@ pub(super) fn return_of_order(tx: &mut Tx, order: OrderId) -> Result<Vec<Counted
     query.bind(order).load::<CountedTypes, Counted>(tx)
 }
 
+/// Forgets what an order has consumed of a promotion, and tells what that was.
+pub(super) fn drop_of_order(tx: &mut Tx, order: OrderId, promotion: PromotionId) -> Result<Vec<Counted>> {
+    let query = sql(format!(
+        "DELETE FROM promotion_uses WHERE order_id = ? AND promotion_id = ? AND state = 'consumed' RETURNING {COUNTED}"
+    ));
+    query.bind(order).bind(promotion).load::<CountedTypes, Counted>(tx)
+}
+
 /// Forgets reservations that are due, of these promotions or of all; up to `limit` of them, the longest due first.
 pub(super) fn drop_due(tx: &mut Tx, now: Instant, of: Option<&[PromotionId]>, limit: i64) -> Result<Vec<Counted>> {
     let skip = dialect::skip_locked(tx);

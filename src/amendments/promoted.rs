@@ -1,0 +1,314 @@
+//! Coupons that are put on an order after the click, and promotions that are taken off it.
+//!
+//! Both are judged by the engine of carts, on the lines of which nothing has moved and nothing is invoiced, anew with every edit and whenever the
+//! amendment is looked at anew. What is limited is taken in the transaction that confirms, by the guarded counters of checkouts.
+
+use super::{
+    model::{Edit, MadeEdit, Op, Promoted, PromotionChange},
+    plan::Plan,
+    priced,
+};
+use crate::{
+    carts::{self, Cart, Context, Later, SoldBefore, WasSold},
+    catalog,
+    db::Tx,
+    error::{Code, Error, Result},
+    invoices::{self, Invoiced},
+    kernel::{Instant, Quantity, ids::CartId, text::Email},
+    orders::{OrderDocument, OrderLine},
+    pricing::{
+        engine,
+        model::{AppliedPromotion, LineTotals, Step},
+        promotions::{self, code},
+    },
+};
+
+/// The step of an explanation that says that a price was agreed.
+const AGREED: &str = "price_override";
+
+/// A promotion that an edit names: by its id, its code or its coupon.
+fn named<'a>(all: impl IntoIterator<Item = &'a AppliedPromotion>, name: &str) -> Option<&'a AppliedPromotion> {
+    let coupon = code::normalised(name);
+    all.into_iter().find(|one| {
+        one.promotion_id.to_string() == name || one.code == name || (one.coupon.is_some() && one.coupon == coupon)
+    })
+}
+
+/// The coupon that an edit puts on.
+fn put_on_by(made: &MadeEdit) -> Option<&Promoted> {
+    made.ops.iter().find_map(|op| match op {
+        Op::Promote { promoted } if promoted.coupon.is_some() => Some(&**promoted),
+        _ => None,
+    })
+}
+
+/// Takes back a coupon of this amendment that is to be taken off. True where there was one.
+pub(super) fn taken_back(made: &mut [MadeEdit], edit: &Edit) -> bool {
+    let Edit::RemovePromotion { promotion } = edit else { return false };
+    let coupon = code::normalised(promotion);
+    let is_it = |one: &Promoted| one.coupon == coupon || named(one.granted(), promotion).is_some();
+    let Some(own) = made.iter_mut().find(|one| put_on_by(one).is_some_and(is_it)) else { return false };
+    own.ops.clear();
+    true
+}
+
+/// What putting a coupon on does: that is judged with all edits together.
+///
+/// # Errors
+/// `coupon_unknown`; `state_conflict` where the amendment has it.
+pub(super) fn put_on(made: &[MadeEdit], typed: &str) -> Result<Vec<Op>> {
+    let code = code::normalised(typed).ok_or_else(|| promotions::unknown_coupon(typed).at("/code"))?;
+    if made.iter().filter_map(put_on_by).any(|one| one.coupon.as_ref() == Some(&code)) {
+        return Err(Error::conflict(format!("the amendment puts {code} on already")).at("/code"));
+    }
+    Ok(vec![op(Promoted { coupon: Some(code), repriced: None, refused: None, left_out: Vec::new() })])
+}
+
+/// What taking a promotion off does: that is judged with all edits together.
+///
+/// # Errors
+/// `not_found`; `state_conflict` where the amendment does so already.
+pub(super) fn take_off((order, made): (&OrderDocument, &[MadeEdit]), name: &str) -> Result<Vec<Op>> {
+    let missing = || Error::not_found("promotion of the order").at("/promotion");
+    let applied = named(&order.promotions, name).ok_or_else(missing)?;
+    let plan = Plan::of(made);
+    if plan.promoted.iter().filter_map(Promoted::revoked).any(|one| one.promotion_id == applied.promotion_id) {
+        return Err(Error::conflict(format!("the amendment takes {} off already", applied.code)).at("/promotion"));
+    }
+    Ok(vec![op(Promoted { coupon: None, repriced: None, refused: None, left_out: Vec::new() })])
+}
+
+fn op(promoted: Promoted) -> Op {
+    Op::Promote { promoted: Box::new(promoted) }
+}
+
+/// Judges all coupons and promotions of an amendment, whatever was edited behind them. Those from the `first` edit on are of this request.
+///
+/// # Errors
+/// `coupon_unknown`, `coupon_mistyped`; `state_conflict` where a promotion can not be taken off as a whole; each with the pointer to the edit.
+pub(super) fn anew(
+    tx: &mut Tx,
+    context: &Context,
+    order: &OrderDocument,
+    (made, first): (&mut [MadeEdit], usize),
+) -> Result<()> {
+    if !made.iter().flat_map(|one| &one.ops).any(|op| matches!(op, Op::Promote { .. })) {
+        return Ok(());
+    }
+    let invoiced = invoices::invoiced(tx, order.id)?;
+    let mut plan = Plan::unpromoted(made);
+    for (place, one) in made.iter_mut().enumerate() {
+        let MadeEdit { edit, ops, .. } = one;
+        for op in ops.iter_mut() {
+            let Op::Promote { promoted } = op else { continue };
+            let at = |error: Error| match place.checked_sub(first) {
+                Some(own) => error.at(format!("/edits/{own}{}", own_pointer(edit))),
+                None => error.at("/edits"),
+            };
+            **promoted = judged(tx, context, (order, &plan, &invoiced), edit).map_err(at)?;
+            plan.promote(promoted);
+        }
+    }
+    Ok(())
+}
+
+const fn own_pointer(edit: &Edit) -> &'static str {
+    if matches!(edit, Edit::ApplyCoupon { .. }) { "/code" } else { "/promotion" }
+}
+
+/// What a coupon takes off now, or what is owed without a promotion.
+fn judged(
+    tx: &mut Tx,
+    context: &Context,
+    (order, plan, invoiced): (&OrderDocument, &Plan, &Invoiced),
+    edit: &Edit,
+) -> Result<Promoted> {
+    if context.channel.settings.prices_include_tax != order.prices_include_tax {
+        return Err(Error::conflict("the channel's prices include tax otherwise than when this was ordered"));
+    }
+    let (before, left_out) = standing(order, (plan, invoiced), context);
+    let cart = cart_of(tx, context, order, (&before, plan))?;
+    match edit {
+        Edit::ApplyCoupon { code } => {
+            let code = code::normalised(code).ok_or_else(|| promotions::unknown_coupon(code))?;
+            let found = carts::otherwise(tx, context, &cart, (&before, Later::Coupon(&code)))?;
+            let found = found.and_then(|repriced| match named(&before.promotions, &repriced.applied.code) {
+                Some(_) => Err(Step::new("already_applied", "its promotion has reduced the order already")),
+                None => Ok(repriced),
+            });
+            let (repriced, refused) = (found.as_ref().ok().cloned(), found.err());
+            Ok(Promoted { coupon: Some(code), repriced, refused, left_out })
+        }
+        Edit::RemovePromotion { promotion } => {
+            let missing = || Error::not_found("promotion of the order");
+            let applied = named(&order.promotions, promotion).ok_or_else(missing)?;
+            refuse_gift(context, applied)?;
+            let repriced = carts::otherwise(tx, context, &cart, (&before, Later::Without(applied)))?;
+            let refused = |why: Step| {
+                let detail = format!("what {} took off is owed again whole, or not at all: {}", applied.code, why.text);
+                Error::conflict(detail).with("reason", why.code)
+            };
+            let repriced = repriced.map_err(refused)?;
+            Ok(Promoted { coupon: None, repriced: Some(repriced), refused: None, left_out: Vec::new() })
+        }
+        _ => Err(Error::internal("an edit that is about no promotion puts one on")),
+    }
+}
+
+/// Nobody pays for what they did not order.
+fn refuse_gift(context: &Context, applied: &AppliedPromotion) -> Result<()> {
+    let known = context.rules.promotions.iter().find(|ready| ready.promotion.id == applied.promotion_id);
+    match known.and_then(|ready| ready.promotion.rule.gift.goods()) {
+        None => Ok(()),
+        Some(sku) => {
+            let detail = format!("{} gave {sku}: take that line off, and leave the promotion", applied.code);
+            Err(Error::conflict(detail).with("reason", "gift_given"))
+        }
+    }
+}
+
+/// What of the order can cost something else, with the edits, and the lines that can not.
+fn standing(order: &OrderDocument, (plan, invoiced): (&Plan, &Invoiced), context: &Context) -> (SoldBefore, Vec<i32>) {
+    let (mut lines, mut left_out) = (Vec::new(), Vec::new());
+    let agreed = |totals: &LineTotals| totals.explanation.iter().any(|step| step.code == AGREED);
+    let rounding = context.channel.settings.rounding.strategy;
+    let mut add = |totals: LineTotals, at: Instant| lines.push(WasSold { agreed: agreed(&totals), totals, at });
+    for line in &order.lines {
+        let taken = plan.cancel.get(&line.line_no).copied().unwrap_or_default();
+        if line.quantities.quantity == line.quantities.cancelled + taken {
+            continue;
+        }
+        let repriced = plan.reprice.iter().find(|totals| totals.line_no == line.line_no).cloned();
+        let totals = repriced.or_else(|| totals_of(line)).filter(|totals| {
+            let amount = engine::line_amount(totals.price(), totals.quantity, rounding);
+            amount.is_ok_and(|amount| amount == totals.subtotal.minor())
+        });
+        let moved = line.quantities.shipped + line.quantities.cancelled + line.quantities.returned + taken;
+        let settled = moved != 0 || line.refunded.minor() != 0 || line.bundle.is_some();
+        match totals.filter(|_| !settled && !invoiced.lines.contains(&line.line_no)) {
+            Some(totals) => add(totals, order.placed_at),
+            None => left_out.push(line.line_no),
+        }
+    }
+    for line in &plan.add {
+        add(line.totals.clone(), context.now);
+    }
+    let one_way = order.deliveries.len() <= 1 && order.lines.iter().all(|line| line.quantities.shipped == 0);
+    let charged = !one_way || invoiced.shipping || order.shipping_credited.minor() != 0;
+    let shipping = plan.shipping.clone().or_else(|| order.shipping.clone()).filter(|_| !charged);
+    let revoked = |one: &&AppliedPromotion| {
+        let mut all = plan.promoted.iter().filter_map(Promoted::revoked);
+        !all.any(|other| other.promotion_id == one.promotion_id)
+    };
+    let granted = plan.promoted.iter().filter_map(Promoted::granted);
+    let promotions = order.promotions.iter().filter(revoked).chain(granted).cloned().collect();
+    (SoldBefore { lines, shipping, promotions, cart: order.cart_id }, left_out)
+}
+
+/// What a line of an order was priced at.
+fn totals_of(line: &OrderLine) -> Option<LineTotals> {
+    Some(LineTotals {
+        line_no: line.line_no,
+        unit_price: line.unit_price,
+        per: line.per,
+        quantity: Quantity::new(line.quantities.quantity).ok()?,
+        subtotal: line.subtotal,
+        discount: line.discount,
+        net: line.net,
+        tax: line.tax,
+        gross: line.gross,
+        tax_rate: line.tax_rate,
+        explanation: line.explanation.clone(),
+    })
+}
+
+/// Who has bought it, and what, as a cart.
+fn cart_of(
+    tx: &mut Tx,
+    context: &Context,
+    order: &OrderDocument,
+    (before, plan): (&SoldBefore, &Plan),
+) -> Result<Cart> {
+    let sku_of = |line_no: i32| {
+        let own = order.lines.iter().find(|line| line.line_no == line_no).map(|line| &line.sku);
+        own.or_else(|| plan.add.iter().find(|line| line.line_no == line_no).map(|line| &line.sku))
+    };
+    let wanted: Vec<(i32, Quantity, &String)> = before
+        .lines
+        .iter()
+        .filter_map(|one| Some((one.totals.line_no, one.totals.quantity, sku_of(one.totals.line_no)?)))
+        .collect();
+    let skus: Vec<String> = wanted.iter().map(|(_, _, sku)| (*sku).clone()).collect();
+    let known = if skus.is_empty() { Vec::new() } else { catalog::by_skus(tx, &skus)? };
+    let line = |(line_no, quantity, sku): (i32, Quantity, &String)| {
+        let variant = known.iter().find(|variant| variant.sku == *sku)?;
+        Some(priced::cart_line(line_no, variant, quantity, None))
+    };
+    let lines = wanted.into_iter().filter_map(line).collect();
+    let mut cart = priced::cart(context, order, 0, context.now, lines);
+    buyer(&mut cart, order);
+    Ok(cart)
+}
+
+/// Notes on a cart who has bought the order, and how they pay.
+fn buyer(cart: &mut Cart, order: &OrderDocument) {
+    cart.details.email = order.email.as_deref().and_then(|email| Email::new(email).ok());
+    cart.details.payment_method = Some(order.payment_method.clone());
+    cart.details.source.clone_from(&order.source);
+}
+
+/// That everything that is put on applies.
+///
+/// # Errors
+/// `coupon_refused`, with the `reason`.
+pub(super) fn applies(plan: &Plan) -> Result<()> {
+    let refused = plan.promoted.iter().find_map(|one| Some((one.coupon.as_ref()?, one.refused.as_ref()?)));
+    let Some((coupon, why)) = refused else { return Ok(()) };
+    let detail = format!("the coupon {coupon} takes nothing off: {}. Take it off again (`remove_promotion`)", why.text);
+    Err(Error::problem(Code::CouponRefused, detail).with("reason", why.code.clone()))
+}
+
+/// Gives back what promotions that are taken off have taken of what is limited, and takes what those take that are put on: all or none.
+///
+/// # Errors
+/// `promotion_exhausted` where somebody else had the last; `state_conflict` where a promotion is over.
+pub(super) fn settle(tx: &mut Tx, context: &Context, (order, plan): (&OrderDocument, &Plan)) -> Result<()> {
+    let mut revoked: Vec<_> = plan.promoted.iter().filter_map(Promoted::revoked).map(|one| one.promotion_id).collect();
+    revoked.sort_unstable();
+    for promotion in revoked {
+        promotions::give_back_one(tx, order.id, promotion)?;
+    }
+    let granted: Vec<AppliedPromotion> = plan.promoted.iter().filter_map(|one| one.granted().cloned()).collect();
+    if granted.is_empty() {
+        return Ok(());
+    }
+    let known = context.rules.promotions.of(order.channel_id);
+    if let Some(over) = granted.iter().find(|one| !known.iter().any(|ready| ready.promotion.id == one.promotion_id)) {
+        return Err(Error::conflict(format!("the promotion {} is over: take its coupon off again", over.code)));
+    }
+    let mut cart = priced::cart(context, order, 0, context.now, Vec::new());
+    buyer(&mut cart, order);
+    let uses = carts::uses_later(context, &cart, &granted);
+    let holder = order.cart_id.unwrap_or_else(|| CartId::from_bytes(*order.id.bytes()));
+    promotions::consume(tx, context.now, holder, order.id, (&uses, false)).map_err(|error| match error {
+        Error::Problem(problem) if problem.code == Code::PromotionExhausted => {
+            let detail = "a promotion is used up by now: look at the amendment anew (`preview`)";
+            Error::problem(Code::PromotionExhausted, detail)
+        }
+        error => error,
+    })
+}
+
+/// How it is told of.
+pub(super) fn told(one: &Promoted) -> PromotionChange {
+    let applied = one.repriced.as_ref().map(|repriced| &repriced.applied);
+    PromotionChange {
+        coupon: one.coupon.clone().or_else(|| applied.and_then(|applied| applied.coupon.clone())),
+        promotion: applied.map(|applied| applied.code.clone()),
+        removed: one.coupon.is_none(),
+        amount: applied.map(|applied| applied.amount),
+        lines: applied.map(|applied| applied.lines.clone()).unwrap_or_default(),
+        reason: one.refused.clone(),
+        left_out: one.left_out.clone(),
+    }
+}
