@@ -195,6 +195,7 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
     repricing::work(state, runner);
     returns::work(state, runner);
     risk::work(state, runner);
+    warranties::work(state, runner);
     worklists::work(state, runner);
 }
 

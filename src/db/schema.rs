@@ -1221,6 +1221,9 @@ diesel::table! {
         version -> BigInt,
         registered_at -> InstantSql,
         updated_at -> InstantSql,
+        customer_id -> Nullable<UidSql>,
+        ended_at -> Nullable<InstantSql>,
+        end_reason -> Nullable<Text>,
     }
 }
 

@@ -225,6 +225,8 @@ pub const TYPES: &[&str] = &[
     "transfer.received.v1",
     "transfer.shipped.v1",
     "warranty.claimed.v1",
+    "warranty.corrected.v1",
+    "warranty.ended.v1",
     "warranty.registered.v1",
     "withdrawal.carried_out.v1",
     "withdrawal.confirmed.v1",

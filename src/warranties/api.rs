@@ -1,19 +1,21 @@
 //! Routes of registrations and claims on warranties: for customers and guests, for staff.
 
-use actix_web::{get, post};
+use actix_web::{get, patch, post};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    model::Registration,
+    ending,
+    model::{Correction, Registration},
     service::{self, ClaimIds, Filter, NewClaim, Of},
 };
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
-    http::{Body, Call, List, Mount, Page, Params, RefPath, Reply},
+    http::{Body, Call, IfMatch, List, Mount, Page, Params, RefPath, Reply},
     kernel::{
-        Id, Scope,
-        ids::{EventId, OrderId, RegistrationId},
+        Id, Instant, Scope,
+        ids::{CustomerId, EventId, OrderId, RegistrationId},
+        patch::present,
         text::{Note, Sku, Text},
     },
     orders,
@@ -136,6 +138,8 @@ pub struct RegistrationQuery {
     /// Those of an article.
     #[param(value_type = Option<String>)]
     pub sku: Option<Sku>,
+    /// `true`: those that are live; `false`: those that have ended.
+    pub live: Option<bool>,
 }
 
 /// List registered products
@@ -149,7 +153,12 @@ async fn list_registrations(call: Call, query: List<RegistrationQuery>) -> Resul
     let read = move |tx: &mut Tx, before: Option<RegistrationId>, limit| {
         let order = wanted.order.as_deref().map(|order| orders::find(tx, &actor, order)).transpose()?;
         let text = |text: Option<&str>| text.map(str::to_owned);
-        let filter = Filter { order, serial: text(wanted.serial.as_deref()), sku: text(wanted.sku.as_deref()) };
+        let filter = Filter {
+            live: wanted.live,
+            order,
+            serial: text(wanted.serial.as_deref()),
+            sku: text(wanted.sku.as_deref()),
+        };
         service::page(tx, &actor, &filter, before, limit)
     };
     query.answer(&call, |one: &Registration| one.id, read).await
@@ -165,6 +174,72 @@ async fn read_registration(call: Call, path: RefPath<RegistrationId>) -> Result<
     let found = found.filter(|one| actor.sees_channel(one.channel_id));
     let found = found.ok_or_else(|| Error::not_found("registration"))?;
     Ok(Reply::ok(&found)?.version(found.version))
+}
+
+/// What is put right about a registration; what is absent stays.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ProductRegistrationChange, example = json!({"serial": "SN-2026-004712"}))]
+pub struct RegistrationChange {
+    /// What stands on it: letters and digits count; null where nothing does.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub serial: Option<Option<Text<100>>>,
+    /// When it arrived: its warranty is counted anew from then.
+    pub arrived_at: Option<Instant>,
+    /// Whose it is; null where nobody knows. It opens no order: who claims opens the order as before.
+    #[serde(default, deserialize_with = "present")]
+    pub customer_id: Option<Option<CustomerId>>,
+}
+
+/// Correct a registration
+///
+/// While it is live. A serial number is of one live registration of its article (`duplicate`).
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(RegistrationId), Path), IfMatch), request_body = RegistrationChange,
+    security(("token" = ["orders:write"])), responses((status = 200, body = Registration)))]
+#[patch("/registrations/{id}")]
+async fn correct_registration(
+    call: Call,
+    path: RefPath<RegistrationId>,
+    body: Body<RegistrationChange>,
+) -> Result<Reply> {
+    let actor = call.allow(Scope::OrdersWrite)?.clone();
+    let (now, event, which) = (call.now, Id::new(), (path.0, call.if_match()?));
+    let serial = body.serial.as_ref().map(|serial| serial.as_ref().map(checked).transpose()).transpose()?;
+    let what = Correction { serial, arrived_at: body.arrived_at, customer: body.customer_id };
+    call.command(&body.fingerprint, move |tx| {
+        let one = ending::correct(tx, (now, &actor), event, which, &what)?;
+        Ok(Reply::ok(&one)?.version(one.version))
+    })
+    .await
+}
+
+/// Why a registration ends.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ProductRegistrationEnd, example = json!({"reason": "sold on, the next owner registers it"}))]
+pub struct RegistrationEnd {
+    /// Why.
+    #[schema(value_type = String)]
+    pub reason: Note<500>,
+}
+
+/// End a registration
+///
+/// The thing is with somebody else, was destroyed, or was registered by mistake. Its serial number is free for whoever has it next. What comes back
+/// as a return ends by itself.
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(RegistrationId), Path), IfMatch), request_body = RegistrationEnd,
+    security(("token" = ["orders:write"])), responses((status = 200, body = Registration)))]
+#[post("/registrations/{id}/end")]
+async fn end_registration(call: Call, path: RefPath<RegistrationId>, body: Body<RegistrationEnd>) -> Result<Reply> {
+    let actor = call.allow(Scope::OrdersWrite)?.clone();
+    let (now, event, which) = (call.now, Id::new(), (path.0, call.if_match()?));
+    let reason = body.reason.to_string();
+    call.command(&body.fingerprint, move |tx| {
+        let one = ending::end(tx, (now, &actor), event, which, &reason)?;
+        Ok(Reply::ok(&one)?.version(one.version))
+    })
+    .await
 }
 
 /// A claim on a warranty: by what stands on the thing, by its registration, or by the order's line.
@@ -297,5 +372,6 @@ pub fn store(config: &mut Mount<'_>) {
 
 /// The routes of the ops surface.
 pub fn ops(config: &mut Mount<'_>) {
-    config.service(register_product).service(list_registrations).service(read_registration).service(claim_warranty);
+    config.service(register_product).service(list_registrations).service(read_registration);
+    config.service(correct_registration).service(end_registration).service(claim_warranty);
 }

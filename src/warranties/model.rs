@@ -9,7 +9,7 @@ use crate::{
     error::{Code, Error, Result},
     kernel::{
         Instant,
-        ids::{ChannelId, OrderId, RegistrationId, ReturnRequestId, VariantId},
+        ids::{ChannelId, CustomerId, OrderId, RegistrationId, ReturnRequestId, VariantId},
         local,
     },
 };
@@ -43,7 +43,7 @@ pub struct Registration {
     pub channel_id: ChannelId,
     /// The order's line.
     pub line_no: i32,
-    /// Which of the line's pieces, from 1.
+    /// Which of the line's registrations, from 1.
     pub unit_no: i64,
     /// What it is.
     pub variant_id: VariantId,
@@ -66,6 +66,15 @@ pub struct Registration {
     pub request_id: Option<ReturnRequestId>,
     /// Who has registered it.
     pub by: String,
+    /// Whose it is, where that is known: the order's customer, unless it was corrected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<CustomerId>,
+    /// When it ended: the thing has come back, or staff say so. Its serial number is free from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Instant>,
+    /// Why; gone after an erasure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_reason: Option<String>,
     /// Rises with every change.
     pub version: i64,
     /// When it was registered.
@@ -75,6 +84,16 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// That it has not ended.
+    ///
+    /// # Errors
+    /// `state_conflict`, with when.
+    pub fn is_live(&self) -> Result<()> {
+        let Some(at) = self.ended_at else { return Ok(()) };
+        let detail = format!("the registration ended {at}: who has the thing now registers it by their own order");
+        Err(Error::conflict(detail).with("ended_at", serde_json::to_value(at)?))
+    }
+
     /// That its warranty is not over.
     ///
     /// # Errors
@@ -87,9 +106,10 @@ impl Registration {
         Err(Error::problem(Code::WarrantyExpired, detail).with("ends_at", serde_json::to_value(self.ends_at)?))
     }
 
-    /// The same for whoever shops: nobody of the staff is named.
+    /// The same for whoever shops: nobody of the staff is named, nor what they have written.
     #[must_use]
     pub fn for_shopper(mut self) -> Self {
+        (self.customer_id, self.end_reason) = (None, None);
         if self.by != CUSTOMER {
             "shop".clone_into(&mut self.by);
         }
@@ -120,9 +140,74 @@ pub(super) fn ends(arrived: Instant, months: i64, zone: Tz) -> Instant {
     }
 }
 
+/// What is put right about a registration.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Correction {
+    /// What stands on the thing; `Some(None)` where nothing does.
+    pub serial: Option<Option<String>>,
+    /// When it arrived: the warranty is counted anew from then.
+    pub arrived_at: Option<Instant>,
+    /// Whose it is; `Some(None)` where nobody knows.
+    pub customer: Option<Option<CustomerId>>,
+}
+
+/// Which registrations of a line end because pieces of it have come back: those whose own claim was settled with the piece, and of the others
+/// as many as are more than pieces are still out, the latest first. `claimed` tells whether a registration's claim was settled so, and
+/// whether one is under way: such ends last.
+#[must_use]
+pub(super) fn over(
+    live: &[Registration],
+    out: i64,
+    claimed: impl Fn(&Registration) -> (bool, bool),
+) -> Vec<Registration> {
+    let (mut ending, mut left): (Vec<_>, Vec<_>) = live.iter().cloned().partition(|one| claimed(one).0);
+    left.sort_by_key(|one| (claimed(one).1, std::cmp::Reverse(one.unit_no)));
+    let room = usize::try_from(out.max(0)).unwrap_or(usize::MAX);
+    let surplus = left.len().saturating_sub(room);
+    ending.extend(left.into_iter().take(surplus));
+    ending
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_line_that_comes_back_the_claimed_piece_ends_first_and_no_more_than_came() {
+        let at: Instant = "2026-01-01T00:00:00Z".parse().unwrap();
+        let of = |unit_no: i64| Registration {
+            id: RegistrationId::new(),
+            order_id: OrderId::new(),
+            order_number: String::new(),
+            channel_id: ChannelId::new(),
+            line_no: 1,
+            unit_no,
+            variant_id: VariantId::new(),
+            sku: String::new(),
+            name: String::new(),
+            serial: None,
+            arrived_at: at,
+            months: 24,
+            ends_at: at,
+            request_id: None,
+            by: String::new(),
+            customer_id: None,
+            ended_at: None,
+            end_reason: None,
+            version: 1,
+            registered_at: at,
+            updated_at: at,
+        };
+        let live = [of(1), of(2), of(3)];
+        let units = |out, claimed: fn(&Registration) -> (bool, bool)| -> Vec<i64> {
+            over(&live, out, claimed).iter().map(|one| one.unit_no).collect()
+        };
+        assert_eq!(units(3, |_| (false, false)), [0i64; 0]);
+        assert_eq!(units(2, |one| (one.unit_no == 1, false)), [1]);
+        assert_eq!(units(1, |one| (one.unit_no == 1, false)), [1, 3]);
+        assert_eq!(units(2, |one| (false, one.unit_no == 3)), [2]);
+        assert_eq!(units(-1, |_| (false, false)), [3, 2, 1]);
+    }
 
     #[test]
     fn a_warranty_is_over_with_the_day_of_its_last_month() {

@@ -27,22 +27,27 @@ pub type By<'a> = (Instant, &'a Actor);
 
 const REGISTERED: &str = "warranty.registered.v1";
 const CLAIMED: &str = "warranty.claimed.v1";
+pub(super) const CORRECTED: &str = "warranty.corrected.v1";
+pub(super) const ENDED: &str = "warranty.ended.v1";
 /// So many articles have the same serial number at most, as far as anybody looks.
 const MOST: i64 = 20;
 
 /// What the events of this room carry: the registration as it is then.
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
-    [REGISTERED, CLAIMED].iter().map(|kind| EventSchema::of::<Registration>(kind)).collect()
+    [REGISTERED, CORRECTED, CLAIMED, ENDED].iter().map(|kind| EventSchema::of::<Registration>(kind)).collect()
 }
 
-/// What is personal in them: which of many of its kind it is.
+/// What is personal in them: which of many of its kind it is, and what was written.
 #[derive(Debug, Serialize)]
 struct Words<'a> {
-    serial: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serial: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_reason: Option<&'a str>,
 }
 
-fn unknown() -> Error {
+pub(super) fn unknown() -> Error {
     Error::not_found("registration")
 }
 
@@ -70,17 +75,22 @@ fn register_of(
     (line_no, serial): (i32, Option<&str>),
 ) -> Result<Registration> {
     let line = order.line(line_no).map_err(|error| error.at("/line_no"))?.clone();
-    let pieces = line.quantities.shipped;
+    // What has come back is nobody's any more.
+    let pieces = line.quantities.shipped - line.quantities.returned;
     let shipments = fulfilment::shipments(tx, order.id)?;
     let arrived_at = arrived(&shipments, line_no, by.0)
-        .filter(|_| pieces > 0)
+        .filter(|_| line.quantities.shipped > 0)
         .ok_or_else(|| Error::conflict(format!("nothing of line {line_no} has left yet")).at("/line_no"))?;
     // Under the lock of the order: a UNIQUE holds that each has its own number.
     let known = of_order(tx, order.id)?;
-    let unit_no =
-        known.iter().filter(|one| one.line_no == line_no).map(|one| one.unit_no).max().unwrap_or_default() + 1;
-    if unit_no > pieces {
-        let detail = format!("each of the {pieces} pieces of line {line_no} that have left is registered");
+    let of_line = || known.iter().filter(|one| one.line_no == line_no);
+    let unit_no = of_line().map(|one| one.unit_no).max().unwrap_or_default() + 1;
+    let live = of_line().filter(|one| one.ended_at.is_none()).count();
+    if i64::try_from(live).map_err(Error::internal)? >= pieces {
+        let detail = format!(
+            "each of the {} pieces of line {line_no} that have left and not come back is registered",
+            pieces.max(0)
+        );
         return Err(Error::problem(Code::QuantityExceeded, detail).at("/line_no").with("left", 0));
     }
     let variant = catalog::by_ids(tx, &[line.variant_id])?.pop();
@@ -103,17 +113,26 @@ fn register_of(
         ends_at: ends(arrived_at, months, settings.time_zone.0),
         request_id: None,
         by: if matches!(by.1, Actor::Shopper(_)) { CUSTOMER.to_owned() } else { by.1.label() },
+        customer_id: order.customer_id,
+        ended_at: None,
+        end_reason: None,
         version: 1,
         registered_at: by.0,
         updated_at: by.0,
     };
     orders::save(tx, by.0, order, &[], 1)?;
     if !store::insert(tx, &new)? {
-        let detail = format!("a {} with this serial number is registered already", new.sku);
-        return Err(Error::problem(Code::Duplicate, detail).at("/serial"));
+        return Err(registered_already(&new.sku));
     }
     tell(tx, by, event, (&*order, &new), REGISTERED)?;
     Ok(new)
+}
+
+pub(super) fn registered_already(sku: &str) -> Error {
+    let detail = format!(
+        "a {sku} with this serial number is registered already: end that registration first, where the thing is somebody else's now"
+    );
+    Error::problem(Code::Duplicate, detail).at("/serial")
 }
 
 /// When the first parcel with pieces of a line arrived; where nobody says so, it has by now, or a month after it left. `None` where nothing of it
@@ -128,15 +147,17 @@ fn arrived(shipments: &[Shipment], line_no: i32, now: Instant) -> Option<Instant
     shipments.iter().filter(has).map(at).max()
 }
 
-fn tell(
+pub(super) fn tell(
     tx: &mut Tx,
     (now, actor): By<'_>,
     event: EventId,
     (order, one): (&OrderDocument, &Registration),
     kind: &'static str,
 ) -> Result<()> {
-    let personal = one.serial.as_deref().map(|serial| Json::of(&Words { serial })).transpose()?;
-    let bare = Registration { serial: None, ..one.clone() };
+    let words = Words { serial: one.serial.as_deref(), end_reason: one.end_reason.as_deref() };
+    let said = words.serial.is_some() || words.end_reason.is_some();
+    let personal = said.then(|| Json::of(&words)).transpose()?;
+    let bare = Registration { serial: None, end_reason: None, ..one.clone() };
     let payload = Payload { data: Json::of(&bare)?, personal };
     events::append(tx, actor, now, vec![orders::event(order, (1, 1), event, kind, now, payload)])
 }
@@ -202,6 +223,12 @@ fn named(
                     found.push(one);
                 }
             }
+            // What was somebody's once only says so where nobody has it now.
+            if found.iter().any(|one| one.ended_at.is_none()) {
+                found.retain(|one| one.ended_at.is_none());
+            } else {
+                found.truncate(1);
+            }
             match found.len() {
                 0 | 1 => Ok(found.pop()),
                 _ => Err(Error::invalid("/sku", "several articles have this serial number: say which it is of")),
@@ -213,8 +240,8 @@ fn named(
 /// Makes a claim on the warranty of a piece: a return request that is tied to it. One that nobody has registered is registered by it.
 ///
 /// # Errors
-/// `not_found`, `line_unknown`; `warranty_expired`, with its end; `state_conflict` where it is claimed already, or was settled; as
-/// [`returns::open`] and registering.
+/// `not_found`, `line_unknown`; `warranty_expired`, with its end; `state_conflict` where it is claimed already, was settled, or its
+/// registration has ended; as [`returns::open`] and registering.
 pub(super) fn claim(
     tx: &mut Tx,
     by: By<'_>,
@@ -225,7 +252,8 @@ pub(super) fn claim(
     let mut order = orders::lock(tx, order)?;
     let mut one = match &new.of {
         Of::Line(_, line_no) => {
-            let free = of_order(tx, order.id)?.into_iter().filter(|one| one.line_no == *line_no);
+            let free = of_order(tx, order.id)?.into_iter();
+            let free = free.filter(|one| one.line_no == *line_no && one.ended_at.is_none());
             let mut found = None;
             for one in free {
                 if found.is_none() && is_free(tx, &one)? {
@@ -245,6 +273,7 @@ pub(super) fn claim(
             named(tx, of, own)?.filter(|one| one.order_id == order.id).ok_or_else(unknown)?
         }
     };
+    one.is_live()?;
     one.covers(by.0)?;
     if !is_free(tx, &one)? {
         return Err(Error::conflict("its warranty is claimed already: see the return request of the registration"));

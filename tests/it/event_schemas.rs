@@ -532,6 +532,10 @@ impl Tour {
         self.ops("POST", &format!("{claim}/settle"), json!({"resolution": "refund", "lines": goods})).await;
         self.ops("POST", &format!("{claim}/reject"), json!({"reason": "one was there"})).await;
         let (other, _) = self.left().await;
+        let known = self.ops("POST", &format!("{other}/registrations"), json!({"line_no": 1, "serial": "SN-0"})).await;
+        let known = format!("/registrations/{}", text(&known["id"]));
+        self.ops("PATCH", &known, json!({"serial": "SN-2"})).await;
+        self.ops("POST", &format!("{known}/end"), json!({"reason": "sold on"})).await;
         self.ops("POST", &format!("{other}/registrations"), json!({"line_no": 1, "serial": "SN-1"})).await;
         self.ops("POST", "/warranty-claims", json!({"serial": "SN-1"})).await;
         self.exchanged(&goods).await;

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, Shop, on_both};
+use crate::support::{Answer, App, Shop, eventually, on_both};
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
@@ -63,6 +63,20 @@ impl Sold {
 
     async fn ops(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         self.shop.app.ops(method, path, body).await
+    }
+
+    async fn end(&self, id: &str) -> Answer {
+        self.ops("POST", &format!("/registrations/{id}/end"), Some(&json!({"reason": "sold on"}))).await
+    }
+
+    /// Pieces of a line that a desk books as come back.
+    async fn comes_back(&self, line_no: i64, quantity: i64) {
+        let lines = json!([{"line_no": line_no, "quantity": quantity}]);
+        self.ops("POST", "/returns", Some(&json!({"order": self.order, "lines": lines}))).await.expect(201);
+    }
+
+    async fn registration(&self, id: &str) -> Value {
+        self.ops("GET", &format!("/registrations/{id}"), None).await.expect(200)
     }
 }
 
@@ -177,14 +191,140 @@ fn what_is_registered_is_told_to_its_owner_and_forgotten_with_them() {
         let kinds: Vec<String> = told["items"].as_array().unwrap().iter().map(|one| text(&one["kind"])).collect();
         assert!(kinds.contains(&"product_registration".to_owned()), "{kinds:?}");
         let settled = "SELECT count(*) FROM payment_operations WHERE state = 'pending'";
-        crate::support::eventually("the money has moved", async || app.count(settled).await == 0).await;
+        eventually("the money has moved", async || app.count(settled).await == 0).await;
         app.ops("POST", "/guests/erase", Some(&json!({"email": "ada@example.org"}))).await.expect(200);
         let scan = json!({"words": ["SN-SECRET-1", "SNSECRET1"]});
-        crate::support::eventually("nothing is left", async || {
+        eventually("nothing is left", async || {
             let found = app.ops("POST", "/erasure/scan", Some(&scan)).await.expect(200);
             found["hits"].as_array().unwrap().is_empty()
         })
         .await;
         assert_eq!(app.count("SELECT count(*) FROM product_registrations WHERE serial IS NULL").await, 1);
+    });
+}
+
+#[test]
+fn a_registration_is_corrected_by_who_has_seen_it_and_ends() {
+    on_both(|app| async move {
+        let sold = Sold::open(&app).await;
+        let made = sold.register(1, Some("SN-1")).await.expect(201);
+        sold.register(1, Some("SN-2")).await.expect(201);
+        let id = text(&made["id"]);
+        let path = format!("/v1/ops/registrations/{id}");
+        let token = format!("Bearer {}", app.staff());
+        let change = async |tag: &str, body: Value| {
+            let headers = [("Authorization", token.as_str()), ("If-Match", tag)];
+            app.send("PATCH", &path, &headers, Some(&body)).await
+        };
+        // A slip of the keys; however it is written, the other number is taken.
+        change("\"v1\"", json!({"serial": "sn2"})).await.problem(409, "duplicate");
+        let arrived = made["arrived_at"].clone();
+        let other = change("\"v1\"", json!({"serial": "SN-3", "arrived_at": arrived})).await.expect(200);
+        assert_eq!(
+            (&other["serial"], &other["version"], &other["ends_at"]),
+            (&json!("SN-3"), &json!(2), &made["ends_at"])
+        );
+        change("\"v1\"", json!({"serial": "SN-4"})).await.problem(412, "version_stale");
+        // What is so already is no change.
+        assert_eq!(change("\"v2\"", json!({"serial": "SN-3"})).await.expect(200)["version"], 2);
+        let late = json!({"arrived_at": "2999-01-01T00:00:00Z"});
+        change("\"v2\"", late).await.problem(422, "invalid_value");
+        let early = json!({"arrived_at": "2001-01-01T00:00:00Z"});
+        change("\"v2\"", early).await.problem(409, "history_before_order");
+        let ada =
+            app.ops("POST", "/customers", Some(&json!({"name": "Ada", "email": "a@example.org"}))).await.expect(201);
+        let owner = change("\"v2\"", json!({"customer_id": ada["id"]})).await.expect(200);
+        assert_eq!(owner["customer_id"], ada["id"]);
+        // While something is claimed of it, it does not end.
+        let claimed = sold.ops("POST", "/warranty-claims", Some(&json!({"serial": "SN-3"}))).await.expect(201);
+        sold.end(&id).await.problem(409, "state_conflict");
+        let cancel = format!("/return-requests/{}/cancel", text(&claimed["request"]["id"]));
+        sold.ops("POST", &cancel, None).await.expect(200);
+        let ended = sold.end(&id).await.expect(200);
+        assert_eq!((&ended["end_reason"], ended["ended_at"].is_string()), (&json!("sold on"), true));
+        sold.end(&id).await.problem(409, "state_conflict");
+        change("*", json!({"serial": "SN-5"})).await.problem(409, "state_conflict");
+        sold.claim(&json!({"registration_id": id})).await.problem(409, "state_conflict");
+        sold.claim(&json!({"serial": "SN-3"})).await.problem(409, "state_conflict");
+        // The piece is out still: it can be registered again, under the number that came free.
+        let again = sold.register(1, Some("SN-3")).await.expect(201);
+        let live = sold.ops("GET", "/registrations?serial=SN3&live=true", None).await.expect(200);
+        assert_eq!((live["items"].as_array().unwrap().len(), &live["items"][0]["id"]), (1, &again["id"]));
+        let all = sold.ops("GET", "/registrations?serial=SN3", None).await.expect(200);
+        assert_eq!(all["items"].as_array().unwrap().len(), 2);
+        // The shopper reads no words of the staff.
+        let own =
+            sold.shop.store("GET", &format!("/orders/{}/registrations", sold.order), Some(&sold.token), None).await;
+        assert!(!own.expect(200).to_string().contains("sold on"));
+    });
+}
+
+#[test]
+fn what_comes_back_ends_its_registration_and_the_next_owner_registers_it() {
+    on_both(|app| async move {
+        let sold = Sold::open(&app).await;
+        let (first, second) =
+            (sold.register(1, Some("SN-1")).await.expect(201), sold.register(1, Some("SN-2")).await.expect(201));
+        // The piece that was claimed comes back, though it was registered first.
+        let claimed = sold.ops("POST", "/warranty-claims", Some(&json!({"serial": "SN-1"}))).await.expect(201);
+        let request = format!("/return-requests/{}", text(&claimed["request"]["id"]));
+        let came = json!({"lines": [{"line_no": 1, "quantity": 1}]});
+        sold.ops("POST", &format!("{request}/receive"), Some(&came)).await.expect(200);
+        let seen = json!({"lines": [{"line_no": 1, "quantity": 1, "grade": "a", "disposition": "restock"}]});
+        sold.ops("POST", &format!("{request}/inspect"), Some(&seen)).await.expect(200);
+        sold.ops("POST", &format!("{request}/settle"), Some(&json!({}))).await.expect(200);
+        let (first, second) = (text(&first["id"]), text(&second["id"]));
+        eventually("it has ended", async || sold.registration(&first).await["ended_at"].is_string()).await;
+        assert!(sold.registration(&second).await["ended_at"].is_null());
+        // Of what has come back nothing is registered or claimed any more.
+        sold.register(1, Some("SN-9")).await.problem(409, "quantity_exceeded");
+        sold.claim(&json!({"registration_id": first})).await.problem(409, "state_conflict");
+        // A return that names no piece ends what is registered of more pieces than are out.
+        sold.comes_back(1, 1).await;
+        eventually("the other has too", async || sold.registration(&second).await["ended_at"].is_string()).await;
+        sold.claim(&json!({"order": sold.order, "line_no": 1})).await.problem(409, "quantity_exceeded");
+        // Whoever buys the things next: several at once register one of them once.
+        let next = Sold::of(&sold.shop).await;
+        next.leave().await;
+        let other = Sold::of(&sold.shop).await;
+        other.leave().await;
+        let register = async |place: usize| {
+            let one = if place.is_multiple_of(2) { &next } else { &other };
+            one.register(1, Some("SN-1")).await
+        };
+        let answers = join_all((0..6).map(register)).await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+        let live = "SELECT count(*) FROM product_registrations WHERE serial_key = 'SN1' AND ended_at IS NULL";
+        assert_eq!(app.count(live).await, 1);
+        let told = sold.ops("GET", &format!("/orders/{}/timeline", sold.order), None).await.expect(200).to_string();
+        assert!(told.contains("warranty.ended.v1"), "{told}");
+    });
+}
+
+#[test]
+fn a_number_that_is_freed_and_registered_at_once_is_of_one_live_registration() {
+    on_both(|app| async move {
+        let sold = Sold::open(&app).await;
+        for round in 0..4 {
+            let (before, next) = (Sold::of(&sold.shop).await, Sold::of(&sold.shop).await);
+            before.leave().await;
+            next.leave().await;
+            let serial = format!("R-{round}");
+            let id = text(&before.register(1, Some(&serial)).await.expect(201)["id"]);
+            let ends = join_all((0..2).map(|_| before.end(&id)));
+            let again = join_all((0..2).map(|_| next.register(1, Some(&serial))));
+            let (ends, again) = futures::future::join(ends, again).await;
+            assert_eq!(ends.iter().filter(|answer| answer.status == 200).count(), 1, "it ends once");
+            let made = again.iter().filter(|answer| answer.status == 201).count();
+            assert!(made <= 1, "round {round}");
+            for answer in ends.iter().chain(&again) {
+                assert!([200, 201, 409].contains(&answer.status), "{} {}", answer.status, answer.text);
+            }
+            // Who came too soon registers it now.
+            if made == 0 {
+                next.register(1, Some(&serial)).await.expect(201);
+            }
+            before.register(1, Some(&serial)).await.problem(409, "duplicate");
+        }
     });
 }

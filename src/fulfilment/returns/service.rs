@@ -220,6 +220,7 @@ fn of_known_order(
     if !restocked.is_empty() {
         stock::receive_return(tx, now, actor, &restocked, &id.to_string(), at, &draw.many(restocked.len()))?;
     }
+    orders::came_back_later(tx, now, &order, draw.next())?;
     let made = if otherwise.is_some() { store::get(tx, made.id)?.unwrap_or(made) } else { made };
     Ok(Noted::New(made))
 }
