@@ -150,6 +150,8 @@ codes! {
     LeaseLost, "lease_lost", 409, "The lease has passed to somebody else", "Poll again and acknowledge what that answer holds.";
     AdapterUnknown, "adapter_unknown", 422, "There is no such adapter", "Use one that /v1/ops/adapters lists.";
     SettingsInvalid, "settings_invalid", 422, "The settings do not fit the adapter", "See the adapter's settings schema.";
+    MappingInvalid, "mapping_invalid", 422, "The mapping can not be read", "Correct the place that the pointer names; see docs/connectors/mapping.md.";
+    MappingFailed, "mapping_failed", 422, "A document can not be written by the mapping", "Add what is missing to the order's data or to the connector's mapping, and replay.";
     AddressForbidden, "address_forbidden", 422, "The address is private and not allowed", "Use a public https address, or allow private ones for this connector.";
     JobNotDead, "job_not_dead", 409, "The job has not failed for good", "Only dead jobs are replayed.";
 }

@@ -19,12 +19,12 @@ use crate::{
     pricing::{
         engine,
         model::{AppliedPromotion, LineTotals, Step},
-        promotions::{self, code},
+        promotions::{self, Compiled, code},
     },
 };
 
-/// The step of an explanation that says that a price was agreed.
-const AGREED: &str = "price_override";
+/// The steps of an explanation that say that a price was agreed: by staff, or in a quote.
+const AGREED: [&str; 2] = ["price_override", "quote"];
 
 /// A promotion that an edit names: by its id, its code or its coupon.
 fn named<'a>(all: impl IntoIterator<Item = &'a AppliedPromotion>, name: &str) -> Option<&'a AppliedPromotion> {
@@ -131,6 +131,9 @@ fn judged(
     match edit {
         Edit::ApplyCoupon { code } => {
             let code = code::normalised(code).ok_or_else(|| promotions::unknown_coupon(code))?;
+            if let Some(why) = beside_unknown(context, order) {
+                return Ok(Promoted { coupon: Some(code), repriced: None, refused: Some(why), left_out });
+            }
             let found = carts::otherwise(tx, context, &cart, (&before, Later::Coupon(&code)))?;
             let found = found.and_then(|repriced| match named(&before.promotions, &repriced.applied.code) {
                 Some(_) => Err(Step::new("already_applied", "its promotion has reduced the order already")),
@@ -142,7 +145,7 @@ fn judged(
         Edit::RemovePromotion { promotion } => {
             let missing = || Error::not_found("promotion of the order");
             let applied = named(&order.promotions, promotion).ok_or_else(missing)?;
-            refuse_gift(context, applied)?;
+            refuse_unknown(context, order, applied)?;
             let repriced = carts::otherwise(tx, context, &cart, (&before, Later::Without(applied)))?;
             let refused = |why: Step| {
                 let detail = format!("what {} took off is owed again whole, or not at all: {}", applied.code, why.text);
@@ -155,10 +158,43 @@ fn judged(
     }
 }
 
-/// Nobody pays for what they did not order.
-fn refuse_gift(context: &Context, applied: &AppliedPromotion) -> Result<()> {
-    let known = context.rules.promotions.iter().find(|ready| ready.promotion.id == applied.promotion_id);
-    match known.and_then(|ready| ready.promotion.rule.gift.goods()) {
+/// The rule by which a promotion was given, where it is as it was then.
+fn rule_of<'a>(context: &'a Context, applied: &AppliedPromotion) -> Option<&'a Compiled> {
+    let mut all = context.rules.promotions.iter();
+    let found = all.find(|one| one.promotion.id == applied.promotion_id && one.promotion.version == applied.version);
+    found.map(AsRef::as_ref)
+}
+
+/// Why no coupon can be judged beside what has reduced the order already: what does not go together with what is written in rules, and
+/// these may be over or be others by now; or the discounts came over from another order without their promotions.
+fn beside_unknown(context: &Context, order: &OrderDocument) -> Option<Step> {
+    if let Some(over) = order.promotions.iter().find(|applied| rule_of(context, applied).is_none()) {
+        let text = format!("{} has reduced the order, and its rule is over or another one by now", over.code);
+        return Some(Step::new("beside_unknown", text));
+    }
+    let is_part = order.explanation.iter().any(|step| step.code == "split");
+    let is_reduced = order.lines.iter().any(|line| line.discount.minor() != 0);
+    (is_part && is_reduced)
+        .then(|| Step::new("beside_unknown", "the order is a part of another one, whose promotions have reduced it"))
+}
+
+/// That what a promotion gave is known and can be owed again: nobody pays for what they did not order, nor at another rate of tax.
+fn refuse_unknown(context: &Context, order: &OrderDocument, applied: &AppliedPromotion) -> Result<()> {
+    let known = rule_of(context, applied).ok_or_else(|| {
+        let detail = format!("the rule of {} is over or another one by now: agree on a price instead", applied.code);
+        Error::conflict(detail).with("reason", "rule_over")
+    })?;
+    if applied.lines.is_empty()
+        && let Some(shipping) = &order.shipping
+    {
+        let source = format!("(promotion:{})", applied.code);
+        let stands = shipping.explanation.iter().any(|one| one.code == "adjustment" && one.text.contains(&source));
+        if !stands || shipping.parts.len() > 1 {
+            let detail = format!("what {} took off shipping does not stand by itself any more", applied.code);
+            return Err(Error::conflict(detail).with("reason", "shipping_mixed"));
+        }
+    }
+    match known.promotion.rule.gift.goods() {
         None => Ok(()),
         Some(sku) => {
             let detail = format!("{} gave {sku}: take that line off, and leave the promotion", applied.code);
@@ -170,8 +206,10 @@ fn refuse_gift(context: &Context, applied: &AppliedPromotion) -> Result<()> {
 /// What of the order can cost something else, with the edits, and the lines that can not.
 fn standing(order: &OrderDocument, (plan, invoiced): (&Plan, &Invoiced), context: &Context) -> (SoldBefore, Vec<i32>) {
     let (mut lines, mut left_out) = (Vec::new(), Vec::new());
-    let agreed = |totals: &LineTotals| totals.explanation.iter().any(|step| step.code == AGREED);
+    let agreed = |totals: &LineTotals| totals.explanation.iter().any(|step| AGREED.contains(&step.code.as_str()));
     let rounding = context.channel.settings.rounding.strategy;
+    let gifts: Vec<&str> =
+        order.promotions.iter().filter_map(|one| rule_of(context, one)?.promotion.rule.gift.goods()).collect();
     let mut add = |totals: LineTotals, at: Instant| lines.push(WasSold { agreed: agreed(&totals), totals, at });
     for line in &order.lines {
         let taken = plan.cancel.get(&line.line_no).copied().unwrap_or_default();
@@ -184,7 +222,9 @@ fn standing(order: &OrderDocument, (plan, invoiced): (&Plan, &Invoiced), context
             amount.is_ok_and(|amount| amount == totals.subtotal.minor())
         });
         let moved = line.quantities.shipped + line.quantities.cancelled + line.quantities.returned + taken;
-        let settled = moved != 0 || line.refunded.minor() != 0 || line.bundle.is_some();
+        // What was given counts for nothing that was bought.
+        let given = line.gross.minor() == 0 && gifts.contains(&line.sku.as_str());
+        let settled = moved != 0 || line.refunded.minor() != 0 || line.bundle.is_some() || given;
         match totals.filter(|_| !settled && !invoiced.lines.contains(&line.line_no)) {
             Some(totals) => add(totals, order.placed_at),
             None => left_out.push(line.line_no),

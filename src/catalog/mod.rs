@@ -12,8 +12,8 @@ mod store;
 pub use bundles::Component;
 pub use exempt::ExemptGround;
 pub use model::{
-    Attributes, BackorderPolicy, Gtin, MOST_WARRANTY_MONTHS, NewVariant, StockPolicy, TrackingPolicy, UnitCode,
-    Variant, VariantChange, VariantRow, VariantStatus, WARRANTY_MONTHS, months_of,
+    Attributes, BackorderPolicy, Gtin, NewVariant, StockPolicy, TrackingPolicy, UnitCode, Variant, VariantChange,
+    VariantRow, VariantStatus,
 };
 pub use service::{
     ImportRow, after, by_gtin, by_ids, by_skus, create, ids_of, import, skus_of, stocked_ids_of, tracking_of, update,

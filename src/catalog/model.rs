@@ -15,6 +15,7 @@ use crate::{
         ids::VariantId,
         patch::present,
         text::{NotAText, Sku, Text},
+        warranty,
     },
 };
 
@@ -80,10 +81,6 @@ impl TrackingPolicy {
 const MAX_GRAMS: i64 = 1_000_000_000;
 /// The attribute of goods that perish soon: `true`.
 const PERISHABLE: &str = "perishable";
-/// The attribute that says for how many months the warranty lasts.
-pub const WARRANTY_MONTHS: &str = "warranty_months";
-/// The longest warranty, in months.
-pub const MOST_WARRANTY_MONTHS: i64 = 1_200;
 /// The largest attributes, as JSON text.
 const MAX_ATTRIBUTES: usize = 8_192;
 
@@ -335,20 +332,14 @@ impl Variant {
     }
 }
 
-/// For how many months a warranty lasts, as somebody has written it: a number, or the text of one. `None` where it is neither.
-#[must_use]
-pub fn months_of(value: &serde_json::Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
-}
-
 /// That a warranty lasts for a number of months that there can be.
 fn check_warranty(attributes: &Attributes) -> Result<()> {
-    let Some(value) = attributes.get(WARRANTY_MONTHS) else { return Ok(()) };
-    match months_of(value) {
-        Some(0..=MOST_WARRANTY_MONTHS) => Ok(()),
+    let Some(value) = attributes.get(warranty::ATTRIBUTE) else { return Ok(()) };
+    match warranty::months_of(value) {
+        Some(0..=warranty::MOST_MONTHS) => Ok(()),
         _ => {
-            let detail = format!("expected a whole number of months from 0 to {MOST_WARRANTY_MONTHS}");
-            Err(Error::invalid(format!("/attributes/{WARRANTY_MONTHS}"), detail))
+            let detail = format!("expected a whole number of months from 0 to {}", warranty::MOST_MONTHS);
+            Err(Error::invalid(format!("/attributes/{}", warranty::ATTRIBUTE), detail))
         }
     }
 }

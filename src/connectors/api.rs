@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    delivery,
+    attempts::{self, Attempt},
+    delivery, mend_api,
     model::{Connector, ConnectorPatch, Dispatch, DispatchState, Kept, NewConnector, no_renewal},
     network::Network,
     ports::{Adapter, Ending, is_of_customers},
@@ -52,6 +53,8 @@ pub struct Capabilities {
     pub order_sink: bool,
     /// It takes events of customers; connectors of an adapter without it are not given any.
     pub customer_sink: bool,
+    /// It reads what changes at the far end.
+    pub change_source: bool,
     /// Its secrets can be renewed without a gap.
     pub renew_secrets: bool,
 }
@@ -65,6 +68,7 @@ impl From<&Adapter> for AdapterView {
             capabilities: Capabilities {
                 order_sink: adapter.order_sink.is_some(),
                 customer_sink: adapter.customer_sink.is_some(),
+                change_source: adapter.change_source.is_some(),
                 renew_secrets: adapter.renew_secrets.is_some(),
             },
             settings_schema: (adapter.settings_schema)(),
@@ -142,7 +146,8 @@ async fn read_connector(call: Call, path: RefPath<ConnectorId>) -> Result<Reply>
 /// Change a connector
 ///
 /// Send the `ETag` you have seen as `If-Match`. `{"state": "paused"}` halts it, `{"state": "active"}` lets it go on where it
-/// stood and tries at once what waits for it. To change what a connector gets, or where that goes, needs the scope
+/// stood and tries at once what waits for it. `secrets` replaces all of them, such as a password that was changed at the far end; those
+/// that are made here (of webhooks) are renewed by their own route, or given whole. To change what a connector gets, or where that goes, needs the scope
 /// `customers:read` too where events of customers are among it.
 #[utoipa::path(tag = "mend a connector", params(("id" = inline(ConnectorId), Path), IfMatch), request_body = ConnectorPatch,
     security(("token" = ["connectors:write"])), responses((status = 200, body = Connector)))]
@@ -150,9 +155,19 @@ async fn read_connector(call: Call, path: RefPath<ConnectorId>) -> Result<Reply>
 async fn update_connector(call: Call, path: RefPath<ConnectorId>, body: Body<ConnectorPatch>) -> Result<Reply> {
     let actor = call.allow(Scope::ConnectorsWrite)?.clone();
     let (id, now, expected, patch) = (path.0, call.now, call.if_match()?, body.value.clone());
+    let sealed = match &patch.secrets {
+        None => None,
+        Some(given) => {
+            let theirs = actor.clone();
+            let kept = call.read(move |tx| service::visible(tx, &theirs, id)).await?;
+            let secrets = (registry::find(&kept.adapter)?.complete_secrets)(Some(given))?;
+            Some(call.state.secret.seal(&secrets.to_string())?)
+        }
+    };
     let (directory, allow_private) = (call.snapshot::<Directory>().await?, call.state.settings.webhooks.allow_private);
     call.command(&body.fingerprint, move |tx| {
-        let changed = service::update(tx, &actor, now, id, expected, &patch, &directory, allow_private)?;
+        let with = (&patch, sealed.as_deref());
+        let changed = service::update(tx, &actor, now, id, expected, with, &directory, allow_private)?;
         Ok(Reply::ok(&changed)?.version(changed.version))
     })
     .await
@@ -238,7 +253,9 @@ async fn test_connector(call: Call, path: RefPath<ConnectorId>, _: NoBody) -> Re
         data: json!({"connector_id": id, "name": kept.name}),
     };
     let network = Network::new(&call.state)?;
-    let outcome = delivery::push(&call.state, &network, &kept, &event).await;
+    let line = delivery::Line::to(&call.state, &kept, None)?;
+    let outcome = (line.adapter.test)(line.target(&kept, &network, call.now), &event).await;
+    let outcome = line.masked(outcome);
     let (ok, status) = (outcome.ending == Ending::Delivered, outcome.status);
     let (duration_ms, error, response) = (outcome.duration_ms, outcome.error, outcome.response);
     Reply::ok(&TestResult { ok, status, duration_ms, error, response })
@@ -274,6 +291,8 @@ pub struct DispatchDetail {
     pub dispatch: Dispatch,
     /// The event as the log has it now: without what an erasure has removed, absent when it has been dropped.
     pub event: Option<Event>,
+    /// The tries that did not succeed, the last first.
+    pub failures: Vec<Attempt>,
     /// What can be done with it now, or why not: `replay`, `skip`.
     pub actions: Vec<Action>,
 }
@@ -295,8 +314,8 @@ async fn read_dispatch(call: Call, path: RefPath<(ConnectorId, DispatchId)>) -> 
             true => crate::events::by_positions(tx, &[dispatch.position])?.into_iter().next(),
             false => None,
         };
-        let actions = dispatch.state.actions();
-        Ok(DispatchDetail { dispatch, event, actions })
+        let (actions, failures) = (dispatch.state.actions(), attempts::of(tx, dispatch.id)?);
+        Ok(DispatchDetail { dispatch, event, failures, actions })
     });
     Reply::ok(&found.await?)
 }
@@ -385,4 +404,5 @@ pub fn ops(config: &mut Mount<'_>) {
     config.service(update_connector).service(delete_connector).service(renew_secrets).service(test_connector);
     config.service(list_dispatches).service(read_dispatch).service(replay_dispatch).service(skip_dispatch);
     config.service(replay_stretch);
+    mend_api::ops(config);
 }

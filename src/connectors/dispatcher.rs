@@ -97,7 +97,9 @@ async fn bite(state: &State, connector: &Kept) -> Result<Option<(i64, usize)>> {
 /// Those events that the connector is to get, each as a dispatch about to be written.
 pub(super) async fn wanted(state: &State, connector: &Kept, found: Vec<Event>) -> Result<Vec<NewDispatch>> {
     let filter = filter(state, connector, &found).await?;
-    Ok(found.iter().filter(|event| filter.wants(event)).map(NewDispatch::of).collect())
+    // What a connector only reads from is told nothing.
+    let sends = connector.setup.direction.sends();
+    Ok(found.iter().filter(|event| sends && filter.wants(event)).map(NewDispatch::of).collect())
 }
 
 /// What a connector is to get, as far as these events are concerned.
@@ -117,6 +119,8 @@ pub(super) async fn filter(state: &State, connector: &Kept, found: &[Event]) -> 
         channels: setup.channels.clone(),
         left_out: if setup.include_test { Default::default() } else { directory.test_channels() },
         locations: None,
+        // What it has brought itself it knows.
+        not_by: Some(super::pull::reporter(connector).label()),
     })
 }
 

@@ -8,19 +8,31 @@
 //! A new adapter is a folder `<vendor>/{mod,client,map}.rs` and one line in [`registry`].
 
 pub mod api;
+mod attempts;
+mod breakers;
 mod delivery;
 mod dispatcher;
+mod links;
+pub mod mapping;
+mod mappings;
+mod mend_api;
 mod model;
 pub mod ports;
+mod pull;
 mod registry;
 mod replay;
+pub mod sending;
 mod service;
+pub mod settings;
 mod store;
+pub mod tryton;
 pub mod webhook;
+pub mod wire;
 
 pub use crate::http::network;
 pub use delivery::{KIND as DISPATCH, register as work};
 pub use dispatcher::{dispatch, keep_dispatching};
 pub use model::{Connector, ConnectorState, Dispatch, DispatchState, NewConnector};
+pub use pull::{KIND as APPLY, pull_all};
 pub use service::{behind, discarded, ordering_keys, replayed, seal_again, waiting_dead};
 pub use store::{forget_answers_of, pause_all, read_up_to};

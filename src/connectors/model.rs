@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::pull::PullView;
+use super::sending::{Breaker, BreakerState, Sending};
 use crate::{
     error::{Error, Result},
     kernel::{
@@ -115,6 +117,34 @@ impl DispatchState {
     }
 }
 
+crate::words! {
+    /// Which way a connector goes.
+    #[derive(Default)]
+    pub enum Direction {
+        /// It brings events to the far end, and reads what changes there where its adapter can.
+        #[default]
+        Both = "both",
+        /// It brings events to the far end only.
+        Out = "out",
+        /// It reads what changes at the far end only; what happens meanwhile here is passed over.
+        In = "in",
+    }
+}
+
+impl Direction {
+    /// Whether it brings events to the far end.
+    #[must_use]
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::Both | Self::Out)
+    }
+
+    /// Whether it reads what changes there.
+    #[must_use]
+    pub const fn reads(self) -> bool {
+        matches!(self, Self::Both | Self::In)
+    }
+}
+
 /// What a connector is told to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Setup {
@@ -134,6 +164,15 @@ pub struct Setup {
     pub allow_private: bool,
     /// How often an event is tried before it is a dead letter.
     pub max_attempts: i64,
+    /// How much is sent at once, when again, and when not.
+    #[serde(default)]
+    pub sending: Sending,
+    /// Whether it brings events there, reads what changes there, or both.
+    #[serde(default)]
+    pub direction: Direction,
+    /// Which of its mappings it writes by; absent is the adapter's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping_version: Option<i64>,
 }
 
 impl Setup {
@@ -155,7 +194,7 @@ impl Setup {
         if !(1..=50).contains(&self.max_attempts) {
             return Err(Error::invalid("/max_attempts", "expected 1 to 50"));
         }
-        Ok(())
+        self.sending.check()
     }
 
     /// Whether somebody may see and change it: who is limited to channels, only what stays within them. Who is limited to
@@ -242,6 +281,16 @@ pub struct Connector {
     pub position: i64,
     /// How much waits for it.
     pub backlog: Backlog,
+    /// Whether its far end is spoken to: `closed` when it is, `open` while it is left in peace, `half_open` while one event at
+    /// a time finds out. More words may come.
+    #[schema(value_type = String, example = "closed")]
+    pub breaker_state: BreakerState,
+    /// What is known of its far end's failures; absent while there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
+    /// When what changes at the far end was last read, and what went wrong then; absent while it never was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull: Option<PullView>,
     /// What can be done with it now, or why not: `pause`, `resume`, `test`, `replay`, `renew_secrets`.
     pub actions: Vec<Action>,
     /// Rises with every change.
@@ -255,7 +304,7 @@ pub struct Connector {
 impl Connector {
     /// The view of a kept connector; `renewable` is whether its adapter can renew secrets.
     #[must_use]
-    pub fn new(kept: Kept, backlog: Backlog, renewable: bool) -> Self {
+    pub fn new(kept: Kept, (backlog, breaker): (Backlog, Breaker), renewable: bool, now: Instant) -> Self {
         let action = |command: &ConnectorCommand| {
             let fixed = *command == ConnectorCommand::RenewSecrets && !renewable;
             let taken = if fixed { Err(no_renewal()) } else { kept.state.apply(*command).map(|_| ()) };
@@ -272,6 +321,9 @@ impl Connector {
             secrets: None,
             position: kept.position,
             backlog,
+            breaker_state: breaker.state(now),
+            breaker: Some(breaker).filter(|breaker| !breaker.is_clean()),
+            pull: None,
             actions,
             version: kept.version,
             created_at: kept.created_at,
@@ -324,6 +376,12 @@ pub struct NewConnector {
     #[serde(default = "twelve")]
     #[schema(minimum = 1, maximum = 50, default = 12)]
     pub max_attempts: i64,
+    /// How much is sent at once, when again, and when not.
+    #[serde(default)]
+    pub sending: Sending,
+    /// Whether it brings events there, reads what changes there, or both.
+    #[serde(default)]
+    pub direction: Direction,
 }
 
 /// What can be changed about a connector.
@@ -352,6 +410,13 @@ pub struct ConnectorPatch {
     /// How often an event is tried before it is a dead letter.
     #[schema(minimum = 1, maximum = 50)]
     pub max_attempts: Option<i64>,
+    /// How much is sent at once, when again, and when not, whole.
+    pub sending: Option<Sending>,
+    /// Whether it brings events there, reads what changes there, or both.
+    pub direction: Option<Direction>,
+    /// Its secrets, whole, where they have changed at the far end.
+    #[schema(value_type = Option<Object>)]
+    pub secrets: Option<Value>,
 }
 
 impl ConnectorPatch {
@@ -377,6 +442,8 @@ impl ConnectorPatch {
         setup.include_test = self.include_test.unwrap_or(setup.include_test);
         setup.allow_private = self.allow_private.unwrap_or(setup.allow_private);
         setup.max_attempts = self.max_attempts.unwrap_or(setup.max_attempts);
+        setup.sending = self.sending.unwrap_or(setup.sending);
+        setup.direction = self.direction.unwrap_or(setup.direction);
     }
 }
 

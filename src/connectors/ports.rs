@@ -2,10 +2,15 @@
 
 use std::{future::Future, pin::Pin};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::network::Network;
-use crate::{error::Result, events::Event, kernel::Instant};
+use super::{mapping::Mapping, network::Network, wire::Stop};
+use crate::{
+    error::Result,
+    events::Event,
+    kernel::{Instant, Money},
+};
 
 /// The future of a push.
 pub type Pushing<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
@@ -14,13 +19,97 @@ pub type Pushing<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 pub trait OrderSink: Send + Sync {
     /// Brings one event to the other system. May be called again for the same event; never in parallel for one stream.
     fn push<'a>(&'a self, delivery: Delivery<'a>) -> Pushing<'a>;
+
+    /// The requests that [`OrderSink::push`] would make, without making one.
+    ///
+    /// # Errors
+    /// Why the event can not be told as it is.
+    fn plan(&self, delivery: Delivery<'_>) -> Result<Vec<Planned>>;
 }
 
 /// Takes events of customers and companies, one at a time: a CRM's side.
 pub trait CustomerSink: Send + Sync {
     /// Brings one event to the other system, under the same promises as [`OrderSink::push`].
     fn push_customer<'a>(&'a self, delivery: Delivery<'a>) -> Pushing<'a>;
+
+    /// The requests that [`CustomerSink::push_customer`] would make, without making one.
+    ///
+    /// # Errors
+    /// Why the event can not be told as it is.
+    fn plan_customer(&self, delivery: Delivery<'_>) -> Result<Vec<Planned>>;
 }
+
+/// Reads what changes at the far end.
+pub trait ChangeSource: Send + Sync {
+    /// What has changed behind a cursor; `null` is the beginning: now. What is told twice does no harm, what is left out is lost.
+    fn pull<'a>(&'a self, to: Target<'a>, cursor: &'a Value) -> Pulling<'a>;
+}
+
+/// The future of a pull.
+pub type Pulling<'a> = Pin<Box<dyn Future<Output = Result<Pulled, Stop>> + Send + 'a>>;
+
+/// What a pull has read.
+#[derive(Debug, Clone)]
+pub struct Pulled {
+    /// What has changed, in its order.
+    pub changes: Vec<Change>,
+    /// Where the next pull begins.
+    pub cursor: Value,
+    /// Whether there is more to be had at once.
+    pub more: bool,
+}
+
+/// Something that has changed at the far end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Change {
+    /// What it is about.
+    pub about: About,
+    /// The far end's own name of it, under which it is booked once.
+    pub name: String,
+    /// What has changed.
+    pub what: What,
+}
+
+/// A document at the far end, as links name it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct About {
+    /// What it is there.
+    pub kind: String,
+    /// What it is called there.
+    pub value: String,
+}
+
+/// What can change at a far end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum What {
+    /// Goods have left: so many of each SKU of ours.
+    Left {
+        /// What.
+        lines: Vec<(String, i64)>,
+        /// Who carries it.
+        carrier: Option<String>,
+        /// What the carrier calls it.
+        tracking_number: Option<String>,
+        /// When; now unless told.
+        at: Option<Instant>,
+    },
+    /// It was invoiced.
+    Invoiced {
+        /// The invoice's total, tax included.
+        amount: Money,
+        /// When; now unless told.
+        at: Option<Instant>,
+    },
+    /// Something that can not be booked as it is: somebody has to look.
+    Unclear {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The future of a test.
+pub type Testing<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// What types of events of customers begin with, and of the companies that they buy for.
 pub const CUSTOMERS: &[&str] = &["back_in_stock.", "company.", "customer."];
@@ -36,12 +125,25 @@ pub fn is_of_customers(kind: &str) -> bool {
 pub struct Delivery<'a> {
     /// The event.
     pub event: &'a Event,
+    /// What the far end calls what the event is about, as far as it is known.
+    pub links: &'a [Link],
+    /// The rest.
+    pub to: Target<'a>,
+}
+
+/// The far end of a connector, and the way there.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// The connector's name.
+    pub name: &'a str,
     /// The shop's public address.
     pub source: &'a str,
     /// The connector's settings, which have passed [`Adapter::check`].
     pub settings: &'a Value,
     /// Its secrets, opened.
     pub secrets: &'a Value,
+    /// How it writes the far end's documents; the adapter's own unless the connector has another.
+    pub mapping: &'a Mapping,
     /// The way out.
     pub network: &'a Network,
     /// Whether private addresses may be reached.
@@ -53,15 +155,47 @@ pub struct Delivery<'a> {
 /// How a push ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// It arrived.
+    /// It arrived, or there was nothing to tell the far end.
     Delivered,
     /// It did not; another try makes sense, after so many seconds if the far end has said so.
     Failed {
         /// `Retry-After`.
         after_seconds: Option<i64>,
+        /// Whether the far end as a whole is not to be had: it counts towards the connector's breaker.
+        outage: bool,
+    },
+    /// It never will as it is: somebody has to mend something.
+    Refused,
+    /// The far end asks all of the connector's events for patience.
+    Throttled {
+        /// For so many seconds.
+        after_seconds: i64,
     },
     /// The far end wants no more events: the connector is paused.
     Gone,
+}
+
+/// What the far end calls one of our objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// The kind of our object: `order`, `customer`, `variant`, `shipment`, `return`, …
+    #[schema(example = "order")]
+    pub object: String,
+    /// Its id here.
+    pub object_id: String,
+    /// What it is there.
+    #[schema(example = "sale")]
+    pub kind: String,
+    /// What it is called there: unique for its kind.
+    #[schema(example = "4711")]
+    pub value: String,
+    /// What people call it there, where that is something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// Whether there may be another one: several were found that could be it. Somebody looks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubtful: bool,
 }
 
 /// What is known of a push.
@@ -73,12 +207,48 @@ pub struct Outcome {
     pub status: Option<i64>,
     /// How long it took.
     pub duration_ms: i64,
-    /// The SHA-256 of what was sent, in hex.
+    /// The SHA-256 of what was sent last, in hex.
     pub sent_sha256: String,
+    /// What was sent last, as far as it is worth keeping when it failed.
+    pub sent: Option<String>,
     /// The beginning of the answer.
     pub response: Option<String>,
     /// What went wrong, in words an operator can act on.
     pub error: Option<String>,
+    /// What was learnt of what the far end calls what.
+    pub links: Vec<Link>,
+}
+
+impl Outcome {
+    /// A push that could not even be begun; another try makes sense.
+    #[must_use]
+    pub fn failed(error: impl ToString) -> Self {
+        let ending = Ending::Failed { after_seconds: None, outage: false };
+        Self { error: Some(error.to_string()), ..Self::ended(ending) }
+    }
+
+    /// A push that ended so, of which nothing else is known.
+    #[must_use]
+    pub fn ended(ending: Ending) -> Self {
+        let (status, duration_ms, sent_sha256) = (None, 0, String::new());
+        Self { ending, status, duration_ms, sent_sha256, sent: None, response: None, error: None, links: Vec::new() }
+    }
+}
+
+/// A request that a push would make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Planned {
+    /// What for.
+    #[schema(example = "create the sale")]
+    pub purpose: String,
+    /// The method of the request, or of the far end's own protocol.
+    #[schema(example = "POST")]
+    pub method: String,
+    /// Where to.
+    pub target: String,
+    /// What would be sent. Where it depends on what the far end answers first, that is told in `{braces}`.
+    #[schema(value_type = Object)]
+    pub body: Value,
 }
 
 /// Code for a kind of system.
@@ -99,10 +269,18 @@ pub struct Adapter {
     pub complete_secrets: fn(given: Option<&Value>) -> Result<Value>,
     /// Replaces the secrets by fresh ones that keep working with the old ones for a while; `None`: it has none to renew.
     pub renew_secrets: Option<fn(now: Instant, old: &Value) -> Result<Value>>,
+    /// Whether it tells what the far end calls what, and needs to know it.
+    pub keeps_links: bool,
+    /// How the far end's documents are written unless a connector says otherwise; empty where there is nothing to say.
+    pub mapping: fn() -> Mapping,
+    /// Does a harmless call and explains what failed. `ping` is an event that nothing follows from.
+    pub test: for<'a> fn(Target<'a>, ping: &'a Event) -> Testing<'a>,
     /// Takes all events but those of customers; `None`: unsupported.
     pub order_sink: Option<&'static dyn OrderSink>,
     /// Takes events of customers; `None`: unsupported.
     pub customer_sink: Option<&'static dyn CustomerSink>,
+    /// Reads what changes at the far end; `None`: unsupported.
+    pub change_source: Option<&'static dyn ChangeSource>,
 }
 
 impl Adapter {
@@ -112,6 +290,15 @@ impl Adapter {
         match is_of_customers(&delivery.event.kind) {
             true => self.customer_sink.map(|sink| sink.push_customer(delivery)),
             false => self.order_sink.map(|sink| sink.push(delivery)),
+        }
+    }
+
+    /// The requests that a push of an event would make; `None` where the adapter takes none of its kind.
+    #[must_use]
+    pub fn plan(&self, delivery: Delivery<'_>) -> Option<Result<Vec<Planned>>> {
+        match is_of_customers(&delivery.event.kind) {
+            true => self.customer_sink.map(|sink| sink.plan_customer(delivery)),
+            false => self.order_sink.map(|sink| sink.plan(delivery)),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The adapters there are: one line each.
 
-use super::{ports::Adapter, webhook};
+use super::{ports::Adapter, tryton, webhook};
 use crate::error::{Code, Error, Result};
 
 /// Every adapter.
-pub static ADAPTERS: &[&Adapter] = &[&webhook::ADAPTER];
+pub static ADAPTERS: &[&Adapter] = &[&webhook::ADAPTER, &tryton::ADAPTER];
 
 /// An adapter by its name.
 ///

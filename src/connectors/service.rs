@@ -7,13 +7,15 @@ use serde_json::json;
 // What is asked for as it stands in the tables.
 pub(super) use super::store::list;
 use super::{
-    dispatcher,
+    breakers, dispatcher,
+    mapping::Mapping,
+    mappings,
     model::{
         Connector, ConnectorPatch, ConnectorState, Dispatch, DispatchCommand, DispatchState, Kept, NewConnector, Setup,
         Trace,
     },
     ports::CUSTOMERS,
-    registry,
+    pull, registry,
     replay::{self, Stretch},
     store,
 };
@@ -24,7 +26,7 @@ use crate::{
     events::{self, Behind, Event, Head, Stream},
     exports,
     http::seal::Secret,
-    jobs::{self, Job, NewJob},
+    jobs::{self, Job, NewJob, Steering},
     kernel::{
         Actor, Instant, Scope, Waiting,
         ids::{ConnectorId, DispatchId, JobId},
@@ -89,7 +91,7 @@ impl Touched {
 
     fn by(patch: &ConnectorPatch) -> Self {
         let (types, settings) = (patch.types.is_some(), patch.settings.is_some() || patch.allow_private.is_some());
-        Self { types, settings, reach: types || settings || patch.channels.is_some() }
+        Self { types, settings, reach: types || settings || patch.channels.is_some() || patch.secrets.is_some() }
     }
 }
 
@@ -134,6 +136,9 @@ pub(super) fn create(
         include_test: new.include_test,
         allow_private: new.allow_private,
         max_attempts: new.max_attempts,
+        sending: new.sending,
+        direction: new.direction,
+        mapping_version: None,
     };
     check(actor, &new.adapter, &setup, Touched::ALL, directory, allow_private)?;
     let made = Kept {
@@ -150,7 +155,18 @@ pub(super) fn create(
         updated_at: now,
     };
     on_duplicate(store::insert(tx, &made), || taken(&made.name))?;
+    steer(tx, &made)?;
     view(tx, now, made)
+}
+
+/// Tells the queue how much of a connector's is done at once.
+fn steer(tx: &mut Tx, kept: &Kept) -> Result<()> {
+    let breaker = breakers::find(tx, kept.id)?;
+    let (places, closed_until) = match breaker.retry_at {
+        Some(at) => (1, Some(at)),
+        None => (kept.setup.sending.max_parallel, None),
+    };
+    jobs::steer(tx, &dispatcher::lane(kept.id), Steering { places: Some(places), closed_until })
 }
 
 fn taken(name: &str) -> Error {
@@ -173,6 +189,8 @@ pub(super) fn view(tx: &mut Tx, now: Instant, kept: Kept) -> Result<Connector> {
 pub(super) fn views(tx: &mut Tx, now: Instant, kept: Vec<Kept>) -> Result<Vec<Connector>> {
     let last = events::state(tx)?.last;
     let mut backlogs = store::backlogs(tx, &kept, last, now)?;
+    let mut breakers = breakers::all(tx)?;
+    let mut pulls = pull::views(tx)?;
     // What has not been looked at for them waits too. Mostly there is none such.
     for of in kept.iter().filter(|kept| kept.position < last) {
         let (since, backlog) = (events::recorded_after(tx, of.position)?, backlogs.get_mut(&of.id));
@@ -181,9 +199,10 @@ pub(super) fn views(tx: &mut Tx, now: Instant, kept: Vec<Kept>) -> Result<Vec<Co
         }
     }
     let view = |kept: Kept| {
-        let backlog = backlogs.remove(&kept.id).unwrap_or_default();
+        let known = (backlogs.remove(&kept.id).unwrap_or_default(), breakers.remove(&kept.id).unwrap_or_default());
         let renewable = registry::find(&kept.adapter).is_ok_and(|adapter| adapter.renew_secrets.is_some());
-        Connector::new(kept, backlog, renewable)
+        let pulled = pulls.remove(&kept.id);
+        Connector { pull: pulled, ..Connector::new(kept, known, renewable, now) }
     };
     Ok(kept.into_iter().map(view).collect())
 }
@@ -209,22 +228,69 @@ pub(super) fn update(
     now: Instant,
     id: ConnectorId,
     expected: Option<i64>,
-    patch: &ConnectorPatch,
+    (patch, sealed): (&ConnectorPatch, Option<&str>),
     directory: &Directory,
     allow_private: bool,
 ) -> Result<Connector> {
     let mut kept = visible(tx, actor, id)?;
     let version = seen(&kept, expected)?;
     patch.apply(&mut kept);
+    if let Some(sealed) = sealed {
+        kept.sealed = Some(sealed.to_owned());
+    }
     check(actor, &kept.adapter, &kept.setup, Touched::by(patch), directory, allow_private)?;
     if !on_duplicate(store::update(tx, now, &kept, version), || taken(&kept.name))? {
         return Err(overtaken());
     }
+    // Whoever lets it go on, or leads it elsewhere, wants to see at once whether it works.
+    if patch.state == Some(ConnectorState::Active) || patch.settings.is_some() || sealed.is_some() {
+        breakers::clear(tx, now, id)?;
+    }
+    steer(tx, &kept)?;
     if kept.state == ConnectorState::Active {
         jobs::hasten_keys(tx, now, &dispatcher::key_prefix(id))?;
     }
     (kept.version, kept.updated_at) = (version + 1, now);
     view(tx, now, kept)
+}
+
+/// Writes another version of a connector's mapping, by which it writes from now on.
+pub(super) fn change_mapping(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Instant,
+    of: (ConnectorId, Option<i64>),
+    mapping: &Mapping,
+) -> Result<()> {
+    mapping.check()?;
+    let kept = visible(tx, actor, of.0)?;
+    let version = seen(&kept, of.1)?;
+    mapping.over(&(registry::find(&kept.adapter)?.mapping)()).check()?;
+    let written = mappings::add(tx, actor, now, kept.id, mapping)?;
+    write_by(tx, now, kept, version, Some(written))
+}
+
+/// Has a connector write by a version of its mapping that there is, or by its adapter's.
+pub(super) fn use_mapping(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Instant,
+    of: (ConnectorId, Option<i64>),
+    wanted: Option<i64>,
+) -> Result<()> {
+    let kept = visible(tx, actor, of.0)?;
+    let version = seen(&kept, of.1)?;
+    if let Some(number) = wanted
+        && mappings::find(tx, kept.id, number)?.is_none()
+    {
+        return Err(Error::not_found("version of this mapping").at("/version"));
+    }
+    write_by(tx, now, kept, version, wanted)
+}
+
+fn write_by(tx: &mut Tx, now: Instant, mut kept: Kept, version: i64, wanted: Option<i64>) -> Result<()> {
+    kept.setup.mapping_version = wanted;
+    if store::update(tx, now, &kept, version)? { Ok(()) } else { Err(overtaken()) }
 }
 
 /// Replaces a connector's sealed secrets.
@@ -263,6 +329,7 @@ pub(super) fn delete(tx: &mut Tx, actor: &Actor, id: ConnectorId, expected: Opti
     let kept = visible(tx, actor, id)?;
     let version = seen(&kept, expected)?;
     jobs::cancel_keys(tx, &dispatcher::key_prefix(id))?;
+    jobs::forget_lane(tx, &dispatcher::lane(id))?;
     if store::delete(tx, id, version)? { Ok(()) } else { Err(overtaken()) }
 }
 

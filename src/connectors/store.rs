@@ -6,6 +6,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::{Value, json};
 
 use super::{
+    attempts,
     model::{Backlog, ConnectorState, Dispatch, DispatchState, Kept, Setup, Trace},
     ports::Outcome,
 };
@@ -156,7 +157,16 @@ pub(super) fn delete(tx: &mut Tx, id: ConnectorId, version: i64) -> Result<bool>
     if sql("DELETE FROM connectors WHERE id = ? AND version = ?").bind(id).bind(version).execute(tx)? == 0 {
         return Ok(false);
     }
-    sql("DELETE FROM dispatches WHERE connector_id = ?").bind(id).execute(tx)?;
+    for table in [
+        "dispatches",
+        "dispatch_attempts",
+        "connector_breakers",
+        "connector_links",
+        "connector_mappings",
+        "connector_pulls",
+    ] {
+        sql(format!("DELETE FROM {table} WHERE connector_id = ?")).bind(id).execute(tx)?;
+    }
     Ok(true)
 }
 
@@ -361,7 +371,7 @@ pub fn forget_answers_of(tx: &mut Tx, streams: &[String]) -> Result<()> {
         );
         sql(update).bind(wanted()).execute(tx)?;
     }
-    Ok(())
+    attempts::forget_of(tx, streams)
 }
 
 /// Moves a dispatch to another state by somebody's decision, when it is still as they saw it.

@@ -2500,3 +2500,87 @@ diesel::table! {
         tried_at -> InstantSql,
     }
 }
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::InstantSql;
+
+    job_lanes (lane) {
+        lane -> Text,
+        places -> Nullable<BigInt>,
+        closed_until -> Nullable<InstantSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    connector_breakers (connector_id) {
+        connector_id -> UidSql,
+        failures -> BigInt,
+        opens -> BigInt,
+        opened_at -> Nullable<InstantSql>,
+        retry_at -> Nullable<InstantSql>,
+        reason -> Nullable<Text>,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    dispatch_attempts (dispatch_id, attempt) {
+        dispatch_id -> UidSql,
+        attempt -> BigInt,
+        connector_id -> UidSql,
+        stream -> Text,
+        at -> InstantSql,
+        status -> Nullable<BigInt>,
+        doc -> DocSql,
+        sent -> Nullable<Text>,
+        response -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    connector_links (connector_id, kind, value) {
+        connector_id -> UidSql,
+        kind -> Text,
+        value -> Text,
+        object -> Text,
+        object_id -> Text,
+        doc -> DocSql,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    connector_mappings (connector_id, version) {
+        connector_id -> UidSql,
+        version -> BigInt,
+        doc -> DocSql,
+        created_by -> Text,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    connector_pulls (connector_id) {
+        connector_id -> UidSql,
+        cursor -> DocSql,
+        pulled_at -> InstantSql,
+        error -> Nullable<Text>,
+    }
+}

@@ -204,6 +204,46 @@ pub fn by_positions(tx: &mut Tx, positions: &[i64]) -> Result<Vec<Event>> {
     Ok(sql(query).bind(wanted).load::<Columns, Row>(tx)?.into_iter().map(event).collect())
 }
 
+/// The last event of a stream that tells of its object whole: of a type that begins so.
+///
+/// # Errors
+/// What the database says.
+pub fn last_whole(tx: &mut Tx, stream: &str, begins: &str) -> Result<Option<Event>> {
+    let (position, columns) = (dialect::position_column(tx), columns(tx));
+    let query = format!(
+        "SELECT {columns} FROM events WHERE stream = ? AND aggregate_id = ? AND type LIKE ? AND {position} IS NOT NULL \
+         ORDER BY stream DESC, seq DESC LIMIT 1"
+    );
+    let query = sql(query).bind(stream).bind(stream).bind(format!("{begins}%"));
+    Ok(query.first::<Columns, Row>(tx)?.map(event))
+}
+
+/// The event at a position, and every text of its personal part: what must not be repeated where it is not asked for.
+///
+/// # Errors
+/// What the database says.
+pub fn with_personal_texts(tx: &mut Tx, position: i64) -> Result<Option<(Event, Vec<String>)>> {
+    let (place, columns) = (dialect::position_column(tx), columns(tx));
+    let row =
+        sql(format!("SELECT {columns} FROM events WHERE {place} = ?")).bind(position).first::<Columns, Row>(tx)?;
+    Ok(row.map(|row| {
+        let mut texts = Vec::new();
+        if let Some(Doc(personal)) = &row.12 {
+            texts_of(personal, &mut texts);
+        }
+        (event(row), texts)
+    }))
+}
+
+fn texts_of(document: &Value, found: &mut Vec<String>) {
+    match document {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| texts_of(item, found)),
+        Value::Object(members) => members.values().for_each(|member| texts_of(member, found)),
+        _ => {}
+    }
+}
+
 /// The events of a stream after a position, in order: an order's timeline.
 ///
 /// # Errors

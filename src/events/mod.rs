@@ -13,8 +13,8 @@ mod readers;
 mod schema;
 
 pub use log::{
-    Known, LogState, append, by_positions, erase, heads, known_at, number, of_type_after, position_at, positions_of,
-    purge, read_after, recorded_after, recorded_beyond, state, stream,
+    Known, LogState, append, by_positions, erase, heads, known_at, last_whole, number, of_type_after, position_at,
+    positions_of, purge, read_after, recorded_after, recorded_beyond, state, stream, with_personal_texts,
 };
 pub use model::{Behind, Event, Filter, Head, NewEvent, Payload, Stream, cloud_event};
 pub use readers::{advance, read_up_to};

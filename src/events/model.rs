@@ -176,6 +176,8 @@ pub struct Filter {
     pub left_out: HashSet<ChannelId>,
     /// Of events that tell of something at locations, only those that tell of one of these; `None` is all.
     pub locations: Option<Vec<LocationId>>,
+    /// Who has done what is left out.
+    pub not_by: Option<String>,
 }
 
 impl Filter {
@@ -184,7 +186,8 @@ impl Filter {
     pub fn wants(&self, event: &Event) -> bool {
         let of_type = self.types.is_empty() || self.types.iter().any(|prefix| event.kind.starts_with(prefix.as_str()));
         let withheld = self.without.iter().any(|prefix| event.kind.starts_with(prefix));
-        of_type && !withheld && self.admits(event.channel_id) && self.is_near(event)
+        let own = self.not_by.as_ref().is_some_and(|actor| *actor == event.actor);
+        of_type && !withheld && !own && self.admits(event.channel_id) && self.is_near(event)
     }
 
     /// Whether the reader gets anything of a channel, or of none.

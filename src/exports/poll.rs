@@ -55,7 +55,8 @@ pub(super) async fn filter(call: &Call, actor: &Actor, types: Vec<String>, inclu
     };
     let locations = actor.locations().map(<[_]>::to_vec);
     let without = if actor.holds(Scope::CustomersRead) { Vec::new() } else { Feed::Customers.prefixes().to_vec() };
-    Ok(Filter { types, without, channels: actor.channels().map(<[_]>::to_vec), left_out, locations })
+    let channels = actor.channels().map(<[_]>::to_vec);
+    Ok(Filter { types, without, channels, left_out, locations, not_by: None })
 }
 
 /// The events after a position that are wanted, and how far was looked.

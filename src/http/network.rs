@@ -5,6 +5,7 @@
 //! it has checked. Redirects are not followed, proxies of the environment not used.
 
 use std::{
+    error::Error as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     sync::Arc,
     time::Duration,
@@ -14,7 +15,10 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use super::State;
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    kernel::Instant,
+};
 
 /// The clients for everything that is reached at an address which somebody gave.
 #[derive(Clone)]
@@ -94,6 +98,55 @@ impl Resolve for PublicOnly {
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
+}
+
+/// How much of an answer is kept.
+const KEPT: usize = 4096;
+
+/// The first characters of an answer; an answer that breaks off keeps what has come.
+pub async fn beginning(response: &mut reqwest::Response) -> Option<String> {
+    let mut bytes = Vec::new();
+    while bytes.len() < KEPT {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    bytes.truncate(KEPT);
+    // PostgreSQL keeps no NUL in texts.
+    let text = String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}");
+    (!text.is_empty()).then_some(text)
+}
+
+/// A failure with all its causes, without the URL's query, which may hold secrets.
+#[must_use]
+pub fn explain(error: &reqwest::Error) -> String {
+    let kind = if error.is_timeout() {
+        "the receiver did not answer in time"
+    } else if error.is_connect() {
+        "the receiver can not be reached"
+    } else {
+        "the connection broke off"
+    };
+    let mut text = kind.to_owned();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text.chars().take(500).collect()
+}
+
+/// The seconds that a `Retry-After` asks for: a number, or a date (RFC 9110, 10.2.3).
+#[must_use]
+pub fn retry_after(value: &str, now: Instant) -> Option<i64> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<i64>() {
+        return (seconds >= 0).then_some(seconds);
+    }
+    let at = chrono::DateTime::parse_from_rfc2822(value).ok()?;
+    Some(Instant::from_utc(at.to_utc()).seconds_since(now).max(0))
 }
 
 /// Whether an address belongs to the public internet.
@@ -199,5 +252,15 @@ mod tests {
             assert!(check_literal(&Url::parse(url).unwrap()).is_err(), "{url}");
         }
         assert!(check_literal(&Url::parse("https://hooks.example.com/x").unwrap()).is_ok());
+    }
+
+    #[test]
+    fn retry_after_is_a_number_or_a_date() {
+        let now: Instant = "2026-03-02T09:00:00Z".parse().unwrap();
+        assert_eq!(retry_after("120", now), Some(120));
+        assert_eq!(retry_after("Mon, 02 Mar 2026 09:05:00 GMT", now), Some(300));
+        assert_eq!(retry_after("Mon, 02 Mar 2026 08:00:00 GMT", now), Some(0));
+        assert_eq!(retry_after("soon", now), None);
+        assert_eq!(retry_after("-1", now), None);
     }
 }

@@ -225,6 +225,7 @@ const UNKEYED: &[&str] = &[
     "/v1/ops/bulk/resend/preview",
     "/v1/ops/bulk/resource/preview",
     "/v1/ops/bulk/tag/preview",
+    "/v1/ops/connectors/{id}/dry-run",
     "/v1/ops/connectors/{id}/test",
     "/v1/ops/erasure/scan",
     "/v1/ops/gift-cards/lookup",

@@ -12,4 +12,4 @@ mod store;
 pub mod writeback;
 
 pub use run::{Import, ImportQuery, Report, RowError, purge, run};
-pub use writeback::{HELD, discarded, event_schemas, work};
+pub use writeback::{HELD, Telling, Told, discarded, event_schemas, work};

@@ -9,12 +9,14 @@
 //! It knows the database only; what a job does is registered by the slices.
 
 pub mod api;
+mod lanes;
 mod list;
 mod places;
 mod queue;
 mod runner;
 
 pub use api::{Discards, OnDecision, Replays};
+pub use lanes::{Steering, close_lane, forget_lane, steer};
 pub use list::{QueuedJob, Standing, of_keys, standing};
 pub use queue::{
     Job, NewJob, cancel, cancel_keys, cancel_many, counts, dead, discard, enqueue, forget_dead, hasten_keys, is_queued,

@@ -6,6 +6,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::lanes::{self, OPEN};
 use crate::{
     db::{Col, Doc, DocSql, InstantSql, Tx, UidSql, dialect, insert_many, sql},
     error::{Code, Error, Result},
@@ -164,6 +165,10 @@ pub(super) fn claim(
     from: &Due,
     limit: i64,
 ) -> Result<Vec<Job>> {
+    let limit = lanes::room(tx, from, now, limit)?;
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
     let (skip, known) = (dialect::skip_locked(tx), kinds.condition());
     let (condition, order) = match from.stalled {
         false => ("state = 'ready' AND lane = ? AND run_at <= ?", "run_at, seq"),
@@ -204,11 +209,12 @@ pub(super) struct Due {
 /// # Errors
 /// What the database says.
 pub(super) fn due(tx: &mut Tx, kinds: &Kinds, now: Instant) -> Result<Vec<Due>> {
-    let query = kinds.bind(kinds.bind(sql(due_where(&kinds.condition())), now), now);
+    let query = kinds.bind(sql(due_where(&kinds.condition(), OPEN)), now).bind(now);
+    let query = kinds.bind(query, now).bind(now);
     due_of(tx, query)
 }
 
-fn due_where(known: &str) -> String {
+fn due_where(known: &str, open: &str) -> String {
     // From lane to lane on the index: a long queue in one of them costs nothing here.
     format!(
         "WITH RECURSIVE lanes (lane) AS ( \
@@ -216,8 +222,9 @@ fn due_where(known: &str) -> String {
            SELECT (SELECT next.lane FROM jobs AS next WHERE state = 'ready' AND next.lane > lanes.lane \
              ORDER BY next.lane LIMIT 1) FROM lanes WHERE lanes.lane IS NOT NULL) \
          SELECT lane, false, (SELECT run_at FROM jobs AS due WHERE state = 'ready' AND due.lane = lanes.lane \
-           AND {known} AND {FIRST_OF_ITS_KEY} ORDER BY run_at, seq LIMIT 1) FROM lanes WHERE lane IS NOT NULL \
-         UNION ALL SELECT lane, true, min(lease_until) FROM jobs WHERE state = 'leased' AND {known} GROUP BY lane"
+           AND {known} AND {FIRST_OF_ITS_KEY} ORDER BY run_at, seq LIMIT 1) FROM lanes WHERE lane IS NOT NULL AND {open} \
+         UNION ALL SELECT lane, true, min(lease_until) FROM jobs AS lanes WHERE state = 'leased' AND {known} AND {open} \
+         GROUP BY lane"
     )
 }
 
@@ -312,7 +319,7 @@ pub fn counts(tx: &mut Tx) -> Result<(i64, i64)> {
 /// # Errors
 /// What the database says.
 pub fn lag_seconds(tx: &mut Tx, now: Instant) -> Result<i64> {
-    Ok(due_of(tx, sql(due_where("1 = 1")))?.first().map_or(0, |due| now.seconds_since(due.at).max(0)))
+    Ok(due_of(tx, sql(due_where("1 = 1", "1 = 1")))?.first().map_or(0, |due| now.seconds_since(due.at).max(0)))
 }
 
 /// How many tries a job gets, unless it says otherwise, and how many a replay gives.
@@ -493,9 +500,10 @@ pub fn waiting_stuck(tx: &mut Tx, before: Instant, limit: i64) -> Result<Vec<Wai
     let query = format!(
         "SELECT id, run_at, kind, last_error FROM jobs AS due \
          WHERE (state = 'ready' AND run_at < ? OR state = 'leased' AND lease_until < ?) AND {FIRST_OF_ITS_KEY} \
+           AND NOT EXISTS (SELECT 1 FROM job_lanes WHERE job_lanes.lane = due.lane AND closed_until > ?) \
          ORDER BY run_at, id LIMIT ?"
     );
-    waiting(tx, sql(query).bind(before).bind(before).bind(limit), "/health/ready")
+    waiting(tx, sql(query).bind(before).bind(before).bind(before).bind(limit), "/health/ready")
 }
 
 fn waiting(tx: &mut Tx, query: crate::db::Sql, link: &str) -> Result<Vec<Waiting>> {

@@ -21,6 +21,7 @@ pub mod tax;
 pub mod text;
 pub mod vat_id;
 pub mod waiting;
+pub mod warranty;
 pub mod words;
 
 pub use action::Action;

@@ -179,7 +179,7 @@ async fn read_registration(call: Call, path: RefPath<RegistrationId>) -> Result<
 /// What is put right about a registration; what is absent stays.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = ProductRegistrationChange, example = json!({"serial": "SN-2026-004712"}))]
+#[schema(as = ProductRegistrationChange, example = json!({"serial": "SN-2026-004713"}))]
 pub struct RegistrationChange {
     /// What stands on it: letters and digits count; null where nothing does.
     #[serde(default, deserialize_with = "present")]

@@ -5,17 +5,16 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    catalog,
     error::{Code, Error, Result},
     kernel::{
         Instant,
         ids::{ChannelId, CustomerId, OrderId, RegistrationId, ReturnRequestId, VariantId},
-        local,
+        local, warranty,
     },
 };
 
 /// The attribute of variants that says for how many months their warranty lasts.
-pub const MONTHS: &str = catalog::WARRANTY_MONTHS;
+pub const MONTHS: &str = warranty::ATTRIBUTE;
 /// Where nobody says when a parcel arrived, it has after so many seconds.
 pub(super) const SURELY_THERE: i64 = 30 * 86_400;
 
@@ -123,8 +122,8 @@ pub(super) const CUSTOMER: &str = "customer";
 /// For how many months the warranty of an article lasts: as its attribute says, a number or a text of one, or else as the channel does.
 #[must_use]
 pub(super) fn months(attribute: Option<&serde_json::Value>, usual: i64) -> i64 {
-    let said = attribute.and_then(catalog::months_of);
-    said.unwrap_or(usual).clamp(0, catalog::MOST_WARRANTY_MONTHS)
+    let said = attribute.and_then(warranty::months_of);
+    said.unwrap_or(usual).clamp(0, warranty::MOST_MONTHS)
 }
 
 /// When a warranty is over that is counted from when something arrived: with the day of its last month that has the same number, in the zone of

@@ -317,7 +317,7 @@ fn only_the_dialect_tells_the_databases_apart() {
 const TABLES: &[(&str, &[&str])] = &[
     ("db", &["versions", "number_ranges"]),
     ("events", &["events", "log_state", "log_readers"]),
-    ("jobs", &["jobs", "schedules"]),
+    ("jobs", &["job_lanes", "jobs", "schedules"]),
     ("http", &["secrets", "idempotency_keys", "credentials"]),
     ("channels", &["legal_entities", "channels"]),
     ("catalog", &["variants"]),
@@ -445,7 +445,18 @@ const TABLES: &[(&str, &[&str])] = &[
     ("bulk", &["bulk_jobs", "bulk_items"]),
     ("countersign", &["countersign_requests"]),
     ("back_in_stock", &["back_in_stock", "back_in_stock_waves"]),
-    ("connectors", &["connectors", "dispatches"]),
+    (
+        "connectors",
+        &[
+            "connectors",
+            "connector_breakers",
+            "connector_links",
+            "connector_mappings",
+            "connector_pulls",
+            "dispatch_attempts",
+            "dispatches",
+        ],
+    ),
     ("exports", &["consumers", "consumer_items"]),
     ("imports", &["import_progress", "invoices"]),
     ("invoices", &["invoice_series", "invoice_documents"]),

@@ -1,5 +1,11 @@
 //! Connectors: events pushed to a real receiver that fails, is slow, asks for patience, hangs up.
 
+mod conformance;
+mod machinery;
+mod tryton_double;
+mod tryton_real;
+mod webhook_double;
+
 use std::sync::{Arc, Mutex};
 
 use diesel::sql_types::{BigInt, Text};

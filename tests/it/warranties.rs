@@ -230,7 +230,7 @@ fn a_registration_is_corrected_by_who_has_seen_it_and_ends() {
         let late = json!({"arrived_at": "2999-01-01T00:00:00Z"});
         change("\"v2\"", late).await.problem(422, "invalid_value");
         let early = json!({"arrived_at": "2001-01-01T00:00:00Z"});
-        change("\"v2\"", early).await.problem(409, "history_before_order");
+        change("\"v2\"", early).await.problem(422, "history_before_order");
         let ada =
             app.ops("POST", "/customers", Some(&json!({"name": "Ada", "email": "a@example.org"}))).await.expect(201);
         let owner = change("\"v2\"", json!({"customer_id": ada["id"]})).await.expect(200);

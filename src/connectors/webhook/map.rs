@@ -37,16 +37,6 @@ pub(super) fn message(event: &Event, source: &str, secrets: &Secrets, now: Insta
     Ok(Message { body, headers })
 }
 
-/// The seconds that a `Retry-After` asks for: a number, or a date (RFC 9110, 10.2.3).
-pub(super) fn retry_after(value: &str, now: Instant) -> Option<i64> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse::<i64>() {
-        return (seconds >= 0).then_some(seconds);
-    }
-    let at = chrono::DateTime::parse_from_rfc2822(value).ok()?;
-    Some(Instant::from_utc(at.to_utc()).seconds_since(now).max(0))
-}
-
 #[cfg(test)]
 mod tests {
     use reqwest::header::{HeaderMap, HeaderName};
@@ -92,15 +82,5 @@ mod tests {
         secrets.previous = Some((old.clone(), now));
         let sent = message(&event(now), "https://shop.example", &secrets, now).unwrap();
         assert!(Webhook::new(&old).unwrap().verify(&sent.body, &headers(&sent)).is_err());
-    }
-
-    #[test]
-    fn retry_after_is_a_number_or_a_date() {
-        let now: Instant = "2026-03-02T09:00:00Z".parse().unwrap();
-        assert_eq!(retry_after("120", now), Some(120));
-        assert_eq!(retry_after("Mon, 02 Mar 2026 09:05:00 GMT", now), Some(300));
-        assert_eq!(retry_after("Mon, 02 Mar 2026 08:00:00 GMT", now), Some(0));
-        assert_eq!(retry_after("soon", now), None);
-        assert_eq!(retry_after("-1", now), None);
     }
 }

@@ -5,16 +5,17 @@ mod map;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
 use super::{
-    network,
-    ports::{Adapter, CustomerSink, Delivery, OrderSink, Pushing},
+    mapping::Mapping,
+    ports::{Adapter, CustomerSink, Delivery, OrderSink, Planned, Pushing},
+    settings,
 };
 use crate::{
     error::{Code, Error, Result},
-    http::parse_value,
+    events,
     kernel::{Instant, stored},
 };
 
@@ -25,13 +26,17 @@ pub static ADAPTER: Adapter = Adapter {
     description: "Posts each event as a CloudEvent (application/cloudevents+json), signed as Standard Webhooks describes: check \
                   `webhook-signature` over `webhook-id`.`webhook-timestamp`.body with the signing secret. Answer 2xx within the \
                   time limit; anything else is tried again. Remember `webhook-id` to see each event once.",
-    settings_schema: || schema::<Settings>(),
-    secrets_schema: || schema::<GivenSecrets>(),
+    settings_schema: || settings::schema::<Settings>(),
+    secrets_schema: || settings::schema::<GivenSecrets>(),
     check,
     complete_secrets,
     renew_secrets: Some(renew_secrets),
+    keeps_links: false,
+    mapping: Mapping::default,
+    test: |to, ping| Box::pin(client::push(Delivery { event: ping, links: &[], to })),
     order_sink: Some(&Webhook),
     customer_sink: Some(&Webhook),
+    change_source: None,
 };
 
 /// Where to post.
@@ -65,43 +70,13 @@ struct Secrets {
     previous: Option<(String, Instant)>,
 }
 
-fn schema<T: utoipa::PartialSchema>() -> Value {
-    // A schema of ours is always JSON.
-    serde_json::to_value(T::schema()).unwrap_or_else(|_| json!({"type": "object"}))
-}
-
-fn read<T: serde::de::DeserializeOwned>(root: &str, document: &Value) -> Result<T> {
-    parse_value(document).map_err(|error| match error {
-        Error::Problem(problem) => {
-            let pointer = format!("{root}{}", problem.pointer.unwrap_or_default());
-            Error::problem(Code::SettingsInvalid, problem.detail).at(pointer)
-        }
-        error => error,
-    })
-}
-
 fn parse_url(text: &str) -> Result<Url> {
-    let wrong = |detail: &str| Error::problem(Code::SettingsInvalid, detail).at("/settings/url");
-    if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
-        return Err(wrong("expected a URL without blanks and line breaks"));
-    }
-    if text.len() > 2000 {
-        return Err(wrong("expected at most 2,000 characters"));
-    }
-    let url = Url::parse(text).map_err(|error| wrong(&format!("not a URL: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(wrong("expected an http or https address"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("a URL is shown to everybody: give credentials as secrets.authorization"));
-    }
-    Ok(url)
+    settings::http_url(text, "url")
 }
 
-fn check(settings: &Value, allow_private: bool) -> Result<()> {
-    let settings: Settings = read("/settings", settings)?;
-    let url = parse_url(&settings.url)?;
-    if allow_private { Ok(()) } else { network::check_literal(&url).map_err(|error| error.at("/settings/url")) }
+fn check(given: &Value, allow_private: bool) -> Result<()> {
+    let given: Settings = settings::read("/settings", given)?;
+    settings::is_allowed(&parse_url(&given.url)?, allow_private)
 }
 
 fn fresh_secret() -> String {
@@ -110,7 +85,8 @@ fn fresh_secret() -> String {
 }
 
 fn complete_secrets(given: Option<&Value>) -> Result<Value> {
-    let given: GivenSecrets = given.map_or_else(|| Ok(GivenSecrets::default()), |given| read("/secrets", given))?;
+    let given: GivenSecrets =
+        given.map_or_else(|| Ok(GivenSecrets::default()), |given| settings::read("/secrets", given))?;
     if let Some(secret) = &given.signing_secret {
         let bytes = STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or_default());
         if !bytes.is_ok_and(|bytes| (24..=64).contains(&bytes.len())) {
@@ -144,10 +120,25 @@ impl OrderSink for Webhook {
     fn push<'a>(&'a self, delivery: Delivery<'a>) -> Pushing<'a> {
         Box::pin(client::push(delivery))
     }
+
+    fn plan(&self, delivery: Delivery<'_>) -> Result<Vec<Planned>> {
+        plan(delivery)
+    }
+}
+
+/// The one request, without its signature.
+fn plan(delivery: Delivery<'_>) -> Result<Vec<Planned>> {
+    let settings: Settings = stored::from_value(delivery.to.settings)?;
+    let body = events::cloud_event(delivery.event, delivery.to.source);
+    Ok(vec![Planned { purpose: "tell of the event".into(), method: "POST".into(), target: settings.url, body }])
 }
 
 impl CustomerSink for Webhook {
     fn push_customer<'a>(&'a self, delivery: Delivery<'a>) -> Pushing<'a> {
         Box::pin(client::push(delivery))
+    }
+
+    fn plan_customer(&self, delivery: Delivery<'_>) -> Result<Vec<Planned>> {
+        plan(delivery)
     }
 }

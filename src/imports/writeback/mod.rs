@@ -11,8 +11,10 @@ mod model;
 mod packages;
 mod service;
 mod store;
+mod told;
 
 pub use held::{HELD, HeldReport, discarded, work};
 pub use model::{Invoice, InvoiceKind, ReportedRef, ReportedShipments};
 pub use service::event_schemas;
 pub use store::after as invoices_after;
+pub use told::{Telling, Told};

@@ -48,7 +48,6 @@ const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 25] = [
     ("POST /v1/ops/return-requests/{id}/exchange", &[404, 409], "the same customer has placed the order a moment ago"),
     ("POST /v1/store/warranty-claims", &[404], "the number is of one's own product"),
     ("POST /v1/ops/warranty-claims", &[404], "the number was registered a moment ago"),
-    ("PATCH /v1/ops/registrations/{id}", &[409], "a number is of one product, and another example has it"),
     ("POST /v1/ops/orders/{ref}/registrations", &[409], "a number is of one product, and it is registered already"),
     ("POST /v1/ops/orders/{ref}/amendments/{id}/confirm", &[412], "the order's version was read a moment ago"),
     ("POST /v1/ops/bulk/release", &[422], "the token is that of the preview"),
