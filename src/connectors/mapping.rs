@@ -121,8 +121,9 @@ impl Mapping {
         let template = self.documents.get(document);
         let template = template.ok_or_else(|| failed(document, "", "the mapping has no such document"))?;
         let writer = Writer { environment: environment(&self.tables), document, left: Cell::new(MOST_MEMBERS) };
-        let known = minijinja::Value::from(minijinja::value::Serde(known));
-        let written = writer.write(template, &Scope { known: &known, names: &[] }, "")?;
+        let names: Vec<(String, minijinja::Value)> =
+            known.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), from_json(value))).collect();
+        let written = writer.write(template, &Scope { names: &names }, "")?;
         for check in self.checks.iter().filter(|check| check.document == document) {
             check.holds(&written)?;
         }
@@ -186,18 +187,17 @@ impl Check {
 
 /// What the expressions of a place know: the event's names, and those of the lists around it.
 struct Scope<'a> {
-    known: &'a minijinja::Value,
     names: &'a [(String, minijinja::Value)],
 }
 
 impl Scope<'_> {
     fn context(&self) -> minijinja::Value {
-        if self.names.is_empty() {
-            return self.known.clone();
-        }
-        let own: minijinja::Value = self.names.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        minijinja::value::merge_maps([own, self.known.clone()])
+        minijinja::Value::from_pairs(self.names.iter().cloned())
     }
+}
+
+fn from_json(value: &Value) -> minijinja::Value {
+    minijinja::Value::from(minijinja::value::Serde(value))
 }
 
 struct Writer<'a> {
@@ -275,7 +275,7 @@ impl Writer<'_> {
         for (place, item) in items.enumerate() {
             let own = [(name.to_owned(), item), ("index".to_owned(), minijinja::Value::from(place + 1))];
             let names: Vec<(String, minijinja::Value)> = scope.names.iter().cloned().chain(own).collect();
-            let inner = Scope { known: scope.known, names: &names };
+            let inner = Scope { names: &names };
             let value = self.write(template, &inner, &format!("{at}/{place}"))?;
             if !value.is_null() {
                 written.push(value);
@@ -403,7 +403,7 @@ fn looked_up(
     let table = tables.get(name).ok_or_else(|| wrong(format!("there is no table `{name}`")))?;
     let key = if key.is_none() || key.is_undefined() { String::new() } else { key.to_string() };
     match table.get(&key).or_else(|| table.get("*")) {
-        Some(value) => Ok(minijinja::Value::from(minijinja::value::Serde(value))),
+        Some(value) => Ok(from_json(value)),
         None if own.is_some() => Ok(own.unwrap_or_default()),
         None => Err(wrong(format!("the table `{name}` does not name `{key}`: add it to the connector's mapping"))),
     }

@@ -1,10 +1,7 @@
 //! What a connector does beside sending: how much at once, when to leave a far end in peace, how its documents are written, what
 //! the far end calls what.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering::SeqCst},
-};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -85,27 +82,28 @@ fn a_success_between_failures_keeps_the_breaker_closed_and_hastens_nothing() {
 #[test]
 fn no_more_is_under_way_at_once_than_the_connector_says() {
     on_both(|app| async move {
-        let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (now, peak) = (under_way.clone(), most.clone());
-        let receiver = Receiver::start(move |_, _| {
-            let count = now.fetch_add(1, SeqCst) + 1;
-            peak.fetch_max(count, SeqCst);
-            std::thread::sleep(std::time::Duration::from_millis(15));
-            now.fetch_sub(1, SeqCst);
-            Deed::Answer(200, "")
-        });
-        let made = connector(&app, &receiver, json!({"sending": {"max_parallel": 2}})).await;
+        let gate = Arc::new(Gate::default());
+        let held = gate.clone();
+        let slow = Receiver::start(move |_, _| Deed::Wait(held.clone()));
+        let quick = Receiver::start(|_, _| Deed::Answer(200, ""));
+        let named = |name: &str, limit: i64| json!({"name": name, "sending": {"max_parallel": limit}});
+        let made = connector(&app, &slow, named("slow", 2)).await;
+        let other = connector(&app, &quick, named("quick", 16)).await;
         let streams: Vec<String> = (0..30).map(|n| format!("s{n}")).collect();
         placed(&app, &streams.iter().map(|stream| (stream.as_str(), 1)).collect::<Vec<_>>()).await;
-        reaches(&app, &made, "delivered", 30).await;
-        assert!(most.load(SeqCst) <= 2, "{most:?}");
-        // Told otherwise it does more, at once.
-        let more = json!({"sending": {"max_parallel": 8}});
+        slow.got(2).await;
+        // The workers have gone round often enough to bring everything to the other one.
+        reaches(&app, &other, "delivered", 30).await;
+        assert_eq!(slow.log.lock().unwrap().len(), 2);
+        // Told otherwise it does more, at once, and still no more than that.
+        let more = json!({"sending": {"max_parallel": 3}});
         app.ops("PATCH", &path(&made, ""), Some(&more)).await.expect(200);
-        let streams: Vec<String> = (0..60).map(|n| format!("t{n}")).collect();
-        placed(&app, &streams.iter().map(|stream| (stream.as_str(), 1)).collect::<Vec<_>>()).await;
-        reaches(&app, &made, "delivered", 90).await;
-        assert!((3..=8).contains(&most.load(SeqCst)), "{most:?}");
+        slow.got(3).await;
+        placed(&app, &[("t", 1)]).await;
+        reaches(&app, &other, "delivered", 31).await;
+        assert_eq!(slow.log.lock().unwrap().len(), 3);
+        gate.open();
+        reaches(&app, &made, "delivered", 31).await;
     });
 }
 
