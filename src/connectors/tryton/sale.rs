@@ -13,7 +13,8 @@ use crate::connectors::{
 /// What a sale is called among the links.
 const SALE: &str = "sale";
 /// What is read of a sale.
-const FIELDS: &[&str] = &["id", "number", "state", "total_amount", "shipments", "lines", "shipment_state"];
+const FIELDS: &[&str] =
+    &["id", "number", "state", "total_amount", "shipments", "lines", "shipment_state", "invoices", "invoice_state"];
 
 /// The one record that is looked for.
 pub(super) async fn find(tryton: &mut Tryton<'_>, wanted: &map::Find) -> Result<i64, Stop> {
@@ -245,7 +246,7 @@ pub(super) async fn cancel(tryton: &mut Tryton<'_>, delivery: Delivery<'_>) -> R
     }
 }
 
-/// Cancels the shipments of a sale that is under way, and tells Tryton that nothing is to be shipped in their place.
+/// Cancels the shipments and invoices of a sale that is under way, and tells Tryton that nothing takes their place.
 async fn stop_shipping(tryton: &mut Tryton<'_>, sale: &Value) -> Result<(), Stop> {
     let (id, shipments) = (id_of(sale)?, map::ids(sale, "shipments"));
     let found = tryton.read("stock.shipment.out", json!([["id", "in", shipments]]), &["id", "number", "state"]).await?;
@@ -268,26 +269,67 @@ async fn stop_shipping(tryton: &mut Tryton<'_>, sale: &Value) -> Result<(), Stop
     for shipment in found.iter().filter(|shipment| map::word(shipment, "state") != "cancelled") {
         tryton.command("stock.shipment.out", "cancel", id_of(shipment)?).await?;
     }
-    let sale = reread(tryton, id).await?;
-    if map::word(&sale, "shipment_state") != "exception" {
-        return Ok(());
+    if map::word(&reread(tryton, id).await?, "shipment_state") == "exception" {
+        give_up(tryton, id, &SHIPMENTS).await?;
     }
-    give_up_moves(tryton, id).await
+    stop_invoicing(tryton, id).await
 }
 
-/// Goes through the dialogue in which Tryton asks what is to become of cancelled goods: nothing.
-async fn give_up_moves(tryton: &mut Tryton<'_>, sale: i64) -> Result<(), Stop> {
-    const DIALOGUE: &str = "wizard.sale.handle.shipment.exception";
-    let begun = tryton.call(&format!("{DIALOGUE}.create"), Vec::new()).await?;
+/// Cancels the invoices of a sale that nobody has posted: what is not shipped, such as shipping itself, has one already.
+async fn stop_invoicing(tryton: &mut Tryton<'_>, id: i64) -> Result<(), Stop> {
+    let sale = reread(tryton, id).await?;
+    let wanted = json!([["id", "in", map::ids(&sale, "invoices")]]);
+    let found = tryton.read("account.invoice", wanted, &["id", "number", "state"]).await?;
+    if let Some(posted) = found.iter().find(|invoice| matches!(map::word(invoice, "state"), "posted" | "paid")) {
+        return Err(Stop::refused(format!(
+            "the order is cancelled, and Tryton has posted the invoice {} of the sale {}: credit it there, then skip this",
+            map::word(posted, "number"),
+            map::word(&sale, "number")
+        )));
+    }
+    for invoice in found.iter().filter(|invoice| map::word(invoice, "state") != "cancelled") {
+        tryton.command("account.invoice", "cancel", id_of(invoice)?).await?;
+    }
+    match map::word(&reread(tryton, id).await?, "invoice_state") {
+        "exception" => give_up(tryton, id, &INVOICES).await,
+        _ => Ok(()),
+    }
+}
+
+/// A dialogue in which Tryton asks what is to become of what was cancelled.
+struct Dialogue {
+    wizard: &'static str,
+    asked: &'static str,
+    again: &'static str,
+    ignored: &'static str,
+}
+
+const SHIPMENTS: Dialogue = Dialogue {
+    wizard: "wizard.sale.handle.shipment.exception",
+    asked: "domain_moves",
+    again: "recreate_moves",
+    ignored: "ignore_moves",
+};
+const INVOICES: Dialogue = Dialogue {
+    wizard: "wizard.sale.handle.invoice.exception",
+    asked: "domain_invoices",
+    again: "recreate_invoices",
+    ignored: "ignore_invoices",
+};
+
+/// Goes through a dialogue about what was cancelled of a sale: nothing replaces it.
+async fn give_up(tryton: &mut Tryton<'_>, sale: i64, about: &Dialogue) -> Result<(), Stop> {
+    let begun = tryton.call(&format!("{}.create", about.wizard), Vec::new()).await?;
     let (Some(session), Some(start)) = (begun.get(0).cloned(), begun.get(1).cloned()) else {
-        return Err(Stop::failed("Tryton did not begin the dialogue about cancelled shipments"));
+        return Err(Stop::failed("Tryton did not begin the dialogue about what was cancelled"));
     };
-    let about = json!({"active_id": sale, "active_ids": [sale], "active_model": "sale.sale", "action_id": null});
-    let about = about.as_object().cloned().unwrap_or_default();
-    let execute = format!("{DIALOGUE}.execute");
-    let asked = tryton.call_with(&execute, vec![session.clone(), json!({}), start], about.clone()).await?;
-    let moves = asked.pointer("/view/defaults/domain_moves").cloned().unwrap_or_else(|| json!([]));
-    let answer = json!({"ask": {"recreate_moves": [], "ignore_moves": moves, "domain_moves": moves}});
-    tryton.call_with(&execute, vec![session.clone(), answer, json!("handle")], about).await?;
-    tryton.call(&format!("{DIALOGUE}.delete"), vec![session]).await.map(|_| ())
+    let of = json!({"active_id": sale, "active_ids": [sale], "active_model": "sale.sale", "action_id": null});
+    let of = of.as_object().cloned().unwrap_or_default();
+    let execute = format!("{}.execute", about.wizard);
+    let asked = tryton.call_with(&execute, vec![session.clone(), json!({}), start], of.clone()).await?;
+    let cancelled = asked.pointer("/view/defaults").and_then(|defaults| defaults.get(about.asked)).cloned();
+    let cancelled = cancelled.unwrap_or_else(|| json!([]));
+    let answer = json!({"ask": {about.again: [], about.ignored: cancelled, about.asked: cancelled}});
+    tryton.call_with(&execute, vec![session.clone(), answer, json!("handle")], of).await?;
+    tryton.call(&format!("{}.delete", about.wizard), vec![session]).await.map(|_| ())
 }

@@ -137,21 +137,30 @@ impl Stage {
     }
 }
 
+/// Waits until everything in the log has been made into dispatches.
+async fn caught_up(app: &App, made: &Value) {
+    eventually("the log is read", || async {
+        app.ops("GET", &path(made, ""), None).await.expect(200)["backlog"]["behind"] == 0
+    })
+    .await;
+}
+
 async fn settled(app: &App, made: &Value) {
+    caught_up(app, made).await;
     eventually("all has arrived", || async {
         dispatches(app, made, "pending").await.is_empty() && app.count("SELECT count(*) FROM jobs").await == 0
     })
     .await;
 }
 
-/// Lets the clock run until nothing is pending any more: tries, pauses of a breaker, patience.
+/// Turns the clock on until nothing is pending any more: tries, pauses of a breaker, patience.
 async fn in_time(app: &App, made: &Value) {
-    let start = std::time::Instant::now();
-    while !dispatches(app, made, "pending").await.is_empty() {
-        assert!(start.elapsed().as_secs() < 30, "it does not arrive: {:?}", dispatches(app, made, "pending").await);
+    caught_up(app, made).await;
+    eventually("it arrives in time", || async {
         app.clock.advance_seconds(120);
-        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
-    }
+        dispatches(app, made, "pending").await.is_empty()
+    })
+    .await;
 }
 
 /// A story over each adapter, each with a shop and a double of its own, on both databases.
@@ -299,7 +308,7 @@ fn what_is_kept_of_failures_has_no_secrets_and_nothing_personal() {
 #[test]
 fn what_would_be_sent_is_shown_without_being_sent() {
     over_each(|app, shop, stage| async move {
-        let made = stage.connect(&app, json!({"types": ["payment."]})).await;
+        let made = stage.connect(&app, json!({"types": ["quote."]})).await;
         let order = shop.order(&[("MUG", 2)]).await;
         let before = stage.requests();
         let shown =

@@ -111,7 +111,7 @@ impl Server {
         put("currency.currency", vec![json!({"code": "EUR"})]);
         put("account.tax", vec![json!({"rate": {"__class__": "Decimal", "decimal": "0.19"}, "parent": null})]);
         let product = |code: &&str| json!({"code": code, "salable": true, "sale_uom": 1, "default_uom": 1});
-        put("product.product", articles.iter().chain(&["SHIPPING"]).map(product).collect());
+        put("product.product", articles.iter().chain(&["SHIPPING", "ROUNDING"]).map(product).collect());
         server
     }
 
@@ -154,8 +154,10 @@ impl Server {
     }
 
     fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, Value> {
-        if let Some(step) = method.strip_prefix("wizard.sale.handle.shipment.exception.") {
-            return self.dialogue(step, params);
+        if let Some((kind, step)) =
+            method.strip_prefix("wizard.sale.handle.").and_then(|rest| rest.split_once(".exception."))
+        {
+            return self.dialogue(kind, step, params);
         }
         let (model, command) = method
             .strip_prefix("model.")
@@ -225,7 +227,7 @@ impl Server {
                 }
             }
             record.extend(
-                json!({"state": "draft", "number": null, "shipments": [], "shipment_state": "none", "lines": []})
+                json!({"state": "draft", "number": null, "shipments": [], "shipment_state": "none", "invoices": [], "invoice_state": "none", "lines": []})
                     .as_object()
                     .unwrap()
                     .clone(),
@@ -344,6 +346,15 @@ impl Server {
                     id,
                     json!({"state": "processing", "shipments": [shipment], "shipment_state": "waiting"}),
                 );
+                // What is not shipped, such as shipping itself, is to be invoiced at once.
+                self.next += 1;
+                let invoice = self.next;
+                let record = json!({"id": invoice, "number": null, "state": "draft", "sale": id});
+                self.models
+                    .entry("account.invoice".into())
+                    .or_default()
+                    .insert(invoice, record.as_object().unwrap().clone());
+                self.set(model, id, json!({"invoices": [invoice], "invoice_state": "pending"}));
             }
             ("sale.sale", "cancel", "draft" | "quotation") => self.set(model, id, json!({"state": "cancelled"})),
             ("sale.sale", "delete", "draft") => drop(self.models.get_mut(model).unwrap().remove(&id)),
@@ -352,34 +363,50 @@ impl Server {
                 self.set(model, id, json!({"state": "cancelled"}));
                 self.set("sale.sale", sale, json!({"shipment_state": "exception"}));
             }
+            ("account.invoice", "cancel", "draft" | "validated") => {
+                let sale = self.models[model][&id]["sale"].as_i64().unwrap();
+                self.set(model, id, json!({"state": "cancelled"}));
+                self.set("sale.sale", sale, json!({"invoice_state": "exception"}));
+            }
             _ => return Err(refused(&format!("{model} {id} is {state}: it does not take {command}"))),
         }
         Ok(())
     }
 
-    fn dialogue(&mut self, step: &str, params: &[Value]) -> Result<Value, Value> {
+    fn dialogue(&mut self, kind: &str, step: &str, params: &[Value]) -> Result<Value, Value> {
+        let things = match kind {
+            "shipment" => "moves",
+            "invoice" => "invoices",
+            other => return Err(failed(other)),
+        };
         match step {
             "create" => {
                 self.wizards += 1;
                 Ok(json!([self.wizards, "ask", "end"]))
             }
-            "execute" if params[2] == "ask" => Ok(json!({"view": {"defaults": {"domain_moves": [9]}}})),
+            "execute" if params[2] == "ask" => Ok(json!({"view": {"defaults": {format!("domain_{things}"): [9]}}})),
             "execute" if params[2] == "handle" => {
-                if params[1]["ask"]["ignore_moves"] != json!([9]) {
-                    return Err(refused("every move has to be ignored or made again"));
+                if params[1]["ask"][format!("ignore_{things}")] != json!([9]) {
+                    return Err(refused("everything has to be ignored or made again"));
                 }
-                let sales: Vec<i64> = self.models["sale.sale"]
-                    .iter()
-                    .filter(|(_, sale)| sale["shipment_state"] == "exception")
-                    .map(|(id, _)| *id)
-                    .collect();
-                sales
-                    .into_iter()
-                    .for_each(|id| self.set("sale.sale", id, json!({"state": "done", "shipment_state": "none"})));
+                self.handled(&format!("{kind}_state"));
                 Ok(json!({}))
             }
             "delete" => Ok(Value::Null),
             other => Err(failed(other)),
+        }
+    }
+
+    /// What is in exception is none any more, and a sale of which nothing is left to do is done.
+    fn handled(&mut self, state: &str) {
+        let none = |sale: &Map<String, Value>, state: &str| sale[state] == "none";
+        for sale in self.models.get_mut("sale.sale").into_iter().flat_map(|sales| sales.values_mut()) {
+            if sale[state] == "exception" {
+                sale.insert(state.to_owned(), json!("none"));
+                if none(sale, "shipment_state") && none(sale, "invoice_state") {
+                    sale.insert("state".into(), json!("done"));
+                }
+            }
         }
     }
 }
@@ -396,7 +423,7 @@ impl Double for Tryton {
     }
 
     fn settings(&self, url: &str) -> Value {
-        json!({"url": url, "database": "shop", "user": "kontor"})
+        json!({"url": url, "database": "shop", "user": "kontor", "rounding_product": "ROUNDING"})
     }
 
     fn secrets(&self) -> Value {
@@ -420,10 +447,14 @@ impl Double for Tryton {
         let server = self.server.lock().unwrap();
         let pieces = |id: &i64| {
             let lines = server.models.get("sale.line").into_iter().flat_map(|lines| lines.values());
-            let shipping =
-                server.models["product.product"].values().find(|product| product["code"] == "SHIPPING").unwrap()["id"]
-                    .clone();
-            let own = lines.filter(|line| line["sale"] == json!(id) && line["product"] != shipping);
+            let code = |line: &Map<String, Value>| {
+                server.models["product.product"][&line["product"].as_i64().unwrap()]["code"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            };
+            let own = lines
+                .filter(|line| line["sale"] == json!(id) && !["SHIPPING", "ROUNDING"].contains(&code(line).as_str()));
             own.map(|line| line["quantity"].as_i64().unwrap()).sum()
         };
         let sales = server.models.get("sale.sale").into_iter().flatten();

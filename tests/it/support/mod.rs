@@ -66,9 +66,14 @@ fn run<A: Future<Output = App>, F: Future<Output = ()>>(start: impl Fn() -> A, s
 
 /// Waits until a condition holds; fails after twenty seconds. The alternative to sleeping for long enough.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    within(20, what, condition).await;
+}
+
+/// The same after so many seconds.
+pub async fn within<F: Future<Output = bool>>(seconds: u64, what: &str, condition: impl Fn() -> F) {
     let start = std::time::Instant::now();
     while !condition().await {
-        assert!(start.elapsed() < std::time::Duration::from_secs(20), "still not: {what}");
+        assert!(start.elapsed() < std::time::Duration::from_secs(seconds), "still not: {what}");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }
