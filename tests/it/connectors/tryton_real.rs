@@ -151,7 +151,8 @@ async fn connect(app: &App, server: &Server) -> Value {
         "name": "Tryton", "adapter": "tryton", "types": ["order.", "shipment.", "customer."], "max_attempts": 50,
         "settings": {"url": server.url(), "database": "shop", "user": "admin", "payment_term": "At once"},
         "secrets": {"password": PASSWORD},
-        "sending": {"breaker": {"failures": 2, "first_seconds": 30, "longest_seconds": 30}}
+        // A Tryton on SQLite gives two parties that are made at once the same number.
+        "sending": {"max_parallel": 1, "breaker": {"failures": 2, "first_seconds": 30, "longest_seconds": 30}}
     });
     app.ops("POST", "/connectors", Some(&body)).await.expect(201)
 }
@@ -221,8 +222,7 @@ fn an_order_is_sold_shipped_and_invoiced_in_tryton_and_what_happens_there_comes_
         let refs = now["external_refs"].as_array().unwrap();
         assert!(refs.iter().any(|known| known["value"] == posted[0]["number"]), "{refs:?}");
         // What Tryton has told is not told to it again, and each document is booked once.
-        let shipments = app.ops("GET", &format!("/shipments?order={number}"), None).await.expect(200);
-        assert_eq!(shipments["items"].as_array().unwrap().len(), 1, "{shipments}");
+        assert_eq!(app.count("SELECT count(*) FROM shipments").await, 1);
         let kinds: Vec<_> = dispatches(&app, &made, "delivered").await.iter().map(|one| one["type"].clone()).collect();
         assert!(!kinds.contains(&json!("shipment.shipped.v1")), "{kinds:?}");
     });
