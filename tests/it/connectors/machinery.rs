@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::{append, connector, dispatches, event, path, placed, reaches};
+use super::{append, conformance::caught_up, connector, dispatches, event, path, placed, reaches};
 use crate::support::{App, Deed, Gate, Receiver, Shop, eventually, on_both};
 
 async fn shown(app: &App, made: &Value) -> Value {
@@ -172,6 +172,7 @@ fn a_mapping_is_a_version_is_tried_first_and_gone_back_from() {
         assert!(own["effective"]["documents"]["sale"].is_object());
 
         // Tried on a past order before anybody writes by it.
+        caught_up(&app, &made).await;
         let other = json!({"tables": {"products": {"TEE-M": "T-1"}}});
         let shown =
             app.ops("POST", &path(&made, "/dry-run"), Some(&json!({"order": order["number"], "mapping": other}))).await;

@@ -12,7 +12,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use kontor::connectors::pull_all;
 use serde_json::{Value, json};
 
-use super::{dispatches, path, reaches};
+use super::{conformance::caught_up, dispatches, path, reaches};
 use crate::support::{App, Folder, Shop, eventually, on_both, within};
 
 const PASSWORD: &str = "a-password-for-tests";
@@ -158,10 +158,7 @@ async fn connect(app: &App, server: &Server) -> Value {
 }
 
 async fn settled(app: &App, made: &Value) {
-    eventually("the log is read", || async {
-        app.ops("GET", &path(made, ""), None).await.expect(200)["backlog"]["behind"] == 0
-    })
-    .await;
+    caught_up(app, made).await;
     eventually("all has arrived", || async {
         let dead = dispatches(app, made, "dead").await;
         assert!(dead.is_empty(), "{dead:?}");
