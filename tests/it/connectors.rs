@@ -2,6 +2,9 @@
 
 mod conformance;
 mod machinery;
+mod odoo;
+mod odoo_double;
+mod odoo_schema;
 mod tryton_double;
 mod tryton_real;
 mod webhook_double;

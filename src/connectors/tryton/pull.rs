@@ -2,25 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{client::Tryton, map};
 use crate::{
     connectors::{
+        erp::{PAGE, Place, whole},
         ports::{About, Change, Pulled, What},
         wire::Stop,
     },
     kernel::{Instant, Money},
 };
-
-/// How many seconds a pull looks back behind where the last one stopped: a transaction of Tryton's that lasts is seen late.
-const OVERLAP_SECONDS: i64 = 300;
-/// How many names of what was read are remembered, so that the overlap is not told again and again.
-const REMEMBERED: usize = 5000;
-
-/// How many records are read at once.
-const PAGE: i64 = 500;
 
 /// An instant in Tryton's way of writing.
 fn written(at: Instant) -> Value {
@@ -49,24 +41,13 @@ fn changed_at(record: &Value) -> Option<Instant> {
     text.parse().ok()
 }
 
-/// How far records of a model have been read.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Place {
-    /// The last change that was read, by Tryton's clock.
-    at: Option<Instant>,
-    /// The ids of what was read at the end of it, so that the overlap is not told again and again.
-    #[serde(default)]
-    seen: Vec<i64>,
-}
-
 /// A page of the records of a model that have changed, those that were read before left out; and whether there may be more.
 async fn page(
     tryton: &mut Tryton<'_>,
     (model, mut domain, fields): (&str, Vec<Value>, &[&str]),
     (place, begin): (&mut Place, Instant),
 ) -> Result<(Vec<Value>, bool), Stop> {
-    let from = place.at.unwrap_or(begin).plus_seconds(-OVERLAP_SECONDS);
-    domain.push(json!(["write_date", ">=", written(from)]));
+    domain.push(json!(["write_date", ">=", written(place.from(begin))]));
     domain.push(json!(["id", "not in", place.seen]));
     let order = json!([["write_date", "ASC"], ["id", "ASC"]]);
     let params = vec![json!(domain), json!(0), json!(PAGE), order, json!(fields)];
@@ -74,11 +55,7 @@ async fn page(
     let Value::Array(found) = found else {
         return Err(Stop::outage("Tryton answered a search with something else than a list"));
     };
-    place.at = found.iter().filter_map(changed_at).chain(place.at).max();
-    place.seen.extend(found.iter().filter_map(|record| record.get("id")?.as_i64()));
-    let surplus = place.seen.len().saturating_sub(REMEMBERED);
-    place.seen.drain(..surplus);
-    let more = i64::try_from(found.len()).unwrap_or_default() >= PAGE;
+    let more = place.note(&found, changed_at);
     Ok((found, more))
 }
 
@@ -151,13 +128,6 @@ async fn shipped(tryton: &mut Tryton<'_>, shipment: &Value, moves: &str) -> Resu
     Ok(by_sale.into_iter().map(change).collect())
 }
 
-/// A number of whole pieces.
-fn whole(number: &Value) -> Option<i64> {
-    let text = number.to_string();
-    let (pieces, rest) = text.split_once('.').unwrap_or((&text, ""));
-    rest.chars().all(|c| c == '0').then(|| pieces.parse().ok()).flatten()
-}
-
 /// A posted invoice of a single sale. Of several sales nobody can say which has how much of it.
 async fn invoiced(tryton: &mut Tryton<'_>, invoice: &Value) -> Result<Option<Change>, Stop> {
     let id = invoice.get("id").cloned().unwrap_or_default();
@@ -182,8 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_whole_and_instants_are_written_as_tryton_does() {
-        assert_eq!([json!(2.0), json!(3), json!(2.5)].map(|number| whole(&number)), [Some(2), Some(3), None]);
+    fn instants_are_written_as_tryton_does() {
         let at: Instant = "2026-03-02T09:02:30.000250Z".parse().unwrap();
         assert_eq!(changed_at(&json!({"write_date": written(at)})), Some(at));
     }
