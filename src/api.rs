@@ -37,6 +37,7 @@ fn store(config: &mut Mount<'_>) {
     carts::stored_api::store_routes::mount(config);
     carts::quick::store_routes::mount(config);
     checkout::api::store_routes::mount(config);
+    checkout::requests_api::store(config);
     orders::api::store(config);
     amendments::customer::store(config);
     orders::notes::api::store(config);
@@ -115,6 +116,7 @@ fn ops(config: &mut Mount<'_>) {
     carts::quick::ops_routes::mount(config);
     checkout::api::ops_routes::mount(config);
     checkout::judged_api::ops(config);
+    checkout::requests_api::ops(config);
     risk::api::ops(config);
     orders::api::ops(config);
     orders::holds::api::ops(config);

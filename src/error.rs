@@ -126,6 +126,7 @@ codes! {
     WarrantyExpired, "warranty_expired", 409, "The warranty has ended", "`ends_at` tells when. Decide it as a matter of goodwill, by a return request.";
     RefundExceeded, "refund_exceeded", 409, "The refund is more than was captured", "Refund at most what is left of the captured amount.";
     DisputeExceeded, "dispute_exceeded", 409, "The dispute is about more than is left of the payment", "Name at most what was captured and is neither given back nor disputed.";
+    PaymentIndivisible, "payment_indivisible", 409, "The promise of a payment can not be divided", "Capture it first, by shipping what can leave; or amend the order, and order the rest anew.";
     PaymentNotCapturable, "payment_not_capturable", 409, "The payment can not be captured", "See the payment's state.";
     ProviderUnknown, "provider_unknown", 422, "There is no such payment provider", "Use one of the payment methods in /v1/store/config.";
     WebhookSignatureInvalid, "webhook_signature_invalid", 401, "The signature of the notification is wrong", "Sign with the provider's current secret.";
@@ -144,6 +145,7 @@ codes! {
     NotCapable, "not_capable", 409, "No location can handle these goods", "Give a location that serves the order the `capabilities` that are named as `missing`, or take other goods.";
 
     // Feeds, connectors, jobs.
+    InvoiceRedacted, "invoice_redacted", 410, "What is personal was taken out of the document", "It did not have to be kept any more: `redacted_at`. `GET /v1/ops/invoices/{id}` tells its number, days, sums and tax.";
     CursorExpired, "cursor_expired", 410, "The cursor is older than the events that are kept", "Load a snapshot and go on from its position.";
     LogEpochChanged, "log_epoch_changed", 409, "The event log was restored from a backup since this cursor was given", "Load a snapshot and go on from its position.";
     StreamParked, "stream_parked", 409, "An earlier event of this stream was set aside", "Replay or skip the event that was set aside first.";

@@ -29,7 +29,7 @@ pub(super) fn more(
     if added <= 0 || !look::on_account(&order) {
         return Ok(order);
     }
-    let short = fulfilment::uncovered(tx, &order)?.min(added);
+    let short = fulfilment::uncovered(tx, now, &order)?.min(added);
     if short <= 0 {
         return Ok(order);
     }
@@ -88,7 +88,7 @@ pub(super) fn hold(
         line_no: None,
         blocks: None,
         reason: format!("it was amended, and its company owes {over} more than it may"),
-        owner: None,
+        owner: Some(orders::holds::CREDIT.to_owned()),
         expires_at: None,
     };
     orders::holds::hold(tx, now, &Actor::System("credit"), event, order.id, &new)

@@ -4,7 +4,7 @@ use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    confirm::Ids,
+    confirm::{How, Ids},
     model::Edit,
     second::Second,
     service::{self, AmendmentView, Made, New},
@@ -14,6 +14,7 @@ use crate::{
     countersign::CountersignRequest,
     db::Tx,
     error::{Error, Result},
+    fulfilment::requests::{Asked, RequestLink},
     http::{All, Body, Call, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Actor, Id, Scope,
@@ -151,6 +152,9 @@ async fn preview_amendment(call: Call, path: RefPath<(String, AmendmentId)>, _: 
 pub struct ConfirmRequest {
     /// The `order_version` of the amendment that was looked at.
     pub order_version: i64,
+    /// Asks for what is to be paid then, by a link, in the same go. Where nothing is, there is none; where somebody else has to approve
+    /// first, it is refused (`state_conflict`).
+    pub payment_request: Option<Asked>,
 }
 
 /// An amendment that was made.
@@ -161,6 +165,17 @@ pub struct Confirmed {
     pub amendment: AmendmentView,
     /// The order as it is now.
     pub order: OrderDocument,
+    /// The link by which what is to be paid is paid, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment_request: Option<RequestLink>,
+}
+
+impl Confirmed {
+    /// The answer; secret where it has a link.
+    fn reply(&self) -> Result<Reply> {
+        let reply = Reply::ok(self)?.version(self.order.version);
+        Ok(if self.payment_request.is_some() { reply.secret() } else { reply })
+    }
 }
 
 /// Confirm an amendment
@@ -182,13 +197,14 @@ async fn confirm_amendment(
     let actor = call.allow(Scope::OrdersWrite)?.clone();
     let (reference, id) = path.0;
     let (order, context) = knowing(&call, &actor, reference).await?;
-    let (ids, expected) = (Ids::new(), body.order_version);
+    let (ids, wanted, secret) = (Ids::new(), body.value.clone(), call.state.secret.clone());
     let second = Second::Ask((Id::new(), Id::new()));
     call.command(&body.fingerprint, move |tx| {
-        match service::confirm(tx, &context, &actor, &ids, (order, id, expected), &second)? {
-            Made::Done(order, amendment) => {
-                let version = order.version;
-                Ok(Reply::ok(&Confirmed { amendment: *amendment, order: *order })?.version(version))
+        let ask = wanted.payment_request.as_ref().map(|asked| (asked, &*secret));
+        let how = How { expected: wanted.order_version, second: &second, ask };
+        match service::confirm(tx, &context, &actor, &ids, (order, id), &how)? {
+            Made::Done(order, amendment, link) => {
+                Confirmed { amendment: *amendment, order: *order, payment_request: link.map(|link| *link) }.reply()
             }
             Made::Waits(request) => request.reply(),
         }

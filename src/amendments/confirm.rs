@@ -17,7 +17,11 @@ use crate::{
     db::{Json, Tx},
     error::{Error, Result},
     events::{self, Payload},
-    fulfilment::{self, Cancellation, Fresh, FulfilmentOrder, OtherWay, Pieces},
+    fulfilment::{
+        self, Cancellation, Fresh, FulfilmentOrder, OtherWay, Pieces,
+        requests::{Asked, RequestLink},
+    },
+    http::seal::Secret,
     kernel::{
         Actor, Id, Instant, Quantity,
         ids::{CreditEntryId, EventId, FulfilmentOrderId, JobId, PaymentId},
@@ -45,6 +49,7 @@ pub(super) struct Ids {
     pub invoice: JobId,
     pub ended: EventId,
     pub account: (PaymentId, CreditEntryId, EventId),
+    pub asked: Fresh,
 }
 
 /// So many fulfilment orders at most are opened for what one amendment adds, or for what is split off.
@@ -66,6 +71,7 @@ impl Ids {
             invoice: Id::new(),
             ended: Id::new(),
             account: (Id::new(), Id::new(), Id::new()),
+            asked: Fresh::new(),
         }
     }
 }
@@ -121,6 +127,16 @@ pub(super) fn amended(plan: &Plan) -> Amended {
     }
 }
 
+/// How an amendment is confirmed.
+pub(super) struct How<'a> {
+    /// The version of the order that was looked at.
+    pub expected: i64,
+    /// Who else has to approve it.
+    pub second: &'a Second,
+    /// What is asked for by a link of what is to be paid then, and what the link is made with.
+    pub ask: Option<(&'a Asked, &'a Secret)>,
+}
+
 /// Changes the order as an amendment says. It has to be at the version that was looked at.
 ///
 /// # Errors
@@ -132,9 +148,9 @@ pub(super) fn confirm(
     actor: &Actor,
     ids: &Ids,
     (order, mut one): (OrderDocument, Amendment),
-    (expected, second): (i64, &Second),
+    how: &How<'_>,
 ) -> Result<Confirmed> {
-    let now = context.now;
+    let (now, expected, second) = (context.now, how.expected, how.second);
     if order.version != expected || one.order_version != expected {
         return Err(Error::stale("order", order.version));
     }
@@ -156,6 +172,11 @@ pub(super) fn confirm(
     if let Second::Ask(ids) = second
         && let Some(request) = second::ask(tx, (now, actor), *ids, (&order, &one, given))?
     {
+        // Its link would be told to nobody.
+        if how.ask.is_some() {
+            let detail = "somebody else has to approve it first: confirm it without `payment_request`, and ask for the money once it is made";
+            return Err(Error::conflict(detail).at("/payment_request"));
+        }
         return Ok(Confirmed::Waits(Box::new(request)));
     }
     (one.kept.given, one.kept.approved_by) = (given, second.by());
@@ -198,15 +219,32 @@ pub(super) fn confirm(
     let order = account::more(tx, (now, actor), ids, (order, one.id, added))?;
     let order = hold_unpaid(tx, now, actor, ids, (order, added))?;
     let order = tell(tx, now, actor, ids, (order, &one))?;
+    let link = ask(tx, (now, actor), ids, &order, how)?;
     // The levels come last, for everybody wants them.
     booking.apply(tx, now)?;
-    Ok(Confirmed::Done(Box::new(order), Box::new(one)))
+    Ok(Confirmed::Done(Box::new(order), Box::new(one), link.map(Box::new)))
+}
+
+/// Asks for what is to be paid, by a link, where that is wanted and anything is.
+fn ask(
+    tx: &mut Tx,
+    by: (Instant, &Actor),
+    ids: &Ids,
+    order: &OrderDocument,
+    how: &How<'_>,
+) -> Result<Option<RequestLink>> {
+    let Some((asked, secret)) = how.ask else { return Ok(None) };
+    if fulfilment::uncovered(tx, by.0, order)? <= 0 {
+        return Ok(None);
+    }
+    let made = fulfilment::requests::ask(tx, by, &ids.asked, secret, (order.id, asked));
+    made.map(Some).map_err(|error| error.at("/payment_request"))
 }
 
 /// What came of it.
 pub(super) enum Confirmed {
-    /// The order as it is now, and the amendment.
-    Done(Box<OrderDocument>, Box<Amendment>),
+    /// The order as it is now, the amendment, and the link by which what is due more is paid.
+    Done(Box<OrderDocument>, Box<Amendment>, Option<Box<RequestLink>>),
     /// Somebody else has to approve it first: nothing is changed.
     Waits(Box<CountersignRequest>),
 }
@@ -224,7 +262,7 @@ fn allowed(tx: &mut Tx, now: Instant, actor: &Actor, order: &OrderDocument, plan
     plan.check(order, &begun.unpicked)?;
     promoted::applies(plan)?;
     service::uninvoiced(tx, order, plan)?;
-    let less = look::money(order, plan, None)?.due.difference.minor();
+    let less = look::money((order, now), plan, None)?.due.difference.minor();
     fulfilment::within_ceiling(actor, plan.given(order).max(-less))
 }
 
@@ -384,8 +422,8 @@ fn hold_unpaid(
 ) -> Result<OrderDocument> {
     orders::holds::when_paid(tx, now, ids.released, &mut order)?;
     let uncovered = match look::on_account(&order) {
-        true => fulfilment::uncovered(tx, &order)?,
-        false => order.money().due - look::covered(&order),
+        true => fulfilment::uncovered(tx, now, &order)?,
+        false => order.money().due - look::covered(&order, now),
     };
     let short = uncovered.min(added);
     if short <= 0 || look::is_by_hand(&order) {

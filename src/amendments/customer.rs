@@ -4,7 +4,7 @@ use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    confirm::Ids,
+    confirm::{How, Ids},
     model::{AmendmentCommand, BY_CUSTOMER, CUSTOMER, Edit},
     second::Second,
     service::{self, Made, New},
@@ -155,11 +155,11 @@ fn change(
     let begun = service::begin(tx, context, &CUSTOMER, id, &new)?;
     let edits = edits(&order, wanted)?;
     let edited = service::edit(tx, context, &CUSTOMER, (id, begun.id, ids.ended), &edits)?;
-    let asked = (id, begun.id, edited.order_version);
     // Nobody has to approve what customers may.
     let second = Second::Ask((Id::new(), Id::new()));
-    match service::confirm(tx, context, &CUSTOMER, ids, asked, &second)? {
-        Made::Done(order, _) => Ok(*order),
+    let how = How { expected: edited.order_version, second: &second, ask: None };
+    match service::confirm(tx, context, &CUSTOMER, ids, (id, begun.id), &how)? {
+        Made::Done(order, ..) => Ok(*order),
         Made::Waits(_) => Err(Error::internal("what a customer changes waits for a second person")),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     fulfilment::{self, Begun},
-    kernel::{Country, Money, ids::LocationId},
+    kernel::{Country, Instant, Money, ids::LocationId},
     orders::{self, OrderDocument},
     stock::{self, Share, sourcing::Sources},
 };
@@ -47,8 +47,8 @@ pub(super) fn preview(tx: &mut Tx, context: &Context, order: &OrderDocument, one
     if blocked.is_none() {
         blocked = no_way(tx, context, order, &plan)?;
     }
-    let uncovered = if on_account(order) { Some(fulfilment::uncovered(tx, order)?) } else { None };
-    let money = money(order, &plan, uncovered)?;
+    let uncovered = if on_account(order) { Some(fulfilment::uncovered(tx, context.now, order)?) } else { None };
+    let money = money((order, context.now), &plan, uncovered)?;
     let shipped = confirm::shipped_unpaid(order, context.now, &money);
     Ok(Preview {
         lines: lines(order, &plan),
@@ -150,11 +150,10 @@ pub(super) fn lines(order: &OrderDocument, plan: &Plan) -> Vec<LineChange> {
 }
 
 /// What the customer is promised to pay with already, in minor units: what was captured and not given back, and what providers have promised.
-/// That somebody will pay by hand is no promise.
-pub(super) fn covered(order: &OrderDocument) -> i64 {
+/// That somebody will pay by hand is no promise, nor is one that has ended.
+pub(super) fn covered(order: &OrderDocument, now: Instant) -> i64 {
     let sum = |payment: &crate::payments::PaymentView| {
-        let open = if payment.provider == crate::payments::MANUAL { 0 } else { payment.capturable.minor() };
-        payment.captured.minor() - payment.refunded.minor() + open
+        payment.captured.minor() - payment.refunded.minor() + payment.promised(now)
     };
     order.payments.iter().map(sum).sum()
 }
@@ -171,7 +170,11 @@ pub(super) fn on_account(order: &OrderDocument) -> bool {
 
 /// What the money would be. `uncovered` is what the order owes by its ledger beside what is promised, in minor units, where more of it is put on
 /// account.
-pub(super) fn money(order: &OrderDocument, plan: &Plan, uncovered: Option<i64>) -> Result<MoneyChange> {
+pub(super) fn money(
+    (order, now): (&OrderDocument, Instant),
+    plan: &Plan,
+    uncovered: Option<i64>,
+) -> Result<MoneyChange> {
     let currency = order.currency;
     let differences = orders::differences(order, &confirm::amended(plan))?;
     let mut rates: BTreeMap<_, (i64, i64)> =
@@ -196,7 +199,7 @@ pub(super) fn money(order: &OrderDocument, plan: &Plan, uncovered: Option<i64>) 
     }
     let shipping = order.shipping.as_ref().map_or(Money::zero(currency), |shipping| shipping.gross);
     let after = plan.shipping.as_ref().map_or(shipping.minor(), |shipping| shipping.gross.minor());
-    let (covered, captured) = (covered(order), order.money());
+    let (covered, captured) = (covered(order, now), order.money());
     // What was given back out of goodwill is not asked for again: no more is than comes to it.
     let added = (due - captured.due).max(0);
     let on_account = uncovered.map(|minor| (minor + due - captured.due).min(added)).filter(|minor| *minor > 0);

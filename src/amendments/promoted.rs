@@ -42,14 +42,23 @@ fn put_on_by(made: &MadeEdit) -> Option<&Promoted> {
     })
 }
 
-/// Takes back a coupon of this amendment that is to be taken off. True where there was one.
+/// Takes back a coupon of this amendment that is to be taken off, or the taking off of a promotion that can not be taken off any more. True
+/// where there was one.
 pub(super) fn taken_back(made: &mut [MadeEdit], edit: &Edit) -> bool {
     let Edit::RemovePromotion { promotion } = edit else { return false };
     let coupon = code::normalised(promotion);
     let is_it = |one: &Promoted| one.coupon == coupon || named(one.granted(), promotion).is_some();
-    let Some(own) = made.iter_mut().find(|one| put_on_by(one).is_some_and(is_it)) else { return false };
+    let is_own = |one: &MadeEdit| put_on_by(one).is_some_and(is_it) || one.edit == *edit && stays_on(one);
+    let Some(own) = made.iter_mut().find(|one| is_own(one)) else { return false };
     own.ops.clear();
     true
+}
+
+/// Whether an edit takes a promotion off that can not be taken off any more.
+fn stays_on(made: &MadeEdit) -> bool {
+    made.ops
+        .iter()
+        .any(|op| matches!(op, Op::Promote { promoted } if promoted.coupon.is_none() && promoted.refused.is_some()))
 }
 
 /// What putting a coupon on does: that is judged with all edits together.
@@ -85,7 +94,8 @@ fn op(promoted: Promoted) -> Op {
 /// Judges all coupons and promotions of an amendment, whatever was edited behind them. Those from the `first` edit on are of this request.
 ///
 /// # Errors
-/// `coupon_unknown`, `coupon_mistyped`; `state_conflict` where a promotion can not be taken off as a whole; each with the pointer to the edit.
+/// `coupon_unknown`, `coupon_mistyped`; `state_conflict` where a promotion that is to be taken off by this request can not be, as a whole; each with
+/// the pointer to the edit. One that could be before tells why it can not any more.
 pub(super) fn anew(
     tx: &mut Tx,
     context: &Context,
@@ -97,6 +107,7 @@ pub(super) fn anew(
     }
     let invoiced = invoices::invoiced(tx, order.id)?;
     let mut plan = Plan::unpromoted(made);
+    let is_edited = first < made.len();
     for (place, one) in made.iter_mut().enumerate() {
         let MadeEdit { edit, ops, .. } = one;
         for op in ops.iter_mut() {
@@ -105,7 +116,12 @@ pub(super) fn anew(
                 Some(own) => error.at(format!("/edits/{own}{}", own_pointer(edit))),
                 None => error.at("/edits"),
             };
+            // What could be taken off until an edit of this request is not left behind by it.
+            let is_own = place >= first || is_edited && promoted.repriced.is_some();
             **promoted = judged(tx, context, (order, &plan, &invoiced), edit).map_err(at)?;
+            if let (true, None, Some(why)) = (is_own, &promoted.coupon, &promoted.refused) {
+                return Err(at(Error::conflict(why.text.clone()).with("reason", why.code.clone())));
+            }
             plan.promote(promoted);
         }
     }
@@ -145,14 +161,15 @@ fn judged(
         Edit::RemovePromotion { promotion } => {
             let missing = || Error::not_found("promotion of the order");
             let applied = named(&order.promotions, promotion).ok_or_else(missing)?;
-            refuse_unknown(context, order, applied)?;
-            let repriced = carts::otherwise(tx, context, &cart, (&before, Later::Without(applied)))?;
-            let refused = |why: Step| {
-                let detail = format!("what {} took off is owed again whole, or not at all: {}", applied.code, why.text);
-                Error::conflict(detail).with("reason", why.code)
+            let found = match unknown(context, order, applied) {
+                Some(why) => Err(why),
+                None => carts::otherwise(tx, context, &cart, (&before, Later::Without(applied)))?.map_err(|why| {
+                    let whole = format!("what {} took off is owed again whole, or not at all", applied.code);
+                    Step::new(&why.code, format!("{whole}: {}", why.text))
+                }),
             };
-            let repriced = repriced.map_err(refused)?;
-            Ok(Promoted { coupon: None, repriced: Some(repriced), refused: None, left_out: Vec::new() })
+            let (repriced, refused) = (found.as_ref().ok().cloned(), found.err());
+            Ok(Promoted { coupon: None, repriced, refused, left_out: Vec::new() })
         }
         _ => Err(Error::internal("an edit that is about no promotion puts one on")),
     }
@@ -178,29 +195,25 @@ fn beside_unknown(context: &Context, order: &OrderDocument) -> Option<Step> {
         .then(|| Step::new("beside_unknown", "the order is a part of another one, whose promotions have reduced it"))
 }
 
-/// That what a promotion gave is known and can be owed again: nobody pays for what they did not order, nor at another rate of tax.
-fn refuse_unknown(context: &Context, order: &OrderDocument, applied: &AppliedPromotion) -> Result<()> {
-    let known = rule_of(context, applied).ok_or_else(|| {
-        let detail = format!("the rule of {} is over or another one by now: agree on a price instead", applied.code);
-        Error::conflict(detail).with("reason", "rule_over")
-    })?;
+/// Why what a promotion gave is not known any more, or can not be owed again: nobody pays for what they did not order, nor at another rate of tax.
+fn unknown(context: &Context, order: &OrderDocument, applied: &AppliedPromotion) -> Option<Step> {
+    let Some(known) = rule_of(context, applied) else {
+        let text = format!("the rule of {} is over or another one by now: agree on a price instead", applied.code);
+        return Some(Step::new("rule_over", text));
+    };
     if applied.lines.is_empty()
         && let Some(shipping) = &order.shipping
     {
         let source = format!("(promotion:{})", applied.code);
         let stands = shipping.explanation.iter().any(|one| one.code == "adjustment" && one.text.contains(&source));
         if !stands || shipping.parts.len() > 1 {
-            let detail = format!("what {} took off shipping does not stand by itself any more", applied.code);
-            return Err(Error::conflict(detail).with("reason", "shipping_mixed"));
+            let text = format!("what {} took off shipping does not stand by itself any more", applied.code);
+            return Some(Step::new("shipping_mixed", text));
         }
     }
-    match known.promotion.rule.gift.goods() {
-        None => Ok(()),
-        Some(sku) => {
-            let detail = format!("{} gave {sku}: take that line off, and leave the promotion", applied.code);
-            Err(Error::conflict(detail).with("reason", "gift_given"))
-        }
-    }
+    let sku = known.promotion.rule.gift.goods()?;
+    let text = format!("{} gave {sku}: take that line off, and leave the promotion", applied.code);
+    Some(Step::new("gift_given", text))
 }
 
 /// What of the order can cost something else, with the edits, and the lines that can not.
@@ -297,13 +310,17 @@ fn buyer(cart: &mut Cart, order: &OrderDocument) {
     cart.details.source.clone_from(&order.source);
 }
 
-/// That everything that is put on applies.
+/// That everything that is put on applies, and everything that is taken off can be.
 ///
 /// # Errors
-/// `coupon_refused`, with the `reason`.
+/// `coupon_refused`; `state_conflict` for what is taken off; with the `reason`.
 pub(super) fn applies(plan: &Plan) -> Result<()> {
-    let refused = plan.promoted.iter().find_map(|one| Some((one.coupon.as_ref()?, one.refused.as_ref()?)));
+    let refused = plan.promoted.iter().find_map(|one| Some((one.coupon.as_ref(), one.refused.as_ref()?)));
     let Some((coupon, why)) = refused else { return Ok(()) };
+    let Some(coupon) = coupon else {
+        let detail = format!("{}. Say `remove_promotion` of it again to leave it", why.text);
+        return Err(Error::conflict(detail).with("reason", why.code.clone()));
+    };
     let detail = format!("the coupon {coupon} takes nothing off: {}. Take it off again (`remove_promotion`)", why.text);
     Err(Error::problem(Code::CouponRefused, detail).with("reason", why.code.clone()))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    confirm::Ids,
+    confirm::{How, Ids},
     model::{Amendment, AmendmentState},
     service::{self, Made},
     store,
@@ -140,8 +140,9 @@ async fn make(state: State, job: Job) -> Result<Verdict> {
     let work = move |tx: &mut Tx, _: Instant, request: &CountersignRequest| {
         let by = request.decided_by.clone().unwrap_or_default();
         let second = Second::Approved { version: what.version, by };
-        let (actor, asked) = (request.by.actor(), (what.order, what.amendment, what.order_version));
-        match service::confirm(tx, &context, &actor, &ids, asked, &second)? {
+        let (actor, of) = (request.by.actor(), (what.order, what.amendment));
+        let how = How { expected: what.order_version, second: &second, ask: None };
+        match service::confirm(tx, &context, &actor, &ids, of, &how)? {
             Made::Done(..) => Ok(()),
             Made::Waits(_) => Err(Error::internal("what was approved is asked for again")),
         }

@@ -7,9 +7,7 @@ use super::{
     making::Making,
     model::{Amendment, AmendmentCommand, AmendmentState, Edit, Kept, MadeEdit, Op, Preview},
     plan::Plan,
-    priced, promoted,
-    second::Second,
-    store,
+    priced, promoted, store,
 };
 use crate::{
     carts::Context,
@@ -17,7 +15,8 @@ use crate::{
     db::Tx,
     error::{Error, Result, on_duplicate},
     events::EventSchema,
-    fulfilment, invoices,
+    fulfilment::{self, requests::RequestLink},
+    invoices,
     kernel::{
         Actor, Instant,
         ids::{AmendmentId, EventId, OrderId},
@@ -297,15 +296,15 @@ pub(super) fn confirm(
     context: &Context,
     actor: &Actor,
     ids: &confirm::Ids,
-    (order, id, expected): (OrderId, AmendmentId, i64),
-    second: &Second,
+    (order, id): (OrderId, AmendmentId),
+    how: &confirm::How<'_>,
 ) -> Result<Made> {
     let now = context.now;
     let order = orders::lock(tx, order)?;
     let one = open(tx, now, order.id, id, AmendmentCommand::Confirm)?;
-    second.is_for(&one)?;
-    Ok(match confirm::confirm(tx, context, actor, ids, (order, one), (expected, second))? {
-        confirm::Confirmed::Done(order, one) => Made::Done(order, Box::new(view(&one, now, None))),
+    how.second.is_for(&one)?;
+    Ok(match confirm::confirm(tx, context, actor, ids, (order, one), how)? {
+        confirm::Confirmed::Done(order, one, link) => Made::Done(order, Box::new(view(&one, now, None)), link),
         confirm::Confirmed::Waits(request) => Made::Waits(request),
     })
 }
@@ -313,8 +312,8 @@ pub(super) fn confirm(
 /// What came of an amendment that was to be made.
 #[derive(Debug, Clone)]
 pub(super) enum Made {
-    /// The order as it is now, and the amendment.
-    Done(Box<OrderDocument>, Box<AmendmentView>),
+    /// The order as it is now, the amendment, and the link by which what is due more is paid.
+    Done(Box<OrderDocument>, Box<AmendmentView>, Option<Box<RequestLink>>),
     /// Somebody else has to approve it first.
     Waits(Box<CountersignRequest>),
 }

@@ -1,8 +1,8 @@
 //! Splitting an order: what of its lines nobody has picked becomes a second order of the same purchase, at the same prices.
 //!
 //! The shares of the pieces go over as they are, so both orders together owe what the one did, to the minor unit: what the first is credited is
-//! what the second is sold. Money that a provider has promised stands for one order and is not divided by anybody here, so only orders are split
-//! that are to be paid by hand and are not paid yet; shipping stays with the first.
+//! what the second is sold. Its share of the money goes over with it ([`fulfilment::to_carry`]): what is promised, taken, set aside or lent is of
+//! the one order or of the other, never of both. Shipping stays with the first.
 
 use actix_web::post;
 use serde::{Deserialize, Serialize};
@@ -14,16 +14,16 @@ use crate::{
     db::{Json, Tx},
     error::{Code, Error, Result},
     events::{self, EventSchema},
-    fulfilment::{self, Cancellation, Fresh, Pieces},
+    fulfilment::{self, Cancellation, Carried, Fresh, Pieces},
     http::{Body, Call, Mount, RefPath, Reply},
     kernel::{
         Actor, Id, Instant, Money, Quantity, Scope,
-        ids::{CartId, EventId, FulfilmentOrderId, JobId, OrderId, PaymentId},
+        ids::{EventId, FulfilmentOrderId, JobId, OrderId, PaymentId},
         text::Note,
     },
     orders::{self, LineDetails, NewOrder, OrderDetails, OrderDocument, OrderLine, PlacedLine},
     payments::{
-        self, Account, MANUAL, NewPayment, PaymentDetails, PaymentState, PaymentView, Posting,
+        Account, Posting,
         ledger::{self, Part, Sold},
     },
     pricing::{
@@ -82,8 +82,9 @@ pub struct SplitOrders {
 /// Split an order
 ///
 /// Pieces that nobody has picked become a second order of the same customer, with the same address, at the same prices: both together cost what the
-/// one did. Shipping stays with the first. Not while it is held (`holds` names for what). Only orders are split that are to be paid by hand and are not paid yet: what a provider has promised is
-/// promised for one order.
+/// one did. Shipping stays with the first. Its share of the money goes over with it: the payments of the second name those of the first (`parent`).
+/// Not while it is held (`holds` names for what), while money of it is on its way, or where a provider's promise can not be divided
+/// (`payment_indivisible`); nor orders of several deliveries.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = SplitOrderRequest,
     security(("token" = ["orders:write"])), responses((status = 201, body = SplitOrders)))]
 #[post("/orders/{ref}/split")]
@@ -103,12 +104,16 @@ async fn split_order(call: Call, path: RefPath<String>, body: Body<SplitOrderReq
     .await
 }
 
+/// So many payments an order that is split off has at most.
+const MOST_PAYMENTS: usize = 16;
+
 /// Ids of what splitting makes.
 #[derive(Debug, Clone)]
 struct Ids {
     number: String,
     order: OrderId,
-    payment: PaymentId,
+    payments: Vec<PaymentId>,
+    settle: [Fresh; 2],
     cancel: Fresh,
     works: Vec<FulfilmentOrderId>,
     events: Vec<EventId>,
@@ -121,7 +126,8 @@ impl Ids {
         Self {
             number,
             order: Id::new(),
-            payment: Id::new(),
+            payments: (0..MOST_PAYMENTS).map(|_| Id::new()).collect(),
+            settle: [Fresh::new(), Fresh::new()],
             cancel: Fresh::new(),
             works: (0..MOST_WORKS).map(|_| Id::new()).collect(),
             events: (0..=MOST_WORKS).map(|_| Id::new()).collect(),
@@ -144,15 +150,9 @@ fn splittable(tx: &mut Tx, now: Instant, order: &OrderDocument, what: &SplitOrde
         return Err(Error::conflict(detail).with("holds", live));
     }
     if order.deliveries.len() > 1 {
-        return Err(Error::conflict("the order has several deliveries: they are shipped by themselves anyway"));
-    }
-    let by_hand = payments::of_order(tx, order.id)?
-        .iter()
-        .all(|one| one.provider == MANUAL && one.captured.minor() == 0 && one.capture_pending.minor() == 0);
-    if !by_hand {
-        let detail =
-            "its money is paid, or promised by a provider for this order: only what is to be paid by hand is split";
-        return Err(Error::conflict(detail));
+        return Err(Error::conflict(
+            "the order has several deliveries: they are shipped by themselves anyway; take pieces off by an amendment and order them anew",
+        ));
     }
     let unpicked = fulfilment::begun(tx, order.id)?.unpicked;
     let mut taken = 0;
@@ -270,7 +270,7 @@ fn placed(line: &OrderLine, totals: &LineTotals, allocated: i64) -> PlacedLine {
 /// Splits an order.
 ///
 /// # Errors
-/// `not_found`; `state_conflict`, `line_unknown`, `quantity_exceeded`, `ceiling_exceeded`; `out_of_stock` never, for what comes free is taken.
+/// `not_found`; `state_conflict`, `line_unknown`, `quantity_exceeded`, `ceiling_exceeded`, `payment_indivisible`; `out_of_stock` never, for what comes free is taken.
 fn split(
     tx: &mut Tx,
     context: &Context,
@@ -287,8 +287,12 @@ fn split(
         parts.push((line, totals_of(&before, line, (line_no, piece.quantity.get()))?));
     }
     let reason = what.reason.to_string();
-    let taken = Cancellation { pieces: Some(what.lines.clone()), reason: reason.clone(), ..Cancellation::default() };
-    let mut first = fulfilment::cancel(tx, now, actor, &ids.cancel, id, &taken)?;
+    let totals = summed(&before, parts.iter().map(|(_, totals)| totals.clone()).collect());
+    // Before anything is taken off: what of the money is whose share is of the order as it was.
+    let carried = fulfilment::to_carry(tx, now, &before, (ids.order, totals.total), &ids.payments)?;
+    let pieces = Some(what.lines.clone());
+    let taken = Cancellation { pieces, reason: reason.clone(), goes_over: true, ..Cancellation::default() };
+    let first = fulfilment::cancel(tx, now, actor, &ids.cancel, id, &taken)?;
     let needs = needs(tx, &parts)?;
     let booking = match needs.is_empty() {
         true => stock::Booking::default(),
@@ -298,7 +302,12 @@ fn split(
             stock::allocate(tx, now, actor, &needs, sources, &ids.order.to_string(), now)?
         }
     };
-    let second = place(tx, context, actor, ids, (&before, &parts, &booking))?;
+    let second = place(tx, context, actor, ids, (&before, &parts, &booking), (totals, &carried))?;
+    fulfilment::carry(tx, (now, actor), (&first, &second), &carried)?;
+    let [of_first, of_second] = &ids.settle;
+    // Both are locked by now: the second is there since a moment ago, and nobody else knows of it.
+    let mut first = fulfilment::settle_split(tx, now, of_first, id)?;
+    let second = fulfilment::settle_split(tx, now, of_second, second.id)?;
     orders::save(tx, now, &mut first, &[], 1)?;
     let (split_into, split_into_number, reason) = (second.id, second.number.as_str(), reason.as_str());
     let payload = first.payload(|order| Json::of(&Told { order, split_into, split_into_number, reason }))?;
@@ -335,9 +344,9 @@ fn place(
     actor: &Actor,
     ids: &Ids,
     (before, parts, booking): (&OrderDocument, &[(&OrderLine, LineTotals)], &stock::Booking),
+    (totals, carried): (Totals, &Carried),
 ) -> Result<OrderDocument> {
     let now = context.now;
-    let totals = summed(before, parts.iter().map(|(_, totals)| totals.clone()).collect());
     let allocated = |line_no: i32| -> i64 {
         booking.shares().iter().filter(|share| share.line_no == line_no).map(|share| share.quantity).sum()
     };
@@ -349,7 +358,7 @@ fn place(
         customer: before.customer_id,
         cart: None,
         lines: parts.iter().map(|(line, totals)| placed(line, totals, allocated(totals.line_no))).collect(),
-        payments: vec![promise(ids, now, totals.total)],
+        payments: carried.views(now, ids.order),
         placed_at: now,
         events: 1,
         reference: None,
@@ -360,9 +369,6 @@ fn place(
     let count = i64::try_from(works.len() + 1).map_err(Error::internal)?;
     let (placing, mut second) = orders::prepare(now, NewOrder { events: count, ..new })?;
     orders::place(tx, now, &placing)?;
-    // It is waited for as long as the first one's.
-    let due_at = payments::of_order(tx, before.id)?.iter().find_map(|one| one.due_at);
-    payments::open(tx, now, &payment(ids, second.total, due_at))?;
     post(tx, now, (before.id, &second))?;
     fulfilment::open(tx, &works, booking.sourcing())?;
     fulfilment::wait_for_more(tx, now, second.id, !booking.waits_at().is_empty())?;
@@ -407,48 +413,6 @@ fn details(before: &OrderDocument, totals: Totals) -> OrderDetails {
         totals,
         bundles: Vec::new(),
         metadata: before.metadata.clone(),
-    }
-}
-
-fn payment(ids: &Ids, amount: Money, due_at: Option<Instant>) -> NewPayment {
-    NewPayment {
-        id: ids.payment,
-        cart: CartId::from_bytes(*ids.order.bytes()),
-        order: Some(ids.order),
-        provider: MANUAL.to_owned(),
-        our_key: format!("split:{}", ids.order),
-        amount,
-        state: PaymentState::Authorised,
-        provider_ref: None,
-        lease_until: None,
-        idempotency_id: None,
-        details: PaymentDetails::default(),
-        expires_at: None,
-        due_at,
-    }
-}
-
-/// The same as the order's document has it.
-fn promise(ids: &Ids, now: Instant, amount: Money) -> PaymentView {
-    let nothing = Money::zero(amount.currency());
-    PaymentView {
-        id: ids.payment,
-        provider: MANUAL.to_owned(),
-        provider_ref: None,
-        state: PaymentState::Authorised,
-        amount,
-        captured: nothing,
-        refunded: nothing,
-        voided: nothing,
-        disputed: None,
-        written_off: None,
-        expires_at: None,
-        capturable: amount,
-        refundable: nothing,
-        action: None,
-        decline: None,
-        created_at: now,
-        updated_at: now,
     }
 }
 

@@ -3,7 +3,8 @@
 use actix_web::{get, post};
 
 use super::{
-    attempts, drive, follow_up,
+    attempts, drive,
+    follow_up::{self, Of},
     model::{CheckoutResult, CompleteRequest, GiveUpRequest, PaymentAttempt, ResolveRequest},
 };
 use crate::{
@@ -72,7 +73,7 @@ pub mod ops_routes {
     #[post("/carts/{id}/give-up-payment")]
     async fn give_up_cart_payment(call: Call, path: RefPath<CartId>, body: Body<GiveUpRequest>) -> Result<Reply> {
         call.allow(Scope::PaymentsWrite)?;
-        follow_up::give_up_attempt(call, path.0, body.value.force, &body.fingerprint).await
+        follow_up::give_up_attempt(call, Of::Cart(path.0), body.value.force, &body.fingerprint).await
     }
 
     /// Read a payment

@@ -4,11 +4,15 @@ use crate::{
     carts,
     db::Tx,
     error::{Error, Result},
-    kernel::{Actor, Instant, ids::PaymentId},
+    kernel::{
+        Actor, Instant,
+        ids::{OrderId, PaymentId},
+    },
+    orders,
     payments::{self, Payment, Resolution},
 };
 
-/// A payment that the actor may see: of a cart of their channels.
+/// A payment that the actor may see: of a cart, or an order, of their channels.
 ///
 /// # Errors
 /// `not_found`.
@@ -16,8 +20,15 @@ pub(super) fn visible(tx: &mut Tx, actor: &Actor, id: PaymentId) -> Result<Payme
     let missing = || Error::not_found("payment");
     let payment = payments::get(tx, id)?.ok_or_else(missing)?;
     let channels = carts::channels(tx, &[payment.cart_id])?;
-    // One that came for an order by hand may have no cart.
-    let seen = channels.get(&payment.cart_id).map_or(actor.channels().is_none(), |id| actor.sees_channel(*id));
+    let channel = match channels.get(&payment.cart_id) {
+        Some(channel) => Some(*channel),
+        // One for an order that came of no cart is kept under one that the order names.
+        None => {
+            let of = OrderId::from_bytes(*payment.cart_id.bytes());
+            orders::heads(tx, &[of])?.get(&of).map(|head| head.channel_id)
+        }
+    };
+    let seen = channel.map_or(actor.channels().is_none(), |id| actor.sees_channel(id));
     if seen { Ok(payment) } else { Err(missing()) }
 }
 

@@ -3,7 +3,8 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use super::{
-    follow_up, judging,
+    follow_up::{self, Became},
+    judging,
     look::{self, Seen},
     model::{CheckoutResult, CompleteRequest},
     place::Tickets,
@@ -85,7 +86,7 @@ async fn run(state: &State, mut checkout: Checkout, request: CompleteRequest, ke
                 let customer_acts = payment.state == PaymentState::ActionRequired;
                 checkout.asked = true;
                 match follow_up::look_up(state, *payment).await {
-                    Ok(result @ CheckoutResult::Pending { .. }) if !customer_acts => {
+                    Ok(Became::Cart(result @ CheckoutResult::Pending { .. })) if !customer_acts => {
                         return service::reply(&links, state.clock.now(), &result, surface);
                     }
                     // What has been settled, by us or by somebody faster, is seen in the next round; and what the customer

@@ -7,15 +7,19 @@ use serde::Deserialize;
 use super::{
     drive::checkout,
     model::CheckoutResult,
+    requests::{self, Paying, RequestResult},
     service::{self, Checkout, Ending, GIVE_UP, Surface},
 };
 use crate::{
     carts,
     error::{Code, Error, Result},
     fulfilment,
-    http::{Call, Reply, State, idempotency::Fingerprint},
+    http::{
+        Call, Reply, State,
+        idempotency::{Fingerprint, Key},
+    },
     jobs::{Job, Runner, Verdict},
-    kernel::ids::{CartId, PaymentId},
+    kernel::ids::{CartId, PaymentId, PaymentRequestId},
     payments::{
         self, Decline, NOTIFIED, Notification, Outcome, PATIENCE, Payment, Provider, ProviderError, Trouble, patiently,
     },
@@ -26,9 +30,18 @@ const AT_ONCE: i64 = 16;
 /// The decline code of an attempt that staff have given up.
 const GIVEN_UP: &str = "given_up";
 
+/// What became of an attempt.
+#[derive(Debug)]
+pub(super) enum Became {
+    /// Of one to pay a cart.
+    Cart(CheckoutResult),
+    /// Of one to pay what was asked for after the order.
+    Request(RequestResult),
+}
+
 /// Asks the provider what became of an attempt that this process has claimed, and settles it. When that can not be found
 /// out or not be written, it is tried again later, each time after a longer pause, and shown to staff.
-pub(super) async fn look_up(state: &State, payment: Payment) -> Result<CheckoutResult> {
+pub(super) async fn look_up(state: &State, payment: Payment) -> Result<Became> {
     let settled = match ask_again(state, &payment).await {
         Ok(outcome) => settle(state, payment.clone(), outcome).await,
         Err(error) => Err(error),
@@ -116,19 +129,26 @@ async fn checkout_of(state: &State, cart: CartId) -> Result<Checkout> {
 }
 
 /// Settles an attempt that this process has claimed, with an outcome at hand.
-async fn settle(state: &State, payment: Payment, outcome: Outcome) -> Result<CheckoutResult> {
+async fn settle(state: &State, payment: Payment, outcome: Outcome) -> Result<Became> {
+    if payment.request().is_some() {
+        let paying = Paying::of(state);
+        let settled = state.db.write(move |tx| requests::settle(tx, &paying, &payment, &outcome));
+        return settled.await.map(Became::Request);
+    }
     let checkout = checkout_of(state, payment.cart_id).await?;
-    state.db.write(move |tx| service::settle(tx, &checkout, &payment, &outcome, None, None)).await
+    let settled = state.db.write(move |tx| service::settle(tx, &checkout, &payment, &outcome, None, None));
+    settled.await.map(Became::Cart)
 }
 
 /// Leaves an attempt for later.
-async fn put_off(state: &State, payment: Payment, error: String) -> Result<CheckoutResult> {
+async fn put_off(state: &State, payment: Payment, error: String) -> Result<Became> {
     tracing::warn!(payment = %payment.id, error, "an attempt to pay could not be settled; it is tried again");
     let (now, seconds) = (state.clock.now(), state.settings.checkout.lease_seconds);
     let trouble = Trouble::again(payment.details.trouble.as_ref(), now, error, seconds);
     let (id, attempt, cart_id) = (payment.id, payment.attempt, payment.cart_id);
     match state.db.write(move |tx| payments::put_off(tx, now, id, attempt, &trouble)).await? {
-        true => Ok(CheckoutResult::Pending { cart_id }),
+        true if payment.request().is_some() => Ok(Became::Request(RequestResult::Pending)),
+        true => Ok(Became::Cart(CheckoutResult::Pending { cart_id })),
         false => Err(service::late()),
     }
 }
@@ -217,15 +237,27 @@ fn lacks_end(state: &State, payment: &Payment, told: &Notification) -> Result<bo
     Ok(endless && payments::providers(state).of(payment)?.looks_up_ends())
 }
 
-/// Ends the attempt to pay a cart that staff see no end of. The provider is told first, so that it does not promise money
-/// for a cart that is open again.
-pub(super) async fn give_up_attempt(call: Call, cart: CartId, force: bool, sent: &Fingerprint) -> Result<Reply> {
+/// Whose attempt to pay is given up.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Of {
+    /// A cart's.
+    Cart(CartId),
+    /// One for what was asked for after the order.
+    Request(PaymentRequestId),
+}
+
+/// Ends the attempt to pay that staff see no end of. The provider is told first, so that it does not promise money
+/// for what is open again.
+pub(super) async fn give_up_attempt(call: Call, of: Of, force: bool, sent: &Fingerprint) -> Result<Reply> {
     let (state, key, now) = (call.state.clone(), call.idempotency_key(sent)?, call.now);
     let (actor, secret, looked) = (call.actor.clone(), state.secret.clone(), key.clone());
     let lease_seconds = state.settings.checkout.lease_seconds;
     let claim = move |tx: &mut crate::db::Tx| match looked.as_ref().map(|key| key.answered(tx, &secret)).transpose()? {
         Some(Some(reply)) => Ok(Err(reply)),
-        _ => service::claim_attempt(tx, now, &actor, cart, lease_seconds).map(Ok),
+        _ => match of {
+            Of::Cart(cart) => service::claim_attempt(tx, now, &actor, cart, lease_seconds).map(Ok),
+            Of::Request(request) => requests::claim_attempt(tx, now, &actor, request, lease_seconds).map(Ok),
+        },
     };
     let payment = match state.db.write(claim).await? {
         Ok(payment) => payment,
@@ -249,26 +281,43 @@ pub(super) async fn give_up_attempt(call: Call, cart: CartId, force: bool, sent:
             return Err(Error::conflict(detail));
         }
     };
-    let checkout = Checkout { actor: call.actor.clone(), ..checkout_of(&state, cart).await? };
+    end_given_up(&call, of, payment, ending, key).await.map_err(settled_meanwhile)
+}
+
+/// Writes that an attempt has ended which staff have given up.
+async fn end_given_up(call: &Call, of: Of, payment: Payment, ending: Ending, key: Option<Key>) -> Result<Reply> {
+    let (state, secret) = (&call.state, call.state.secret.clone());
     let decline = Decline { code: GIVEN_UP.to_owned(), retryable: true };
+    let checkout = match of {
+        Of::Cart(cart) => Some(Checkout { actor: call.actor.clone(), ..checkout_of(state, cart).await? }),
+        Of::Request(_) => None,
+    };
+    let paying = Paying::of(state).by_staff(call.actor.clone());
     let ended = state.db.write(move |tx| {
         if let Some(key) = &key {
-            key.begin(tx, &checkout.secret)?;
+            key.begin(tx, &secret)?;
         }
-        let result = service::end(tx, &checkout, &payment, ending, &decline)?;
-        let reply = service::reply(&checkout.links(), checkout.context.now, &result, Surface::Ops)?;
+        let reply = match &checkout {
+            Some(checkout) => {
+                let result = service::end(tx, checkout, &payment, ending, &decline)?;
+                service::reply(&checkout.links(), checkout.context.now, &result, Surface::Ops)?
+            }
+            None => requests::end(tx, &paying, &payment, ending, &decline)?.reply()?,
+        };
         if let Some(key) = &key {
-            key.finish(tx, &checkout.secret, &reply)?;
+            key.finish(tx, &secret, &reply)?;
         }
         Ok(reply)
     });
-    ended.await.map_err(settled_meanwhile)
+    ended.await
 }
 
 /// Who gives an attempt up is told that somebody else has settled it, and not of leases.
 fn settled_meanwhile(error: Error) -> Error {
     match error.code() {
-        Code::LeaseLost => Error::conflict("somebody else has settled this payment meanwhile: read the cart again"),
+        Code::LeaseLost => {
+            Error::conflict("somebody else has settled this payment meanwhile: read anew what it was for")
+        }
         _ => error,
     }
 }

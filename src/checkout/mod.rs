@@ -16,6 +16,8 @@ mod look;
 mod model;
 mod paying;
 mod place;
+mod requests;
+pub mod requests_api;
 mod service;
 
 pub use drive::{client_of, complete_for};

@@ -164,6 +164,8 @@ pub(super) fn opened(new: &NewPayment, now: Instant) -> Payment {
         disputed: zero,
         expires_at: new.expires_at,
         due_at: new.due_at,
+        parent: None,
+        root: None,
     }
 }
 

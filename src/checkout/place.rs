@@ -5,8 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use serde::Serialize;
-
 use super::{bundles, judging, paying, service::Checkout};
 use crate::{
     carts::{self, Cart, Context, Promise, Taken},
@@ -26,7 +24,7 @@ use crate::{
     },
     orders::{self, ExternalRef, LineDetails, NewOrder, OrderDetails, OrderDocument, PlacedLine},
     payments::{
-        self, Account, Payment, PaymentView, Posting,
+        self, AUTHORISED, Account, Authorised, Payment, PaymentView, Posting,
         ledger::{self, Part as TaxedPart, Sold},
     },
     pricing::{
@@ -336,7 +334,7 @@ fn take_credit(
         line_no: None,
         blocks: None,
         reason: format!("its company owes {over} more than it may"),
-        owner: None,
+        owner: Some(orders::holds::CREDIT.to_owned()),
         expires_at: None,
     };
     orders::holds::hold(tx, now, &Actor::System("credit"), event, order.id, &hold).map(Arc::new)
@@ -575,17 +573,6 @@ fn sold(order: &OrderDocument, country: Country) -> Sold {
     Sold { channel: order.channel_id, country, treatment, parts: order.taxes.iter().map(part).collect() }
 }
 
-/// What `payment.authorised.v1` says.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Authorised<'a> {
-    /// The order.
-    order_id: OrderId,
-    /// Its number.
-    order_number: &'a str,
-    /// The payment that promises its money.
-    payment: PaymentView,
-}
-
 /// What the events of this slice carry.
 #[must_use]
 pub fn event_schemas() -> Vec<EventSchema> {
@@ -593,7 +580,6 @@ pub fn event_schemas() -> Vec<EventSchema> {
 }
 
 const PLACED: &str = "order.placed.v1";
-const AUTHORISED: &str = "payment.authorised.v1";
 /// How many events tell that an order was sold; one for each payment, and for each location that has work with it, follows.
 const SOLD: i64 = 1;
 

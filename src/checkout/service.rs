@@ -36,7 +36,7 @@ use crate::{
 /// For so long a customer may take for what the provider asks of them.
 const ACTION_SECONDS: i64 = 30 * 60;
 /// So often the provider is asked meanwhile whether the customer has acted: its own word may be lost on the way.
-const ASK_EVERY_SECONDS: i64 = 60;
+pub(super) const ASK_EVERY_SECONDS: i64 = 60;
 /// A shopper who completes the cart again has the provider asked, unless somebody has asked it so many seconds ago.
 const ASKED_LATELY_SECONDS: i64 = 2;
 /// The decline code of a payment whose customer did not act in time.
@@ -243,22 +243,15 @@ fn answer(tx: &mut Tx, checkout: &Checkout, key: Option<IdempotencyKeyId>, resul
 fn join(tx: &mut Tx, checkout: &Checkout, key: Option<&Key>, cart: &Cart) -> Result<Step> {
     let attempts = payments::of_cart(tx, cart.id)?;
     let now = checkout.context.now;
-    let open = attempts.into_iter().find(|payment| payment.state.is_open());
+    let open = attempts.into_iter().find(|payment| payment.state.is_open() && payment.request().is_none());
     let Some(payment) = open else { return Ok(Step::Busy) };
-    let in_hand = payment.is_in_hand(now);
-    if in_hand && !checkout.waited {
-        return Ok(Step::Busy);
-    }
-    // Nobody is sent to pay for what is being ended.
-    let action = payment.details.action.clone().filter(|_| payment.ending.is_none());
-    if let (PaymentState::ActionRequired, Some(action)) = (payment.state, action) {
-        let lately = payment.updated_at.plus_seconds(ASKED_LATELY_SECONDS) > now;
-        if in_hand || checkout.asked || lately {
+    match found_open(&payment, now, (checkout.asked, checkout.waited)) {
+        Found::Busy => return Ok(Step::Busy),
+        Found::Acts(action) => {
             let result = CheckoutResult::ActionRequired { cart_id: cart.id, action };
             return answer(tx, checkout, key.map(|key| key.id), &result);
         }
-    } else if in_hand {
-        return Ok(Step::Busy);
+        Found::Left => {}
     }
     if let Some(key) = key {
         // It is taken again with the answer: what is looked up ends under the key of whoever began it.
@@ -266,6 +259,31 @@ fn join(tx: &mut Tx, checkout: &Checkout, key: Option<&Key>, cart: &Cart) -> Res
     }
     let claimed = payments::claim(tx, now, &payment.our_key, checkout.lease_seconds)?;
     Ok(claimed.map_or(Step::Busy, |payment| Step::LookUp(Box::new(payment))))
+}
+
+/// What whoever finds an attempt open does about it.
+pub(super) enum Found {
+    /// Somebody is asking the provider: wait for them.
+    Busy,
+    /// The customer has to do this.
+    Acts(payments::Action),
+    /// Nobody is at it: take it up.
+    Left,
+}
+
+/// What is done about an open attempt by a request that may have asked the provider already, and waited as long as it may.
+pub(super) fn found_open(payment: &Payment, now: Instant, (asked, waited): (bool, bool)) -> Found {
+    let in_hand = payment.is_in_hand(now);
+    if in_hand && !waited {
+        return Found::Busy;
+    }
+    // Nobody is sent to pay for what is being ended.
+    let action = payment.details.action.clone().filter(|_| payment.ending.is_none());
+    if let (PaymentState::ActionRequired, Some(action)) = (payment.state, action) {
+        let lately = payment.updated_at.plus_seconds(ASKED_LATELY_SECONDS) > now;
+        return if in_hand || asked || lately { Found::Acts(action) } else { Found::Left };
+    }
+    if in_hand { Found::Busy } else { Found::Left }
 }
 
 /// Who is asked for what gift cards and store credit leave; nobody where they pay all of it.
@@ -490,7 +508,8 @@ pub(super) fn claim_attempt(tx: &mut Tx, now: Instant, actor: &Actor, cart: Cart
     if !actor.sees_channel(found.channel) {
         return Err(Error::not_found("cart"));
     }
-    let open = payments::of_cart(tx, cart)?.into_iter().find(|payment| payment.state.is_open());
+    let own = |payment: &Payment| payment.state.is_open() && payment.request().is_none();
+    let open = payments::of_cart(tx, cart)?.into_iter().find(own);
     let claimed = match open {
         Some(payment) => payments::claim(tx, now, &payment.our_key, seconds)?,
         None => None,
@@ -541,7 +560,7 @@ pub(super) fn give_up_late(tx: &mut Tx, now: Instant, job: JobId, our_key: &str)
     }
 }
 
-fn give_up_job(now: Instant, id: JobId, payment: PaymentId) -> jobs::NewJob {
+pub(super) fn give_up_job(now: Instant, id: JobId, payment: PaymentId) -> jobs::NewJob {
     jobs::NewJob { id, ..jobs::NewJob::now(GIVE_UP, now, json!({"payment": payment})) }
 }
 

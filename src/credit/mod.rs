@@ -11,7 +11,10 @@ mod store;
 mod told;
 
 pub use model::{Above, Credit, CreditEntry, CreditEntryKind, Debt, Excess, open_of};
-pub use service::{Claim, Standing, Taken, allow_raise, due_of, open_debt, over, refusal, settle, standing_of, take};
+pub use service::{
+    Claim, GO_ON, Heir, Standing, Taken, allow_raise, due_of, is_within, open_debt, over, owing, refusal, settle,
+    share, standing_of, take,
+};
 pub use told::event_schemas;
 
 /// The code of the provider that takes orders on account.

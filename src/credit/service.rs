@@ -1,5 +1,7 @@
 //! Commands and queries on what companies owe. All of them are part of the caller's transaction.
 
+use serde_json::json;
+
 // What is asked for as it stands in the tables.
 pub(super) use super::store::{Filter, entries, of_company, page};
 use super::{
@@ -10,11 +12,15 @@ use crate::{
     customers::{self, companies},
     db::Tx,
     error::{Code, Error, Result},
+    jobs::{self, NewJob},
     kernel::{
-        Actor, Instant, Money,
-        ids::{CompanyId, CreditEntryId, CustomerId, OrderId, PaymentId},
+        Actor, Currency, Instant, Money,
+        ids::{CompanyId, CreditEntryId, CustomerId, JobId, OrderId, PaymentId},
     },
 };
+
+/// The job that lets orders go on that were held for their company's credit.
+pub const GO_ON: &str = "credit.go-on";
 
 /// Who does something, and when.
 pub type By<'a> = (Instant, &'a Actor);
@@ -44,7 +50,41 @@ pub(super) fn set(
     let zero = Money::zero(wanted.limit.currency());
     let reason = wanted.reason.as_ref().map(ToString::to_string);
     write_down(tx, (now, actor), &credit, entry, (CreditEntryKind::Limit, zero, None, reason))?;
+    if credit.used.minor() > 0 {
+        go_on_later(tx, now, &credit, entry)?;
+    }
     Ok(credit)
+}
+
+/// Has those orders looked for that are held because their company owed more than it may, where it does not any more.
+fn go_on_later(tx: &mut Tx, now: Instant, credit: &Credit, entry: CreditEntryId) -> Result<()> {
+    if credit.used.minor() > credit.limit.minor() {
+        return Ok(());
+    }
+    let payload = json!({"company": credit.company_id, "currency": credit.used.currency()});
+    let job = NewJob { id: JobId::from_bytes(*entry.bytes()), ..NewJob::now(GO_ON, now, payload) };
+    jobs::enqueue(tx, now, vec![job.in_order(format!("credit:{}", credit.company_id))])
+}
+
+/// Whether a company owes no more than it may.
+///
+/// # Errors
+/// What the database says.
+pub fn is_within(tx: &mut Tx, company: CompanyId, currency: Currency) -> Result<bool> {
+    Ok(store::read(tx, company, currency)?.is_some_and(|credit| credit.used.minor() <= credit.limit.minor()))
+}
+
+/// Up to so many orders for which a company owes something still, by their ids, from behind one.
+///
+/// # Errors
+/// What the database says.
+pub fn owing(
+    tx: &mut Tx,
+    (company, currency): (CompanyId, Currency),
+    after: Option<OrderId>,
+    limit: i64,
+) -> Result<Vec<OrderId>> {
+    store::owing(tx, (company, currency), after, limit)
 }
 
 /// What a change of a credit was: why, by how much, for which payment and order, and what was said.
@@ -303,5 +343,65 @@ pub fn settle(
     let changed = store::change(tx, now, debt.company_id, by)?;
     let credit = changed.ok_or_else(|| Error::internal("a company owes without a credit"))?;
     let of = Some((payment, debt.order_id));
-    write_down(tx, (now, actor), &credit, entry, (kind, by, of, Some(reason.to_owned())))
+    write_down(tx, (now, actor), &credit, entry, (kind, by, of, Some(reason.to_owned())))?;
+    let was_above = credit.used.minor().saturating_sub(by.minor()) > credit.limit.minor();
+    if was_above { go_on_later(tx, now, &credit, entry) } else { Ok(()) }
+}
+
+/// The payment, and its order, that a part of a debt goes over to.
+#[derive(Debug, Clone)]
+pub struct Heir {
+    /// The payment.
+    pub payment: PaymentId,
+    /// Its order.
+    pub order: OrderId,
+    /// Its number.
+    pub number: String,
+}
+
+/// Has another payment on account owe a part of what one owes: what the company owes in all stays as it is, so nothing is asked of its limit.
+/// `promised` is what is still to come of that part, `paid` what has come in for it. Call it under the lock of the first order.
+///
+/// # Errors
+/// An internal error where the payment owes nothing that was written down.
+pub fn share(
+    tx: &mut Tx,
+    (now, actor): By<'_>,
+    [left, taken]: [CreditEntryId; 2],
+    (from, to): (PaymentId, &Heir),
+    (promised, paid): (i64, i64),
+) -> Result<()> {
+    let known = store::lock_debt(tx, now, from)?;
+    let debt = known.ok_or_else(|| Error::internal("a payment on account owes nothing"))?;
+    let money = |minor| Money::from_minor(minor, debt.amount.currency());
+    let moved = promised.min(debt.open.minor());
+    if !store::take_of_debt(tx, now, &debt, (promised.saturating_add(paid), moved, paid))? {
+        return Err(Error::overtaken("what is owed on account"));
+    }
+    let new = Debt {
+        payment_id: to.payment,
+        order_id: to.order,
+        order_number: to.number.clone(),
+        amount: money(promised.saturating_add(paid)),
+        open: money(moved),
+        paid: money(paid),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        ..debt.clone()
+    };
+    store::insert_debt(tx, &new)?;
+    if moved == 0 {
+        return Ok(());
+    }
+    let steps = [
+        (left, CreditEntryKind::Release, -moved, (from, debt.order_id)),
+        (taken, CreditEntryKind::Order, moved, (to.payment, to.order)),
+    ];
+    for (entry, kind, by, of) in steps {
+        let changed = store::change(tx, now, debt.company_id, money(by))?;
+        let credit = changed.ok_or_else(|| Error::internal("a company owes without a credit"))?;
+        write_down(tx, (now, actor), &credit, entry, (kind, money(by), Some(of), Some("split".to_owned())))?;
+    }
+    Ok(())
 }

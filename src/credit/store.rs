@@ -151,6 +151,22 @@ pub(super) fn insert_debt(tx: &mut Tx, debt: &Debt) -> Result<()> {
     Ok(())
 }
 
+/// Orders for which a company owes something still, by their ids.
+pub(super) fn owing(
+    tx: &mut Tx,
+    (company, currency): (CompanyId, Currency),
+    after: Option<OrderId>,
+    limit: i64,
+) -> Result<Vec<OrderId>> {
+    let behind = after.map_or("", |_| " AND order_id > ?");
+    let query = format!(
+        "SELECT DISTINCT order_id FROM company_debts WHERE company_id = ? AND currency = ? AND open > 0{behind} \
+         ORDER BY order_id LIMIT ?"
+    );
+    let query = sql(query).bind(company).bind(currency).bind_all(after.map(Bind::from));
+    query.bind(limit).load::<UidSql, OrderId>(tx)
+}
+
 /// What a payment owes, locked until the end of the transaction.
 pub(super) fn lock_debt(tx: &mut Tx, now: Instant, payment: PaymentId) -> Result<Option<Debt>> {
     let lock = dialect::for_update(tx);
@@ -169,6 +185,19 @@ pub(super) fn save_debt(tx: &mut Tx, now: Instant, debt: &Debt, (open, paid): (i
                 WHERE payment_id = ? AND version = ?";
     let save = sql(save).bind(open).bind(paid).bind(now).bind(debt.payment_id).bind(debt.version);
     Ok(save.execute(tx)? == 1)
+}
+
+/// Takes off a debt what goes over to another, where so much is left of the version that was read: of what was bought, is open, and is paid.
+pub(super) fn take_of_debt(
+    tx: &mut Tx,
+    now: Instant,
+    debt: &Debt,
+    (amount, open, paid): (i64, i64, i64),
+) -> Result<bool> {
+    let take = "UPDATE company_debts SET amount = amount - ?, open = open - ?, paid = paid - ?, version = version + 1, updated_at = ? \
+                WHERE payment_id = ? AND version = ? AND open >= ? AND paid >= ? AND amount - ? >= open - ?";
+    let take = sql(take).bind(amount).bind(open).bind(paid).bind(now).bind(debt.payment_id).bind(debt.version);
+    Ok(take.bind(open).bind(paid).bind(amount).bind(open).execute(tx)? == 1)
 }
 
 /// What a list of debts is narrowed to.

@@ -830,6 +830,8 @@ diesel::table! {
         disputed -> BigInt,
         expires_at -> Nullable<InstantSql>,
         due_at -> Nullable<InstantSql>,
+        parent_id -> Nullable<UidSql>,
+        root_id -> Nullable<UidSql>,
     }
 }
 
@@ -1303,6 +1305,7 @@ diesel::table! {
         document -> Text,
         sha256 -> Text,
         recorded_at -> InstantSql,
+        redacted_at -> Nullable<InstantSql>,
     }
 }
 
@@ -1400,6 +1403,26 @@ diesel::table! {
         ended_at -> Nullable<InstantSql>,
         doc -> DocSql,
         token_hash -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    payment_requests (id) {
+        id -> UidSql,
+        order_id -> UidSql,
+        channel_id -> UidSql,
+        state -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        payment_id -> Nullable<UidSql>,
+        expires_at -> InstantSql,
+        doc -> DocSql,
+        version -> BigInt,
+        created_at -> InstantSql,
+        updated_at -> InstantSql,
     }
 }
 

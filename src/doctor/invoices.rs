@@ -34,7 +34,7 @@ pub(super) const IN_ORDER: Rule = Rule {
     judge: Some,
 };
 
-/// A document is as it was issued.
+/// A document is as it was issued, or as what is personal was taken out of it.
 pub(super) const UNCHANGED: Rule = Rule {
     promise: 4,
     name: "an issued invoice is as it was issued",
@@ -43,6 +43,21 @@ pub(super) const UNCHANGED: Rule = Rule {
     wrong: "SELECT id, sha256 || ' ' || kind || ' ' || number || ' ' || issued_on || ' ' || net || ' ' || tax || ' ' || total || \
               '\n' || document FROM invoice_documents WHERE id BETWEEN ? AND ?",
     judge: changed,
+};
+
+/// What is personal leaves a document after the day until which it has to be kept and not before, and nothing of it stays; documents that were due
+/// before another one of which it was taken are not forgotten.
+pub(super) const RETAINED: Rule = Rule {
+    promise: 4,
+    name: "what is personal leaves invoices once they do not have to be kept, and not before",
+    scan: ("invoice_documents", "id"),
+    key: by_id::<ids::Bill>(),
+    wrong: "SELECT id, number || ', kept until ' || retain_until || ', redacted at ' || coalesce(CAST(redacted_at AS TEXT), 'no time') \
+            FROM invoice_documents WHERE id BETWEEN ? AND ? AND CASE WHEN redacted_at IS NULL \
+              THEN retain_until < coalesce((SELECT max(other.retain_until) FROM invoice_documents AS other \
+                WHERE other.redacted_at IS NOT NULL), '') \
+              ELSE substr(CAST(redacted_at AS TEXT), 1, 10) <= retain_until END",
+    judge: Some,
 };
 
 /// What is invoiced of an order, less what was credited, is what its ledger has sold. While something is still to be invoiced it is
@@ -82,5 +97,9 @@ fn changed(found: String) -> Option<String> {
     let number = number.as_deref().unwrap_or_default();
     let sums = format!("{} {} {}", net.minor(), tax.minor(), total.minor());
     let told = format!("{} {kind} {number} {issued_on} {sums}", fingerprint(document));
-    (told != columns).then(|| format!("{columns} is kept of {told}"))
+    if told != columns {
+        return Some(format!("{columns} is kept of {told}"));
+    }
+    let names = invoice.buyer.is_some() || invoice.deliver_to.is_some() || invoice.reason.is_some();
+    (invoice.redacted_at.is_some() && names).then(|| format!("{number} is redacted, and tells who has bought"))
 }

@@ -45,6 +45,22 @@ pub(super) const FREE: Rule = Rule {
     judge: Some,
 };
 
+/// What of a payment went over to orders that were split off, and what is left of it, is what was captured of all of them.
+pub(super) const SHARED: Rule = Rule {
+    promise: 4,
+    name: "a payment and its shares have what was captured of them, once",
+    scan: ("payments", "id"),
+    key: by_id::<ids::Payment>(),
+    wrong: "WITH own AS (SELECT p.id FROM payments AS p WHERE p.id BETWEEN ? AND ? \
+              AND EXISTS (SELECT 1 FROM payments AS s WHERE s.root_id = p.id)), \
+            sides AS (SELECT own.id, (SELECT CAST(sum(f.captured) AS bigint) FROM payments AS f \
+                WHERE f.id = own.id OR f.root_id = own.id) AS captured, \
+              (SELECT CAST(coalesce(sum(o.amount), 0) AS bigint) FROM payment_operations AS o JOIN payments AS f ON f.id = o.payment_id \
+                WHERE (f.id = own.id OR f.root_id = own.id) AND o.kind = 'capture' AND o.state = 'done') AS taken FROM own) \
+            SELECT id, 'it and its shares have captured ' || captured || ', and taken were ' || taken FROM sides WHERE captured <> taken",
+    judge: Some,
+};
+
 /// No more is released of what is kept than there was.
 pub(super) const KEPT: Rule = Rule {
     promise: 4,
@@ -95,6 +111,20 @@ fn instant(text: &str) -> Option<Instant> {
     let text = text.strip_suffix("+00").map_or_else(|| text.clone(), |bare| format!("{bare}Z"));
     text.parse().ok()
 }
+
+/// What somebody was asked to pay by a link and is being paid, or paid, is so by a payment of that amount, or of what is left of it once the order was split: open as long as it is being paid, of
+/// the order once it is.
+pub(super) const ASKED: Rule = Rule {
+    promise: 4,
+    name: "a payment request is paid by one payment of its order",
+    scan: ("payment_requests", "id"),
+    key: by_id::<ids::PaymentRequest>(),
+    wrong: "SELECT r.id, r.state || ' by a payment that is ' || coalesce(p.state, 'not there') FROM payment_requests AS r \
+            LEFT JOIN payments AS p ON p.id = r.payment_id WHERE r.id BETWEEN ? AND ? AND r.state IN ('paying', 'paid') AND NOT coalesce( \
+              p.currency = r.currency AND CASE r.state WHEN 'paying' THEN p.amount = r.amount AND p.state IN ('pending', 'action_required') \
+              ELSE p.order_id = r.order_id AND p.amount <= r.amount AND p.state IN ('authorised', 'captured', 'voided') END, 1 = 0)",
+    judge: Some,
+};
 
 #[cfg(test)]
 mod tests {

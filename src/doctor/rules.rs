@@ -265,22 +265,24 @@ pub const RULES: &[Rule] = &[
         scan: ("orders", "id"),
         key: by_id::<ids::Order>(),
         wrong: "WITH span AS (SELECT ? AS low, ? AS high), \
-                sides AS (SELECT order_id, CASE account WHEN 'captured' THEN amount ELSE 0 END AS captured, \
-                    CASE WHEN account IN ('refunded', 'gift_card', 'store_credit') THEN -amount ELSE 0 END AS refunded, 0 AS paid, 0 AS given_back \
-                  FROM ledger_entries, span WHERE order_id BETWEEN low AND high \
-                  UNION ALL SELECT order_id, 0, 0, captured, refunded \
-                  FROM payments, span WHERE order_id BETWEEN low AND high) \
-                SELECT order_id, 'the ledger has captured ' || sum(captured) || ' and refunded ' || sum(refunded) || \
-                  ', its payments ' || sum(paid) || ' and ' || sum(given_back) FROM sides GROUP BY order_id \
-                HAVING sum(captured) <> sum(paid) OR sum(refunded) <> sum(given_back)",
+                sides AS (SELECT order_id, CASE account WHEN 'captured' THEN amount ELSE 0 END AS captured, amount AS kept, \
+                    0 AS paid, 0 AS paid_by_all, 0 AS remains FROM ledger_entries, span WHERE order_id BETWEEN low AND high \
+                    AND account IN ('captured', 'refunded', 'gift_card', 'store_credit') \
+                  UNION ALL SELECT order_id, 0, 0, CASE WHEN provider IN ('gift_card', 'store_credit') THEN 0 ELSE captured END, \
+                    captured, captured - refunded FROM payments, span WHERE order_id BETWEEN low AND high) \
+                SELECT order_id, 'the ledger has captured ' || sum(captured) || ' and keeps ' || sum(kept) || \
+                  ', its payments ' || sum(paid) || ' and ' || sum(remains) FROM sides GROUP BY order_id \
+                HAVING sum(captured) NOT BETWEEN sum(paid) AND sum(paid_by_all) OR sum(kept) <> sum(remains)",
         judge: Some,
     },
     money::DISPUTED,
     money::TAKEN_BACK,
     money::FREE,
+    money::SHARED,
     money::KEPT,
     money::ELSEWHERE,
     money::NUMBERED,
+    money::ASKED,
     Rule {
         promise: 4,
         name: "an order's total is the sum of its lines and its shipping",
@@ -358,6 +360,7 @@ pub const RULES: &[Rule] = &[
     invoices::GAPLESS,
     invoices::IN_ORDER,
     invoices::UNCHANGED,
+    invoices::RETAINED,
     invoices::AS_SOLD,
     Rule {
         promise: 4,

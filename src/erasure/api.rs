@@ -273,11 +273,15 @@ async fn erase_order(call: &Call, actor: &Actor, order: &Owned, trail: Option<&T
 fn erase_around(tx: &mut Tx, now: Instant, orders: &[Owned]) -> Result<Vec<CartId>> {
     let carts = carts::with_merged(tx, orders.iter().filter_map(|order| order.cart_id).collect())?;
     carts::erase(tx, now, &carts)?;
-    payments::erase(tx, &carts)?;
+    // Payments of orders that came of no cart are kept under one that their order names.
+    let none = orders.iter().filter(|order| order.cart_id.is_none());
+    let paid = carts.iter().copied().chain(none.map(|order| CartId::from_bytes(*order.id.bytes())));
+    payments::erase(tx, &paid.collect::<Vec<_>>())?;
     risk::erase(tx, &carts)?;
     drafts::erase(tx, &carts)?;
     let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
     fulfilment::erase(tx, &ids)?;
+    payments::requests::erase(tx, &ids)?;
     amendments::erase(tx, &ids)?;
     countersign::erase(tx, &ids)?;
     orders::notes::erase(tx, &ids)?;

@@ -39,6 +39,7 @@ impl Feed {
             Self::Orders => &[
                 "order.",
                 "payment.",
+                "payment_request.",
                 "dispute.",
                 "fulfilment_order.",
                 "supplier_order.",
@@ -180,6 +181,8 @@ pub const TYPES: &[&str] = &[
     "payment.renewal_refused.v1",
     "payment.renewed.v1",
     "payment.voided.v1",
+    "payment_request.created.v1",
+    "payment_request.updated.v1",
     "purchase_order.cancelled.v1",
     "purchase_order.closed.v1",
     "purchase_order.corrected.v1",

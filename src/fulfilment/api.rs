@@ -481,7 +481,17 @@ async fn cancel_order(call: Call, path: RefPath<String>, body: Body<CancelReques
     let to = till::GiveTo::of(body.refund_to, "/refund_to")?;
     let give_to = Some(to.clone());
     let paid_out = body.paid_out;
-    let what = Cancellation { pieces, deliveries, bundles, reason, paid_out, give_to, occurred_at, agreed: None };
+    let what = Cancellation {
+        pieces,
+        deliveries,
+        bundles,
+        reason,
+        paid_out,
+        give_to,
+        occurred_at,
+        goes_over: false,
+        agreed: None,
+    };
     let (now, fresh, reference) = (call.now, Fresh::new(), path.0);
     call.command(&body.fingerprint, move |tx| {
         let id = orders::resolve(tx, &actor, &reference)?;

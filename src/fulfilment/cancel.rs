@@ -47,6 +47,8 @@ pub struct Cancellation {
     pub occurred_at: Option<Instant>,
     /// Where what was paid too much goes; absent: the way it came.
     pub give_to: Option<GiveTo>,
+    /// Whether another order has it from now on, and the money with it: nothing is given back or let go for it here.
+    pub goes_over: bool,
     /// Of this fulfilment order only, as was asked for by somebody who may: their ceiling was looked at then.
     pub agreed: Option<FulfilmentOrderId>,
 }
@@ -97,7 +99,7 @@ pub fn cancel(
     let amount = money::total(shares.iter().map(|(_, share)| *share));
     // What was taken and is not owed any more goes back.
     let money = order.money();
-    if money.captured - money.refunded > (money.due - amount.gross).max(0) {
+    if !what.goes_over && money.captured - money.refunded > (money.due - amount.gross).max(0) {
         order.free_for(orders::Command::Refund, &lines, Some(now))?;
     }
     // What is worth too much: the lines that are named, or all of the order.
@@ -118,7 +120,9 @@ pub fn cancel(
     let otherwise = what.give_to.as_ref().filter(|to| to.is_otherwise());
     let but = otherwise.map(|_| OperationKind::Refund);
     let how = Settling { paid_out: what.paid_out, but, ..Settling::because(&what.reason) };
-    money::settle(tx, (now, at), &order, &mut draw, &how)?;
+    if !what.goes_over {
+        money::settle(tx, (now, at), &order, &mut draw, &how)?;
+    }
     let kind = match order.state {
         orders::OrderState::Cancelled => "order.cancelled.v1",
         _ => "order.line_cancelled.v1",

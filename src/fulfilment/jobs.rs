@@ -60,7 +60,9 @@ async fn perform(state: &State, providers: &Providers, job: Job) -> Result<Verdi
     let found = state.db.read(move |tx| {
         let operation = payments::operation(tx, task.operation)?;
         let payment = operation.as_ref().map(|operation| payments::get(tx, operation.payment)).transpose()?;
-        Ok(operation.zip(payment.flatten()))
+        // The provider knows it with all its shares.
+        let payment = payment.flatten().map(|payment| payments::shares::whole(tx, &payment)).transpose()?;
+        Ok(operation.zip(payment))
     });
     let Some((operation, payment)) = found.await? else {
         return Ok(Verdict::Dead { error: "the operation is not there".to_owned() });
@@ -138,12 +140,15 @@ pub(super) fn refresh(tx: &mut Tx, order: &mut OrderDocument, operation: &Operat
     changed.ok_or_else(|| Error::internal("an operation of a payment that the order does not have"))
 }
 
-/// What an operation that has ended books; nothing for a promise that was let go.
+/// What an operation that has ended books; nothing for a promise that was let go. Who pays with a gift card or store credit brings no money:
+/// what is owed on these becomes less.
 pub(super) fn posting(order: &OrderDocument, operation: &Operation, at: Instant) -> Option<Posting> {
     let amount = operation.amount;
+    let payment = order.payments.iter().find(|payment| payment.id == operation.payment);
+    let stored = payment.and_then(|payment| Account::of_stored(&payment.provider));
     let entries = match operation.kind {
-        OperationKind::Capture => vec![(Account::Captured, amount), (Account::Receivable, -amount)],
-        OperationKind::Refund => vec![(Account::Receivable, amount), (Account::Refunded, -amount)],
+        OperationKind::Capture => vec![(stored.unwrap_or(Account::Captured), amount), (Account::Receivable, -amount)],
+        OperationKind::Refund => vec![(Account::Receivable, amount), (stored.unwrap_or(Account::Refunded), -amount)],
         OperationKind::Void => return None,
     };
     let posting = format!("{}:{}", operation.kind, operation.id);

@@ -101,6 +101,11 @@ fn earned(order: &OrderDocument) -> (i64, bool) {
     }
 }
 
+/// What of an order's price is due by now, whatever becomes of the rest of it, in minor units.
+pub(super) fn earned_of(order: &OrderDocument) -> i64 {
+    earned(order).0
+}
+
 /// Why money is moved, and how.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settling<'a> {
@@ -182,15 +187,24 @@ pub fn owed_back(tx: &mut Tx, order: &OrderDocument) -> Result<i64> {
 }
 
 /// What the customer of an order owes by its ledger beside what is on its way and what providers have promised, in minor units; below zero, so
-/// much more is promised than is owed. That somebody will pay by hand is no promise.
+/// much more is promised than is owed. That somebody will pay by hand is no promise, nor is what has ended.
 ///
 /// # Errors
 /// What the database says.
-pub fn uncovered(tx: &mut Tx, order: &OrderDocument) -> Result<i64> {
+pub fn uncovered(tx: &mut Tx, now: Instant, order: &OrderDocument) -> Result<i64> {
     let payments = payments::of_order(tx, order.id)?;
     let standing = standing(order, &payments, &ledger::balance(tx, order.id)?);
-    let promising = payments.iter().filter(|payment| payment.provider != payments::MANUAL);
+    let promising = payments.iter().filter(|payment| payment.provider != payments::MANUAL && !payment.has_expired(now));
     Ok(standing.owed() - promising.map(|payment| payment.capturable().minor()).sum::<i64>())
+}
+
+/// What the customer of an order owes by its ledger beside what is on its way, in minor units, whatever is promised of it.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn owed(tx: &mut Tx, order: &OrderDocument) -> Result<i64> {
+    let payments = payments::of_order(tx, order.id)?;
+    Ok(standing(order, &payments, &ledger::balance(tx, order.id)?).owed())
 }
 
 fn sum_of(balance: &[(Account, i64)], wanted: Account) -> i64 {

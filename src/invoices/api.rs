@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     model::{BillKind, Invoice, InvoiceSummary},
-    page, pdf,
+    page, pdf, retention,
     service::{self, Correction, Filter, Ids},
     sheet::Sheet,
     xml,
@@ -84,7 +84,7 @@ async fn found(call: &Call, reference: String) -> Result<Invoice> {
 
 /// Read an invoice
 ///
-/// Or a credit note, by its id or number: as it was issued.
+/// Or a credit note, by its id or number: as it was issued, and since `redacted_at` without what is personal.
 #[utoipa::path(tag = "answer a customer", params(("invoice" = String, Path)), security(("token" = ["orders:read"])),
     responses((status = 200, body = Invoice)))]
 #[get("/invoices/{invoice}")]
@@ -94,7 +94,8 @@ async fn read_invoice(call: Call, path: RefPath<String>) -> Result<Reply> {
 
 /// Read an invoice as XML
 ///
-/// UBL 2.1 with the meaning of EN 16931, for whoever takes electronic invoices.
+/// UBL 2.1 with the meaning of EN 16931, for whoever takes electronic invoices. 410 `invoice_redacted` once what is personal was taken out of
+/// it, after `retain_until`; so for the page and the PDF.
 #[utoipa::path(tag = "answer a customer", params(("invoice" = String, Path)), security(("token" = ["orders:read"])),
     responses((status = 200, body = String, content_type = "application/xml", headers(
         ("Content-Security-Policy" = String, description = "Runs nothing and asks nobody, whatever got into it."),
@@ -102,7 +103,7 @@ async fn read_invoice(call: Call, path: RefPath<String>) -> Result<Reply> {
 #[get("/invoices/{invoice}/xml")]
 async fn read_invoice_xml(call: Call, path: RefPath<String>) -> Result<HttpResponse> {
     let invoice = found(&call, path.0).await?;
-    Ok(file("application/xml; charset=utf-8", xml::ubl(&invoice)))
+    Ok(file("application/xml; charset=utf-8", xml::ubl(&retention::unredacted(invoice)?)))
 }
 
 /// Read an invoice as a page to print
@@ -115,7 +116,7 @@ async fn read_invoice_xml(call: Call, path: RefPath<String>) -> Result<HttpRespo
 #[get("/invoices/{invoice}/html")]
 async fn read_invoice_page(call: Call, path: RefPath<String>) -> Result<HttpResponse> {
     let invoice = found(&call, path.0).await?;
-    Ok(file("text/html; charset=utf-8", page::page(&Sheet::of(&invoice))))
+    Ok(file("text/html; charset=utf-8", page::page(&Sheet::of(&retention::unredacted(invoice)?))))
 }
 
 /// Read an invoice as a PDF
@@ -133,6 +134,7 @@ async fn read_invoice_pdf(call: Call, path: RefPath<String>) -> Result<HttpRespo
 
 /// The PDF of a document. It is drawn off the threads that serve requests: a long one takes a while.
 async fn drawn(invoice: Invoice) -> Result<HttpResponse> {
+    let invoice = retention::unredacted(invoice)?;
     let made = web::block(move || pdf::pdf(&Sheet::of(&invoice))).await;
     let bytes = made.map_err(|_| Error::internal("the document was not drawn"))??;
     Ok(file("application/pdf", bytes))
@@ -273,7 +275,7 @@ async fn read_own_invoice_page(
     query: Params<OwnOrderQuery>,
 ) -> Result<HttpResponse> {
     let found = own_one(&call, path.0, query.0.token).await?;
-    Ok(file("text/html; charset=utf-8", page::page(&Sheet::of(&found))))
+    Ok(file("text/html; charset=utf-8", page::page(&Sheet::of(&retention::unredacted(found)?))))
 }
 
 /// Read an invoice of one's order as a PDF

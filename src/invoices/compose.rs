@@ -85,6 +85,8 @@ pub(super) fn document(
         note: settings.note.as_ref().map(ToString::to_string),
         reason: draft.reason.clone(),
         refers_to: draft.refers_to.clone(),
+        redacted_at: None,
+        left_of_buyer: None,
     };
     Ok(dated(asked(made), settings, day))
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::service::{self, Ids};
+use super::{
+    retention,
+    service::{self, Ids},
+};
 use crate::{
     channels::Directory,
     db::Lane,
@@ -22,6 +25,7 @@ struct Task {
 
 /// Registers what is done beside requests.
 pub fn work(state: &State, runner: &mut Runner) {
+    retention::work(state, runner);
     let state = state.clone();
     runner.handle(INVOICE, move |job| {
         let state = state.clone();

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     kernel::{
-        Country, Currency, Money,
+        Country, Currency, Instant, Money,
         ids::{BillId, ChannelId, LegalEntityId, OrderId},
     },
     pricing::TaxTreatment,
@@ -207,6 +207,21 @@ pub struct InvoiceReference {
     pub issued_on: NaiveDate,
 }
 
+/// What is left of who has bought once what is personal was taken out of a document: what its tax follows from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = InvoiceLeftOfBuyer)]
+pub struct LeftOfBuyer {
+    /// The buyer's country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
+    /// The VAT number, where a company was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vat_id: Option<String>,
+    /// The country that the goods went to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery_country: Option<Country>,
+}
+
 /// An invoice, a credit note, or what one would say. Amounts of a credit note are above zero: they are taken off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 // Invoices that other systems have written have the shorter name.
@@ -247,7 +262,7 @@ pub struct Invoice {
     pub locale: Option<String>,
     /// Who sells.
     pub seller: Party,
-    /// Who buys. Absent in events of which it was erased.
+    /// Who buys. Absent in events of which it was erased, and in documents since `redacted_at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer: Option<Party>,
     /// Where the goods go.
@@ -291,6 +306,12 @@ pub struct Invoice {
     /// The invoices that it is about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refers_to: Vec<InvoiceReference>,
+    /// When what is personal was taken out of it, after `retain_until`: who has bought, where it went, and free texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redacted_at: Option<Instant>,
+    /// What is left of who has bought since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_of_buyer: Option<LeftOfBuyer>,
 }
 
 impl Invoice {
@@ -299,6 +320,24 @@ impl Invoice {
     pub fn reference(&self) -> InvoiceReference {
         let number = self.number.clone().unwrap_or_default();
         InvoiceReference { id: self.id, number, issued_on: self.issued_on }
+    }
+
+    /// What stays of it once it does not have to be kept any more: what its number, day, sums and tax are, and nothing of who has bought. Of the
+    /// numbers for tax that of a company stays; who has named none is a person. One that is redacted stays as it is.
+    #[must_use]
+    pub fn redacted(self, at: Instant) -> Self {
+        if self.redacted_at.is_some() {
+            return self;
+        }
+        // Who buys for a company is named beside it.
+        let company = self.buyer.as_ref().filter(|buyer| buyer.contact.is_some());
+        let left = LeftOfBuyer {
+            country: self.buyer.as_ref().map(|buyer| buyer.country),
+            vat_id: company.and_then(|buyer| buyer.vat_id.clone()),
+            delivery_country: self.deliver_to.as_ref().map(|place| place.country),
+        };
+        let (buyer, deliver_to, terms, note, reason) = (None, None, None, None, None);
+        Self { buyer, deliver_to, terms, note, reason, redacted_at: Some(at), left_of_buyer: Some(left), ..self }
     }
 
     /// Sums its lines and charges up. Whatever stood in its sums is replaced.
@@ -364,6 +403,9 @@ pub struct InvoiceSummary {
     pub tax: Money,
     /// With tax.
     pub total: Money,
+    /// When what is personal was taken out of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redacted_at: Option<Instant>,
 }
 
 /// A number as it is written: what the series begins with, and at least six digits.

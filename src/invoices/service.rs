@@ -8,7 +8,7 @@ use super::{
     compose,
     model::{BillKind, Invoice, Party, number_of},
     plan::{CORRECTED, CORRECTION, Draft, Piece, Standing},
-    store,
+    retention, store,
 };
 use crate::{
     channels::{self, Directory, Invoicing, LegalEntity},
@@ -253,7 +253,7 @@ pub(super) struct Correction {
 /// Takes an invoice back with a credit note over all of it, and writes it anew, as the seller's settings and the buyer's address are now.
 ///
 /// # Errors
-/// `not_found`; `state_conflict` for what is no invoice, or was taken back, wholly or in part.
+/// `not_found`; `state_conflict` for what is no invoice, or was taken back, wholly or in part; `invoice_redacted`.
 pub(super) fn correct(
     tx: &mut Tx,
     (now, actor): (Instant, &Actor),
@@ -264,6 +264,7 @@ pub(super) fn correct(
 ) -> Result<(Invoice, Invoice)> {
     let found = visible(tx, actor, wrong)?;
     let order = orders::lock(tx, found.order_id)?;
+    let found = retention::unredacted(found)?;
     let mut known = Known::of(tx, order, directory)?;
     // Read under the lock: what is decided on it stays true.
     let about = known.issued.iter().find(|one| one.refers_to.iter().any(|to| to.id == wrong));

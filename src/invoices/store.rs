@@ -1,7 +1,8 @@
-//! The only file that touches `invoice_series` and `invoice_documents`. It has no statement that changes a document.
+//! The only file that touches `invoice_series` and `invoice_documents`. One statement
+//! changes a document, once: it takes out what is personal after the document had to be kept.
 
 use chrono::NaiveDate;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::model::{BillKind, Invoice, InvoiceSummary, fingerprint};
 use crate::{
@@ -109,6 +110,26 @@ pub(super) fn by_number(tx: &mut Tx, number: &str) -> Result<Vec<Invoice>> {
     documents(tx, sql("SELECT document FROM invoice_documents WHERE number = ? ORDER BY id LIMIT 10").bind(number))
 }
 
+/// Up to so many documents that had to be kept until a day before this one and tell who has bought still, those that were due first first, locked.
+pub(super) fn outlived(tx: &mut Tx, day: NaiveDate, limit: i64) -> Result<Vec<Invoice>> {
+    let lock = dialect::for_update(tx);
+    let query = format!(
+        "SELECT document FROM invoice_documents WHERE redacted_at IS NULL AND retain_until < ? \
+         ORDER BY retain_until, id LIMIT ?{lock}"
+    );
+    documents(tx, sql(query).bind(day.to_string()).bind(limit))
+}
+
+/// Writes what is left of a document that had to be kept until a day before this one. False where that was done before.
+pub(super) fn redact(tx: &mut Tx, now: Instant, day: NaiveDate, left: &Invoice) -> Result<bool> {
+    let document = serde_json::to_string(left)?;
+    let hash = fingerprint(&document);
+    let update = sql("UPDATE invoice_documents SET document = ?, sha256 = ?, redacted_at = ? \
+         WHERE id = ? AND redacted_at IS NULL AND retain_until < ?");
+    let update = update.bind(document).bind(hash).bind(now).bind(left.id).bind(day.to_string());
+    Ok(update.execute(tx)? == 1)
+}
+
 /// Which documents are listed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Filter {
@@ -123,8 +144,23 @@ pub(super) struct Filter {
 /// The place of a document in a list: newest first.
 pub(super) type Place = (NaiveDate, BillId);
 
-type Columns =
-    (UidSql, Text, Text, UidSql, UidSql, UidSql, Text, Text, Text, Text, Text, BigInt, BigInt, BigInt, InstantSql);
+type Columns = (
+    UidSql,
+    Text,
+    Text,
+    UidSql,
+    UidSql,
+    UidSql,
+    Text,
+    Text,
+    Text,
+    Text,
+    Text,
+    BigInt,
+    BigInt,
+    BigInt,
+    Nullable<InstantSql>,
+);
 type Row = (
     BillId,
     BillKind,
@@ -140,14 +176,14 @@ type Row = (
     i64,
     i64,
     i64,
-    Instant,
+    Option<Instant>,
 );
 const SELECTED: &str = "id, kind, number, legal_entity_id, channel_id, order_id, order_number, cause, issued_on, due_on, \
-     currency, net, tax, total, recorded_at";
+     currency, net, tax, total, redacted_at";
 
 fn summary(row: Row) -> Result<InvoiceSummary> {
     let (id, kind, number, legal_entity_id, channel_id, order_id, order_number, cause, issued_on, due_on, ..) = row;
-    let (.., currency, net, tax, total, _) = row;
+    let (.., currency, net, tax, total, redacted_at) = row;
     let money = |minor: i64| Money::from_minor(minor, currency);
     Ok(InvoiceSummary {
         id,
@@ -163,6 +199,7 @@ fn summary(row: Row) -> Result<InvoiceSummary> {
         net: money(net),
         tax: money(tax),
         total: money(total),
+        redacted_at,
     })
 }
 

@@ -119,7 +119,7 @@ pub struct JournalEntry {
     #[schema(example = "order_01h455vb4pex5vsknk084sn02q/placed")]
     pub id: String,
     /// What was booked: `placed`, `capture:…`, `refund:…`, `return:…`, `cancel:…`, `dispute:…`, `goodwill:…`, `unapplied:…`, `released:…`,
-    /// `tolerated:…`, `regained:…`, `absorbed:…`. More may come.
+    /// `tolerated:…`, `regained:…`, `absorbed:…`, `split:…` (what was taken goes over to another order). More may come.
     pub posting: String,
     /// The order.
     pub order_id: OrderId,

@@ -114,6 +114,8 @@ kinds! {
     BulkJob, BulkJobId = "bulk";
     /// What a second person has to approve.
     CountersignRequest, CountersignRequestId = "csign";
+    /// What somebody is asked to pay for a placed order, by a link.
+    PaymentRequest, PaymentRequestId = "preq";
     /// An entry of an order's money ledger.
     LedgerEntry, LedgerEntryId = "ledg";
     /// A return (RMA).

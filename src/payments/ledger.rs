@@ -14,6 +14,7 @@ use crate::{
         ids::{ChannelId, LedgerEntryId, OrderId},
     },
     pricing::tax::TaxTreatment,
+    stored_value::{GIFT_CARD, STORE_CREDIT},
 };
 
 crate::words! {
@@ -37,12 +38,24 @@ crate::words! {
         Disputed = "disputed",
         /// Money that a bank has taken back, and what it or a provider has kept for that.
         Chargeback = "chargeback",
-        /// What went back onto gift cards, and is owed on these.
+        /// What was paid with gift cards, less what went back onto these and is owed there.
         GiftCard = "gift_card",
-        /// What went back as store credit, and is owed as that.
+        /// What was paid with store credit, less what went back as that.
         StoreCredit = "store_credit",
         /// What was paid too much and is kept for the customer.
         Unapplied = "unapplied",
+    }
+}
+
+impl Account {
+    /// The account of what is paid with a gift card or store credit, and goes back onto it; `None` for money of any provider.
+    #[must_use]
+    pub fn of_stored(provider: &str) -> Option<Self> {
+        match provider {
+            GIFT_CARD => Some(Self::GiftCard),
+            STORE_CREDIT => Some(Self::StoreCredit),
+            _ => None,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Payments: attempts to pay, what is captured, voided and refunded of them, and each order's money ledger.
 //!
 //! It owns the payments, their operations, the ledger and the port to providers with three of them, `manual` (which takes orders
-//! on account too), `sandbox` and `stripe`; disputes, and promises that are asked for anew. It never places, changes or cancels an order, and
+//! on account too), `sandbox` and `stripe`; disputes, promises that are asked for anew, and what is asked for after the order. It never places, changes or cancels an order, and
 //! knows carts and orders by their ids only: the checkout decides what an answer of a provider means.
 
 pub mod api;
@@ -12,12 +12,15 @@ mod manual;
 mod model;
 mod provider;
 pub mod renewals;
+pub mod requests;
 mod sandbox;
 mod service;
+pub mod shares;
 mod store;
 mod stored;
 mod stripe;
 mod taxes;
+mod told;
 mod waiting;
 
 pub use api::NOTIFIED;
@@ -39,4 +42,5 @@ pub use service::{
     unrefund, voided,
 };
 pub use stripe::STRIPE;
+pub use told::{AUTHORISED, Authorised};
 pub use waiting::{failures, failures_of, overpaid, to_pay_out, without_order};

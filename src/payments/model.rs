@@ -51,6 +51,10 @@ crate::words! {
         VoidAll = "void_all",
         /// Money that was taken is given back.
         Refund = "refund",
+        /// A part of it goes over to an order that is split off.
+        Share = "share",
+        /// The last of the promised money does.
+        ShareRest = "share_rest",
         /// Somebody has found out what became of it.
         Resolve = "resolve",
     }
@@ -83,7 +87,10 @@ pub const TRANSITIONS: &[(PaymentState, Command, PaymentState)] = &[
     (S::Authorised, C::VoidRest, S::Captured),
     (S::Authorised, C::VoidAll, S::Voided),
     (S::Authorised, C::Refund, S::Authorised),
+    (S::Authorised, C::Share, S::Authorised),
+    (S::Authorised, C::ShareRest, S::Captured),
     (S::Captured, C::Refund, S::Captured),
+    (S::Captured, C::Share, S::Captured),
 ];
 
 /// A command that the state does not allow.
@@ -303,6 +310,10 @@ pub struct Payment {
     pub expires_at: Option<Instant>,
     /// When somebody has to look at it next: before its promise ends, or because its money should have come.
     pub due_at: Option<Instant>,
+    /// The payment that it is a share of, since its order was split off.
+    pub parent: Option<PaymentId>,
+    /// The payment that its provider knows, where that is not this one.
+    pub root: Option<PaymentId>,
 }
 
 impl Payment {
@@ -566,6 +577,9 @@ pub struct NewOperation {
 pub struct PaymentView {
     /// Its id.
     pub id: PaymentId,
+    /// The payment of another order that it is a share of: this one was split off. What is given back goes where that one's money came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<PaymentId>,
     /// The provider's code.
     #[schema(example = "sandbox")]
     pub provider: String,
@@ -607,11 +621,22 @@ pub struct PaymentView {
     pub updated_at: Instant,
 }
 
+impl PaymentView {
+    /// How much of it a provider still promises at a time, in minor units. That somebody will pay by hand is no promise, nor is one that has
+    /// ended.
+    #[must_use]
+    pub fn promised(&self, now: Instant) -> i64 {
+        let ended = self.expires_at.is_some_and(|until| until <= now);
+        if self.provider == super::MANUAL || ended { 0 } else { self.capturable.minor() }
+    }
+}
+
 impl From<&Payment> for PaymentView {
     fn from(payment: &Payment) -> Self {
         let details = &payment.details;
         Self {
             id: payment.id,
+            parent: payment.parent,
             provider: payment.provider.clone(),
             provider_ref: payment.provider_ref.clone(),
             state: payment.state,

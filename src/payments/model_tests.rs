@@ -54,7 +54,7 @@ proptest! {
             refunded: money(refunded), voided: money(voided), capture_pending: money(pending), refund_pending: money(0),
             void_pending: money(0), attempt: 1, lease_until: None, idempotency_id: None, ending: None,
             details: PaymentDetails::default(), version: 1, created_at: at, updated_at: at, disputed: money(0), expires_at: None,
-            due_at: None,
+            due_at: None, parent: None, root: None,
         };
         prop_assert!((0..=amount).contains(&payment.capturable().minor()));
         prop_assert!((0..=captured).contains(&payment.refundable().minor()));

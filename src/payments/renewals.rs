@@ -83,6 +83,8 @@ impl Renewal {
             idempotency_id: None,
             expires_at: None,
             due_at: None,
+            parent: None,
+            root: None,
             details: PaymentDetails { instrument: of.details.instrument.clone(), ..PaymentDetails::default() },
             ..of.clone()
         }

@@ -57,12 +57,14 @@ struct PaymentRow {
     disputed: i64,
     expires_at: Option<Instant>,
     due_at: Option<Instant>,
+    parent: Option<PaymentId>,
+    root: Option<PaymentId>,
 }
 
 /// The columns of `payments` in the order of the schema.
 pub(super) const PAYMENT: &str = "id, cart_id, order_id, provider, our_key, provider_ref, state, currency, amount, captured, \
      refunded, voided, capture_pending, refund_pending, void_pending, attempt, lease_until, idempotency_id, doc, \
-     version, created_at, updated_at, ending, disputed, expires_at, due_at";
+     version, created_at, updated_at, ending, disputed, expires_at, due_at, parent_id, root_id";
 
 impl From<PaymentRow> for Payment {
     fn from(row: PaymentRow) -> Self {
@@ -93,6 +95,8 @@ impl From<PaymentRow> for Payment {
             disputed: money(row.disputed),
             expires_at: row.expires_at,
             due_at: row.due_at,
+            parent: row.parent,
+            root: row.root,
         }
     }
 }
@@ -303,9 +307,40 @@ pub(super) fn by_key(tx: &mut Tx, our_key: &str) -> Result<Option<Payment>> {
     Ok(load(tx, sql(format!("SELECT {PAYMENT} FROM payments WHERE our_key = ?")).bind(our_key))?.pop())
 }
 
-/// A payment by what its provider calls it.
+/// A payment by what its provider calls it; the one that the provider knows, where it has shares.
 pub(super) fn by_reference(tx: &mut Tx, name: &str) -> Result<Option<Payment>> {
-    Ok(load(tx, sql(format!("SELECT {PAYMENT} FROM payments WHERE provider_ref = ? LIMIT 1")).bind(name))?.pop())
+    let query = format!("SELECT {PAYMENT} FROM payments WHERE provider_ref = ? AND root_id IS NULL LIMIT 1");
+    Ok(load(tx, sql(query).bind(name))?.pop())
+}
+
+/// Takes off a payment what goes over to another order: so much that is promised, so much that was taken. False where that is not left.
+pub(super) fn take_share(tx: &mut Tx, now: Instant, id: PaymentId, (promised, captured): (i64, i64)) -> Result<bool> {
+    let update = "UPDATE payments SET amount = amount - ?, captured = captured - ?, \
+                  state = CASE WHEN captured + voided < amount - ? THEN state ELSE 'captured' END, \
+                  version = version + 1, updated_at = ? \
+                  WHERE id = ? AND order_id IS NOT NULL AND state IN ('authorised', 'captured') \
+                  AND (? = 0 OR state = 'authorised') AND captured + capture_pending + voided + void_pending + ? <= amount \
+                  AND refunded + refund_pending + disputed + ? <= captured";
+    let update = sql(update).bind(promised.saturating_add(captured)).bind(captured).bind(promised).bind(now).bind(id);
+    Ok(update.bind(promised).bind(promised).bind(captured).execute(tx)? == 1)
+}
+
+/// Notes of a payment that was just opened what it is a share of, and what was taken of that.
+pub(super) fn note_share(tx: &mut Tx, one: &Payment) -> Result<()> {
+    let update = "UPDATE payments SET captured = ?, parent_id = ?, root_id = ? WHERE id = ? AND version = 1";
+    let update = sql(update).bind(one.captured.minor()).bind(one.parent).bind(one.root);
+    match update.bind(one.id).execute(tx)? {
+        1 => Ok(()),
+        _ => Err(Error::internal(format!("the share {} was not opened", one.id))),
+    }
+}
+
+/// A payment that its provider knows, and all its shares.
+pub(super) fn family(tx: &mut Tx, root: PaymentId) -> Result<Vec<Payment>> {
+    let query = format!(
+        "SELECT {PAYMENT} FROM payments WHERE id = ? OR root_id = ? ORDER BY CASE WHEN root_id IS NULL THEN 0 ELSE 1 END, id"
+    );
+    load(tx, sql(query).bind(root).bind(root))
 }
 
 pub(super) fn of_cart(tx: &mut Tx, cart: CartId) -> Result<Vec<Payment>> {

@@ -31,8 +31,9 @@ impl Stored {
         let Some(value) = value else {
             return Err(ProviderError::Refused("the payment does not say what it is taken from".to_owned()));
         };
+        // Which of a family of shares it is for is known by the operation: each has set aside its own part.
         let (payment, amount, our_key, now) =
-            (payment.id, operation.amount, operation.our_key.clone(), self.clock.now());
+            (operation.payment, operation.amount, operation.our_key.clone(), self.clock.now());
         let written = self.db.write_in(Lane::Bulk, move |tx| {
             work(tx, (now, &Actor::System("payments")), Doing { value, payment, amount, our_key: &our_key })
         });

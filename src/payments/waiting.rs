@@ -39,9 +39,10 @@ fn troubled(tx: &mut Tx, limit: i64) -> Result<Vec<(CartId, Waiting)>> {
          AND CAST(doc->'trouble'->>'tries' AS BIGINT) >= ? ORDER BY created_at, id LIMIT ?"
     );
     let waiting = |payment: Payment| {
-        let trouble = payment.details.trouble?;
+        let trouble = payment.details.trouble.as_ref()?;
         let subject = format!("{} by {} is {}: {}", payment.amount, payment.provider, payment.state, trouble.error);
-        let link = format!("/v1/ops/carts/{}", payment.cart_id);
+        let of_cart = || format!("/v1/ops/carts/{}", payment.cart_id);
+        let link = payment.request().map_or_else(of_cart, |(request, _)| format!("/v1/ops/payment-requests/{request}"));
         Some((payment.cart_id, Waiting { id: payment.id.to_string(), since: trouble.since, subject, link }))
     };
     Ok(load(tx, sql(query).bind(Trouble::SHOWN).bind(limit))?.into_iter().filter_map(waiting).collect())

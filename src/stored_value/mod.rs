@@ -8,6 +8,7 @@ pub mod api;
 mod model;
 mod refunds;
 mod service;
+mod shares;
 mod store;
 mod told;
 
@@ -17,6 +18,7 @@ pub use service::{
     By, Doing, Wanted, capture, confirm, consume, credit, ending_in, erase, extend, fresh_code, hold, is_booked, named,
     of_customer, refund, release, release_payment, usable, work,
 };
+pub use shares::share;
 pub use told::event_schemas;
 
 /// The code of the provider that takes gift cards.

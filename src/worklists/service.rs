@@ -11,7 +11,10 @@ use crate::{
     exports, fulfilment,
     http::State,
     jobs::{self, Runner},
-    kernel::{Actor, Instant, Waiting, ids::CartId},
+    kernel::{
+        Actor, Instant, Waiting,
+        ids::{CartId, OrderId},
+    },
     orders, payments, returns,
 };
 
@@ -90,7 +93,13 @@ fn of_channels(
             return Ok(found.into_iter().map(|(_, waiting)| waiting).collect());
         }
         let carts: Vec<CartId> = found.iter().map(|(cart, _)| *cart).collect();
-        let channels = carts::channels(tx, &carts)?;
+        let mut channels = carts::channels(tx, &carts)?;
+        // Payments of orders that came of no cart are kept under one that their order names.
+        let none = carts.iter().filter(|cart| !channels.contains_key(cart));
+        let none: Vec<OrderId> = none.map(|cart| OrderId::from_bytes(*cart.bytes())).collect();
+        channels.extend(
+            orders::heads(tx, &none)?.into_iter().map(|(id, head)| (CartId::from_bytes(*id.bytes()), head.channel_id)),
+        );
         let seen = found.into_iter().filter(|(cart, _)| channels.get(cart).is_some_and(|id| actor.sees_channel(*id)));
         let seen: Vec<Waiting> = seen.map(|(_, waiting)| waiting).collect();
         if all || length(&seen) >= limit {

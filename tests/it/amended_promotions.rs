@@ -207,6 +207,31 @@ fn what_has_moved_or_is_invoiced_keeps_its_price() {
 }
 
 #[test]
+fn what_can_not_be_taken_off_any_more_tells_so_and_is_left() {
+    on_both(|app| async move {
+        let shop = Shop::open(&app, &[("TEE", "10.00", 20), ("MUG", "5.00", 20)]).await;
+        coupon(&app, "WELCOME10", json!({"gift": percent("10", "order")}), json!({})).await;
+        let placed = Of::new(&shop, &[("TEE", 2)]).await;
+        let mut draft = Draft::begin(&app, &placed.order).await;
+        draft.edit(json!([put_on("WELCOME10")])).await;
+        confirmed(&draft).await;
+        let mut draft = Draft::begin(&app, &placed.order).await;
+        draft.edit(json!([take_off("WELCOME10")])).await;
+        // One of its pieces leaves meanwhile.
+        let one = json!({"lines": [{"line_no": 1, "quantity": 1}]});
+        placed.post(&placed.open().await, "ship", one).await.expect(201);
+        draft.body = draft.send("preview", None).await.expect(200);
+        let preview = draft.edit(json!([{"type": "add_line", "sku": "MUG", "quantity": 1}])).await;
+        assert!(preview["promotions"][0]["reason"]["code"].is_string(), "{preview}");
+        draft.confirm().await.problem(409, "state_conflict");
+        let preview = draft.edit(json!([take_off("WELCOME10")])).await;
+        assert!(preview.get("promotions").is_none_or(|all| all == &json!([])), "{preview}");
+        let order = draft.confirm().await.expect(200)["order"].clone();
+        assert_eq!((&order["total"], &order["promotions"][0]["coupon"]), (&eur("27.90"), &json!("WELCOME10")));
+    });
+}
+
+#[test]
 fn agreed_prices_and_promotions_before_are_heeded() {
     on_both(|app| async move {
         let shop = Shop::open(&app, &[("TEE", "10.00", 20), ("MUG", "5.00", 20)]).await;

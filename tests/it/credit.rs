@@ -458,3 +458,38 @@ fn what_is_added_is_owed_by_the_company_that_owes_the_order() {
         assert!(findings.is_empty(), "{findings:#?}");
     });
 }
+
+#[test]
+fn what_is_held_above_the_limit_goes_on_once_the_company_owes_no_more_than_it_may() {
+    on_both(|app| async move {
+        let trade = Trade::open(&app, &[("DESK", "95.10", 50)]).await;
+        trade.limit("150.00", "hold").await;
+        let holds = async |order: &Value| {
+            let read = app.ops("GET", &format!("/orders/{}", text(&order["id"])), None).await.expect(200);
+            let all = read["holds"].as_array().cloned().unwrap_or_default();
+            all.iter().map(|hold| text(&hold["kind"])).collect::<Vec<String>>()
+        };
+        let (first, second) = (trade.order(&[("DESK", 1)]).await, trade.order(&[("DESK", 1)]).await);
+        assert_eq!((holds(&first).await, holds(&second).await), (vec![], vec!["credit".to_owned()]));
+        // A part is not enough.
+        let pay = async |order: &Value, amount: &str, reference: &str| {
+            let path = format!("/orders/{}/payments", text(&order["id"]));
+            let body = json!({"amount": eur(amount), "reference": reference});
+            app.ops("POST", &path, Some(&body)).await.expect(200)
+        };
+        pay(&first, "40.00", "B1").await;
+        assert_eq!(holds(&second).await, ["credit"]);
+        pay(&first, "10.00", "B2").await;
+        eventually("the second goes on", async || holds(&second).await.is_empty()).await;
+        // What a person holds for credit, a person releases; a limit that is raised lets the others go on.
+        let (third, fourth) = (trade.order(&[("DESK", 1)]).await, trade.order(&[("DESK", 1)]).await);
+        let path = format!("/orders/{}", text(&third["id"]));
+        app.ops("POST", &format!("{path}/release"), Some(&json!({"kind": "credit"}))).await.expect(200);
+        let hold = json!({"kind": "credit", "reason": "let me ask them first"});
+        app.ops("POST", &format!("{path}/hold"), Some(&hold)).await.expect(200);
+        trade.limit("500.00", "hold").await;
+        eventually("the fourth goes on", async || holds(&fourth).await.is_empty()).await;
+        assert_eq!(holds(&third).await, ["credit"]);
+        assert_eq!(trade.used().await, "350.00");
+    });
+}

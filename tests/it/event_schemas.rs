@@ -395,6 +395,16 @@ impl Tour {
     }
 
     /// Work that is held, put off, wanted back, moved, and done wrongly.
+    async fn asked_for(&self) {
+        let cart = self.shop.cart(&[("MUG", 1)]).await;
+        let pay = json!({"payment": {"method": "manual"}});
+        let path = format!("/carts/{}/complete", cart.id);
+        let made = self.shop.store("POST", &path, Some(&cart.token), Some(&pay)).await.expect(201);
+        let asked = format!("/orders/{}/payment-requests", text(&made["order"]["id"]));
+        let asked = self.ops("POST", &asked, json!({"message": "as discussed"})).await;
+        self.ops("POST", &format!("/payment-requests/{}/withdraw", text(&asked["id"])), Value::Null).await;
+    }
+
     async fn worked_over(&self) {
         let lines = json!([{"sku": "TEE", "location": "annex", "change": 5, "reason": "for it"}]);
         self.ops("POST", "/stock/adjustments", json!({ "lines": lines })).await;
@@ -620,6 +630,7 @@ fn every_event_is_told_as_its_schema_says() {
         tour.promised().await;
         tour.moved().await;
         tour.amended().await;
+        tour.asked_for().await;
         tour.worked_over().await;
         tour.collected().await;
         tour.on_the_way().await;

@@ -118,7 +118,9 @@ fn story() -> impl Strategy<Value = Vec<Turn>> {
     let turn = (order, prop::collection::vec(any_move(), 1..3)).prop_map(|(order, moves)| Turn { order, moves });
     prop::collection::vec(turn, 16..40).prop_map(move |mut turns| {
         let paid = Turn { order: 1, moves: vec![Move::Pay { minor: None }] };
-        turns.splice(0..0, [begin(3, true), begin(3, false), paid, begin(2, false)]);
+        // Some of what is promised by card and of what is paid by transfer is split off, and its money with it.
+        let split = |order| Turn { order, moves: vec![Move::Split { line_no: 1, pieces: 1 }] };
+        turns.splice(0..0, [begin(3, true), begin(3, false), paid, begin(2, false), split(0), split(1)]);
         turns
     })
 }

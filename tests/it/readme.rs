@@ -111,6 +111,7 @@ fn the_diagrams_are_the_transition_tables() {
         ("stock-counts", kontor::stock::counts::counts_mermaid()),
         ("operations", kontor::payments::operations_mermaid()),
         ("disputes", kontor::payments::disputes::mermaid()),
+        ("payment-requests", kontor::payments::requests::mermaid()),
         ("promotions", kontor::pricing::promotions::mermaid()),
         ("stored-values", kontor::stored_value::mermaid()),
         ("approvals", kontor::approvals::mermaid()),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     disputes_api,
     refunds::{self, LineRefund, RefundOf, RefundView, Refunded},
+    requests_api,
     second::Second,
     service::{self, Confirmation, Receipt},
     targets::{GiveTo, RefundCard, RefundTo},
@@ -351,4 +352,5 @@ pub fn ops(config: &mut Mount<'_>) {
     config.service(record_payment).service(refund_order).service(order_payments);
     config.service(settle_order).service(confirm_operation).service(order_refunds).service(refund_overpayment);
     disputes_api::ops(config);
+    requests_api::ops(config);
 }

@@ -19,7 +19,7 @@ use crate::{
     },
     kernel::{
         Actor, Instant, Money,
-        ids::{DisputeId, OrderId, PaymentId},
+        ids::{DisputeId, JobId, OrderId, PaymentId},
     },
     orders::{self, OrderDocument},
     payments::{
@@ -158,22 +158,41 @@ fn begin(
     Ok(dispute)
 }
 
-/// What of a dispute that a provider tells of counts: the bank has taken its money whatever we know of it, so nothing is refused. What is
-/// not left of the payment, and what is in another currency, is only noted. `None` for a payment of nothing.
-fn as_told(order: &OrderDocument, payment: &Payment, notice: &DisputeNotice) -> Option<Taken> {
-    let money = |minor| Money::from_minor(minor, order.currency);
-    let own = |told: Option<Money>| told.filter(|told| told.currency() == order.currency).map(|told| told.minor());
-    let foreign = |told: Option<Money>| told.filter(|told| told.currency() != order.currency);
-    let left = payment.refundable().minor();
-    let unsaid = if left > 0 { left } else { payment.amount.minor() };
+/// What of a dispute that a provider tells of counts, of each payment that has a share of what it is about: the bank has taken its money
+/// whatever we know of it, so nothing is refused. What is not left of any of them, and what is in another currency, is only noted, with the first;
+/// so is the fee. Nothing for a payment of nothing.
+fn as_told(family: &[Payment], notice: &DisputeNotice) -> Vec<(PaymentId, Taken)> {
+    let Some(first) = family.first() else { return Vec::new() };
+    let currency = first.amount.currency();
+    let money = |minor| Money::from_minor(minor, currency);
+    let own = |told: Option<Money>| told.filter(|told| told.currency() == currency).map(|told| told.minor());
+    let foreign = |told: Option<Money>| told.filter(|told| told.currency() != currency);
+    let sum = |of: fn(&Payment) -> Money| family.iter().map(|one| of(one).minor()).fold(0, i64::saturating_add);
+    let left = sum(Payment::refundable);
+    let unsaid = if left > 0 { left } else { sum(|one| one.amount) };
     let amount = own(notice.amount).filter(|minor| *minor > 0).unwrap_or(unsaid);
-    Some(Taken {
-        amount: money(amount),
-        excess: money(amount.saturating_sub(left).max(0)),
-        fee: money(own(notice.fee).unwrap_or(0).max(0)),
-        foreign: (foreign(notice.amount), foreign(notice.fee)),
-    })
-    .filter(|_| amount > 0)
+    if amount <= 0 {
+        return Vec::new();
+    }
+    let excess = amount.saturating_sub(left).max(0);
+    let mut rest = amount - excess;
+    let parts = family.iter().map(|one| {
+        let part = one.refundable().minor().min(rest);
+        rest -= part;
+        (one.id, part)
+    });
+    let mut parts: Vec<(PaymentId, i64)> = parts.filter(|(_, part)| *part > 0).collect();
+    if parts.is_empty() {
+        parts.push((first.id, 0));
+    }
+    let taken = |(place, (id, part)): (usize, (PaymentId, i64))| {
+        let bears = place == 0;
+        let beside = if bears { excess } else { 0 };
+        let fee = if bears { own(notice.fee).unwrap_or(0).max(0) } else { 0 };
+        let foreign = if bears { (foreign(notice.amount), foreign(notice.fee)) } else { (None, None) };
+        (id, Taken { amount: money(part.saturating_add(beside)), excess: money(beside), fee: money(fee), foreign })
+    };
+    parts.into_iter().enumerate().map(taken).collect()
 }
 
 /// Notes evidence of a dispute.
@@ -247,28 +266,56 @@ pub fn close(
 pub fn heard(tx: &mut Tx, now: Instant, fresh: &Fresh, our_key: &str, notice: &DisputeNotice) -> Result<()> {
     let actor = Actor::System("payments");
     let payment = payments::by_key(tx, our_key)?.ok_or_else(|| Error::not_found("payment"))?;
-    // Under the lock, so that two messages of one dispute open it once.
-    let mut order = locked(tx, &actor, payment.id)?;
-    let dispute = match disputes::known(tx, payment.id, &notice.reference)? {
-        Some(known) => known,
-        None => {
-            let what = Disputed {
-                reference: notice.reference.clone(),
-                reason: notice.reason.clone(),
-                amount: notice.amount,
-                fee: notice.fee,
-                respond_by: notice.respond_by,
-                occurred_at: None,
-            };
-            let payment = payments::get(tx, payment.id)?.ok_or_else(|| Error::not_found("payment"))?;
-            let Some(taken) = as_told(&order, &payment, notice) else { return Ok(()) };
-            begin(tx, (now, now), &actor, fresh, (&mut order, payment.id), (&what, &taken))?
+    locked(tx, &actor, payment.id)?;
+    let family = locked_family(tx, &payment)?;
+    let mut disputes = Vec::new();
+    for one in &family {
+        disputes.extend(disputes::known(tx, one.id, &notice.reference)?);
+    }
+    // What each begins has ids of its own.
+    let mut draw = fresh.draw();
+    let own: Vec<JobId> = draw.many(2 * family.len());
+    let mut own = own.into_iter().map(Fresh::of);
+    if disputes.is_empty() {
+        let what = Disputed {
+            reference: notice.reference.clone(),
+            reason: notice.reason.clone(),
+            amount: notice.amount,
+            fee: notice.fee,
+            respond_by: notice.respond_by,
+            occurred_at: None,
+        };
+        for ((id, taken), fresh) in as_told(&family, notice).into_iter().zip(own.by_ref()) {
+            let mut order = locked(tx, &actor, id)?;
+            disputes.push(begin(tx, (now, now), &actor, &fresh, (&mut order, id), (&what, &taken))?);
         }
-    };
-    match notice.state {
-        DisputeState::Open => Ok(()),
-        _ if dispute.state != DisputeState::Open => Ok(()),
-        ended => close(tx, now, &actor, &Fresh::of(fresh.first()), dispute.id, (ended, None)).map(drop),
+    }
+    if notice.state == DisputeState::Open {
+        return Ok(());
+    }
+    for (dispute, fresh) in disputes.iter().filter(|one| one.state == DisputeState::Open).zip(own) {
+        close(tx, now, &actor, &fresh, dispute.id, (notice.state, None))?;
+    }
+    Ok(())
+}
+
+/// A payment with all its shares, their orders locked, so that two messages of one dispute open it once. An order is split under its own lock, so
+/// once all that are known are locked, no further share comes to be; one that came to be before is younger than the others, as its order is.
+fn locked_family(tx: &mut Tx, payment: &Payment) -> Result<Vec<Payment>> {
+    let mut locked: Vec<OrderId> = Vec::new();
+    loop {
+        let family = payments::shares::family(tx, payment)?;
+        let mut others: Vec<OrderId> = family.iter().filter_map(|one| one.order_id).collect();
+        others.retain(|order| !locked.contains(order));
+        others.sort_unstable();
+        others.dedup();
+        if others.is_empty() {
+            return Ok(family);
+        }
+        for order in others {
+            orders::lock(tx, order)?;
+            locked.push(order);
+        }
     }
 }
 

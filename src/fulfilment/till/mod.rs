@@ -6,13 +6,17 @@
 mod advances;
 pub mod api;
 mod awaited;
+mod credit_holds;
 mod disputes;
 mod disputes_api;
 mod failed_refunds;
 mod refunds;
 mod renewals;
+pub mod requests;
+mod requests_api;
 mod second;
 mod service;
+mod shares;
 mod store;
 mod targets;
 mod terms;
@@ -24,6 +28,7 @@ pub use disputes::heard as dispute_heard;
 pub use failed_refunds::refund_failed;
 pub use renewals::{RENEW, discarded as renewal_discarded};
 pub use service::{Confirmation, Receipt, confirm, record_payment, record_payment_of};
+pub use shares::{Carried, carry, settle_split, to_carry};
 pub use targets::{GiveTo, RefundCard, RefundTo};
 pub(super) use {
     awaited::{of_return, waiting},
@@ -34,6 +39,7 @@ pub(super) use {
 /// Registers what is done beside requests.
 pub(super) fn register(state: &crate::http::State, runner: &mut crate::jobs::Runner) {
     renewals::register(state, runner);
+    credit_holds::register(state, runner);
     advances::register(state, runner);
     terms::register(state, runner);
     second::register(state, runner);

@@ -26,8 +26,8 @@ use crate::{
         holds::{NewOrderHold, OrderHoldKind},
     },
     payments::{
-        self, Account, NewPayment, OperationKind, Outcome, Payment, PaymentDetails, PaymentState, PaymentView,
-        ProviderError, Providers,
+        self, NewPayment, OperationKind, Outcome, Payment, PaymentDetails, PaymentState, PaymentView, ProviderError,
+        Providers,
         renewals::{self, Renewal, RenewalState},
     },
 };
@@ -101,8 +101,8 @@ fn begin(tx: &mut Tx, now: Instant, (id, order): (PaymentId, OrderId), renewed: 
     if payment.due_at.is_none_or(|at| at > now) || !renewals::look_next(tx, now, &payment, None, None)? {
         return Ok(());
     }
-    let owed = money::balance_of(tx, order.id, Account::Receivable)? > 0;
     let amount = payment.capturable();
+    let owed = money::owed(tx, &order)? > outlasting(tx, now, &payment, order.id)?;
     if payment.expires_at.is_none() || amount.minor() == 0 || order.state == OrderState::Cancelled || !owed {
         return Ok(());
     }
@@ -118,6 +118,18 @@ fn begin(tx: &mut Tx, now: Instant, (id, order): (PaymentId, OrderId), renewed: 
     // Not behind the order's own key: a provider that never answers this keeps no capture and no refund waiting.
     let job = NewJob { id: job, ..NewJob::now(RENEW, now, payload) }.in_order(format!("renew:{id}"));
     jobs::enqueue(tx, now, vec![job])
+}
+
+/// What providers have promised of an order that holds longer than a promise of it, in minor units: that is not asked for anew. Of two that end
+/// at once one is.
+fn outlasting(tx: &mut Tx, now: Instant, payment: &Payment, order: OrderId) -> Result<i64> {
+    let outlasts = |other: &&Payment| {
+        let later = |until| payment.expires_at.is_some_and(|own| (until, other.id) > (own, payment.id));
+        let promises = other.id != payment.id && other.provider != payments::MANUAL && !other.has_expired(now);
+        promises && other.expires_at.is_none_or(later)
+    };
+    let all = payments::of_order(tx, order)?;
+    Ok(all.iter().filter(outlasts).map(|other| other.capturable().minor()).sum())
 }
 
 /// What became of the question.
@@ -226,13 +238,16 @@ fn promised(
         expires_at: until,
         due_at: until.map(|until| renewals::renew_at(now, until)),
     };
+    // Somebody may have promised it by a link meanwhile: then neither is kept.
+    let own = if old.has_expired(now) { 0 } else { old.capturable().minor() };
+    let needless = money::uncovered(tx, now, order)? + own <= 0;
     payments::open(tx, now, &new)?;
+    let opened = payments::get(tx, new.id)?.ok_or_else(|| Error::internal("a payment that was opened is gone"))?;
     // The old promise after the new one: at no time is there none.
-    let left = old.capturable().minor();
-    if left > 0 {
-        let how = Settling::because("a new promise takes its place");
-        money::begin(tx, (now, now), order, draw, &how, &[(old, OperationKind::Void, left)])?;
-    }
+    let (left, fresh) = (old.capturable().minor(), opened.capturable().minor());
+    let mut planned = vec![(old, OperationKind::Void, left), (&opened, OperationKind::Void, fresh)];
+    planned.retain(|(of, _, amount)| *amount > 0 && (of.id == old.id || needless));
+    money::begin(tx, (now, now), order, draw, &Settling::because("a new promise takes its place"), &planned)?;
     reread(tx, order)?;
     orders::save(tx, now, order, &[], 1)?;
     tell(tx, now, actor, order, draw, (RENEWED, renewal.payment, renewal.renewed, None))?;
@@ -282,13 +297,18 @@ fn hold_at_end(tx: &mut Tx, now: Instant, (order, old): (OrderId, &Payment), eve
     if old.expires_at.is_some() && !old.has_expired(now) {
         return renewals::look_at_end(tx, now, old.id);
     }
+    let order_now = orders::lock(tx, order)?;
+    // It may be promised otherwise by now.
+    if money::uncovered(tx, now, &order_now)? <= 0 {
+        return Ok(());
+    }
     let until = old.expires_at.map_or_else(String::new, |until| format!(" after {until}"));
     let hold = NewOrderHold {
         kind: OrderHoldKind::Payment,
         line_no: None,
         blocks: None,
         reason: format!("its payment is not promised{until}, and not given anew"),
-        owner: None,
+        owner: Some(orders::holds::PROMISE.to_owned()),
         expires_at: None,
     };
     match orders::holds::hold(tx, now, &Actor::System("payments"), event, order, &hold) {

@@ -3,7 +3,6 @@
 
 use serde::Serialize;
 
-use super::service::owed;
 use crate::{
     channels::{self, Prepayment, TermStep},
     db::{Lane, Tx},
@@ -12,6 +11,7 @@ use crate::{
     fulfilment::{
         Fresh,
         cancel::{self, Cancellation},
+        money,
         service::announce,
     },
     http::State,
@@ -21,7 +21,10 @@ use crate::{
         ids::{OrderId, PaymentId},
     },
     orders::{self, OrderDocument, OrderState},
-    payments::{self, renewals},
+    payments::{
+        self, renewals,
+        requests::{self, PaymentRequestState},
+    },
 };
 
 /// So many are looked at in one turn; the next comes soon.
@@ -30,6 +33,8 @@ const MOST: i64 = 100;
 const EVERY_SECONDS: i64 = 60;
 /// What can not be cancelled now is looked at again after so many seconds.
 const AGAIN_SECONDS: i64 = 86_400;
+/// What is being paid is looked at again after so many seconds.
+const PAYING_SECONDS: i64 = 3_600;
 /// Why an order is cancelled.
 const UNPAID: &str = "not paid in time";
 
@@ -99,7 +104,8 @@ fn take(tx: &mut Tx, now: Instant, fresh: &Fresh, (id, order): (PaymentId, Order
         return Ok(());
     };
     let reminded = payment.details.reminded.unwrap_or_default();
-    let owed = owed(tx, order.id)?;
+    // What is promised otherwise by now is not waited for.
+    let owed = money::uncovered(tx, now, &order)?;
     let terms = channels::settings(tx, order.channel_id)?.and_then(|settings| settings.prepayment);
     let step = terms.as_ref().and_then(|terms| terms.step(order.recorded_at, reminded));
     let waits = owed > 0 && order.state == OrderState::Placed;
@@ -115,6 +121,11 @@ fn take(tx: &mut Tx, now: Instant, fresh: &Fresh, (id, order): (PaymentId, Order
             }
             remind(tx, now, fresh, &mut order, (id, step, owed, &terms))
         }
+        // Whoever is paying it at this moment is let.
+        (Some(_), Some((TermStep::Cancel, _))) if waits && is_being_paid(tx, order.id)? => {
+            let next = Some(now.plus_seconds(PAYING_SECONDS));
+            renewals::look_next(tx, now, &payment, next, payment.details.reminded).map(drop)
+        }
         (Some(_), Some((TermStep::Cancel, _))) if waits && !has_left(&order) => {
             if !renewals::look_next(tx, now, &payment, None, payment.details.reminded)? {
                 return Ok(());
@@ -124,6 +135,11 @@ fn take(tx: &mut Tx, now: Instant, fresh: &Fresh, (id, order): (PaymentId, Order
         }
         _ => renewals::look_next(tx, now, &payment, None, payment.details.reminded).map(drop),
     }
+}
+
+/// Whether somebody is paying what was asked for of it by a link.
+fn is_being_paid(tx: &mut Tx, order: OrderId) -> Result<bool> {
+    Ok(requests::of_order(tx, order)?.iter().any(|one| one.state == PaymentRequestState::Paying))
 }
 
 /// What has left is owed, and not cancelled.

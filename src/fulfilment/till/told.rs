@@ -3,6 +3,7 @@
 use super::{
     disputes::{self, DisputeChange},
     renewals::{self, RenewalTold},
+    requests,
     service::RefundRequested,
     terms::{self, ReminderDue},
 };
@@ -10,7 +11,7 @@ use crate::events::EventSchema;
 
 /// Their schemas.
 pub(in crate::fulfilment) fn event_schemas() -> Vec<EventSchema> {
-    vec![
+    let mut all = vec![
         EventSchema::of::<RefundRequested<'_>>("payment.refund_requested.v1"),
         EventSchema::of::<RenewalTold<'_>>(renewals::RENEWED),
         EventSchema::of::<RenewalTold<'_>>(renewals::REFUSED),
@@ -20,5 +21,7 @@ pub(in crate::fulfilment) fn event_schemas() -> Vec<EventSchema> {
         EventSchema::of::<DisputeChange<'_>>(disputes::WON),
         EventSchema::of::<DisputeChange<'_>>(disputes::LOST),
         EventSchema::of::<DisputeChange<'_>>(disputes::ACCEPTED),
-    ]
+    ];
+    all.extend(requests::event_schemas());
+    all
 }

@@ -15,5 +15,6 @@ pub use jobs::work;
 pub use model::{Block, NewOrderHold, OrderHold, OrderHoldKind, untold};
 pub(super) use model::{drop_idle, forget_words};
 pub use service::{
-    AMENDED, SETTLE, event_schemas, hold, of, release, release_exchange, release_goods, when_less_is_due, when_paid,
+    AMENDED, CREDIT, PROMISE, SETTLE, event_schemas, hold, of, release, release_exchange, release_goods,
+    when_less_is_due, when_paid, when_promised, when_within_credit,
 };

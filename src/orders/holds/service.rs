@@ -15,7 +15,6 @@ use crate::{
         ids::{EventId, JobId, OrderId},
     },
     orders::{Command, OrderDocument, service, store},
-    payments,
 };
 
 /// The type of the event that an order is held.
@@ -26,6 +25,10 @@ const RELEASED: &str = "order.released.v1";
 pub const SETTLE: &str = "orders.settle";
 /// Who owns the hold of an order that costs more since it was amended: it ends as soon as all that is due is paid or promised.
 pub const AMENDED: &str = "amendment";
+/// Who holds an order whose company owed more than it may.
+pub const CREDIT: &str = "credit";
+/// Who holds an order of which a promise has ended that was not given anew.
+pub const PROMISE: &str = "promise";
 
 /// The payload of both: the order as it is then, and the holds that it is about.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -168,15 +171,37 @@ pub(super) fn end_over(tx: &mut Tx, now: Instant, event: EventId, id: OrderId) -
 /// What the database says.
 pub fn when_paid(tx: &mut Tx, now: Instant, event: EventId, order: &mut OrderDocument) -> Result<()> {
     let money = order.money();
-    let (is_paid, is_covered) = (money.captured >= money.due, is_covered(order));
+    let (is_paid, is_covered) = (money.captured >= money.due, is_covered(order, now));
     if !is_paid && !is_covered {
         return Ok(());
     }
     let for_payment = |hold: &OrderHold| {
-        let amended = hold.owner.as_deref() == Some(AMENDED);
-        hold.block.kind == OrderHoldKind::Payment && (is_paid || is_covered && amended)
+        hold.block.kind == OrderHoldKind::Payment && (is_paid || is_covered && ends_when_covered(hold))
     };
     end(tx, now, &Actor::System("orders"), event, order, (for_payment, Some("it is paid"))).map(|_| ())
+}
+
+/// Ends what a locked order is held for because its company owed more than it may, once it does not any more: whoever calls knows that. What people
+/// hold it for stays.
+///
+/// # Errors
+/// What the database says.
+pub fn when_within_credit(tx: &mut Tx, now: Instant, event: EventId, order: &mut OrderDocument) -> Result<()> {
+    let for_credit =
+        |hold: &OrderHold| hold.block.kind == OrderHoldKind::Credit && hold.owner.as_deref() == Some(CREDIT);
+    let why = Some("its company owes no more than it may");
+    let ended = end(tx, now, &Actor::System("credit"), event, order, (for_credit, why))?;
+    settle_later(tx, now, event, (order.id, &ended))
+}
+
+/// Ends what a locked order is held for because it was amended, or because a promise has ended, once providers have promised all that is owed:
+/// whoever calls knows that. What people hold it for stays. Call it behind the events of what has brought the promise.
+///
+/// # Errors
+/// What the database says.
+pub fn when_promised(tx: &mut Tx, now: Instant, event: EventId, order: &mut OrderDocument) -> Result<()> {
+    let for_payment = |hold: &OrderHold| hold.block.kind == OrderHoldKind::Payment && ends_when_covered(hold);
+    end(tx, now, &Actor::System("orders"), event, order, (for_payment, Some("its money is promised"))).map(|_| ())
 }
 
 /// Ends what a locked order is held for because more was to be paid since it was amended, once something was taken off it and that is not
@@ -185,20 +210,23 @@ pub fn when_paid(tx: &mut Tx, now: Instant, event: EventId, order: &mut OrderDoc
 /// # Errors
 /// What the database says.
 pub fn when_less_is_due(tx: &mut Tx, now: Instant, event: EventId, order: &mut OrderDocument) -> Result<()> {
-    if !is_covered(order) {
+    if !is_covered(order, now) {
         return Ok(());
     }
-    let amended =
-        |hold: &OrderHold| hold.block.kind == OrderHoldKind::Payment && hold.owner.as_deref() == Some(AMENDED);
-    end(tx, now, &Actor::System("orders"), event, order, (amended, Some("no more is to be paid"))).map(|_| ())
+    let own = |hold: &OrderHold| hold.block.kind == OrderHoldKind::Payment && ends_when_covered(hold);
+    end(tx, now, &Actor::System("orders"), event, order, (own, Some("no more is to be paid"))).map(|_| ())
+}
+
+/// Whether a hold is Kontor's own, for money that was missing: it ends once that is promised.
+fn ends_when_covered(hold: &OrderHold) -> bool {
+    hold.owner.as_deref().is_some_and(|owner| [AMENDED, PROMISE].contains(&owner))
 }
 
 /// Whether all that is due is paid or promised. What providers have promised is as good for an order that was to be paid by them; what
 /// somebody said they would transfer is not.
-fn is_covered(order: &OrderDocument) -> bool {
+fn is_covered(order: &OrderDocument, now: Instant) -> bool {
     let money = order.money();
-    let promised = order.payments.iter().filter(|payment| payment.provider != payments::MANUAL);
-    let promised: i64 = promised.map(|payment| payment.capturable.minor()).sum();
+    let promised: i64 = order.payments.iter().map(|payment| payment.promised(now)).sum();
     money.captured - money.refunded + promised >= money.due
 }
 

@@ -21,11 +21,13 @@ type Ids = BTreeMap<&'static str, String>;
 
 /// The examples that can not work as they stand, what they are answered, and why. Each is sent as it stands and must be answered
 /// that; it is sent again with what is only known then, and must work.
-const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 25] = [
+const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 27] = [
     ("POST /v1/store/me/recurring-orders", &[404], "`cart_id` is a cart of one's own"),
     ("POST /v1/store/me/order-templates/{id}/use", &[404], "likewise"),
     ("POST /v1/store/payment-links/open", &[404], "staff have given the token a moment ago"),
     ("POST /v1/store/payment-links/complete", &[404], "likewise"),
+    ("POST /v1/store/payment-requests/open", &[404], "likewise"),
+    ("POST /v1/store/payment-requests/pay", &[404], "likewise"),
     ("POST /v1/ops/drafts", &[404], "`cart_id` is a cart that was made a moment ago"),
     ("POST /v1/store/carts/{id}/merge", &[404], "`from` is another cart of one's own"),
     ("POST /v1/store/carts/{id}/recover", &[404], "the token is in the message that the customer got"),
@@ -213,6 +215,7 @@ impl Demo {
                 "/me/recurring-orders" | "/payment-links/open" | "/payment-links/complete" | "/drafts" => {
                     return self.for_business(route).await;
                 }
+                "/payment-requests/open" | "/payment-requests/pay" => return self.for_asked(route).await,
                 _ if tail.starts_with("/bulk/") && !tail.ends_with("/preview") => return self.for_bulk(route).await,
                 "/warranty-claims" => return self.for_warranty(route).await,
                 "/waves" => drop(self.order("sandbox").await),
@@ -237,6 +240,7 @@ impl Demo {
             (_, "connectors") => self.for_connector(&self.made["connectors"]).await,
             (_, "consumers") => self.for_consumer().await,
             (_, "customers") => self.for_customer(route).await,
+            (_, "payment-requests") => self.for_asked(route).await,
             (_, "payment-operations") => self.for_refund().await,
             (_, "payments") if route.path.ends_with("/disputes") => self.for_dispute(false).await,
             (_, "payments") => self.for_payment().await,

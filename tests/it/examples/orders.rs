@@ -14,7 +14,7 @@ use crate::support::{Business, world::Route};
 impl Demo {
     pub(super) async fn for_order(&self, route: &Route) -> Ready {
         let order = match route.path.rsplit('/').next().unwrap() {
-            "payments" | "split" => self.order("manual").await,
+            "payments" | "payment-requests" | "split" => self.order("manual").await,
             "refunds" => self.paid().await,
             "refund" => self.overpaid().await,
             "returns" | "claims" | "registrations" => {
@@ -33,6 +33,22 @@ impl Demo {
         // A number is of one thing.
         let filled = route.path.ends_with("/registrations").then(|| json!({"line_no": 1, "serial": "SN-2026-004712"}));
         Ready { ids: [("orders", text(&order["number"]))].into(), filled, ..Ready::default() }
+    }
+
+    /// What somebody was asked to pay for an order, which nobody has paid; for staff, somebody is at it.
+    pub(super) async fn for_asked(&self, route: &Route) -> Ready {
+        let order = text(&self.order("manual").await["number"]);
+        let made = self.ops("POST", &format!("/orders/{order}/payment-requests"), json!({})).await;
+        if route.surface == Surface::Store {
+            let mut new = self.example("POST", &route.path);
+            new["token"] = made["token"].clone();
+            let headers = vec![("Channel-Key", self.key.clone())];
+            return Ready { filled: Some(new), headers, ..Ready::default() };
+        }
+        let pay = json!({"token": made["token"], "payment": {"method": "sandbox", "instrument": "redirect"}});
+        let headers = [("Channel-Key", self.key.as_str())];
+        self.app.send("POST", "/v1/store/payment-requests/pay", &headers, Some(&pay)).await.expect(202);
+        Ready { ids: [("payment-requests", text(&made["id"]))].into(), ..Ready::default() }
     }
 
     /// A registered product of an order of whoever asks.

@@ -283,6 +283,20 @@ fn a_card_that_takes_one_capture_says_so_for_the_second_parcel() {
 }
 
 #[test]
+fn a_promise_is_of_one_order_and_stays_whole() {
+    with_stripe(|app, far, shop| async move {
+        let cart = shop.cart(&[("TEE", 2)]).await;
+        let order = complete(&shop, &cart, Some("pm_card_visa")).await.expect(201)["order"].clone();
+        let path = format!("/orders/{}/split", text(&order["id"]));
+        let one = json!({"lines": [{"line_no": 1, "quantity": 1}], "reason": "later"});
+        let refused = app.ops("POST", &path, Some(&one)).await;
+        assert_eq!(refused.problem(409, "payment_indivisible")["payment"], order["payments"][0]["id"]);
+        ship(&app, &order, 2).await;
+        received(&app, &far, 4_470).await;
+    });
+}
+
+#[test]
 fn a_dispute_is_opened_by_its_news_and_a_question_is_not() {
     with_stripe(|app, far, shop| async move {
         let cart = shop.cart(&[("TEE", 1)]).await;

@@ -133,6 +133,8 @@ async fn fill(shop: Shop, name: &str) -> Side {
     let path = format!("/carts/{}/complete", unpaid.id);
     let unpaid = shop.store("POST", &path, Some(&unpaid.token), Some(&pay)).await.expect(201);
     ids.insert("items", text(&unpaid["order"]["id"]));
+    let asked = make(&format!("/orders/{}/payment-requests", ids["items"]), json!({})).await;
+    ids.insert("payment-requests", text(&asked["id"]));
     ids.insert("payment-operations", a_refund_by_hand(&shop).await);
     ids.insert("disputes", a_dispute(&shop).await);
     let cart = shop.cart(&[("MUG", 1)]).await;
