@@ -290,6 +290,93 @@ fn a_promise_that_comes_when_nothing_is_owed_any_more_is_given_up() {
 }
 
 #[test]
+fn two_links_that_ask_for_more_by_now_than_is_owed_are_not_paid_both() {
+    on_both(|app| async move {
+        let shop = shop(&app).await;
+        let order = by_hand(&shop).await;
+        let (first, one) = link(&app, &order, json!({"amount": eur("30.00")})).await;
+        let (_, other) = link(&app, &order, json!({})).await;
+        receive(&app, &order, "10.00", "B1").await.expect(200);
+        // Each by itself is owed still; while the one is being paid, the other is not.
+        assert_eq!(
+            (&open(&shop, &one).await["state"], &open(&shop, &other).await["state"]),
+            (&json!("open"), &json!("open"))
+        );
+        let url = text(&pay(&shop, &one, "redirect").await.expect(202)["action"]["url"]);
+        assert_eq!(pay(&shop, &other, "approve").await.problem(409, "state_conflict")["state"], "void");
+        let split = json!({"lines": [{"line_no": 1, "quantity": 1}], "reason": "later"});
+        app.ops("POST", &format!("/orders/{order}/split"), Some(&split)).await.problem(409, "state_conflict");
+        let key = url.rsplit('/').next().unwrap();
+        app.ops("POST", &format!("/sandbox/payments/{key}/decline"), None).await.expect(202);
+        eventually("it can be paid again", async || state(&app, &first).await == "open").await;
+        assert_eq!(pay(&shop, &other, "approve").await.expect(200)["result"], "paid");
+        assert_eq!(pay(&shop, &one, "approve").await.problem(409, "state_conflict")["state"], "void");
+        settled(&app).await;
+    });
+}
+
+#[test]
+fn an_order_is_not_cancelled_under_whoever_is_paying_it() {
+    on_both(|app| async move {
+        let shop = shop(&app).await;
+        shop.set(json!({"prepayment": {"cancel_after_days": 1}})).await;
+        let order = by_hand(&shop).await;
+        let (_, token) = link(&app, &order, json!({})).await;
+        app.clock.advance_seconds(86_400 - 300);
+        let url = text(&pay(&shop, &token, "redirect").await.expect(202)["action"]["url"]);
+        app.clock.advance_seconds(360);
+        let due = "SELECT count(*) FROM payments WHERE provider = 'manual' AND due_at IS NOT NULL";
+        let put_off = app.now().plus_seconds(1_800);
+        eventually("it is looked at later", async || {
+            let read = move |tx: &mut kontor::db::Tx| {
+                let query = "SELECT count(*) FROM payments WHERE provider = 'manual' AND due_at > ?";
+                kontor::db::sql(query).bind(put_off).first::<diesel::sql_types::BigInt, i64>(tx)
+            };
+            app.read(read).await == Some(1)
+        })
+        .await;
+        assert_eq!((document(&app, &order).await["state"].clone(), app.count(due).await), (json!("placed"), 1));
+        let key = url.rsplit('/').next().unwrap();
+        app.ops("POST", &format!("/sandbox/payments/{key}/decline"), None).await.expect(202);
+        eventually("nobody pays it", async || open(&shop, &token).await["state"] == "open").await;
+        app.clock.advance_seconds(3_700);
+        eventually("it is cancelled", async || document(&app, &order).await["state"] == "cancelled").await;
+    });
+}
+
+#[test]
+fn of_two_promises_that_cover_an_order_each_one_is_given_anew() {
+    on_both(|app| async move {
+        let shop = shop(&app).await;
+        let cart = shop.cart(&[("MUG", 1)]).await;
+        let placed = shop.complete(&cart, "expires:172800").await.expect(201)["order"].clone();
+        let order = text(&placed["id"]);
+        let mut draft = Draft::begin(&app, &order).await;
+        draft.edit(json!([{"type": "add_line", "sku": "TEE", "quantity": 3}])).await;
+        let version = draft.body["order_version"].clone();
+        let done =
+            draft.send("confirm", Some(&json!({"order_version": version, "payment_request": {}}))).await.expect(200);
+        let token = text(&done["payment_request"]["token"]);
+        assert_eq!(pay(&shop, &token, "expires:172800").await.expect(200)["result"], "paid");
+        // What was added is taken off again: each of the two promises is enough by itself.
+        let off = json!({"lines": [{"line_no": 2, "quantity": 3}], "reason": "not any more"});
+        app.ops("POST", &format!("/orders/{order}/cancel"), Some(&off)).await.expect(200);
+        settled(&app).await;
+        app.clock.advance_seconds(86_400 + 60);
+        let renewed = "SELECT count(*) FROM events WHERE type = 'payment.renewed.v1'";
+        eventually("one is given anew", async || app.count(renewed).await == 1).await;
+        settled(&app).await;
+        app.clock.advance_seconds(86_400);
+        let before = document(&app, &order).await;
+        ship(&app, &order).await;
+        settled(&app).await;
+        let after = document(&app, &order).await;
+        assert_eq!(sum(&after, "captured"), 2_990, "{} {} {}", before["payments"], after["payments"], after["lines"]);
+        balanced(&app).await;
+    });
+}
+
+#[test]
 fn links_race_with_transfers_cancellations_and_each_other() {
     on_both(|app| async move {
         let shop = shop(&app).await;

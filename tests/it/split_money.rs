@@ -185,6 +185,26 @@ fn what_was_given_back_out_of_goodwill_is_not_asked_for_again() {
 }
 
 #[test]
+fn what_a_guest_paid_an_order_with_that_was_split_off_is_erased_with_them() {
+    on_both(|app| async move {
+        let shop = shop(&app).await;
+        let first = placed(&shop, card()).await;
+        let done = split(&app, &first).await.expect(201);
+        let second = text(&done["split_into"]["id"]);
+        for order in [&first, &second] {
+            let cancel = json!({"reason": "not any more"});
+            app.ops("POST", &format!("/orders/{order}/cancel"), Some(&cancel)).await.expect(200);
+        }
+        settled(&app).await;
+        let kept = "SELECT count(*) FROM payments WHERE doc->>'instrument' IS NOT NULL";
+        assert!(app.count(kept).await > 0);
+        let email = done["order"]["email"].clone();
+        app.ops("POST", "/guests/erase", Some(&json!({ "email": email }))).await.expect(200);
+        assert_eq!(app.count(kept).await, 0);
+    });
+}
+
+#[test]
 fn what_is_paid_in_part_is_shared_by_what_each_order_costs() {
     on_both(|app| async move {
         let shop = shop(&app).await;

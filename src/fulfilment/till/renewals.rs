@@ -239,8 +239,7 @@ fn promised(
         due_at: until.map(|until| renewals::renew_at(now, until)),
     };
     // Somebody may have promised it by a link meanwhile: then neither is kept.
-    let own = if old.has_expired(now) { 0 } else { old.capturable().minor() };
-    let needless = money::uncovered(tx, now, order)? + own <= 0;
+    let needless = money::owed(tx, order)? <= outlasting(tx, now, old, order.id)?;
     payments::open(tx, now, &new)?;
     let opened = payments::get(tx, new.id)?.ok_or_else(|| Error::internal("a payment that was opened is gone"))?;
     // The old promise after the new one: at no time is there none.
