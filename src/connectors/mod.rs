@@ -13,6 +13,7 @@ mod breakers;
 mod delivery;
 mod dispatcher;
 pub mod erp;
+pub mod hubspot;
 mod links;
 pub mod mapping;
 mod mappings;

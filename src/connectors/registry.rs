@@ -1,10 +1,10 @@
 //! The adapters there are: one line each.
 
-use super::{odoo, ports::Adapter, tryton, webhook};
+use super::{hubspot, odoo, ports::Adapter, tryton, webhook};
 use crate::error::{Code, Error, Result};
 
 /// Every adapter.
-pub static ADAPTERS: &[&Adapter] = &[&webhook::ADAPTER, &tryton::ADAPTER, &odoo::ADAPTER];
+pub static ADAPTERS: &[&Adapter] = &[&webhook::ADAPTER, &tryton::ADAPTER, &odoo::ADAPTER, &hubspot::ADAPTER];
 
 /// An adapter by its name.
 ///

@@ -832,6 +832,7 @@ diesel::table! {
         due_at -> Nullable<InstantSql>,
         parent_id -> Nullable<UidSql>,
         root_id -> Nullable<UidSql>,
+        promise_booked -> BigInt,
     }
 }
 
@@ -2133,6 +2134,21 @@ diesel::table! {
         counted_at -> Nullable<InstantSql>,
         counted_by -> Nullable<Text>,
         settled_by -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{InstantSql, UidSql};
+
+    payment_fees (payment_id, reference) {
+        payment_id -> UidSql,
+        reference -> Text,
+        order_id -> UidSql,
+        currency -> Text,
+        amount -> BigInt,
+        occurred_at -> InstantSql,
+        recorded_at -> InstantSql,
     }
 }
 

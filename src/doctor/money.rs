@@ -27,8 +27,11 @@ pub(super) const TAKEN_BACK: Rule = Rule {
               FROM ledger_entries, span WHERE order_id BETWEEN low AND high AND account IN ('disputed', 'chargeback') \
               UNION ALL SELECT order_id, 0, 0, CASE state WHEN 'open' THEN amount - excess ELSE 0 END, \
                 CASE state WHEN 'won' THEN fee ELSE amount - excess + fee END \
-              FROM disputes, span WHERE order_id BETWEEN low AND high) \
-            SELECT order_id, 'the ledger has disputed ' || sum(disputed) || ' and taken ' || sum(taken) || ', its disputes ' || \
+              FROM disputes, span WHERE order_id BETWEEN low AND high \
+              UNION ALL SELECT f.order_id, 0, 0, 0, f.amount FROM payment_fees AS f, span \
+                WHERE f.order_id BETWEEN low AND high AND EXISTS (SELECT 1 FROM payments AS p \
+                  WHERE p.id = f.payment_id AND p.currency = f.currency)) \
+            SELECT order_id, 'the ledger has disputed ' || sum(disputed) || ' and taken ' || sum(taken) || ', its disputes and fees ' || \
               sum(open) || ' and ' || sum(gone) FROM sides GROUP BY order_id \
             HAVING sum(disputed) <> sum(open) OR sum(taken) <> sum(gone)",
     judge: Some,
@@ -58,6 +61,21 @@ pub(super) const SHARED: Rule = Rule {
               (SELECT CAST(coalesce(sum(o.amount), 0) AS bigint) FROM payment_operations AS o JOIN payments AS f ON f.id = o.payment_id \
                 WHERE (f.id = own.id OR f.root_id = own.id) AND o.kind = 'capture' AND o.state = 'done') AS taken FROM own) \
             SELECT id, 'it and its shares have captured ' || captured || ', and taken were ' || taken FROM sides WHERE captured <> taken",
+    judge: Some,
+};
+
+/// The ledger has what its payments say is booked of what providers promise.
+pub(super) const PROMISED: Rule = Rule {
+    promise: 4,
+    name: "the ledger has what is booked of providers' promises",
+    scan: ("orders", "id"),
+    key: by_id::<ids::Order>(),
+    wrong: "WITH span AS (SELECT ? AS low, ? AS high), \
+            sides AS (SELECT order_id, amount AS promised, 0 AS booked FROM ledger_entries, span \
+                WHERE order_id BETWEEN low AND high AND account = 'authorised' \
+              UNION ALL SELECT order_id, 0, promise_booked FROM payments, span WHERE order_id BETWEEN low AND high) \
+            SELECT order_id, 'the ledger has ' || sum(promised) || ', its payments ' || sum(booked) FROM sides GROUP BY order_id \
+            HAVING sum(promised) <> sum(booked)",
     judge: Some,
 };
 
@@ -92,7 +110,7 @@ pub(super) const NUMBERED: Rule = Rule {
     scan: ("ledger_entries", "order_id"),
     key: by_id::<ids::Order>(),
     wrong: "SELECT e.order_id, CAST(e.recorded_at AS text) || '|' || coalesce(CAST((SELECT last.recorded_at FROM ledger_entries AS last \
-              WHERE last.journal_position IS NOT NULL ORDER BY last.recorded_at DESC LIMIT 1) AS text), '') || '|' || e.posting \
+              WHERE last.journal_position > 0 ORDER BY last.recorded_at DESC LIMIT 1) AS text), '') || '|' || e.posting \
             FROM ledger_entries AS e WHERE e.order_id BETWEEN ? AND ? AND e.journal_position IS NULL",
     judge: forgotten,
 };

@@ -279,6 +279,7 @@ pub const RULES: &[Rule] = &[
     money::TAKEN_BACK,
     money::FREE,
     money::SHARED,
+    money::PROMISED,
     money::KEPT,
     money::ELSEWHERE,
     money::NUMBERED,

@@ -8,13 +8,14 @@ use super::{
     ids::Fresh,
     money::{self, CAPTURE, REFUND, Settling, VOID},
     service::announce,
+    till,
 };
 use crate::{
     db::{Lane, Tx},
     error::{Error, Result},
     events::Payload,
     http::State,
-    jobs::{Job, Runner, Verdict},
+    jobs::{self, Job, Runner, Verdict},
     kernel::{
         Actor, Instant, Money,
         ids::{OrderId, PaymentOperationId, StoredValueId},
@@ -125,6 +126,9 @@ fn conclude(tx: &mut Tx, now: Instant, fresh: &Fresh, actor: &Actor, task: Task,
     if refused.is_some() && payment.has_expired(now) {
         // A promise that has ended while it was asked to keep it is asked for anew.
         payments::renewals::look_again(tx, now, payment.id)?;
+    }
+    if operation.kind == OperationKind::Capture && refused.is_none() {
+        jobs::enqueue(tx, now, till::ask_later(now, draw.next(), &payment).into_iter().collect())?;
     }
     match (operation.kind, refused) {
         (OperationKind::Capture, None) => orders::holds::when_paid(tx, now, draw.next(), &mut order),

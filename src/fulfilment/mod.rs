@@ -78,9 +78,9 @@ pub use shortages::REPLAN as REPLAN_SHORT;
 pub use status::{Lag, OrderProgress, progress};
 pub use store::{stuck, waiting_attempts, waiting_past_due, waiting_uncollected};
 pub use till::{
-    Carried, Confirmation, GiveTo, RENEW, Receipt, await_return, carry, confirm, dispute_heard, owed_of,
-    record_payment, record_payment_of, refund_failed, renewal_discarded, requests, settle_split, take_after_return,
-    to_carry,
+    Carried, Confirmation, GiveTo, RENEW, Receipt, RefundKind, RefundView, await_return, carry, confirm, dispute_heard,
+    owed_of, record_payment, record_payment_of, refund_failed, refunds_of, renewal_discarded, requests, settle_split,
+    take_after_return, to_carry,
 };
 pub use told::{OPENED, event_schemas, work_payload};
 pub use trial::tried_out;

@@ -231,7 +231,7 @@ fn line(order: &OrderDocument, piece: &Piece) -> Result<InvoiceLine> {
     let quantity = piece.quantity;
     // What discounts took off these pieces: their part of what they took off the line, without tax.
     let full = share(before_discount(order, line), 0, quantity, line.quantities.quantity);
-    let allowance = if line.discount.minor() > 0 { full.saturating_sub(net).max(0) } else { 0 };
+    let allowance = if line.discount.minor() > 0 && !piece.lower { full.saturating_sub(net).max(0) } else { 0 };
     let base = money(net.saturating_add(allowance)).decimal();
     // A price of one piece, where so many of it are exactly the amount; else the amount is the price of all.
     let each = (base / Decimal::from(quantity.max(1))).round_dp(PRICE_DIGITS);

@@ -12,7 +12,7 @@ use chrono_tz::Tz;
 use super::model::{BillKind, Invoice, InvoiceReference};
 use crate::{
     channels::Invoicing,
-    fulfilment::{Shipment, returns::Return},
+    fulfilment::{RefundView, Shipment, returns::Return},
     kernel::{Instant, ids::FulfilmentOrderId, local},
     orders::{OrderDocument, OrderLine},
     pricing::engine::{TaxedShare, share_taxed},
@@ -25,8 +25,10 @@ pub(super) struct Piece {
     pub line_no: i32,
     /// How many pieces.
     pub quantity: i64,
-    /// Their price.
+    /// Their price, or what is taken off it.
     pub share: TaxedShare,
+    /// Whether their price is lower: they stay invoiced, and no discount is told of again.
+    pub lower: bool,
 }
 
 /// A document to come.
@@ -55,6 +57,8 @@ pub(super) struct Standing<'a> {
     pub places: &'a [(FulfilmentOrderId, usize)],
     /// Those that were taken off what is owed.
     pub returns: &'a [Return],
+    /// The prices that were lowered since.
+    pub reductions: &'a [RefundView],
     /// What was issued, in the order in which it was.
     pub issued: &'a [Invoice],
     /// The zone of the issuer's books.
@@ -66,6 +70,8 @@ pub(super) const SHIPMENT: &str = "shipment:";
 const UNSHIPPED: &str = "unshipped:";
 const CANCELLED: &str = "cancelled:";
 const RETURN: &str = "return:";
+/// A price is lower; what it is of stays invoiced.
+pub(super) const REDUCTION: &str = "reduction:";
 /// The cause of the invoice of a whole order.
 const ORDER: &str = "order";
 /// The causes of the invoices of what an order was given after it was invoiced whole.
@@ -86,7 +92,7 @@ impl Standing<'_> {
             Invoicing::AtOrder => self.whole(if self.has(ORDER) { self.amended() } else { ORDER.to_owned() }),
             _ => self.shipped().or_else(|| self.rest()),
         };
-        taken_back().or_else(sold).or_else(|| self.returned())
+        taken_back().or_else(sold).or_else(|| self.returned()).or_else(|| self.reduced())
     }
 
     /// An invoice of everything that is not invoiced yet.
@@ -105,7 +111,7 @@ impl Standing<'_> {
         self.issued.iter().any(|one| one.cause == cause)
     }
 
-    /// What was taken off what is owed with returns that no credit note tells of yet, in minor units: the next ones do.
+    /// What was taken off what is owed with returns and lower prices that no credit note tells of yet, in minor units: the next ones do.
     pub fn uncredited(&self) -> i64 {
         let open = self.returns.iter().filter(|one| !self.has(&format!("{RETURN}{}", one.id)));
         let of = |one: &Return| -> i64 {
@@ -113,7 +119,8 @@ impl Standing<'_> {
             lines.map(|line| line.gross.minor()).sum::<i64>()
                 + one.shipping.as_ref().map_or(0, |back| back.gross.minor())
         };
-        open.map(of).sum()
+        let lower = self.reductions.iter().filter(|one| !self.has(&format!("{REDUCTION}{}", one.id)));
+        open.map(of).sum::<i64>() + lower.map(|one| one.amount.minor()).sum::<i64>()
     }
 
     /// How many of a line's first pieces are invoiced, but for those that have come back: these were sold all the same.
@@ -238,11 +245,27 @@ impl Standing<'_> {
                 let (net, tax) = (line.net?.minor(), line.tax?.minor());
                 let is_something = gross > 0 && self.invoiced(line_no) > 0;
                 let share = TaxedShare { net, tax, gross };
-                is_something.then_some(Piece { line_no, quantity: line.quantity, share })
+                is_something.then_some(Piece { line_no, quantity: line.quantity, share, lower: false })
             });
             // Shipping that was never invoiced is not taken back.
             let shipping = one.shipping.is_some() && self.shipping_is_invoiced();
             self.credit(cause, pieces.collect(), shipping, one.reason.as_deref().unwrap_or("Returned"))
+        })
+    }
+
+    /// What was invoiced and costs less by now, each time that a price was lowered.
+    fn reduced(&self) -> Option<Draft> {
+        self.reductions.iter().find_map(|one| {
+            let cause = format!("{REDUCTION}{}", one.id);
+            if self.has(&cause) {
+                return None;
+            }
+            let pieces = one.lines.iter().filter(|line| self.invoiced(line.line_no) > 0).map(|line| {
+                let (gross, tax) = (line.amount.minor(), line.tax.map_or(0, |tax| tax.minor()));
+                let share = TaxedShare { net: gross - tax, tax, gross };
+                Piece { line_no: line.line_no, quantity: line.pieces.unwrap_or(1), share, lower: true }
+            });
+            self.credit(cause, pieces.collect(), false, &one.reason)
         })
     }
 
@@ -264,11 +287,11 @@ impl Standing<'_> {
     }
 }
 
-/// Whether a document adds to what is invoiced of a line's pieces, or takes off. What comes back was sold.
+/// Whether a document adds to what is invoiced of a line's pieces, or takes off. What comes back, or costs less, was sold.
 fn sign(one: &Invoice) -> i64 {
     match one.kind {
         BillKind::Invoice => 1,
-        BillKind::CreditNote if !one.cause.starts_with(RETURN) => -1,
+        BillKind::CreditNote if ![RETURN, REDUCTION].iter().any(|cause| one.cause.starts_with(cause)) => -1,
         BillKind::CreditNote | BillKind::ProForma => 0,
     }
 }
@@ -285,7 +308,7 @@ fn is_cancelled(order: &OrderDocument) -> bool {
 /// The pieces of a line from one to another; `None` where these are none.
 fn piece(line: &OrderLine, from: i64, to: i64) -> Option<Piece> {
     let share = || share_taxed(line.gross.minor(), line.tax.minor(), from, to, line.quantities.quantity);
-    (from < to).then(|| Piece { line_no: line.line_no, quantity: to - from, share: share() })
+    (from < to).then(|| Piece { line_no: line.line_no, quantity: to - from, share: share(), lower: false })
 }
 
 #[cfg(test)]

@@ -204,7 +204,7 @@ impl Model {
     fn run(&mut self) {
         for _ in 0..50 {
             let Self { order, shipments, issued, covered, places, .. } = &*self;
-            let standing = Standing { order, shipments, places, returns: &[], issued, zone: Tz::UTC };
+            let standing = Standing { order, shipments, places, returns: &[], reductions: &[], issued, zone: Tz::UTC };
             let Some(draft) = standing.next() else { return };
             assert!(issued.iter().all(|one| one.cause != draft.cause), "{} again", draft.cause);
             let day = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();

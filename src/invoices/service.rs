@@ -7,7 +7,7 @@ pub(super) use super::store::{Filter, page};
 use super::{
     compose,
     model::{BillKind, Invoice, Party, number_of},
-    plan::{CORRECTED, CORRECTION, Draft, Piece, Standing},
+    plan::{CORRECTED, CORRECTION, Draft, Piece, REDUCTION, Standing},
     retention, store,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     db::{Json, Tx},
     error::{Code, Error, Result},
     events::{self, EventSchema, Payload},
-    fulfilment::{self, Shipment, returns, returns::Return},
+    fulfilment::{self, RefundKind, RefundView, Shipment, returns, returns::Return},
     kernel::{
         Actor, Instant,
         ids::{BillId, EventId, FulfilmentOrderId, JobId, OrderId},
@@ -67,6 +67,7 @@ struct Known {
     /// The fulfilment orders of one of several deliveries, with the place of that.
     places: Vec<(FulfilmentOrderId, usize)>,
     returns: Vec<Return>,
+    reductions: Vec<RefundView>,
     issued: Vec<Invoice>,
     /// What is paid for it or promised, in minor units.
     covered: i64,
@@ -85,6 +86,8 @@ impl Known {
         let issued = store::of_order(tx, order.id)?;
         let seller = channels::entity(tx, directory.get(order.channel_id)?.legal_entity_id)?.ok_or_else(missing)?;
         let ((works, shipments), returns) = (fulfilment::of_order(tx, order.id)?, returns::refunded_of(tx, order.id)?);
+        let mut reductions = fulfilment::refunds_of(tx, order.id)?;
+        reductions.retain(|one| one.kind == RefundKind::PriceReduction);
         let place = |number: i32| usize::try_from(number).ok();
         let places = works.iter().filter_map(|work| Some((work.id, place(work.delivery.as_ref()?.number)?))).collect();
         let balance = ledger::balance(tx, order.id)?;
@@ -92,12 +95,12 @@ impl Known {
         let is_given = |account: Account| matches!(account, Account::WriteOff | Account::Disputed);
         let written_off = balance.iter().filter(|(account, _)| is_given(*account)).map(|(_, sum)| *sum).sum::<i64>();
         let covered = compose::covered(&payments::of_order(tx, order.id)?, written_off);
-        Ok(Self { order, seller, shipments, places, returns, issued, covered })
+        Ok(Self { order, seller, shipments, places, returns, reductions, issued, covered })
     }
 
     fn standing(&self) -> Standing<'_> {
-        let Self { order, shipments, places, returns, issued, .. } = self;
-        Standing { order, shipments, places, returns, issued, zone: self.seller.time_zone.0 }
+        let Self { order, shipments, places, returns, reductions, issued, .. } = self;
+        Standing { order, shipments, places, returns, reductions, issued, zone: self.seller.time_zone.0 }
     }
 
     /// Who has bought by the invoice that a draft is about, or else by the last correction.
@@ -312,7 +315,7 @@ pub(super) fn correct(
 
 fn piece(line: &super::model::InvoiceLine) -> Piece {
     let share = TaxedShare { net: line.net.minor(), tax: line.tax.minor(), gross: line.gross.minor() };
-    Piece { line_no: line.line_no, quantity: line.quantity, share }
+    Piece { line_no: line.line_no, quantity: line.quantity, share, lower: false }
 }
 
 /// A document that the actor may see.
@@ -360,7 +363,8 @@ pub struct Invoiced {
 pub fn invoiced(tx: &mut Tx, order: OrderId) -> Result<Invoiced> {
     let mut pieces: std::collections::BTreeMap<i32, i64> = std::collections::BTreeMap::new();
     let mut shipping = 0;
-    for one in store::of_order(tx, order)? {
+    // A lower price leaves invoiced what it is of.
+    for one in store::of_order(tx, order)?.iter().filter(|one| !one.cause.starts_with(REDUCTION)) {
         let sign = if one.kind == BillKind::CreditNote { -1 } else { 1 };
         for line in &one.lines {
             *pieces.entry(line.line_no).or_default() += sign * line.quantity;

@@ -118,7 +118,7 @@ pub struct JournalEntry {
     /// What names it, for ever: the order and the posting.
     #[schema(example = "order_01h455vb4pex5vsknk084sn02q/placed")]
     pub id: String,
-    /// What was booked: `placed`, `capture:…`, `refund:…`, `return:…`, `cancel:…`, `dispute:…`, `goodwill:…`, `unapplied:…`, `released:…`,
+    /// What was booked: `placed`, `capture:…`, `refund:…`, `return:…`, `cancel:…`, `dispute:…`, `goodwill:…`, `reduction:…`, `unapplied:…`, `released:…`,
     /// `tolerated:…`, `regained:…`, `absorbed:…`, `split:…` (what was taken goes over to another order). More may come.
     pub posting: String,
     /// The order.

@@ -22,15 +22,27 @@ use crate::{
     payments::{
         Account,
         journal::{self, Line, Numbered, Sum},
+        promises,
     },
 };
 
-/// So many postings are given their places at once.
+/// So many postings are given their places, or promises booked, at once.
 const BITE: i64 = 1000;
 
-/// Registers what is done again and again: postings get their places soon after they were booked.
+/// Registers what is done again and again: what providers promise is booked soon after, and postings get their places.
 pub fn work(state: &State, runner: &mut Runner) {
-    let state = state.clone();
+    let (state, own) = (state.clone(), state.clone());
+    runner.every("ledger.promises", 5, move |now| {
+        let state = own.clone();
+        async move {
+            if !state.db.read(promises::any_unbooked).await? {
+                return Ok(());
+            }
+            let full = usize::try_from(BITE).map_err(Error::internal)?;
+            while state.db.write_quietly(Lane::Bulk, move |tx| promises::book(tx, now, BITE)).await? == full {}
+            Ok(())
+        }
+    });
     runner.every("journal.number", 5, move |_| {
         let state = state.clone();
         async move {

@@ -564,11 +564,12 @@ impl OrderLine {
     /// not cancelled.
     #[must_use]
     pub const fn returnable(&self) -> i64 {
-        self.sold() - self.quantities.returned - self.quantities.coming_back - self.quantities.claimed
+        self.given() - self.quantities.returned - self.quantities.coming_back - self.quantities.claimed
     }
 
     /// How many the customer was given.
-    const fn sold(&self) -> i64 {
+    #[must_use]
+    pub const fn given(&self) -> i64 {
         if self.requires_shipping {
             self.quantities.shipped
         } else {
@@ -579,7 +580,7 @@ impl OrderLine {
     /// The price of those, in minor units: no more can be credited for what comes back.
     #[must_use]
     pub fn creditable(&self) -> i64 {
-        self.gross_of(self.sold())
+        self.gross_of(self.given())
     }
 
     /// The share of the first `pieces` in the line's gross amount, in minor units.

@@ -10,7 +10,7 @@ use crate::{
     db::{Bind, Tx},
     error::{Error, Result},
     kernel::{
-        Country, Currency, Instant,
+        Country, Currency, Instant, Money,
         ids::{ChannelId, LedgerEntryId, OrderId},
     },
     pricing::tax::TaxTreatment,
@@ -30,13 +30,13 @@ crate::words! {
         Captured = "captured",
         /// Money that went back.
         Refunded = "refunded",
-        /// What a provider or carrier kept.
+        /// What it costs that providers take money and banks take it back.
         Fee = "fee",
         /// What is not asked for any more.
         WriteOff = "write_off",
         /// Money that a bank has taken back and that is fought for.
         Disputed = "disputed",
-        /// Money that a bank has taken back, and what it or a provider has kept for that.
+        /// What banks and providers have kept or taken back of the money that came in.
         Chargeback = "chargeback",
         /// What was paid with gift cards, less what went back onto these and is owed there.
         GiftCard = "gift_card",
@@ -44,6 +44,10 @@ crate::words! {
         StoreCredit = "store_credit",
         /// What was paid too much and is kept for the customer.
         Unapplied = "unapplied",
+        /// What providers have promised and is neither taken nor let go.
+        Authorised = "authorised",
+        /// The other side of that: no money has moved.
+        Promised = "promised",
     }
 }
 
@@ -110,6 +114,18 @@ pub fn post(tx: &mut Tx, now: Instant, postings: Vec<Posting>) -> Result<()> {
     store::insert_entries(tx, rows)
 }
 
+/// Books postings by which no money moves: they are no part of the journal.
+///
+/// # Errors
+/// As [`post`].
+pub(super) fn post_beside(tx: &mut Tx, now: Instant, postings: &[Posting]) -> Result<()> {
+    let mut rows = Vec::with_capacity(postings.len().saturating_mul(2));
+    for posting in postings {
+        entries(now, posting, None, &mut rows)?;
+    }
+    store::insert_beside(tx, rows)
+}
+
 /// Books a posting of what is sold or taken back, with where and how it is taxed.
 ///
 /// # Errors
@@ -151,6 +167,35 @@ pub fn declare(
     let country = country.map(|country| country.for_vat().as_str().to_owned());
     let treatment = treatment.map(|treatment| treatment.as_str().to_owned());
     store::declare(tx, order, channel, [country, treatment, rate.map(|rate| rate.normalize().to_string())])
+}
+
+/// A row of a ledger as it was booked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What was booked.
+    pub posting: String,
+    /// The account.
+    pub account: Account,
+    /// Plus is debit, minus is credit.
+    pub amount: Money,
+    /// When it happened.
+    pub occurred_at: Instant,
+    /// When it was booked.
+    pub recorded_at: Instant,
+    /// The place of its posting in the journal, once it has one.
+    pub journal_position: Option<i64>,
+    /// The rate of the tax on revenue, as a fraction.
+    pub rate: Option<String>,
+    /// The country whose tax it is.
+    pub country: Option<Country>,
+}
+
+/// All that was booked of an order, the oldest first, the rows of a posting together.
+///
+/// # Errors
+/// What the database says.
+pub fn entries_of(tx: &mut Tx, order: OrderId) -> Result<Vec<Entry>> {
+    store::entries(tx, order)
 }
 
 /// The balance of each account of an order.

@@ -6,10 +6,12 @@
 
 pub mod api;
 pub mod disputes;
+pub mod fees;
 pub mod journal;
 pub mod ledger;
 mod manual;
 mod model;
+pub mod promises;
 mod provider;
 pub mod renewals;
 pub mod requests;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     disputes::DisputeNotice,
+    fees::PaymentFee,
     manual::{MANUAL, Manual},
     model::{Operation, OperationKind, Outcome, Payment},
     sandbox::Sandbox,
@@ -138,6 +139,11 @@ pub trait Provider: Send + Sync {
     /// Asks what has become of a payment. One that the provider never heard of is [`Outcome::Declined`] with the code
     /// [`NOT_FOUND`].
     fn lookup<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Outcome>;
+
+    /// What it has kept of a payment so far, by the names of its statements; nothing where it does not know yet, or never tells.
+    fn fees<'a>(&'a self, _payment: &'a Payment) -> Answer<'a, Vec<PaymentFee>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 
     /// Reads a notification; `None` for one that is about nothing of ours.
     ///

@@ -7,7 +7,7 @@ use diesel::{
 use serde_json::json;
 
 use super::{
-    ledger::Account,
+    ledger::{Account, Entry},
     model::{
         Action, Decline, NewOperation, NewPayment, Operation, OperationKind, OperationState, Payment, PaymentDetails,
         PaymentState, Resolution, Target, Trouble,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     db::{
-        Bind, Col, Doc, Json, Sql, Tx, UidSql, dialect, insert_many,
+        Bind, Col, Doc, InstantSql, Json, Sql, Tx, UidSql, dialect, insert_many,
         schema::{payment_operations, payments},
         sql,
     },
@@ -59,12 +59,14 @@ struct PaymentRow {
     due_at: Option<Instant>,
     parent: Option<PaymentId>,
     root: Option<PaymentId>,
+    /// Of the ledger's concern alone.
+    _promise_booked: i64,
 }
 
 /// The columns of `payments` in the order of the schema.
 pub(super) const PAYMENT: &str = "id, cart_id, order_id, provider, our_key, provider_ref, state, currency, amount, captured, \
      refunded, voided, capture_pending, refund_pending, void_pending, attempt, lease_until, idempotency_id, doc, \
-     version, created_at, updated_at, ending, disputed, expires_at, due_at, parent_id, root_id";
+     version, created_at, updated_at, ending, disputed, expires_at, due_at, parent_id, root_id, promise_booked";
 
 impl From<PaymentRow> for Payment {
     fn from(row: PaymentRow) -> Self {
@@ -565,30 +567,59 @@ pub(super) fn operations(tx: &mut Tx, payments: &[PaymentId]) -> Result<Vec<Oper
     load_operations(tx, sql(query).bind(dialect::rows(payments.iter().map(|id| json!([id.hex()])).collect())))
 }
 
-/// Rows of the ledger: id, order, posting, account, currency, amount, occurred, recorded.
+/// The columns of `ledger_entries`; its place in the journal a posting gets later.
+const ENTRY: [(&str, Col); 14] = [
+    ("id", Col::Uid),
+    ("order_id", Col::Uid),
+    ("posting", Col::Text),
+    ("account", Col::Text),
+    ("currency", Col::Text),
+    ("amount", Col::Int),
+    ("occurred_at", Col::At),
+    ("recorded_at", Col::At),
+    ("channel_id", Col::Uid),
+    ("country", Col::Text),
+    ("treatment", Col::Text),
+    ("rate", Col::Text),
+    ("tax", Col::Int),
+    ("journal_position", Col::Int),
+];
+
+/// Rows of the ledger, but for their places in the journal.
 pub(super) fn insert_entries(tx: &mut Tx, rows: Vec<Vec<Bind>>) -> Result<()> {
-    const COLUMNS: &[(&str, Col)] = &[
-        ("id", Col::Uid),
-        ("order_id", Col::Uid),
-        ("posting", Col::Text),
-        ("account", Col::Text),
-        ("currency", Col::Text),
-        ("amount", Col::Int),
-        ("occurred_at", Col::At),
-        ("recorded_at", Col::At),
-        ("channel_id", Col::Uid),
-        ("country", Col::Text),
-        ("treatment", Col::Text),
-        ("rate", Col::Text),
-        ("tax", Col::Int),
-    ];
-    insert_many(tx, "ledger_entries", COLUMNS, rows).map(|_| ())
+    let [columns @ .., _] = &ENTRY;
+    insert_many(tx, "ledger_entries", columns, rows).map(|_| ())
+}
+
+/// Rows of the ledger that are no part of the journal: they stand before all that is.
+pub(super) fn insert_beside(tx: &mut Tx, mut rows: Vec<Vec<Bind>>) -> Result<()> {
+    rows.iter_mut().for_each(|row| row.push(0i64.into()));
+    insert_many(tx, "ledger_entries", &ENTRY, rows).map(|_| ())
 }
 
 pub(super) fn balance(tx: &mut Tx, order: OrderId) -> Result<Vec<(Account, i64)>> {
     let query = "SELECT account, CAST(sum(amount) AS bigint) FROM ledger_entries WHERE order_id = ? \
                  GROUP BY account ORDER BY account";
     sql(query).bind(order).load::<(Text, BigInt), _>(tx)
+}
+
+/// The rows of an order's ledger, those of a posting together, in the order in which they were recorded.
+pub(super) fn entries(tx: &mut Tx, order: OrderId) -> Result<Vec<Entry>> {
+    type Types = (Text, Text, Text, BigInt, InstantSql, InstantSql, Nullable<BigInt>, Nullable<Text>, Nullable<Text>);
+    type Row = (String, Account, Currency, i64, Instant, Instant, Option<i64>, Option<String>, Option<String>);
+    let query = "SELECT posting, account, currency, amount, occurred_at, recorded_at, journal_position, rate, country \
+                 FROM ledger_entries WHERE order_id = ? ORDER BY recorded_at, posting, account, id";
+    let entry = |(posting, account, currency, amount, occurred_at, recorded_at, position, rate, country): Row| Entry {
+        posting,
+        account,
+        amount: Money::from_minor(amount, currency),
+        occurred_at,
+        recorded_at,
+        journal_position: position.filter(|position| *position > 0),
+        rate,
+        country: country.and_then(|text| text.parse().ok()),
+    };
+    Ok(sql(query).bind(order).load::<Types, Row>(tx)?.into_iter().map(entry).collect())
 }
 
 /// Where and how an order was taxed when it was placed, where that is known.

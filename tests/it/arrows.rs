@@ -377,6 +377,7 @@ const TABLES: &[(&str, &[&str])] = &[
             "sandbox_operations",
             "ledger_entries",
             "disputes",
+            "payment_fees",
             "payment_requests",
             "payment_renewals",
             "journal_postings",

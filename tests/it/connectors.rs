@@ -1,6 +1,8 @@
 //! Connectors: events pushed to a real receiver that fails, is slow, asks for patience, hangs up.
 
 mod conformance;
+mod hubspot;
+mod hubspot_double;
 mod machinery;
 mod odoo;
 mod odoo_double;

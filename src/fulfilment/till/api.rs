@@ -4,8 +4,8 @@ use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    disputes_api,
-    refunds::{self, LineRefund, RefundOf, RefundView, Refunded},
+    disputes_api, fees_api, ledger_api,
+    refunds::{self, LineRefund, RefundKind, RefundOf, RefundView, Refunded},
     requests_api,
     second::Second,
     service::{self, Confirmation, Receipt},
@@ -19,11 +19,14 @@ use crate::{
     http::{Body, Call, Mount, NoBody, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Action, Id, Instant, Money, Scope,
-        ids::{PaymentOperationId, StoredValueId},
+        ids::{PaymentId, PaymentOperationId, StoredValueId},
         text::{Note, Text},
     },
     orders::{self, OrderDocument},
-    payments::{self, Account, Operation, OperationKind, OperationState, Payment, PaymentView, Target},
+    payments::{
+        self, Account, Operation, OperationKind, OperationState, Payment, PaymentView, Target,
+        fees::{self, PaymentFee},
+    },
 };
 
 /// Money that came in.
@@ -66,7 +69,9 @@ async fn record_payment(call: Call, path: RefPath<String>, body: Body<ReceiptReq
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"amount": {"amount": "5.00", "currency": "EUR"}, "reason": "scratched"}))]
 pub struct RefundRequest {
-    /// How much, beside what is said of lines and shipping.
+    /// As what: `goodwill` unless told; or `price_reduction`, which lowers what was sold and its tax, with a credit note.
+    pub kind: Option<RefundKind>,
+    /// How much, beside what is said of lines and shipping. A lower price is spread over all that the customer has been given.
     pub amount: Option<Money>,
     /// For which lines: no more than is left of the price of what the customer was given of each.
     #[serde(default)]
@@ -106,7 +111,9 @@ impl RefundAnswer {
 
 /// Give money back
 ///
-/// As goodwill, beside any return: never more than was captured, over all targets together. The provider is asked at once, in the background;
+/// As goodwill, beside any return: never more than was captured, over all targets together. Or as a lower price of what the customer has
+/// been given (`kind`): what was sold and its tax are less by it, a credit note tells so, and what was paid above goes back; what is not paid
+/// yet is not asked for any more. The provider is asked at once, in the background;
 /// `payment.refunded.v1` tells when it has done it. What goes back by hand waits in the work list `refunds_to_pay`; what goes onto a gift
 /// card or store credit is there at once. Above what one person gives back alone (`second_person` of the channel) nothing is given back yet:
 /// the answer is 201 with the request that somebody else approves.
@@ -125,6 +132,7 @@ async fn refund_order(call: Call, path: RefPath<String>, body: Body<RefundReques
         lines: body.lines.clone(),
         shipping: body.shipping,
         reason: body.reason.to_string(),
+        kind: body.kind.unwrap_or(RefundKind::Goodwill),
     };
     let (now, fresh, of) = (call.now, Fresh::new(), path.0);
     let second = Second::Ask((Id::new(), Id::new()));
@@ -234,6 +242,9 @@ pub struct PaymentDetail {
     pub payment: PaymentView,
     /// What was done with its money, the oldest first.
     pub operations: Vec<PaymentOperationView>,
+    /// What its provider has kept of it, as far as that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fees: Vec<PaymentFee>,
 }
 
 /// An order's payments.
@@ -247,7 +258,7 @@ pub struct OrderPayments {
     pub payments: Vec<PaymentDetail>,
 }
 
-fn detail(payment: &Payment, operations: &[Operation]) -> PaymentDetail {
+fn detail(payment: &Payment, operations: &[Operation], fees: &[(PaymentId, PaymentFee)]) -> PaymentDetail {
     let own = operations.iter().filter(|operation| operation.payment == payment.id);
     let view = |operation: &Operation| PaymentOperationView {
         id: operation.id,
@@ -262,7 +273,8 @@ fn detail(payment: &Payment, operations: &[Operation]) -> PaymentDetail {
         stored_value_id: operation.stored_value,
         actions: vec![Action::of("confirm", operation.confirmable(payment, operations))],
     };
-    PaymentDetail { payment: PaymentView::from(payment), operations: own.map(view).collect() }
+    let kept = fees.iter().filter(|(of, _)| *of == payment.id).map(|(_, fee)| fee.clone());
+    PaymentDetail { payment: PaymentView::from(payment), operations: own.map(view).collect(), fees: kept.collect() }
 }
 
 /// Read an order's payments
@@ -278,6 +290,7 @@ async fn order_payments(call: Call, path: RefPath<String>) -> Result<Reply> {
         let payments = payments::of_order(tx, id)?;
         let ids: Vec<_> = payments.iter().map(|payment| payment.id).collect();
         let operations = payments::operations(tx, &ids)?;
+        let fees = fees::of_payments(tx, &ids)?;
         let order = orders::document(tx, id)?.ok_or_else(|| Error::not_found("order"))?;
         let owed = service::owed_beside(tx, id, &payments)?;
         let unapplied = -money::balance_of(tx, id, Account::Unapplied)?;
@@ -286,7 +299,7 @@ async fn order_payments(call: Call, path: RefPath<String>) -> Result<Reply> {
         Ok(OrderPayments {
             owed,
             unapplied,
-            payments: payments.iter().map(|payment| detail(payment, &operations)).collect(),
+            payments: payments.iter().map(|payment| detail(payment, &operations, &fees)).collect(),
         })
     });
     Reply::ok(&found.await?)
@@ -352,5 +365,7 @@ pub fn ops(config: &mut Mount<'_>) {
     config.service(record_payment).service(refund_order).service(order_payments);
     config.service(settle_order).service(confirm_operation).service(order_refunds).service(refund_overpayment);
     disputes_api::ops(config);
+    fees_api::ops(config);
+    ledger_api::ops(config);
     requests_api::ops(config);
 }

@@ -10,6 +10,11 @@ mod credit_holds;
 mod disputes;
 mod disputes_api;
 mod failed_refunds;
+mod fees;
+mod fees_api;
+mod goodwill;
+mod ledger_api;
+mod reductions;
 mod refunds;
 mod renewals;
 pub mod requests;
@@ -26,12 +31,14 @@ mod unapplied;
 pub use advances::{await_return, owed_of, take_after_return};
 pub use disputes::heard as dispute_heard;
 pub use failed_refunds::refund_failed;
+pub use refunds::{RefundKind, RefundView, of as refunds_of};
 pub use renewals::{RENEW, discarded as renewal_discarded};
 pub use service::{Confirmation, Receipt, confirm, record_payment, record_payment_of};
 pub use shares::{Carried, carry, settle_split, to_carry};
 pub use targets::{GiveTo, RefundCard, RefundTo};
 pub(super) use {
     awaited::{of_return, waiting},
+    fees::ask_later,
     targets::give_owed,
     told::event_schemas,
 };
@@ -43,4 +50,5 @@ pub(super) fn register(state: &crate::http::State, runner: &mut crate::jobs::Run
     advances::register(state, runner);
     terms::register(state, runner);
     second::register(state, runner);
+    fees::register(state, runner);
 }

@@ -1,31 +1,38 @@
-//! What staff give back beside any return: a goodwill, for lines, for shipping or for nothing in particular.
+//! What staff give back beside any return: a goodwill, for lines, for shipping or for nothing in particular; or a lower price.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    goodwill, reductions,
     second::{self, Second},
     service::{RefundRequested, in_currency, reread},
     store,
-    targets::{self, GiveTo},
+    targets::GiveTo,
 };
 use crate::{
     countersign::CountersignRequest,
     db::Tx,
     error::{Code, Error, Result},
     events::Payload,
-    fulfilment::{
-        Fresh,
-        cancel::within_ceiling,
-        money::{self, Settling},
-        service::announce,
-    },
+    fulfilment::{Fresh, cancel::within_ceiling, ids::Draw, service::announce},
     kernel::{
         Actor, Instant, Money,
         ids::{OrderId, RefundId, StoredValueId},
     },
-    orders::{self, LineMove, OrderDocument},
-    payments::{self, Account, OperationKind, Payment, Posting, Target, ledger},
+    orders::{self, OrderDocument},
+    payments::Target,
 };
+
+crate::words! {
+    /// What money is given back as.
+    pub enum RefundKind {
+        /// Given away: what was sold, and its tax, stay as they are.
+        Goodwill = "goodwill",
+        /// The price is lower from now on, and with it what was sold and its tax (Directive 2006/112/EC, Article 90): a credit note tells
+        /// of it.
+        PriceReduction = "price_reduction",
+    }
+}
 
 /// What is given back for a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -54,6 +61,14 @@ pub struct RefundOf {
     pub shipping: Option<Money>,
     /// Why.
     pub reason: String,
+    /// As what.
+    #[serde(default = "given_away")]
+    pub kind: RefundKind,
+}
+
+/// What all that was asked for before it could be said otherwise is.
+const fn given_away() -> RefundKind {
+    RefundKind::Goodwill
 }
 
 /// What was given back, as it was asked for.
@@ -62,6 +77,8 @@ pub struct RefundOf {
 pub struct RefundView {
     /// Its id.
     pub id: RefundId,
+    /// As what. More kinds may come.
+    pub kind: RefundKind,
     /// Where it went.
     pub to: Target,
     /// How much, together.
@@ -89,11 +106,17 @@ pub struct RefundedLine {
     pub line_no: i32,
     /// How much.
     pub amount: Money,
+    /// By how many pieces of it a price is lower, of what the customer has; absent for goodwill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<i64>,
+    /// The tax in a lower price, by which less is owed to the state; absent for goodwill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<Money>,
 }
 
-/// Gives money back beside any return: never more than was captured, over all targets together. Jobs ask the providers; what goes back by
-/// hand waits for somebody; what goes onto a gift card or store credit is done at once. What was sold, and its tax, stay as they are: it
-/// is given away, and no credit note tells of it.
+/// Gives money back beside any return. Jobs ask the providers; what goes back by hand waits for somebody; what goes onto a gift card or
+/// store credit is done at once. A goodwill is never more than was captured, over all targets together, and leaves what was sold and its
+/// tax as they are; a lower price takes both back and gives back what was paid above it.
 ///
 /// # Errors
 /// `not_found`, `state_conflict`, `refund_exceeded`, `ceiling_exceeded`, `line_unknown`, `quantity_exceeded`, `invalid_value`,
@@ -115,9 +138,9 @@ pub(super) fn refund(
     let mut parts = parts(&order, what, draw.next(), (to.to, actor, now))?;
     let amount = parts.amount.minor();
     within_ceiling(actor, amount).map_err(|error| error.at("/amount"))?;
-    let known = payments::of_order(tx, id)?;
-    let (giving, missing) = targets::spread(&known, amount);
-    targets::enough(&order, amount, missing)?;
+    if what.kind == RefundKind::Goodwill {
+        goodwill::enough(tx, &order, amount)?;
+    }
     match second {
         Second::Ask(ids) => {
             if let Some(request) = second::ask(tx, (now, actor), *ids, &order, (what, to, &parts))? {
@@ -129,46 +152,34 @@ pub(super) fn refund(
         }
     }
     store::insert_refund(tx, id, &parts)?;
-    // What is given away is not owed: only so does the money that goes back leave the customer's account as it was.
-    let posting = Posting {
-        order: id,
-        posting: format!("goodwill:{}", parts.id),
-        occurred_at: now,
-        currency: order.currency,
-        entries: vec![(Account::Receivable, -amount), (Account::WriteOff, amount)],
+    let onto = match what.kind {
+        RefundKind::Goodwill => goodwill::give(tx, (now, actor), &mut order, &mut draw, (&parts, to))?,
+        RefundKind::PriceReduction => reductions::give(tx, (now, actor), &mut order, &mut draw, (&parts, to))?,
     };
-    ledger::post(tx, now, vec![posting])?;
-    // It stays sold: should it come back, all of its price is taken back, and what was given away of that is no goodwill any more.
-    let given = |line: &RefundedLine| {
-        let amount = line.amount.minor();
-        LineMove { line_no: line.line_no, refunded: amount, goodwill: amount, ..LineMove::default() }
-    };
-    let moves: Vec<LineMove> = parts.lines.iter().map(given).collect();
-    if parts.shipping.minor() > 0 {
-        orders::give_shipping(tx, &mut order, parts.shipping.minor())?;
-    }
-    orders::save(tx, now, &mut order, &moves, 1)?;
-    if !to.is_otherwise() {
-        let planned: Vec<(&Payment, OperationKind, i64)> =
-            giving.iter().map(|(payment, part)| (payment, OperationKind::Refund, *part)).collect();
-        money::begin(tx, (now, now), &order, &mut draw, &Settling::because(&what.reason), &planned)?;
-    }
-    reread(tx, &mut order)?;
+    Ok(Refunded::Done(Box::new(order), onto))
+}
+
+/// Tells, behind what was booked and begun, that it was asked for.
+pub(super) fn told(
+    tx: &mut Tx,
+    (now, actor): (Instant, &Actor),
+    order: &mut OrderDocument,
+    draw: &mut Draw<'_>,
+    made: &RefundView,
+) -> Result<()> {
+    reread(tx, order)?;
     let data = RefundRequested {
-        order_id: id,
+        order_id: order.id,
         order_number: &order.number,
-        amount: parts.amount,
-        to: to.to,
-        reason: &what.reason,
+        kind: Some(made.kind),
+        amount: made.amount,
+        lines: &made.lines,
+        to: made.to,
+        reason: &made.reason,
         payments: &order.payments,
     };
     let happened = vec![("payment.refund_requested.v1", Payload::of(&data)?)];
-    announce(tx, (now, now), actor, &order, &mut draw, happened)?;
-    if !to.is_otherwise() {
-        return Ok(Refunded::Done(Box::new(order), None));
-    }
-    let onto = targets::give(tx, (now, now), actor, &mut order, &mut draw, (to, &what.reason), &giving)?;
-    Ok(Refunded::Done(Box::new(order), onto))
+    announce(tx, (now, now), actor, order, draw, happened)
 }
 
 /// What came of a refund that was asked for.
@@ -192,6 +203,10 @@ fn parts(
         return Err(Error::problem(Code::MissingField, detail).at("/amount"));
     }
     let mut sum = what.amount.map_or(Ok(0), |amount| in_currency(order, amount))?;
+    if what.kind == RefundKind::PriceReduction && what.shipping.is_some() {
+        let detail = "shipping is given away, or taken back with what comes back: the price of lines is lowered";
+        return Err(Error::invalid("/shipping", detail));
+    }
     let shipping = what.shipping.map_or(Ok(0), |amount| {
         in_currency(order, amount)
             .map_err(|_| Error::invalid("/shipping", format!("expected an amount in {}", order.currency)))
@@ -209,11 +224,16 @@ fn parts(
         }
         let amount = of_line(order, wanted, &pointer)?;
         sum = sum.saturating_add(amount);
-        lines.push(RefundedLine { line_no: wanted.line_no, amount: Money::from_minor(amount, order.currency) });
+        let amount = Money::from_minor(amount, order.currency);
+        lines.push(RefundedLine { line_no: wanted.line_no, amount, pieces: None, tax: None });
+    }
+    if what.kind == RefundKind::PriceReduction {
+        lines = reductions::of_lines(order, lines, sum)?;
     }
     let money = |minor| Money::from_minor(minor, order.currency);
     Ok(RefundView {
         id,
+        kind: what.kind,
         to,
         amount: money(sum.saturating_add(shipping)),
         shipping: money(shipping),
@@ -251,7 +271,7 @@ fn of_line(order: &OrderDocument, wanted: &LineRefund, pointer: &str) -> Result<
     Ok(amount)
 }
 
-fn exceeded(pointer: &str, left: i64, order: &OrderDocument) -> Result<Error> {
+pub(super) fn exceeded(pointer: &str, left: i64, order: &OrderDocument) -> Result<Error> {
     let left = Money::from_minor(left.max(0), order.currency);
     let error = Error::problem(Code::RefundExceeded, format!("{left} of that are left to give back"));
     Ok(error.at(pointer).with("left", serde_json::to_value(left)?))
@@ -261,6 +281,6 @@ fn exceeded(pointer: &str, left: i64, order: &OrderDocument) -> Result<Error> {
 ///
 /// # Errors
 /// What the database says.
-pub(super) fn of(tx: &mut Tx, order: OrderId) -> Result<Vec<RefundView>> {
+pub fn of(tx: &mut Tx, order: OrderId) -> Result<Vec<RefundView>> {
     store::refunds(tx, order)
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::refunds::{RefundKind, RefundedLine};
 use crate::{
     channels::{self, Overpaid, Prepayment},
     db::Tx,
@@ -265,8 +266,14 @@ pub(in crate::fulfilment) struct RefundRequested<'a> {
     pub(super) order_id: OrderId,
     /// Its number.
     pub(super) order_number: &'a str,
+    /// As what, where it is not what was paid too much. More kinds may come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kind: Option<RefundKind>,
     /// How much is to be given back.
     pub(super) amount: Money,
+    /// For which lines how much; of a lower price these are all of it.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) lines: &'a [RefundedLine],
     /// Where to.
     pub(super) to: Target,
     /// Why.

@@ -3,7 +3,7 @@
 use diesel::sql_types::{BigInt, Nullable, Text};
 use serde::{Deserialize, Serialize};
 
-use super::refunds::{RefundView, RefundedLine};
+use super::refunds::{RefundKind, RefundView, RefundedLine};
 use crate::{
     db::{Doc, DocSql, InstantSql, Json, Tx, UidSql, sql},
     error::Result,
@@ -21,13 +21,17 @@ struct Details {
     lines: Vec<RefundedLine>,
     reason: String,
     by: String,
+    /// Absent where it is goodwill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<RefundKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approved_by: Option<String>,
 }
 
 pub(super) fn insert_refund(tx: &mut Tx, order: OrderId, made: &RefundView) -> Result<()> {
     let (lines, reason, by) = (made.lines.clone(), made.reason.clone(), made.by.clone());
-    let details = Details { lines, reason, by, approved_by: made.approved_by.clone() };
+    let kind = Some(made.kind).filter(|kind| *kind != RefundKind::Goodwill);
+    let details = Details { lines, reason, by, kind, approved_by: made.approved_by.clone() };
     sql("INSERT INTO order_refunds (id, order_id, target, currency, amount, shipping, doc, created_at) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
     .bind(made.id)
@@ -49,6 +53,7 @@ pub(super) fn refunds(tx: &mut Tx, order: OrderId) -> Result<Vec<RefundView>> {
     let query = "SELECT id, target, currency, amount, shipping, doc, created_at FROM order_refunds WHERE order_id = ? ORDER BY id";
     let view = |(id, to, currency, amount, shipping, Doc(details), created_at): Row| RefundView {
         id,
+        kind: details.kind.unwrap_or(RefundKind::Goodwill),
         to,
         amount: Money::from_minor(amount, currency),
         shipping: Money::from_minor(shipping, currency),

@@ -60,6 +60,8 @@ pub fn give_back(
     let data = RefundRequested {
         order_id: id,
         order_number: &order.number,
+        kind: None,
+        lines: &[],
         amount: Money::from_minor(amount, order.currency),
         to: to.to,
         reason,

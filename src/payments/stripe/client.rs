@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, de::DeserializeOwned};
 use url::form_urlencoded;
 
-use super::map::{Intent, Refund, Refunds, Trouble};
+use super::map::{Intent, Movements, Refund, Refunds, Trouble};
 use crate::payments::{ProviderError, model::Decline};
 
 /// The version of the API that this is written for.
@@ -97,6 +97,11 @@ impl Client {
     pub async fn refunds(&self, id: &str) -> Told<Refunds> {
         let query = [("payment_intent", id.to_owned()), ("limit", "100".to_owned())];
         self.get("/v1/refunds", &query).await
+    }
+
+    /// What a charge has changed in the merchant's balance.
+    pub async fn movements(&self, charge: &str) -> Told<Movements> {
+        self.get("/v1/balance_transactions", &[("source", charge.to_owned()), ("limit", "100".to_owned())]).await
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, key: &str, form: &[Field<'_>]) -> Told<T> {

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::{
     disputes::{DisputeNotice, DisputeState},
+    fees::PaymentFee,
     model::{Action, Decline, Outcome, Payment},
     provider::{NOT_FOUND, Notification, RefundFailed},
 };
@@ -147,6 +148,11 @@ impl Intent {
         seconds.checked_mul(1_000_000).map(Instant::from_micros)
     }
 
+    /// The name of the latest charge.
+    pub(super) fn charge(&self) -> Option<&str> {
+        self.latest_charge.as_str().or_else(|| self.latest_charge.get("id")?.as_str())
+    }
+
     /// Whether more than one capture is taken.
     pub(super) fn takes_captures(&self) -> bool {
         self.card("multicapture/status").and_then(Value::as_str) == Some("available")
@@ -197,6 +203,37 @@ impl Refund {
     pub(super) fn failure(&self) -> Option<String> {
         let failed = matches!(self.status.as_deref(), Some("failed" | "canceled"));
         failed.then(|| self.failure_reason.clone().unwrap_or_else(|| "no reason told".to_owned()))
+    }
+}
+
+/// What has changed the merchant's balance.
+#[derive(Debug, Deserialize)]
+pub(super) struct Movements {
+    #[serde(default)]
+    data: Vec<Movement>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Movement {
+    id: String,
+    #[serde(default)]
+    fee: i64,
+    currency: String,
+    /// Seconds since 1970.
+    #[serde(default)]
+    created: i64,
+}
+
+impl Movements {
+    /// What Stripe has kept with them.
+    pub(super) fn fees(self) -> Vec<PaymentFee> {
+        let fee = |one: Movement| {
+            let currency = one.currency.to_ascii_uppercase().parse::<Currency>().ok()?;
+            let amount = amount(one.fee, currency).filter(|fee| fee.minor() > 0)?;
+            let occurred_at = Instant::from_micros(one.created.saturating_mul(1_000_000));
+            Some(PaymentFee { reference: one.id, amount, occurred_at })
+        };
+        self.data.into_iter().filter_map(fee).collect()
     }
 }
 

@@ -16,6 +16,7 @@ use client::{Client, Failure};
 use map::Intent;
 
 use super::{
+    fees::PaymentFee,
     model::{Decline, Operation, Outcome, Payment},
     provider::{Answer, Headers, NOT_FOUND, Notification, Provider, ProviderError},
 };
@@ -166,6 +167,14 @@ impl Stripe {
         refund.failure().map_or(Ok(()), |why| Err(ProviderError::Refused(why)))
     }
 
+    async fn fees(&self, payment: &Payment) -> Result<Vec<PaymentFee>, ProviderError> {
+        let intent = self.client.read(&self.known(payment)?).await?;
+        match intent.charge() {
+            Some(charge) => Ok(self.client.movements(charge).await?.fees()),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// The PaymentIntent of a payment that was authorised.
     fn known(&self, payment: &Payment) -> Result<String, ProviderError> {
         let unknown = || ProviderError::Refused("it is not known what Stripe calls this payment".to_owned());
@@ -236,6 +245,10 @@ impl Provider for Stripe {
 
     fn lookup<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Outcome> {
         Box::pin(self.lookup(payment))
+    }
+
+    fn fees<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Vec<PaymentFee>> {
+        Box::pin(self.fees(payment))
     }
 
     fn verify_webhook(&self, headers: &Headers, body: &[u8]) -> Result<Option<Notification>> {

@@ -12,7 +12,10 @@ use diesel::sql_types::BigInt;
 use kontor::{db::sql, kernel::Scope};
 use serde_json::{Value, json};
 
-use super::{dispatches, odoo_double::Odoo, path, reaches, tryton_double::Tryton, webhook_double::Webhook};
+use super::{
+    dispatches, hubspot_double::HubSpot, odoo_double::Odoo, path, reaches, tryton_double::Tryton,
+    webhook_double::Webhook,
+};
 use crate::support::{App, Deed, Received, Receiver, Shop, eventually, on_both};
 
 /// An order as a far end has it.
@@ -45,7 +48,13 @@ pub trait Double: Send + Sync {
 }
 
 fn doubles() -> Vec<Arc<dyn Double>> {
-    vec![Arc::new(Tryton::new()), Arc::new(Webhook::new()), Arc::new(Odoo::new(false)), Arc::new(Odoo::new(true))]
+    vec![
+        Arc::new(Tryton::new()),
+        Arc::new(Webhook::new()),
+        Arc::new(Odoo::new(false)),
+        Arc::new(Odoo::new(true)),
+        Arc::new(HubSpot::new()),
+    ]
 }
 
 /// What goes wrong with a request.

@@ -19,6 +19,8 @@ pub struct Memory {
     /// PaymentIntents by their ids.
     pub intents: BTreeMap<String, Value>,
     pub refunds: Vec<Value>,
+    /// What has changed the merchant's balance.
+    pub movements: Vec<Value>,
     /// What was answered under a key: what was asked, the status, the answer.
     keys: BTreeMap<String, (String, u16, Value)>,
     /// What was asked that Stripe does not know.
@@ -168,6 +170,10 @@ impl Memory {
             let of = |refund: &&Value| refund["payment_intent"] == form["payment_intent"];
             return (200, json!({"object": "list", "data": self.refunds.iter().filter(of).collect::<Vec<_>>()}));
         }
+        if path == "/v1/balance_transactions" {
+            let of = |one: &&Value| one["source"] == form["source"];
+            return (200, json!({"object": "list", "data": self.movements.iter().filter(of).collect::<Vec<_>>()}));
+        }
         if path == "/v1/payment_intents/search" {
             let of = |intent: &&Value| {
                 let key = intent["metadata"]["kontor_key"].as_str().unwrap();
@@ -188,7 +194,8 @@ impl Memory {
         let mut intent = intent.clone();
         let multicapture = if self.one_capture { "unavailable" } else { "available" };
         let card = json!({"capture_before": 4_000_000_000_i64, "multicapture": {"status": multicapture}});
-        intent["latest_charge"] = json!({"id": "ch_1", "payment_method_details": {"type": "card", "card": card}});
+        let charge = format!("ch_{}", intent["id"].as_str().unwrap());
+        intent["latest_charge"] = json!({"id": charge, "payment_method_details": {"type": "card", "card": card}});
         intent
     }
 
@@ -269,6 +276,10 @@ impl Memory {
                 intent["metadata"][name.trim_end_matches(']')] = json!(value);
             }
         }
+        self.movements.push(json!({
+            "id": format!("txn_{}", self.movements.len() + 1), "object": "balance_transaction", "type": "charge", "amount": amount,
+            "fee": amount * 15 / 1_000 + 25, "currency": intent["currency"], "source": format!("ch_{id}"), "created": 1_800_000_000,
+        }));
         (200, intent.clone())
     }
 

@@ -89,6 +89,54 @@ fn each_parcel_is_captured_and_the_last_one_ends_the_promise() {
 }
 
 #[test]
+fn what_stripe_keeps_is_asked_for_and_booked_once() {
+    with_stripe(|app, _far, shop| async move {
+        let cart = shop.cart(&[("TEE", 3)]).await;
+        let order = complete(&shop, &cart, Some("pm_card_visa")).await.expect(201)["order"].clone();
+        let own = format!("/orders/{}", text(&order["id"]));
+        let ledger = async || app.ops("GET", &format!("{own}/ledger"), None).await.expect(200);
+        let fees = async || {
+            let seen = app.ops("GET", &format!("{own}/payments"), None).await.expect(200);
+            seen["payments"][0]["fees"].as_array().cloned().unwrap_or_default()
+        };
+        ship(&app, &order, 1).await;
+        eventually("what was kept of the first is known", async || fees().await.len() == 1).await;
+        ship(&app, &order, 2).await;
+        eventually("and of the second", async || {
+            app.clock.advance_seconds(10);
+            fees().await.len() == 2
+        })
+        .await;
+        // 24.80 and 39.80.
+        let first = fees().await[0].clone();
+        assert_eq!((&first["reference"], &first["amount"]["amount"]), (&json!("txn_1"), &json!("0.62")));
+        let payments = app.ops("GET", &format!("{own}/payments"), None).await.expect(200);
+        let path = format!("/payments/{}/fees", text(&payments["payments"][0]["id"]));
+        let record = async |reference: &str, amount: &str, currency: &str| {
+            let body = json!({"reference": reference, "amount": {"amount": amount, "currency": currency}});
+            app.ops("POST", &path, Some(&body)).await
+        };
+        // A statement tells the same once more, and what Stripe has not told.
+        let again = futures::future::join_all((0..4).map(|_| record("txn_1", "0.62", "EUR"))).await;
+        assert!(again.iter().all(|one| one.status == 200), "{again:?}");
+        let more = futures::future::join_all((0..4).map(|_| record("txn_9", "0.10", "EUR"))).await;
+        assert!(more.iter().all(|one| one.status == 200), "{more:?}");
+        record("txn_1", "0.63", "EUR").await.problem(409, "duplicate");
+        record("txn_7", "0.00", "EUR").await.problem(422, "invalid_value");
+        // What is in another currency is noted.
+        let seen = record("txn_8", "0.20", "USD").await.expect(200);
+        assert_eq!(seen["fees"].as_array().unwrap().len(), 4);
+        let balance = async |account: &str| {
+            let seen = ledger().await;
+            let found = seen["balances"].as_array().unwrap().iter().find(|one| one["account"] == account).cloned();
+            found.map_or(json!("0.00"), |one| one["amount"]["amount"].clone())
+        };
+        assert_eq!((balance("fee").await, balance("chargeback").await), (json!("1.56"), json!("-1.56")));
+        assert_eq!(balance("receivable").await, "0.00");
+    });
+}
+
+#[test]
 fn answers_that_are_lost_double_nothing() {
     with_stripe(|app, far, shop| async move {
         // Making it is heard of, and confirming it: both answers are lost.
