@@ -71,6 +71,7 @@ fn rules(promotions: usize) -> Rules {
         valid_from: None,
         valid_until: None,
         version: 1,
+        terms: None,
     };
     let tax = TaxRate {
         id: Id::new(),

@@ -57,6 +57,7 @@ fn store(config: &mut Mount<'_>) {
     returns::api::store(config);
     returns::withdrawals::api::store(config);
     returns::claims::api::store(config);
+    returns::gifts::api::store(config);
     warranties::api::store(config);
 }
 
@@ -131,6 +132,7 @@ fn ops(config: &mut Mount<'_>) {
     returns::api::ops(config);
     returns::withdrawals::api::ops(config);
     returns::claims::api::ops(config);
+    returns::gifts::api::ops(config);
     warranties::api::ops(config);
     fulfilment::api::ops(config);
     connectors::api::ops(config);
@@ -177,6 +179,7 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
     pricing::work(state, runner);
     stock::api::work(state, runner);
     checkout::work(state, runner);
+    customers::work(state, runner);
     orders::work(state, runner);
     fulfilment::work(state, runner);
     orders::holds::work(state, runner);
@@ -187,6 +190,7 @@ pub fn work(state: &State, runner: &mut jobs::Runner) {
     amendments::work(state, runner);
     approvals::work(state, runner);
     quotes::work(state, runner);
+    drafts::work(state, runner);
     recurring::work(state, runner);
     back_in_stock::work(state, runner);
     bulk::work(state, runner);
@@ -371,7 +375,8 @@ async fn ready(state: web::Data<State>) -> HttpResponse {
 /// Figures in the Prometheus text format.
 #[get("/metrics")]
 async fn metrics(state: web::Data<State>) -> Result<HttpResponse> {
-    let counts = state.db.read(jobs::counts).await?;
-    let text = state.metrics.render(&state.db, counts)?;
+    let now = state.clock.now();
+    let (counts, far_ends) = state.db.read(move |tx| Ok((jobs::counts(tx)?, connectors::figures(tx, now)?))).await?;
+    let text = state.metrics.render(&state.db, counts, &far_ends)?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text))
 }

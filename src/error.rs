@@ -96,6 +96,7 @@ codes! {
     VatIdRefused, "vat_id_refused", 422, "The VAT number is not valid", "Check the number; leave it out where the customer is no business.";
     ShippingMethodUnavailable, "shipping_method_unavailable", 422, "The shipping method does not serve this cart", "Choose one of the cart's shipping-options.";
     PaymentMethodUnavailable, "payment_method_unavailable", 422, "The payment method is not available for this cart", "Choose one of the cart's payment-options.";
+    ContractMinimum, "contract_minimum", 422, "The order is below the minimum of its contract", "Add goods until the minimum of the contract is reached.";
     CartIncomplete, "cart_incomplete", 422, "The cart is not ready to be ordered", "Mend what `problems` names and try again.";
     TotalChanged, "total_changed", 409, "The total is not the expected one", "Show the new total to the customer and send it as expected_total.";
     CheckoutDeclined, "checkout_declined", 422, "The order is not taken", "Order otherwise, or ask the shop: it does not say why.";
@@ -103,6 +104,7 @@ codes! {
     ApprovalRequired, "approval_required", 409, "The order has to be approved first", "Ask for it: POST /v1/store/carts/{id}/approval-requests.";
     ApprovalNotYours, "approval_not_yours", 403, "Somebody else has to approve this", "Ask an approver or an admin of the company who has not ordered it.";
     CompanyRoleMissing, "company_role_missing", 403, "This is for others of the company", "Ask an approver or an admin of the company.";
+    SecondPersonNeeded, "second_person_needed", 409, "A second person has to approve this", "Do less at once, or by the command of the API that waits for a second person.";
     CountersignNotYours, "countersign_not_yours", 409, "Somebody else has to decide this", "Ask a second person with the scope of the command: nobody decides what they have asked for themselves.";
     CartMergeForeign, "cart_merge_foreign", 422, "These carts can not be merged", "Merge carts of one channel and currency, both of which are yours.";
 
@@ -121,6 +123,8 @@ codes! {
 
     // Orders, payments, fulfilment.
     QuantityExceeded, "quantity_exceeded", 409, "The quantity is more than is left", "Read the order again and use at most what is left.";
+    AlreadyClaimed, "already_claimed", 409, "These pieces were claimed before", "See the order's claims: a piece is made good once. What was sent again is another parcel.";
+    GiftReturnRefused, "gift_return_refused", 409, "The shop takes no presents back", "Ask the shop: staff can approve it, and `gifts` of the channel's return policy allows it.";
     ReferenceAmbiguous, "reference_ambiguous", 409, "The reference stands for several orders", "Put the system's name before it (`sap:4711`), or use the `id` of one of `candidates`.";
     LineUnknown, "line_unknown", 422, "The order has no such line", "Use a line_no of the order.";
     WarrantyExpired, "warranty_expired", 409, "The warranty has ended", "`ends_at` tells when. Decide it as a matter of goodwill, by a return request.";
@@ -154,6 +158,8 @@ codes! {
     SettingsInvalid, "settings_invalid", 422, "The settings do not fit the adapter", "See the adapter's settings schema.";
     MappingInvalid, "mapping_invalid", 422, "The mapping can not be read", "Correct the place that the pointer names; see docs/connectors/mapping.md.";
     MappingFailed, "mapping_failed", 422, "A document can not be written by the mapping", "Add what is missing to the order's data or to the connector's mapping, and replay.";
+    ResyncRunning, "resync_running", 409, "A run over this connector's far end is at work", "Wait until it has ended; `GET /v1/ops/connectors/{id}/resyncs` and `…/reconciliations` tell how far it is.";
+    FarEndNotSearchable, "far_end_not_searchable", 422, "The far end can not be searched", "Send everything again with `mode` `force`; only adapters with the capability `order_search` can look for what is there.";
     AddressForbidden, "address_forbidden", 422, "The address is private and not allowed", "Use a public https address, or allow private ones for this connector.";
     JobNotDead, "job_not_dead", 409, "The job has not failed for good", "Only dead jobs are replayed.";
 }

@@ -38,7 +38,7 @@ pub(super) fn more(
     let (payment, entry, held) = ids.account;
     let amount = Money::from_minor(short, order.currency);
     let claim = Claim {
-        standing: credit::standing_of(tx, now, first.id)?,
+        standing: credit::standing_of(tx, (now, order.net_days), first.id)?,
         payment,
         order: order.id,
         number: order.number.clone(),

@@ -14,7 +14,7 @@ use crate::{
     countersign::CountersignRequest,
     db::Tx,
     error::{Error, Result},
-    fulfilment::requests::{Asked, RequestLink},
+    fulfilment::requests::{self, Asked, RequestLink},
     http::{All, Body, Call, List, Mount, NoBody, Page, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
         Actor, Id, Scope,
@@ -152,8 +152,8 @@ async fn preview_amendment(call: Call, path: RefPath<(String, AmendmentId)>, _: 
 pub struct ConfirmRequest {
     /// The `order_version` of the amendment that was looked at.
     pub order_version: i64,
-    /// Asks for what is to be paid then, by a link, in the same go. Where nothing is, there is none; where somebody else has to approve
-    /// first, it is refused (`state_conflict`).
+    /// Asks for what is to be paid then, by a link, in the same go. Where nothing is, there is none. Where somebody else has to
+    /// approve first, it is asked for once the amendment is made; `POST …/payment-requests/{id}/token` makes the link then.
     pub payment_request: Option<Asked>,
 }
 
@@ -198,6 +198,9 @@ async fn confirm_amendment(
     let (reference, id) = path.0;
     let (order, context) = knowing(&call, &actor, reference).await?;
     let (ids, wanted, secret) = (Ids::new(), body.value.clone(), call.state.secret.clone());
+    if let Some(asked) = &wanted.payment_request {
+        requests::checked_hours(asked.hours).map_err(|error| error.at("/payment_request/hours"))?;
+    }
     let second = Second::Ask((Id::new(), Id::new()));
     call.command(&body.fingerprint, move |tx| {
         let ask = wanted.payment_request.as_ref().map(|asked| (asked, &*secret));

@@ -168,15 +168,16 @@ pub(super) fn confirm(
         return Err(Error::conflict(detail).with("holds", vec!["payment"]));
     }
     let added = preview.money.due.difference.minor().max(0);
-    let given = plan.given(&order);
+    let (given, back, again) = (plan.given(&order), preview.money.to_refund.minor(), ids.ended);
     if let Second::Ask(ids) = second
-        && let Some(request) = second::ask(tx, (now, actor), *ids, (&order, &one, given))?
+        && let Some(request) = second::ask(
+            tx,
+            (now, actor),
+            (*ids, again),
+            (&order, &one, (given, back)),
+            how.ask.map(|(asked, _)| asked),
+        )?
     {
-        // Its link would be told to nobody.
-        if how.ask.is_some() {
-            let detail = "somebody else has to approve it first: confirm it without `payment_request`, and ask for the money once it is made";
-            return Err(Error::conflict(detail).at("/payment_request"));
-        }
         return Ok(Confirmed::Waits(Box::new(request)));
     }
     (one.kept.given, one.kept.approved_by) = (given, second.by());
@@ -204,7 +205,7 @@ pub(super) fn confirm(
         for (line_no, quantity) in &plan.cancel {
             pieces.push(Pieces { line_no: *line_no, quantity: Quantity::new(*quantity).map_err(Error::internal)? });
         }
-        let what = Cancellation { pieces: Some(pieces), reason, ..Cancellation::default() };
+        let what = Cancellation { pieces: Some(pieces), reason, let_through: true, ..Cancellation::default() };
         order = fulfilment::cancel(tx, now, actor, &ids.cancel, order.id, &what)?;
     }
     let booking = match has_more {

@@ -21,4 +21,4 @@ mod store;
 
 pub use model::{AmendmentState, mermaid};
 pub use second::work;
-pub use service::{erase, event_schemas};
+pub use service::{AmendmentView, erase, event_schemas, of_orders};

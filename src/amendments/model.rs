@@ -195,6 +195,19 @@ pub enum Edit {
 }
 
 impl Edit {
+    /// Takes out why somebody has agreed on a price: it may name anybody.
+    pub(super) fn forget_words(&mut self) {
+        match self {
+            Self::AddLine { reason, .. } | Self::SwapLine { reason, .. } => *reason = None,
+            Self::SetPrice { reason, .. } => {
+                if let Ok(neutral) = Note::new("erased") {
+                    *reason = neutral;
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// That it says how many where something is added, and no price below nothing.
     ///
     /// # Errors

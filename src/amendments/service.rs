@@ -391,7 +391,30 @@ pub(super) fn invoiced_already(line_no: i32) -> Error {
     Error::conflict(detail).with("line_no", line_no)
 }
 
-/// Takes what is personal out of the amendments of orders: addresses that something was to go to.
+/// The amendments of orders behind one of them, in the order of their ids, without who of the staff has made them: for who gets everything that
+/// is kept of them.
+///
+/// # Errors
+/// What the database says.
+pub fn of_orders(
+    tx: &mut Tx,
+    now: Instant,
+    orders: &[OrderId],
+    after: Option<AmendmentId>,
+    limit: i64,
+) -> Result<Vec<AmendmentView>> {
+    let found = store::of_orders_after(tx, orders, after, limit)?;
+    let shown = |one: &Amendment| {
+        let mut shown = view(one, now, None);
+        shown.opened_by.clear();
+        shown.approved_by = None;
+        shown.edits.iter_mut().for_each(|edit| edit.by.clear());
+        shown
+    };
+    Ok(found.iter().map(shown).collect())
+}
+
+/// Takes what is personal out of the amendments of orders: addresses that something was to go to, and what was said.
 ///
 /// # Errors
 /// What the database says.
@@ -400,6 +423,7 @@ pub fn erase(tx: &mut Tx, orders: &[OrderId]) -> Result<()> {
         let mut kept = one.kept.clone();
         kept.edits.retain(|made| !matches!(made.edit, Edit::SetAddress { .. } | Edit::Note { .. }));
         kept.reason = None;
+        kept.edits.iter_mut().for_each(|made| made.edit.forget_words());
         if kept != one.kept {
             store::forget(tx, one.id, &kept)?;
         }

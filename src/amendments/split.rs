@@ -409,6 +409,7 @@ fn details(before: &OrderDocument, totals: Totals) -> OrderDetails {
         min_shelf_life_days: before.min_shelf_life_days,
         payment_method: before.payment_method.clone(),
         purchase_order: before.purchase_order.clone(),
+        contracts: before.contracts.clone(),
         invoicing: before.invoicing,
         totals,
         bundles: Vec::new(),

@@ -85,6 +85,22 @@ pub(super) fn of_orders(tx: &mut Tx, orders: &[OrderId]) -> Result<Vec<Amendment
     Ok(rows.into_iter().map(amendment).collect())
 }
 
+/// Those of several orders behind one of them, in the order of their ids: one statement.
+pub(super) fn of_orders_after(
+    tx: &mut Tx,
+    orders: &[OrderId],
+    after: Option<AmendmentId>,
+    limit: i64,
+) -> Result<Vec<Amendment>> {
+    let after = after.unwrap_or(AmendmentId::from_bytes([0; 16]));
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query =
+        format!("SELECT {COLUMNS} WHERE order_id IN (SELECT wanted FROM {list}) AND id > ? ORDER BY id LIMIT ?");
+    let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
+    let rows = sql(query).bind(wanted).bind(after).bind(limit).load::<Types, Row>(tx)?;
+    Ok(rows.into_iter().map(amendment).collect())
+}
+
 /// Writes what one says now, or that it has ended. False where somebody else has written since it was read, or it is over.
 pub(super) fn save(tx: &mut Tx, now: Instant, one: &Amendment, seen: i64) -> Result<bool> {
     let update = "UPDATE amendments SET state = ?, order_version = ?, version = ?, ended_at = ?, doc = ? \

@@ -292,12 +292,29 @@ async fn list_waiting(call: Call, query: List<BackInStockQuery>) -> Result<Reply
                 Some(found.ok_or_else(unknown)?.id)
             }
         };
-        let filter = Filter { channels: channels.clone(), variant, state: wanted.state };
+        let filter = Filter { channels: channels.clone(), variant, state: wanted.state, ..Filter::default() };
         let found = service::page(tx, &filter, after, limit)?;
         let names = names(tx, &found)?;
         Ok(found.iter().map(|one| view(one, &names)).collect())
     };
     query.answer(&call, |one: &BackInStockView| one.id, read).await
+}
+
+/// What a customer waits or waited for, or guests with an e-mail address, oldest first, from behind one: for who gets everything that is kept
+/// of them.
+///
+/// # Errors
+/// What the database says.
+pub fn of_person(
+    tx: &mut Tx,
+    (customer, guest): (Option<CustomerId>, Option<&Email>),
+    after: Option<BackInStockId>,
+    limit: i64,
+) -> Result<Vec<BackInStockView>> {
+    let filter = Filter { customer, guest: guest.map(Email::folded), ..Filter::default() };
+    let found = service::page(tx, &filter, after, limit)?;
+    let names = names(tx, &found)?;
+    Ok(found.iter().map(|one| view(one, &names)).collect())
 }
 
 fn view(one: &Waiting, names: &Names) -> BackInStockView {

@@ -9,5 +9,5 @@ mod model;
 mod service;
 mod store;
 
-pub use api::work;
+pub use api::{of_person, work};
 pub use service::{erase_of_customer, erase_of_guest, event_schemas, purge};

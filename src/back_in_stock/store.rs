@@ -112,6 +112,10 @@ pub(super) struct Filter {
     pub channels: Option<Vec<ChannelId>>,
     pub variant: Option<VariantId>,
     pub state: Option<WaitingState>,
+    /// A customer's.
+    pub customer: Option<CustomerId>,
+    /// Those of guests with this e-mail address, folded.
+    pub guest: Option<String>,
 }
 
 /// Those who wait or were told, oldest first, from behind one.
@@ -120,6 +124,14 @@ pub(super) fn page(tx: &mut Tx, filter: &Filter, after: Option<BackInStockId>, l
     if let Some(variant) = filter.variant {
         conditions.push("variant_id = ?".to_owned());
         binds.push(variant.into());
+    }
+    if let Some(customer) = filter.customer {
+        conditions.push("customer_id = ?".to_owned());
+        binds.push(customer.into());
+    }
+    if let Some(guest) = &filter.guest {
+        conditions.push("customer_id IS NULL AND email_folded = ?".to_owned());
+        binds.push(guest.as_str().into());
     }
     if let Some(state) = filter.state {
         conditions.push("state = ?".to_owned());

@@ -71,6 +71,7 @@ pub(super) fn ask(
         amounts,
         reason: one.kept.arguments.reason.clone(),
         authors: Vec::new(),
+        job: None,
         what: json!(What { bulk: one.id }),
     };
     countersign::ask(tx, now, actor, &asking).map(drop)

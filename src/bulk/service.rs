@@ -335,7 +335,9 @@ pub(super) fn do_one(
             return Err(Error::stale("order", version));
         }
     }
-    let (actor, arguments) = (bulk.kept.by.actor(), &bulk.kept.arguments);
+    let by = &bulk.kept.by;
+    let actor = if bulk.kept.request.is_some() { by.countersigned() } else { by.actor() };
+    let arguments = &bulk.kept.arguments;
     let reason = arguments.reason.clone().unwrap_or_else(|| "by the hundred".to_owned());
     match bulk.command {
         BulkCommand::Release => {

@@ -8,6 +8,7 @@ use crate::{
     customers::companies::{ApprovalNeed, Membership, OrderRules, approval_needed},
     error::{Code, Error, Result},
     kernel::Money,
+    pricing::contracts,
 };
 
 /// What stands in the way of the company's own number.
@@ -15,6 +16,18 @@ pub(super) fn problems(cart: &Cart, rules: &OrderRules) -> Option<Problem> {
     let rule = rules.purchase_order.as_ref().filter(|_| cart.details.occurred_at.is_none())?;
     let wrong = rule.check(cart.details.purchase_order.as_deref()).err()?;
     Some(blocking("purchase_order_wrong", wrong, "/purchase_order"))
+}
+
+/// What stands in the way where the goods cost less than its contract asks for. A history was bought as it was bought.
+pub(super) fn below_minimum(cart: &Cart, value: Money) -> Option<Problem> {
+    let contracts = cart.details.contracts.as_slice();
+    if cart.details.occurred_at.is_some() {
+        return None;
+    }
+    let (one, least) = contracts::below_minimum(contracts, value)?;
+    let number = &one.number;
+    let detail = format!("contract {number} asks for goods of {least} at least, and these cost {value}");
+    Some(blocking(Code::ContractMinimum.as_str(), detail, "/lines"))
 }
 
 /// Who has to approve a cart that has just been priced. A history was bought as it was bought.

@@ -8,9 +8,10 @@ use super::{
     service::{self, Change, Who},
 };
 use crate::{
+    countersign::{self, Ceilinged, Giving},
     db::Tx,
     error::{Code, Error, Result},
-    kernel::{PricePer, Rounding, UnitPrice, ids::CartId},
+    kernel::{Money, PricePer, Rounding, UnitPrice, ids::CartId},
     pricing::model::LineTotals,
 };
 
@@ -19,7 +20,7 @@ use crate::{
 /// agrees.
 ///
 /// # Errors
-/// `not_found`, `cart_not_open`; `invalid_value`, also where the cart would not cost less; `ceiling_exceeded`.
+/// `not_found`, `cart_not_open`; `invalid_value`, also where the cart would not cost less; `ceiling_exceeded`, `second_person_needed`.
 pub fn discount(
     tx: &mut Tx,
     context: &Context,
@@ -30,7 +31,7 @@ pub fn discount(
     if !(1..=100).contains(&percent) {
         return Err(Error::invalid("/percent", "expected a whole number from 1 to 100"));
     }
-    let before = Cell::new(0);
+    let (before, gives) = (Cell::new(0), Cell::new(0));
     let done = service::update(tx, context, who, id, None, |cart| {
         if cart.details.quote.is_some() {
             return Err(Error::conflict("the prices are those of a quote"));
@@ -53,8 +54,16 @@ pub fn discount(
             let detail = "more is given away than this credential may";
             return Err(Error::problem(Code::CeilingExceeded, detail).at("/percent"));
         }
+        gives.set(given);
         Ok(Change::default())
     })?;
+    let giving = Giving {
+        kind: Ceilinged::Discount,
+        channel: Some(done.0.channel),
+        of: Some(id.to_string()),
+        amount: Money::from_minor(gives.get(), done.0.currency),
+    };
+    countersign::pass(tx, (context.now, who.0), &giving)?;
     // A promotion may have asked for prices that are not agreed, or for a sum that is not reached any more.
     match done.0.total() < before.get() {
         true => Ok(done),
@@ -105,7 +114,7 @@ mod tests {
     use rust_decimal::Decimal;
 
     use super::*;
-    use crate::kernel::{Money, Per, Quantity};
+    use crate::kernel::{Per, Quantity};
 
     #[test]
     fn prices_are_reduced_to_the_last_digit() {

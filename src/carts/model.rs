@@ -20,7 +20,7 @@ use crate::{
         text::{Email, Text},
     },
     pricing::{
-        CheckedVatId,
+        CheckedVatId, Contract,
         model::{Step, Totals},
     },
     stored_value::ValueUse,
@@ -320,6 +320,9 @@ pub struct CartDetails {
     /// That it was approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,
+    /// The contracts whose prices it has, as it was priced last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<Contract>,
     /// The codes of its coupons, as they are looked up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coupons: Vec<String>,
@@ -484,16 +487,17 @@ impl Cart {
 /// A cart with blocking problems can not be ordered.
 ///
 /// # Errors
-/// `cart_incomplete`, with all of them.
+/// `cart_incomplete`, with all of them; `contract_minimum` where nothing else is missing than goods up to that.
 pub(crate) fn refuse_incomplete(cart: &Cart) -> Result<()> {
     let blocking: Vec<&Problem> = cart.details.problems.iter().filter(|problem| problem.blocking).collect();
     match blocking.first() {
         None => Ok(()),
         Some(first) => {
             let problems = serde_json::to_value(&blocking)?;
-            Err(Error::problem(Code::CartIncomplete, first.detail.clone())
-                .at(first.pointer.clone())
-                .with("problems", problems))
+            let minimum = Code::ContractMinimum;
+            let only = blocking.iter().all(|problem| problem.code == minimum.as_str());
+            let code = if only { minimum } else { Code::CartIncomplete };
+            Err(Error::problem(code, first.detail.clone()).at(first.pointer.clone()).with("problems", problems))
         }
     }
 }
@@ -565,6 +569,9 @@ pub struct CartView {
     /// That it was approved; a change undoes that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,
+    /// The contracts whose prices it has, with what is agreed beside these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<Contract>,
     /// The promotions whose gifts its buyer does without.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub declined_gifts: Vec<PromotionId>,
@@ -629,7 +636,8 @@ impl CartView {
     #[must_use]
     pub fn new(cart: Cart, changes: Vec<Problem>) -> Self {
         let actions = cart.possible(CartAction::OF_SHOPPERS);
-        let whole = Self::for_staff(cart, changes);
+        let mut whole = Self::for_staff(cart, changes);
+        Contract::keep_public(&mut whole.contracts);
         Self { totals: whole.totals.map(public), actions, ..whole }
     }
 
@@ -665,6 +673,7 @@ impl CartView {
             purchase_order: details.purchase_order,
             needs_approval: details.needs_approval,
             approved: details.approved,
+            contracts: details.contracts,
             quote_id: details.quote,
             declined_gifts: details.declined_gifts,
             coupons: details.coupons,

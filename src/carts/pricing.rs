@@ -30,7 +30,7 @@ use crate::{
     },
     pricing::{
         self, Article, Consider, Described, LineRequest, PartRequest, QuoteRequest, Rules, Shipped, ShippingOption,
-        ShippingRequest, Taxed,
+        ShippingRequest, Taxed, contracts,
         model::{Buyer, ShippingTotals, Totals},
         promotions::{self, Detail, Left, Origin, Person, Redeemed, Redeeming, Use},
         rates::{self, Asking, PriceRow},
@@ -146,6 +146,8 @@ pub(super) fn reprice_with(
     bundles::explode(cart, &variants);
     let mut problems = missing(context, cart, &variants);
     problems.extend(business::problems(cart, &asked.rules));
+    cart.details.contracts = contracts::noted(context.rules.price_lists.of(cart.channel), &quote.by_contract);
+    problems.extend(business::below_minimum(cart, quote.goods_value));
     problems.extend(coupons::problems(cart, &asked.coupons, quote.totals.as_ref()));
     for problem in quote.problems {
         let line = problem.line_no.and_then(|no| cart.details.lines.iter().position(|line| line.line_no == no));

@@ -34,8 +34,8 @@ pub struct Quoted {
     pub quote: Option<QuoteId>,
     /// Until when it can be ordered.
     pub until: Instant,
-    /// Whose it is.
-    pub customer: CustomerId,
+    /// Whose it is; a guest's where that is nobody.
+    pub customer: Option<CustomerId>,
     /// The currency.
     pub currency: Currency,
     /// What is ordered, and at which price where one was agreed.
@@ -86,19 +86,21 @@ pub fn make(tx: &mut Tx, context: &Context, quoted: &Quoted) -> Result<()> {
         shipping_method: Some(kept(&quoted.shipping_method)),
         purchase_order: Some(quoted.purchase_order.as_deref().and_then(|text| Text::new(text).ok())),
         device: Some(Device::CallCentre),
-        customer: Some(Some(quoted.customer)),
+        customer: quoted.customer.map(Some),
         stored: quoted.store_credit.then_some(StoredChange::Credit(true)).into_iter().collect(),
         ..Change::default()
     };
     let actor = Actor::System("quotes");
     let currency = Some(quoted.currency);
-    let (id, customer, quote) = (quoted.id, quoted.customer, quoted.quote);
+    // Nobody is made by it: who acts is the house.
+    let fresh = quoted.customer.unwrap_or_else(|| CustomerId::from_bytes(*quoted.id.bytes()));
+    let (id, customer, quote) = (quoted.id, fresh, quoted.quote);
     let (free_shipping, awaits_return) = (quoted.free_shipping, quoted.awaits_return);
     let new = NewCart { id, customer, currency, change, quote, unattended: true, free_shipping, awaits_return };
     let (mut cart, _) = service::draft(tx, context, &actor, &new)?;
     cart.expires_at = quoted.until;
     let doc = Json::of(&cart.details)?;
-    service::create(tx, context, &actor, quoted.customer, (&cart, &doc)).map(|_| ())
+    service::create(tx, context, &actor, fresh, (&cart, &doc)).map(|_| ())
 }
 
 /// Ends such a cart that nobody has ordered in time. False when it is being paid, or is ordered.

@@ -20,5 +20,6 @@ pub use model::{
 pub use prepayment::{Overpaid, Prepayment, TermStep};
 pub use second_person::SecondPerson;
 pub use service::{
-    ChannelIds, check_named, create_channel, create_legal_entity, entity, settings, update_channel, update_legal_entity,
+    ChannelIds, all_settings, check_named, create_channel, create_legal_entity, entity, settings, update_channel,
+    update_legal_entity,
 };

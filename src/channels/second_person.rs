@@ -22,6 +22,31 @@ pub struct SecondPerson {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 20)]
     pub price_override: Vec<Money>,
+    /// What goes back of an order since pieces of it are cancelled, also by an amendment, all that went back so without a second person together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
+    pub cancellation: Vec<Money>,
+    /// What goes back of an order with returns and claims that staff settle, in the same way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
+    pub return_refund: Vec<Money>,
+    /// What goes back of what was paid too much for an order and kept, in the same way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
+    pub overpayment: Vec<Money>,
+    /// What discounts on a draft take off, in the same way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
+    pub discount: Vec<Money>,
+    /// What an offer for a quote takes off the prices that the customer was shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
+    pub quote: Vec<Money>,
+    /// What one person issues as gift cards and store credit in a day (UTC). They are the merchant's, not a channel's: the lowest that any
+    /// channel says counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
+    pub stored_value: Vec<Money>,
     /// What the channel's orders cost that are cancelled at once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 20)]
@@ -34,7 +59,17 @@ impl SecondPerson {
     /// # Errors
     /// `invalid_value`, with the pointer to the field in a body that has them under `settings`.
     pub fn check(&self) -> Result<()> {
-        let all = [("refund", &self.refund), ("price_override", &self.price_override), ("bulk", &self.bulk)];
+        let all = [
+            ("refund", &self.refund),
+            ("price_override", &self.price_override),
+            ("cancellation", &self.cancellation),
+            ("return_refund", &self.return_refund),
+            ("overpayment", &self.overpayment),
+            ("discount", &self.discount),
+            ("quote", &self.quote),
+            ("stored_value", &self.stored_value),
+            ("bulk", &self.bulk),
+        ];
         for (field, amounts) in all {
             let wrong = |place: usize, detail: &str| {
                 Err(Error::invalid(format!("/settings/second_person/{field}/{place}"), detail))

@@ -35,6 +35,14 @@ pub fn settings(tx: &mut Tx, id: ChannelId) -> Result<Option<ChannelSettings>> {
     store::settings(tx, id)
 }
 
+/// The settings of all channels.
+///
+/// # Errors
+/// What the database says.
+pub fn all_settings(tx: &mut Tx) -> Result<Vec<ChannelSettings>> {
+    store::all_settings(tx)
+}
+
 /// Makes a legal entity.
 ///
 /// # Errors

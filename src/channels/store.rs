@@ -139,6 +139,11 @@ pub(super) fn settings(tx: &mut Tx, id: ChannelId) -> Result<Option<ChannelSetti
     Ok(query.first::<DocSql, Doc<ChannelSettings>>(tx)?.map(|Doc(settings)| settings))
 }
 
+pub(super) fn all_settings(tx: &mut Tx) -> Result<Vec<ChannelSettings>> {
+    let rows = sql("SELECT doc FROM channels ORDER BY id").load::<DocSql, Doc<ChannelSettings>>(tx)?;
+    Ok(rows.into_iter().map(|Doc(settings)| settings).collect())
+}
+
 /// Replaces a channel's name and settings when it still has the given version. False when it has not.
 pub(super) fn update_channel(tx: &mut Tx, now: Instant, changed: &Channel, version: i64) -> Result<bool> {
     // Settings that a newer version beside this one has written stay.

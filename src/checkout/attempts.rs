@@ -3,7 +3,7 @@
 use crate::{
     carts,
     db::Tx,
-    error::{Error, Result},
+    error::{Code, Error, Result},
     kernel::{
         Actor, Instant,
         ids::{OrderId, PaymentId},
@@ -30,6 +30,22 @@ pub(super) fn visible(tx: &mut Tx, actor: &Actor, id: PaymentId) -> Result<Payme
     };
     let seen = channel.map_or(actor.channels().is_none(), |id| actor.sees_channel(id));
     if seen { Ok(payment) } else { Err(missing()) }
+}
+
+/// Up to so many payments that somebody may mean with a reference or an id, of those that the actor may see.
+///
+/// # Errors
+/// What the database says.
+pub fn quoted_payments(tx: &mut Tx, actor: &Actor, text: &str, limit: i64) -> Result<Vec<Payment>> {
+    let mut found = Vec::new();
+    for payment in payments::called(tx, text, limit)? {
+        match visible(tx, actor, payment.id) {
+            Ok(payment) => found.push(payment),
+            Err(error) if error.code() == Code::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 /// Notes what somebody has found out about a payment that failed.

@@ -20,6 +20,7 @@ mod requests;
 pub mod requests_api;
 mod service;
 
+pub use attempts::quoted_payments;
 pub use drive::{client_of, complete_for};
 pub use follow_up::work;
 pub use judging::RiskHints;

@@ -317,7 +317,7 @@ fn take_credit(
     let Some(payment) = payment.filter(|payment| payment.provider == ON_ACCOUNT) else { return Ok(order.clone()) };
     let (now, (entry, event)) = (checkout.context.now, checkout.tickets.credit);
     let claim = credit::Claim {
-        standing: credit::Standing::of(tx, order.placed_at, cart.customer)?,
+        standing: credit::Standing::of(tx, (order.placed_at, order.net_days), cart.customer)?,
         payment: payment.id,
         order: order.id,
         number: order.number.clone(),
@@ -467,6 +467,7 @@ fn new_order(
             min_shelf_life_days: min_shelf_life_days(channel, prepared),
             // The chosen method comes last; without one, what pays all of it.
             purchase_order: details.purchase_order.clone(),
+            contracts: details.contracts.clone(),
             payment_method: payments.last().map(|payment| payment.provider.clone()).unwrap_or_default(),
             invoicing: invoicing(channel, details),
             totals,

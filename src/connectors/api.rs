@@ -10,7 +10,7 @@ use super::{
     model::{Connector, ConnectorPatch, Dispatch, DispatchState, Kept, NewConnector, no_renewal},
     network::Network,
     ports::{Adapter, Ending, is_of_customers},
-    registry,
+    registry, runs,
     service::{self, Mark},
 };
 use crate::{
@@ -55,6 +55,8 @@ pub struct Capabilities {
     pub customer_sink: bool,
     /// It reads what changes at the far end.
     pub change_source: bool,
+    /// It can ask the far end what it has of orders: for resyncs that look, and reconciliations.
+    pub order_search: bool,
     /// Its secrets can be renewed without a gap.
     pub renew_secrets: bool,
 }
@@ -69,6 +71,7 @@ impl From<&Adapter> for AdapterView {
                 order_sink: adapter.order_sink.is_some(),
                 customer_sink: adapter.customer_sink.is_some(),
                 change_source: adapter.change_source.is_some(),
+                order_search: adapter.order_search.is_some(),
                 renew_secrets: adapter.renew_secrets.is_some(),
             },
             settings_schema: (adapter.settings_schema)(),
@@ -405,4 +408,5 @@ pub fn ops(config: &mut Mount<'_>) {
     config.service(list_dispatches).service(read_dispatch).service(replay_dispatch).service(skip_dispatch);
     config.service(replay_stretch);
     mend_api::ops(config);
+    runs::api::ops(config);
 }

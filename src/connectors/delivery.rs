@@ -12,9 +12,10 @@ use super::{
     model::{ConnectorState, Dispatch, DispatchState, Kept, Trace},
     network::Network,
     ports::{Adapter, Delivery, Ending, Link, Outcome, Target},
-    pull, registry, replay,
+    pull, registry, replay, runs,
     sending::{Sending, Step},
     service, store,
+    wire::Stop,
 };
 use crate::{
     db::{Lane, Tx},
@@ -22,33 +23,27 @@ use crate::{
     events::{self, Event},
     http::State,
     jobs::{self, Job, Runner, Steering, Verdict, try_of_round},
-    kernel::{Instant, ids::DispatchId},
+    kernel::{
+        Instant,
+        ids::{ConnectorId, DispatchId},
+    },
 };
 
 /// The kind of the jobs.
 pub const KIND: &str = "connector.dispatch";
 
 /// How long a dispatch of a paused connector sleeps; letting the connector go on wakes it.
-const PAUSED_SECONDS: i64 = 600;
+pub(super) const PAUSED_SECONDS: i64 = 600;
 /// How long the log of what is done with is kept.
 const KEPT_SECONDS: i64 = 30 * 86_400;
 
 /// Registers what connectors do beside requests.
 pub fn register(state: &State, runner: &mut Runner) {
-    let network: Arc<OnceLock<Network>> = Arc::default();
-    let shared = state.clone();
+    let way_out = WayOut::default();
+    let (shared, network) = (state.clone(), way_out.clone());
     runner.handle(KIND, move |job| {
         let (state, network) = (shared.clone(), network.clone());
-        async move {
-            let network = match network.get() {
-                Some(network) => network.clone(),
-                None => {
-                    let made = Network::new(&state)?;
-                    network.get_or_init(|| made).clone()
-                }
-            };
-            deliver(&state, &network, job).await
-        }
+        async move { deliver(&state, &network.of(&state)?, job).await }
     });
     runner.on_burial(KIND, service::buried);
     let shared = state.clone();
@@ -57,6 +52,7 @@ pub fn register(state: &State, runner: &mut Runner) {
         async move { replay::bite(&state, job).await }
     });
     pull::register(state, runner);
+    runs::register(state, runner, &way_out);
     let shared = state.clone();
     runner.every("dispatches.retention", 3600, move |now| {
         let db = shared.db.clone();
@@ -67,6 +63,20 @@ pub fn register(state: &State, runner: &mut Runner) {
             Ok(())
         }
     });
+}
+
+/// The way out that all deliveries of a process share, made by the first.
+#[derive(Clone, Default)]
+pub(super) struct WayOut(Arc<OnceLock<Network>>);
+
+impl WayOut {
+    pub(super) fn of(&self, state: &State) -> Result<Network> {
+        if let Some(network) = self.0.get() {
+            return Ok(network.clone());
+        }
+        let made = Network::new(state)?;
+        Ok(self.0.get_or_init(|| made).clone())
+    }
 }
 
 #[derive(Deserialize)]
@@ -119,14 +129,7 @@ async fn deliver(state: &State, network: &Network, job: Job) -> Result<Verdict> 
         return Ok(Verdict::Done);
     }
     if connector.state == ConnectorState::Paused {
-        let now = state.clock.now();
-        let sleep = move |tx: &mut Tx| {
-            // Under the connector's lock: whoever lets it go on meanwhile either is seen here or wakes this job.
-            let paused = store::is_paused_locked(tx, connector.id)?;
-            job.postpone(tx, now, now.plus_seconds(if paused { PAUSED_SECONDS } else { 0 }))
-        };
-        state.db.write_in(Lane::Bulk, sleep).await?;
-        return Ok(Verdict::Settled);
+        return sleep(state, connector.id, job).await;
     }
     // What it was meant to get once and is not any more: it may lead to somebody else by now.
     if let Some(event) = &event
@@ -152,6 +155,18 @@ async fn deliver(state: &State, network: &Network, job: Job) -> Result<Verdict> 
     let ended = Ended { job, dispatch, outcome, wait, sending, well };
     let written = move |tx: &mut Tx| settle(tx, now, &ended);
     state.db.write_in(Lane::Bulk, written).await?;
+    Ok(Verdict::Settled)
+}
+
+/// Puts the job of a paused connector back, to be woken when it is let go on.
+pub(super) async fn sleep(state: &State, connector: ConnectorId, job: Job) -> Result<Verdict> {
+    let now = state.clock.now();
+    let sleep = move |tx: &mut Tx| {
+        // Under the connector's lock: whoever lets it go on meanwhile either is seen here or wakes this job.
+        let paused = store::is_paused_locked(tx, connector)?;
+        job.postpone(tx, now, now.plus_seconds(if paused { PAUSED_SECONDS } else { 0 }))
+    };
+    state.db.write_in(Lane::Bulk, sleep).await?;
     Ok(Verdict::Settled)
 }
 
@@ -221,10 +236,16 @@ impl Line {
     pub(super) fn masked(&self, outcome: Outcome) -> Outcome {
         masked(outcome, &self.secrets)
     }
+
+    /// The same of what was stopped.
+    pub(super) fn masked_stop(&self, stop: Stop) -> Stop {
+        let error = self.masked(Outcome::failed(&stop.error)).error.unwrap_or_default();
+        Stop { error, ..stop }
+    }
 }
 
 /// Brings an event to a connector's system.
-async fn push(
+pub(super) async fn push(
     state: &State,
     network: &Network,
     connector: &Kept,
@@ -249,7 +270,7 @@ async fn push(
 }
 
 /// How long a push may last: less than its lease, or another worker would begin it beside this one.
-const LONGEST_PUSH: std::time::Duration = std::time::Duration::from_secs(45);
+pub(super) const LONGEST_PUSH: std::time::Duration = std::time::Duration::from_secs(45);
 
 /// A text as it may stand in what was sent or answered: as it is, as JSON writes it, and as JSON writes it in ASCII.
 fn forms(text: &str) -> [String; 3] {
@@ -269,7 +290,7 @@ fn forms(text: &str) -> [String; 3] {
 const SHORTEST_PERSONAL: usize = 3;
 
 /// Takes what is personal out of what is kept of a push: whoever mends a connector need not know whom it was about.
-fn mask(outcome: &mut Outcome, personal: &[String]) {
+pub(super) fn mask(outcome: &mut Outcome, personal: &[String]) {
     let mut known: Vec<String> = personal.iter().flat_map(|text| forms(text)).collect();
     known.retain(|text| text.chars().count() >= SHORTEST_PERSONAL);
     known.sort_by_key(|text| std::cmp::Reverse(text.len()));
@@ -381,17 +402,21 @@ fn settle(tx: &mut Tx, now: Instant, ended: &Ended) -> Result<()> {
         attempts::note(tx, now, dispatch, outcome)?;
     }
     links::note(tx, now, dispatch.connector_id, &outcome.links)?;
-    look_after(tx, now, ended)
+    look_after(tx, now, (dispatch.connector_id, &ended.sending, ended.well), outcome)
 }
 
 /// Counts failures of the far end as a whole, leaves it in peace when they are too many, and speaks to it as ever once it has
-/// answered.
-fn look_after(tx: &mut Tx, now: Instant, ended: &Ended) -> Result<()> {
-    let (connector, sending) = (ended.dispatch.connector_id, ended.sending);
+/// answered. `well` is whether it had answered before.
+pub(super) fn look_after(
+    tx: &mut Tx,
+    now: Instant,
+    (connector, sending, well): (ConnectorId, &Sending, bool),
+    outcome: &Outcome,
+) -> Result<()> {
     let lane = dispatcher::lane(connector);
-    match ended.outcome.ending {
+    match outcome.ending {
         Ending::Failed { outage: true, .. } => {
-            let reason = ended.outcome.error.as_deref().unwrap_or_default();
+            let reason = outcome.error.as_deref().unwrap_or_default();
             let (breaker, step) = breakers::locked(tx, now, connector)?.failed(&sending.breaker, now, reason);
             breakers::save(tx, now, connector, &breaker)?;
             match step {
@@ -404,7 +429,7 @@ fn look_after(tx: &mut Tx, now: Instant, ended: &Ended) -> Result<()> {
         }
         Ending::Throttled { .. } | Ending::Gone => Ok(()),
         // Where nothing had to be told nobody knows whether the far end would have answered.
-        _ if ended.well || ended.outcome.status.is_none() => Ok(()),
+        _ if well || outcome.status.is_none() => Ok(()),
         _ => {
             // Whatever failed alone keeps its time; what nobody was to be told is told now.
             let was_open = breakers::locked(tx, now, connector)?.retry_at.is_some();

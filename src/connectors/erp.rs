@@ -1,11 +1,13 @@
 //! What adapters for business systems have in common: what an event asks for, what the expressions of their mappings know, marks
 //! that stand for a record of theirs, sums that have to come to the same, and how far their records have been read. Pure.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::wire::Stop;
+use super::{ports::Sought, wire::Stop};
 use crate::{
     events::Event,
     kernel::{Instant, Money, ids::OrderId},
@@ -56,6 +58,14 @@ pub fn task(event: &Event) -> Task {
     }
 }
 
+/// Which of an order's events bring it there anew: a sale is made of one document, so the last that tells what it is to be. Earlier
+/// ones would be refused once it is under way.
+#[must_use]
+pub fn needed(events: &[Event]) -> Vec<i64> {
+    let tells = |event: &&Event| matches!(task(event), Task::Sale | Task::Changed | Task::Cancelled);
+    events.iter().rfind(tells).map(|event| event.position).into_iter().collect()
+}
+
 /// A member of a document; null where there is none.
 #[must_use]
 pub fn member<'a>(document: &'a Value, name: &str) -> &'a Value {
@@ -73,6 +83,14 @@ pub fn word<'a>(document: &'a Value, name: &str) -> &'a str {
 #[must_use]
 pub fn is_anothers(key: &str, order: &str) -> bool {
     key != order && key.parse::<OrderId>().is_ok()
+}
+
+/// The records that orders are linked to, by their numbers there, those left out that may be others.
+#[must_use]
+pub fn linked<'a>(orders: impl Iterator<Item = &'a Sought>, kind: &str) -> BTreeMap<i64, &'a str> {
+    let links = orders.flat_map(|order| order.links.iter().map(|link| (link, order.id.as_str())));
+    let own = links.filter(|(link, id)| link.kind == kind && link.object_id == *id && !link.doubtful);
+    own.filter_map(|(link, id)| Some((link.value.parse().ok()?, id))).collect()
 }
 
 /// The ids that a field of several records holds.

@@ -128,3 +128,10 @@ pub(super) fn forget(tx: &mut Tx, connector: ConnectorId, kind: &str, value: &st
     let delete = sql("DELETE FROM connector_links WHERE connector_id = ? AND kind = ? AND value = ?");
     Ok(delete.bind(connector).bind(kind).bind(value).execute(tx)? == 1)
 }
+
+/// Forgets a link of an object, unless something else is called so meanwhile.
+pub(super) fn forget_of(tx: &mut Tx, connector: ConnectorId, link: &Link) -> Result<()> {
+    let delete = "DELETE FROM connector_links WHERE connector_id = ? AND kind = ? AND value = ? AND object_id = ?";
+    let delete = sql(delete).bind(connector).bind(link.kind.as_str()).bind(link.value.as_str());
+    delete.bind(link.object_id.as_str()).execute(tx).map(|_| ())
+}

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::pull::PullView;
+use super::runs::Reconciling;
 use super::sending::{Breaker, BreakerState, Sending};
 use crate::{
     error::{Error, Result},
@@ -170,6 +171,9 @@ pub struct Setup {
     /// Whether it brings events there, reads what changes there, or both.
     #[serde(default)]
     pub direction: Direction,
+    /// Whether, and when, both sides are compared by themselves.
+    #[serde(default)]
+    pub reconcile: Reconciling,
     /// Which of its mappings it writes by; absent is the adapter's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mapping_version: Option<i64>,
@@ -382,6 +386,9 @@ pub struct NewConnector {
     /// Whether it brings events there, reads what changes there, or both.
     #[serde(default)]
     pub direction: Direction,
+    /// Whether, and when, both sides are compared by themselves.
+    #[serde(default)]
+    pub reconcile: Reconciling,
 }
 
 /// What can be changed about a connector.
@@ -414,6 +421,8 @@ pub struct ConnectorPatch {
     pub sending: Option<Sending>,
     /// Whether it brings events there, reads what changes there, or both.
     pub direction: Option<Direction>,
+    /// Whether, and when, both sides are compared by themselves, whole.
+    pub reconcile: Option<Reconciling>,
     /// Its secrets, whole, where they have changed at the far end.
     #[schema(value_type = Option<Object>)]
     pub secrets: Option<Value>,
@@ -444,6 +453,7 @@ impl ConnectorPatch {
         setup.max_attempts = self.max_attempts.unwrap_or(setup.max_attempts);
         setup.sending = self.sending.unwrap_or(setup.sending);
         setup.direction = self.direction.unwrap_or(setup.direction);
+        setup.reconcile = self.reconcile.unwrap_or(setup.reconcile);
     }
 }
 

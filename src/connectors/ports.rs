@@ -45,6 +45,71 @@ pub trait ChangeSource: Send + Sync {
     fn pull<'a>(&'a self, to: Target<'a>, cursor: &'a Value) -> Pulling<'a>;
 }
 
+/// Looks for orders at the far end, without changing anything there.
+pub trait OrderSearch: Send + Sync {
+    /// What the far end has of these orders; those that it does not have are left out. There are at most [`AT_ONCE`] of them.
+    fn find<'a>(&'a self, to: Target<'a>, orders: &'a [Sought]) -> Finding<'a>;
+
+    /// A page of what was made there between two instants, by the far end's clock, and bears a key of an order of ours. `null` is
+    /// where the first page begins.
+    fn list<'a>(&'a self, to: Target<'a>, made: (Instant, Instant), cursor: &'a Value) -> Listing<'a>;
+
+    /// Which of an order's events, by their positions, bring it there anew when they are sent in their order. `events` are those
+    /// that the connector gets, in their order.
+    fn needed(&self, events: &[Event]) -> Vec<i64>;
+}
+
+/// How many orders are looked for at once.
+pub const AT_ONCE: usize = 50;
+
+/// An order that is looked for.
+#[derive(Debug, Clone)]
+pub struct Sought {
+    /// Its id here.
+    pub id: String,
+    /// What the far end was known to call it.
+    pub links: Vec<Link>,
+}
+
+/// What the far end has of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The order's id here.
+    pub order: String,
+    /// What it is called there; several where somebody has to look which it is.
+    pub links: Vec<Link>,
+    /// What it comes to there, tax included, where that can be read.
+    pub total: Option<Money>,
+    /// Whether it is not wanted there any more.
+    pub cancelled: bool,
+    /// Its state, in the far end's own word.
+    pub state: String,
+}
+
+impl Found {
+    /// What people call it there.
+    #[must_use]
+    pub fn reference(&self) -> &str {
+        let first = self.links.first();
+        first.map_or("", |link| link.number.as_deref().unwrap_or(&link.value))
+    }
+}
+
+/// A page of what the far end has.
+#[derive(Debug, Clone, Default)]
+pub struct Listed {
+    /// What it has.
+    pub orders: Vec<Found>,
+    /// Where the next page begins; `None` after the last.
+    pub cursor: Option<Value>,
+}
+
+/// The future of a search.
+pub type Finding<'a> = Pin<Box<dyn Future<Output = Result<Vec<Found>, Stop>> + Send + 'a>>;
+
+/// The future of a page of what the far end has.
+pub type Listing<'a> = Pin<Box<dyn Future<Output = Result<Listed, Stop>> + Send + 'a>>;
+
 /// The future of a pull.
 pub type Pulling<'a> = Pin<Box<dyn Future<Output = Result<Pulled, Stop>> + Send + 'a>>;
 
@@ -281,6 +346,8 @@ pub struct Adapter {
     pub customer_sink: Option<&'static dyn CustomerSink>,
     /// Reads what changes at the far end; `None`: unsupported.
     pub change_source: Option<&'static dyn ChangeSource>,
+    /// Looks for orders at the far end; `None`: it can not be searched.
+    pub order_search: Option<&'static dyn OrderSearch>,
 }
 
 impl Adapter {

@@ -13,7 +13,9 @@ use serde_json::Value;
 use super::{
     breakers,
     delivery::Line,
-    dispatcher, links,
+    dispatcher,
+    erp::Place,
+    links,
     mapping::Mapping,
     mappings,
     model::{ConnectorState, Kept},
@@ -97,6 +99,20 @@ fn cursor(tx: &mut Tx, id: ConnectorId) -> Result<Option<Value>> {
     Ok(query.first::<DocSql, Doc<Value>>(tx)?.map(|Doc(cursor)| cursor))
 }
 
+/// Has a connector whose far end may have gone back to a backup read again what has changed since an instant: what it has read before
+/// may have been given numbers anew. The connector's row is locked.
+pub(super) fn look_again(tx: &mut Tx, id: ConnectorId, since: Instant) -> Result<()> {
+    let Some(mut known) = cursor(tx, id)? else { return Ok(()) };
+    for place in
+        known.get_mut("places").and_then(Value::as_object_mut).into_iter().flat_map(|places| places.values_mut())
+    {
+        let Ok(before) = serde_json::from_value::<Place>(place.clone()) else { continue };
+        *place = serde_json::to_value(Place { at: before.at.map(|at| at.min(since)), seen: Vec::new() })?;
+    }
+    let update = "UPDATE connector_pulls SET cursor = ? WHERE connector_id = ?";
+    sql(update).bind(Doc(known)).bind(id).execute(tx).map(|_| ())
+}
+
 /// When each connector has last read, and what went wrong.
 pub(super) fn views(tx: &mut Tx) -> Result<HashMap<ConnectorId, PullView>> {
     type Row = (ConnectorId, Instant, Option<String>);
@@ -178,6 +194,7 @@ pub(super) fn reporter(of: &Kept) -> Actor {
         channels: of.setup.channels.clone(),
         locations: None,
         money_ceiling: None,
+        countersigned: false,
         key: None,
     })
 }

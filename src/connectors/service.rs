@@ -17,6 +17,8 @@ use super::{
     ports::CUSTOMERS,
     pull, registry,
     replay::{self, Stretch},
+    runs,
+    sending::BreakerState,
     store,
 };
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
     error::{Code, Error, Result, on_duplicate},
     events::{self, Behind, Event, Head, Stream},
     exports,
-    http::seal::Secret,
+    http::{metrics::FarEnd, seal::Secret},
     jobs::{self, Job, NewJob, Steering},
     kernel::{
         Actor, Instant, Scope, Waiting,
@@ -50,6 +52,7 @@ fn check(
     }
     let adapter = registry::find(adapter)?;
     setup.check()?;
+    setup.reconcile.check(adapter.order_search.is_some())?;
     if touched.types {
         check_types(&setup.types)?;
     }
@@ -138,6 +141,7 @@ pub(super) fn create(
         max_attempts: new.max_attempts,
         sending: new.sending,
         direction: new.direction,
+        reconcile: new.reconcile,
         mapping_version: None,
     };
     check(actor, &new.adapter, &setup, Touched::ALL, directory, allow_private)?;
@@ -205,6 +209,28 @@ pub(super) fn views(tx: &mut Tx, now: Instant, kept: Vec<Kept>) -> Result<Vec<Co
         Connector { pull: pulled, ..Connector::new(kept, known, renewable, now) }
     };
     Ok(kept.into_iter().map(view).collect())
+}
+
+/// What is told of every connector in the figures of the process: five statements, and one more for each that is behind the log.
+///
+/// # Errors
+/// What the database says.
+pub fn figures(tx: &mut Tx, now: Instant) -> Result<Vec<FarEnd>> {
+    let all = store::list(tx, None, MANY)?;
+    let figures = |one: Connector| FarEnd {
+        connector: one.id.to_string(),
+        adapter: one.adapter,
+        lag_seconds: one.backlog.lag_seconds,
+        backlog: one.backlog.pending + one.backlog.behind,
+        dead: one.backlog.dead,
+        breaker: match one.breaker_state {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        },
+        paused: one.state == ConnectorState::Paused,
+    };
+    Ok(views(tx, now, all)?.into_iter().map(figures).collect())
 }
 
 /// The version that a change begins with: the current one, when it is the expected one.
@@ -552,6 +578,7 @@ pub(super) fn replay_stretch(
     if jobs::is_queued(tx, &replay::key(id))? {
         return Err(Error::conflict("a stretch is being sent again already: ask again once it is on its way"));
     }
+    runs::is_resync_running(tx, id)?;
     let log = events::state(tx)?;
     let from = match from {
         Mark::Position(position) => position,

@@ -164,6 +164,8 @@ pub(super) fn delete(tx: &mut Tx, id: ConnectorId, version: i64) -> Result<bool>
         "connector_links",
         "connector_mappings",
         "connector_pulls",
+        "connector_runs",
+        "connector_run_items",
     ] {
         sql(format!("DELETE FROM {table} WHERE connector_id = ?")).bind(id).execute(tx)?;
     }
@@ -314,6 +316,19 @@ pub(super) fn dispatches(
 pub(super) fn waiting_of(tx: &mut Tx, stream: &str) -> Result<HashSet<(ConnectorId, i64)>> {
     let query = sql("SELECT connector_id, position FROM dispatches WHERE stream = ? AND state IN ('pending', 'dead')");
     Ok(query.bind(stream).load::<(UidSql, BigInt), (ConnectorId, i64)>(tx)?.into_iter().collect())
+}
+
+/// The positions of what of streams has not arrived at a connector, and whether it is dead.
+pub(super) fn open_of(tx: &mut Tx, connector: ConnectorId, streams: &[&str]) -> Result<Vec<(String, i64, bool)>> {
+    let list = dialect::list(tx, &[("wanted", Col::Text)]);
+    let query = format!(
+        "SELECT stream, position, state FROM dispatches WHERE connector_id = ? AND state IN ('pending', 'dead') \
+         AND stream IN (SELECT wanted FROM {list})"
+    );
+    let wanted = dialect::rows(streams.iter().map(|stream| json!([stream])).collect());
+    let rows =
+        sql(query).bind(connector).bind(wanted).load::<(Text, BigInt, Text), (String, i64, DispatchState)>(tx)?;
+    Ok(rows.into_iter().map(|(stream, position, state)| (stream, position, state == DispatchState::Dead)).collect())
 }
 
 /// Writes down how a try ended. False when the dispatch is not the job's any more.

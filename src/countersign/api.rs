@@ -126,6 +126,17 @@ impl CountersignRequest {
     }
 }
 
+impl CountersignRequest {
+    /// The same where what is done at once is answered with 201 itself.
+    ///
+    /// # Errors
+    /// What can not be written as JSON.
+    pub fn accepted(&self) -> Result<Reply> {
+        let location = format!("/v1/ops/countersign-requests/{}", self.id);
+        Ok(Reply::accepted(self)?.version(self.version).location(location))
+    }
+}
+
 /// The routes of the ops surface.
 pub fn ops(config: &mut Mount<'_>) {
     config.service(list_countersign_requests).service(read_countersign_request);

@@ -5,11 +5,15 @@
 //! knows what is done.
 
 pub mod api;
+mod gate;
 mod model;
 mod run;
 mod service;
 mod store;
 
-pub use model::{Ceilinged, CountersignRequest, CountersignState, CountersignSubject, OnBehalf, mermaid};
+pub use gate::{Giving, Passed, Wanted, day_of, or_ask, pass};
+pub use model::{
+    CLAIM, Ceilinged, CountersignRequest, CountersignState, CountersignSubject, OnBehalf, RETURN_REQUEST, mermaid,
+};
 pub use run::{of_job, run};
 pub use service::{Asking, above, ask, erase, event_schemas, state_of, until, waiting_of, withdraw_of};

@@ -4,11 +4,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::kernel::{
-    Actor, Instant, Money, Scope,
-    actor::Principal,
-    ids::{AmendmentId, BulkJobId, ChannelId, CountersignRequestId, LocationId, OrderId},
-    text::Note,
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        Actor, Instant, Money, Scope,
+        actor::Principal,
+        ids::{
+            AmendmentId, BulkJobId, ChannelId, CountersignRequestId, CustomerId, DraftId, LocationId, OrderClaimId,
+            OrderId, QuoteId, ReturnRequestId, StoredValueId,
+        },
+        text::Note,
+    },
 };
 
 crate::words! {
@@ -20,6 +26,18 @@ crate::words! {
         Override = "override",
         /// The cancelling of many orders at once.
         Bulk = "bulk",
+        /// Money that goes back since pieces of an order are cancelled.
+        Cancel = "cancel",
+        /// Money that goes back with a return, or for a claim.
+        Return = "return",
+        /// Money that was paid too much and kept.
+        Overpayment = "overpayment",
+        /// A discount on a draft.
+        Discount = "discount",
+        /// An offer for a quote.
+        Quote = "quote",
+        /// Gift cards and store credit that are issued.
+        StoredValue = "stored_value",
     }
 }
 
@@ -28,9 +46,9 @@ impl Ceilinged {
     #[must_use]
     pub const fn scope(self) -> Scope {
         match self {
-            Self::Refund => Scope::PaymentsWrite,
-            Self::Override => Scope::PriceOverride,
-            Self::Bulk => Scope::OrdersWrite,
+            Self::Refund | Self::Overpayment | Self::StoredValue => Scope::PaymentsWrite,
+            Self::Override | Self::Discount | Self::Quote => Scope::PriceOverride,
+            Self::Bulk | Self::Cancel | Self::Return => Scope::OrdersWrite,
         }
     }
 
@@ -41,9 +59,22 @@ impl Ceilinged {
             Self::Refund => "countersign.refund",
             Self::Override => "countersign.override",
             Self::Bulk => "countersign.bulk",
+            Self::Cancel => "countersign.cancel",
+            Self::Return => "countersign.return",
+            Self::Overpayment => "countersign.overpayment",
+            Self::Discount => "countersign.discount",
+            Self::Quote => "countersign.quote",
+            Self::StoredValue => "countersign.stored_value",
         }
     }
 }
+
+/// Jobs of commands whose kind is another's too.
+pub const OWN_JOBS: [&str; 2] = [CLAIM, RETURN_REQUEST];
+/// The job that settles a claim.
+pub const CLAIM: &str = "countersign.claim";
+/// The job that settles a return with its customer.
+pub const RETURN_REQUEST: &str = "countersign.return_request";
 
 crate::words! {
     /// Where a request for a second person stands.
@@ -122,6 +153,24 @@ pub struct CountersignSubject {
     /// The work on many orders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bulk_id: Option<BulkJobId>,
+    /// The claim that is settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim_id: Option<OrderClaimId>,
+    /// The return that is settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub return_request_id: Option<ReturnRequestId>,
+    /// The draft that is reduced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draft_id: Option<DraftId>,
+    /// The quote that is offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote_id: Option<QuoteId>,
+    /// The gift card or store credit that is changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_value_id: Option<StoredValueId>,
+    /// The customer who is given store credit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<CustomerId>,
 }
 
 /// For whom something is done later: what they may is what they might when they asked for it.
@@ -173,9 +222,20 @@ impl OnBehalf {
             channels: self.channels.clone(),
             locations: self.locations.clone(),
             money_ceiling: self.money_ceiling,
+            countersigned: false,
             key: None,
         };
         if self.client { Actor::Client(principal) } else { Actor::Staff(principal) }
+    }
+
+    /// The same where a second person has approved it.
+    #[must_use]
+    pub fn countersigned(&self) -> Actor {
+        match self.actor() {
+            Actor::Staff(principal) => Actor::Staff(Principal { countersigned: true, ..principal }),
+            Actor::Client(principal) => Actor::Client(Principal { countersigned: true, ..principal }),
+            other => other,
+        }
     }
 }
 
@@ -189,6 +249,9 @@ pub(super) struct Details {
     pub by: OnBehalf,
     /// What is to be done, as the slice whose command it is writes it.
     pub what: Value,
+    /// The job that does it, where that is not the one of its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -249,6 +312,9 @@ pub struct CountersignRequest {
     /// What is to be done.
     #[serde(skip)]
     pub what: Value,
+    /// The job that does it, where that is not the one of its kind.
+    #[serde(skip)]
+    pub job: Option<String>,
 }
 
 impl CountersignRequest {
@@ -273,7 +339,31 @@ impl CountersignRequest {
             code: self.code.clone(),
             detail: self.detail.clone(),
             authors: self.authors.clone(),
+            job: self.job.clone(),
         }
+    }
+
+    /// The job that does it.
+    #[must_use]
+    pub fn done_by(&self) -> &'static str {
+        let own = OWN_JOBS.iter().find(|job| self.job.as_deref() == Some(**job));
+        own.copied().unwrap_or_else(|| self.kind.job())
+    }
+
+    /// What is to be done, as the slice whose command it is has written it.
+    ///
+    /// # Errors
+    /// What that is not, which would be a defect.
+    pub fn wanted<W: serde::de::DeserializeOwned>(&self) -> serde_json::Result<W> {
+        serde_json::from_value(self.what.clone())
+    }
+
+    /// That it is done on what it was asked for, by the version of that.
+    ///
+    /// # Errors
+    /// `version_stale`.
+    pub fn is_for(&self, what: &str, seen: i64, version: i64) -> Result<()> {
+        if seen == version { Ok(()) } else { Err(Error::stale(what, version)) }
     }
 
     /// All its amounts together, in minor units of whatever currency: what the ceiling of a credential is compared with, as that of whoever

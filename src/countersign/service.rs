@@ -9,13 +9,13 @@ use super::{
     store,
 };
 use crate::{
-    channels,
+    channels::{self, ChannelSettings},
     db::Tx,
     error::{Code, Error, Result},
     events::{self, EventSchema, NewEvent, Payload},
     jobs::{self, NewJob},
     kernel::{
-        Actor, Instant, Money,
+        Actor, Currency, Instant, Money,
         ids::{AmendmentId, ChannelId, CountersignRequestId, EventId, JobId, OrderId},
     },
 };
@@ -71,14 +71,31 @@ pub fn above(tx: &mut Tx, actor: &Actor, kind: Ceilinged, channel: ChannelId, am
     if !matches!(actor, Actor::Staff(_) | Actor::Client(_)) || amount.minor() <= 0 {
         return Ok(false);
     }
-    let ceilings = channels::settings(tx, channel)?.and_then(|settings| settings.second_person);
-    let ceilings = ceilings.as_ref().map(|all| match kind {
+    let own = ceiling(tx, kind, channel, amount.currency())?;
+    Ok(own.is_some_and(|ceiling| amount.minor() > ceiling.minor()))
+}
+
+/// Above what one person does not decide alone in a channel; `None` where there is no such amount.
+pub(super) fn ceiling(tx: &mut Tx, kind: Ceilinged, channel: ChannelId, currency: Currency) -> Result<Option<Money>> {
+    let settings = channels::settings(tx, channel)?;
+    Ok(settings.and_then(|settings| ceiling_in(&settings, kind, currency)))
+}
+
+/// The same by a channel's settings.
+pub(super) fn ceiling_in(settings: &ChannelSettings, kind: Ceilinged, currency: Currency) -> Option<Money> {
+    let all = settings.second_person.as_ref()?;
+    let own = match kind {
         Ceilinged::Refund => &all.refund,
         Ceilinged::Override => &all.price_override,
         Ceilinged::Bulk => &all.bulk,
-    });
-    let own = ceilings.and_then(|all| all.iter().find(|one| one.currency() == amount.currency()));
-    Ok(own.is_some_and(|ceiling| amount.minor() > ceiling.minor()))
+        Ceilinged::Cancel => &all.cancellation,
+        Ceilinged::Return => &all.return_refund,
+        Ceilinged::Overpayment => &all.overpayment,
+        Ceilinged::Discount => &all.discount,
+        Ceilinged::Quote => &all.quote,
+        Ceilinged::StoredValue => &all.stored_value,
+    };
+    own.iter().find(|one| one.currency() == currency).copied()
 }
 
 /// A request about to be made.
@@ -98,6 +115,8 @@ pub struct Asking {
     pub reason: Option<String>,
     /// Who else has had a hand in it.
     pub authors: Vec<String>,
+    /// The job that does it, where that is not the one of its kind.
+    pub job: Option<&'static str>,
     /// What is to be done, for the job that does it.
     pub what: Value,
 }
@@ -134,6 +153,7 @@ pub fn ask(tx: &mut Tx, now: Instant, actor: &Actor, new: &Asking) -> Result<Cou
         updated_at: now,
         by,
         what: new.what.clone(),
+        job: new.job.map(str::to_owned),
     };
     store::insert(tx, &request)?;
     tell(tx, (now, actor), new.ids.1, REQUESTED, &request)?;
@@ -196,7 +216,10 @@ pub(super) fn decide(
         Said::Withdraw => CountersignState::Withdrawn,
     };
     let standing = seen.clone().at(now).state;
-    let decided = CountersignRequest { state, decided_by: Some(actor.label()), note: note.map(str::to_owned), ..seen };
+    // What nobody does any more is not kept.
+    let what = if said == Said::Approve { seen.what.clone() } else { Value::Null };
+    let note = note.map(str::to_owned);
+    let decided = CountersignRequest { state, decided_by: Some(actor.label()), note, what, ..seen };
     let Some(request) = store::decide(tx, now, &decided)? else {
         let detail = match standing {
             CountersignState::Waiting => "somebody has decided meanwhile".to_owned(),
@@ -207,7 +230,7 @@ pub(super) fn decide(
     tell(tx, (now, actor), event, UPDATED, &request)?;
     if said == Said::Approve {
         let payload = json!({ "request": request.id });
-        let job = NewJob { id: job, ..NewJob::now(request.kind.job(), now, payload) };
+        let job = NewJob { id: job, ..NewJob::now(request.done_by(), now, payload) };
         jobs::enqueue(tx, now, vec![job.in_order(request.id.to_string())])?;
     }
     Ok(request)
@@ -286,7 +309,7 @@ pub(super) fn end(
 ) -> Result<bool> {
     let state = if refused.is_some() { CountersignState::Refused } else { CountersignState::Done };
     let (code, detail) = (refused.map(|one| one.0.to_owned()), refused.map(|one| one.1.to_owned()));
-    let ended = CountersignRequest { state, code, detail, ..request.clone() };
+    let ended = CountersignRequest { state, code, detail, what: Value::Null, ..request.clone() };
     let Some(ended) = store::end(tx, now, &ended)? else { return Ok(false) };
     tell(tx, (now, &Actor::System("countersign")), event, UPDATED, &ended)?;
     Ok(true)
@@ -299,8 +322,14 @@ pub(super) fn end(
 pub fn erase(tx: &mut Tx, orders: &[OrderId]) -> Result<()> {
     for request in store::of_orders(tx, orders)? {
         let mut what = request.what.clone();
-        if let Some(reason) = what.pointer_mut("/refund/reason") {
-            *reason = json!("");
+        for place in ["/refund/reason", "/reason", "/body/reason"] {
+            if let Some(reason) = what.pointer_mut(place).filter(|reason| reason.is_string()) {
+                *reason = json!("-");
+            }
+        }
+        // What whoever pays was to read.
+        if let Some(asked) = what.pointer_mut("/ask").and_then(|asked| asked.as_object_mut()) {
+            asked.remove("message");
         }
         let bare = CountersignRequest { reason: None, note: None, what, ..request.clone() };
         if bare != request {

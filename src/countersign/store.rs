@@ -1,4 +1,4 @@
-//! The only file that touches `countersign_requests`.
+//! The only file that touches `countersign_requests` and `given_alone`.
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 
@@ -7,7 +7,7 @@ use crate::{
     db::{Bind, Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, sql},
     error::Result,
     kernel::{
-        Instant,
+        Instant, Money,
         ids::{ChannelId, CountersignRequestId, OrderId},
     },
 };
@@ -33,7 +33,7 @@ const READ: &str =
 fn request(row: Row) -> CountersignRequest {
     let (id, kind, state, channel_id, asked_by, decided_by, Doc(kept), expires_at, version, created_at, updated_at) =
         row;
-    let Details { subject, amounts, reason, by, what, note, code, detail, authors } = kept;
+    let Details { subject, amounts, reason, by, what, note, code, detail, authors, job } = kept;
     CountersignRequest {
         id,
         kind,
@@ -54,6 +54,7 @@ fn request(row: Row) -> CountersignRequest {
         updated_at,
         by,
         what,
+        job,
     }
 }
 
@@ -102,6 +103,22 @@ pub(super) fn end(tx: &mut Tx, now: Instant, ended: &CountersignRequest) -> Resu
     );
     let update = sql(update).bind(ended.state.as_str()).bind(Json::of(&ended.details())?).bind(now).bind(ended.id);
     Ok(load(tx, update)?.pop())
+}
+
+/// Writes down that so much more of something is given away by one person alone. False where it would be more than the ceiling together: then
+/// nothing is written. One row decides.
+pub(super) fn give_alone(
+    tx: &mut Tx,
+    now: Instant,
+    (of, kind): (&str, Ceilinged),
+    amount: Money,
+    ceiling: Money,
+) -> Result<bool> {
+    let give = "INSERT INTO given_alone AS g (subject, kind, currency, amount, updated_at) VALUES (?, ?, ?, ?, ?) \
+                ON CONFLICT (subject, kind, currency) DO UPDATE SET amount = g.amount + excluded.amount, \
+                updated_at = excluded.updated_at WHERE g.amount + excluded.amount <= ?";
+    let give = sql(give).bind(of).bind(kind.as_str()).bind(amount.currency()).bind(amount.minor());
+    Ok(give.bind(now).bind(ceiling.minor()).execute(tx)? == 1)
 }
 
 /// What a list is narrowed to.

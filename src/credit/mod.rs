@@ -12,8 +12,8 @@ mod told;
 
 pub use model::{Above, Credit, CreditEntry, CreditEntryKind, Debt, Excess, open_of};
 pub use service::{
-    Claim, GO_ON, Heir, Standing, Taken, allow_raise, due_of, is_within, open_debt, over, owing, refusal, settle,
-    share, standing_of, take,
+    Claim, GO_ON, Heir, Standing, Taken, allow_raise, due_of, is_within, of_company, open_debt, over, owing, refusal,
+    settle, share, standing_of, take,
 };
 pub use told::event_schemas;
 

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 // What is asked for as it stands in the tables.
-pub(super) use super::store::{Filter, entries, of_company, page};
+pub use super::store::of_company;
+pub(super) use super::store::{Filter, entries, page};
 use super::{
     model::{Above, Credit, CreditEntry, CreditEntryKind, CreditRequest, Debt, Excess},
     store, told,
@@ -114,6 +115,9 @@ fn write_down(
     told::booked(tx, now, actor, credit, &entry)
 }
 
+/// When something is bought, and the payment term that was agreed for it in days: it goes before that of the company.
+pub type Term = (Instant, Option<i64>);
+
 /// Who buys on account: the company that a customer buys for, and until when it pays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
@@ -128,18 +132,24 @@ impl Standing {
     ///
     /// # Errors
     /// `payment_method_unavailable` where they buy for no active company.
-    pub fn of(tx: &mut Tx, placed: Instant, customer: Option<CustomerId>) -> Result<Self> {
+    pub fn of(tx: &mut Tx, term: Term, customer: Option<CustomerId>) -> Result<Self> {
         let company = match customer {
             Some(customer) => customers::standing(tx, customer)?.company,
             None => None,
         };
         let company = company.ok_or_else(|| unavailable("only customers who buy for a company order on account"))?;
-        Self::of_company(tx, placed, company)
+        Self::of_company(tx, term, company)
     }
 
-    fn of_company(tx: &mut Tx, placed: Instant, company: CompanyId) -> Result<Self> {
-        let terms = companies::get(tx, company)?.and_then(|company| company.terms);
-        Ok(Self { company, due_at: terms.map_or(placed, |terms| terms.due_at(placed)) })
+    fn of_company(tx: &mut Tx, (placed, agreed): Term, company: CompanyId) -> Result<Self> {
+        let due_at = match agreed {
+            Some(days) => placed.plus_seconds(86_400 * days),
+            None => {
+                let terms = companies::get(tx, company)?.and_then(|company| company.terms);
+                terms.map_or(placed, |terms| terms.due_at(placed))
+            }
+        };
+        Ok(Self { company, due_at })
     }
 }
 
@@ -148,10 +158,10 @@ impl Standing {
 ///
 /// # Errors
 /// An internal error where the payment owes nothing that was written down.
-pub fn standing_of(tx: &mut Tx, now: Instant, payment: PaymentId) -> Result<Standing> {
-    let known = store::lock_debt(tx, now, payment)?;
+pub fn standing_of(tx: &mut Tx, term: Term, payment: PaymentId) -> Result<Standing> {
+    let known = store::lock_debt(tx, term.0, payment)?;
     let debt = known.ok_or_else(|| Error::internal("a payment on account owes nothing"))?;
-    Standing::of_company(tx, now, debt.company_id)
+    Standing::of_company(tx, term, debt.company_id)
 }
 
 fn unavailable(why: &str) -> Error {

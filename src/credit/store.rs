@@ -26,8 +26,11 @@ fn first(tx: &mut Tx, query: Sql) -> Result<Option<Credit>> {
     Ok(query.first::<CreditTypes, CreditRow>(tx)?.map(credit))
 }
 
-/// The credits of a company, by currency.
-pub(super) fn of_company(tx: &mut Tx, company: CompanyId) -> Result<Vec<Credit>> {
+/// The credits of a company, by currency: one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn of_company(tx: &mut Tx, company: CompanyId) -> Result<Vec<Credit>> {
     let query = format!("SELECT {CREDIT} FROM company_credits WHERE company_id = ? ORDER BY currency");
     Ok(sql(query).bind(company).load::<CreditTypes, CreditRow>(tx)?.into_iter().map(credit).collect())
 }

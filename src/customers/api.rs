@@ -74,7 +74,7 @@ impl CustomerQuery {
         }
         let trimmed = |text: &Option<String>| text.as_deref().map(|text| text.trim().to_owned());
         let company = self.company_id;
-        Ok(Filter { number: trimmed(&self.number), email, group: trimmed(&self.group), company, name })
+        Ok(Filter { number: trimmed(&self.number), email, group: trimmed(&self.group), company, phone: None, name })
     }
 }
 

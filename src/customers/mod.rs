@@ -6,6 +6,7 @@ pub mod api;
 mod book;
 pub mod companies;
 mod model;
+mod phones;
 mod service;
 mod store;
 mod told;
@@ -16,9 +17,10 @@ pub(crate) use model::segments_of;
 pub use model::{
     Consent, ConsentFlag, Customer, CustomerChange, CustomerRow, Login, NewCustomer, Profile, ProfileChange, Standing,
 };
+pub use phones::{note_phones, work};
 pub use service::{
     By, ImportRow, SIGNED_IN, SignedIn, add_address, by_id, change_address, create, erase, find, find_and_hold,
-    find_or_link, hold, import, lock, looked_for, named, number, remove_address, require, standing, update,
+    find_or_link, hold, import, lock, looked_for, named, number, remove_address, require, standing, update, with_phone,
 };
 pub use store::{after, by_ids, with_email};
 pub use told::event_schemas;

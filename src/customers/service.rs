@@ -459,6 +459,18 @@ pub fn import(
     Ok(merged)
 }
 
+/// Up to so many customers whose own phone number this is.
+///
+/// # Errors
+/// What the database says.
+pub fn with_phone(tx: &mut Tx, phone: &str, limit: i64) -> Result<Vec<Customer>> {
+    let phone = Some(crate::kernel::text::phone_digits(phone)).filter(|digits| !digits.is_empty());
+    if phone.is_none() {
+        return Ok(Vec::new());
+    }
+    store::page(tx, &Filter { phone, ..Filter::default() }, None, limit)
+}
+
 /// Up to so many customers who have this number or e-mail address, or whose name begins so.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ use crate::{
         Currency, Instant, Money,
         actor::Identity,
         ids::{CompanyId, CustomerId},
-        text::{Email, fold},
+        text::{Email, fold, phone_digits},
     },
 };
 
@@ -220,9 +220,33 @@ const COLUMNS: &[(&str, Col)] = &[
     ("updated_at", Col::At),
 ];
 
+/// What is kept of a customer in the column `doc`; the phone number also as it is looked for.
+fn doc(customer: &Customer) -> Value {
+    let Customer { email, name, phone, consent, addresses, segments, tax_exempt, erased_at, .. } = customer;
+    json!({ "email": email, "name": name, "phone": phone, "phone_digits": phone.as_deref().map(phone_digits),
+        "consent": consent, "addresses": addresses, "segments": segments, "tax_exempt": tax_exempt, "erased_at": erased_at })
+}
+
+/// Up to so many customers who are not found by their phone number yet: processes of older versions have written them.
+pub(super) fn without_phone_digits(tx: &mut Tx, after: Option<CustomerId>, limit: i64) -> Result<Vec<Customer>> {
+    let after = after.unwrap_or(CustomerId::from_bytes([0; 16]));
+    // As the index `customers_phone` has it.
+    let query = format!(
+        "SELECT {READ} FROM customers c WHERE c.doc->>'phone_digits' IS NULL AND c.doc->>'phone' IS NOT NULL AND c.id > ? \
+         ORDER BY c.id LIMIT ?"
+    );
+    Ok(customers(sql(query).bind(after).bind(limit).load::<Types, Record>(tx)?))
+}
+
+/// Writes by which phone number a customer is found, where nobody has changed them since; that is no change of theirs.
+pub(super) fn note_phone(tx: &mut Tx, customer: &Customer) -> Result<()> {
+    let update = sql("UPDATE customers SET doc = ? WHERE id = ? AND version = ?");
+    update.bind(Doc(doc(customer))).bind(customer.id).bind(customer.version).execute(tx).map(|_| ())
+}
+
 /// A customer in the order of [`COLUMNS`].
 fn row(customer: &Customer) -> Value {
-    let Customer { email, name, phone, consent, addresses, segments, tax_exempt, login, erased_at, .. } = customer;
+    let Customer { email, name, login, .. } = customer;
     json!([
         customer.id.hex(),
         customer.number,
@@ -232,8 +256,7 @@ fn row(customer: &Customer) -> Value {
         fold(name.as_deref().unwrap_or_default()),
         customer.group,
         customer.company_id.map(|company| company.hex()),
-        { "email": email, "name": name, "phone": phone, "consent": consent, "addresses": addresses,
-            "segments": segments, "tax_exempt": tax_exempt, "erased_at": erased_at },
+        doc(customer),
         customer.version,
         customer.created_at.sortable(),
         customer.updated_at.sortable(),
@@ -297,6 +320,8 @@ pub(super) struct Filter {
     pub email: Option<Email>,
     pub group: Option<String>,
     pub company: Option<CompanyId>,
+    /// Their own phone number, as its digits are looked for.
+    pub phone: Option<String>,
     /// The beginning of the name, folded.
     pub name: Option<String>,
 }
@@ -320,6 +345,10 @@ impl Filter {
         if let Some(company) = self.company {
             text.push_str(" AND c.company_id = ?");
             binds.push(company.into());
+        }
+        if let Some(phone) = &self.phone {
+            text.push_str(" AND c.doc->>'phone_digits' = ? AND c.doc->>'phone' IS NOT NULL");
+            binds.push(phone.clone().into());
         }
         if let Some(name) = &self.name {
             // A range instead of LIKE, so that the index serves it: `~` comes after every letter and digit.

@@ -187,6 +187,7 @@ diesel::table! {
         customer_id -> Nullable<UidSql>,
         customer_group -> Nullable<Text>,
         company_id -> Nullable<UidSql>,
+        terms -> Nullable<DocSql>,
     }
 }
 
@@ -1449,6 +1450,19 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
+    use crate::db::types::InstantSql;
+
+    given_alone (subject, kind, currency) {
+        subject -> Text,
+        kind -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        updated_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
     use crate::db::types::UidSql;
 
     bulk_items (bulk_id, order_id) {
@@ -1558,6 +1572,31 @@ diesel::table! {
         shipment_id -> UidSql,
         at -> InstantSql,
         mark -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    gift_receipts (id) {
+        id -> UidSql,
+        order_id -> UidSql,
+        doc -> DocSql,
+        created_at -> InstantSql,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    parcel_claims (shipment_id, line_no) {
+        shipment_id -> UidSql,
+        line_no -> BigInt,
+        quantity -> BigInt,
+        claimed -> BigInt,
+        honoured -> BigInt,
     }
 }
 
@@ -2621,5 +2660,43 @@ diesel::table! {
         cursor -> DocSql,
         pulled_at -> InstantSql,
         error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    connector_runs (id) {
+        id -> UidSql,
+        connector_id -> UidSql,
+        kind -> Text,
+        state -> Text,
+        position -> BigInt,
+        until -> BigInt,
+        sending -> BigInt,
+        night -> Nullable<Text>,
+        differences -> BigInt,
+        closed_at -> Nullable<InstantSql>,
+        doc -> DocSql,
+        created_at -> InstantSql,
+        ended_at -> Nullable<InstantSql>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::{DocSql, InstantSql, UidSql};
+
+    connector_run_items (run_id, order_id) {
+        run_id -> UidSql,
+        order_id -> Text,
+        connector_id -> UidSql,
+        channel_id -> Nullable<UidSql>,
+        state -> Text,
+        sent_to -> BigInt,
+        job_id -> Nullable<UidSql>,
+        doc -> DocSql,
+        updated_at -> InstantSql,
     }
 }

@@ -6,11 +6,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     model::{Discount, Draft, DraftState, LinkRequest, NewDraft},
-    service,
+    second, service,
 };
 use crate::{
     carts::{CartView, Context},
     checkout::{self, CheckoutResult, CompleteRequest, PAYMENT_LINK, PaymentChoice},
+    countersign::{self, CountersignRequest, Passed},
     credit::ON_ACCOUNT,
     db::Tx,
     error::{Code, Error, Result},
@@ -73,9 +74,10 @@ async fn read_draft(call: Call, path: RefPath<DraftId>) -> Result<Reply> {
 /// Give a discount on a draft
 ///
 /// Agrees prices so many per cent below those that the cart shows. What is given away is within the ceiling of the credential, else
-/// `ceiling_exceeded`.
+/// `ceiling_exceeded`. Above what one person gives alone (`second_person` of the channel) nothing is agreed yet: the answer is 202 with the
+/// request that somebody else approves.
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(DraftId), Path)), request_body = Discount,
-    security(("token" = ["prices:override"])), responses((status = 200, body = Draft)))]
+    security(("token" = ["prices:override"])), responses((status = 200, body = Draft), (status = 202, body = CountersignRequest)))]
 #[post("/drafts/{id}/discount")]
 async fn discount_draft(call: Call, path: RefPath<DraftId>, body: Body<Discount>) -> Result<Reply> {
     let actor = call.allow(Scope::PriceOverride)?.clone();
@@ -83,8 +85,19 @@ async fn discount_draft(call: Call, path: RefPath<DraftId>, body: Body<Discount>
     let draft = call.read(move |tx| service::read(tx, &looking, id)).await?;
     let context = Context::of(&call.state, draft.channel_id, call.now).await?;
     let (secret, fresh, what) = (call.state.secret.clone(), Id::new(), body.value.clone());
+    let ids = (Id::new(), Id::new());
     call.command(&body.fingerprint, move |tx| {
-        shown(&service::discount(tx, &context, (&actor, &secret, fresh), id, &what)?)
+        let done = countersign::or_ask(
+            tx,
+            (context.now, &actor),
+            ids,
+            |tx| service::discount(tx, &context, (&actor, &secret, fresh), id, &what),
+            |tx| second::wanted(tx, &actor, (id, &what)),
+        )?;
+        match done {
+            Passed::Done(draft) => shown(&draft),
+            Passed::Waits(request) => request.accepted(),
+        }
     })
     .await
 }

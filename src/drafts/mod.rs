@@ -5,8 +5,10 @@
 
 pub mod api;
 mod model;
+mod second;
 mod service;
 mod store;
 
 pub use model::{Contact, Draft, DraftState};
-pub use service::erase;
+pub use second::work;
+pub use service::{erase, named, of_carts};

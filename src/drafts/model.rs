@@ -123,7 +123,7 @@ pub struct NewDraft {
 }
 
 /// A discount on all of a draft.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = DraftDiscount, example = json!({"percent": 10, "reason": "a good customer"}))]
 pub struct Discount {

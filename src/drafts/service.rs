@@ -184,6 +184,36 @@ pub(super) fn cancel(tx: &mut Tx, by: By<'_>, id: DraftId) -> Result<Draft> {
     save(tx, draft.after("cancelled", (by.1.label(), by.0), None))
 }
 
+/// The drafts of carts behind one of them, in the order of their ids, without who of the staff has done what: for who gets everything that is
+/// kept of them.
+///
+/// # Errors
+/// What the database says.
+pub fn of_carts(tx: &mut Tx, carts: &[CartId], after: Option<DraftId>, limit: i64) -> Result<Vec<Draft>> {
+    let found = store::of_carts_after(tx, carts, after, limit)?;
+    let orders = carts::orders_of(tx, &found.iter().map(|draft| draft.cart_id).collect::<Vec<_>>())?;
+    let shown = |draft: Draft| {
+        let order = orders.get(&draft.cart_id).copied();
+        let mut shown = draft.with_order(order);
+        shown.steps.iter_mut().for_each(|step| step.by.clear());
+        shown
+    };
+    Ok(found.into_iter().map(shown).collect())
+}
+
+/// The draft that somebody means with its id, where the actor sees it.
+///
+/// # Errors
+/// What the database says.
+pub fn named(tx: &mut Tx, actor: &Actor, text: &str) -> Result<Option<Draft>> {
+    let Ok(id) = text.parse() else { return Ok(None) };
+    match read(tx, actor, id) {
+        Ok(draft) => Ok(Some(draft)),
+        Err(error) if error.code() == crate::error::Code::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Erases what was noted on the drafts of carts.
 ///
 /// # Errors

@@ -85,6 +85,17 @@ pub(super) fn of_carts(tx: &mut Tx, carts: &[CartId]) -> Result<Vec<Draft>> {
     load(tx, sql(query).bind(dialect::rows(carts.iter().map(|id| json!([id.hex()])).collect())))
 }
 
+/// Those of carts behind one of them, in the order of their ids.
+pub(super) fn of_carts_after(tx: &mut Tx, carts: &[CartId], after: Option<DraftId>, limit: i64) -> Result<Vec<Draft>> {
+    let after = after.unwrap_or(DraftId::from_bytes([0; 16]));
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT {READ} FROM drafts WHERE cart_id IN (SELECT wanted FROM {list}) AND id > ? ORDER BY id LIMIT ?"
+    );
+    let wanted = dialect::rows(carts.iter().map(|id| json!([id.hex()])).collect());
+    load(tx, sql(query).bind(wanted).bind(after).bind(limit))
+}
+
 /// A page of those of some channels, or of all; the newest first.
 pub(super) fn page(
     tx: &mut Tx,

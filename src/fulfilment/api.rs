@@ -9,18 +9,19 @@ use super::{
     ids::Fresh,
     inbound,
     model::{Command, FulfilmentOrder, FulfilmentState, Pieces, Scan, Shipment, ShipmentCommand},
-    parcels, picking, pickups, returns, scanning, scans,
+    parcels, picking, pickups, returns, scanning, scans, second,
     service::{self, Filter, NewShipment},
     shipped_lots::ShippedLot,
     till,
     tracking::{self, Tracking},
 };
 use crate::{
+    countersign::{self, CountersignRequest, Passed},
     db::Tx,
     error::{Code, Error, Result},
     http::{Body, Call, List, Mount, Page, RefPath, Reply},
     kernel::{
-        Action, Instant, Quantity, Scope,
+        Action, Id, Instant, Quantity, Scope,
         ids::{FulfilmentOrderId, PackageId, ShipmentId},
         text::{Note, Text, WebAddress},
     },
@@ -424,7 +425,7 @@ async fn order_fulfilment(call: Call, path: RefPath<String>) -> Result<Reply> {
 }
 
 /// So many pieces of a line of the order that are cancelled.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CancelLine {
     /// The order's line.
@@ -438,7 +439,7 @@ pub struct CancelLine {
 }
 
 /// What is cancelled, and why.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reason": "customer changed their mind"}))]
 pub struct CancelRequest {
@@ -460,42 +461,59 @@ pub struct CancelRequest {
     pub occurred_at: Option<Instant>,
 }
 
+impl CancelRequest {
+    /// What is to be cancelled, and where what was paid too much goes.
+    ///
+    /// # Errors
+    /// `invalid_value`, `missing_field`.
+    pub(super) fn cancellation(&self) -> Result<(Cancellation, till::GiveTo)> {
+        let piece = |line: &CancelLine| Pieces { line_no: line.line_no, quantity: line.quantity };
+        let pieces: Option<Vec<Pieces>> = self.lines.as_ref().map(|lines| lines.iter().map(piece).collect());
+        checked_lines(pieces.as_ref())?;
+        checked_bundles(self.bundles.as_deref())?;
+        let of = |(place, line): (usize, &CancelLine)| Some((place, line.delivery.as_ref()?.to_string()));
+        let to = till::GiveTo::of(self.refund_to, "/refund_to")?;
+        let what = Cancellation {
+            pieces,
+            deliveries: self.lines.iter().flatten().enumerate().filter_map(of).collect(),
+            bundles: self.bundles.clone().unwrap_or_default(),
+            reason: self.reason.to_string(),
+            paid_out: self.paid_out,
+            give_to: Some(to.clone()),
+            occurred_at: self.occurred_at,
+            ..Cancellation::default()
+        };
+        Ok((what, to))
+    }
+}
+
 /// Cancel
 ///
 /// Cancels pieces that have not left, picked ones too. They go back into stock, the customer owes so much less, and
-/// what was paid too much is given back. Who is limited to locations cancels what is to leave from these.
+/// what was paid too much is given back. Who is limited to locations cancels what is to leave from these. Where more goes back than one person
+/// gives back alone (`second_person` of the channel) nothing is cancelled yet: the answer is 202 with the request that somebody else approves.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = CancelRequest,
-    security(("token" = ["orders:write"])), responses((status = 200, body = till::api::RefundAnswer)))]
+    security(("token" = ["orders:write"])), responses((status = 200, body = till::api::RefundAnswer), (status = 202, body = CountersignRequest)))]
 #[post("/orders/{ref}/cancel")]
 async fn cancel_order(call: Call, path: RefPath<String>, body: Body<CancelRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersWrite)?.clone();
-    let piece = |line: &CancelLine| Pieces { line_no: line.line_no, quantity: line.quantity };
-    let pieces: Option<Vec<Pieces>> = body.lines.as_ref().map(|lines| lines.iter().map(piece).collect());
-    checked_lines(pieces.as_ref())?;
-    checked_bundles(body.bundles.as_deref())?;
     checked_time(&call, body.occurred_at)?;
-    let of = |(place, line): (usize, &CancelLine)| Some((place, line.delivery.as_ref()?.to_string()));
-    let deliveries = body.lines.iter().flatten().enumerate().filter_map(of).collect();
-    let bundles = body.bundles.clone().unwrap_or_default();
-    let (reason, occurred_at) = (body.reason.to_string(), body.occurred_at);
-    let to = till::GiveTo::of(body.refund_to, "/refund_to")?;
-    let give_to = Some(to.clone());
-    let paid_out = body.paid_out;
-    let what = Cancellation {
-        pieces,
-        deliveries,
-        bundles,
-        reason,
-        paid_out,
-        give_to,
-        occurred_at,
-        goes_over: false,
-        agreed: None,
-    };
-    let (now, fresh, reference) = (call.now, Fresh::new(), path.0);
+    let (what, to) = body.cancellation()?;
+    let (now, fresh, reference, asked) = (call.now, Fresh::new(), path.0, body.value.clone());
+    let ids = (Id::new(), Id::new());
     call.command(&body.fingerprint, move |tx| {
         let id = orders::resolve(tx, &actor, &reference)?;
-        let order = cancel::cancel(tx, now, &actor, &fresh, id, &what)?;
+        let done = countersign::or_ask(
+            tx,
+            (now, &actor),
+            ids,
+            |tx| cancel::cancel(tx, now, &actor, &fresh, id, &what),
+            |tx| second::wanted(tx, id, (&asked, &to)),
+        )?;
+        let order = match done {
+            Passed::Done(order) => order,
+            Passed::Waits(request) => return request.accepted(),
+        };
         let (version, gift_card) = (order.version, to.issued_in(tx)?);
         let secret = gift_card.is_some();
         let reply = Reply::ok(&till::api::RefundAnswer { order, gift_card })?.version(version);

@@ -10,7 +10,7 @@ use super::{
     ids::Fresh,
     model::{Command, FulfilmentOrder, Pieces, ShippedLine, Step, at_piece, sum_pieces},
     money::{self, Settling},
-    parcels, ready,
+    parcels, ready, second,
     service::{all_arrived, announce, make_steps, place, save_states, shares},
     store,
     till::{GiveTo, give_owed},
@@ -49,6 +49,8 @@ pub struct Cancellation {
     pub give_to: Option<GiveTo>,
     /// Whether another order has it from now on, and the money with it: nothing is given back or let go for it here.
     pub goes_over: bool,
+    /// Whether the money that goes back was let through already, with what it is a part of.
+    pub let_through: bool,
     /// Of this fulfilment order only, as was asked for by somebody who may: their ceiling was looked at then.
     pub agreed: Option<FulfilmentOrderId>,
 }
@@ -106,6 +108,9 @@ pub fn cancel(
     if what.agreed.is_none() {
         within_ceiling(actor, amount.gross).map_err(|error| error.at(asked.map_or("", |_| "/lines")))?;
     }
+    if what.agreed.is_none() && !what.let_through && !what.goes_over {
+        second::pass(tx, (now, actor), &order, goes_back(&order, amount.gross))?;
+    }
     let moves: Result<Vec<LineMove>> = pieces.iter().map(|piece| line_move(&order, piece)).collect();
     // Without what is cancelled all of it may be packed.
     let mut ready = Vec::new();
@@ -152,6 +157,13 @@ pub fn cancel(
         stock::deallocate(tx, now, actor, &freed, &id.to_string(), at)?;
     }
     Ok(order)
+}
+
+/// How much of what was taken is not owed any more once so much less is due, in minor units.
+pub(super) fn goes_back(order: &OrderDocument, less: i64) -> i64 {
+    let money = order.money();
+    let stays = (money.due - less).max(0);
+    ((money.captured - money.refunded) - stays).clamp(0, less.max(0))
 }
 
 /// Whether people look at whether an order is a fraud, and one of them cancels it now: that says what they have found. That its customer
@@ -329,7 +341,17 @@ fn amounts(order: &OrderDocument, pieces: &[ShippedLine]) -> Result<Vec<(Decimal
     for piece in pieces {
         let line = order.line(piece.line_no)?;
         let kept = line.quantities.quantity - line.quantities.cancelled;
-        shares.push((line.tax_rate, money::share_of(order, piece.line_no, kept - piece.quantity, kept)?));
+        let share = money::share_of(order, piece.line_no, kept - piece.quantity, kept)?;
+        // What was taken back of its price already, since it was lowered, is not taken back again.
+        let credited = line.refunded.minor() - line.goodwill.minor();
+        if credited > line.gross_of(kept - piece.quantity) && share.gross > 0 {
+            let detail = format!(
+                "the price of line {} was lowered by more than would be left of it: send the pieces, and take them back with a return",
+                piece.line_no
+            );
+            return Err(Error::conflict(detail));
+        }
+        shares.push((line.tax_rate, share));
     }
     let cancelled =
         |line_no: i32| pieces.iter().find(|piece| piece.line_no == line_no).map_or(0, |piece| piece.quantity);

@@ -8,6 +8,7 @@ pub mod api;
 mod bundles;
 mod cancel;
 pub mod carriers;
+pub mod claimed;
 mod copies;
 pub mod corrections;
 pub mod crossdock;
@@ -38,6 +39,7 @@ mod reship;
 pub mod returns;
 mod scanning;
 mod scans;
+mod second;
 mod service;
 mod shipment_store;
 mod shipped_lots;
@@ -52,6 +54,7 @@ mod trial;
 
 pub use amending::{Begun, OtherWay, begun, change_way, facts_of, may_change_way, wait_for_more};
 pub use cancel::{Cancellation, cancel, within_ceiling};
+pub use claimed::ClaimedPieces;
 pub use copies::{
     orders_after, orders_by_ids, parcel, returns_after, returns_by_ids, shipments_after, shipments_by_ids,
     shipments_by_number,
@@ -72,15 +75,16 @@ pub use opening::work_of;
 pub use promises::{comes, keep_promise};
 pub use reship::reship_pieces;
 pub use scans::scan;
+pub use second::pass as gives_back;
 pub use service::{NewShipment, Part, deliver, get, of_order, open, pack, pick, ship, ship_parts, shipments};
 pub use shipped_lots::ShippedLot;
 pub use shortages::REPLAN as REPLAN_SHORT;
 pub use status::{Lag, OrderProgress, progress};
 pub use store::{stuck, waiting_attempts, waiting_past_due, waiting_uncollected};
 pub use till::{
-    Carried, Confirmation, GiveTo, RENEW, Receipt, RefundKind, RefundView, await_return, carry, confirm, dispute_heard,
-    owed_of, record_payment, record_payment_of, refund_failed, refunds_of, renewal_discarded, requests, settle_split,
-    take_after_return, to_carry,
+    Carried, Confirmation, GiveTo, RENEW, Receipt, RefundCard, RefundKind, RefundView, await_return, carry, confirm,
+    dispute_heard, owed_of, record_payment, record_payment_of, refund_failed, refunds_of, renewal_discarded, requests,
+    settle_split, take_after_return, to_carry,
 };
 pub use told::{OPENED, event_schemas, work_payload};
 pub use trial::tried_out;
@@ -98,6 +102,8 @@ pub fn erase(tx: &mut crate::db::Tx, orders: &[crate::kernel::ids::OrderId]) -> 
 pub fn work(state: &crate::http::State, runner: &mut crate::jobs::Runner) {
     jobs::register(state, runner);
     till::register(state, runner);
+    second::register(state, runner);
+    returns::second::register(state, runner);
     desk::register(state, runner);
     loads::register(state, runner);
     relief::register(state, runner);

@@ -18,12 +18,12 @@ use crate::{
         Actor, Instant,
         ids::{JobId, OrderId, PaymentOperationId},
     },
-    orders::{self, OrderDocument},
+    orders::{self, OrderDocument, OrderLine},
     payments::{
         self, Account, NewOperation, OperationKind, Payment, Posting, begin_operation, is_by_hand,
         ledger::{self, Part, Sold},
     },
-    pricing::engine::{TaxedShare, share_taxed},
+    pricing::engine::{TaxedShare, share, share_taxed},
     stored_value::{GIFT_CARD, STORE_CREDIT},
 };
 
@@ -365,6 +365,12 @@ fn job(
 pub(super) fn share_of(order: &OrderDocument, line_no: i32, from: i64, to: i64) -> Result<TaxedShare> {
     let line = order.line(line_no)?;
     Ok(share_taxed(line.gross.minor(), line.tax.minor(), from, to, line.quantities.quantity))
+}
+
+/// So much of a line's price behind `given` of it, in minor units, with the tax in it.
+pub(super) fn part(line: &OrderLine, given: i64, gross: i64) -> TaxedShare {
+    let tax = share(line.tax.minor(), given, given + gross, line.gross.minor());
+    TaxedShare { net: gross - tax, tax, gross }
 }
 
 /// The posting that takes back what was sold.

@@ -332,6 +332,7 @@ fn principal(claims: Claims) -> Principal {
         channels: claims.channels,
         locations: claims.locations,
         money_ceiling: claims.money_ceiling,
+        countersigned: false,
         key: None,
     }
 }

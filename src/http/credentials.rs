@@ -45,6 +45,7 @@ impl Grant {
             channels: self.channels,
             locations: self.locations,
             money_ceiling: self.money_ceiling,
+            countersigned: false,
             key: None,
         }
     }

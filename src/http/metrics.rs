@@ -1,7 +1,7 @@
 //! Counters in the Prometheus text format at `/metrics`.
 
 use actix_web::http::Method;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::{
     db::Db,
@@ -22,6 +22,69 @@ fn label(method: &Method) -> &'static str {
     }
 }
 
+/// What is told of one connector. There are as many labels as connectors, and no more.
+#[derive(Debug, Clone)]
+pub struct FarEnd {
+    /// The connector's id.
+    pub connector: String,
+    /// Its adapter.
+    pub adapter: String,
+    /// For how many seconds the oldest event has been waiting.
+    pub lag_seconds: i64,
+    /// How many events have not arrived, those that are dead left out.
+    pub backlog: i64,
+    /// How many events failed for good.
+    pub dead: i64,
+    /// Whether the far end is spoken to: 0 when it is, 1 while one event at a time finds out, 2 while it is left in peace.
+    pub breaker: i64,
+    /// Whether it is paused.
+    pub paused: bool,
+}
+
+/// The figures of connectors.
+struct FarEnds {
+    lag: IntGaugeVec,
+    backlog: IntGaugeVec,
+    dead: IntGaugeVec,
+    breaker: IntGaugeVec,
+    paused: IntGaugeVec,
+}
+
+impl FarEnds {
+    fn new(registry: &Registry) -> Result<Self> {
+        let gauge = |name: &str, help: &str| -> Result<IntGaugeVec> {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), &["connector", "adapter"]).map_err(Error::internal)?;
+            registry.register(Box::new(gauge.clone())).map_err(Error::internal)?;
+            Ok(gauge)
+        };
+        Ok(Self {
+            lag: gauge(
+                "kontor_connector_lag_seconds",
+                "For how long the oldest event has been waiting for a connector",
+            )?,
+            backlog: gauge("kontor_connector_backlog", "Events that have not arrived yet, dead letters left out")?,
+            dead: gauge("kontor_connector_dead", "Events that failed for good: dead letters")?,
+            breaker: gauge("kontor_connector_breaker", "0 closed, 1 half open, 2 open")?,
+            paused: gauge("kontor_connector_paused", "1 while the connector is paused")?,
+        })
+    }
+
+    /// What is not among these any more is told no more.
+    fn set(&self, all: &[FarEnd]) {
+        for gauge in [&self.lag, &self.backlog, &self.dead, &self.breaker, &self.paused] {
+            gauge.reset();
+        }
+        for one in all {
+            let labels = [one.connector.as_str(), one.adapter.as_str()];
+            self.lag.with_label_values(&labels).set(one.lag_seconds);
+            self.backlog.with_label_values(&labels).set(one.backlog);
+            self.dead.with_label_values(&labels).set(one.dead);
+            self.breaker.with_label_values(&labels).set(one.breaker);
+            self.paused.with_label_values(&labels).set(i64::from(one.paused));
+        }
+    }
+}
+
 /// The counters of a process.
 pub struct Metrics {
     registry: Registry,
@@ -35,6 +98,7 @@ pub struct Metrics {
     writes_waiting: IntGauge,
     jobs_waiting: IntGauge,
     jobs_dead: IntGauge,
+    far_ends: FarEnds,
 }
 
 impl Metrics {
@@ -63,6 +127,7 @@ impl Metrics {
             jobs_dead: gauge("kontor_jobs_dead", "Dead letters")?,
             requests: requests.map_err(Error::internal)?,
             seconds: seconds.map_err(Error::internal)?,
+            far_ends: FarEnds::new(&registry)?,
             registry: registry.clone(),
         };
         registry.register(Box::new(metrics.requests.clone())).map_err(Error::internal)?;
@@ -76,11 +141,11 @@ impl Metrics {
         self.seconds.with_label_values(&[method, route]).observe(elapsed.as_secs_f64());
     }
 
-    /// The text of `/metrics`. `jobs` are those waiting and those dead.
+    /// The text of `/metrics`. `jobs` are those waiting and those dead, `far_ends` what is told of each connector.
     ///
     /// # Errors
     /// When the counters can not be written as text.
-    pub fn render(&self, db: &Db, jobs: (i64, i64)) -> Result<String> {
+    pub fn render(&self, db: &Db, jobs: (i64, i64), far_ends: &[FarEnd]) -> Result<String> {
         let reading = db.stats();
         let set = |gauge: &IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.statements, reading.statements);
@@ -91,6 +156,7 @@ impl Metrics {
         self.writes_waiting.set(i64::try_from(db.writes_waiting()).unwrap_or(i64::MAX));
         self.jobs_waiting.set(jobs.0);
         self.jobs_dead.set(jobs.1);
+        self.far_ends.set(far_ends);
         TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(Error::internal)
     }
 }

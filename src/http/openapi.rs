@@ -339,7 +339,7 @@ fn complete_operation(surface: Surface, path: &str, method: &HttpMethod, operati
         problems.push(("409", "The cursor is of another epoch."));
         problems.push(("410", "The cursor is too old."));
     }
-    if path.ends_with("/connectors/{id}/replay") {
+    if ["replay", "resync", "reconcile"].iter().any(|word| path.ends_with(&format!("/connectors/{{id}}/{word}"))) {
         problems.push(("410", "The events from there on have been dropped."));
     }
     if path.ends_with("/connectors/{id}/renew-secrets") {

@@ -4,7 +4,7 @@ use chrono::{Datelike, Days, NaiveDate};
 use rust_decimal::Decimal;
 
 use super::{
-    model::{BillKind, Category, Charge, Invoice, InvoiceLine, Party},
+    model::{BillKind, Category, Charge, Invoice, InvoiceContract, InvoiceLine, Party},
     plan::{CORRECTED, Draft, Piece, Standing},
 };
 use crate::{
@@ -58,6 +58,7 @@ pub(super) fn document(
         order_id: order.id,
         order_number: order.number.clone(),
         ordered_on: local::day_of(seller.time_zone.0, order.placed_at),
+        contracts: contracts(order),
         cause: draft.cause.clone(),
         issued_on: day,
         delivered_on: draft.delivered_on,
@@ -89,6 +90,18 @@ pub(super) fn document(
         left_of_buyer: None,
     };
     Ok(dated(asked(made), settings, day))
+}
+
+/// The contracts under which an order was placed, each number once.
+fn contracts(order: &OrderDocument) -> Vec<InvoiceContract> {
+    let mut named: Vec<InvoiceContract> = Vec::with_capacity(order.contracts.len());
+    for one in &order.contracts {
+        let contract = InvoiceContract { number: one.number.clone(), freight: one.freight.clone() };
+        if !named.contains(&contract) {
+            named.push(contract);
+        }
+    }
+    named
 }
 
 /// A document with its sums. It names no account and no terms where nothing is left to pay.

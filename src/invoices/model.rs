@@ -222,6 +222,16 @@ pub struct LeftOfBuyer {
     pub delivery_country: Option<Country>,
 }
 
+/// A contract under which an order was placed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct InvoiceContract {
+    /// Its number, by which both sides know it.
+    pub number: String,
+    /// Who bears the freight, to where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freight: Option<String>,
+}
+
 /// An invoice, a credit note, or what one would say. Amounts of a credit note are above zero: they are taken off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 // Invoices that other systems have written have the shorter name.
@@ -244,6 +254,9 @@ pub struct Invoice {
     pub order_number: String,
     /// The day on which it was placed.
     pub ordered_on: NaiveDate,
+    /// The contracts under which it was placed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<InvoiceContract>,
     /// What it follows from: an order has one document for each. `order`, `shipment:…`, `return:…`.
     pub cause: String,
     /// The day of its issue, in the zone of the issuer's books.
@@ -337,7 +350,18 @@ impl Invoice {
             delivery_country: self.deliver_to.as_ref().map(|place| place.country),
         };
         let (buyer, deliver_to, terms, note, reason) = (None, None, None, None, None);
-        Self { buyer, deliver_to, terms, note, reason, redacted_at: Some(at), left_of_buyer: Some(left), ..self }
+        let contracts = Vec::new();
+        Self {
+            buyer,
+            deliver_to,
+            terms,
+            note,
+            reason,
+            contracts,
+            redacted_at: Some(at),
+            left_of_buyer: Some(left),
+            ..self
+        }
     }
 
     /// Sums its lines and charges up. Whatever stood in its sums is replaced.

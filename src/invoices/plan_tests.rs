@@ -113,6 +113,8 @@ fn order(mode: Invoicing, lines: Vec<OrderLine>) -> OrderDocument {
         tax: money(0),
         total: money(0),
         purchase_order: None,
+        contracts: Vec::new(),
+        net_days: None,
         payment_method: "manual".to_owned(),
         invoicing: Some(mode),
         payments: Vec::new(),

@@ -15,6 +15,8 @@ struct Words {
     delivered: &'static str,
     due: &'static str,
     order: &'static str,
+    contract: &'static str,
+    freight: &'static str,
     about: &'static str,
     reason: &'static str,
     article: &'static str,
@@ -41,6 +43,8 @@ const ENGLISH: Words = Words {
     delivered: "Shipped on",
     due: "Due on",
     order: "Order",
+    contract: "Contract",
+    freight: "Freight",
     about: "About",
     reason: "Reason",
     article: "Article",
@@ -67,6 +71,8 @@ const GERMAN: Words = Words {
     delivered: "Lieferdatum",
     due: "Zahlbar bis",
     order: "Bestellung",
+    contract: "Vertrag",
+    freight: "Fracht",
     about: "Zu",
     reason: "Grund",
     article: "Artikel",
@@ -202,6 +208,8 @@ fn lines_of(party: &Party, words: &Words) -> Vec<String> {
 
 fn facts(invoice: &Invoice, words: &Words) -> Vec<String> {
     let about: Vec<&str> = invoice.refers_to.iter().map(|one| one.number.as_str()).collect();
+    let contracts: Vec<&str> = invoice.contracts.iter().map(|one| one.number.as_str()).collect();
+    let freight: Vec<&str> = invoice.contracts.iter().filter_map(|one| one.freight.as_deref()).collect();
     let is_credit = invoice.kind == BillKind::CreditNote;
     let rows = [
         (words.number, invoice.number.clone()),
@@ -209,6 +217,8 @@ fn facts(invoice: &Invoice, words: &Words) -> Vec<String> {
         (words.delivered, invoice.delivered_on.map(|day| day.to_string())),
         (words.due, (!is_credit && invoice.payable.minor() > 0).then(|| invoice.due_on.to_string())),
         (words.order, Some(invoice.order_number.clone())),
+        (words.contract, (!contracts.is_empty()).then(|| contracts.join(", "))),
+        (words.freight, (!freight.is_empty() && !is_credit).then(|| freight.join("; "))),
         (words.about, (!about.is_empty()).then(|| about.join(", "))),
         (words.reason, invoice.reason.clone()),
     ];

@@ -113,6 +113,10 @@ fn head(xml: &mut Writer, invoice: &Invoice, credit: bool) {
     for note in [&invoice.reason, &invoice.note] {
         xml.put_some("cbc:Note", note.as_ref());
     }
+    for contract in invoice.contracts.iter().filter(|_| !credit) {
+        let note = contract.freight.as_ref().map(|freight| format!("{}: {freight}", contract.number));
+        xml.put_some("cbc:Note", note.as_ref());
+    }
     xml.put("cbc:DocumentCurrencyCode", invoice.currency.code());
 }
 
@@ -126,6 +130,10 @@ fn references(xml: &mut Writer, invoice: &Invoice) {
                 xml.put("cbc:IssueDate", about.issued_on.to_string());
             });
         });
+    }
+    // BT-12: there is room for one.
+    if let Some(contract) = invoice.contracts.first() {
+        xml.within("cac:ContractDocumentReference", |xml| xml.put("cbc:ID", &contract.number));
     }
 }
 

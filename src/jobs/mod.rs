@@ -19,7 +19,7 @@ pub use api::{Discards, OnDecision, Replays};
 pub use lanes::{Steering, close_lane, forget_lane, steer};
 pub use list::{QueuedJob, Standing, of_keys, standing};
 pub use queue::{
-    Job, NewJob, cancel, cancel_keys, cancel_many, counts, dead, discard, enqueue, forget_dead, hasten_keys, is_queued,
-    lag_seconds, queued_among, replay, replay_many, retry_delay, try_of_round, waiting_dead, waiting_stuck,
+    Job, NewJob, cancel, cancel_keys, cancel_many, counts, dead, delay, discard, enqueue, forget_dead, hasten_keys,
+    is_queued, lag_seconds, queued_among, replay, replay_many, retry_delay, try_of_round, waiting_dead, waiting_stuck,
 };
 pub use runner::{OnBurial, Runner, Verdict};

@@ -423,6 +423,15 @@ pub fn cancel(tx: &mut Tx, id: ids::JobId) -> Result<usize> {
     sql("DELETE FROM jobs WHERE id = ?").bind(id).execute(tx)
 }
 
+/// Has a job that waits be due at another time.
+///
+/// # Errors
+/// What the database says.
+pub fn delay(tx: &mut Tx, now: Instant, id: ids::JobId, until: Instant) -> Result<()> {
+    let update = "UPDATE jobs SET run_at = ?, updated_at = ? WHERE id = ? AND state = 'ready'";
+    sql(update).bind(until).bind(now).bind(id).execute(tx).map(|_| ())
+}
+
 /// Takes jobs out of the queue, as [`cancel`] does, all with one statement.
 ///
 /// # Errors

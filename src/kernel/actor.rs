@@ -117,6 +117,8 @@ pub struct Principal {
     pub channels: Option<Vec<Id<Channel>>>,
     /// The locations they are limited to; `None` is all.
     pub locations: Option<Vec<Id<Location>>>,
+    /// Whether a second person has approved what is done for them: nobody else is asked then.
+    pub countersigned: bool,
     /// The most they may refund or cancel at once, in minor units of any currency; `None` is no ceiling.
     pub money_ceiling: Option<i64>,
     /// The `Idempotency-Key` of the request, where it has one.
@@ -245,6 +247,7 @@ mod tests {
             channels,
             locations,
             money_ceiling: None,
+            countersigned: false,
             key: None,
         })
     }

@@ -126,6 +126,8 @@ kinds! {
     Withdrawal, WithdrawalId = "wdr";
     /// A product that its owner has registered.
     Registration, RegistrationId = "preg";
+    /// That lines of an order are presents.
+    GiftReceipt, GiftReceiptId = "grcpt";
     /// A claim that pieces of an order are lost, damaged, wrong or missing.
     OrderClaim, OrderClaimId = "claim";
     /// A recorded invoice or credit note.
@@ -178,6 +180,8 @@ kinds! {
     Connector, ConnectorId = "con";
     /// One event to one connector.
     Dispatch, DispatchId = "disp";
+    /// A run over what a connector's far end has.
+    ConnectorRun, ConnectorRunId = "crun";
     /// A consumer of a polling feed.
     Consumer, ConsumerId = "cons";
     /// A reference to a document in a foreign system.

@@ -23,6 +23,7 @@ use crate::{
     },
     payments::PaymentView,
     pricing::{
+        contracts::Contract,
         model::{AppliedPromotion, PassedOver, ShippingTotals, Step, TaxTotal, Totals},
         tax::TaxTreatment,
         vat::CheckedVatId,
@@ -53,6 +54,9 @@ pub struct OrderDetails {
     /// The company's own number of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purchase_order: Option<String>,
+    /// The contracts whose prices it was placed at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<Contract>,
     /// The method of payment.
     pub payment_method: String,
     /// How it is invoiced.
@@ -262,6 +266,13 @@ pub struct OrderDocument {
     /// The company's own number of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub purchase_order: Option<String>,
+    /// The contracts whose prices it was placed at, with what was agreed beside these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<Contract>,
+    /// The payment term that follows from its contracts, the shortest of them: on account it is paid within so many days from the day
+    /// of the order. Absent where no contract says one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net_days: Option<i64>,
     /// The method of payment.
     pub payment_method: String,
     /// When it is invoiced, and by whom; absent where nobody does here.
@@ -317,6 +328,7 @@ impl OrderDocument {
         Step::keep_public(&mut shown.explanation, None);
         shown.passed_over.retain(|passed| passed.coupon.is_some());
         shown.rules_version = None;
+        Contract::keep_public(&mut shown.contracts);
         for line in &mut shown.lines {
             let price = line.price();
             Step::keep_public(&mut line.explanation, Some(price));

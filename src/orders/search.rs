@@ -2,6 +2,7 @@
 
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     channels::Span,
-    db::{Bind, Doc, DocSql, InstantSql, Tx, UidSql, sql},
+    db::{Bind, Col, Doc, DocSql, InstantSql, Tx, UidSql, dialect, sql},
     error::{Code, Error, Result},
     http::paging,
     kernel::{
@@ -179,12 +180,29 @@ pub fn found(tx: &mut Tx, actor: &Actor, asked: (&OrderQuery, Span), limit: i64)
 
 /// Up to so many orders of which a condition is so, newest first.
 pub(super) fn latest_of(tx: &mut Tx, (condition, bind): (&str, Bind), limit: i64) -> Result<Vec<OrderSummary>> {
+    latest_where(tx, condition, vec![bind], limit)
+}
+
+fn latest_where(tx: &mut Tx, condition: &str, binds: Vec<Bind>, limit: i64) -> Result<Vec<OrderSummary>> {
     let statement = format!(
         "SELECT id, number, channel_id, customer_id, state, payment_state, fulfilment_state, currency, total, email_folded, \
          placed_at, test, holds FROM orders WHERE {condition} ORDER BY placed_at DESC, id DESC LIMIT ?"
     );
-    let rows = sql(statement).bind_all([bind]).bind(limit).load::<Columns, Row>(tx)?;
+    let rows = sql(statement).bind_all(binds).bind(limit).load::<Columns, Row>(tx)?;
     Ok(rows.into_iter().map(summary).collect())
+}
+
+/// Up to so many orders with a customer's own number, of the channels that the actor sees, newest first; capitals do not matter.
+pub(super) fn with_purchase_order(tx: &mut Tx, actor: &Actor, number: &str, limit: i64) -> Result<Vec<OrderSummary>> {
+    // As the index `orders_purchase_order` has it.
+    let mut condition = "lower(doc->>'purchase_order') = lower(?) AND doc->>'purchase_order' IS NOT NULL".to_owned();
+    let mut binds = vec![Bind::from(number)];
+    if let Some(channels) = actor.channels() {
+        let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+        condition.push_str(&format!(" AND channel_id IN (SELECT wanted FROM {list})"));
+        binds.push(dialect::rows(channels.iter().map(|id| json!([id.hex()])).collect()));
+    }
+    latest_where(tx, &condition, binds, limit)
 }
 
 fn summary(row: Row) -> OrderSummary {

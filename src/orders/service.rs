@@ -23,6 +23,7 @@ use crate::{
         text,
     },
     payments::{self, PaymentView},
+    pricing::contracts,
 };
 
 /// An order about to be placed.
@@ -240,6 +241,8 @@ fn assemble(row: OrderRow, lines: Vec<LineRow>, payments: Vec<PaymentView>, refs
         total: totals.total,
         payment_method: details.payment_method,
         purchase_order: details.purchase_order,
+        net_days: contracts::net_days(&details.contracts),
+        contracts: details.contracts,
         invoicing: details.invoicing,
         payments,
         external_refs: refs,

@@ -8,7 +8,7 @@ use super::{
     search::{self, OrderQuery, OrderSummary},
 };
 use crate::{
-    db::{Bind, InstantSql, Tx, sql},
+    db::{Bind, InstantSql, Tx, UidSql, sql},
     error::Result,
     kernel::{Actor, Currency, Instant, Money, ids::OrderId},
 };
@@ -58,6 +58,16 @@ pub fn sums(tx: &mut Tx, person: &Person) -> Result<Vec<OrderSum>> {
     Ok(rows.into_iter().map(sum).collect())
 }
 
+/// A person's orders that count, by their ids, in that order: test orders do not. One statement.
+///
+/// # Errors
+/// What the database says.
+pub fn ids(tx: &mut Tx, person: &Person) -> Result<Vec<OrderId>> {
+    let (condition, bind) = whose(person);
+    let query = format!("SELECT id FROM orders WHERE {condition} AND NOT test ORDER BY id");
+    sql(query).bind_all([bind]).load::<UidSql, OrderId>(tx)
+}
+
 /// A person's last orders, the newest first: one statement.
 ///
 /// # Errors
@@ -72,6 +82,14 @@ pub fn latest(tx: &mut Tx, person: &Person, limit: i64) -> Result<Vec<OrderSumma
 /// What the database says.
 pub fn of_id(tx: &mut Tx, id: OrderId) -> Result<Vec<OrderSummary>> {
     search::latest_of(tx, ("id = ?", id.into()), 1)
+}
+
+/// Orders that an actor sees and that have a customer's own number, the newest first; capitals do not matter.
+///
+/// # Errors
+/// What the database says.
+pub fn with_purchase_order(tx: &mut Tx, actor: &Actor, number: &str, limit: i64) -> Result<Vec<OrderSummary>> {
+    search::with_purchase_order(tx, actor, number, limit)
 }
 
 /// Orders that an actor sees and that something names: a number, an e-mail address, a reference, a tracking number, the beginning of a

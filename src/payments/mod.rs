@@ -8,6 +8,7 @@ pub mod api;
 pub mod disputes;
 pub mod fees;
 pub mod journal;
+mod kept;
 pub mod ledger;
 mod manual;
 mod model;
@@ -26,6 +27,7 @@ mod told;
 mod waiting;
 
 pub use api::NOTIFIED;
+pub use kept::{Kept, kept};
 pub use ledger::{Account, Posting};
 pub use manual::{MANUAL, is_by_hand};
 pub use model::{
@@ -38,10 +40,10 @@ pub use provider::{
 };
 pub use sandbox::{SANDBOX, SandboxPayment, SandboxState, sign, work};
 pub use service::{
-    action_required, any_due, authorised, begin_operation, by_key, claim, claim_due, confirm_operation, declined,
-    ending, erase, fail_operation, failed, finish_operation, get, give_otherwise, given_up, key_of, late_promise,
-    of_cart, of_order, of_orders, open, open_all, operation, operations, orphaned, put_off, record_operation, resolve,
-    unrefund, voided,
+    action_required, any_due, authorised, begin_operation, by_key, called, claim, claim_due, confirm_operation,
+    declined, ending, erase, fail_operation, failed, finish_operation, get, give_otherwise, given_up, key_of,
+    late_promise, of_cart, of_order, of_orders, open, open_all, operation, operations, orphaned, put_off,
+    record_operation, resolve, unrefund, voided,
 };
 pub use stripe::STRIPE;
 pub use told::{AUTHORISED, Authorised};

@@ -140,9 +140,10 @@ pub trait Provider: Send + Sync {
     /// [`NOT_FOUND`].
     fn lookup<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Outcome>;
 
-    /// What it has kept of a payment so far, by the names of its statements; nothing where it does not know yet, or never tells.
-    fn fees<'a>(&'a self, _payment: &'a Payment) -> Answer<'a, Vec<PaymentFee>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
+    /// What it has kept of a payment of which it has taken money so many times, by the names of its statements; `None` where it does not
+    /// know of all of them yet.
+    fn fees<'a>(&'a self, _payment: &'a Payment, _captures: usize) -> Answer<'a, Option<Vec<PaymentFee>>> {
+        Box::pin(std::future::ready(Ok(Some(Vec::new()))))
     }
 
     /// Reads a notification; `None` for one that is about nothing of ours.

@@ -200,6 +200,19 @@ pub fn by_key(tx: &mut Tx, our_key: &str) -> Result<Option<Payment>> {
     store::by_key(tx, our_key)
 }
 
+/// Up to so many payments that somebody may mean: by our key of them or of what was done with their money, by what their provider calls them,
+/// or by their id. Whoever asks looks who may see them.
+///
+/// # Errors
+/// What the database says.
+pub fn called(tx: &mut Tx, name: &str, limit: i64) -> Result<Vec<Payment>> {
+    let mut found = store::called(tx, name, limit)?;
+    if let Ok(id) = name.parse() {
+        found.extend(get(tx, id)?);
+    }
+    Ok(found)
+}
+
 /// Our key of the payment that a notification is about; `None` where there is none.
 ///
 /// # Errors

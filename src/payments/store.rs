@@ -309,6 +309,16 @@ pub(super) fn by_key(tx: &mut Tx, our_key: &str) -> Result<Option<Payment>> {
     Ok(load(tx, sql(format!("SELECT {PAYMENT} FROM payments WHERE our_key = ?")).bind(our_key))?.pop())
 }
 
+/// Payments by what somebody may call them: our key of them or of an operation of theirs, or what their provider calls them. The newest first.
+pub(super) fn called(tx: &mut Tx, name: &str, limit: i64) -> Result<Vec<Payment>> {
+    let query = format!(
+        "SELECT {PAYMENT} FROM payments WHERE id IN (SELECT id FROM payments WHERE our_key = ? \
+         UNION SELECT id FROM payments WHERE provider_ref = ? \
+         UNION SELECT payment_id FROM payment_operations WHERE our_key = ?) ORDER BY id DESC LIMIT ?"
+    );
+    load(tx, sql(query).bind(name).bind(name).bind(name).bind(limit))
+}
+
 /// A payment by what its provider calls it; the one that the provider knows, where it has shares.
 pub(super) fn by_reference(tx: &mut Tx, name: &str) -> Result<Option<Payment>> {
     let query = format!("SELECT {PAYMENT} FROM payments WHERE provider_ref = ? AND root_id IS NULL LIMIT 1");

@@ -17,15 +17,16 @@ use crate::{
 
 /// See all that is known of a customer
 ///
-/// Contacts, addresses and consent; what they have ordered, in figures by currency and the last ten; returns, open carts, store credit and
-/// gift cards, and how the rules of risk have decided. What a scope is missing for is left out: `orders:read`, `risk:read`.
+/// Contacts, addresses and consent; what they have ordered and kept, in figures by currency and the last ten orders; what is to come back and
+/// what has, with what was given back for it; open carts; store credit and gift cards; the company that they buy for with its credit; and how
+/// the rules of risk have decided. What a scope is missing for is left out: `orders:read`, `risk:read`.
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path)), security(("token" = ["customers:read"])),
     responses((status = 200, body = PersonOverview)))]
 #[get("/customers/{id}/overview")]
 async fn customer_overview(call: Call, path: RefPath<CustomerId>) -> Result<Reply> {
     let actor = call.allow_everywhere(Scope::CustomersRead)?.clone();
-    let (id, secret) = (path.0, call.state.secret.clone());
-    Reply::ok(&call.read(move |tx| overview::of_customer(tx, &actor, secret, id)).await?)
+    let (id, now, secret) = (path.0, call.now, call.state.secret.clone());
+    Reply::ok(&call.read(move |tx| overview::of_customer(tx, (now, &actor), secret, id)).await?)
 }
 
 /// Whose overview is asked for.
@@ -53,7 +54,8 @@ async fn guest_overview(call: Call, body: Body<GuestRequest>) -> Result<Reply> {
 /// Get everything that is kept of a customer
 ///
 /// What a person may ask for (GDPR, Articles 15 and 20): their record, orders with notes and returns, invoices, carts, what rules of risk have
-/// found, store credit, quotes, requests for approval and what they decided about others', recurring orders, order templates, and what has happened to their record. Record by record: go on with `next_cursor` until there is none.
+/// found, store credit, quotes, requests for approval and what they decided about others', recurring orders, order templates, withdrawals,
+/// claims, changes of orders, what was asked to be paid by links, drafts, what they wait for, and what has happened to their record. Record by record: go on with `next_cursor` until there is none.
 /// What a scope is missing for is left out: `orders:read`, `risk:read`.
 /// What guests have done with the same e-mail address is not among it: an address is no proof of who somebody is.
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path)), security(("token" = ["customers:read"])),
@@ -61,7 +63,8 @@ async fn guest_overview(call: Call, body: Body<GuestRequest>) -> Result<Reply> {
 #[get("/customers/{id}/export")]
 async fn export_customer(call: Call, path: RefPath<CustomerId>, query: List<All>) -> Result<Reply> {
     let (actor, whose) = (call.allow_everywhere(Scope::CustomersRead)?.clone(), Whose::Customer(path.0));
-    let read = move |tx: &mut Tx, after, limit| export::page(tx, (&actor, &whose), after, limit);
+    let now = call.now;
+    let read = move |tx: &mut Tx, after, limit| export::page(tx, (now, &actor, &whose), after, limit);
     query.answer(&call, PersonRecord::place, read).await
 }
 
@@ -75,7 +78,9 @@ async fn export_guest(call: Call, body: Body<GuestExportRequest>) -> Result<Repl
     let actor = call.allow_everywhere(Scope::CustomersRead)?.clone();
     let (limit, whose) = (paging::limit(body.limit)?, Whose::Guest(body.email.clone()));
     let after = Cursor::decode_optional(body.cursor.as_deref())?;
-    let items = call.read(move |tx| export::page(tx, (&actor, &whose), after, limit + 1)).await?;
+    let now = call.now;
+    let read = move |tx: &mut Tx| export::page(tx, (now, &actor, &whose), after, limit + 1);
+    let items = call.read(read).await?;
     Reply::ok(&Page::cut(items, limit, PersonRecord::place)?)
 }
 
@@ -84,15 +89,18 @@ async fn export_guest(call: Call, body: Body<GuestExportRequest>) -> Result<Repl
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct SearchQuery {
-    /// A number, an id, an e-mail address, a phone number, a reference of another system, a tracking or invoice number, the beginning of a
-    /// name, a coupon code, or the last four characters of a gift card.
+    /// A number (of an order, invoice, quote, return, withdrawal, claim, customer, company), an id, an e-mail address, a phone number, a reference
+    /// of another system, the customer's own number of an order, a tracking or serial number, a payment's reference, a VAT number, the beginning
+    /// of a name, a coupon code, or the last four characters of a gift card.
     #[param(min_length = 1, max_length = 200)]
     q: String,
 }
 
 /// Find whatever somebody quotes
 ///
-/// Orders, carts, customers, invoices, coupons and gift cards, ten of a kind at most. What your scopes do not let you read is not looked for.
+/// Orders, carts, invoices, what is to come back and has, withdrawals, claims, quotes, drafts, payments, registered products, packages,
+/// customers, companies, coupons and gift cards, ten of a kind at most; each with the order and the customer that it leads to. What your scopes
+/// do not let you read is not looked for.
 #[utoipa::path(tag = "answer a customer", params(SearchQuery), security(("token" = ["orders:read"])),
     responses((status = 200, body = SearchHits)))]
 #[get("/search")]

@@ -4,17 +4,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    approvals, carts, customers,
+    amendments, approvals, back_in_stock, carts, customers,
     db::Tx,
+    drafts,
     error::{Error, Result},
     events, fulfilment, invoices,
     kernel::{
-        Actor, Scope,
+        Actor, Instant, Scope,
         ids::{BillId, CartId, CustomerId, OrderId, RiskAssessmentId},
         text::Email,
     },
     orders::{self, Person},
-    quotes, recurring, returns, risk, stored_value, templates, warranties,
+    payments, quotes, recurring, returns, risk, stored_value, templates, warranties,
 };
 
 crate::words! {
@@ -50,6 +51,18 @@ crate::words! {
         Return = "return",
         /// A product that was registered.
         ProductRegistration = "product_registration",
+        /// A declaration that they withdraw from an order.
+        Withdrawal = "withdrawal",
+        /// What they have claimed of an order.
+        Claim = "claim",
+        /// A change of an order of theirs.
+        Amendment = "amendment",
+        /// What somebody was asked to pay for an order of theirs, by a link.
+        PaymentRequest = "payment_request",
+        /// An order that staff have prepared for them.
+        Draft = "draft",
+        /// What they wait for until it can be had again.
+        BackInStock = "back_in_stock",
         /// What has happened to the customer's record.
         Event = "event",
     }
@@ -73,7 +86,13 @@ impl RecordKind {
             | Self::OrderNote
             | Self::ReturnRequest
             | Self::Return
-            | Self::ProductRegistration => actor.holds(Scope::OrdersRead),
+            | Self::ProductRegistration
+            | Self::Withdrawal
+            | Self::Claim
+            | Self::Amendment
+            | Self::PaymentRequest
+            | Self::Draft
+            | Self::BackInStock => actor.holds(Scope::OrdersRead),
         }
     }
 }
@@ -129,7 +148,7 @@ fn record(kind: RecordKind, id: impl ToString, document: &impl Serialize) -> Res
 /// `not_found`.
 pub(super) fn page(
     tx: &mut Tx,
-    (actor, whose): (&Actor, &Whose),
+    (now, actor, whose): (Instant, &Actor, &Whose),
     after: Option<Place>,
     limit: i64,
 ) -> Result<Vec<PersonRecord>> {
@@ -143,7 +162,7 @@ pub(super) fn page(
         if room == 0 {
             break;
         }
-        records.extend(of_kind(tx, whose, *kind, behind.take().as_deref(), room)?);
+        records.extend(of_kind(tx, (now, whose), *kind, behind.take().as_deref(), room)?);
     }
     Ok(records)
 }
@@ -176,7 +195,7 @@ fn carts_of(tx: &mut Tx, whose: &Whose) -> Result<Vec<CartId>> {
 
 fn of_kind(
     tx: &mut Tx,
-    whose: &Whose,
+    (now, whose): (Instant, &Whose),
     kind: RecordKind,
     behind: Option<&str>,
     limit: i64,
@@ -216,10 +235,29 @@ fn of_kind(
             let told = events::stream(tx, &id.to_string(), behind, limit)?;
             told.iter().map(|event| record(kind, event.position, event)).collect()
         }
+        (RecordKind::Draft, _) => {
+            let carts = carts_of(tx, whose)?;
+            drafts::of_carts(tx, &carts, place(behind)?, limit)?.iter().map(|one| record(kind, one.id, one)).collect()
+        }
+        (RecordKind::BackInStock, _) => {
+            let person = match whose {
+                Whose::Customer(id) => (Some(*id), None),
+                Whose::Guest(email) => (None, Some(email)),
+            };
+            let waiting = back_in_stock::of_person(tx, person, place(behind)?, limit)?;
+            waiting.iter().map(|one| record(kind, one.id, one)).collect()
+        }
         (
-            RecordKind::OrderNote | RecordKind::ReturnRequest | RecordKind::Return | RecordKind::ProductRegistration,
+            RecordKind::OrderNote
+            | RecordKind::ReturnRequest
+            | RecordKind::Return
+            | RecordKind::ProductRegistration
+            | RecordKind::Withdrawal
+            | RecordKind::Claim
+            | RecordKind::Amendment
+            | RecordKind::PaymentRequest,
             _,
-        ) => beside_orders(tx, whose, kind, behind, limit),
+        ) => beside_orders(tx, (now, whose), kind, behind, limit),
         (_, Whose::Customer(id)) => of_business(tx, *id, kind, behind, limit),
         _ => Ok(Vec::new()),
     }
@@ -233,7 +271,7 @@ fn place<I: std::str::FromStr>(behind: Option<&str>) -> Result<Option<I>> {
 /// What is kept beside somebody's orders: words, and what came back.
 fn beside_orders(
     tx: &mut Tx,
-    whose: &Whose,
+    (now, whose): (Instant, &Whose),
     kind: RecordKind,
     behind: Option<&str>,
     limit: i64,
@@ -249,7 +287,8 @@ fn beside_orders(
         }
         RecordKind::ReturnRequest => {
             let requests = returns::of_orders(tx, &orders, place(behind)?, limit)?;
-            requests.iter().map(|one| record(kind, one.id, one)).collect()
+            // What somebody else has asked for, who was given it, is not theirs to read.
+            requests.iter().filter(|one| !one.is_of_gift()).map(|one| record(kind, one.id, one)).collect()
         }
         RecordKind::Return => {
             let back = fulfilment::returns::of_orders(tx, &orders, place(behind)?, limit)?;
@@ -258,6 +297,22 @@ fn beside_orders(
         RecordKind::ProductRegistration => {
             let registered = warranties::of_orders(tx, &orders, place(behind)?, limit)?;
             registered.iter().map(|one| record(kind, one.id, one)).collect()
+        }
+        RecordKind::Withdrawal => {
+            let withdrawn = returns::withdrawals::of_orders(tx, &orders, place(behind)?, limit)?;
+            withdrawn.iter().map(|one| record(kind, one.id, one)).collect()
+        }
+        RecordKind::Claim => {
+            let claimed = returns::claims::of_orders(tx, &orders, place(behind)?, limit)?;
+            claimed.iter().map(|one| record(kind, one.id, one)).collect()
+        }
+        RecordKind::Amendment => {
+            let amended = amendments::of_orders(tx, now, &orders, place(behind)?, limit)?;
+            amended.iter().map(|one| record(kind, one.id, one)).collect()
+        }
+        RecordKind::PaymentRequest => {
+            let asked = payments::requests::of_orders(tx, &orders, place(behind)?, limit)?;
+            asked.iter().map(|one| record(kind, one.id, one)).collect()
         }
         _ => Ok(Vec::new()),
     }

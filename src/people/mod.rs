@@ -5,7 +5,9 @@
 mod api;
 mod export;
 mod overview;
+mod quoted;
 mod search;
+mod standing;
 
 pub use api::ops;
 pub use export::PersonRecord;

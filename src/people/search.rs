@@ -2,14 +2,16 @@
 
 use serde::Serialize;
 
+use super::quoted;
 use crate::{
-    carts, customers,
+    carts,
+    customers::{self, companies},
     db::Tx,
     error::{Code, Error, Result},
     invoices,
     kernel::{
         Actor, Instant, Scope,
-        ids::{CartId, ChannelId, CustomerId},
+        ids::{CartId, ChannelId, CustomerId, OrderId},
         text,
     },
     orders::{OrderQuery, OrderSummary, standing},
@@ -32,6 +34,28 @@ crate::words! {
         Coupon = "coupon",
         /// A gift card.
         GiftCard = "gift_card",
+        /// What somebody has asked to send back.
+        ReturnRequest = "return_request",
+        /// What has come back.
+        Return = "return",
+        /// A declaration that somebody withdraws from an order.
+        Withdrawal = "withdrawal",
+        /// What somebody has claimed of an order.
+        Claim = "claim",
+        /// A quote.
+        Quote = "quote",
+        /// An order that staff prepare.
+        Draft = "draft",
+        /// A payment.
+        Payment = "payment",
+        /// What somebody is asked to pay for an order, by a link.
+        PaymentRequest = "payment_request",
+        /// A product that was registered.
+        Registration = "registration",
+        /// A package with a serial number in it.
+        Package = "package",
+        /// A company.
+        Company = "company",
     }
 }
 
@@ -49,28 +73,43 @@ pub struct SearchHit {
     /// Where it was sold, where it is of a channel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel_id: Option<ChannelId>,
+    /// The order that it is, or is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+    /// The customer who it is, or whose it is, where they are known and may be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<CustomerId>,
 }
 
 impl SearchHit {
-    fn new(kind: HitKind, id: impl ToString, label: String, place: &str) -> Self {
+    pub(super) fn new(kind: HitKind, id: impl ToString, label: String, place: &str) -> Self {
         let id = id.to_string();
-        Self { kind, link: format!("/v1/ops/{place}/{id}"), id, label, channel_id: None }
+        let link = format!("/v1/ops/{place}/{id}");
+        Self { kind, link, id, label, channel_id: None, order_id: None, customer_id: None }
     }
 
-    fn of(self, channel: ChannelId) -> Self {
+    pub(super) fn of(self, channel: ChannelId) -> Self {
         Self { channel_id: Some(channel), ..self }
+    }
+
+    pub(super) fn with_order(self, order: impl Into<Option<OrderId>>) -> Self {
+        Self { order_id: order.into(), ..self }
+    }
+
+    pub(super) fn with_customer(self, customer: impl Into<Option<CustomerId>>) -> Self {
+        Self { customer_id: customer.into(), ..self }
     }
 }
 
 /// What was found.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct SearchHits {
-    /// What fits, ten of a kind at most: orders first, the newest of them first.
+    /// What fits, ten of a kind at most: orders first, the newest of them first. The same thing is told once.
     pub items: Vec<SearchHit>,
 }
 
 /// So many of a kind are told.
-const MOST: i64 = 10;
+pub(super) const MOST: i64 = 10;
 /// A phone number that is looked for has so many digits at least.
 const PHONE_DIGITS: usize = 6;
 
@@ -88,26 +127,45 @@ pub(super) fn everywhere(tx: &mut Tx, actor: &Actor, now: Instant, q: &str) -> R
     if may(Scope::OrdersRead) {
         items.extend(orders(tx, actor, q)?);
         items.extend(cart(tx, actor, q)?);
-        let invoices = invoices::numbered(tx, actor, q)?.into_iter();
-        items.extend(invoices.map(|one| {
-            SearchHit::new(HitKind::Invoice, one.id, format!("{} {q}", one.kind), "invoices").of(one.channel_id)
-        }));
+        items.extend(invoices_of(tx, actor, q)?);
+        items.extend(quoted::beside_orders(tx, actor, q)?);
     }
-    // Customers and their money are the merchant's, not a channel's.
+    if may(Scope::FulfilmentRead) {
+        items.extend(quoted::packages(tx, actor, q)?);
+    }
+    // Customers, companies and their money are the merchant's, not a channel's.
     let everywhere = actor.channels().is_none();
     if everywhere && may(Scope::CustomersRead) {
         items.extend(customers(tx, q)?);
+        items.extend(companies_of(tx, q)?);
     }
     if everywhere && may(Scope::OrdersRead) && q.chars().count() == 4 {
-        let cards = stored_value::ending_in(tx, &q.to_uppercase(), MOST)?.into_iter();
-        items.extend(cards.map(|card| {
-            SearchHit::new(HitKind::GiftCard, card.id, format!("{} with {}", card.kind, card.balance), "stored-values")
-        }));
+        items.extend(gift_cards(tx, q)?);
     }
     if may(Scope::PricesRead) {
         items.extend(coupon(tx, actor, now, q)?);
     }
-    Ok(SearchHits { items })
+    Ok(SearchHits { items: told_once(items, everywhere && may(Scope::CustomersRead)) })
+}
+
+/// Each thing once, and no more of a kind than are told; whose it is only to who may read customers.
+fn told_once(found: Vec<SearchHit>, sees_customers: bool) -> Vec<SearchHit> {
+    let most = usize::try_from(MOST).unwrap_or_default();
+    let mut items: Vec<SearchHit> = Vec::new();
+    for mut hit in found {
+        let of_kind = items.iter().filter(|one| one.kind == hit.kind);
+        if items.iter().any(|one| one.kind == hit.kind && one.id == hit.id) || of_kind.count() >= most {
+            continue;
+        }
+        hit.customer_id = hit.customer_id.filter(|_| sees_customers);
+        items.push(hit);
+    }
+    items
+}
+
+/// Whether it looks like a phone number.
+fn is_phone(q: &str) -> bool {
+    !q.chars().any(char::is_alphabetic) && text::phone_digits(q).len() >= PHONE_DIGITS
 }
 
 fn orders(tx: &mut Tx, actor: &Actor, q: &str) -> Result<Vec<SearchHit>> {
@@ -118,21 +176,35 @@ fn orders(tx: &mut Tx, actor: &Actor, q: &str) -> Result<Vec<SearchHit>> {
         Err(error) => return Err(error),
     };
     found.extend(standing::named_by(tx, actor, &boxed, MOST)?);
-    let looks_like_a_phone = !q.chars().any(char::is_alphabetic) && text::phone_digits(q).len() >= PHONE_DIGITS;
-    if looks_like_a_phone {
+    found.extend(standing::with_purchase_order(tx, actor, q, MOST)?);
+    if is_phone(q) {
         let phone = OrderQuery { phone: Some(q.to_owned()), ..OrderQuery::default() };
         found.extend(standing::named_by(tx, actor, &phone, MOST)?);
     }
-    let mut hits: Vec<SearchHit> = Vec::new();
-    for order in found {
+    let hit = |order: OrderSummary| {
         let label = format!("order {} over {}: {}", order.number, order.total, order.state);
         let hit = SearchHit::new(HitKind::Order, order.id, label, "orders").of(order.channel_id);
-        if !hits.contains(&hit) {
-            hits.push(hit);
-        }
-    }
-    hits.truncate(usize::try_from(MOST).unwrap_or_default());
-    Ok(hits)
+        hit.with_order(order.id).with_customer(order.customer_id)
+    };
+    Ok(found.into_iter().map(hit).collect())
+}
+
+fn invoices_of(tx: &mut Tx, actor: &Actor, q: &str) -> Result<Vec<SearchHit>> {
+    let found = invoices::numbered(tx, actor, q)?.into_iter();
+    let hit = |one: invoices::Invoice| {
+        let label = format!("{} {q}", one.kind);
+        SearchHit::new(HitKind::Invoice, one.id, label, "invoices").of(one.channel_id).with_order(one.order_id)
+    };
+    Ok(found.map(hit).collect())
+}
+
+fn gift_cards(tx: &mut Tx, q: &str) -> Result<Vec<SearchHit>> {
+    let cards = stored_value::ending_in(tx, &q.to_uppercase(), MOST)?.into_iter();
+    let hit = |card: stored_value::StoredValue| {
+        let label = format!("{} with {}", card.kind, card.balance);
+        SearchHit::new(HitKind::GiftCard, card.id, label, "stored-values").with_customer(card.customer_id)
+    };
+    Ok(cards.map(hit).collect())
 }
 
 fn cart(tx: &mut Tx, actor: &Actor, q: &str) -> Result<Option<SearchHit>> {
@@ -140,7 +212,8 @@ fn cart(tx: &mut Tx, actor: &Actor, q: &str) -> Result<Option<SearchHit>> {
     match carts::load(tx, id) {
         Ok(cart) if actor.sees_channel(cart.channel) => {
             let label = format!("cart, {}", cart.state);
-            Ok(Some(SearchHit::new(HitKind::Cart, id, label, "carts").of(cart.channel)))
+            let hit = SearchHit::new(HitKind::Cart, id, label, "carts").of(cart.channel);
+            Ok(Some(hit.with_order(cart.order).with_customer(cart.customer)))
         }
         Ok(_) => Ok(None),
         Err(error) if error.code() == Code::NotFound => Ok(None),
@@ -151,13 +224,26 @@ fn cart(tx: &mut Tx, actor: &Actor, q: &str) -> Result<Option<SearchHit>> {
 fn customers(tx: &mut Tx, q: &str) -> Result<Vec<SearchHit>> {
     let found = match q.parse::<CustomerId>() {
         Ok(id) => customers::by_id(tx, id)?.into_iter().collect(),
+        Err(_) if is_phone(q) => {
+            let mut found = customers::with_phone(tx, q, MOST)?;
+            found.extend(customers::looked_for(tx, q, MOST)?);
+            found
+        }
         Err(_) => customers::looked_for(tx, q, MOST)?,
     };
     let hit = |one: customers::Customer| {
         let label = format!("customer {}, {}", one.number, one.name.as_deref().unwrap_or("without a name"));
-        SearchHit::new(HitKind::Customer, one.id, label, "customers")
+        SearchHit::new(HitKind::Customer, one.id, label, "customers").with_customer(one.id)
     };
     Ok(found.into_iter().map(hit).collect())
+}
+
+fn companies_of(tx: &mut Tx, q: &str) -> Result<Vec<SearchHit>> {
+    let hit = |one: companies::Company| {
+        let label = format!("company {}, {}", one.number, one.name);
+        SearchHit::new(HitKind::Company, one.id, label, "companies")
+    };
+    Ok(companies::looked_for(tx, q, MOST)?.into_iter().map(hit).collect())
 }
 
 fn coupon(tx: &mut Tx, actor: &Actor, now: Instant, q: &str) -> Result<Option<SearchHit>> {

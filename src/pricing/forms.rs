@@ -5,7 +5,10 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::rates::{ListKind, PriceList, ShippingRate, TaxRate};
+use super::{
+    contracts::ContractTerms,
+    rates::{ListKind, PriceList, ShippingRate, TaxRate},
+};
 use crate::{
     error::{Code, Error, Result},
     kernel::{
@@ -76,6 +79,8 @@ pub struct NewPriceList {
     pub valid_from: Option<Instant>,
     /// Until when it is valid, exclusive; left out, it has no end.
     pub valid_until: Option<Instant>,
+    /// What is agreed beside its prices: of a `contract` for a company, a group or a customer. An order names the contracts of its prices.
+    pub terms: Option<ContractTerms>,
 }
 
 /// What can be changed about a price list.
@@ -99,6 +104,10 @@ pub struct PriceListPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Instant>)]
     pub valid_until: Option<Option<Instant>>,
+    /// What is agreed beside its prices, whole; null is nothing. What was ordered before keeps what was agreed then.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<ContractTerms>)]
+    pub terms: Option<Option<ContractTerms>>,
 }
 
 impl PriceListPatch {
@@ -114,7 +123,11 @@ impl PriceListPatch {
         list.valid_from = self.valid_from.unwrap_or(list.valid_from);
         list.valid_until = self.valid_until.unwrap_or(list.valid_until);
         list.announced_at = self.announced_at.unwrap_or(list.announced_at);
+        if let Some(terms) = &self.terms {
+            list.terms.clone_from(terms);
+        }
         check_window(list.valid_from, list.valid_until, "")?;
+        list.terms.as_ref().map_or(Ok(()), |terms| terms.check((list.kind, &list.audience), list.currency))?;
         let checked = check_announced(list.kind, list.announced_at, list.valid_from);
         // Where only the beginning was said, it is that which does not fit.
         checked.map_err(|error| if self.announced_at.is_none() { error.at("/valid_from") } else { error })
@@ -151,6 +164,9 @@ pub struct PriceListView {
     pub valid_from: Option<Instant>,
     /// Until when it is valid, exclusive.
     pub valid_until: Option<Instant>,
+    /// What is agreed beside its prices, where it is a contract's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terms: Option<ContractTerms>,
     /// Rises with every change of the list; prices in it do not count.
     pub version: i64,
 }
@@ -160,7 +176,7 @@ impl From<PriceList> for PriceListView {
         let (customer_id, company_id) = (list.audience.customer(), list.audience.company());
         let customer_group = list.audience.group().map(str::to_owned);
         let PriceList { id, code, name, currency, channel, kind, announced_at, priority, .. } = list;
-        let PriceList { valid_from, valid_until, version, .. } = list;
+        let PriceList { valid_from, valid_until, terms, version, .. } = list;
         Self {
             id,
             code,
@@ -175,6 +191,7 @@ impl From<PriceList> for PriceListView {
             priority,
             valid_from,
             valid_until,
+            terms,
             version,
         }
     }

@@ -8,6 +8,7 @@
 mod adjust;
 pub mod api;
 pub mod change;
+pub mod contracts;
 pub mod engine;
 pub mod filed;
 mod forms;
@@ -30,6 +31,7 @@ mod taxed;
 pub mod vat;
 
 pub use change::Change;
+pub use contracts::{Contract, ContractTerms};
 pub use forms::{
     Fraction, NewPriceList, NewTaxRate, PriceChange, PriceEntry, PriceKey, PriceListPatch, PricesChanged,
     ShippingRateForm,

@@ -28,7 +28,7 @@ use crate::{
     error::Code,
     kernel::{
         Actor, Country, Currency, Device, Instant, Money, PricePer, Quantity, Rounding,
-        ids::{ChannelId, LocationId, PromotionId, VariantId},
+        ids::{ChannelId, LocationId, PriceListId, PromotionId, VariantId},
     },
 };
 
@@ -295,6 +295,8 @@ pub struct Quote {
     pub totals: Option<Totals>,
     /// What the goods cost after discount, with tax where the channel's prices include it: shipping rates go by it.
     pub goods_value: Money,
+    /// The lines whose prices are those of a contract, each with the list of it.
+    pub by_contract: Vec<(i32, PriceListId)>,
     /// The lines that promotions give; the totals have them behind the others.
     pub given: Vec<Given>,
     /// What could not be priced and why. Empty: the totals are complete.
@@ -309,14 +311,17 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
     let mut problems = Vec::new();
     let taxed = Taxed::new(rules, request.sale, request.at, (request.prices_include_tax, request.rounding.strategy));
     let (mut lines, mut shown) = (Vec::with_capacity(request.lines.len()), Vec::with_capacity(request.lines.len()));
-    let mut classes = Vec::with_capacity(request.lines.len());
+    let (mut classes, mut by_contract) = (Vec::with_capacity(request.lines.len()), Vec::new());
     let lists = rates::in_question(rules.price_lists.of(request.channel), request.asking());
     let known = Prices { rows: prices, lists: &lists };
     for line in &request.lines {
-        let priced = line_input(known, (&taxed, request), line).and_then(|(input, reduced, untaxed)| {
+        let priced = line_input(known, (&taxed, request), line).and_then(|(input, from, untaxed)| {
             let subtotal = engine::line_amount(input.price(), line.quantity, request.rounding.strategy)
                 .map_err(|error| QuoteProblem { line_no: Some(line.line_no), ..refused(&error) })?;
             let cost = known.cost(line, (&taxed, request), input.tax_rate);
+            let reduced = from.is_some_and(|(kind, _)| kind == ListKind::Sale);
+            by_contract
+                .extend(from.filter(|(kind, _)| *kind == ListKind::Contract).map(|(_, list)| (line.line_no, list)));
             Ok((shown_line(line, &input, (subtotal, cost), reduced), input, untaxed))
         });
         match priced {
@@ -371,7 +376,7 @@ pub fn quote(rules: &Rules, prices: &HashMap<VariantId, Vec<PriceRow>>, request:
     let (rules_version, tax_treatment) = (rules.version, Some(taxed.taxation.treatment));
     let totals =
         totals.map(|totals| Totals { promotions: applied, passed_over, tax_treatment, rules_version, ..totals });
-    Quote { totals, goods_value, given, problems }
+    Quote { totals, goods_value, by_contract, given, problems }
 }
 
 /// A line as promotions look at it.
@@ -413,21 +418,21 @@ fn basket<'a>(request: &'a QuoteRequest<'_>, lines: Vec<Line<'a>>) -> Basket<'a>
     }
 }
 
-/// A line with its price, and whether that is the price of a sale.
+/// A line with its price, and the list that it is from.
 fn line_input(
     prices: Prices<'_>,
     (taxed, request): (&Taxed<'_>, &QuoteRequest<'_>),
     line: &LineRequest<'_>,
-) -> Result<(LineInput, bool, Option<QuoteProblem>), QuoteProblem> {
+) -> Result<(LineInput, Option<(ListKind, PriceListId)>, Option<QuoteProblem>), QuoteProblem> {
     let problem =
         |code, detail, because| QuoteProblem { line_no: Some(line.line_no), delivery: None, code, detail, because };
     let (tax_rate, step, untaxed) = rate(taxed, line.tax_class, Some(line.line_no));
-    let (price, reduced, mut because) = if let Some(price) = line.price_override {
+    let (price, from, mut because) = if let Some(price) = line.price_override {
         if price.currency() != request.currency {
             let detail = format!("the price is in {} and the cart in {}", price.currency(), request.currency);
             return Err(problem(Code::CurrencyNotSold, detail, Vec::new()));
         }
-        (price, false, vec![Step::new("price_override", format!("set by hand: {price}"))])
+        (price, None, vec![Step::new("price_override", format!("set by hand: {price}"))])
     } else {
         let (rows, asking) = (prices.of(line.variant_id), request.asking());
         // Tiers are told to whoever asks for all that there is to say, and to nobody else: a cart may have a thousand lines.
@@ -446,7 +451,7 @@ fn line_input(
                 if price != chosen.price {
                     because.push(taxed.recomputed_step(&chosen.price.to_string(), &price.to_string()));
                 }
-                (price, chosen.kind == ListKind::Sale, because)
+                (price, Some((chosen.kind, chosen.list)), because)
             }
             Err(_) => {
                 // Of the channel's lists those too that are not for whoever asks.
@@ -460,7 +465,7 @@ fn line_input(
     because.push(step);
     let (line_no, quantity, shipped) = (line.line_no, line.quantity, line.shipped);
     let PricePer { price: unit_price, per } = price;
-    Ok((LineInput { line_no, unit_price, per, quantity, tax_rate, shipped, because }, reduced, untaxed))
+    Ok((LineInput { line_no, unit_price, per, quantity, tax_rate, shipped, because }, from, untaxed))
 }
 
 /// The tax rate for a class, or 0 with the problem that there is none.

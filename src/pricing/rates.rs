@@ -7,7 +7,10 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::model::{Buyer, Step};
+use super::{
+    contracts::ContractTerms,
+    model::{Buyer, Step},
+};
 use crate::kernel::{Country, Currency, Id, Instant, Money, Per, PricePer, Quantity, UnitPrice, ids};
 
 #[cfg(test)]
@@ -127,6 +130,9 @@ pub struct PriceList {
     pub valid_from: Option<Instant>,
     /// Until when it is valid, exclusive.
     pub valid_until: Option<Instant>,
+    /// What is agreed beside its prices, where it is a contract's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<ContractTerms>,
     /// Counts its changes.
     pub version: i64,
 }
@@ -151,7 +157,9 @@ pub struct PriceRow {
 pub struct ChosenPrice {
     /// The price, with the pieces that it is for.
     pub price: PricePer,
-    /// The code of the list it is from.
+    /// The list it is from.
+    pub list: Id<ids::PriceList>,
+    /// The code of that list.
     pub list_code: String,
     /// The quantity from which on it is valid.
     pub min_quantity: Quantity,
@@ -207,7 +215,7 @@ pub fn choose_price<L: Borrow<PriceList>>(
         });
     }
     let (price, kind, min_quantity) = (row.price, winner.kind, row.min_quantity);
-    Ok(ChosenPrice { price, list_code: winner.code.clone(), min_quantity, kind, because })
+    Ok(ChosenPrice { price, list: winner.id, list_code: winner.code.clone(), min_quantity, kind, because })
 }
 
 /// So many tiers of a list are told on each side of the one that won, and so many of all lists together.

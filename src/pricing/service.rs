@@ -112,6 +112,7 @@ pub fn create_price_list(tx: &mut Tx, by: By<'_>, id: PriceListId, new: &NewPric
     check_window(new.valid_from, new.valid_until, "")?;
     check_announced(new.kind, new.announced_at, new.valid_from)?;
     let audience = audience(new)?;
+    new.terms.as_ref().map_or(Ok(()), |terms| terms.check((new.kind, &audience), new.currency))?;
     if let Some(customer) = new.customer_id {
         customers::named(tx, actor, customer).map_err(|error| error.at("/customer_id"))?;
     }
@@ -130,6 +131,7 @@ pub fn create_price_list(tx: &mut Tx, by: By<'_>, id: PriceListId, new: &NewPric
         priority: new.priority,
         valid_from: new.valid_from,
         valid_until: new.valid_until,
+        terms: new.terms.clone(),
         version: 1,
     };
     let taken = || {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
+    contracts::ContractTerms,
     history::model::{Key, Price},
     promotions,
     quote::Rules,
@@ -48,11 +49,11 @@ pub(super) fn open_at_epoch(valid_from: Instant) -> Option<Instant> {
 
 #[rustfmt::skip]
 type PriceListColumns =
-    (UidSql, Text, Text, Text, Nullable<UidSql>, Nullable<UidSql>, Nullable<UidSql>, Nullable<Text>, Text, Nullable<InstantSql>, BigInt, Nullable<InstantSql>, Nullable<InstantSql>, BigInt);
+    (UidSql, Text, Text, Text, Nullable<UidSql>, Nullable<UidSql>, Nullable<UidSql>, Nullable<Text>, Text, Nullable<InstantSql>, BigInt, Nullable<InstantSql>, Nullable<InstantSql>, BigInt, Nullable<DocSql>);
 #[rustfmt::skip]
 type PriceListRow =
-    (PriceListId, String, String, Currency, Option<ChannelId>, Option<CustomerId>, Option<CompanyId>, Option<String>, ListKind, Option<Instant>, i64, Option<Instant>, Option<Instant>, i64);
-const PRICE_LIST: &str = "id, code, name, currency, channel_id, customer_id, company_id, customer_group, kind, announced_at, priority, valid_from, valid_until, version";
+    (PriceListId, String, String, Currency, Option<ChannelId>, Option<CustomerId>, Option<CompanyId>, Option<String>, ListKind, Option<Instant>, i64, Option<Instant>, Option<Instant>, i64, Option<Doc<ContractTerms>>);
+const PRICE_LIST: &str = "id, code, name, currency, channel_id, customer_id, company_id, customer_group, kind, announced_at, priority, valid_from, valid_until, version, terms";
 
 fn price_list_of(row: PriceListRow) -> Result<PriceList> {
     let (
@@ -70,6 +71,7 @@ fn price_list_of(row: PriceListRow) -> Result<PriceList> {
         valid_from,
         valid_until,
         version,
+        terms,
     ) = row;
     let priority = i32::try_from(priority).map_err(Error::internal)?;
     // One of them at most, as a CHECK of the table has it.
@@ -87,6 +89,7 @@ fn price_list_of(row: PriceListRow) -> Result<PriceList> {
         priority,
         valid_from,
         valid_until,
+        terms: terms.map(|Doc(terms)| terms),
         version,
     })
 }
@@ -105,7 +108,7 @@ pub(super) fn price_list(tx: &mut Tx, id: PriceListId) -> Result<Option<PriceLis
 
 pub(super) fn insert_price_list(tx: &mut Tx, now: Instant, list: &PriceList) -> Result<()> {
     sql(format!(
-        "INSERT INTO price_lists ({PRICE_LIST}, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO price_lists ({PRICE_LIST}, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ))
     .bind(list.id)
     .bind(list.code.as_str())
@@ -121,6 +124,7 @@ pub(super) fn insert_price_list(tx: &mut Tx, now: Instant, list: &PriceList) -> 
     .bind(list.valid_from)
     .bind(list.valid_until)
     .bind(list.version)
+    .bind(list.terms.as_ref().map(Json::of).transpose()?)
     .bind(now)
     .bind(now)
     .execute(tx)?;
@@ -129,17 +133,19 @@ pub(super) fn insert_price_list(tx: &mut Tx, now: Instant, list: &PriceList) -> 
 
 /// Replaces what can change of a list when it still has the given version. False when it has not.
 pub(super) fn update_price_list(tx: &mut Tx, now: Instant, list: &PriceList, version: i64) -> Result<bool> {
-    let update =
-        sql("UPDATE price_lists SET name = ?, announced_at = ?, priority = ?, valid_from = ?, valid_until = ?, \
-         version = version + 1, updated_at = ? WHERE id = ? AND version = ?")
-        .bind(list.name.as_str())
-        .bind(list.announced_at)
-        .bind(list.priority)
-        .bind(list.valid_from)
-        .bind(list.valid_until)
-        .bind(now)
-        .bind(list.id)
-        .bind(version);
+    let update = sql(
+        "UPDATE price_lists SET name = ?, announced_at = ?, priority = ?, valid_from = ?, valid_until = ?, terms = ?, \
+         version = version + 1, updated_at = ? WHERE id = ? AND version = ?",
+    )
+    .bind(list.name.as_str())
+    .bind(list.announced_at)
+    .bind(list.priority)
+    .bind(list.valid_from)
+    .bind(list.valid_until)
+    .bind(list.terms.as_ref().map(Json::of).transpose()?)
+    .bind(now)
+    .bind(list.id)
+    .bind(version);
     Ok(update.execute(tx)? == 1)
 }
 

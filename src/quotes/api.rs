@@ -6,11 +6,13 @@ use utoipa::IntoParams;
 
 use super::{
     model::{Message, Offer, Quote, QuoteCommand, QuoteState},
+    second,
     service::{self, Filter, Whose},
 };
 use crate::{
     carts::Context,
     checkout::{self, CheckoutResult, CompleteRequest},
+    countersign::{self, CountersignRequest, Passed},
     customers,
     db::Tx,
     error::Result,
@@ -185,13 +187,29 @@ async fn read_quote(call: Call, path: RefPath<QuoteId>) -> Result<Reply> {
 ///
 /// For what a customer has asked for, or in place of an offer that they have not accepted. The order has these prices, explained as `quote`. Of
 /// what is given away below the prices that the customer was shown no more than the credential's ceiling.
+/// Above what one person gives alone (`second_person` of the channel) nothing is offered yet: the answer is 202 with the request that somebody
+/// else approves.
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(QuoteId), Path)), request_body = Offer,
-    security(("token" = ["prices:override"])), responses((status = 200, body = Quote)))]
+    security(("token" = ["prices:override"])), responses((status = 200, body = Quote), (status = 202, body = CountersignRequest)))]
 #[post("/quotes/{id}/offer")]
 async fn offer_quote(call: Call, path: RefPath<QuoteId>, body: Body<Offer>) -> Result<Reply> {
     let actor = call.allow(Scope::PriceOverride)?.clone();
     let (now, ids, offer) = (call.now, (path.0, Id::new()), body.value.clone());
-    call.command(&body.fingerprint, move |tx| shown(&service::offer(tx, (now, &actor), ids, &offer)?)).await
+    let asked = (Id::new(), Id::new());
+    call.command(&body.fingerprint, move |tx| {
+        let done = countersign::or_ask(
+            tx,
+            (now, &actor),
+            asked,
+            |tx| service::offer(tx, (now, &actor), ids, &offer),
+            |tx| second::wanted(tx, &actor, (ids.0, &offer)),
+        )?;
+        match done {
+            Passed::Done(quote) => shown(&quote),
+            Passed::Waits(request) => request.accepted(),
+        }
+    })
+    .await
 }
 
 async fn theirs(call: Call, id: QuoteId, body: Body<Message>, command: QuoteCommand) -> Result<Reply> {

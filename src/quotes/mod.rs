@@ -6,11 +6,12 @@
 pub mod api;
 mod jobs;
 mod model;
+mod second;
 mod service;
 mod store;
 mod told;
 
 pub use jobs::work;
 pub use model::{Quote, QuoteLine, QuoteState, TRANSITIONS, mermaid};
-pub use service::{erase, of_customer};
+pub use service::{erase, of_customer, quoted};
 pub use told::event_schemas;

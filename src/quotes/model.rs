@@ -291,7 +291,7 @@ pub(super) fn given_away(lines: &[QuoteLine]) -> i64 {
 }
 
 /// A line of an offer.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = QuoteOfferLine, example = json!({"line_no": 1, "unit_price": {"amount": "17.50", "currency": "EUR"}}))]
 pub struct OfferLine {
@@ -308,7 +308,7 @@ pub struct OfferLine {
 }
 
 /// What staff offer.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = QuoteOffer, example = json!({"lines": [{"line_no": 1, "unit_price": {"amount": "17.50", "currency": "EUR"}}],
     "valid_until": "2030-12-31T23:00:00Z", "terms": "delivered to the kerb", "message": "as we discussed"}))]

@@ -11,12 +11,13 @@ use crate::{
         self, Context,
         quoted::{self, Quoted},
     },
+    countersign::{self, Ceilinged, Giving},
     customers,
     db::Tx,
     error::{Code, Error, Result},
     http::seal::Secret,
     kernel::{
-        Actor, Instant, Per, PricePer,
+        Actor, Instant, Money, Per, PricePer,
         actor::Identity,
         ids::{CartId, CartLineId, ChannelId, CustomerId, EventId, OrderId, QuoteId},
     },
@@ -121,6 +122,14 @@ pub(super) fn of_staff(tx: &mut Tx, actor: &Actor, id: QuoteId) -> Result<Quote>
     store::read(tx, id)?.filter(|quote| actor.sees_channel(quote.channel_id)).ok_or_else(unknown)
 }
 
+/// A quote, locked.
+///
+/// # Errors
+/// `not_found`.
+pub(super) fn locked(tx: &mut Tx, id: QuoteId) -> Result<Quote> {
+    store::lock(tx, id)?.ok_or_else(unknown)
+}
+
 /// Whose quotes somebody sees who is signed in: their own, of the channel that they are in.
 ///
 /// # Errors
@@ -158,6 +167,13 @@ pub(super) fn offer(tx: &mut Tx, by: By<'_>, (id, event): (QuoteId, EventId), of
         let detail = "more is given away than this credential may";
         return Err(Error::problem(Code::CeilingExceeded, detail).at("/lines"));
     }
+    let giving = Giving {
+        kind: Ceilinged::Quote,
+        channel: Some(next.channel_id),
+        of: None,
+        amount: Money::from_minor(given_away(&next.lines), next.currency),
+    };
+    countersign::pass(tx, by, &giving)?;
     step(tx, by, event, next)
 }
 
@@ -256,7 +272,7 @@ fn cart_of(quote: &Quote, until: Instant) -> Result<Quoted> {
         id: quote.cart_id,
         quote: Some(quote.id),
         until,
-        customer: quote.customer_id,
+        customer: Some(quote.customer_id),
         currency: quote.currency,
         lines: quote.lines.iter().map(line).collect::<Result<_>>()?,
         email: to.email,
@@ -286,6 +302,23 @@ pub(super) fn note_order(tx: &mut Tx, now: Instant, (id, event): (QuoteId, Event
     Ok(Some(order))
 }
 
+/// The quotes, after one of them, that were accepted and have an order by now that they do not know, for they were paid otherwise than in the
+/// answer; and the last one that was looked at, where there was one.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn ordered(tx: &mut Tx, after: Option<QuoteId>, limit: i64) -> Result<(Vec<QuoteId>, Option<QuoteId>)> {
+    let accepted = store::accepted(tx, after, limit)?;
+    let last = accepted.last().map(|(id, _)| *id);
+    let mut ordered = Vec::new();
+    for (id, cart) in accepted {
+        if carts::load(tx, cart)?.order.is_some() {
+            ordered.push(id);
+        }
+    }
+    Ok((ordered, last))
+}
+
 /// Ends a quote whose time is over: one that is being paid at this moment is left, one that is ordered is noted.
 ///
 /// # Errors
@@ -312,6 +345,19 @@ pub(super) fn expire(tx: &mut Tx, now: Instant, (id, event): (QuoteId, EventId))
 /// What the database says.
 pub fn of_customer(tx: &mut Tx, customer: CustomerId, after: Option<QuoteId>, limit: i64) -> Result<Vec<Quote>> {
     store::of_customer_after(tx, customer, after, limit)
+}
+
+/// The quotes that somebody may mean with a number or an id, of those that the actor sees.
+///
+/// # Errors
+/// What the database says.
+pub fn quoted(tx: &mut Tx, actor: &Actor, text: &str) -> Result<Vec<Quote>> {
+    let mut found = store::numbered(tx, text)?;
+    if let Ok(id) = text.parse() {
+        found.extend(store::read(tx, id)?);
+    }
+    found.retain(|one| actor.sees_channel(one.channel_id));
+    Ok(found)
 }
 
 /// Erases what a customer's quotes tell of them: whom they go to, and what was said.

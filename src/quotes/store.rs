@@ -75,6 +75,12 @@ pub(super) fn insert(tx: &mut Tx, new: &Quote) -> Result<()> {
     Ok(())
 }
 
+/// The quote with a number; letters may be small.
+pub(super) fn numbered(tx: &mut Tx, number: &str) -> Result<Vec<Quote>> {
+    let query = sql(format!("SELECT {READ} FROM quotes WHERE number IN (?, ?) ORDER BY id DESC"));
+    load(tx, query.bind(number).bind(number.to_uppercase()))
+}
+
 pub(super) fn read(tx: &mut Tx, id: QuoteId) -> Result<Option<Quote>> {
     Ok(load(tx, sql(format!("SELECT {READ} FROM quotes WHERE id = ?")).bind(id))?.pop())
 }
@@ -105,6 +111,13 @@ pub(super) fn update(tx: &mut Tx, quote: &Quote) -> Result<bool> {
 pub(super) fn due(tx: &mut Tx, now: Instant, limit: i64) -> Result<Vec<QuoteId>> {
     let query = "SELECT id FROM quotes WHERE state IN ('offered', 'accepted') AND valid_until <= ? ORDER BY valid_until LIMIT ?";
     sql(query).bind(now).bind(limit).load::<UidSql, QuoteId>(tx)
+}
+
+/// Quotes that were accepted and know no order yet, after one of them, with their carts.
+pub(super) fn accepted(tx: &mut Tx, after: Option<QuoteId>, limit: i64) -> Result<Vec<(QuoteId, CartId)>> {
+    let after = after.unwrap_or(QuoteId::from_bytes([0; 16]));
+    let query = "SELECT id, cart_id FROM quotes WHERE state = 'accepted' AND id > ? ORDER BY id LIMIT ?";
+    sql(query).bind(after).bind(limit).load::<(UidSql, UidSql), (QuoteId, CartId)>(tx)
 }
 
 /// What a list is narrowed to.

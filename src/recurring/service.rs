@@ -238,7 +238,7 @@ pub(super) fn make_cart(tx: &mut Tx, context: &Context, (one, run): (&RecurringO
         id: run.cart_id,
         quote: None,
         until: context.now.plus_seconds(86_400 * CART_DAYS),
-        customer: one.customer_id,
+        customer: Some(one.customer_id),
         currency: to.currency,
         lines: (0u8..=u8::MAX).zip(&one.lines).map(line).collect(),
         email: to.email,

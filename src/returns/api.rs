@@ -7,24 +7,25 @@ use super::{
     advances,
     figures::{self, ReturnFigures},
     forms::{
-        AskForReturn, AskForReturnByStaff, DecisionRequest, ExchangeRequest, InspectRequest, LabelRequest,
+        AskForReturn, AskForReturnByStaff, DecisionRequest, ExchangeRequest, InspectRequest, LabelRequest, OwnExchange,
         OwnReturnQuery, ParcelRequest, ReceiveRequest, RequestQuery, SettleRequest,
     },
     handling::{self, SettleIds},
     labels,
     model::{ReturnReason, ReturnRequestDocument},
     policy::{ChannelReturnPolicy, LineVerdict, Policy},
-    service,
+    second, service,
 };
 use crate::{
     channels::Directory,
-    checkout::CheckoutResult,
+    checkout::{self, CheckoutResult},
+    countersign::{self, CountersignRequest, Passed},
     db::Tx,
     error::{Error, Result},
-    fulfilment::{Fresh, GiveTo, returns::Return},
+    fulfilment::{Fresh, GiveTo, RefundCard, returns::Return},
     http::{Body, Call, IfMatch, List, Mount, NoBody, Page, Params, RefPath, Reply, idempotency::Fingerprint},
     kernel::{
-        Action, Id, Instant, Moment, Scope,
+        Action, Actor, Id, Instant, Moment, Scope,
         ids::{ChannelId, EventId, OrderId, ReturnRequestId},
     },
     orders,
@@ -112,7 +113,9 @@ async fn own_returns(call: Call, path: RefPath<OrderId>, query: Params<OwnReturn
         orders::opened(tx, &actor, (&secret, now), id, token.as_deref())?;
         service::of_order(tx, id)
     });
-    let requests = found.await?.iter().map(|one| one.for_shopper().into()).collect();
+    // What comes back of who was given it is not the buyer's.
+    let own = found.await?.into_iter().filter(|one| !one.is_of_gift());
+    let requests = own.map(|one| one.for_shopper().into()).collect();
     Reply::ok(&OrderReturnRequests { requests })
 }
 
@@ -181,13 +184,44 @@ async fn take_return_back(
     let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
     call.command(&Fingerprint::none(), move |tx| {
         orders::opened(tx, &actor, (&secret, now), id, token.as_deref())?;
-        if !service::of_order(tx, id)?.iter().any(|one| one.id == request) {
+        if !service::of_order(tx, id)?.iter().any(|one| one.id == request && !one.is_of_gift()) {
             return Err(Error::not_found("return request"));
         }
         let ended = service::cancel(tx, (now, &actor), &fresh, request)?;
         answer(ended.for_shopper())
     })
     .await
+}
+
+/// Order other goods for those that one sends back
+///
+/// For a return that is approved and for which an exchange is wished: as its customer, as a guest with the `Cart-Token`, or with the `token` of a
+/// link. They leave before the first have come back; what is promised for them is taken only as far as they cost more, once the return is settled,
+/// or all of it where that ends otherwise. Answers as completing a cart does.
+#[utoipa::path(tag = "my orders",
+    params(("id" = inline(OrderId), Path), ("request" = inline(ReturnRequestId), Path), OwnReturnQuery), request_body = OwnExchange,
+    responses((status = 200, description = "The payment failed, and it can be tried again.", body = CheckoutResult),
+    (status = 201, description = "The order in exchange.", body = CheckoutResult),
+    (status = 202, description = "The customer has to act, or the provider has not answered yet.", body = CheckoutResult)))]
+#[post("/orders/{id}/returns/{request}/exchange")]
+async fn exchange_own(
+    call: Call,
+    path: RefPath<(OrderId, ReturnRequestId)>,
+    query: Params<OwnReturnQuery>,
+    body: Body<OwnExchange>,
+) -> Result<Reply> {
+    call.shopper()?;
+    let ((id, request), now, token) = (path.0, call.now, query.0.token);
+    let (wanted, key) = (body.asked().wanted()?, call.idempotency_key(&body.fingerprint)?);
+    let (actor, secret) = (call.actor.clone(), call.state.secret.clone());
+    let channel = call.read(move |tx| {
+        let order = orders::opened(tx, &actor, (&secret, now), id, token.as_deref())?;
+        let own = service::of_order(tx, id)?.iter().any(|one| one.id == request && !one.is_of_gift());
+        if own { Ok(order.channel_id) } else { Err(Error::not_found("return request")) }
+    });
+    // Their cart is made for them: what opens the order opens no other cart.
+    let by = Actor::System(checkout::PAYMENT_LINK);
+    advances::place(&call.state, (now, &by), (request, channel.await?), wanted, key).await
 }
 
 /// Ask for a return
@@ -346,14 +380,19 @@ pub struct SettledReturn {
     /// The return.
     #[serde(rename = "return")]
     pub made: Return,
+    /// The gift card that was issued for it: its code is told this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gift_card: Option<RefundCard>,
 }
 
 /// Settle a return with the customer
 ///
 /// Once: what has come is taken back as a return, its share of what was paid goes back (to where it came from, or as store credit), less
 /// the fee of the policy. What has not come is let go. With `without_goods` all of it is settled, whether it has come or not.
+/// Where more goes back than one person gives back alone (`second_person` of the channel) nothing is settled yet: the answer is 202 with the
+/// request that somebody else approves.
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(ReturnRequestId), Path)), request_body = SettleRequest,
-    security(("token" = ["orders:write"])), responses((status = 200, body = SettledReturn)))]
+    security(("token" = ["orders:write"])), responses((status = 200, body = SettledReturn), (status = 202, body = CountersignRequest)))]
 #[post("/return-requests/{id}/settle")]
 async fn settle_return(call: Call, path: RefPath<ReturnRequestId>, body: Body<SettleRequest>) -> Result<Reply> {
     let (actor, now, id) = (call.allow(Scope::OrdersWrite)?.clone(), call.now, path.0);
@@ -366,10 +405,22 @@ async fn settle_return(call: Call, path: RefPath<ReturnRequestId>, body: Body<Se
         credit: GiveTo::store_credit(),
         events: ids(1),
     };
+    let (wanted, asked) = (body.value.clone(), (Id::new(), Id::new()));
     call.command(&body.fingerprint, move |tx| {
-        let (request, made) = handling::settle(tx, (now, &actor), &made, id, (&how, &locations))?;
-        let version = request.version;
-        Ok(Reply::ok(&SettledReturn { request: request.into(), made })?.version(version))
+        let done = countersign::or_ask(
+            tx,
+            (now, &actor),
+            asked,
+            |tx| handling::settle(tx, (now, &actor), &made, id, (&how, &locations)),
+            |tx| second::wanted(tx, &actor, (id, &wanted)),
+        )?;
+        let (request, made, gift_card) = match done {
+            Passed::Done(settled) => settled,
+            Passed::Waits(request) => return request.accepted(),
+        };
+        let (version, is_secret) = (request.version, gift_card.is_some());
+        let reply = Reply::ok(&SettledReturn { request: request.into(), made, gift_card })?.version(version);
+        Ok(if is_secret { reply.secret() } else { reply })
     })
     .await
 }
@@ -466,6 +517,7 @@ async fn set_return_policy(call: Call, path: RefPath<ChannelId>, body: Body<Poli
 /// The routes of the store surface.
 pub fn store(config: &mut Mount<'_>) {
     config.service(ask_for_return).service(own_returns).service(return_options).service(take_return_back);
+    config.service(exchange_own);
 }
 
 /// The routes of the ops surface.

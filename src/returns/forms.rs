@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     advances,
@@ -130,6 +130,9 @@ pub struct AskForReturnByStaff {
     /// Whether it is approved whatever the policy says.
     #[serde(default)]
     pub approve: bool,
+    /// Whether who was given it sends it back: they get a gift card that is nobody's, and the buyer is not told.
+    #[serde(default)]
+    pub gift: bool,
 }
 
 impl AskForReturnByStaff {
@@ -138,10 +141,15 @@ impl AskForReturnByStaff {
     /// # Errors
     /// As [`AskForReturn::new_request`].
     pub(super) fn new_request(&self, id: ReturnRequestId, number: String) -> Result<NewRequest> {
-        let Self { lines, bundles, reason, wish, comment, approve } = self.clone();
+        let Self { lines, bundles, reason, wish, comment, approve, gift } = self.clone();
+        let origin = if gift { RequestOrigin::Gift } else { RequestOrigin::Staff };
+        if gift && wish.is_some_and(|wish| wish != ReturnWish::GiftCard) {
+            return Err(Error::invalid("/wish", "who was given something gets a gift card for it: leave it out"));
+        }
+        let wish = if gift { Some(ReturnWish::GiftCard) } else { wish };
         let new = AskForReturn { lines, bundles, reason, wish, comment }.new_request(id, number)?;
         let approved = approve.then(|| "approved by who has asked for it".to_owned());
-        Ok(NewRequest { origin: RequestOrigin::Staff, approved, ..new })
+        Ok(NewRequest { origin, approved, ..new })
     }
 }
 
@@ -413,8 +421,41 @@ impl ExchangeRequest {
     }
 }
 
-/// What is kept of a line's price.
+/// What the customer, or the guest, of an order wants in exchange.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OwnExchangeRequest, example = json!({"lines": [{"sku": "TEE-BLACK-M", "quantity": 1}], "payment": {"method": "sandbox", "instrument": "approve"}}))]
+pub struct OwnExchange {
+    /// What.
+    #[schema(min_items = 1, max_items = 250)]
+    pub lines: Vec<ExchangeLine>,
+    /// With which promise it is paid should the goods not come: any method but one that is paid by hand.
+    pub payment: Option<PaymentChoice>,
+    /// How it is shipped; as the order was unless told.
+    #[schema(value_type = Option<String>)]
+    pub shipping_method: Option<Text<50>>,
+    /// What the storefront has told that it costs: another total is refused with `total_changed`.
+    pub expected_total: Option<Money>,
+}
+
+impl OwnExchange {
+    /// The same as staff ask for it, with shipping as on any order.
+    pub(super) fn asked(&self) -> ExchangeRequest {
+        let Self { lines, payment, shipping_method, expected_total } = self.clone();
+        ExchangeRequest {
+            order: None,
+            lines: Some(lines),
+            payment,
+            store_credit: false,
+            shipping_method,
+            charge_shipping: true,
+            expected_total,
+        }
+    }
+}
+
+/// What is kept of a line's price.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeductionLine {
     /// The order's line.
@@ -424,7 +465,7 @@ pub struct DeductionLine {
 }
 
 /// How a return is settled.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ReturnSettleRequest, example = json!({"waive_fees": true}))]
 pub struct SettleRequest {
@@ -449,6 +490,11 @@ pub struct SettleRequest {
 }
 
 impl SettleRequest {
+    /// Why, in words.
+    pub(super) fn reason(&self) -> Option<String> {
+        self.reason.as_ref().map(ToString::to_string)
+    }
+
     pub(super) fn settling(&self) -> Result<Settling> {
         let mut deductions = BTreeMap::new();
         for (place, one) in self.deductions.iter().enumerate() {

@@ -17,7 +17,7 @@ use crate::{
     db::Tx,
     error::{Code, Error, Result},
     fulfilment::{
-        self, Fresh, GiveTo,
+        self, Fresh, GiveTo, RefundCard,
         returns::{self, NewReturn, NewReturnLine, Noted, Origin, Return, Settles, worth},
     },
     kernel::{
@@ -26,6 +26,7 @@ use crate::{
     },
     orders::{LineMove, OrderDocument},
     stock::{self, Locations, Share},
+    stored_value,
 };
 
 /// So many pieces of a line come at most, or ten times as many as were sold of it: more is a slip of the keys.
@@ -314,7 +315,7 @@ pub(super) fn settle(
     ids: &SettleIds,
     id: ReturnRequestId,
     (how, locations): (&Settling, &Locations),
-) -> Result<(ReturnRequestDocument, Return)> {
+) -> Result<(ReturnRequestDocument, Return, Option<RefundCard>)> {
     let known = start(tx, by.1, id)?;
     let (order, mut request) = advances::caught_up(tx, by, &ids.events, known)?;
     let command = if how.without_goods { RequestCommand::SettleAhead } else { RequestCommand::Settle };
@@ -335,21 +336,8 @@ pub(super) fn settle(
         }
         Some(_) => {}
     }
-    let give_to = match wish {
-        ReturnWish::Refund => None,
-        ReturnWish::StoreCredit | ReturnWish::Exchange => {
-            creditor(&order).map_err(|error| error.at("/wish"))?;
-            // What was sent in exchange is paid by it; what it is worth beyond that goes back the way it came.
-            let owed = advances::of_settling(tx, &request)?;
-            let credit = ids.credit.clone();
-            match owed.filter(|_| wish == ReturnWish::Exchange) {
-                Some(owed) if owed > 0 => Some(credit.up_to(owed)),
-                // It is paid already.
-                Some(_) => None,
-                None => Some(credit),
-            }
-        }
-    };
+    let give_to = onto(tx, (&order, &request), &ids.credit, wish)?;
+    let card = give_to.clone();
     let new = NewReturn {
         id: ids.return_id,
         number: ids.number.clone(),
@@ -392,14 +380,62 @@ pub(super) fn settle(
         line.kept = 0;
         line.settled = Some(pieces.get(&line.line_no).copied().unwrap_or_default());
     }
-    advances::settled(tx, by, &ids.events, &mut request, (wish, made.store_credit))?;
+    let given = match card.as_ref().and_then(GiveTo::new_card) {
+        Some(card) => (stored_value::balance(tx, card)?, Some(card)),
+        None => (made.store_credit, None),
+    };
+    advances::settled(tx, by, &ids.events, &mut request, (wish, given.0), given.1)?;
     // It was saved with the return meanwhile, under the same lock.
     let mut order = crate::orders::lock(tx, order.id)?;
     save(tx, by, &ids.events, (&mut order, &request), (&[], SETTLED))?;
     if let Some(withdrawal) = request.withdrawal_id {
         super::withdrawals::note_settled(tx, by.0, (order.id, withdrawal))?;
     }
-    Ok((request, made))
+    // Also one that has paid the order in exchange, and is spent: what that order gives back later goes onto it again.
+    let issued = card.map(|card| card.issued_in(tx)).transpose()?.flatten();
+    Ok((request, made, issued))
+}
+
+/// Where what is given back goes; the way it came where that is none. What a guest gets in exchange goes onto a gift card, since they have no
+/// store credit.
+fn onto(
+    tx: &mut Tx,
+    (order, request): (&OrderDocument, &ReturnRequestDocument),
+    credit: &GiveTo,
+    wish: ReturnWish,
+) -> Result<Option<GiveTo>> {
+    if request.is_of_gift() && wish != ReturnWish::GiftCard {
+        let detail = "who was given it gets a gift card for it: nothing goes to who has bought it";
+        return Err(Error::invalid("/wish", detail));
+    }
+    if request.is_of_gift() && !is_paid(order) {
+        let detail =
+            "its order is not paid yet: what it is worth would go to who has bought it. Settle it once it is paid";
+        return Err(Error::conflict(detail));
+    }
+    let credit = match (wish, order.customer_id) {
+        (ReturnWish::Refund, _) => return Ok(None),
+        (ReturnWish::GiftCard, _) => return Ok(Some(credit.clone().onto_card(request.is_of_gift()))),
+        (ReturnWish::Exchange, None) => credit.clone().onto_card(false),
+        _ => {
+            creditor(order).map_err(|error| error.at("/wish"))?;
+            credit.clone()
+        }
+    };
+    // What was sent in exchange is paid by it; what it is worth beyond that goes back the way it came.
+    let owed = advances::of_settling(tx, request)?;
+    Ok(match owed.filter(|_| wish == ReturnWish::Exchange) {
+        Some(owed) if owed > 0 => Some(credit.up_to(owed)),
+        // It is paid already.
+        Some(_) => None,
+        None => Some(credit),
+    })
+}
+
+/// Whether all that an order costs, but for what was taken back of it, has come.
+fn is_paid(order: &OrderDocument) -> bool {
+    let money = order.money();
+    money.captured >= money.due
 }
 
 /// What is taken back of each line, with what is kept of its price: the fee for restocking, what was agreed, and what a label has cost, off
@@ -417,6 +453,12 @@ fn lines(
         }
         if amount.currency() != order.currency || amount.minor() < 0 {
             let detail = format!("expected an amount in {}, not below zero", order.currency);
+            return Err(Error::invalid("/deductions", detail));
+        }
+        let most = worth(order, *line_no, pieces.get(line_no).copied().unwrap_or_default())?.gross;
+        if amount.minor() > most {
+            let most = Money::from_minor(most, order.currency);
+            let detail = format!("no more can be kept of line {line_no} than its pieces are worth: {most}");
             return Err(Error::invalid("/deductions", detail));
         }
     }

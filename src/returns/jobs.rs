@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{
     advances,
     api::ids,
-    labels,
+    claims, labels,
     parcels::{self, Expected},
-    service, withdrawals,
+    second, service, withdrawals,
 };
 use crate::{
     db::Lane,
@@ -37,6 +37,8 @@ pub fn work(state: &State, runner: &mut Runner) {
         let state = own.clone();
         async move { take_in_parcels(&state, now).await }
     });
+    second::register(state, runner);
+    claims::second::register(state, runner);
     labels::work(&shared, runner);
     advances::work(&shared, runner);
     withdrawals::jobs::work(&shared, runner);

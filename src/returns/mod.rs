@@ -1,7 +1,8 @@
 //! Returns as customers ask for them: the terms of a channel, requests from "may I" to "settled", withdrawals from contracts, and
 //! claims that something is lost, damaged, wrong or missing.
 //!
-//! It owns the tables `return_policies`, `return_requests`, `return_request_lines`, `withdrawals` and `order_claims`. Pieces that are
+//! It owns the tables `return_policies`, `return_requests`, `return_request_lines`, `withdrawals`, `order_claims` and
+//! `gift_receipts`. Pieces that are
 //! to come back are kept on the order's own lines, so nobody takes them back twice; what is settled is booked as a return by
 //! fulfilment, which moves the money. It never prices anything and never touches a stock level.
 
@@ -10,12 +11,14 @@ pub mod api;
 pub mod claims;
 mod figures;
 mod forms;
+pub mod gifts;
 mod handling;
 mod jobs;
 mod labels;
 mod model;
 mod parcels;
 mod policy;
+mod second;
 mod service;
 mod store;
 pub mod withdrawals;
@@ -28,8 +31,10 @@ pub use model::{
     RequestState, ReturnGrade, ReturnParcel, ReturnReason, ReturnRequestDocument, ReturnWish, Settlement,
     requests_mermaid,
 };
-pub use policy::{Attribute, ChannelReturnPolicy, LineVerdict, Policy, Rule, ShippingPayer, VerdictStep, judge};
-pub use service::{By, NewRequest, Wanted, erase, of_order, of_orders, open, policy_of, waiting};
+pub use policy::{
+    Attribute, ChannelReturnPolicy, GiftSeason, GiftTerms, LineVerdict, Policy, Rule, ShippingPayer, VerdictStep, judge,
+};
+pub use service::{By, NewRequest, Wanted, erase, of_order, of_orders, open, policy_of, quoted, underway_of, waiting};
 
 /// What the events of this slice carry.
 #[must_use]

@@ -176,6 +176,8 @@ crate::words! {
         StoreCredit = "store_credit",
         /// Other goods: store credit, with which they are ordered.
         Exchange = "exchange",
+        /// A gift card: the customer's, or of a present nobody's.
+        GiftCard = "gift_card",
     }
 }
 
@@ -192,6 +194,8 @@ crate::words! {
         Carrier = "carrier",
         /// Somebody has claimed on the warranty of what they have registered.
         Warranty = "warranty",
+        /// Somebody was given it: the buyer is not told.
+        Gift = "gift",
     }
 }
 
@@ -529,7 +533,16 @@ impl ReturnRequestDocument {
     /// Whether it gives way to a withdrawal from its goods though it was decided on: nothing of it is settled.
     #[must_use]
     pub fn is_convertible(&self) -> bool {
-        self.withdrawal_id.is_none() && self.state.is_open() && self.state != RequestState::Requested
+        let came = self.lines.iter().any(|line| line.received > 0);
+        let is_free = self.state.is_open() && self.state != RequestState::Requested;
+        // What who was given it has sent back already is theirs.
+        self.withdrawal_id.is_none() && is_free && !(came && self.is_of_gift())
+    }
+
+    /// Whether it is of who was given its goods, and not of who has bought them.
+    #[must_use]
+    pub fn is_of_gift(&self) -> bool {
+        self.origin == RequestOrigin::Gift && self.withdrawal_id.is_none()
     }
 
     /// Makes it one that carries out a withdrawal: no fee is kept, nothing but that it is settled ends it, and the wish for something else
@@ -539,6 +552,10 @@ impl ReturnRequestDocument {
         self.whole_order = self.whole_order || whole;
         if self.origin != RequestOrigin::Customer {
             self.wish = ReturnWish::Refund;
+        }
+        // What whoever was given it has written is nothing for who has bought it.
+        if self.origin == RequestOrigin::Gift {
+            self.comment = None;
         }
         (self.version, self.updated_at) = (self.version + 1, now);
     }

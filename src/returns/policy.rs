@@ -75,6 +75,76 @@ pub struct Rule {
     pub final_sale: Option<bool>,
 }
 
+/// On what terms presents are taken back from who was given them. They are never worse than the buyer's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = GiftReturnTerms, example = json!({"window_days": 60, "seasons": [{"name": "christmas", "ordered_from": "2026-11-01T00:00:00Z",
+    "ordered_until": "2026-12-25T00:00:00Z", "until": "2027-01-31T23:00:00Z"}]}))]
+pub struct GiftTerms {
+    /// For so many days from delivery, where these are more than the buyer has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 3650)]
+    pub window_days: Option<i64>,
+    /// Seasons of which presents may come back later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 50)]
+    pub seasons: Vec<GiftSeason>,
+}
+
+/// Presents that are ordered in a span may come back until an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = GiftReturnSeason)]
+pub struct GiftSeason {
+    /// What it is called where it is told why.
+    #[schema(value_type = String)]
+    pub name: Text<100>,
+    /// From when on they are ordered.
+    pub ordered_from: Instant,
+    /// Until when.
+    pub ordered_until: Instant,
+    /// Until when they may come back.
+    pub until: Instant,
+}
+
+impl GiftTerms {
+    /// Until when a present may come back, and why where that is later than for its buyer.
+    fn extend(&self, until: Option<Instant>, placed: Instant, delivered: Option<Instant>) -> Option<(Instant, String)> {
+        // What nobody knows to have come may come back anyhow.
+        let (mut best, delivered) = (until?, delivered?);
+        let mut why = None;
+        if let Some(days) = self.window_days {
+            let later = delivered.plus_seconds(days.saturating_mul(DAY));
+            if later > best {
+                (best, why) = (later, Some(format!("{days} days from delivery for presents")));
+            }
+        }
+        for season in self.seasons.iter().filter(|one| one.ordered_from <= placed && placed < one.ordered_until) {
+            if season.until > best {
+                (best, why) = (season.until, Some(format!("{}: presents until {}", &*season.name, season.until)));
+            }
+        }
+        why.map(|why| (best, why))
+    }
+
+    fn check(&self) -> Result<()> {
+        if !(0..=MOST_DAYS).contains(&self.window_days.unwrap_or_default()) {
+            let detail = format!("expected a number from 0 to {MOST_DAYS}");
+            return Err(Error::invalid("/gifts/window_days", detail));
+        }
+        if self.seasons.len() > 50 {
+            return Err(Error::invalid("/gifts/seasons", "expected at most 50 seasons"));
+        }
+        match self.seasons.iter().position(|one| one.ordered_from >= one.ordered_until) {
+            Some(place) => {
+                let pointer = format!("/gifts/seasons/{place}/ordered_until");
+                Err(Error::invalid(pointer, "expected an instant after `ordered_from`"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// On what terms a channel takes goods back. The law's withdrawal, and goods that are not what was sold, stand beside it: it never keeps
 /// from these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -106,6 +176,9 @@ pub struct Policy {
     #[serde(default = "two_years")]
     #[schema(minimum = 0, maximum = 1200, default = 24)]
     pub warranty_months: i64,
+    /// On what terms presents are taken back from who was given them; they are not when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gifts: Option<GiftTerms>,
     /// Other terms, in their order: each that fits lays its own over those before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 200)]
@@ -136,6 +209,7 @@ impl Default for Policy {
             auto_approve: yes(),
             expires_days: month(),
             warranty_months: two_years(),
+            gifts: None,
             rules: Vec::new(),
         }
     }
@@ -169,6 +243,7 @@ impl Policy {
         if self.label_fee.is_some_and(|fee| fee.minor() < 0) {
             return Err(Error::invalid("/label_fee", "expected an amount, not below zero"));
         }
+        self.gifts.as_ref().map_or(Ok(()), GiftTerms::check)?;
         if self.rules.len() > MOST_RULES {
             return Err(Error::invalid("/rules", format!("expected at most {MOST_RULES} rules")));
         }
@@ -224,6 +299,8 @@ pub struct Facts<'a> {
     pub delivered_at: Option<Instant>,
     /// Why it comes back.
     pub reason: ReturnReason,
+    /// When its order was placed, where it is sent back by who was given it.
+    pub given: Option<Instant>,
 }
 
 impl Rule {
@@ -257,7 +334,13 @@ pub fn judge(policy: &Policy, facts: &Facts<'_>, now: Instant) -> LineVerdict {
         let says = format!("{days} days from delivery, {fee} % kept, {payer} pays the way back{good}");
         explanation.push(step(&rule.name, says));
     }
-    let until = facts.delivered_at.map(|at| at.plus_seconds(days.saturating_mul(DAY)));
+    let mut until = facts.delivered_at.map(|at| at.plus_seconds(days.saturating_mul(DAY)));
+    if let (Some(terms), Some(placed)) = (&policy.gifts, facts.given)
+        && let Some((later, why)) = terms.extend(until, placed, facts.delivered_at)
+    {
+        until = Some(later);
+        explanation.push(step("gifts", why));
+    }
     let in_time = until.is_none_or(|until| now <= until);
     explanation.push(match until {
         None => step("delivery", "nothing tells that it has been delivered: the period has not begun".to_owned()),
@@ -291,7 +374,7 @@ mod tests {
     use super::*;
 
     fn facts(sku: &str, delivered_at: Option<Instant>, reason: ReturnReason) -> Facts<'_> {
-        Facts { variant: None, sku, country: "AT".parse().ok(), delivered_at, reason }
+        Facts { variant: None, sku, country: "AT".parse().ok(), delivered_at, reason, given: None }
     }
 
     #[test]
@@ -317,6 +400,21 @@ mod tests {
         let broken = judge(&policy, &facts("MUG", Some(at), ReturnReason::Defective), day(1));
         assert_eq!((broken.restocking_fee_percent, broken.shipping_paid_by), (0, ShippingPayer::Shop));
         assert!(judge(&policy, &facts("CUP", None, ReturnReason::Other), day(9_000)).allowed);
+    }
+
+    #[test]
+    fn presents_may_come_back_as_long_as_their_season_says() {
+        let day = |days: i64| Instant::from_micros(0).plus_seconds(days * DAY);
+        let name = Text::new("christmas").unwrap();
+        let season = GiftSeason { name, ordered_from: day(0), ordered_until: day(10), until: day(90) };
+        let gifts = Some(GiftTerms { window_days: Some(40), seasons: vec![season] });
+        let policy = Policy { gifts, ..Policy::default() };
+        policy.check().unwrap();
+        let until = |given: Option<Instant>| {
+            judge(&policy, &Facts { given, ..facts("MUG", Some(day(20)), ReturnReason::Gift) }, day(21)).until
+        };
+        assert_eq!(until(None), Some(day(50)), "the buyer has what the policy says");
+        assert_eq!((until(Some(day(9))), until(Some(day(10)))), (Some(day(90)), Some(day(60))));
     }
 
     #[test]

@@ -136,7 +136,13 @@ impl Known {
         })
     }
 
-    fn judge(&self, order: &OrderDocument, line_no: i32, reason: ReturnReason, now: Instant) -> Result<LineVerdict> {
+    fn judge(
+        &self,
+        order: &OrderDocument,
+        line_no: i32,
+        (reason, given): (ReturnReason, bool),
+        now: Instant,
+    ) -> Result<LineVerdict> {
         let line = order.line(line_no)?;
         let facts = Facts {
             variant: self.variants.iter().find(|variant| variant.id == line.variant_id),
@@ -144,6 +150,7 @@ impl Known {
             country: order.destination(),
             delivered_at: delivered_at(&self.shipments, line_no),
             reason,
+            given: given.then_some(order.placed_at),
         };
         Ok(policy::judge(&self.policy, &facts, now))
     }
@@ -170,9 +177,37 @@ pub(super) fn judge_order(
     order: &OrderDocument,
     reason: ReturnReason,
 ) -> Result<Vec<(i32, i64, LineVerdict)>> {
+    judge_lines(now, order, &Known::of(tx, order)?, (reason, false))
+}
+
+/// The same for who was given it.
+///
+/// # Errors
+/// `gift_return_refused` where the channel takes no presents back.
+pub(super) fn judge_gifts(
+    tx: &mut Tx,
+    now: Instant,
+    order: &OrderDocument,
+    reason: ReturnReason,
+) -> Result<Vec<(i32, i64, LineVerdict)>> {
     let known = Known::of(tx, order)?;
+    takes_gifts(&known.policy)?;
+    judge_lines(now, order, &known, (reason, true))
+}
+
+fn takes_gifts(policy: &Policy) -> Result<()> {
+    let refused = || Error::problem(Code::GiftReturnRefused, "the channel's return policy says nothing of presents");
+    policy.gifts.as_ref().map(|_| ()).ok_or_else(refused)
+}
+
+fn judge_lines(
+    now: Instant,
+    order: &OrderDocument,
+    known: &Known,
+    why: (ReturnReason, bool),
+) -> Result<Vec<(i32, i64, LineVerdict)>> {
     let lines = order.lines.iter().filter(|line| line.requires_shipping && line.returnable() > 0);
-    lines.map(|line| Ok((line.line_no, line.returnable(), known.judge(order, line.line_no, reason, now)?))).collect()
+    lines.map(|line| Ok((line.line_no, line.returnable(), known.judge(order, line.line_no, why, now)?))).collect()
 }
 
 /// Asks for a return of pieces that have left: these are kept for it, so that nobody else takes them back or claims them. It is approved at
@@ -203,17 +238,19 @@ pub(super) fn open_of(
     new: &NewRequest,
 ) -> Result<ReturnRequestDocument> {
     order.state.apply(orders::Command::Return)?;
-    if new.wish != ReturnWish::Refund && order.customer_id.is_none() {
-        return Err(Error::invalid(
-            "/wish",
-            "store credit is a customer's, and the order is a guest's: wish for a refund",
-        ));
+    if new.wish == ReturnWish::StoreCredit && order.customer_id.is_none() {
+        let detail = "store credit is a customer's, and the order is a guest's: wish for a refund, or a gift card";
+        return Err(Error::invalid("/wish", detail));
     }
     let wanted = with_bundles(order, new)?;
     let named: Vec<i32> = wanted.iter().map(|one| one.line_no).collect();
     order.free_for(orders::Command::Return, &named, Some(now))?;
     let known = Known::of(tx, order)?;
-    let lines = lines(order, &known, &wanted, now)?;
+    let given = new.origin == RequestOrigin::Gift;
+    if given && new.approved.is_none() {
+        takes_gifts(&known.policy)?;
+    }
+    let lines = lines(order, &known, &wanted, (given, now))?;
     let says_yes = known.policy.auto_approve
         && lines.iter().all(|line| line.verdict.as_ref().is_some_and(|verdict| verdict.allowed));
     let decided = |by: String, reason| Decision { by, at: now, reason };
@@ -228,8 +265,7 @@ pub(super) fn open_of(
     let shipping_fee = known.policy.label_fee.filter(|fee| fee.currency() == order.currency && lines.iter().all(pays));
     let expires = now.plus_seconds(known.policy.expires_days * 86_400);
     // A withdrawal is not over because its goods are slow, nor is a parcel that its carrier brings.
-    let ends = matches!(new.origin, RequestOrigin::Customer | RequestOrigin::Staff | RequestOrigin::Warranty)
-        && decision.is_some();
+    let ends = !matches!(new.origin, RequestOrigin::Withdrawal | RequestOrigin::Carrier) && decision.is_some();
     let moves =
         lines.iter().map(|line| LineMove { line_no: line.line_no, coming_back: line.kept, ..LineMove::default() });
     let moves: Vec<LineMove> = moves.collect();
@@ -239,7 +275,8 @@ pub(super) fn open_of(
         order_id: order.id,
         order_number: order.number.clone(),
         channel_id: order.channel_id,
-        customer_id: order.customer_id,
+        // Who has bought a present is not told that it comes back.
+        customer_id: order.customer_id.filter(|_| !given),
         origin: new.origin,
         state,
         state_since: now,
@@ -289,7 +326,12 @@ fn with_bundles(order: &OrderDocument, new: &NewRequest) -> Result<Vec<Wanted>> 
     Ok(merged.into_values().collect())
 }
 
-fn lines(order: &OrderDocument, known: &Known, wanted: &[Wanted], now: Instant) -> Result<Vec<RequestLine>> {
+fn lines(
+    order: &OrderDocument,
+    known: &Known,
+    wanted: &[Wanted],
+    (given, now): (bool, Instant),
+) -> Result<Vec<RequestLine>> {
     let line = |(place, one): (usize, &Wanted)| {
         let at = |field: &str| format!("/lines/{place}/{field}");
         let line = order.line(one.line_no).map_err(|error| error.at(at("line_no")))?;
@@ -315,7 +357,7 @@ fn lines(order: &OrderDocument, known: &Known, wanted: &[Wanted], now: Instant) 
             surplus: 0,
             settled: None,
             inspected: Vec::new(),
-            verdict: Some(known.judge(order, one.line_no, one.reason, now)?),
+            verdict: Some(known.judge(order, one.line_no, (one.reason, given), now)?),
         })
     };
     wanted.iter().enumerate().map(line).collect()
@@ -527,7 +569,9 @@ pub(super) fn exchanged(
     let new = orders::resolve(tx, by.1, placed).map_err(|error| error.at("/order"))?;
     let new = orders::document(tx, new)?.ok_or_else(|| Error::not_found("order").at("/order"))?;
     let (mut order, mut request) = start(tx, by.1, id)?;
+    let by_guest = order.customer_id.is_none();
     let fits = (new.channel_id, new.customer_id) == (order.channel_id, order.customer_id)
+        && (!by_guest || (new.email.is_some() && new.email == order.email))
         && new.id != order.id
         && new.placed_at >= request.requested_at;
     if !fits {
@@ -573,6 +617,27 @@ pub fn of_orders(
     limit: i64,
 ) -> Result<Vec<ReturnRequestDocument>> {
     store::of_orders(tx, orders, after, limit)
+}
+
+/// Up to so many requests that somebody may mean with a number, an id, or the tracking number of their parcel, of those that the actor sees.
+///
+/// # Errors
+/// What the database says.
+pub fn quoted(tx: &mut Tx, actor: &Actor, text: &str, limit: i64) -> Result<Vec<ReturnRequestDocument>> {
+    let mut found = store::quoted(tx, actor, text, limit)?;
+    if let Ok(id) = text.parse() {
+        found.extend(store::get(tx, id)?);
+    }
+    found.retain(|one| one.is_visible_to(actor));
+    Ok(found)
+}
+
+/// Up to so many requests of orders that are not over, the newest first: one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn underway_of(tx: &mut Tx, orders: &[OrderId], limit: i64) -> Result<Vec<ReturnRequestDocument>> {
+    store::underway_of(tx, orders, limit)
 }
 
 /// The requests that wait for somebody: to be decided on, to be looked at, to be settled; the oldest first.

@@ -4,7 +4,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::json;
 
 use super::{
-    model::{RequestDetails, RequestOrigin, RequestState, ReturnReason, ReturnRequestDocument},
+    model::{Decision, RequestDetails, RequestOrigin, RequestState, ReturnReason, ReturnRequestDocument},
     policy::{ChannelReturnPolicy, Policy},
 };
 use crate::{
@@ -199,6 +199,20 @@ pub(super) fn get(tx: &mut Tx, id: ReturnRequestId) -> Result<Option<ReturnReque
     Ok(load(tx, sql(format!("SELECT {SELECTED} FROM return_requests WHERE id = ?")).bind(id))?.pop())
 }
 
+/// The requests with a number, or with what the carrier of their parcel calls that, of the channels that the actor sees; the newest first.
+pub(super) fn quoted(tx: &mut Tx, actor: &Actor, text: &str, limit: i64) -> Result<Vec<ReturnRequestDocument>> {
+    // As the index `return_requests_tracking` has it.
+    let mut query = format!(
+        "SELECT {SELECTED} FROM return_requests WHERE id IN (SELECT id FROM return_requests WHERE number IN (?, ?) \
+         UNION SELECT id FROM return_requests WHERE upper(doc->'parcel'->>'tracking_number') = upper(?) \
+           AND doc->'parcel'->>'tracking_number' IS NOT NULL)"
+    );
+    let mut binds: Vec<Bind> = vec![text.into(), text.to_uppercase().as_str().into(), text.into()];
+    of_channels(tx, actor, &mut query, &mut binds);
+    query.push_str(" ORDER BY id DESC LIMIT ?");
+    load(tx, sql(query).bind_all(binds).bind(limit))
+}
+
 /// The requests of an order, the oldest first.
 pub(super) fn of_order(tx: &mut Tx, order: OrderId) -> Result<Vec<ReturnRequestDocument>> {
     load(tx, sql(format!("SELECT {SELECTED} FROM return_requests WHERE order_id = ? ORDER BY id")).bind(order))
@@ -218,6 +232,19 @@ pub(super) fn of_orders(
     );
     let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
     load(tx, sql(query).bind(wanted).bind(after).bind(limit))
+}
+
+/// The requests of orders that are not over, the newest first: one statement.
+pub(super) fn underway_of(tx: &mut Tx, orders: &[OrderId], limit: i64) -> Result<Vec<ReturnRequestDocument>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let open: Vec<Bind> = RequestState::ALL.iter().filter(|state| state.is_open()).map(|s| s.as_str().into()).collect();
+    let places = vec!["?"; open.len()].join(", ");
+    let query = format!(
+        "SELECT {SELECTED} FROM return_requests WHERE order_id IN (SELECT wanted FROM {list}) AND state IN ({places}) \
+         ORDER BY requested_at DESC, id DESC LIMIT ?"
+    );
+    let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
+    load(tx, sql(query).bind(wanted).bind_all(open).bind(limit))
 }
 
 /// Which of these parcels have their request. One statement.
@@ -314,11 +341,12 @@ pub(super) fn by_reason(
     sql(text).bind_all(binds).load::<(Text, Text, BigInt), (String, ReturnReason, i64)>(tx)
 }
 
-/// Takes what customers have written out of the requests of orders.
+/// Takes what customers have written out of the requests of orders, and what was written to them.
 pub(super) fn forget_words(tx: &mut Tx, orders: &[OrderId]) -> Result<()> {
     for order in orders {
         for one in of_order(tx, *order)? {
-            let bare = ReturnRequestDocument { comment: None, ..one };
+            let decision = one.decision.clone().map(|decision| Decision { reason: None, ..decision });
+            let bare = ReturnRequestDocument { comment: None, decision, ..one };
             let doc = Json::of(&details(&bare))?;
             sql("UPDATE return_requests SET doc = ? WHERE id = ?").bind(doc).bind(bare.id).execute(tx)?;
         }

@@ -6,9 +6,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     model::{Adjustment, Credit, Entry, NewGiftCard, StoredValue, ValueChange, ValueKind, ValueState},
+    second::{self, What},
     service::{self, Filter},
 };
 use crate::{
+    countersign::{self, CountersignRequest, Passed},
     customers,
     db::Tx,
     error::{Code, Error, Result},
@@ -123,18 +125,34 @@ async fn change_stored_value(call: Call, path: RefPath<StoredValueId>, body: Bod
     .await
 }
 
+/// The answer where staff give something: what it is worth now, or what waits for a second person.
+fn given(done: Passed<StoredValue>) -> Result<Reply> {
+    match done {
+        Passed::Done(value) => Ok(Reply::ok(&value)?.version(value.version)),
+        Passed::Waits(request) => request.accepted(),
+    }
+}
+
 /// Correct a gift card or a store credit
 ///
-/// Puts an amount on it, or takes one off, at most what is not set aside.
+/// Puts an amount on it, or takes one off, at most what is not set aside. Above what one person gives in a day alone (`second_person` of any
+/// channel) nothing is put on yet: the answer is 202 with the request that somebody else approves.
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(StoredValueId), Path)), request_body = Adjustment,
-    security(("token" = ["payments:write"])), responses((status = 200, body = StoredValue)))]
+    security(("token" = ["payments:write"])), responses((status = 200, body = StoredValue), (status = 202, body = CountersignRequest)))]
 #[post("/stored-values/{id}/adjust")]
 async fn adjust_stored_value(call: Call, path: RefPath<StoredValueId>, body: Body<Adjustment>) -> Result<Reply> {
     let actor = call.allow_everywhere(Scope::PaymentsWrite)?.clone();
     let (id, now, entry, what) = (path.0, call.now, Id::new(), body.value.clone());
+    let asked = (Id::new(), Id::new());
     call.command(&body.fingerprint, move |tx| {
-        let changed = service::adjust(tx, (now, &actor), entry, id, &what)?;
-        Ok(Reply::ok(&changed)?.version(changed.version))
+        let done = countersign::or_ask(
+            tx,
+            (now, &actor),
+            asked,
+            |tx| service::adjust(tx, (now, &actor), entry, id, &what),
+            |_| Ok(second::wanted(What::Adjust { value: id, body: what.clone() })),
+        )?;
+        given(done)
     })
     .await
 }
@@ -157,16 +175,24 @@ async fn list_stored_value_entries(call: Call, path: RefPath<StoredValueId>, que
 
 /// Give a customer store credit
 ///
-/// To what they have in the currency. They pay with it in their carts when they are signed in.
+/// To what they have in the currency. They pay with it in their carts when they are signed in. Above what one person gives in a day alone
+/// (`second_person` of any channel) nothing is given yet: the answer is 202 with the request that somebody else approves.
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(CustomerId), Path)), request_body = Credit,
-    security(("token" = ["payments:write"])), responses((status = 200, body = StoredValue)))]
+    security(("token" = ["payments:write"])), responses((status = 200, body = StoredValue), (status = 202, body = CountersignRequest)))]
 #[post("/customers/{id}/store-credit")]
 async fn give_store_credit(call: Call, path: RefPath<CustomerId>, body: Body<Credit>) -> Result<Reply> {
     let actor = call.allow_everywhere(Scope::PaymentsWrite)?.clone();
     let (id, now, fresh, credit) = (path.0, call.now, (Id::new(), Id::new()), body.value.clone());
+    let asked = (Id::new(), Id::new());
     call.command(&body.fingerprint, move |tx| {
-        let value = service::credit(tx, (now, &actor), fresh, id, &credit)?;
-        Ok(Reply::ok(&value)?.version(value.version))
+        let done = countersign::or_ask(
+            tx,
+            (now, &actor),
+            asked,
+            |tx| service::credit(tx, (now, &actor), fresh, id, &credit),
+            |_| Ok(second::wanted(What::Credit { customer: id, body: credit.clone() })),
+        )?;
+        given(done)
     })
     .await
 }

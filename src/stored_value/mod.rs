@@ -7,16 +7,19 @@
 pub mod api;
 mod model;
 mod refunds;
+mod second;
 mod service;
 mod shares;
 mod store;
 mod told;
 
-pub use model::{Credit, MOST_CARDS, Part, Refusal, StoredValue, ValueKind, ValueState, ValueUse, mermaid, split};
-pub use refunds::{card_for, credit_for, empty_card, is_there, put};
+pub use model::{
+    Credit, MOST_CARDS, Part, Refusal, StoredValue, ValueKind, ValueState, ValueSum, ValueUse, mermaid, split,
+};
+pub use refunds::{balance, card_for, credit_for, empty_card, is_there, put};
 pub use service::{
-    By, Doing, Wanted, capture, confirm, consume, credit, ending_in, erase, extend, fresh_code, hold, is_booked, named,
-    of_customer, refund, release, release_payment, usable, work,
+    By, Doing, Wanted, balances_of, capture, confirm, consume, credit, ending_in, erase, extend, fresh_code, hold,
+    is_booked, named, of_customer, refund, release, release_payment, usable, work,
 };
 pub use shares::share;
 pub use told::event_schemas;

@@ -130,6 +130,20 @@ pub struct StoredValue {
     pub updated_at: Instant,
 }
 
+/// What somebody can pay with of one kind in a currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = StoredValueSum)]
+pub struct ValueSum {
+    /// Store credit, or gift cards.
+    pub kind: ValueKind,
+    /// How many there are: those that are blocked or have expired are not counted.
+    pub count: i64,
+    /// What they are worth together.
+    pub balance: Money,
+    /// What can be paid with them now: without what carts and orders have set aside.
+    pub available: Money,
+}
+
 impl StoredValue {
     /// What it can pay of a cart in a currency, by its balance without what others have set aside.
     ///
@@ -317,7 +331,7 @@ impl ValueChange {
 }
 
 /// An amount that staff put on a stored value or take off it.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = StoredValueAdjustment, example = json!({"amount": {"amount": "-5.00", "currency": "EUR"}, "reason": "issued twice"}))]
 pub struct Adjustment {
@@ -329,7 +343,7 @@ pub struct Adjustment {
 }
 
 /// A credit for a customer.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = GivenCredit, example = json!({"amount": {"amount": "10.00", "currency": "EUR"}, "reason": "for the delay"}))]
 pub struct Credit {

@@ -10,7 +10,7 @@ use crate::{
     db::Tx,
     error::{Code, Error, Result, on_duplicate},
     kernel::{
-        Currency, Instant,
+        Currency, Instant, Money,
         ids::{CustomerId, StoredValueId},
     },
     pricing::promotions::code,
@@ -88,6 +88,15 @@ pub fn put(tx: &mut Tx, by: By<'_>, what: Doing<'_>) -> Result<()> {
     }
     let entry = entry_id(by.0, &our_key);
     write_down(tx, by, &after, vec![(entry, step, Some(what.payment), Booking::of(EntryKind::Refund, our_key, None))])
+}
+
+/// What is on a value, without what is set aside of it; `None` where it is not there.
+///
+/// # Errors
+/// What the database says.
+pub fn balance(tx: &mut Tx, id: StoredValueId) -> Result<Option<Money>> {
+    Ok(store::find(tx, id)?
+        .map(|value| Money::from_minor(value.balance.minor() - value.held.minor(), value.balance.currency())))
 }
 
 /// Whether there is such a value.

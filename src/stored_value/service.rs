@@ -12,12 +12,13 @@ pub(super) use super::store::{Filter, entries, page};
 use super::{
     model::{
         Adjustment, Credit, Entry, EntryKind, NewGiftCard, Part, StoredValue, ValueChange, ValueKind, ValueState,
-        above_zero,
+        ValueSum, above_zero,
     },
     store::{self, Hold, Move},
     told,
 };
 use crate::{
+    countersign::{self, Ceilinged, Giving},
     customers,
     db::Tx,
     error::{Code, Error, Result, on_duplicate},
@@ -65,6 +66,13 @@ pub(super) fn issue(
 ) -> Result<StoredValue> {
     let amount = above_zero(new.amount)?;
     within_ceiling(actor, amount)?;
+    alone(tx, (now, actor), new.amount).map_err(|error| match error.code() {
+        Code::SecondPersonNeeded => {
+            let detail = "nobody would be told the code of a card that is issued later: issue it for less, and adjust it by the rest";
+            Error::problem(Code::SecondPersonNeeded, detail).at("/amount")
+        }
+        _ => error,
+    })?;
     if new.expires_at.is_some_and(|until| until <= now) {
         return Err(Error::invalid("/expires_at", "expected an instant in the future: nobody could pay with it"));
     }
@@ -133,6 +141,7 @@ pub fn credit(
 ) -> Result<StoredValue> {
     let (amount, currency) = (above_zero(credit.amount)?, credit.amount.currency());
     within_ceiling(actor, amount)?;
+    alone(tx, (now, actor), credit.amount)?;
     customers::hold(tx, customer)?;
     store::insert(tx, &StoredValue { customer_id: Some(customer), ..blank(now, fresh, currency) }, None)?;
     let gone = || Error::internal("a store credit is not there that was made a moment ago");
@@ -161,9 +170,17 @@ pub(super) fn adjust(
         return Err(Error::invalid("/amount/amount", "expected an amount other than zero"));
     }
     within_ceiling(actor, amount.abs())?;
+    alone(tx, (now, actor), what.amount)?;
     let booking = Booking::of(EntryKind::Adjust, format!("adjust:{entry}"), Some(what.reason.to_string()));
     change_one(tx, (now, actor), entry, Move { value: id, amount, held: 0 }, booking)
         .map_err(|error| error.at("/amount"))
+}
+
+/// That one person gives so much alone, with what else they have given today. What is taken off gives nothing.
+fn alone(tx: &mut Tx, (now, actor): By<'_>, amount: Money) -> Result<()> {
+    let of = Some(countersign::day_of(now, actor));
+    let giving = Giving { kind: Ceilinged::StoredValue, channel: None, of, amount };
+    countersign::pass(tx, (now, actor), &giving).map_err(|error| error.at("/amount"))
 }
 
 fn within_ceiling(actor: &Actor, minor: i64) -> Result<()> {
@@ -520,6 +537,14 @@ pub fn of_customer(tx: &mut Tx, customer: CustomerId, limit: i64) -> Result<Vec<
     store::page(tx, &filter, None, limit)
 }
 
+/// What a customer can pay with, by kind and currency: one statement, however many gift cards they have.
+///
+/// # Errors
+/// What the database says.
+pub fn balances_of(tx: &mut Tx, now: Instant, customer: CustomerId) -> Result<Vec<ValueSum>> {
+    store::balances_of(tx, now, customer)
+}
+
 /// Up to so many gift cards whose codes end so, the newest first: one statement.
 ///
 /// # Errors
@@ -530,6 +555,7 @@ pub fn ending_in(tx: &mut Tx, end: &str, limit: i64) -> Result<Vec<StoredValue>>
 
 /// Registers what is done beside requests: what carts have set aside and left is free again.
 pub fn work(state: &State, runner: &mut Runner) {
+    super::second::register(state, runner);
     let state = state.clone();
     runner.every("stored-value.expire", 60, move |now| {
         let state = state.clone();

@@ -6,7 +6,7 @@ use diesel::{
 };
 use serde_json::json;
 
-use super::model::{Entry, EntryKind, Part, StoredValue, ValueKind, ValueState};
+use super::model::{Entry, EntryKind, Part, StoredValue, ValueKind, ValueState, ValueSum};
 use crate::{
     db::{Bind, Col, InstantSql, Sql, Tx, UidSql, dialect, insert_many, sql},
     error::Result,
@@ -176,6 +176,20 @@ pub(super) fn page(
     let binds = filter.kind.map(|kind| Bind::from(kind.as_str())).into_iter();
     let binds = binds.chain(filter.customer.map(Bind::from)).chain(before.map(Bind::from));
     load(tx, sql(query).bind_all(binds).bind(limit))
+}
+
+/// What a customer can pay with, by kind and currency.
+pub(super) fn balances_of(tx: &mut Tx, now: Instant, customer: CustomerId) -> Result<Vec<ValueSum>> {
+    type Found = (ValueKind, Currency, i64, i64, i64);
+    let query = "SELECT kind, currency, count(*), CAST(sum(balance) AS BIGINT), CAST(sum(balance - held) AS BIGINT) \
+                 FROM stored_values WHERE customer_id = ? AND state = 'active' AND (expires_at IS NULL OR expires_at > ?) \
+                 GROUP BY kind, currency ORDER BY kind, currency";
+    let query = sql(query).bind(customer).bind(now);
+    let sum = |(kind, currency, count, balance, available): Found| {
+        let money = |minor| Money::from_minor(minor, currency);
+        ValueSum { kind, count, balance: money(balance), available: money(available) }
+    };
+    Ok(query.load::<(Text, Text, BigInt, BigInt, BigInt), Found>(tx)?.into_iter().map(sum).collect())
 }
 
 /// Gift cards whose codes end so, the newest first.

@@ -12,4 +12,4 @@ mod store;
 
 pub use ending::work;
 pub use model::Registration;
-pub use service::{By, erase, event_schemas, of_orders};
+pub use service::{By, erase, event_schemas, of_orders, quoted};

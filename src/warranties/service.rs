@@ -17,6 +17,7 @@ use crate::{
     kernel::{
         Actor, Instant,
         ids::{EventId, OrderId, RegistrationId, ReturnRequestId},
+        text::squeeze,
     },
     orders::{self, OrderDocument},
     returns::{self, NewRequest, RequestOrigin, RequestState, ReturnReason, ReturnRequestDocument, ReturnWish},
@@ -325,6 +326,22 @@ pub fn of_orders(
     limit: i64,
 ) -> Result<Vec<Registration>> {
     store::of_orders(tx, orders, after, limit)
+}
+
+/// Up to so many registrations that somebody may mean with a serial number or an id, of those that the actor sees, the newest first.
+///
+/// # Errors
+/// What the database says.
+pub fn quoted(tx: &mut Tx, actor: &Actor, text: &str, limit: i64) -> Result<Vec<Registration>> {
+    if squeeze(text).is_empty() {
+        return Ok(Vec::new());
+    }
+    let filter = store::Filter { serial: Some(text.to_owned()), ..store::Filter::default() };
+    let mut found = store::page(tx, actor, &filter, None, limit)?;
+    if let Ok(id) = text.parse() {
+        found.extend(store::get(tx, id)?.filter(|one| actor.sees_channel(one.channel_id)));
+    }
+    Ok(found)
 }
 
 /// Takes serial numbers out of the registrations of orders. What their events say of them is the caller's to erase.

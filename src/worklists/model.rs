@@ -19,6 +19,8 @@ crate::words! {
         StuckJobs = "stuck_jobs",
         /// An event did not arrive at another system.
         DeadDispatches = "dead_dispatches",
+        /// Orders differ between here and the far end of a connector.
+        ReconciliationDifferences = "reconciliation_differences",
         /// A consumer of a feed has set an event aside.
         ParkedFeedItems = "parked_feed_items",
         /// Goods should have left by now.

@@ -64,6 +64,7 @@ fn waiting(tx: &mut Tx, actor: &Actor, now: Instant, list: WorkList, limit: i64)
         WorkList::ParkedFeedItems if unlimited => exports::waiting_parked(tx, limit)?,
         WorkList::DeadJobs | WorkList::StuckJobs | WorkList::ParkedFeedItems => Vec::new(),
         WorkList::DeadDispatches => connectors::waiting_dead(tx, actor, limit)?,
+        WorkList::ReconciliationDifferences => connectors::runs::waiting(tx, actor, limit)?,
         WorkList::UnshippedPastDue => fulfilment::waiting_past_due(tx, actor, now, limit)?,
         WorkList::UndeliveredParcels => fulfilment::tracking::waiting(tx, actor, limit)?,
         WorkList::FailedAttempts => fulfilment::waiting_attempts(tx, actor, limit)?,

@@ -385,7 +385,10 @@ const TABLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("warranties", &["product_registrations"]),
-    ("returns", &["return_policies", "return_requests", "return_request_lines", "withdrawals", "order_claims"]),
+    (
+        "returns",
+        &["return_policies", "return_requests", "return_request_lines", "withdrawals", "order_claims", "gift_receipts"],
+    ),
     (
         "orders",
         &[
@@ -424,6 +427,7 @@ const TABLES: &[(&str, &[&str])] = &[
             "dock_tasks",
             "tracking_marks",
             "shipment_claims",
+            "parcel_claims",
             "waves",
             "wave_orders",
             "wave_shorts",
@@ -445,7 +449,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("recurring", &["recurring_orders", "recurring_runs"]),
     ("approvals", &["approval_requests", "approval_decisions"]),
     ("bulk", &["bulk_jobs", "bulk_items"]),
-    ("countersign", &["countersign_requests"]),
+    ("countersign", &["countersign_requests", "given_alone"]),
     ("back_in_stock", &["back_in_stock", "back_in_stock_waves"]),
     (
         "connectors",
@@ -455,6 +459,8 @@ const TABLES: &[(&str, &[&str])] = &[
             "connector_links",
             "connector_mappings",
             "connector_pulls",
+            "connector_run_items",
+            "connector_runs",
             "dispatch_attempts",
             "dispatches",
         ],

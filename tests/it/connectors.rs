@@ -7,6 +7,7 @@ mod machinery;
 mod odoo;
 mod odoo_double;
 mod odoo_schema;
+mod resync;
 mod tryton_double;
 mod tryton_real;
 mod webhook_double;

@@ -91,7 +91,7 @@ impl Scene {
     /// No order lacks a part, no part lacks its order, and the counters of the stock are the sums behind them.
     pub async fn whole(&self) {
         let parts = "SELECT id, (SELECT count(*) FROM order_lines WHERE order_id = orders.id), \
-             (SELECT count(*) FROM ledger_entries WHERE order_id = orders.id), \
+             (SELECT count(*) FROM ledger_entries WHERE order_id = orders.id AND account NOT IN ('authorised', 'promised')), \
              (SELECT count(*) FROM payments WHERE order_id = orders.id AND state = 'authorised'), \
              (SELECT count(*) FROM fulfilment_orders WHERE order_id = orders.id), \
              (SELECT count(*) FROM carts WHERE carts.id = cart_id AND order_id = orders.id AND carts.state = 'completed') \

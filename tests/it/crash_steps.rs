@@ -209,7 +209,8 @@ async fn left(site: &Site) -> BTreeMap<String, i64> {
         "SELECT 'orders ' || state || ' ' || payment_state || ' ' || fulfilment_state, count(*) FROM orders \
          GROUP BY state, payment_state, fulfilment_state",
         "SELECT 'money ' || kind || ' ' || state, CAST(sum(amount) AS BIGINT) FROM payment_operations GROUP BY kind, state",
-        "SELECT 'ledger ' || account, CAST(sum(amount) AS BIGINT) FROM ledger_entries GROUP BY account",
+        "SELECT 'ledger ' || account, CAST(sum(amount) AS BIGINT) FROM ledger_entries \
+         WHERE account NOT IN ('authorised', 'promised') GROUP BY account",
         "SELECT 'asked of the provider: ' || kind, CAST(sum(amount) AS BIGINT) FROM sandbox_operations GROUP BY kind",
     ] {
         let rows = site.look(move |tx| sql(query).load::<(Text, BigInt), (String, i64)>(tx)).await;

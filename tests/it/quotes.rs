@@ -136,6 +136,34 @@ fn an_offer_ends_with_its_time_and_a_payment_that_failed_is_tried_again() {
     });
 }
 
+#[test]
+fn a_quote_whose_payment_is_decided_later_knows_its_order_then() {
+    on_both(|app| async move {
+        let trade = open(&app).await;
+        let quote = asked(&trade).await;
+        offer(&app, &quote, &[(1, "90.00"), (2, "0.90")]).await.expect(200);
+        let pay = json!({"payment": {"method": "sandbox", "instrument": "redirect", "return_url": "https://shop.example/back"}});
+        let path = format!("/me/quotes/{quote}/accept");
+        trade.as_("ada", "POST", &path, Some(&pay)).await.expect(202);
+        let waiting = app.ops("GET", &format!("/quotes/{quote}"), None).await.expect(200);
+        assert_eq!(waiting["state"], "accepted");
+        let cart = text(&waiting["cart_id"]);
+        let key = app
+            .read(move |tx| {
+                let cart = cart.parse().map_err(kontor::error::Error::internal)?;
+                Ok(kontor::payments::of_cart(tx, cart)?.remove(0).our_key)
+            })
+            .await;
+        app.ops("POST", &format!("/sandbox/payments/{key}/approve"), None).await.expect(202);
+        eventually("it is ordered", || async {
+            app.clock.advance_seconds(10);
+            app.ops("GET", &format!("/quotes/{quote}"), None).await.body["state"] == "ordered"
+        })
+        .await;
+        assert_eq!(app.count("SELECT count(*) FROM orders").await, 1);
+    });
+}
+
 /// The company's people in a second channel of the same shop.
 async fn elsewhere(app: &App, trade: &Trade) -> Trade {
     let entity = app.ops("GET", "/legal-entities", None).await.expect(200)["items"][0]["id"].clone();

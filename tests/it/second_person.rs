@@ -27,38 +27,38 @@ async fn guarded(app: &App) -> Shop {
 }
 
 /// Somebody of the staff.
-struct Person<'a> {
+pub struct Person<'a> {
     app: &'a App,
     token: String,
 }
 
 impl<'a> Person<'a> {
-    fn new(app: &'a App, name: &str, scopes: &str, ceiling: Option<i64>) -> Self {
+    pub fn new(app: &'a App, name: &str, scopes: &str, ceiling: Option<i64>) -> Self {
         let mut claims = app.claims(Audience::Staff, name, scopes);
         claims.money_ceiling = ceiling;
         Self { app, token: format!("Bearer {}", app.state.verifier.issue(claims).unwrap()) }
     }
 
-    async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+    pub async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         self.app.send(method, &format!("/v1/ops{path}"), &[("Authorization", &self.token)], body).await
     }
 
-    async fn decide(&self, request: &Value, what: &str) -> Answer {
+    pub async fn decide(&self, request: &Value, what: &str) -> Answer {
         let path = format!("/countersign-requests/{}/{what}", text(&request["id"]));
         self.send("POST", &path, Some(&json!({"note": "seen"}))).await
     }
 }
 
-const ALL: &str = "orders:read orders:write payments:write prices:override";
+pub const ALL: &str = "orders:read orders:write payments:write prices:override";
 
-async fn until(app: &App, request: &Value, state: &str) -> Value {
+pub async fn until(app: &App, request: &Value, state: &str) -> Value {
     let path = format!("/countersign-requests/{}", text(&request["id"]));
     eventually(state, || async { app.ops("GET", &path, None).await.expect(200)["state"] == state }).await;
     app.ops("GET", &path, None).await.expect(200)
 }
 
 /// An order of ten for 104.90 that has left and is paid.
-async fn paid<'a>(shop: &'a Shop) -> Of<'a> {
+pub async fn paid<'a>(shop: &'a Shop) -> Of<'a> {
     let order = Of::new(shop, &[("TEE", 10)]).await;
     order.ship_all().await;
     eventually("it is captured", || async { order.document().await["payment_state"] == "captured" }).await;

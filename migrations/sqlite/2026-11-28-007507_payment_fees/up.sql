@@ -8,5 +8,5 @@ CREATE TABLE payment_fees (
     occurred_at TEXT NOT NULL,
     recorded_at TEXT NOT NULL,
     PRIMARY KEY (payment_id, reference)
-) WITHOUT ROWID;
+);
 CREATE INDEX payment_fees_order ON payment_fees (order_id);

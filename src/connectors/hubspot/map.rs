@@ -87,6 +87,26 @@ pub(super) fn order_of(order: &Value, mapping: &Mapping, known: &Value) -> Resul
     Ok(upsert(ORDER_KEY, word(order, "id"), properties))
 }
 
+/// The order without anything that its mapping writes of whom it is for, and where it goes: whatever of it is no plain fact of the sale.
+pub(super) fn blank(mapping: &Mapping, order: &str) -> Value {
+    let facts = [
+        "order.number",
+        "order.state",
+        "order.fulfilment_state",
+        "order.payment_state",
+        "order.currency",
+        "order.version",
+    ];
+    let amounts = ["order.total.", "order.tax.", "order.net.", "order.placed_at"];
+    let is_fact = |template: &Value| {
+        let text = template.as_str().unwrap_or_default();
+        !text.starts_with('=') || facts.iter().chain(&amounts).any(|fact| text.contains(fact))
+    };
+    let document = mapping.documents.get("order").and_then(Value::as_object);
+    let personal = document.into_iter().flatten().filter(|(_, template)| !is_fact(template));
+    upsert(ORDER_KEY, order, personal.map(|(name, _)| (name.clone(), json!(""))).collect())
+}
+
 /// Its line items. What is cancelled stays, with as many pieces as are still wanted.
 pub(super) fn lines_of(order: &Value, mapping: &Mapping, known: &Value) -> Result<Vec<Value>> {
     let lines = known.pointer("/order/lines").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -162,8 +182,19 @@ mod tests {
         assert_eq!(lines[0]["id"], "order_1:1");
         assert_eq!(
             (&lines[0]["properties"]["quantity"], &lines[0]["properties"]["price"]),
-            (&json!("3"), &json!("2.5"))
+            (&json!("3"), &json!("2.500000"))
         );
+    }
+
+    #[test]
+    fn what_an_erased_order_keeps_is_what_was_sold() {
+        let blank = blank(&mapping(), "order_1");
+        let properties = blank["properties"].as_object().unwrap();
+        let gone: Vec<&str> =
+            properties.iter().filter(|(_, value)| **value == "").map(|(name, _)| name.as_str()).collect();
+        assert_eq!(gone.len(), 5, "{gone:?}");
+        assert!(gone.iter().all(|name| name.starts_with("hs_shipping_address_")), "{gone:?}");
+        assert_eq!(properties[ORDER_KEY], "order_1");
     }
 
     #[test]

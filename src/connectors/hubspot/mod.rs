@@ -42,6 +42,7 @@ pub static ADAPTER: Adapter = Adapter {
     order_sink: Some(&Sink),
     customer_sink: Some(&Sink),
     change_source: None,
+    order_search: None,
 };
 
 /// Which HubSpot, and whose contacts are kept there.

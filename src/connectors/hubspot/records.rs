@@ -8,8 +8,10 @@ use crate::connectors::{
     wire::Stop,
 };
 
-/// What a contact is called among the links.
+/// What a contact is called among the links of a customer.
 const CONTACT: &str = "contact";
+/// And among those of a guest's order: the same contact may be a customer's too.
+const GUEST: &str = "guest_contact";
 /// What an order is called among the links.
 const ORDER: &str = "order";
 
@@ -56,11 +58,15 @@ async fn buyer(hubspot: &mut HubSpot<'_>, delivery: Delivery<'_>, known: &Value)
     let order = &delivery.event.data;
     let guests = hubspot.settings.guests;
     let Some(contact) = map::contact_of(order, delivery.to.mapping, known, guests)? else { return Ok(None) };
-    let (object, object_id) = match map::word(order, "customer_id") {
-        "" => ("guest", map::word(order, "id")),
-        customer => ("customer", customer),
+    let (object, object_id, kind) = match map::word(order, "customer_id") {
+        "" => ("guest", map::word(order, "id"), GUEST),
+        customer => ("customer", customer, CONTACT),
     };
-    have(hubspot, delivery, (object, object_id), &contact).await.map(Some)
+    // Whoever is known there already is as their own events tell, and not as an order that may be old does.
+    if let Some(id) = there(hubspot, delivery, (kind, object_id)).await? {
+        return Ok(Some(id));
+    }
+    make(hubspot, (object, object_id, kind), &contact).await.map(Some)
 }
 
 /// Has the contact of a customer be there as they are now.
@@ -68,39 +74,54 @@ pub(super) async fn contact(hubspot: &mut HubSpot<'_>, delivery: Delivery<'_>) -
     let customer = &delivery.event.data;
     let known = map::of_customer(customer, delivery.to.settings);
     let Some(contact) = map::contact(customer, delivery.to.mapping, &known)? else { return Ok(()) };
-    have(hubspot, delivery, ("customer", map::word(customer, "id")), &contact).await.map(|_| ())
+    let id = map::word(customer, "id");
+    // The one that is linked, whatever its e-mail address is by now, or else the one that has the address.
+    match there(hubspot, delivery, (CONTACT, id)).await? {
+        Some(known) => hubspot.change("contacts", &known, map::member(&contact, "properties")).await,
+        None => make(hubspot, ("customer", id, CONTACT), &contact).await.map(|_| ()),
+    }
 }
 
-/// A contact made or changed: the one that is linked, whatever its e-mail address is by now, or else the one that has the address.
-async fn have(
+/// The contact that is linked to an object of ours, if HubSpot still has it.
+async fn there(
     hubspot: &mut HubSpot<'_>,
     delivery: Delivery<'_>,
-    (object, object_id): (&str, &str),
+    (kind, object_id): (&str, &str),
+) -> Result<Option<String>, Stop> {
+    let Some(id) = linked(delivery, (kind, object_id)) else { return Ok(None) };
+    Ok(hubspot.by_id("contacts", &id, map::CUSTOMER).await?.map(|_| id))
+}
+
+/// The contact with an e-mail address, made where there is none.
+async fn make(
+    hubspot: &mut HubSpot<'_>,
+    (object, object_id, kind): (&str, &str, &str),
     contact: &Value,
 ) -> Result<String, Stop> {
-    if let Some(id) = linked(delivery, object_id)
-        && hubspot.by_id("contacts", &id, map::CUSTOMER).await?.is_some()
-    {
-        hubspot.change("contacts", &id, map::member(contact, "properties")).await?;
-        return Ok(id);
-    }
     let made = hubspot.upsert("contacts", std::slice::from_ref(contact)).await?;
     let Some((_, id)) = made.into_iter().next() else { return Err(Stop::outage("HubSpot made no contact")) };
-    hubspot.wire.link(link(object, object_id, CONTACT, &id));
+    hubspot.wire.link(link(object, object_id, kind, &id));
     Ok(id)
 }
 
 /// The contact that is linked to an object of ours.
-fn linked(delivery: Delivery<'_>, object_id: &str) -> Option<String> {
-    let link = delivery.links.iter().find(|link| link.kind == CONTACT && link.object_id == object_id)?;
+fn linked(delivery: Delivery<'_>, (kind, object_id): (&str, &str)) -> Option<String> {
+    let link = delivery.links.iter().find(|link| link.kind == kind && link.object_id == object_id)?;
     // It becomes part of an address: HubSpot's ids are numbers.
     link.value.chars().all(|c| c.is_ascii_digit()).then(|| link.value.clone())
 }
 
-/// Erases the contact of a customer, or of an order's guest. One that has become a customer's is that customer's to erase.
+/// Takes off an order what tells whose it was, and erases the contact of a customer, or of an order's guest. One that has become a
+/// customer's is that customer's to erase.
 pub(super) async fn erase(hubspot: &mut HubSpot<'_>, delivery: Delivery<'_>) -> Result<(), Stop> {
     let object_id = map::word(&delivery.event.data, "id").to_owned();
-    let Some(id) = linked(delivery, &object_id) else { return Ok(()) };
+    let is_order = delivery.event.kind.starts_with("order.");
+    if is_order && hubspot.read("orders", (map::ORDER_KEY, &object_id), &[map::VERSION]).await?.is_some() {
+        let blank = map::blank(delivery.to.mapping, &object_id);
+        hubspot.upsert("orders", std::slice::from_ref(&blank)).await?;
+    }
+    let kind = if is_order { GUEST } else { CONTACT };
+    let Some(id) = linked(delivery, (kind, &object_id)) else { return Ok(()) };
     let Some(found) = hubspot.by_id("contacts", &id, map::CUSTOMER).await? else { return Ok(()) };
     let whose = found.pointer(&format!("/properties/{}", map::CUSTOMER)).and_then(Value::as_str).unwrap_or_default();
     if !whose.is_empty() && whose != object_id {

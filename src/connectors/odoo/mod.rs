@@ -8,15 +8,18 @@ mod map;
 mod party;
 mod pull;
 mod sale;
+mod search;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
 use super::{
+    erp,
     mapping::Mapping,
     ports::{
-        Adapter, ChangeSource, CustomerSink, Delivery, OrderSink, Outcome, Planned, Pulling, Pushing, Target, Testing,
+        Adapter, ChangeSource, CustomerSink, Delivery, Finding, Listing, OrderSearch, OrderSink, Outcome, Planned,
+        Pulling, Pushing, Sought, Target, Testing,
     },
     settings,
     wire::Stop,
@@ -24,6 +27,7 @@ use super::{
 use crate::{
     error::{Code, Error, Result},
     events::Event,
+    kernel::Instant,
 };
 use client::{Call, Odoo};
 use map::Task;
@@ -46,6 +50,7 @@ pub static ADAPTER: Adapter = Adapter {
     order_sink: Some(&Sink),
     customer_sink: Some(&Sink),
     change_source: Some(&Source),
+    order_search: Some(&Search),
 };
 
 /// Which Odoo, how it is spoken to, and how far orders go there.
@@ -320,6 +325,23 @@ impl ChangeSource for Source {
             let mut odoo = Odoo::new(to)?;
             pull::read(&mut odoo, cursor).await
         })
+    }
+}
+
+/// Looks for the sales of orders.
+struct Search;
+
+impl OrderSearch for Search {
+    fn find<'a>(&'a self, to: Target<'a>, orders: &'a [Sought]) -> Finding<'a> {
+        Box::pin(async move { search::find(&mut Odoo::new(to)?, orders).await })
+    }
+
+    fn list<'a>(&'a self, to: Target<'a>, made: (Instant, Instant), cursor: &'a Value) -> Listing<'a> {
+        Box::pin(async move { search::list(&mut Odoo::new(to)?, made, cursor).await })
+    }
+
+    fn needed(&self, events: &[Event]) -> Vec<i64> {
+        erp::needed(events)
     }
 }
 

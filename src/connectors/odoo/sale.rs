@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What a sale is called among the links.
-const SALE: &str = "sale";
+pub(super) const SALE: &str = "sale";
 const MODEL: &str = "sale.order";
 /// What is read of a sale.
 const FIELDS: &[&str] = &["id", "name", "state", "amount_total", "currency_id", "order_line", "invoice_ids", "origin"];

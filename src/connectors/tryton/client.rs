@@ -191,6 +191,14 @@ fn result(answer: &Answer) -> Result<Value, Stop> {
     }
 }
 
+/// What Tryton says of a second one of what there may be one of.
+const TAKEN: &str = "must be unique";
+
+/// Whether Tryton has refused to make a second one of what there may be one of: it is to be looked for again.
+pub(super) fn is_taken(stop: &Stop) -> bool {
+    stop.error.contains(TAKEN)
+}
+
 /// What an error of Tryton's means: what people have to mend, what another try mends, and what is Tryton's own defect.
 fn meaning(error: &Value) -> Stop {
     let name = error.get(0).and_then(Value::as_str).unwrap_or_default();
@@ -204,6 +212,8 @@ fn meaning(error: &Value) -> Stop {
     let said: String = said.chars().take(800).collect();
     match name {
         "ConcurrencyException" => Stop::failed(format!("somebody changes the same record in Tryton: {said}")),
+        // Somebody else has made the same at once: the next try finds it.
+        "UserError" if said.contains(TAKEN) => Stop::failed(format!("Tryton has one already: {said}")),
         "UserError" | "UserWarning" => Stop::refused(format!("Tryton refuses it: {said}")),
         "NotLogged" | "LoginException" => Stop::outage(format!("Tryton does not let the user in: {said}")),
         _ => Stop::failed(format!("Tryton failed: {name} {said}")),
@@ -224,6 +234,9 @@ mod tests {
         );
         let again = meaning(&json!(["ConcurrencyException", "This record has been modified"]));
         assert_eq!(again.ending, Ending::Failed { after_seconds: None, outage: false });
+        let taken = meaning(&json!(["UserError", ["The code on party must be unique.", "", null]]));
+        assert_eq!(taken.ending, Ending::Failed { after_seconds: None, outage: false });
+        assert!(is_taken(&taken) && !is_taken(&again));
         assert_eq!(meaning(&json!(["KeyError", "x"])).ending, Ending::Failed { after_seconds: None, outage: false });
     }
 }

@@ -2,10 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{client::Tryton, map, sale::find};
-use crate::connectors::{
-    ports::{Delivery, Link},
-    wire::Stop,
+use super::{
+    client::{Tryton, is_taken},
+    map,
+    sale::find,
+};
+use crate::{
+    connectors::{
+        ports::{Delivery, Link},
+        wire::Stop,
+    },
+    kernel::ids::{CustomerId, OrderId},
 };
 
 /// What a party is called among the links.
@@ -16,7 +23,19 @@ async fn linked(tryton: &mut Tryton<'_>, links: &[Link], object_id: &str) -> Res
     let link = links.iter().find(|link| link.kind == PARTY && link.object_id == object_id);
     let Some(id) = link.and_then(|link| link.value.parse::<i64>().ok()) else { return Ok(None) };
     let found = tryton.read("party.party", json!([["id", "=", id]]), &["id"]).await?;
-    Ok((!found.is_empty()).then_some(id))
+    if found.is_empty() {
+        return Ok(None);
+    }
+    // A Tryton that went back to a backup gives the numbers of what it has lost to others: those bear their own marks.
+    let domain = json!([["party", "=", id], ["type", "=", "other"]]);
+    let marks = tryton.read("party.contact_mechanism", domain, &["comment"]).await?;
+    let mut marks = marks.iter().map(|mark| map::word(mark, "comment")).filter(|mark| is_mark(mark)).peekable();
+    Ok((marks.peek().is_none() || marks.any(|mark| mark == object_id)).then_some(id))
+}
+
+/// Whether a comment is a mark of ours.
+fn is_mark(comment: &str) -> bool {
+    comment.parse::<CustomerId>().is_ok() || comment.parse::<OrderId>().is_ok()
 }
 
 /// The party of our mark: Tryton has no key for whom a party is, so the mark is left at the party itself.
@@ -70,7 +89,15 @@ async fn make(
         None => drop(written.as_object_mut().map(|party| party.insert("contact_mechanisms".into(), json!([mark])))),
     }
     let party = super::sale::resolved(tryton, &written).await?;
-    let made = tryton.create("party.party", party).await?;
+    let made = match tryton.create("party.party", party).await {
+        Ok(made) => made,
+        // Of two who make one at once Tryton may give both the same number: the other's may be the one that is wanted.
+        Err(stop) if is_taken(&stop) => match marked(tryton, object_id).await? {
+            Some(first) => first,
+            None => return Err(stop),
+        },
+        Err(stop) => return Err(stop),
+    };
     // Somebody else may have made one too meanwhile, for another order of theirs. The first counts.
     let first = marked(tryton, object_id).await?.unwrap_or(made);
     if first != made {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// An instant in Tryton's way of writing.
-fn written(at: Instant) -> Value {
+pub(super) fn written(at: Instant) -> Value {
     let text = at.to_string();
     let number =
         |from: usize, to: usize| text.get(from..to).and_then(|part| part.parse::<i64>().ok()).unwrap_or_default();

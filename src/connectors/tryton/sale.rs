@@ -6,15 +6,17 @@ use serde_json::{Map, Value, json};
 
 use super::{Until, client::Tryton, map, party};
 use crate::connectors::{
+    erp::is_anothers,
     ports::{Delivery, Link},
     wire::Stop,
 };
 
 /// What a sale is called among the links.
-const SALE: &str = "sale";
+pub(super) const SALE: &str = "sale";
 /// What is read of a sale.
+#[rustfmt::skip]
 const FIELDS: &[&str] =
-    &["id", "number", "state", "total_amount", "shipments", "lines", "shipment_state", "invoices", "invoice_state"];
+    &["id", "number", "state", "total_amount", "shipments", "lines", "shipment_state", "invoices", "invoice_state", "comment"];
 
 /// The one record that is looked for.
 pub(super) async fn find(tryton: &mut Tryton<'_>, wanted: &map::Find) -> Result<i64, Stop> {
@@ -51,7 +53,8 @@ async fn of_order(tryton: &mut Tryton<'_>, delivery: Delivery<'_>) -> Result<Opt
     let link = delivery.links.iter().find(|link| link.kind == SALE && link.object_id == id && !link.doubtful);
     if let Some(linked) = link.and_then(|link| link.value.parse::<i64>().ok()) {
         let found = tryton.read("sale.sale", json!([["id", "=", linked]]), FIELDS).await?;
-        if let Some(sale) = found.into_iter().next() {
+        // A Tryton that went back to a backup gives the numbers of what it has lost to others.
+        if let Some(sale) = found.into_iter().find(|sale| !is_anothers(map::word(sale, "comment"), id)) {
             return Ok(Some(sale));
         }
     }

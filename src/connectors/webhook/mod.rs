@@ -37,6 +37,7 @@ pub static ADAPTER: Adapter = Adapter {
     order_sink: Some(&Webhook),
     customer_sink: Some(&Webhook),
     change_source: None,
+    order_search: None,
 };
 
 /// Where to post.

@@ -14,7 +14,7 @@ mod told;
 
 pub use members::{Member, MemberRequest, member_of, members, of_customer};
 pub use model::{Company, CompanyChange, NewCompany};
-pub use service::{active, all_named, get, require};
+pub use service::{active, all_named, get, looked_for, require};
 pub(super) use service::{by_numbers, unknown};
 pub use store::{after, by_ids};
 pub use terms::{

@@ -12,8 +12,9 @@ use crate::{
     db::Tx,
     error::{Code, Error, Result, on_duplicate},
     kernel::{
-        Actor, Instant, Scope,
+        Actor, Instant, Scope, VatId,
         ids::{CompanyId, EventId},
+        text::fold,
     },
 };
 
@@ -49,6 +50,28 @@ pub fn all_named(tx: &mut Tx, actor: &Actor, ids: &[CompanyId]) -> Result<(), (u
         Some(place) => Err((place, unknown())),
         None => Ok(()),
     }
+}
+
+/// Up to so many companies that have this id, number or VAT number, or whose name begins so.
+///
+/// # Errors
+/// What the database says.
+pub fn looked_for(tx: &mut Tx, text: &str, limit: i64) -> Result<Vec<Company>> {
+    if let Ok(id) = text.parse() {
+        return Ok(store::read(tx, id)?.into_iter().collect());
+    }
+    let numbered = store::Filter { number: Some(text.to_owned()), ..store::Filter::default() };
+    let mut found = store::page(tx, &numbered, None, limit)?;
+    if let Ok(vat_id) = text.parse::<VatId>() {
+        found.extend(store::with_vat_id(tx, &vat_id.to_string(), limit)?);
+    }
+    let name = fold(text);
+    if found.is_empty() && !name.is_empty() && !text.contains('@') {
+        let named = store::Filter { name: Some(name), ..store::Filter::default() };
+        found = store::page(tx, &named, None, limit)?;
+    }
+    found.dedup_by_key(|company| company.id);
+    Ok(found)
 }
 
 /// The company, where it is active: what was agreed with one that is not counts no more.

@@ -207,6 +207,14 @@ pub(super) fn page(
     Ok(companies(query.bind(limit).load::<Types, Record>(tx)?))
 }
 
+/// Companies with a VAT number, as the index `companies_vat_id` has it.
+pub(super) fn with_vat_id(tx: &mut Tx, vat_id: &str, limit: i64) -> Result<Vec<Company>> {
+    let query = format!(
+        "SELECT {READ} FROM companies f WHERE f.doc->>'vat_id' = ? AND f.doc->>'vat_id' IS NOT NULL ORDER BY f.id LIMIT ?"
+    );
+    Ok(companies(sql(query).bind(vat_id).bind(limit).load::<Types, Record>(tx)?))
+}
+
 /// Companies after one of them, in the order of their ids.
 ///
 /// # Errors

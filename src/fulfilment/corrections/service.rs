@@ -5,7 +5,7 @@ use crate::{
     error::{Code, Error, Result},
     events::Payload,
     fulfilment::{
-        crossdock,
+        claimed, crossdock,
         ids::{Draw, Fresh},
         model::{
             Command, Correction, FulfilmentOrder, Pieces, Shipment, ShipmentCommand, ShipmentState, ShippedLine, Step,
@@ -77,7 +77,7 @@ pub struct Correct {
 ///
 /// # Errors
 /// `not_found`; `state_conflict` when it has not left or not arrived, or when it has arrived and that is not taken back first;
-/// `quantity_exceeded` when pieces of it have come back meanwhile.
+/// `already_claimed` when pieces of it are claimed or were made good; `quantity_exceeded` when pieces of it have come back meanwhile.
 pub fn correct(
     tx: &mut Tx,
     now: Instant,
@@ -90,6 +90,9 @@ pub fn correct(
     let missing = || Error::internal("a shipment without its fulfilment order");
     let mut fulfilment = store::get(tx, shipment.fulfilment_order_id)?.ok_or_else(missing)?;
     let state = shipment.state.apply(what.command)?;
+    if what.command == ShipmentCommand::Unship {
+        claimed::keep_still(tx, shipment.id)?;
+    }
     if manifests::is_handed_over(tx, shipment.id)? && !actor.holds(Scope::FulfilmentSupervise) {
         let detail = "it was handed over to its carrier: that needs the scope `fulfilment:supervise`";
         return Err(Error::problem(Code::ScopeMissing, detail));

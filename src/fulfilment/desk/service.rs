@@ -9,6 +9,7 @@ use crate::{
         ids::{Draw, Fresh},
         model::{CancelRequest, Command, FulfilmentOrder, Pieces, ShippedLine},
         moves::{Moved, Replan, replan_locked},
+        second,
         service::{announce, plan, save_states, start},
         store,
         told::{ACCEPTED, CANCEL_REJECTED, CANCEL_REQUESTED, DECLINED, RESCHEDULED, change, pieces_of},
@@ -88,7 +89,10 @@ pub fn request_cancel(
         return Err(Error::conflict("somebody has asked for that already"));
     }
     let asked = asked_for(&fulfilment, pieces, now)?;
-    within_ceiling(actor, cancel::amount(&order, &asked)?.gross)?;
+    let amount = cancel::amount(&order, &asked)?.gross;
+    within_ceiling(actor, amount)?;
+    // What the location agrees to is done without asking anybody again.
+    second::pass(tx, (now, actor), &order, cancel::goes_back(&order, amount))?;
     let (pieces, reason, by) = (pieces.map(<[_]>::to_vec), reason.to_owned(), actor.label());
     fulfilment.cancel_request = Some(CancelRequest { pieces, reason: reason.clone(), by, at: now });
     let happened = |one: &FulfilmentOrder| Ok((CANCEL_REQUESTED, change(one, asked, Some(&reason), &[])?));

@@ -19,6 +19,7 @@ pub use left::{LeftLine, LeftPackage};
 pub use model::{
     Dimensions, PACKAGE_TRANSITIONS, Package, PackageCommand, PackageState, PackedLine, PackedUnit, mermaid, sscc,
 };
+pub use service::with_serial;
 pub(super) use service::{
     NewLine, SerialDocument, by_sscc, come_back, get, known, label_of, leave, of_dock, open_of, serial_taken, serials,
 };

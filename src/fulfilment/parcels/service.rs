@@ -408,6 +408,16 @@ pub struct SerialDocument {
     pub package: Package,
 }
 
+/// The packages that a serial number is or was in, the newest first, each once, at locations and of channels that the actor may see.
+///
+/// # Errors
+/// What the database says.
+pub fn with_serial(tx: &mut Tx, actor: &Actor, serial: &str) -> Result<Vec<Package>> {
+    let mut found: Vec<Package> = serials(tx, actor, serial, None)?.into_iter().map(|one| one.package).collect();
+    found.dedup_by_key(|package| package.id);
+    Ok(found)
+}
+
 /// Where a serial number is and has been, the newest first, at locations and of channels that the actor may see; of one SKU where that is
 /// named.
 ///

@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     model::{NewReturn, NewReturnLine, Origin, Return, ReturnCommand},
+    second,
     service::{self, Noted},
 };
 use crate::{
     channels::Directory,
+    countersign::{self, CountersignRequest, Passed},
     customers,
     db::Tx,
     error::{Code, Error, Result},
@@ -28,7 +30,7 @@ use crate::{
 };
 
 /// A line that comes back.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReturnLineRequest {
     /// The order's line; needed with `order`.
@@ -47,7 +49,7 @@ pub struct ReturnLineRequest {
 
 /// Goods that came back: of an order (`order` and lines by `line_no`), or of none that is known (`channel_id`,
 /// `currency`, and lines by `sku` with `unit_price`).
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"order": "1001", "lines": [{"line_no": 1, "quantity": 1}], "restock": true, "refund": true, "reason": "too small"}))]
 pub struct ReturnRequest {
@@ -148,58 +150,101 @@ impl ReturnRequest {
     }
 }
 
+impl ReturnRequest {
+    /// What comes back, by its id, its number and where its money goes.
+    ///
+    /// # Errors
+    /// `not_found`, `invalid_value`, `missing_field`.
+    pub(super) fn new_return(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        (locations, directory): (&Locations, &Directory),
+        (id, number, give_to): (ReturnId, &str, &GiveTo),
+    ) -> Result<NewReturn> {
+        let origin = match &self.order {
+            Some(order) => Origin::Order(orders::resolve(tx, actor, order).map_err(|error| error.at("/order"))?),
+            None => self.unreferenced(actor, directory)?,
+        };
+        if let Origin::Unknown { customer: Some(customer), .. } = origin {
+            customers::named(tx, actor, customer).map_err(|error| error.at("/customer_id"))?;
+        }
+        let system = || self.system.as_ref().map_or_else(|| "ops".to_owned(), ToString::to_string);
+        Ok(NewReturn {
+            id,
+            number: number.to_owned(),
+            origin,
+            lines: self.lines()?,
+            bundles: self.bundles.clone().unwrap_or_default(),
+            restock: self.restock,
+            location: self.location(actor, locations)?,
+            refund: self.refund,
+            paid_out: self.paid_out,
+            give_to: Some(give_to.clone()),
+            reason: self.reason.as_ref().map(ToString::to_string),
+            reference: self.reference.as_ref().map(|reference| (system(), reference.to_string())),
+            occurred_at: self.occurred_at,
+            settles: None,
+        })
+    }
+
+    /// The order that it names.
+    pub(super) fn order(&self) -> Option<&str> {
+        self.order.as_deref()
+    }
+
+    /// Of which channel it is where it names no order, and why it came back.
+    pub(super) fn told(&self) -> (Option<ChannelId>, Option<String>) {
+        (self.channel_id, self.reason.as_ref().map(ToString::to_string))
+    }
+
+    /// Where what was paid for it goes.
+    pub(super) const fn refund_to(&self) -> Option<RefundTo> {
+        self.refund_to
+    }
+}
+
 /// Take goods back
 ///
 /// Never more than has left and not come back. With `refund`, exactly the pieces' share of what was paid is given back,
-/// or taken off what is still owed.
+/// or taken off what is still owed. Where that is more than one person gives back alone (`second_person` of the channel) nothing is booked
+/// yet: the answer is 202 with the request that somebody else approves.
 #[utoipa::path(tag = "answer a customer", request_body = ReturnRequest, security(("token" = ["orders:write"])),
-    responses((status = 201, body = ReturnAnswer), (status = 200, description = "Booked before under this reference", body = Return)))]
+    responses((status = 201, body = ReturnAnswer), (status = 202, body = CountersignRequest), (status = 200, description = "Booked before under this reference", body = Return)))]
 #[post("/returns")]
 async fn create_return(call: Call, body: Body<ReturnRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::OrdersWrite)?.clone();
     let request = body.value.clone();
     checked_time(&call, request.occurred_at)?;
     let (locations, directory) = (call.snapshot::<Locations>().await?, call.snapshot::<Directory>().await?);
-    let (lines, location) = (request.lines()?, request.location(&actor, &locations)?);
-    let origin = match &request.order {
-        Some(_) => None,
-        None => Some(request.unreferenced(&actor, &directory)?),
-    };
-    let system = || request.system.as_ref().map_or_else(|| "ops".to_owned(), ToString::to_string);
-    let reference = request.reference.as_ref().map(|reference| (system(), reference.to_string()));
+    // What can be told without the database is told first.
+    request.lines()?;
+    request.location(&actor, &locations)?;
+    if request.order.is_none() {
+        request.unreferenced(&actor, &directory)?;
+    }
     let (id, fresh, now): (ReturnId, _, _) = (Id::new(), Fresh::new(), call.now);
     let give_to = GiveTo::of(request.refund_to, "/refund_to")?;
     let number = format!("R{}", call.state.db.next_number("returns").await?);
+    let ids = (Id::new(), Id::new());
     call.command(&body.fingerprint, move |tx| {
-        let origin = match (origin, &request.order) {
-            (None, Some(order)) => {
-                Origin::Order(orders::resolve(tx, &actor, order).map_err(|error| error.at("/order"))?)
-            }
-            (Some(origin), _) => {
-                if let Origin::Unknown { customer: Some(customer), .. } = origin {
-                    customers::named(tx, &actor, customer).map_err(|error| error.at("/customer_id"))?;
-                }
-                origin
-            }
-            (None, None) => return Err(Error::internal("a return without an origin")),
+        let knowing = (&*locations, &*directory);
+        let made = (id, number.as_str(), &give_to);
+        let done = countersign::or_ask(
+            tx,
+            (now, &actor),
+            ids,
+            |tx| {
+                let new = request.new_return(tx, &actor, knowing, made)?;
+                service::receive(tx, now, &actor, &fresh, &locations, &new)
+            },
+            |tx| second::wanted(tx, &actor, (&request, &give_to)),
+        )?;
+        let noted = match done {
+            Passed::Done(noted) => noted,
+            Passed::Waits(asked) => return asked.accepted(),
         };
-        let new = NewReturn {
-            id,
-            number: number.clone(),
-            origin,
-            lines: lines.clone(),
-            bundles: request.bundles.clone().unwrap_or_default(),
-            restock: request.restock,
-            location,
-            refund: request.refund,
-            paid_out: request.paid_out,
-            give_to: Some(give_to.clone()),
-            reason: request.reason.as_ref().map(ToString::to_string),
-            reference: reference.clone(),
-            occurred_at: request.occurred_at,
-            settles: None,
-        };
-        match service::receive(tx, now, &actor, &fresh, &locations, &new)? {
+        match noted {
             Noted::New(made) => {
                 let (version, gift_card) = (made.version, give_to.issued_in(tx)?);
                 let secret = gift_card.is_some();

@@ -5,6 +5,7 @@
 pub mod api;
 mod model;
 mod refunding;
+pub(super) mod second;
 mod service;
 mod store;
 
@@ -14,5 +15,5 @@ pub use model::{
 };
 pub(super) use service::add_credit;
 pub use service::{Noted, may_restock, receive, whole_bundles, worth};
+pub use store::{ReturnSum, latest_of, numbered, of_orders, refunded_of, sums_of};
 pub(super) use store::{after, by_ids, refunded};
-pub use store::{count_of, of_orders, refunded_of};

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     catalog::{self, StockPolicy, Variant},
+    countersign::{self, Ceilinged, Giving},
     db::Tx,
     error::{Code, Error, Result},
     events::{self, NewEvent, Payload},
@@ -155,6 +156,11 @@ fn of_known_order(
     // What was given away of it before is not given back again.
     let given_away = if shipping.is_empty() { 0 } else { order.shipping_goodwill.minor() };
     let absorbed = shares.iter().map(|(back, _)| back.absorbed).sum::<i64>() + given_away;
+    if new.refund {
+        let back = Money::from_minor(sum.gross - absorbed, order.currency);
+        let (kind, channel) = (Ceilinged::Return, Some(order.channel_id));
+        countersign::pass(tx, (now, actor), &Giving { kind, channel, of: Some(id.to_string()), amount: back })?;
+    }
     if !shipping.is_empty() {
         let gross = shipping.iter().map(|(_, share)| share.gross).sum();
         orders::credit_shipping(tx, &mut order, gross, given_away)?;
@@ -294,13 +300,16 @@ fn taken_back(order: &OrderDocument, new: &NewReturn) -> Result<Vec<(Back, Taxed
         let mut back = Back { line_no, from, to: from + wanted.quantity, deducted: 0, absorbed: 0 };
         let whole = match wanted.amount {
             Some(amount) => agreed(order, line, *given, amount).map_err(|e| e.at(format!("{pointer}/amount")))?,
-            // What was agreed before for other pieces may have left less than the share. What was given away has not: it stayed sold.
-            None => match (money::share_of(order, line_no, back.from, back.to)?, *given - *goodwill) {
-                (share, credited) if new.refund && share.gross > line.creditable() - credited => {
-                    part(line, credited, line.creditable() - credited)
+            // What was agreed before for other pieces may have left less than the share, and so may a lower price, which is taken off by
+            // money and not by pieces: behind it its tax is too. What was given away has not: it stayed sold.
+            None => {
+                let (share, credited) = (money::share_of(order, line_no, back.from, back.to)?, *given - *goodwill);
+                let left = line.creditable() - credited;
+                match new.refund && (share.gross > left || credited > line.gross_of(back.from)) {
+                    true => money::part(line, credited, share.gross.min(left)),
+                    false => share,
                 }
-                (share, _) => share,
-            },
+            }
         };
         let share = less(whole, wanted.deduct);
         back.deducted = whole.gross - share.gross;
@@ -322,12 +331,6 @@ fn less(whole: TaxedShare, deduct: i64) -> TaxedShare {
     TaxedShare { net: gross - tax, tax, gross }
 }
 
-/// So much of a line's price after `given` of it, with the tax in it.
-fn part(line: &OrderLine, given: i64, gross: i64) -> TaxedShare {
-    let tax = share(line.tax.minor(), given, given + gross, line.gross.minor());
-    TaxedShare { net: gross - tax, tax, gross }
-}
-
 /// An amount that was agreed for pieces of a line of which `given` has been given back before, with the tax in it or on it.
 fn agreed(order: &OrderDocument, line: &OrderLine, given: i64, amount: Money) -> Result<TaxedShare> {
     if amount.currency() != order.currency || amount.minor() < 0 {
@@ -335,7 +338,7 @@ fn agreed(order: &OrderDocument, line: &OrderLine, given: i64, amount: Money) ->
     }
     let left = line.creditable() - given;
     let share = if order.prices_include_tax {
-        part(line, given, amount.minor())
+        money::part(line, given, amount.minor())
     } else {
         let tax = share(line.tax.minor(), 0, amount.minor(), line.net.minor());
         // The tax of parts, each rounded, may come to a unit more than that of the whole.
@@ -515,6 +518,12 @@ fn of_no_order(
             return Err(Error::invalid("/paid_out", detail));
         }
         within_ceiling(actor, made.amount.minor()).map_err(|error| error.at("/refund"))?;
+        let (kind, channel, amount) = (Ceilinged::Return, Some(channel), made.amount);
+        countersign::pass(
+            tx,
+            (now, actor),
+            &Giving { kind, channel, of: Some(countersign::day_of(now, actor)), amount },
+        )?;
     }
     // The reference belongs to the return itself, for there is no order.
     if !note(tx, now, OrderId::from_bytes(*new.id.bytes()), new, &mut draw)? {

@@ -136,6 +136,20 @@ pub(super) fn get(tx: &mut Tx, id: ReturnId) -> Result<Option<Return>> {
     Ok(load(tx, sql(format!("SELECT {SELECTED} FROM returns WHERE id = ?")).bind(id))?.pop())
 }
 
+/// The return with a number; letters may be small.
+///
+/// # Errors
+/// What the database says.
+pub fn numbered(tx: &mut Tx, actor: &Actor, number: &str) -> Result<Vec<Return>> {
+    let query = sql(format!("SELECT {SELECTED} FROM returns WHERE number IN (?, ?) ORDER BY id DESC"));
+    let mut found = load(tx, query.bind(number).bind(number.to_uppercase()))?;
+    if let Ok(id) = number.parse() {
+        found.extend(get(tx, id)?);
+    }
+    found.retain(|one| one.is_visible_to(actor));
+    Ok(found)
+}
+
 /// Returns by their ids.
 pub(in crate::fulfilment) fn by_ids(tx: &mut Tx, ids: &[ReturnId]) -> Result<Vec<Return>> {
     let list = dialect::list(tx, &[("wanted", Col::Uid)]);
@@ -167,16 +181,51 @@ pub fn of_orders(tx: &mut Tx, orders: &[OrderId], after: Option<ReturnId>, limit
     load(tx, sql(query).bind(wanted).bind(after).bind(limit))
 }
 
-/// How many returns there are of orders, and when the last came: one statement.
+/// What has come back of some orders, in a state and a currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReturnSum {
+    /// Where they stand.
+    pub state: ReturnState,
+    /// How many.
+    pub returns: i64,
+    /// What was paid for the goods, without shipping.
+    pub amount: Money,
+    /// When the last came.
+    pub last_at: Instant,
+}
+
+/// What has come back of orders, by state and currency: one statement, however many they are.
 ///
 /// # Errors
 /// What the database says.
-pub fn count_of(tx: &mut Tx, orders: &[OrderId]) -> Result<(i64, Option<Instant>)> {
+pub fn sums_of(tx: &mut Tx, orders: &[OrderId]) -> Result<Vec<ReturnSum>> {
+    type Types = (Text, Text, BigInt, BigInt, InstantSql);
+    type Found = (ReturnState, Currency, i64, i64, Instant);
     let list = dialect::list(tx, &[("wanted", Col::Uid)]);
-    let query = format!("SELECT count(*), max(occurred_at) FROM {list} JOIN returns ON order_id = list.wanted");
+    let query = format!(
+        "SELECT state, currency, count(*), CAST(sum(amount) AS BIGINT), max(occurred_at) \
+         FROM {list} JOIN returns ON order_id = list.wanted GROUP BY state, currency ORDER BY currency, state"
+    );
     let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
-    let found = sql(query).bind(wanted).first::<(BigInt, Nullable<InstantSql>), (i64, Option<Instant>)>(tx)?;
-    Ok(found.unwrap_or_default())
+    let sum = |(state, currency, returns, amount, last_at): Found| {
+        let amount = Money::from_minor(amount, currency);
+        ReturnSum { state, returns, amount, last_at }
+    };
+    Ok(sql(query).bind(wanted).load::<Types, Found>(tx)?.into_iter().map(sum).collect())
+}
+
+/// The last that have come back of orders, the newest first: one statement.
+///
+/// # Errors
+/// What the database says.
+pub fn latest_of(tx: &mut Tx, orders: &[OrderId], limit: i64) -> Result<Vec<Return>> {
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT {SELECTED} FROM returns WHERE order_id IN (SELECT wanted FROM {list}) \
+         ORDER BY occurred_at DESC, id DESC LIMIT ?"
+    );
+    let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
+    load(tx, sql(query).bind(wanted).bind(limit))
 }
 
 /// Returns after one of them, in the order of their ids.
@@ -286,8 +335,16 @@ mod tests {
     /// How SQLite goes about a page.
     async fn steps(db: &Db, locations: Option<Vec<LocationId>>) -> String {
         let (subject, scopes) = ("ada".to_owned(), Vec::new());
-        let own =
-            Principal { subject, credential: None, scopes, channels: None, locations, money_ceiling: None, key: None };
+        let own = Principal {
+            subject,
+            credential: None,
+            scopes,
+            channels: None,
+            locations,
+            money_ceiling: None,
+            countersigned: false,
+            key: None,
+        };
         let read = db.read(move |tx| {
             let (text, binds) = newest(tx, &Actor::Staff(own.clone()), None, None, 51);
             let explain = sql(format!("EXPLAIN QUERY PLAN {text}"));

@@ -15,14 +15,14 @@ use crate::{
     jobs::{Job, Runner, Verdict},
     kernel::{
         Actor, Instant, Money,
-        ids::{CartId, EventId, OrderId, PaymentId},
+        ids::{CartId, EventId, OrderId, PaymentId, StoredValueId},
     },
     orders::{
         self, OrderDocument,
         holds::{NewOrderHold, OrderHoldKind},
     },
     payments::{self, NewPayment, PaymentDetails, PaymentState},
-    stored_value::{self, Part, STORE_CREDIT, ValueKind},
+    stored_value::{self, GIFT_CARD, Part, STORE_CREDIT, ValueKind},
 };
 
 /// Registers what is done beside requests: what was kept from being taken is taken once nothing keeps it any more.
@@ -94,7 +94,8 @@ fn unpaid(tx: &mut Tx, id: OrderId) -> Result<i64> {
     Ok((owed(tx, id)? - pending).max(0))
 }
 
-/// Lets the money of an order be taken: first of its customer's store credit, so much at most in minor units, then of what was promised; what
+/// Lets the money of an order be taken: first of its customer's store credit, or of a `card` that a guest was
+/// given, so much at most in minor units, then of what was promised; what
 /// is promised beyond that is let go once everything has left. Gives what the store credit pays.
 ///
 /// # Errors
@@ -104,16 +105,21 @@ pub fn take_after_return(
     (now, actor): (Instant, &Actor),
     fresh: &Fresh,
     id: OrderId,
-    (most, why): (i64, &str),
+    (most, card, why): (i64, Option<StoredValueId>, &str),
 ) -> Result<i64> {
     let mut order = orders::lock(tx, id)?;
     let mut draw = fresh.draw();
     let (event, payment, value) = (draw.next(), draw.next(), draw.next());
     let pays = most.min(unpaid(tx, id)?).max(0);
     if pays > 0 {
-        let customer = order.customer_id.ok_or_else(|| Error::internal("store credit pays a guest's order"))?;
-        let value = stored_value::credit_for(tx, now, value, (order.currency, customer))?;
-        let part = Part { payment, value, kind: ValueKind::StoreCredit, amount: pays };
+        let (value, kind) = match (card, order.customer_id) {
+            (Some(card), _) => (card, ValueKind::GiftCard),
+            (None, Some(customer)) => {
+                (stored_value::credit_for(tx, now, value, (order.currency, customer))?, ValueKind::StoreCredit)
+            }
+            (None, None) => return Err(Error::internal("store credit pays a guest's order")),
+        };
+        let part = Part { payment, value, kind, amount: pays };
         pay(tx, (now, actor), &order, &part)?;
         reread(tx, &mut order)?;
         orders::save(tx, now, &mut order, &[], 0)?;
@@ -135,7 +141,7 @@ fn pay(tx: &mut Tx, by: (Instant, &Actor), order: &OrderDocument, part: &Part) -
         id: part.payment,
         cart,
         order: Some(order.id),
-        provider: STORE_CREDIT.to_owned(),
+        provider: if part.kind == ValueKind::GiftCard { GIFT_CARD } else { STORE_CREDIT }.to_owned(),
         our_key: PaymentId::to_string(&part.payment),
         amount: Money::from_minor(part.amount, order.currency),
         state: PaymentState::Authorised,

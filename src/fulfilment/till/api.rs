@@ -7,13 +7,13 @@ use super::{
     disputes_api, fees_api, ledger_api,
     refunds::{self, LineRefund, RefundKind, RefundOf, RefundView, Refunded},
     requests_api,
-    second::Second,
+    second::{self, Second},
     service::{self, Confirmation, Receipt},
     targets::{GiveTo, RefundCard, RefundTo},
     unapplied,
 };
 use crate::{
-    countersign::CountersignRequest,
+    countersign::{self, CountersignRequest, Passed},
     error::{Error, Result},
     fulfilment::{Fresh, api::checked_time, money},
     http::{Body, Call, Mount, NoBody, RefPath, Reply, idempotency::Fingerprint},
@@ -169,7 +169,7 @@ pub struct OrderRefunds {
 }
 
 /// What is kept for the customer, and where it is to go.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"to": "source", "reason": "paid twice"}))]
 pub struct UnappliedRequest {
@@ -184,21 +184,41 @@ pub struct UnappliedRequest {
     pub reason: Note<500>,
 }
 
+impl UnappliedRequest {
+    /// Where it goes.
+    ///
+    /// # Errors
+    /// `invalid_value`.
+    pub(super) fn to(&self) -> Result<GiveTo> {
+        let wanted = RefundTo { to: self.to.unwrap_or(Target::Source), gift_card_id: self.gift_card_id };
+        GiveTo::of(Some(wanted), "")
+    }
+}
+
 /// Give back what was paid too much and kept
 ///
-/// Of an order in the work list `overpaid_orders`, where its channel keeps what was not owed.
+/// Of an order in the work list `overpaid_orders`, where its channel keeps what was not owed. Above what one person gives back alone
+/// (`second_person` of the channel) nothing is given back yet: the answer is 201 with the request that somebody else approves.
 #[utoipa::path(tag = "answer a customer", params(("ref" = String, Path)), request_body = UnappliedRequest,
-    security(("token" = ["payments:write"])), responses((status = 202, body = RefundAnswer)))]
+    security(("token" = ["payments:write"])), responses((status = 202, body = RefundAnswer), (status = 201, body = CountersignRequest)))]
 #[post("/orders/{ref}/overpayment/refund")]
 async fn refund_overpayment(call: Call, path: RefPath<String>, body: Body<UnappliedRequest>) -> Result<Reply> {
     let actor = call.allow(Scope::PaymentsWrite)?.clone();
-    let wanted = RefundTo { to: body.to.unwrap_or(Target::Source), gift_card_id: body.gift_card_id };
-    let (to, amount, reason) = (GiveTo::of(Some(wanted), "")?, body.amount, body.reason.to_string());
-    let (now, fresh, of) = (call.now, Fresh::new(), path.0);
+    let (to, asked) = (body.to()?, body.value.clone());
+    let (now, fresh, of, ids) = (call.now, Fresh::new(), path.0, (Id::new(), Id::new()));
     call.command(&body.fingerprint, move |tx| {
         let id = orders::resolve(tx, &actor, &of)?;
-        let (order, given) = unapplied::give_back(tx, now, &actor, &fresh, id, (amount, &to, &reason))?;
-        RefundAnswer { order, gift_card: to.issued(given) }.reply()
+        let done = countersign::or_ask(
+            tx,
+            (now, &actor),
+            ids,
+            |tx| unapplied::give_back(tx, now, &actor, &fresh, id, (asked.amount, &to, &asked.reason)),
+            |tx| second::wanted(tx, id, (&asked, &to)),
+        )?;
+        match done {
+            Passed::Done((order, given)) => RefundAnswer { order, gift_card: to.issued(given) }.reply(),
+            Passed::Waits(request) => request.reply(),
+        }
     })
     .await
 }

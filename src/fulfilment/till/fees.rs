@@ -14,7 +14,7 @@ use crate::{
     },
     orders,
     payments::{
-        self, Payment, ProviderError, Providers,
+        self, Operation, OperationKind, OperationState, Payment, ProviderError, Providers,
         fees::{self, PaymentFee},
     },
 };
@@ -48,18 +48,18 @@ async fn perform(state: &State, providers: &Providers, job: Job) -> Result<Verdi
         Ok(task) => task,
         Err(error) => return Ok(Verdict::Dead { error: error.to_string() }),
     };
-    let Some(payment) = state.db.read(move |tx| payments::get(tx, task.payment)).await? else {
+    let Some((payment, captures)) = state.db.read(move |tx| taken(tx, task.payment)).await? else {
         return Ok(Verdict::Done);
     };
-    let told = match payments::patiently(payments::PATIENCE, providers.of(&payment)?.fees(&payment)).await {
-        Ok(told) => told,
+    let told = match payments::patiently(payments::PATIENCE, providers.of(&payment)?.fees(&payment, captures)).await {
+        Ok(Some(told)) => told,
+        Ok(None) => {
+            // It has taken the money, and has not counted yet what of that it keeps.
+            return Ok(Verdict::Retry { error: "the provider does not tell yet".to_owned(), after_seconds: None });
+        }
         Err(ProviderError::Refused(error)) => return Ok(Verdict::Dead { error }),
         Err(error @ ProviderError::NoAnswer(_)) => return Err(Error::internal(error)),
     };
-    if told.is_empty() {
-        // It has taken the money, and has not counted yet what of that it keeps.
-        return Ok(Verdict::Retry { error: "the provider does not tell yet".to_owned(), after_seconds: None });
-    }
     let now = state.clock.now();
     let written = state.db.write_in(Lane::Bulk, move |tx| {
         job.finish(tx)?;
@@ -69,7 +69,17 @@ async fn perform(state: &State, providers: &Providers, job: Job) -> Result<Verdi
     Ok(Verdict::Settled)
 }
 
-/// Notes and books what was kept of a payment, each once. Gives all that is known of it then.
+/// A payment as its provider knows it, and how many times money was taken of it and its shares.
+fn taken(tx: &mut Tx, id: PaymentId) -> Result<Option<(Payment, usize)>> {
+    let Some(payment) = payments::get(tx, id)? else { return Ok(None) };
+    let family: Vec<PaymentId> = payments::shares::family(tx, &payment)?.iter().map(|one| one.id).collect();
+    let is_capture = |one: &Operation| one.kind == OperationKind::Capture && one.state == OperationState::Done;
+    let captures = payments::operations(tx, &family)?.iter().filter(|one| is_capture(one)).count();
+    Ok(Some((payment, captures)))
+}
+
+/// Notes and books what was kept of a payment, each once: with the payment that its provider knows, of which it may be a share. Gives all that
+/// is known of it then.
 ///
 /// # Errors
 /// `not_found`; `state_conflict` where no order came of the payment; `duplicate` where it was told with another amount.
@@ -82,6 +92,9 @@ pub(super) fn keep(
 ) -> Result<Vec<PaymentFee>> {
     let missing = || Error::not_found("payment");
     let seen = payments::get(tx, id)?.ok_or_else(missing)?;
+    if let Some(root) = seen.root {
+        return keep(tx, now, actor, root, told);
+    }
     match seen.order_id {
         Some(order) if actor.sees_channel(orders::lock(tx, order)?.channel_id) => {}
         None if actor.channels().is_none() => {}

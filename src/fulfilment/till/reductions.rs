@@ -18,7 +18,7 @@ use crate::{
     kernel::{Actor, Instant, Money, ids::StoredValueId},
     orders::{self, LineMove, OrderDocument, OrderLine},
     payments::{OperationKind, Posting},
-    pricing::engine::{TaxedShare, share, spread},
+    pricing::engine::{TaxedShare, spread},
 };
 
 /// The lines of which the price is lowered, `sum` together in minor units: those that are `named`, and of what is beside these all of which
@@ -50,9 +50,7 @@ pub(super) fn of_lines(order: &OrderDocument, named: Vec<RefundedLine>, sum: i64
 
 /// So much of a line's price behind what was taken back of it before, with the tax in it. What was given away stayed sold.
 fn taxed(line: &OrderLine, amount: i64) -> TaxedShare {
-    let before = line.refunded.minor() - line.goodwill.minor();
-    let tax = share(line.tax.minor(), before, before + amount, line.gross.minor());
-    TaxedShare { net: amount - tax, tax, gross: amount }
+    money::part(line, line.refunded.minor() - line.goodwill.minor(), amount)
 }
 
 /// Books it, and begins to give back what was paid above. Gives what it went onto, where that was a stored value.

@@ -48,7 +48,7 @@ pub(super) fn event_schemas() -> [EventSchema; 2] {
 }
 
 /// What somebody is asked to pay.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PaymentRequestAsked, example = json!({"hours": 72, "message": "Two more mugs, as discussed"}))]
 pub struct Asked {
@@ -139,10 +139,7 @@ pub fn ask(
     secret: &Secret,
     (id, asked): (OrderId, &Asked),
 ) -> Result<RequestLink> {
-    let hours = asked.hours.unwrap_or(HOURS);
-    if !(1..=MOST_HOURS).contains(&hours) {
-        return Err(Error::invalid("/hours", format!("expected a number from 1 to {MOST_HOURS}")));
-    }
+    let hours = checked_hours(asked.hours)?;
     let order = orders::lock(tx, id)?;
     let (known, uncovered) = seen_of(tx, now, &order)?;
     if known.len() >= MOST {
@@ -177,8 +174,51 @@ pub fn ask(
     requests::insert(tx, &request)?;
     let request = request.seen(now, uncovered);
     tell(tx, (now, actor), draw.next(), CREATED, &request)?;
+    Ok(link(secret, request))
+}
+
+/// For so many hours a link is good.
+///
+/// # Errors
+/// `invalid_value`.
+pub fn checked_hours(hours: Option<i64>) -> Result<i64> {
+    let hours = hours.unwrap_or(HOURS);
+    match (1..=MOST_HOURS).contains(&hours) {
+        true => Ok(hours),
+        false => Err(Error::invalid("/hours", format!("expected a number from 1 to {MOST_HOURS}"))),
+    }
+}
+
+fn link(secret: &Secret, request: PaymentRequest) -> RequestLink {
     let token = format!("{}.{}", request.id, secret.token(LINK, &subject(&request)));
-    Ok(RequestLink { request, token })
+    RequestLink { request, token }
+}
+
+/// Makes another link of a request that nobody is paying, good for so many hours from now; the one before is good no more.
+///
+/// # Errors
+/// `not_found`; `state_conflict` where it is being paid, or can not be paid any more; `invalid_value`.
+pub(super) fn renew(
+    tx: &mut Tx,
+    (now, actor): (Instant, &Actor),
+    (event, secret): (EventId, &Secret),
+    (id, hours): (PaymentRequestId, Option<i64>),
+) -> Result<RequestLink> {
+    let hours = checked_hours(hours)?;
+    let of = visible(tx, actor, id)?.order_id;
+    let order = orders::lock(tx, of)?;
+    let uncovered = money::uncovered(tx, now, &order)?;
+    let request = requests::lock(tx, id)?.seen(now, uncovered);
+    if request.state != State::Open {
+        let detail = format!("the payment request is {}: nobody can pay by another link", request.state);
+        return Err(Error::conflict(detail).with("state", request.state.as_str()));
+    }
+    let until = now.plus_seconds(3_600 * hours);
+    // A link is known by its end: one that would end when the last does ends a moment later.
+    let until = if until == request.expires_at { until.plus_seconds(1) } else { until };
+    let request = requests::renew(tx, now, request, until)?.seen(now, uncovered);
+    tell(tx, (now, actor), event, UPDATED, &request)?;
+    Ok(link(secret, request))
 }
 
 /// Tells of a request, without what people have written.

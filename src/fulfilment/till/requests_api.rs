@@ -1,7 +1,7 @@
 //! Routes by which staff ask for money of a placed order.
 
 use actix_web::{get, post};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::requests::{self, Asked, RequestLink};
 use crate::{
@@ -79,8 +79,36 @@ async fn withdraw_payment_request(call: Call, path: RefPath<PaymentRequestId>, _
     .await
 }
 
+/// For how long another link is good.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PaymentRequestRenewal, example = json!({"hours": 72}))]
+struct RenewRequest {
+    /// So many hours from now: 168 (a week) unless told.
+    #[schema(minimum = 1, maximum = 2_160)]
+    hours: Option<i64>,
+}
+
+/// Make another link of a payment request
+///
+/// For one whose link nobody has: it was made once somebody else had approved the amendment that asks for it, or the link was lost. The one
+/// before is good no more. While somebody is paying, and once it can not be paid any more, it is refused (`state_conflict`).
+#[utoipa::path(tag = "answer a customer", params(("id" = inline(PaymentRequestId), Path)), request_body = RenewRequest,
+    security(("token" = ["orders:write"])), responses((status = 201, body = RequestLink)))]
+#[post("/payment-requests/{id}/token")]
+async fn renew_payment_link(call: Call, path: RefPath<PaymentRequestId>, body: Body<RenewRequest>) -> Result<Reply> {
+    let (actor, id, now, event) = (call.allow(Scope::OrdersWrite)?.clone(), path.0, call.now, Id::new());
+    let (secret, hours) = (call.state.secret.clone(), body.hours);
+    call.command(&body.fingerprint, move |tx| {
+        let made = requests::renew(tx, (now, &actor), (event, &secret), (id, hours))?;
+        let location = format!("/v1/ops/payment-requests/{id}");
+        Ok(Reply::created(&made)?.version(made.request.version).location(location).secret())
+    })
+    .await
+}
+
 /// The routes of the ops surface.
 pub(super) fn ops(config: &mut Mount<'_>) {
     config.service(ask_for_payment).service(order_payment_requests);
-    config.service(read_payment_request).service(withdraw_payment_request);
+    config.service(read_payment_request).service(withdraw_payment_request).service(renew_payment_link);
 }

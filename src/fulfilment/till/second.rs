@@ -4,22 +4,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
+    api::UnappliedRequest,
     refunds::{self, RefundOf, RefundView, Refunded},
     store,
     targets::{GiveTo, RefundTo},
+    unapplied,
 };
 use crate::{
-    countersign::{self, Asking, Ceilinged, CountersignRequest, CountersignSubject},
+    countersign::{self, Asking, Ceilinged, CountersignRequest, CountersignSubject, Wanted},
     db::Tx,
     error::{Error, Result},
-    fulfilment::Fresh,
+    fulfilment::{Fresh, second::no_new_card},
     http::State,
     jobs::{Job, Runner, Verdict},
     kernel::{
         Actor, Instant, Money,
         ids::{CountersignRequestId, EventId, OrderId},
     },
-    orders::OrderDocument,
+    orders::{self, OrderDocument},
     payments::Target,
 };
 
@@ -98,13 +100,54 @@ pub(super) fn ask(
         amounts: vec![parts.amount],
         reason: Some(what.reason.clone()),
         authors: Vec::new(),
+        job: None,
         what: json!(What { order: order.id, version: order.version, refund: what.clone(), to }),
     };
     countersign::ask(tx, now, actor, &asking).map(Some)
 }
 
-/// Registers the job that makes what was approved.
+/// What of what was paid too much is given back once it is approved.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    order: OrderId,
+    version: i64,
+    body: UnappliedRequest,
+}
+
+/// What is asked for where that needs a second person.
+pub(super) fn wanted(tx: &mut Tx, id: OrderId, (body, to): (&UnappliedRequest, &GiveTo)) -> Result<Wanted<Kept>> {
+    no_new_card(to, "")?;
+    let order = orders::lock(tx, id)?;
+    Ok(Wanted {
+        channel: Some(order.channel_id),
+        subject: CountersignSubject {
+            order_id: Some(id),
+            order_version: Some(order.version),
+            ..CountersignSubject::default()
+        },
+        reason: Some(body.reason.to_string()),
+        authors: Vec::new(),
+        job: None,
+        what: Kept { order: id, version: order.version, body: body.clone() },
+    })
+}
+
+async fn give_back(state: State, job: Job) -> Result<Verdict> {
+    let Some(request) = countersign::of_job(&state, &job).await? else { return Ok(Verdict::Done) };
+    let (fresh, Kept { order, version, body }) = (Fresh::of(job.id), request.wanted()?);
+    let to = body.to()?;
+    let work = move |tx: &mut Tx, now: Instant, request: &CountersignRequest| {
+        let actor = request.by.countersigned();
+        request.is_for("order", version, orders::lock(tx, order)?.version)?;
+        unapplied::give_back(tx, now, &actor, &fresh, order, (body.amount, &to, &body.reason)).map(drop)
+    };
+    countersign::run(&state, job, request, work).await
+}
+
+/// Registers the jobs that make what was approved.
 pub(super) fn register(state: &State, runner: &mut Runner) {
+    let own = state.clone();
+    runner.handle(Ceilinged::Overpayment.job(), move |job| give_back(own.clone(), job));
     let state = state.clone();
     runner.handle(Ceilinged::Refund.job(), move |job| make(state.clone(), job));
 }
@@ -120,7 +163,7 @@ async fn make(state: State, job: Job) -> Result<Verdict> {
             version: what.version,
             by: request.decided_by.clone().unwrap_or_default(),
         };
-        let actor = request.by.actor();
+        let actor = request.by.countersigned();
         match refunds::refund(tx, (now, &actor), &fresh, what.order, (&what.refund, &to), &second)? {
             Refunded::Done(..) => Ok(()),
             Refunded::Waits(_) => Err(Error::internal("what was approved is asked for again")),

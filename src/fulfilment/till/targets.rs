@@ -56,6 +56,7 @@ pub struct GiveTo {
     fresh: StoredValueId,
     code: String,
     most: Option<i64>,
+    nobodys: bool,
 }
 
 impl GiveTo {
@@ -69,14 +70,28 @@ impl GiveTo {
             let detail = "a card is named only where the money goes onto it: `to` is `gift_card` then";
             return Err(Error::invalid(format!("{pointer}/gift_card_id"), detail));
         }
-        Ok(Self { to, card: gift_card_id, fresh: StoredValueId::new(), code: stored_value::fresh_code(), most: None })
+        let (fresh, code) = (StoredValueId::new(), stored_value::fresh_code());
+        Ok(Self { to, card: gift_card_id, fresh, code, most: None, nobodys: false })
     }
 
     /// Onto the customer's store credit.
     #[must_use]
     pub fn store_credit() -> Self {
         let (fresh, code) = (StoredValueId::new(), stored_value::fresh_code());
-        Self { to: Target::StoreCredit, card: None, fresh, code, most: None }
+        Self { to: Target::StoreCredit, card: None, fresh, code, most: None, nobodys: false }
+    }
+
+    /// Onto a new gift card instead: the customer's, or nobody's.
+    #[must_use]
+    pub fn onto_card(mut self, nobodys: bool) -> Self {
+        (self.to, self.card, self.nobodys) = (Target::GiftCard, None, nobodys);
+        self
+    }
+
+    /// The new gift card that it goes onto, where it does.
+    #[must_use]
+    pub fn new_card(&self) -> Option<StoredValueId> {
+        (self.to == Target::GiftCard && self.card.is_none()).then_some(self.fresh)
     }
 
     /// The same for so much at most, in minor units: what is beyond that goes back the way it came.
@@ -88,7 +103,7 @@ impl GiveTo {
 
     /// The same as it was asked for.
     #[must_use]
-    pub(super) const fn wanted(&self) -> RefundTo {
+    pub(in crate::fulfilment) const fn wanted(&self) -> RefundTo {
         RefundTo { to: self.to, gift_card_id: self.card }
     }
 
@@ -125,7 +140,8 @@ fn value(tx: &mut Tx, now: Instant, order: &OrderDocument, to: &GiveTo) -> Resul
             Ok(card)
         }
         (Target::GiftCard, None, _) => {
-            stored_value::empty_card(tx, now, to.fresh, (currency, customer), &to.code)?;
+            let owner = customer.filter(|_| !to.nobodys);
+            stored_value::empty_card(tx, now, to.fresh, (currency, owner), &to.code)?;
             Ok(to.fresh)
         }
         (Target::StoreCredit, _, Some(customer)) => stored_value::credit_for(tx, now, to.fresh, (currency, customer)),

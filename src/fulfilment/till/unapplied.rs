@@ -5,6 +5,7 @@ use super::{
     targets::{self, GiveTo},
 };
 use crate::{
+    countersign::{self, Ceilinged, Giving},
     db::Tx,
     error::{Code, Error, Result},
     events::Payload,
@@ -48,6 +49,9 @@ pub fn give_back(
         return Err(error.at("/amount").with("left", serde_json::to_value(left)?));
     }
     within_ceiling(actor, amount).map_err(|error| error.at("/amount"))?;
+    let (kind, channel, of) = (Ceilinged::Overpayment, Some(order.channel_id), Some(id.to_string()));
+    let amount_of = Money::from_minor(amount, order.currency);
+    countersign::pass(tx, (now, actor), &Giving { kind, channel, of, amount: amount_of })?;
     let mut draw = fresh.draw();
     let name: RefundId = draw.next();
     let released = posting(&order, format!("released:{name}"), now, -amount, Account::Unapplied);

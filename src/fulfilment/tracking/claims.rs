@@ -8,7 +8,12 @@ use super::{
 use crate::{
     db::Tx,
     error::{Error, Result},
-    fulfilment::{Fresh, Shipment, reship::reship, service::start_shipment},
+    fulfilment::{
+        Fresh, Shipment,
+        claimed::{self, ClaimedPieces},
+        reship::reship,
+        service::start_shipment,
+    },
     kernel::{
         Actor, Instant, Waiting,
         ids::{OrderId, ShipmentId},
@@ -29,8 +34,12 @@ pub(in crate::fulfilment) fn follow(
     (place, by): (Tracking, Option<Mark>),
 ) -> Result<()> {
     let known = store::claim(tx, shipment.id)?;
-    match (place.claim(), known) {
+    let said = place.claim();
+    let done = said == Some(ClaimKind::Lost) && claimed::is_done(tx, shipment.id)?;
+    match (said, known) {
         (None, None) => Ok(()),
+        // Its customer was first: it is known that it is lost, and nothing is to be done.
+        (Some(_), Some(known)) if done => end(tx, now, known),
         (Some(kind), None) => store::insert(
             tx,
             &ShipmentClaim {
@@ -40,10 +49,10 @@ pub(in crate::fulfilment) fn follow(
                 channel_id: order.channel_id,
                 location_id: shipment.location_id,
                 kind,
-                state: ClaimState::Open,
+                state: if done { ClaimState::Settled } else { ClaimState::Open },
                 since: by.map_or(now, |mark| mark.at),
-                resolution: None,
-                note: None,
+                resolution: done.then_some(Resolution::Refunded),
+                note: done.then(|| MADE_GOOD.to_owned()),
                 reshipped_by: Vec::new(),
                 version: 1,
                 updated_at: now,
@@ -61,6 +70,33 @@ pub(in crate::fulfilment) fn follow(
                 .map(|_| ())
         }
     }
+}
+
+/// Why nobody has to see to a lost parcel.
+const MADE_GOOD: &str = "its pieces were made good by a customer's claim";
+
+/// Ends the open claims of lost parcels of a locked order, of which all was made good by claims of its customer.
+///
+/// # Errors
+/// What the database says.
+pub fn made_good(tx: &mut Tx, now: Instant, order: OrderId, pieces: &[ClaimedPieces]) -> Result<()> {
+    let open = store::open_of(tx, order)?;
+    let lost = open.into_iter().filter(|claim| claim.kind == ClaimKind::Lost);
+    for known in lost.filter(|claim| pieces.iter().any(|one| one.shipment == claim.shipment_id)) {
+        if claimed::is_done(tx, known.shipment_id)? {
+            end(tx, now, known)?;
+        }
+    }
+    Ok(())
+}
+
+fn end(tx: &mut Tx, now: Instant, known: ShipmentClaim) -> Result<()> {
+    if known.state == ClaimState::Settled {
+        return Ok(());
+    }
+    let (state, resolution, note) = (ClaimState::Settled, Some(Resolution::Refunded), Some(MADE_GOOD.to_owned()));
+    save(tx, ShipmentClaim { state, resolution, note, version: known.version + 1, updated_at: now, ..known })
+        .map(|_| ())
 }
 
 fn save(tx: &mut Tx, claim: ShipmentClaim) -> Result<ShipmentClaim> {
@@ -124,7 +160,7 @@ pub fn received(tx: &mut Tx, now: Instant, id: ShipmentId) -> Result<()> {
 /// the lock of the order.
 ///
 /// # Errors
-/// `not_found`; `state_conflict`, also where goods that are not lost are to be sent again; `out_of_stock` and `location_inactive` where goods to be sent again are not to be had.
+/// `not_found`; `already_claimed` where a customer's claim has its pieces; `state_conflict`, also where goods that are not lost are to be sent again; `out_of_stock` and `location_inactive` where goods to be sent again are not to be had.
 pub(super) fn settle(
     tx: &mut Tx,
     now: Instant,
@@ -143,6 +179,12 @@ pub(super) fn settle(
         let detail =
             "what comes back is here again: take it back as a return, or correct the shipment and ship it once more";
         return Err(Error::conflict(detail).at("/resolution"));
+    }
+    match resolution {
+        Resolution::Reshipped => claimed::seize(tx, &shipment, false)?,
+        // What a customer's claim has made good before is part of it.
+        Resolution::Refunded | Resolution::Received => claimed::seize(tx, &shipment, true)?,
+        Resolution::Compensated | Resolution::Dismissed => (),
     }
     let (reshipped_by, booking) = match again {
         true => {

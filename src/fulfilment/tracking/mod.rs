@@ -9,7 +9,7 @@ mod model;
 mod store;
 
 pub(super) use claims::follow;
-pub use claims::{coming_back, open, open_of, received, waiting};
+pub use claims::{coming_back, made_good, open, open_of, received, waiting};
 pub use model::{
     CLAIM_TRANSITIONS, ClaimCommand, ClaimKind, ClaimState, Mark, Resolution, ShipmentClaim, TRACKING_TRANSITIONS,
     Tracking, claims_mermaid, mermaid, whereabouts,

@@ -78,7 +78,8 @@ impl Reporter {
     fn actor(self) -> Actor {
         let Self { subject, channels, locations, money_ceiling } = self;
         let scopes = vec![Scope::WritebackWrite];
-        Actor::Client(Principal { subject, credential: None, scopes, channels, locations, money_ceiling, key: None })
+        let (credential, countersigned, key) = (None, false, None);
+        Actor::Client(Principal { subject, credential, scopes, channels, locations, money_ceiling, countersigned, key })
     }
 }
 

@@ -8,4 +8,4 @@ mod model;
 mod store;
 
 pub use model::{PaymentRequest, PaymentRequestCommand, PaymentRequestState, TRANSITIONS, mermaid};
-pub use store::{change, erase, find, insert, lock, of_order};
+pub use store::{change, erase, find, insert, lock, of_order, of_orders, renew};

@@ -1,10 +1,11 @@
 //! The only file that touches `payment_requests`.
 
 use diesel::sql_types::{BigInt, Nullable, Text};
+use serde_json::json;
 
 use super::model::{Details, PaymentRequest, PaymentRequestState};
 use crate::{
-    db::{Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, sql},
+    db::{Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, sql},
     error::{Error, Result},
     kernel::{
         Currency, Instant, Money,
@@ -99,6 +100,27 @@ pub fn of_order(tx: &mut Tx, order: OrderId) -> Result<Vec<PaymentRequest>> {
     load(tx, sql(format!("SELECT {READ} FROM payment_requests WHERE order_id = ? ORDER BY id")).bind(order))
 }
 
+/// The requests of orders behind one of them, in the order of their ids, without who asks: for who gets everything that is kept of them.
+///
+/// # Errors
+/// What the database says.
+pub fn of_orders(
+    tx: &mut Tx,
+    orders: &[OrderId],
+    after: Option<PaymentRequestId>,
+    limit: i64,
+) -> Result<Vec<PaymentRequest>> {
+    let after = after.unwrap_or(PaymentRequestId::from_bytes([0; 16]));
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT {READ} FROM payment_requests WHERE order_id IN (SELECT wanted FROM {list}) AND id > ? ORDER BY id LIMIT ?"
+    );
+    let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
+    let mut found = load(tx, sql(query).bind(wanted).bind(after).bind(limit))?;
+    found.iter_mut().for_each(|one| one.asked_by.clear());
+    Ok(found)
+}
+
 /// Writes where a request stands now, as long as it is what was seen.
 ///
 /// # Errors
@@ -117,6 +139,20 @@ pub fn change(
     }
     let version = seen.version + 1;
     Ok(PaymentRequest { state, payment_id: payment, version, updated_at: now, ..seen }.possible())
+}
+
+/// Gives an open request another end, and with it another link.
+///
+/// # Errors
+/// An internal error when it is not what was seen: whoever calls has locked it.
+pub fn renew(tx: &mut Tx, now: Instant, seen: PaymentRequest, expires_at: Instant) -> Result<PaymentRequest> {
+    let update = "UPDATE payment_requests SET expires_at = ?, version = version + 1, updated_at = ? \
+                  WHERE id = ? AND version = ? AND state = 'open'";
+    let update = sql(update).bind(expires_at).bind(now).bind(seen.id).bind(seen.version);
+    if update.execute(tx)? != 1 {
+        return Err(Error::internal(format!("payment request {} has changed under its lock", seen.id)));
+    }
+    Ok(PaymentRequest { expires_at, version: seen.version + 1, updated_at: now, ..seen }.possible())
 }
 
 /// Clears what was written to those who were to pay for orders, for it may name anybody, and asks them for nothing more.

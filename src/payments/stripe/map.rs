@@ -225,15 +225,15 @@ struct Movement {
 }
 
 impl Movements {
-    /// What Stripe has kept with them.
-    pub(super) fn fees(self) -> Vec<PaymentFee> {
+    /// What Stripe has kept with them; `None` where there are less than so many.
+    pub(super) fn fees(self, least: usize) -> Option<Vec<PaymentFee>> {
         let fee = |one: Movement| {
             let currency = one.currency.to_ascii_uppercase().parse::<Currency>().ok()?;
             let amount = amount(one.fee, currency).filter(|fee| fee.minor() > 0)?;
             let occurred_at = Instant::from_micros(one.created.saturating_mul(1_000_000));
             Some(PaymentFee { reference: one.id, amount, occurred_at })
         };
-        self.data.into_iter().filter_map(fee).collect()
+        (self.data.len() >= least).then(|| self.data.into_iter().filter_map(fee).collect())
     }
 }
 

@@ -167,11 +167,12 @@ impl Stripe {
         refund.failure().map_or(Ok(()), |why| Err(ProviderError::Refused(why)))
     }
 
-    async fn fees(&self, payment: &Payment) -> Result<Vec<PaymentFee>, ProviderError> {
+    /// A capture is a movement of the balance, which may come to be a while after it.
+    async fn fees(&self, payment: &Payment, captures: usize) -> Result<Option<Vec<PaymentFee>>, ProviderError> {
         let intent = self.client.read(&self.known(payment)?).await?;
         match intent.charge() {
-            Some(charge) => Ok(self.client.movements(charge).await?.fees()),
-            None => Ok(Vec::new()),
+            Some(charge) => Ok(self.client.movements(charge).await?.fees(captures)),
+            None => Ok(None),
         }
     }
 
@@ -247,8 +248,8 @@ impl Provider for Stripe {
         Box::pin(self.lookup(payment))
     }
 
-    fn fees<'a>(&'a self, payment: &'a Payment) -> Answer<'a, Vec<PaymentFee>> {
-        Box::pin(self.fees(payment))
+    fn fees<'a>(&'a self, payment: &'a Payment, captures: usize) -> Answer<'a, Option<Vec<PaymentFee>>> {
+        Box::pin(self.fees(payment, captures))
     }
 
     fn verify_webhook(&self, headers: &Headers, body: &[u8]) -> Result<Option<Notification>> {

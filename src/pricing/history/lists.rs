@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    super::rates::{Audience, ListKind, PriceList},
+    super::{
+        contracts::ContractTerms,
+        rates::{Audience, ListKind, PriceList},
+    },
     service::By,
     store,
 };
@@ -46,6 +49,9 @@ pub struct PriceListState {
     pub valid_from: Option<Instant>,
     /// Until when it is valid, exclusive.
     pub valid_until: Option<Instant>,
+    /// What is agreed beside its prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<ContractTerms>,
 }
 
 impl From<&PriceList> for PriceListState {
@@ -62,6 +68,7 @@ impl From<&PriceList> for PriceListState {
             priority: list.priority,
             valid_from: list.valid_from,
             valid_until: list.valid_until,
+            terms: list.terms.clone(),
         }
     }
 }

@@ -29,6 +29,7 @@ fn list(number: u8, kind: ListKind, from: Option<Instant>, until: Option<Instant
         priority: 0,
         valid_from: from,
         valid_until: until,
+        terms: None,
         version: 1,
     }
 }

@@ -66,6 +66,7 @@ fn rules() -> Rules {
         priority: 0,
         valid_from: None,
         valid_until: None,
+        terms: None,
         version: 1,
     };
     let tax = |number, class: &str, rate: &str| TaxRate {

@@ -36,6 +36,7 @@ fn list(number: u8, code: &str) -> PriceList {
         priority: 0,
         valid_from: None,
         valid_until: None,
+        terms: None,
         version: 1,
     }
 }

@@ -14,13 +14,13 @@ use crate::{
     fulfilment::{self, Fresh},
     kernel::{
         Instant, Money, Quantity,
-        ids::{CartId, CartLineId, EventId, JobId, ReturnRequestId},
+        ids::{CartId, CartLineId, EventId, JobId, ReturnRequestId, StoredValueId},
         text::Email,
     },
     orders::{self, OrderDocument},
     returns::{
         model::{RequestState, ReturnRequestDocument, ReturnWish},
-        service::{By, EXCHANGED, creditor, save, start},
+        service::{By, EXCHANGED, save, start},
         store,
     },
 };
@@ -86,7 +86,10 @@ pub(super) fn begin(
             }
         }
     }
-    may_begin(&order, &request)?;
+    may_begin(&request)?;
+    if wanted.store_credit && order.customer_id.is_none() {
+        return Err(Error::invalid("/store_credit", "store credit is a customer's, and the order is a guest's"));
+    }
     quoted::make(tx, context, &cart_of(&order, (cart, by.0), wanted)?)?;
     request.advance = Some(Advance {
         cart_id: cart,
@@ -109,8 +112,7 @@ pub(super) fn begin(
     }
 }
 
-fn may_begin(order: &OrderDocument, request: &ReturnRequestDocument) -> Result<()> {
-    creditor(order)?;
+fn may_begin(request: &ReturnRequestDocument) -> Result<()> {
     if !request.state.is_open() || request.state == RequestState::Requested {
         return Err(Error::conflict(format!(
             "goods leave in exchange while a return is approved: it is {}",
@@ -136,7 +138,7 @@ fn cart_of(order: &OrderDocument, (id, now): (CartId, Instant), wanted: &Wanted)
         id,
         quote: None,
         until: now.plus_seconds(CART_SECONDS),
-        customer: creditor(order)?,
+        customer: order.customer_id,
         currency: order.currency,
         lines: (0u16..=u16::MAX).zip(&wanted.lines).map(line).collect(),
         email: order.email.as_deref().and_then(|email| Email::new(email).ok()),
@@ -177,7 +179,7 @@ pub(super) fn note(tx: &mut Tx, by: By<'_>, fresh: &[EventId], id: ReturnRequest
         return Ok(());
     }
     let why = format!("return {} has ended", request.number);
-    fulfilment::take_after_return(tx, by, &ids(fresh.first()), placed.id, (0, &why)).map(drop)
+    fulfilment::take_after_return(tx, by, &ids(fresh.first()), placed.id, (0, None, &why)).map(drop)
 }
 
 /// Notes what has become of an exchange that nobody has looked at yet, before its request goes on: what was ordered a moment ago counts. Gives the
@@ -242,7 +244,7 @@ fn ids(event: Option<&EventId>) -> Fresh {
     Fresh::of(JobId::from_bytes(job))
 }
 
-/// What follows from a return that is being settled: what it has given as store credit pays the order in exchange, as far as that owes anything;
+/// What follows from a return that is being settled: what it has given as store credit, or onto the `card` of a guest, pays the order in exchange, as far as that owes anything;
 /// what was promised for that beyond it is not taken. A return that is settled otherwise leaves it to be paid as any order.
 ///
 /// # Errors
@@ -253,6 +255,7 @@ pub(in crate::returns) fn settled(
     fresh: &[EventId],
     request: &mut ReturnRequestDocument,
     (wish, given): (ReturnWish, Option<Money>),
+    card: Option<StoredValueId>,
 ) -> Result<()> {
     let Some(order) = request.sent_in_exchange().filter(|_| wish == ReturnWish::Exchange) else {
         withdrawn(tx, by, fresh, request)?;
@@ -263,7 +266,7 @@ pub(in crate::returns) fn settled(
         };
     };
     let (given, why) = (given.map_or(0, Money::minor), format!("return {} is settled", request.number));
-    let paid = fulfilment::take_after_return(tx, by, &ids(fresh.first()), order, (given, &why))?;
+    let paid = fulfilment::take_after_return(tx, by, &ids(fresh.first()), order, (given, card, &why))?;
     if let Some(advance) = request.advance.as_mut() {
         advance.advance(AdvanceCommand::Even)?;
         advance.paid_by_return = advance.total.map(|total| Money::from_minor(paid, total.currency()));
@@ -286,7 +289,7 @@ pub(in crate::returns) fn withdrawn(
     let Some(advance) = request.advance.as_mut() else { return Ok(()) };
     if let Some(order) = advance.waiting() {
         advance.advance(AdvanceCommand::Charge)?;
-        return fulfilment::take_after_return(tx, by, &ids(fresh.first()), order, (0, &why)).map(drop);
+        return fulfilment::take_after_return(tx, by, &ids(fresh.first()), order, (0, None, &why)).map(drop);
     }
     if advance.state == AdvanceState::Open && quoted::end(tx, by.0, advance.cart_id)? {
         advance.advance(AdvanceCommand::Drop)?;

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     model::{OrderClaimDocument, OrderClaimKind, OrderClaimResolution},
+    second,
     service::{self, NewClaim, SettleIds, Settling},
 };
 use crate::{
+    countersign::{self, CountersignRequest, Passed},
     error::{Code, Error, Result},
     fulfilment::Fresh,
     http::{Body, Call, Mount, Params, RefPath, Reply},
@@ -22,7 +24,7 @@ use crate::{
 };
 
 /// Claimed pieces.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimLine {
     /// The order's line.
@@ -189,7 +191,7 @@ async fn read_claim(call: Call, path: RefPath<OrderClaimId>) -> Result<Reply> {
 }
 
 /// How a claim is settled.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = OrderClaimSettlement, example = json!({"resolution": "refund"}))]
 pub struct SettleClaimRequest {
@@ -206,11 +208,24 @@ pub struct SettleClaimRequest {
     pub paid_out: bool,
 }
 
+impl SettleClaimRequest {
+    pub(super) fn settling(&self) -> Result<Settling> {
+        Ok(Settling {
+            resolution: self.resolution,
+            lines: self.lines.as_deref().map(checked).transpose()?,
+            reason: self.reason.as_ref().map(ToString::to_string),
+            paid_out: self.paid_out,
+        })
+    }
+}
+
 /// Settle a claim
 ///
 /// All of it, or some of its pieces, each once: their share of what was paid goes back, or they are sent again from wherever they are to be had.
+/// Where more goes back than one person gives back alone (`second_person` of the channel) nothing is settled yet: the answer is 202 with the
+/// request that somebody else approves.
 #[utoipa::path(tag = "answer a customer", params(("id" = inline(OrderClaimId), Path)), request_body = SettleClaimRequest,
-    security(("token" = ["orders:write"])), responses((status = 200, body = OrderClaimDetail)))]
+    security(("token" = ["orders:write"])), responses((status = 200, body = OrderClaimDetail), (status = 202, body = CountersignRequest)))]
 #[post("/claims/{id}/settle")]
 async fn settle_claim(call: Call, path: RefPath<OrderClaimId>, body: Body<SettleClaimRequest>) -> Result<Reply> {
     let (actor, now, id) = (call.allow(Scope::OrdersWrite)?.clone(), call.now, path.0);
@@ -221,14 +236,19 @@ async fn settle_claim(call: Call, path: RefPath<OrderClaimId>, body: Body<Settle
         booking: Fresh::new(),
         event: Id::new(),
     };
-    let how = Settling {
-        resolution: body.resolution,
-        lines: body.lines.as_deref().map(checked).transpose()?,
-        reason: body.reason.as_ref().map(ToString::to_string),
-        paid_out: body.paid_out,
-    };
+    let (how, asked, ids) = (body.settling()?, body.value.clone(), (Id::new(), Id::new()));
     call.command(&body.fingerprint, move |tx| {
-        answer(service::settle(tx, (now, &actor), &made, id, (&how, &locations))?)
+        let done = countersign::or_ask(
+            tx,
+            (now, &actor),
+            ids,
+            |tx| service::settle(tx, (now, &actor), &made, id, (&how, &locations)),
+            |tx| second::wanted(tx, &actor, (id, &asked)),
+        )?;
+        match done {
+            Passed::Done(claim) => answer(claim),
+            Passed::Waits(request) => request.accepted(),
+        }
     })
     .await
 }

@@ -5,11 +5,12 @@
 
 pub mod api;
 mod model;
+pub(super) mod second;
 mod service;
 mod store;
 
 pub use model::{
-    ClaimPart, ClaimedLine, ORDER_CLAIM_TRANSITIONS, OrderClaimCommand, OrderClaimDocument, OrderClaimKind,
-    OrderClaimResolution, OrderClaimState, order_claims_mermaid,
+    ClaimPart, ClaimedLine, ClaimedParcel, ORDER_CLAIM_TRANSITIONS, OrderClaimCommand, OrderClaimDocument,
+    OrderClaimKind, OrderClaimResolution, OrderClaimState, order_claims_mermaid,
 };
-pub use service::{erase, event_schemas, waiting};
+pub use service::{erase, event_schemas, of_orders, quoted, waiting};

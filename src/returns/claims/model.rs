@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    fulfilment::ClaimedPieces,
     kernel::{
         Action, Instant, Money,
         ids::{ChannelId, FulfilmentOrderId, OrderClaimId, OrderId, ReturnId, ShipmentId},
@@ -111,6 +112,22 @@ pub struct ClaimedLine {
     /// How many of these nobody gets anything for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refused: i64,
+    /// In which parcels they have left, as far as that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parcels: Vec<ClaimedParcel>,
+}
+
+/// Claimed pieces of a line in one parcel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = OrderClaimParcel)]
+pub struct ClaimedParcel {
+    /// The parcel.
+    pub shipment_id: ShipmentId,
+    /// How many pieces of it.
+    pub quantity: i64,
+    /// About how many of these nobody has decided.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub open: i64,
 }
 
 const fn is_zero(number: &i64) -> bool {
@@ -243,6 +260,40 @@ impl OrderClaimDocument {
     #[must_use]
     pub fn pieces(&self) -> BTreeMap<i32, i64> {
         self.lines.iter().map(|line| (line.line_no, line.open())).filter(|(_, open)| *open > 0).collect()
+    }
+
+    /// Takes pieces that are decided on out of the parcels in which they are open: of one parcel where it is named, else of the oldest first.
+    /// Gives where they were.
+    pub fn take(&mut self, pieces: &BTreeMap<i32, i64>, only: Option<ShipmentId>) -> Vec<ClaimedPieces> {
+        let mut taken = Vec::new();
+        for line in &mut self.lines {
+            let mut left = pieces.get(&line.line_no).copied().unwrap_or_default();
+            for parcel in line.parcels.iter_mut().filter(|one| only.is_none_or(|only| one.shipment_id == only)) {
+                let quantity = parcel.open.min(left);
+                if quantity > 0 {
+                    (parcel.open, left) = (parcel.open - quantity, left - quantity);
+                    taken.push(ClaimedPieces { shipment: parcel.shipment_id, line_no: line.line_no, quantity });
+                }
+            }
+        }
+        taken
+    }
+
+    /// The parcel in which all these pieces are open, where there is one.
+    #[must_use]
+    pub fn parcel_with(&self, pieces: &BTreeMap<i32, i64>) -> Option<ShipmentId> {
+        let open = |id: ShipmentId, line_no: i32| {
+            let line = self.lines.iter().find(|line| line.line_no == line_no);
+            let parcels = line.into_iter().flat_map(|line| &line.parcels).filter(|one| one.shipment_id == id);
+            parcels.map(|one| one.open).sum::<i64>()
+        };
+        let has_all = |id: &ShipmentId| pieces.iter().all(|(line_no, wanted)| open(*id, *line_no) >= *wanted);
+        self.parcels().find(has_all)
+    }
+
+    /// The parcels that have claimed pieces, as far as that is known.
+    pub fn parcels(&self) -> impl Iterator<Item = ShipmentId> {
+        self.lines.iter().flat_map(|line| &line.parcels).map(|one| one.shipment_id)
     }
 
     /// Notes what was decided on some pieces, all of which are open, and goes to where that leads.

@@ -8,17 +8,18 @@ use serde::Serialize;
 pub(super) use super::store::of_order;
 use super::{
     model::{
-        ClaimPart, ClaimedLine, OrderClaimCommand, OrderClaimDocument, OrderClaimKind, OrderClaimResolution,
-        OrderClaimState,
+        ClaimPart, ClaimedLine, ClaimedParcel, OrderClaimCommand, OrderClaimDocument, OrderClaimKind,
+        OrderClaimResolution, OrderClaimState,
     },
     store,
 };
 use crate::{
-    db::{Json, Tx},
+    db::Tx,
     error::{Code, Error, Result},
     events::{self, EventSchema, Payload},
     fulfilment::{
         self, Fresh,
+        claimed::{self, ClaimedPieces, Parcels},
         returns::{self, NewReturn, NewReturnLine, Noted, Origin, Settles},
     },
     kernel::{
@@ -41,10 +42,22 @@ pub fn event_schemas() -> Vec<EventSchema> {
     [OPENED, SETTLED, SETTLED_PART, REJECTED].iter().map(|kind| EventSchema::of::<OrderClaimDocument>(kind)).collect()
 }
 
-/// What is personal in them: what the customer has written.
+/// What is personal in them: what the customer has written, and what was written to them.
 #[derive(Debug, Serialize)]
 struct Words<'a> {
-    comment: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// By their places.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<PartWords<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct PartWords<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 /// A claim about to be opened.
@@ -62,31 +75,33 @@ pub(super) struct NewClaim {
 /// Opens a claim: its pieces can neither be claimed again nor sent back until it is refused.
 ///
 /// # Errors
-/// `not_found`, `state_conflict`, `line_unknown`; `quantity_exceeded` where fewer have left and are not asked for.
+/// `not_found`, `state_conflict`, `line_unknown`; `already_claimed` where they were claimed before and that was not refused;
+/// `quantity_exceeded` where fewer have left and are not asked for.
 pub(super) fn open(tx: &mut Tx, by: By<'_>, event: EventId, id: OrderId, new: &NewClaim) -> Result<OrderClaimDocument> {
     let mut order = orders::lock(tx, id)?;
     order.state.apply(orders::Command::Return)?;
-    let parcel = new.shipment.map(|shipment| parcel(tx, id, shipment)).transpose()?;
+    let parcels = parcels_of(tx, id, new.shipment)?;
     let mut wanted: BTreeMap<i32, (usize, i64)> = BTreeMap::new();
     for (place, (line_no, quantity)) in new.lines.iter().enumerate() {
         wanted.entry(*line_no).or_insert((place, 0)).1 += quantity;
     }
-    let line = |(line_no, (place, quantity)): (&i32, &(usize, i64))| {
-        let at = |field: &str| format!("/lines/{place}/{field}");
-        let line = order.line(*line_no).map_err(|error| error.at(at("line_no")))?;
-        let shipped = if line.requires_shipping { line.returnable() } else { 0 };
-        let left =
-            parcel.as_ref().map_or(shipped, |parcel| shipped.min(parcel.get(line_no).copied().unwrap_or_default()));
-        if *quantity > left {
-            let detail =
-                format!("only {left} of line {line_no} have left, there, and are neither coming back nor claimed");
-            let error = Error::problem(Code::QuantityExceeded, detail).at(at("quantity"));
-            return Err(error.with("line_no", *line_no).with("left", left));
-        }
-        let (line_no, sku, quantity) = (*line_no, line.sku.clone(), *quantity);
-        Ok(ClaimedLine { line_no, sku, quantity, refunded: 0, reshipped: 0, refused: 0 })
+    for (line_no, (place, quantity)) in &wanted {
+        check((&order, &parcels), *line_no, *quantity, new.shipment.is_some())
+            .map_err(|(field, error)| error.at(format!("/lines/{place}/{field}")))?;
+    }
+    let pieces: BTreeMap<i32, i64> = wanted.iter().map(|(line_no, (_, quantity))| (*line_no, *quantity)).collect();
+    let placed = parcels.place(&pieces, new.kind == OrderClaimKind::Lost);
+    claimed::count(tx, &parcels, &placed)?;
+    let line = |(line_no, quantity): (&i32, &i64)| {
+        let own = placed.iter().filter(|one| one.line_no == *line_no);
+        let parcel = |one: &ClaimedPieces| {
+            let (shipment_id, quantity) = (one.shipment, one.quantity);
+            ClaimedParcel { shipment_id, quantity, open: quantity }
+        };
+        let (sku, parcels) = (order.line(*line_no)?.sku.clone(), own.map(parcel).collect());
+        Ok(ClaimedLine { line_no: *line_no, sku, quantity: *quantity, refunded: 0, reshipped: 0, refused: 0, parcels })
     };
-    let lines: Vec<ClaimedLine> = wanted.iter().map(line).collect::<Result<_>>()?;
+    let lines: Vec<ClaimedLine> = pieces.iter().map(line).collect::<Result<_>>()?;
     let moves = moves(&lines.iter().map(|line| (line.line_no, line.quantity)).collect(), 1);
     let made = OrderClaimDocument {
         id: new.id,
@@ -117,16 +132,38 @@ pub(super) fn open(tx: &mut Tx, by: By<'_>, event: EventId, id: OrderId, new: &N
     Ok(made)
 }
 
-/// What is in a parcel of an order, by line.
-fn parcel(tx: &mut Tx, order: OrderId, id: ShipmentId) -> Result<BTreeMap<i32, i64>> {
-    let shipments = fulfilment::shipments(tx, order)?;
-    let found = shipments.iter().find(|one| one.id == id && one.corrected_at.is_none());
-    let found = found.ok_or_else(|| Error::not_found("shipment of the order").at("/shipment_id"))?;
-    let mut pieces: BTreeMap<i32, i64> = BTreeMap::new();
-    for line in &found.lines {
-        *pieces.entry(line.line_no).or_default() += line.quantity;
+/// The parcels in which what is claimed has left: all of the order, or the one that is named.
+fn parcels_of(tx: &mut Tx, order: OrderId, named: Option<ShipmentId>) -> Result<Parcels> {
+    let all = claimed::parcels(tx, order)?;
+    let Some(id) = named else { return Ok(all) };
+    all.only(id)
+        .filter(|one| !one.are_gone())
+        .ok_or_else(|| Error::not_found("shipment of the order").at("/shipment_id"))
+}
+
+/// Whether so many of a line can be claimed of these parcels, and else what is wrong with which field.
+fn check(
+    (order, parcels): (&OrderDocument, &Parcels),
+    line_no: i32,
+    quantity: i64,
+    named: bool,
+) -> std::result::Result<(), (&'static str, Error)> {
+    let line = order.line(line_no).map_err(|error| ("line_no", error))?;
+    let (shipped, left) = if line.requires_shipping { (line.quantities.shipped, line.returnable()) } else { (0, 0) };
+    // What left in no parcel that is known is claimed too, unless a parcel is named.
+    let unknown = if named { 0 } else { (shipped - parcels.had(line_no)).max(0) };
+    let left = left.min(parcels.free(line_no).max(0) + unknown);
+    if quantity <= left {
+        return Ok(());
     }
-    Ok(pieces)
+    let (code, detail) = if parcels.taken(line_no) > 0 || line.quantities.claimed > 0 {
+        (Code::AlreadyClaimed, format!("only {left} of line {line_no} were not claimed before, there, nor come back"))
+    } else {
+        let detail = format!("only {left} of line {line_no} have left, there, and are neither coming back nor claimed");
+        (Code::QuantityExceeded, detail)
+    };
+    let error = Error::problem(code, detail).with("line_no", line_no).with("left", left);
+    Err(("quantity", error))
 }
 
 /// How a claim moves the order's lines: `sign` is 1 where its pieces are claimed, and -1 where they are not any more.
@@ -146,9 +183,11 @@ fn tell(
     (order, claim): (&OrderDocument, &OrderClaimDocument),
     kind: &'static str,
 ) -> Result<()> {
-    let personal = claim.comment.as_deref().map(|comment| Json::of(&Words { comment })).transpose()?;
-    let bare = OrderClaimDocument { comment: None, ..claim.clone() };
-    let payload = Payload { data: Json::of(&bare)?, personal };
+    let parts = claim.parts.iter().map(|part| PartWords { reason: part.reason.as_deref() }).collect();
+    let words = Words { comment: claim.comment.as_deref(), reason: claim.reason.as_deref(), parts };
+    let mut bare = OrderClaimDocument { comment: None, reason: None, ..claim.clone() };
+    bare.parts.iter_mut().for_each(|part| part.reason = None);
+    let payload = Payload::with_personal(&bare, &words)?;
     events::append(tx, actor, now, vec![orders::event(order, (1, 1), event, kind, now, payload)])
 }
 
@@ -193,7 +232,9 @@ pub(super) fn reject(
     reason: &str,
 ) -> Result<OrderClaimDocument> {
     let (mut order, mut claim) = start(tx, by.1, id)?;
-    let moves = moves(&claim.pieces(), -1);
+    let pieces = claim.pieces();
+    let moves = moves(&pieces, -1);
+    claimed::release(tx, &claim.take(&pieces, None))?;
     claim.refuse(reason, by.0)?;
     save(tx, by, event, (&mut order, &claim), (&moves, REJECTED))?;
     Ok(claim)
@@ -244,10 +285,16 @@ pub(super) fn settle(
         by: by.1.label(),
         at: by.0,
     };
+    let of = match how.resolution {
+        OrderClaimResolution::Refund => None,
+        OrderClaimResolution::Reship => Some(parcel_of(tx, &claim, &pieces)?),
+    };
+    let taken = claim.take(&pieces, of);
+    claimed::honour(tx, &taken)?;
     let (part, booking) = match how.resolution {
         OrderClaimResolution::Refund => (refund(tx, by, ids, (&claim, part), (how, locations))?, None),
         OrderClaimResolution::Reship => {
-            let shipment = parcel_of(tx, &claim, &pieces)?;
+            let shipment = of.ok_or_else(|| Error::internal("goods are sent again of no parcel"))?;
             // What counts as not left can not be claimed.
             orders::save(tx, by.0, &mut order, &moves(&pieces, -1), 0)?;
             let what = (shipment, &pieces);
@@ -256,6 +303,7 @@ pub(super) fn settle(
         }
     };
     claim.decide(part)?;
+    fulfilment::tracking::made_good(tx, by.0, claim.order_id, &taken)?;
     // It was saved with the return, or the parcel, meanwhile, under the same lock.
     let mut order = orders::lock(tx, order.id)?;
     let kind = if claim.state == OrderClaimState::Open { SETTLED_PART } else { SETTLED };
@@ -335,9 +383,17 @@ fn refund(
 
 /// The parcel that had the pieces: the one that is claimed of, or the last that has had them all.
 fn parcel_of(tx: &mut Tx, claim: &OrderClaimDocument, pieces: &BTreeMap<i32, i64>) -> Result<ShipmentId> {
-    if let Some(shipment) = claim.shipment_id {
+    if let Some(shipment) = claim.parcel_with(pieces).or(claim.shipment_id) {
         return Ok(shipment);
     }
+    let several = || {
+        Error::conflict("they came in several parcels: settle those of each parcel by themselves, with `lines`")
+            .at("/lines")
+    };
+    if claim.parcels().next().is_some() {
+        return Err(several());
+    }
+    // What was claimed before it was known in which parcel it left.
     let has_had = |one: &&fulfilment::Shipment| {
         pieces.iter().all(|(line_no, wanted)| {
             let own = one.lines.iter().filter(|line| line.line_no == *line_no);
@@ -346,8 +402,7 @@ fn parcel_of(tx: &mut Tx, claim: &OrderClaimDocument, pieces: &BTreeMap<i32, i64
     };
     let parcels = fulfilment::shipments(tx, claim.order_id)?;
     let found = parcels.iter().rev().filter(|one| one.corrected_at.is_none()).find(has_had);
-    let detail = "they came in several parcels: settle those of each parcel by themselves, with `lines`";
-    found.map(|one| one.id).ok_or_else(|| Error::conflict(detail).at("/lines"))
+    found.map(|one| one.id).ok_or_else(several)
 }
 
 /// The oldest open claims that the actor may see, as what waits for a person.
@@ -364,7 +419,33 @@ pub fn waiting(tx: &mut Tx, actor: &Actor, limit: i64) -> Result<Vec<Waiting>> {
     Ok(store::open(tx, actor, limit)?.into_iter().map(item).collect())
 }
 
-/// Takes what customers have written out of the claims of orders.
+/// The claims of orders behind one of them, in the order of their ids, as shoppers see them: for who gets everything that is kept of them.
+///
+/// # Errors
+/// What the database says.
+pub fn of_orders(
+    tx: &mut Tx,
+    orders: &[OrderId],
+    after: Option<OrderClaimId>,
+    limit: i64,
+) -> Result<Vec<OrderClaimDocument>> {
+    Ok(store::of_orders(tx, orders, after, limit)?.iter().map(OrderClaimDocument::for_shopper).collect())
+}
+
+/// The claims that somebody may mean with a number or an id, of those that the actor sees.
+///
+/// # Errors
+/// What the database says.
+pub fn quoted(tx: &mut Tx, actor: &Actor, text: &str) -> Result<Vec<OrderClaimDocument>> {
+    let mut found = store::numbered(tx, text)?;
+    if let Ok(id) = text.parse() {
+        found.extend(store::get(tx, id)?);
+    }
+    found.retain(|one| actor.sees_channel(one.channel_id));
+    Ok(found)
+}
+
+/// Takes what customers have written out of the claims of orders, and what was written to them.
 ///
 /// # Errors
 /// What the database says.

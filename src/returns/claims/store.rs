@@ -3,7 +3,7 @@
 use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::json;
 
-use super::model::{ClaimDetails, OrderClaimDocument, OrderClaimKind, OrderClaimState};
+use super::model::{ClaimDetails, ClaimPart, ClaimedParcel, OrderClaimDocument, OrderClaimKind, OrderClaimState};
 use crate::{
     db::{Bind, Col, Doc, DocSql, InstantSql, Json, Sql, Tx, UidSql, dialect, sql},
     error::Result,
@@ -31,7 +31,12 @@ fn made(row: Row) -> OrderClaimDocument {
     let (
         id, number, order_id, order_number, channel_id, kind, state, state_since, shipment_id, Doc(doc), version, opened_at, updated_at,
     ) = row;
-    let ClaimDetails { lines, comment, by_customer, resolution, reason, return_id, amount, reshipped_by, parts } = doc;
+    let ClaimDetails { mut lines, comment, by_customer, resolution, reason, return_id, amount, reshipped_by, parts } = doc;
+    // What was claimed before parcels were counted.
+    for line in lines.iter_mut().filter(|line| line.parcels.is_empty()) {
+        let open = if state == OrderClaimState::Open { line.open() } else { 0 };
+        line.parcels.extend(shipment_id.map(|shipment_id| ClaimedParcel { shipment_id, quantity: line.quantity, open }));
+    }
     OrderClaimDocument {
         id, number, order_id, order_number, channel_id, kind, state, state_since, shipment_id, lines, comment, by_customer, resolution,
         reason, return_id, amount, reshipped_by, parts, version, opened_at, updated_at,
@@ -95,6 +100,28 @@ pub(super) fn get(tx: &mut Tx, id: OrderClaimId) -> Result<Option<OrderClaimDocu
     Ok(load(tx, sql(format!("SELECT {SELECTED} FROM order_claims WHERE id = ?")).bind(id))?.pop())
 }
 
+/// The claim with a number; letters may be small.
+pub(super) fn numbered(tx: &mut Tx, number: &str) -> Result<Vec<OrderClaimDocument>> {
+    let query = sql(format!("SELECT {SELECTED} FROM order_claims WHERE number IN (?, ?) ORDER BY id DESC"));
+    load(tx, query.bind(number).bind(number.to_uppercase()))
+}
+
+/// The claims of orders behind one of them, in the order of their ids: one statement.
+pub(super) fn of_orders(
+    tx: &mut Tx,
+    orders: &[OrderId],
+    after: Option<OrderClaimId>,
+    limit: i64,
+) -> Result<Vec<OrderClaimDocument>> {
+    let after = after.unwrap_or(OrderClaimId::from_bytes([0; 16]));
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT {SELECTED} FROM order_claims WHERE order_id IN (SELECT wanted FROM {list}) AND id > ? ORDER BY id LIMIT ?"
+    );
+    let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
+    load(tx, sql(query).bind(wanted).bind(after).bind(limit))
+}
+
 /// The claims of an order, the oldest first.
 pub(super) fn of_order(tx: &mut Tx, order: OrderId) -> Result<Vec<OrderClaimDocument>> {
     load(tx, sql(format!("SELECT {SELECTED} FROM order_claims WHERE order_id = ? ORDER BY id")).bind(order))
@@ -116,10 +143,12 @@ pub(super) fn open(tx: &mut Tx, actor: &Actor, limit: i64) -> Result<Vec<OrderCl
     load(tx, sql(text).bind_all(binds))
 }
 
-/// Takes what customers have written out of the claims of an order.
+/// Takes what customers have written out of the claims of an order, and what was written to them.
 pub(super) fn erase(tx: &mut Tx, order: OrderId) -> Result<()> {
     for one in of_order(tx, order)? {
-        let bare = OrderClaimDocument { comment: None, ..one };
+        let silent = |part: ClaimPart| ClaimPart { reason: None, ..part };
+        let parts = one.parts.iter().cloned().map(silent).collect();
+        let bare = OrderClaimDocument { comment: None, reason: None, parts, ..one };
         sql("UPDATE order_claims SET doc = ? WHERE id = ?").bind(details(&bare)?).bind(bare.id).execute(tx)?;
     }
     Ok(())

@@ -16,4 +16,4 @@ pub use model::{
     ExemptLine, WITHDRAWAL_TRANSITIONS, WithdrawalCommand, WithdrawalDocument, WithdrawalState, WithdrawnLine,
     withdrawals_mermaid,
 };
-pub use service::{erase, event_schemas, waiting};
+pub use service::{erase, event_schemas, of_orders, quoted, waiting};

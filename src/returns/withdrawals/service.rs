@@ -413,6 +413,32 @@ pub fn waiting(tx: &mut Tx, actor: &Actor, now: Instant, limit: i64) -> Result<V
     Ok(found.into_iter().map(item).collect())
 }
 
+/// The withdrawals of orders behind one of them, in the order of their ids: for who gets everything that is kept of them.
+///
+/// # Errors
+/// What the database says.
+pub fn of_orders(
+    tx: &mut Tx,
+    orders: &[OrderId],
+    after: Option<WithdrawalId>,
+    limit: i64,
+) -> Result<Vec<WithdrawalDocument>> {
+    store::of_orders(tx, orders, after, limit)
+}
+
+/// The withdrawals that somebody may mean with a number or an id, of those that the actor sees.
+///
+/// # Errors
+/// What the database says.
+pub fn quoted(tx: &mut Tx, actor: &Actor, text: &str) -> Result<Vec<WithdrawalDocument>> {
+    let mut found = store::numbered(tx, text)?;
+    if let Ok(id) = text.parse() {
+        found.extend(store::get(tx, id)?);
+    }
+    found.retain(|one| actor.sees_channel(one.channel_id));
+    Ok(found)
+}
+
 /// Takes out of the withdrawals of orders who has declared them.
 ///
 /// # Errors

@@ -93,6 +93,28 @@ pub(super) fn get(tx: &mut Tx, id: WithdrawalId) -> Result<Option<WithdrawalDocu
     Ok(load(tx, sql(format!("SELECT {SELECTED} FROM withdrawals WHERE id = ?")).bind(id))?.pop())
 }
 
+/// The withdrawal with a number; letters may be small.
+pub(super) fn numbered(tx: &mut Tx, number: &str) -> Result<Vec<WithdrawalDocument>> {
+    let query = sql(format!("SELECT {SELECTED} FROM withdrawals WHERE number IN (?, ?) ORDER BY id DESC"));
+    load(tx, query.bind(number).bind(number.to_uppercase()))
+}
+
+/// The withdrawals of orders behind one of them, in the order of their ids: one statement.
+pub(super) fn of_orders(
+    tx: &mut Tx,
+    orders: &[OrderId],
+    after: Option<WithdrawalId>,
+    limit: i64,
+) -> Result<Vec<WithdrawalDocument>> {
+    let after = after.unwrap_or(WithdrawalId::from_bytes([0; 16]));
+    let list = dialect::list(tx, &[("wanted", Col::Uid)]);
+    let query = format!(
+        "SELECT {SELECTED} FROM withdrawals WHERE order_id IN (SELECT wanted FROM {list}) AND id > ? ORDER BY id LIMIT ?"
+    );
+    let wanted = dialect::rows(orders.iter().map(|id| json!([id.hex()])).collect());
+    load(tx, sql(query).bind(wanted).bind(after).bind(limit))
+}
+
 /// The withdrawals of an order, the oldest first.
 pub(super) fn of_order(tx: &mut Tx, order: OrderId) -> Result<Vec<WithdrawalDocument>> {
     load(tx, sql(format!("SELECT {SELECTED} FROM withdrawals WHERE order_id = ? ORDER BY id")).bind(order))

@@ -45,9 +45,21 @@ pub trait Double: Send + Sync {
     fn is_final(&self) -> bool;
     /// Ends the sessions that it has opened, where it has such.
     fn forget_sessions(&self) {}
+    /// Takes a backup of what it has.
+    fn back_up(&self);
+    /// Goes back to its backup: whatever came after it is lost.
+    fn go_back(&self);
+    /// Whether it can be asked what it has.
+    fn is_searchable(&self) -> bool {
+        true
+    }
+    /// Somebody there changes what a sale costs, if it has such.
+    fn change_total(&self, _order: &str) {}
+    /// It has a sale with our key of an order that nobody knows here, if it has such.
+    fn make_unknown(&self, _key: &str) {}
 }
 
-fn doubles() -> Vec<Arc<dyn Double>> {
+pub fn doubles() -> Vec<Arc<dyn Double>> {
     vec![
         Arc::new(Tryton::new()),
         Arc::new(Webhook::new()),
@@ -59,7 +71,7 @@ fn doubles() -> Vec<Arc<dyn Double>> {
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub enum Fault {
     /// It does not arrive.
     Cut,
     /// It arrives, is done, and the answer is lost: the moment of a crash on either side.
@@ -75,15 +87,15 @@ enum Fault {
 }
 
 /// A double with faults: what goes wrong with the request of a number, once.
-struct Stage {
-    double: Arc<dyn Double>,
-    receiver: Receiver,
+pub struct Stage {
+    pub double: Arc<dyn Double>,
+    pub receiver: Receiver,
     faults: Arc<Mutex<BTreeMap<usize, Fault>>>,
     seen: Arc<Mutex<usize>>,
 }
 
 impl Stage {
-    fn new(double: Arc<dyn Double>) -> Self {
+    pub fn new(double: Arc<dyn Double>) -> Self {
         let faults: Arc<Mutex<BTreeMap<usize, Fault>>> = Arc::default();
         let seen: Arc<Mutex<usize>> = Arc::default();
         let (asked, counted, behind) = (faults.clone(), seen.clone(), double.clone());
@@ -116,20 +128,20 @@ impl Stage {
     }
 
     /// Has something go wrong with the request after so many from now.
-    fn fail(&self, after: usize, fault: Fault) {
+    pub fn fail(&self, after: usize, fault: Fault) {
         let next = *self.seen.lock().unwrap() + 1 + after;
         self.faults.lock().unwrap().insert(next, fault);
     }
 
-    fn heal(&self) {
+    pub fn heal(&self) {
         self.faults.lock().unwrap().clear();
     }
 
-    fn requests(&self) -> usize {
+    pub fn requests(&self) -> usize {
         *self.seen.lock().unwrap()
     }
 
-    async fn connect(&self, app: &App, more: Value) -> Value {
+    pub async fn connect(&self, app: &App, more: Value) -> Value {
         let mut body = json!({
             "name": format!("ERP {}", self.double.adapter()), "adapter": self.double.adapter(),
             "settings": self.double.settings(&self.url()), "secrets": self.double.secrets(), "types": ["order."],
@@ -141,7 +153,7 @@ impl Stage {
     }
 
     /// What the double has of an order.
-    fn of(&self, order: &Value) -> Vec<Held> {
+    pub fn of(&self, order: &Value) -> Vec<Held> {
         let number = order["number"].as_str().unwrap();
         self.double.holds().into_iter().filter(|held| held.order == number).collect()
     }
@@ -159,7 +171,7 @@ pub async fn caught_up(app: &App, made: &Value) {
     .await;
 }
 
-async fn settled(app: &App, made: &Value) {
+pub async fn settled(app: &App, made: &Value) {
     caught_up(app, made).await;
     eventually("all has arrived", || async {
         dispatches(app, made, "pending").await.is_empty() && app.count("SELECT count(*) FROM jobs").await == 0
@@ -168,7 +180,7 @@ async fn settled(app: &App, made: &Value) {
 }
 
 /// Whether nothing is under way, nor can be until the clock goes on. Else a lease would run out while its worker is at it.
-async fn nothing_moves(app: &App) -> bool {
+pub async fn nothing_moves(app: &App) -> bool {
     let now = app.now();
     let moving = app.read(move |tx| {
         let query = "SELECT count(*) FROM jobs WHERE state = 'leased' OR state = 'ready' AND run_at <= ? \
@@ -191,7 +203,7 @@ async fn in_time(app: &App, made: &Value) {
 }
 
 /// A story over each adapter, each with a shop and a double of its own, on both databases.
-fn over_each<F: Future<Output = ()>>(story: impl Fn(App, Shop, Arc<Stage>) -> F) {
+pub fn over_each<F: Future<Output = ()>>(story: impl Fn(App, Shop, Arc<Stage>) -> F) {
     for place in 0..doubles().len() {
         let story = &story;
         on_both(move |app| async move {

@@ -15,7 +15,7 @@ const TOKEN: &str = "pat-eu1-s3cret-t0ken";
 
 type Properties = BTreeMap<String, String>;
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Memory {
     last: u64,
     /// Records by object and id.
@@ -31,6 +31,7 @@ struct Memory {
 #[derive(Default)]
 pub struct HubSpot {
     memory: Mutex<Memory>,
+    backup: Mutex<Memory>,
 }
 
 /// What can be asked of properties: of which objects they are, and whether their values are unique.
@@ -223,6 +224,12 @@ impl HubSpot {
         memory.records.iter().filter(|((of, _), _)| of == "contacts").map(|(_, one)| one.clone()).collect()
     }
 
+    /// The orders that there are.
+    pub fn orders(&self) -> Vec<BTreeMap<String, String>> {
+        let memory = self.memory.lock().unwrap();
+        memory.records.iter().filter(|((of, _), _)| of == "orders").map(|(_, one)| one.clone()).collect()
+    }
+
     /// How many contacts were erased.
     pub fn erased(&self) -> usize {
         self.memory.lock().unwrap().erased.len()
@@ -295,6 +302,18 @@ impl Double for HubSpot {
     }
 
     fn is_final(&self) -> bool {
+        false
+    }
+
+    fn back_up(&self) {
+        *self.backup.lock().unwrap() = self.memory.lock().unwrap().clone();
+    }
+
+    fn go_back(&self) {
+        *self.memory.lock().unwrap() = self.backup.lock().unwrap().clone();
+    }
+
+    fn is_searchable(&self) -> bool {
         false
     }
 }

@@ -292,3 +292,40 @@ fn a_password_that_was_changed_at_the_far_end_is_changed_here_without_losing_wha
         reaches(&app, &made, "delivered", 1).await;
     });
 }
+
+#[test]
+fn the_figures_of_each_connector_stand_beside_those_of_the_process() {
+    on_both(|app| async move {
+        let receiver = Receiver::start(|request, _| match request.name().starts_with("bad") {
+            true => Deed::Answer(422, ""),
+            false => Deed::Answer(200, ""),
+        });
+        let made = connector(&app, &receiver, json!({})).await;
+        placed(&app, &[("bad", 1), ("good", 1), ("bad", 2)]).await;
+        reaches(&app, &made, "dead", 1).await;
+        reaches(&app, &made, "delivered", 1).await;
+        app.clock.advance_seconds(90);
+        let id = made["id"].as_str().unwrap();
+        let figure = |text: &str, name: &str| -> i64 {
+            let labelled = format!("kontor_connector_{name}{{adapter=\"webhook\",connector=\"{id}\"}} ");
+            let line = text.lines().find_map(|line| line.strip_prefix(labelled.as_str()));
+            line.unwrap_or_else(|| panic!("no {labelled} in {text}")).parse().unwrap()
+        };
+        let text = app.send("GET", "/metrics", &[], None).await.text;
+        let told = ["lag_seconds", "backlog", "dead", "breaker", "paused"].map(|name| figure(&text, name));
+        assert_eq!(told, [90, 1, 1, 0, 0], "{text}");
+        let listed = shown(&app, &made).await;
+        assert_eq!(
+            (&listed["backlog"]["lag_seconds"], &listed["backlog"]["dead"]),
+            (&json!(90), &json!(1)),
+            "{listed}"
+        );
+        app.ops("PATCH", &path(&made, ""), Some(&json!({"state": "paused"}))).await.expect(200);
+        let text = app.send("GET", "/metrics", &[], None).await.text;
+        assert_eq!(figure(&text, "paused"), 1);
+        // One that is gone is told no more.
+        app.ops("DELETE", &path(&made, ""), None).await.expect(204);
+        let text = app.send("GET", "/metrics", &[], None).await.text;
+        assert!(!text.contains(id), "{text}");
+    });
+}

@@ -27,7 +27,7 @@ fn value_error(said: impl Into<String>) -> Refusal {
 }
 
 /// What a server keeps.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Server {
     /// Whether it is spoken to over JSON-2.
     modern: bool,
@@ -91,6 +91,7 @@ impl Server {
         let mut record = record.as_object().unwrap().clone();
         record.insert("id".into(), json!(self.next));
         record.insert("write_date".into(), json!(self.now));
+        record.insert("create_date".into(), json!(self.now));
         self.models.entry(model.to_owned()).or_default().insert(self.next, record);
         self.next
     }
@@ -574,13 +575,14 @@ fn told(Refusal(name, said, _): &Refusal) -> Value {
 /// The double.
 pub struct Odoo {
     pub server: Mutex<Server>,
+    backup: Mutex<Server>,
     modern: bool,
 }
 
 impl Odoo {
     /// One that is spoken to over JSON-2, or over JSON-RPC.
     pub fn new(modern: bool) -> Self {
-        Self { server: Mutex::new(Server::stocked(modern)), modern }
+        Self { server: Mutex::new(Server::stocked(modern)), backup: Mutex::default(), modern }
     }
 }
 
@@ -639,5 +641,29 @@ impl Double for Odoo {
 
     fn is_final(&self) -> bool {
         true
+    }
+
+    fn back_up(&self) {
+        *self.backup.lock().unwrap() = self.server.lock().unwrap().clone();
+    }
+
+    fn go_back(&self) {
+        // Numbers are given again to others, too.
+        *self.server.lock().unwrap() = self.backup.lock().unwrap().clone();
+    }
+
+    fn change_total(&self, order: &str) {
+        let mut server = self.server.lock().unwrap();
+        let sale = server.records("sale.order").into_iter().find(|sale| sale["client_order_ref"] == order).unwrap();
+        server.set("sale.order", id_of(&sale), json!({"amount_total": 1.23}));
+    }
+
+    fn make_unknown(&self, key: &str) {
+        let mut server = self.server.lock().unwrap();
+        // Made in the middle of whatever stretch is asked for.
+        let before = std::mem::replace(&mut server.now, "2026-03-02 09:30:00".into());
+        let sale = json!({"name": "S99999", "state": "draft", "origin": key, "client_order_ref": "", "order_line": [], "invoice_ids": [], "amount_total": 1.0});
+        server.put("sale.order", sale);
+        server.now = before;
     }
 }

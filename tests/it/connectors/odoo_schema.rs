@@ -31,7 +31,7 @@ pub fn fields(model: &str, modern: bool) -> Option<Vec<(String, char)>> {
         _ => return None,
     };
     let field = |field: &str| field.split_once(':').map(|(name, kind)| (name.to_owned(), kind.chars().next().unwrap()));
-    own.split_whitespace().chain(["id:I", "write_date:D"]).map(field).collect()
+    own.split_whitespace().chain(["id:I", "write_date:D", "create_date:D"]).map(field).collect()
 }
 
 /// Whether a value is one of a field's; `false` is an empty one of any.
@@ -100,6 +100,11 @@ pub fn holds(record: &Map<String, Value>, rest: &mut &[Value]) -> bool {
                 "!=" => !of(&term[2]),
                 "in" => term[2].as_array().unwrap().iter().any(of),
                 "not in" => !term[2].as_array().unwrap().iter().any(of),
+                ">" => value.as_i64() > term[2].as_i64(),
+                "<" => value.as_str() < term[2].as_str(),
+                "=like" => {
+                    value.as_str().is_some_and(|text| text.starts_with(term[2].as_str().unwrap().trim_end_matches('%')))
+                }
                 ">=" => value.as_str() >= term[2].as_str(),
                 other => panic!("{other}"),
             }

@@ -11,7 +11,7 @@ use crate::support::Received;
 type Records = BTreeMap<i64, Map<String, Value>>;
 
 /// What a server keeps.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Server {
     models: BTreeMap<String, Records>,
     sessions: Vec<String>,
@@ -24,6 +24,7 @@ struct Server {
 /// The double.
 pub struct Tryton {
     server: Mutex<Server>,
+    backup: Mutex<Server>,
 }
 
 const PASSWORD: &str = "t0p-s3cret-word";
@@ -190,6 +191,13 @@ impl Server {
                 match clause[1].as_str().unwrap() {
                     "=" => *value == clause[2],
                     "!=" => *value != clause[2],
+                    // It has no clock: all of it was made in whatever stretch is asked for.
+                    ">=" | "<" if name == "create_date" => true,
+                    ">" => value.as_i64() > clause[2].as_i64(),
+                    "like" => value
+                        .as_str()
+                        .unwrap_or_default()
+                        .starts_with(clause[2].as_str().unwrap().trim_end_matches('%')),
                     "not in" => !clause[2].as_array().unwrap().contains(value),
                     "in" => clause[2].as_array().unwrap().contains(value),
                     other => panic!("{other}"),
@@ -199,9 +207,20 @@ impl Server {
         let records = self.models.get(model).into_iter().flat_map(|records| records.values());
         let shown = |record: &Map<String, Value>| {
             let fields = wanted.iter().map(|name| name.as_str().unwrap()).chain(["id"]);
-            Value::Object(fields.map(|name| (name.to_owned(), record.get(name).cloned().unwrap_or_default())).collect())
+            Value::Object(fields.map(|name| self.field(record, name)).collect())
         };
         Ok(records.filter(|record| fits(record)).map(shown).collect())
+    }
+
+    /// A field of a record, or one of the record that a field names.
+    fn field(&self, record: &Map<String, Value>, name: &str) -> (String, Value) {
+        let Some((of, name)) = name.split_once('.') else {
+            return (name.to_owned(), record.get(name).cloned().unwrap_or_default());
+        };
+        let id = record.get(of).and_then(Value::as_i64).unwrap_or_default();
+        let named = self.models.values().find_map(|records| records.get(&id));
+        let value = named.and_then(|named| named.get(name)).cloned().unwrap_or_default();
+        (format!("{of}."), json!({name: value}))
     }
 
     fn check(model: &str, values: &Value) -> Result<(), Value> {
@@ -413,7 +432,7 @@ impl Server {
 
 impl Tryton {
     pub fn new() -> Self {
-        Self { server: Mutex::new(Server::stocked(&["TEE-M", "MUG"])) }
+        Self { server: Mutex::new(Server::stocked(&["TEE-M", "MUG"])), backup: Mutex::default() }
     }
 }
 
@@ -475,5 +494,29 @@ impl Double for Tryton {
 
     fn forget_sessions(&self) {
         self.server.lock().unwrap().sessions.clear();
+    }
+
+    fn back_up(&self) {
+        *self.backup.lock().unwrap() = self.server.lock().unwrap().clone();
+    }
+
+    fn go_back(&self) {
+        // Numbers are given again to others, too.
+        *self.server.lock().unwrap() = self.backup.lock().unwrap().clone();
+    }
+
+    fn change_total(&self, order: &str) {
+        let mut server = self.server.lock().unwrap();
+        let sale = server.models.get_mut("sale.sale").unwrap().values_mut().find(|sale| sale["reference"] == order);
+        sale.unwrap().insert("total_amount".into(), json!({"__class__": "Decimal", "decimal": "1.23"}));
+    }
+
+    fn make_unknown(&self, key: &str) {
+        let mut server = self.server.lock().unwrap();
+        server.next += 1;
+        let id = server.next;
+        let sale = json!({"id": id, "state": "draft", "comment": key, "reference": "nobody", "shipments": [], "lines": [],
+            "shipment_state": "none", "invoice_state": "none"});
+        server.models.entry("sale.sale".into()).or_default().insert(id, sale.as_object().unwrap().clone());
     }
 }

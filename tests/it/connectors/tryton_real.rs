@@ -12,7 +12,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use kontor::connectors::pull_all;
 use serde_json::{Value, json};
 
-use super::{conformance::caught_up, dispatches, path, reaches};
+use super::{
+    conformance::caught_up,
+    dispatches, path, reaches,
+    resync::{begin, ended, items},
+};
 use crate::support::{App, Folder, Shop, eventually, on_both, within};
 
 const PASSWORD: &str = "a-password-for-tests";
@@ -273,5 +277,80 @@ fn a_tryton_that_is_killed_and_one_that_went_back_to_a_backup_have_each_order_on
             let sales = server.sales(order).await;
             assert_eq!((sales.len(), &sales[0]["state"]), (1, &json!("processing")), "{sales:?}");
         }
+    });
+}
+
+#[test]
+fn what_a_tryton_has_lost_in_three_hours_is_found_missing_and_sent_again_once() {
+    with_tryton(|app, shop, mut server| async move {
+        let made = connect(&app, &server).await;
+        // Two at once: a Tryton on SQLite gives two parties that are made at once the same number.
+        let parallel = json!({"sending": {"max_parallel": 4, "breaker": {"failures": 2, "first_seconds": 30, "longest_seconds": 30}}});
+        app.ops("PATCH", &path(&made, ""), Some(&parallel)).await.expect(200);
+        let early = shop.order(&[("TEE-M", 1)]).await;
+        settled(&app, &made).await;
+        server.kill();
+        let backup = server.database();
+        server.revive().await;
+        app.clock.advance_seconds(3600);
+        let late =
+            [shop.order(&[("MUG", 1)]).await, shop.order(&[("MUG", 2)]).await, shop.order(&[("TEE-M", 1)]).await];
+        within(120, "all has arrived", || async {
+            caught_up(&app, &made).await;
+            if super::conformance::nothing_moves(&app).await {
+                app.clock.advance_seconds(31);
+            }
+            dispatches(&app, &made, "delivered").await.len() == 4
+        })
+        .await;
+        for order in &late {
+            assert_eq!(server.sales(order).await.len(), 1);
+        }
+        app.clock.advance_seconds(7200);
+
+        server.kill();
+        server.restore(&backup);
+        server.revive().await;
+        // One that is placed now gets the numbers of what was lost.
+        let new = shop.order(&[("TEE-M", 1)]).await;
+        within(60, "the new one has arrived", || async {
+            if super::conformance::nothing_moves(&app).await {
+                app.clock.advance_seconds(31);
+            }
+            dispatches(&app, &made, "delivered").await.len() == 5
+        })
+        .await;
+        let run = begin(&app, &made, "verify").await;
+        let told = ended(&app, &made, &run).await;
+        assert_eq!(told["counts"], json!({"present": 2, "missing": 3}), "{told}");
+        let body = json!({"from": crate::support::app::START});
+        let compared = app.ops("POST", &path(&made, "/reconcile"), Some(&body)).await.expect(202);
+        let told = ended(&app, &made, &compared).await;
+        assert_eq!(
+            told["counts"],
+            json!({"same": 2, "missing_there": 3}),
+            "{told} {:?}",
+            items(&app, &made, &compared).await
+        );
+
+        let run = begin(&app, &made, "missing").await;
+        within(180, "the run ends", || async {
+            if super::conformance::nothing_moves(&app).await {
+                app.clock.advance_seconds(31);
+            }
+            super::resync::shown(&app, &made, &run).await["state"] != "running"
+        })
+        .await;
+        let told = super::resync::shown(&app, &made, &run).await;
+        assert_eq!(told["counts"], json!({"present": 2, "sent": 3}), "{told} {:?}", items(&app, &made, &run).await);
+        for order in late.iter().chain([&early, &new]) {
+            let sales = server.sales(order).await;
+            assert_eq!((sales.len(), &sales[0]["state"]), (1, &json!("processing")), "{sales:?}");
+            assert_eq!(sales[0]["total_amount"]["decimal"], order["total"]["amount"]);
+        }
+        assert!(dispatches(&app, &made, "dead").await.is_empty());
+        let compared = app.ops("POST", &path(&made, "/reconcile"), Some(&body)).await.expect(202);
+        let told = ended(&app, &made, &compared).await;
+        assert_eq!(told["counts"], json!({"same": 5}), "{told} {:?}", items(&app, &made, &compared).await);
     });
 }

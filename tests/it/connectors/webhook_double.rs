@@ -8,7 +8,7 @@ use super::conformance::{Double, Held};
 use crate::support::Received;
 
 /// What it has taken.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Taken {
     ids: HashSet<String>,
     orders: Vec<Held>,
@@ -16,7 +16,7 @@ struct Taken {
 
 /// The double.
 #[derive(Default)]
-pub struct Webhook(Mutex<Taken>);
+pub struct Webhook(Mutex<Taken>, Mutex<Taken>);
 
 const WORD: &str = "Bearer gateway-s3cret";
 
@@ -77,6 +77,18 @@ impl Double for Webhook {
     }
 
     fn is_final(&self) -> bool {
+        false
+    }
+
+    fn back_up(&self) {
+        *self.1.lock().unwrap() = self.0.lock().unwrap().clone();
+    }
+
+    fn go_back(&self) {
+        *self.0.lock().unwrap() = self.1.lock().unwrap().clone();
+    }
+
+    fn is_searchable(&self) -> bool {
         false
     }
 }

@@ -21,7 +21,7 @@ type Ids = BTreeMap<&'static str, String>;
 
 /// The examples that can not work as they stand, what they are answered, and why. Each is sent as it stands and must be answered
 /// that; it is sent again with what is only known then, and must work.
-const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 27] = [
+const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 30] = [
     ("POST /v1/store/me/recurring-orders", &[404], "`cart_id` is a cart of one's own"),
     ("POST /v1/store/me/order-templates/{id}/use", &[404], "likewise"),
     ("POST /v1/store/payment-links/open", &[404], "staff have given the token a moment ago"),
@@ -48,10 +48,13 @@ const ONLY_KNOWN_THEN: [(&str, &[u16], &str); 27] = [
     ("POST /v1/ops/processes/{ref}/retry", &[409], "nobody places an order again: `subject` is what the process names"),
     ("POST /v1/ops/processes/{ref}/skip", &[409], "likewise"),
     ("POST /v1/ops/return-requests/{id}/exchange", &[404, 409], "the same customer has placed the order a moment ago"),
+    ("POST /v1/store/gift-returns/open", &[404], "the token is of one's own receipt"),
+    ("POST /v1/store/gift-returns", &[404], "the token is of one's own receipt"),
     ("POST /v1/store/warranty-claims", &[404], "the number is of one's own product"),
     ("POST /v1/ops/warranty-claims", &[404], "the number was registered a moment ago"),
     ("POST /v1/ops/orders/{ref}/registrations", &[409], "a number is of one product, and it is registered already"),
     ("POST /v1/ops/orders/{ref}/amendments/{id}/confirm", &[412], "the order's version was read a moment ago"),
+    ("POST /v1/ops/connectors/{id}/resync", &[422], "the stretch is that of a night of one's own"),
     ("POST /v1/ops/bulk/release", &[422], "the token is that of the preview"),
     ("POST /v1/ops/bulk/cancel", &[422], "likewise"),
     ("POST /v1/ops/bulk/resource", &[422], "likewise"),
@@ -95,6 +98,12 @@ impl Demo {
         let demo = Self { app, key, routes, made: BTreeMap::new(), clients: Cell::new(0) };
         let order = demo.order("sandbox").await;
         assert_eq!(order["number"], "1001", "the examples name the first order");
+        // There is enough where orders leave from, so that what they are moved to is another place.
+        let work = demo.ops("GET", &format!("/orders/{}/fulfilment", text(&order["id"])), Value::Null).await;
+        let lines: Vec<Value> = order["lines"].as_array().unwrap().iter().map(|line| {
+            json!({"sku": line["sku"], "location": work["fulfilment_orders"][0]["location_id"], "change": 500, "reason": "enough"})
+        }).collect();
+        demo.ops("POST", "/stock/adjustments", json!({ "lines": lines })).await;
         demo.shipment(&order).await;
         let mut runner = Runner::new(demo.app.state.db.clone(), demo.app.clock.clone(), 1, 60);
         kontor::api::work(&demo.app.state, &mut runner);
@@ -218,6 +227,7 @@ impl Demo {
                 "/payment-requests/open" | "/payment-requests/pay" => return self.for_asked(route).await,
                 _ if tail.starts_with("/bulk/") && !tail.ends_with("/preview") => return self.for_bulk(route).await,
                 "/warranty-claims" => return self.for_warranty(route).await,
+                "/gift-returns" | "/gift-returns/open" => return self.for_gift(route).await,
                 "/waves" => drop(self.order("sandbox").await),
                 "/serials/release" => drop(self.package(true).await),
                 _ => {}
@@ -228,6 +238,7 @@ impl Demo {
             _ if is_business(tail) => self.for_business(route).await,
             (Surface::Store, "carts") => self.for_cart(route).await,
             (Surface::Store, "orders") if tail.contains("/changes") => self.for_own_changes().await,
+            (Surface::Store, "orders") if tail.ends_with("/exchange") => self.for_own_exchange().await,
             (Surface::Store, "orders") => self.for_own_order().await,
             (Surface::Store, _) => self.for_me().await,
             (_, "carts") => self.for_staff_cart(route).await,
@@ -237,12 +248,17 @@ impl Demo {
             (_, "claims") => self.for_claim().await,
             (_, "registrations") => self.for_warranty(route).await,
             (_, "feeds") => self.for_feed(route).await,
+            (_, "connectors") if tail.contains("/reconcil") || tail.ends_with("/resync") => {
+                self.for_reconciliation(route).await
+            }
             (_, "connectors") => self.for_connector(&self.made["connectors"]).await,
             (_, "consumers") => self.for_consumer().await,
             (_, "customers") => self.for_customer(route).await,
             (_, "payment-requests") => self.for_asked(route).await,
             (_, "payment-operations") => self.for_refund().await,
-            (_, "payments") if route.path.ends_with("/disputes") => self.for_dispute(false).await,
+            (_, "payments") if route.path.ends_with("/disputes") || route.path.ends_with("/fees") => {
+                self.for_dispute(false).await
+            }
             (_, "payments") => self.for_payment().await,
             (_, "disputes") => self.for_dispute(true).await,
             (_, "sandbox/payments") => {

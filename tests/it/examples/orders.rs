@@ -17,7 +17,7 @@ impl Demo {
             "payments" | "payment-requests" | "split" => self.order("manual").await,
             "refunds" => self.paid().await,
             "refund" => self.overpaid().await,
-            "returns" | "claims" | "registrations" => {
+            "returns" | "claims" | "registrations" | "gift-receipts" => {
                 let order = self.paid().await;
                 self.shipment(&order).await;
                 order
@@ -45,10 +45,14 @@ impl Demo {
             let headers = vec![("Channel-Key", self.key.clone())];
             return Ready { filled: Some(new), headers, ..Ready::default() };
         }
+        let ids = [("payment-requests", text(&made["id"]))].into();
+        if route.path.ends_with("/token") {
+            return Ready { ids, ..Ready::default() };
+        }
         let pay = json!({"token": made["token"], "payment": {"method": "sandbox", "instrument": "redirect"}});
         let headers = [("Channel-Key", self.key.as_str())];
         self.app.send("POST", "/v1/store/payment-requests/pay", &headers, Some(&pay)).await.expect(202);
-        Ready { ids: [("payment-requests", text(&made["id"]))].into(), ..Ready::default() }
+        Ready { ids, ..Ready::default() }
     }
 
     /// A registered product of an order of whoever asks.
@@ -74,6 +78,33 @@ impl Demo {
         self.shipment(&order).await;
         let headers = vec![("Channel-Key", self.key.clone()), ("Cart-Token", text(&cart["token"]))];
         Ready { ids: [("orders", text(&order["id"]))].into(), headers, ..Ready::default() }
+    }
+
+    /// A guest's order of which something comes back for something else.
+    pub(super) async fn for_own_exchange(&self) -> Ready {
+        let mut ready = self.for_own_order().await;
+        let policy = json!({ "auto_approve": true });
+        self.ops("PUT", &format!("/channels/{DEMO_CHANNEL}/return-policy"), policy).await;
+        let lines = self.example("POST", "/v1/store/orders/{id}/returns")["lines"].clone();
+        let asked = json!({"lines": lines, "wish": "exchange", "approve": true});
+        let path = format!("/orders/{}/returns", ready.ids["orders"]);
+        ready.ids.insert("returns", text(&self.ops("POST", &path, asked).await["id"]));
+        ready
+    }
+
+    /// What is printed on the gift receipt of an order that has left.
+    pub(super) async fn for_gift(&self, route: &Route) -> Ready {
+        let policy = json!({"auto_approve": true, "gifts": {}});
+        self.ops("PUT", &format!("/channels/{DEMO_CHANNEL}/return-policy"), policy).await;
+        let order = self.order("sandbox").await;
+        self.shipment(&order).await;
+        let path = format!("/orders/{}/gift-receipts", text(&order["number"]));
+        let receipt = self.ops("POST", &path, json!({})).await;
+        let mut filled = json!({"order_number": receipt["order_number"], "token": receipt["token"]});
+        if !route.path.ends_with("/open") {
+            filled["lines"] = self.example("POST", "/v1/store/gift-returns")["lines"].clone();
+        }
+        Ready { filled: Some(filled), ..Ready::default() }
     }
 
     /// An order of a customer, which has left.
@@ -182,6 +213,31 @@ impl Demo {
         let found = self.ops("GET", &format!("/connectors/{id}/dispatches"), Value::Null).await;
         let dispatch = text(&found["items"][0]["id"]);
         Ready { ids: [("connectors", id), ("dispatches", dispatch)].into(), ..Ready::default() }
+    }
+
+    /// A connector of a system that can be searched, and a run over it that has ended.
+    pub(super) async fn for_reconciliation(&self, route: &Route) -> Ready {
+        let settings = json!({"url": "https://tryton.example.com", "database": "shop", "user": "kontor"});
+        let new = json!({"name": format!("ERP for {}", route.path), "adapter": "tryton", "types": ["order."],
+            "settings": settings, "secrets": {"password": "tryton-at-the-shop"}});
+        let id = text(&self.ops("POST", "/connectors", new).await["id"]);
+        let mut ready = Ready { ids: [("connectors", id.clone())].into(), ..Ready::default() };
+        // It has been told of an order.
+        self.order("sandbox").await;
+        self.app.state.db.write(events::number).await.unwrap();
+        connectors::dispatch(&self.app.state).await.unwrap();
+        if route.path.ends_with("/resync") {
+            let (from, to) = (self.app.now().plus_seconds(-60), self.app.now().plus_seconds(60));
+            ready.filled = Some(json!({"from": from, "to": to, "mode": "missing"}));
+        }
+        if route.path.ends_with("/close") {
+            let stretch = self.example("POST", "/v1/ops/connectors/{id}/reconcile");
+            let run = self.ops("POST", &format!("/connectors/{id}/reconcile"), stretch).await;
+            ready.ids.insert("reconciliations", text(&run["id"]));
+            let ended = "UPDATE connector_runs SET ended_at = created_at, state = 'done' WHERE ended_at IS NULL";
+            self.app.state.db.write(move |tx| kontor::db::sql(ended).execute(tx)).await.unwrap();
+        }
+        ready
     }
 
     pub(super) async fn for_consumer(&self) -> Ready {

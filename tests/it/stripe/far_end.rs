@@ -21,6 +21,8 @@ pub struct Memory {
     pub refunds: Vec<Value>,
     /// What has changed the merchant's balance.
     pub movements: Vec<Value>,
+    /// How many of the latest of these it does not tell yet.
+    pub untold: usize,
     /// What was answered under a key: what was asked, the status, the answer.
     keys: BTreeMap<String, (String, u16, Value)>,
     /// What was asked that Stripe does not know.
@@ -172,7 +174,9 @@ impl Memory {
         }
         if path == "/v1/balance_transactions" {
             let of = |one: &&Value| one["source"] == form["source"];
-            return (200, json!({"object": "list", "data": self.movements.iter().filter(of).collect::<Vec<_>>()}));
+            let told = self.movements.len().saturating_sub(self.untold);
+            let data: Vec<&Value> = self.movements.iter().take(told).filter(of).collect();
+            return (200, json!({"object": "list", "data": data}));
         }
         if path == "/v1/payment_intents/search" {
             let of = |intent: &&Value| {

@@ -90,7 +90,7 @@ fn each_parcel_is_captured_and_the_last_one_ends_the_promise() {
 
 #[test]
 fn what_stripe_keeps_is_asked_for_and_booked_once() {
-    with_stripe(|app, _far, shop| async move {
+    with_stripe(|app, far, shop| async move {
         let cart = shop.cart(&[("TEE", 3)]).await;
         let order = complete(&shop, &cart, Some("pm_card_visa")).await.expect(201)["order"].clone();
         let own = format!("/orders/{}", text(&order["id"]));
@@ -101,9 +101,19 @@ fn what_stripe_keeps_is_asked_for_and_booked_once() {
         };
         ship(&app, &order, 1).await;
         eventually("what was kept of the first is known", async || fees().await.len() == 1).await;
+        // Of the second it does not know for a while.
+        far.memory.lock().unwrap().untold = 1;
         ship(&app, &order, 2).await;
-        eventually("and of the second", async || {
+        let asked = "SELECT count(*) FROM jobs WHERE kind = 'payment.fees' AND attempt > 0 AND state = 'ready'";
+        eventually("it has not told yet", async || {
             app.clock.advance_seconds(10);
+            app.count(asked).await == 1
+        })
+        .await;
+        assert_eq!(fees().await.len(), 1);
+        far.memory.lock().unwrap().untold = 0;
+        eventually("and of the second", async || {
+            app.clock.advance_seconds(60);
             fees().await.len() == 2
         })
         .await;

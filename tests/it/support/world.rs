@@ -7,7 +7,7 @@ use kontor::{
     db::{dump, sql},
     http::{auth::Audience, openapi::Surface},
     jobs::{self, NewJob},
-    kernel::Scope,
+    kernel::{Id, Scope, ids::ConnectorRunId},
 };
 use serde_json::{Value, json};
 
@@ -185,9 +185,28 @@ async fn fill(shop: Shop, name: &str) -> Side {
     shop.store("POST", "/back-in-stock", None, Some(&wish)).await.expect(202);
     let waits = app.ops("GET", &format!("/back-in-stock?channel_id={channel}"), None).await.expect(200);
     ids.insert("back-in-stock", text(&waits["items"][0]["id"]));
+    runs(&app, &mut ids).await;
     business(&shop, name, &mut ids).await;
     shared(&app, name, &mut ids).await;
     Side { shop, ids, words }
+}
+
+/// Runs over what far ends have: one of each kind. Nobody works on them.
+async fn runs(app: &App, ids: &mut BTreeMap<&'static str, String>) {
+    let run = json!({"from": super::app::START, "mode": "force"});
+    let place = format!("/connectors/{}", ids["connectors"]);
+    app.state.db.write(kontor::events::number).await.unwrap();
+    connectors::dispatch(&app.state).await.unwrap();
+    let run = app.ops("POST", &format!("{place}/resync"), Some(&run)).await.expect(202);
+    ids.insert("resyncs", text(&run["id"]));
+    // Its far end can not be searched: what a comparison leaves is written down as it stands.
+    let (own, of): (ConnectorRunId, ConnectorRunId) = (Id::new(), text(&run["id"]).parse().unwrap());
+    let compared = "INSERT INTO connector_runs (id, connector_id, kind, state, position, until, doc, created_at, ended_at) \
+                    SELECT ?, connector_id, 'reconciliation', 'done', position, until, doc, created_at, created_at \
+                    FROM connector_runs WHERE id = ?";
+    let write = move |tx: &mut kontor::db::Tx| kontor::db::sql(compared).bind(own).bind(of).execute(tx);
+    assert_eq!(app.state.db.write(write).await.unwrap(), 1);
+    ids.insert("reconciliations", own.to_string());
 }
 
 /// What businesses have in hand.

@@ -1,0 +1,2 @@
+DROP TABLE connector_run_items;
+DROP TABLE connector_runs;
